@@ -1,0 +1,3 @@
+"""Generative adversarial networks from the command line: see README.md."""
+
+__version__ = "0.1.0"

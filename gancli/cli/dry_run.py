@@ -1,0 +1,54 @@
+"""`gan train --dry-run`: each value with its origin, the parameter counts and the memory it expects."""
+
+from rich.markup import escape
+from rich.table import Table
+
+from gancli import catalogue
+from gancli.cli import console
+from gancli.config import RunConfig, VariantConfig, fields_of
+from gancli.config.resolve import Resolved
+from gancli.errors import DataError
+
+
+def show(resolved: Resolved) -> None:
+    """Print the plan of a run on stdout. Downloads nothing; without its data set, only the values are shown."""
+    from gancli.engine import plan
+    from gancli.engine.memory import expected_bytes
+    from gancli.engine.stop import Stop
+    from gancli.engine.train import open_data
+
+    run, out = resolved.run, console.out()
+    import dataclasses
+
+    opening = open_data(dataclasses.replace(run, download=False), Stop())
+    try:
+        while True:
+            next(opening)
+    except StopIteration as end:
+        source = end.value
+    except DataError as error:
+        out.print(_values(run, resolved))
+        out.print(f"\nThe parameter counts and the memory need the data set, which is not here: {escape(str(error))}")
+        return
+    variant_class = catalogue.load(run.variant)
+    planned = plan.make(run, resolved.own, source, variant_class)
+    out.print(_values(planned.run, resolved))
+    counts, memory = expected_bytes(planned, source, variant_class)
+    out.print(f"\n{planned.steps} steps over {len(source.images)} images of {source.spec.channels}×{source.spec.size}²")
+    out.print("parameters  " + "  ".join(f"{name} {count:,}" for name, count in counts.items()))
+    parts = "  ".join(f"{name} {size / 1e6:.1f} MB" for name, size in memory.items())
+    out.print(f"memory      {parts}  [bold]total {sum(memory.values()) / 1e6:.1f} MB[/] on {planned.machine.device}")
+
+
+def _values(run: RunConfig, resolved: Resolved) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("option", "value", "origin"):
+        table.add_column(heading)
+    rows: list[tuple[RunConfig | VariantConfig, str]] = [(run, f.name) for f in fields_of(RunConfig)]
+    rows += [(resolved.own, f.name) for f in fields_of(type(resolved.own))]
+    for config, name in rows:
+        value = getattr(config, name)
+        asked = getattr(resolved.run, name, value) if config is run else value
+        origin = resolved.origins[name] if value == asked else f"{resolved.origins[name]} ({asked or 'unset'}), by rule"
+        table.add_row("--" + name.replace("_", "-"), escape("–" if value is None else str(value)), escape(origin))
+    return table

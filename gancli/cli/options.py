@@ -1,0 +1,58 @@
+"""Command-line options from configuration fields, and the commands built of them."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gancli.config import Field
+
+Completer = Callable[[str], list[str]]
+
+
+def parameter(field: Field, panel: str, complete: Completer | None = None) -> inspect.Parameter:
+    """A Typer option for a field. Its default is None, "not given": precedence is settled in `config.resolve`."""
+    declared = field.option
+    names = [field.flag] + ([declared.short] if declared.short else [])
+    if field.kind is bool:
+        names = [f"{field.flag}/--no-{field.flag[2:]}"]
+    default = declared.default_text or ("" if field.default is None else _shown(field.default))
+    option = typer.Option(
+        *names,
+        help=_help(field),
+        show_default=default or False,
+        envvar=declared.env,
+        metavar=declared.metavar or ("|".join(field.choices) if field.choices else None),
+        rich_help_panel=panel,
+        autocompletion=complete or (_completer(field.choices) if field.choices else None),
+    )
+    hint = Annotated[field.kind | None, option]  # type: ignore[valid-type]
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+
+
+def _shown(value: object) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def _help(field: Field) -> str:
+    bounds = field.option.bounds()
+    source = f" ({field.option.source})" if field.option.source else ""
+    text = field.option.help + (f"; {bounds}" if bounds and field.option.panel == "Run" else "") + source
+    return text.replace("[", r"\[")
+
+
+def _completer(words: Sequence[str]) -> Completer:
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
+
+def signed(function: Callable[..., Any], parameters: Sequence[inspect.Parameter], doc: str) -> Callable[..., Any]:
+    """`function` with a signature made of `parameters`, for Typer to read; it receives them as keywords."""
+
+    def command(**given: Any) -> Any:
+        return function(**given)
+
+    command.__doc__ = doc
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command

@@ -1,0 +1,136 @@
+"""`option()`: one field of a configuration, and the checks that follow from what it says."""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Union
+
+from gancli.errors import UsageError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a field says of itself beside its type and default. Bounds apply to numbers (`gt` and `lt` exclude)."""
+
+    help: str
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+    short: str | None = None
+    env: str | None = None
+    metavar: str | None = None
+    panel: str = "Run"
+    source: str | None = None  # paper and section, or where else the default comes from
+    default_text: str | None = None  # what the help says when the default is worked out at run time
+
+    def bounds(self) -> str:
+        """`"at least 1 and below 2"`, or `""` without bounds."""
+        words = [("above", self.gt), ("at least", self.ge), ("below", self.lt), ("at most", self.le)]
+        return " and ".join(f"{word} {bound:g}" for word, bound in words if bound is not None)
+
+    def allows(self, number: float) -> bool:
+        return not (
+            (self.gt is not None and not number > self.gt)
+            or (self.ge is not None and not number >= self.ge)
+            or (self.lt is not None and not number < self.lt)
+            or (self.le is not None and not number <= self.le)
+        )
+
+
+def option(default: Any, help: str, **what: Any) -> Any:  # noqa: A002 - the word Typer and argparse use
+    """A dataclass field with its `Option` as metadata: `width: int = option(512, "units per layer", ge=1, le=8192)`."""
+    return dataclasses.field(default=default, metadata={"option": Option(help=help, **what)})
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option of a configuration class, ready to be shown, parsed or checked.
+
+    `kind` is the plain type (`int`, `float`, `bool`, `str`); `choices` is not empty for a `Literal`.
+    """
+
+    name: str
+    kind: type
+    optional: bool
+    choices: tuple[str, ...]
+    default: Any
+    option: Option
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    def check(self, value: Any, origin: str = "") -> Any:
+        """`value` as this field's type; `UsageError` naming the option, the value and what is allowed."""
+        where = f" (from {origin})" if origin else ""
+        if value is None and self.optional:
+            return None
+        if self.kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not self.kind:
+            raise UsageError(f"{self.flag} {value!r}{where}: must be {_noun(self.kind)}")
+        if self.choices and value not in self.choices:
+            hint = did_you_mean(str(value), self.choices)
+            raise UsageError(f"{self.flag} {value}{where}: must be one of {', '.join(self.choices)}{hint}")
+        if self.kind in (int, float) and not (math.isfinite(value) and self.option.allows(value)):
+            bounds = self.option.bounds() or "finite"
+            raise UsageError(f"{self.flag} {value}{where}: must be {bounds}")
+        if self.kind is str and not value.isprintable():
+            raise UsageError(f"{self.flag} {value!r}{where}: must not hold control characters")
+        return value
+
+
+def _noun(kind: type) -> str:
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
+
+
+def fields_of(config_class: type) -> tuple[Field, ...]:
+    """The options of a configuration dataclass, in the order they are declared."""
+    hints = typing.get_type_hints(config_class)
+    return tuple(
+        _field(f.name, hints[f.name], f.default, f.metadata["option"])
+        for f in dataclasses.fields(config_class)
+        if "option" in f.metadata
+    )
+
+
+def _field(name: str, hint: Any, default: Any, declared: Option) -> Field:
+    optional = False
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        (hint,) = (arm for arm in typing.get_args(hint) if arm is not type(None))
+        optional = True
+    if typing.get_origin(hint) is Literal:
+        return Field(name, str, optional, typing.get_args(hint), default, declared)
+    assert hint in (int, float, bool, str), f"{name}: {hint} is not a type that options can have"
+    return Field(name, hint, optional, (), default, declared)
+
+
+def check_values(config: Any) -> None:
+    """Check every option of a configuration instance. Raises `UsageError`."""
+    for field in fields_of(type(config)):
+        value = getattr(config, field.name)
+        checked = field.check(value)
+        if checked is not value:  # an int given for a float
+            object.__setattr__(config, field.name, checked)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantConfig:
+    """The hyperparameters of one variant; each variant's file derives its `Config` from this.
+
+    `presets` maps a preset's name to the values it changes: options of this class or of `RunConfig`. What a preset does
+    not name keeps the value of `default`, and what that does not name keeps the option's own default.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"default": {}}
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        self.check()
+
+    def check(self) -> None:
+        """Rules that tie several options together. Raises `UsageError`."""

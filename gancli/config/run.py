@@ -1,0 +1,66 @@
+"""What a run is told that is not the model's own: data, budget, machine, output."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gancli.config.option import check_values, option
+
+MODEL, DATA, BUDGET, MACHINE, OUTPUT = "Model", "Data", "Training", "Machine", "Output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Every option of `gan train` that all variants share. `None` stands for "work it out" until `engine.plan` has."""
+
+    variant: str = option("vanilla", "the model: see `gan variants`", short="-v", metavar="NAME", panel=MODEL)
+    preset: str = option("default", "a named set of the variant's values", metavar="NAME", panel=MODEL)
+
+    dataset: str = option(
+        "digits", "a data set's name, or a folder or zip of images", short="-d", metavar="NAME|PATH", panel=DATA
+    )
+    data_root: str = option(
+        "~/.cache/gancli", "where data sets lie and are downloaded to", env="GAN_DATA", metavar="DIR", panel=DATA
+    )
+    download: bool = option(True, "fetch a data set that is not there", panel=DATA)
+    image_size: int | None = option(
+        None, "height and width, in pixels", ge=4, le=1024, panel=DATA, default_text="the data set's own"
+    )
+    on_bad_image: Literal["fail", "skip"] = option("fail", "what to do about an unreadable image", panel=DATA)
+
+    epochs: int | None = option(
+        None, "length of the run, in passes over the data", ge=1, le=10**9, panel=BUDGET, default_text="the variant's"
+    )
+    steps: int | None = option(None, "length of the run, in steps, instead of --epochs", ge=1, le=10**12, panel=BUDGET)
+    max_time: str | None = option(
+        None, "stop after this long (90s, 30m, 3h), state saved, exit code 75", metavar="TIME", panel=BUDGET
+    )
+    batch_size: int = option(128, "images per step", ge=1, le=65536, panel=BUDGET, default_text="the variant's")
+    seed: int = option(0, "fixes every random choice of the run", ge=0, lt=2**63, panel=BUDGET)
+    ema: float = option(
+        0.999, "decay of the averaged generator, per step; 0: no average", ge=0, lt=1, panel=BUDGET
+    )
+
+    device: str = option("auto", "auto, cpu, cuda, cuda:N or mps", env="GAN_DEVICE", metavar="DEVICE", panel=MACHINE)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option("auto", "of the arithmetic; weights stay fp32", panel=MACHINE)
+    deterministic: bool = option(False, "only algorithms that repeat bit for bit (slower on CUDA)", panel=MACHINE)
+    threads: int | None = option(
+        None, "CPU threads", ge=1, le=1024, env="GAN_THREADS", panel=MACHINE, default_text="by the size of the model"
+    )
+
+    out: str | None = option(
+        None, "the run directory", short="-o", metavar="DIR", panel=OUTPUT, default_text="runs/VARIANT-DATASET-NNN"
+    )
+    log_every: int = option(100, "steps per line of losses", ge=1, le=10**9, panel=OUTPUT)
+    sample_every: int | None = option(
+        None, "steps between sample grids", ge=1, le=10**12, panel=OUTPUT, default_text="a tenth of the run"
+    )
+    save_every: int | None = option(
+        None, "steps between saved states", ge=1, le=10**12, panel=OUTPUT, default_text="a tenth of the run"
+    )
+    keep: int = option(2, "how many saved states stay", ge=2, le=10**6, panel=OUTPUT)
+    progress: Literal["auto", "live", "plain", "json", "none"] = option(
+        "auto", "how progress is shown", env="GAN_PROGRESS", panel=OUTPUT
+    )
+
+    def __post_init__(self) -> None:
+        check_values(self)

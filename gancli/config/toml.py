@@ -1,0 +1,42 @@
+"""Configurations as TOML: what `config.toml` of a run directory holds and `--config` reads."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from gancli.errors import UsageError
+
+Scalars = Mapping[str, object]
+
+
+def dump(run: Scalars, variant: str, own: Scalars, heading: str) -> str:
+    """A TOML text: `heading` as a comment, the run's values, then the variant's own in a table named after it.
+
+    Values that are None are left out: TOML has no null, and None means "work it out".
+    """
+    lines = [f"# {heading}", *_rows(run), "", f"[{variant}]", *_rows(own)]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(values: Scalars) -> list[str]:
+    return [f"{name} = {_literal(value)}" for name, value in values.items() if value is not None]
+
+
+def _literal(value: object) -> str:
+    assert isinstance(value, bool | int | float | str), value
+    if isinstance(value, str):
+        return json.dumps(value).replace("\x7f", "\\u007F")  # a JSON string is a TOML basic string but for DEL
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def read(path: Path) -> dict[str, object]:
+    """The values of a TOML file. Raises `UsageError` that names the file, and the line where it is not TOML."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path}: cannot be read ({error.__class__.__name__}: {error})") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"--config {path}: not TOML: {error}") from error

@@ -1,0 +1,41 @@
+"""Files that are either whole or absent, whatever happens: written beside their target, flushed, then renamed."""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from gancli.errors import GancliError
+
+Piece = bytes | memoryview
+
+
+def write(path: Path, pieces: Iterable[Piece]) -> None:
+    """Write `path` atomically and durably, with the mode the umask gives.
+
+    The bytes go to a file beside the target, which is fsynced and renamed over it; then the directory is fsynced. On any
+    failure the old file is untouched and the new one is removed. Raises `GancliError` naming the file for what the disk
+    refuses (full, read-only, gone).
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)  # noqa: PTH105 - the call the tests make fail
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise GancliError(f"{path}: cannot be written ({error.strerror}); what was there is untouched") from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,98 @@
+"""`ckpt.safetensors`: the model to sample from, small enough to share. Written atomically; loading trusts nothing."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from gancli import catalogue
+from gancli.engine import atomic
+from gancli.engine.facts import Facts, from_header, to_metadata
+from gancli.engine.header import Header, read_header
+from gancli.errors import CheckpointError
+from gancli.variant import Variant
+
+GENERATOR = "generator."
+NUM_DTYPES = {"F32": torch.float32, "F64": torch.float64, "F16": torch.float16, "BF16": torch.bfloat16,
+              "I64": torch.int64, "I32": torch.int32, "U8": torch.uint8, "BOOL": torch.bool}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model: `variant.generator` has the checkpoint's weights, in eval mode, on the CPU."""
+
+    variant: Variant
+    facts: Facts
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], facts: Facts) -> None:
+    """Write tensors and facts as one safetensors file, atomically; equal contents give equal bytes.
+
+    The tensors may lie anywhere and in any memory format; they are stored contiguous. Raises `GancliError` for what the
+    disk refuses.
+    """
+    raw = safetensors.torch.save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
+    length = int.from_bytes(raw[:8], "little")
+    header, data = json.loads(raw[8 : 8 + length]), memoryview(raw)[8 + length :]
+    # safetensors orders several metadata keys at random (safetensors#584), so the header is written by us, sorted.
+    signed = dataclasses.replace(facts, sha256=hashlib.sha256(data).hexdigest())
+    text = json.dumps({"__metadata__": to_metadata(signed), **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    atomic.write(path, [len(text).to_bytes(8, "little"), text, data])
+
+
+def read_tensors(path: Path, header: Header, facts: Facts) -> dict[str, Tensor]:
+    """All tensors of a file whose header is known to be sound. Raises `CheckpointError` if its bytes changed.
+
+    Reads bytes rather than mapping them: a map over a network file system can kill the process.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(raw) != header.file_bytes or hashlib.sha256(memoryview(raw)[header.data_start :]).hexdigest() != facts.sha256:
+        raise CheckpointError(f"{path}: damaged: its contents do not match their checksum")
+    try:
+        return safetensors.torch.load(raw)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error})") from None
+
+
+def load_model(path: Path) -> Model:
+    """The model in a `ckpt.safetensors`. Raises `CheckpointError`, one line, for any file that is not a sound one.
+
+    Names, shapes and dtypes are matched against the model built on the meta device before anything is allocated.
+    """
+    header = read_header(path)
+    facts = from_header(path, header)
+    if facts.kind != "model":
+        raise CheckpointError(f"{path}: a training state, not a model; sample from the run's ckpt.safetensors")
+    with torch.device("meta"):
+        variant = catalogue.load(facts.variant)(facts.config, facts.images)
+    match_tensors(path, header, {GENERATOR + name: t for name, t in variant.generator.state_dict().items()})
+    weights = read_tensors(path, header, facts)
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity")
+    variant.generator.load_state_dict({n.removeprefix(GENERATOR): t for n, t in weights.items()}, assign=True)
+    assert not any(b.is_meta for b in variant.generator.buffers()), "a generator must not have non-persistent buffers"
+    variant.generator.eval().requires_grad_(False)
+    return Model(variant, facts)
+
+
+def match_tensors(path: Path, header: Header, expected: Mapping[str, Tensor]) -> None:
+    """Check that a file holds exactly the `expected` tensors, by name, shape and dtype. Raises `CheckpointError`."""
+    if odd := sorted(set(header.tensors) ^ set(expected)):
+        raise CheckpointError(f"{path}: its tensors are not this model's: {', '.join(odd)[:120]}")
+    for name, tensor in expected.items():
+        info = header.tensors[name]
+        if info.shape != tuple(tensor.shape) or NUM_DTYPES[info.dtype] != tensor.dtype:
+            shape = "×".join(map(str, info.shape))
+            raise CheckpointError(f"{path}: tensor {name} is {info.dtype} {shape}, not what this model has")

@@ -1,0 +1,132 @@
+"""What a checkpoint says of itself: one JSON value under one metadata key. Read without torch, checked field by field."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from gancli import catalogue
+from gancli.config import VariantConfig, fields_of
+from gancli.data.batch import ImageSpec
+from gancli.engine.header import Header, json_object
+from gancli.errors import CheckpointError, UsageError
+
+KEY = "gancli"
+FORMAT = 1
+MAX_CLASSES = 10_000
+MAX_TEXT = 4_096
+
+History = Mapping[str, tuple[tuple[int, float], ...]]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything needed to rebuild the model, and where it came from.
+
+    Holds nothing that differs between two runs of the same command, such as times or paths: equal runs give equal files.
+    """
+
+    kind: Literal["model", "state"]
+    variant: str
+    preset: str
+    config: VariantConfig
+    images: ImageSpec
+    dataset: str
+    num_images: int
+    seed: int
+    batch_size: int
+    ema: float
+    precision: str
+    step: int
+    steps: int
+    epoch: float
+    phase: str
+    sha256: str = ""  # of the tensors' bytes
+    versions: Mapping[str, str] = field(default_factory=dict)
+    losses: History = field(default_factory=dict)  # term → (step, mean) of at most a few dozen intervals
+
+
+def to_metadata(facts: Facts) -> dict[str, str]:
+    """The metadata of a file: `format: pt`, as Transformers and others expect, and ours."""
+    values = dataclasses.asdict(facts) | {"gancli_format": FORMAT}
+    return {"format": "pt", KEY: json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)}
+
+
+def from_header(path: Path, header: Header) -> Facts:
+    """The facts of a checkpoint. Raises `CheckpointError` naming the file and what is wrong with it."""
+    if KEY not in header.metadata:
+        raise CheckpointError(f"{path}: a safetensors file, but not one that `gan train` wrote")
+    try:
+        return _facts(json_object(header.metadata[KEY]))
+    except (ValueError, UsageError) as error:
+        raise CheckpointError(f"{path}: its description is not sound: {error}") from None
+
+
+def _facts(values: dict[str, Any]) -> Facts:
+    if values.pop("gancli_format", None) != FORMAT:
+        raise ValueError(f"written by a gan of another format than {FORMAT}; use that version")
+    known = {f.name for f in dataclasses.fields(Facts)}
+    if set(values) != known:
+        raise ValueError(f"fields {', '.join(sorted(set(values) ^ known))[:200]} are missing or unknown")
+    texts = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256")
+    for name in texts:
+        _require(isinstance(values[name], str) and len(values[name]) <= MAX_TEXT, name)
+    _require(values["kind"] in ("model", "state"), "kind")
+    for name in ("num_images", "seed", "batch_size", "step", "steps"):
+        _require(type(values[name]) is int and 0 <= values[name] < 2**63, name)
+    for name in ("ema", "epoch"):
+        _require(type(values[name]) in (int, float) and values[name] >= 0, name)
+    return Facts(**{
+        **values,
+        "config": read_config(values["variant"], values["config"]),
+        "images": _image_spec(values["images"]),
+        "versions": _versions(values["versions"]),
+        "losses": _losses(values["losses"]),
+    })
+
+
+def read_config(variant: str, values: object) -> VariantConfig:
+    """A variant's configuration from untrusted values: every option there, nothing else, each within its bounds."""
+    config_class = catalogue.card(variant).config_class
+    fields = {f.name: f for f in fields_of(config_class)}
+    if not isinstance(values, dict) or set(values) != set(fields):
+        raise ValueError(f"its options are not those of {variant} in this version")
+    return config_class(**{name: fields[name].check(value) for name, value in values.items()})
+
+
+def _require(holds: bool, name: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} has an impossible value")
+
+
+def _image_spec(value: object) -> ImageSpec:
+    match value:
+        case {"channels": 1 | 3 as channels, "size": int(size), "class_names": list(names), **rest} if not rest:
+            _require(1 <= size <= 8192 and len(names) <= MAX_CLASSES, "images")
+            _require(all(isinstance(name, str) and len(name) <= MAX_TEXT for name in names), "class_names")
+            return ImageSpec(channels, size, tuple(names))
+    raise ValueError("images has an impossible value")
+
+
+def _versions(value: object) -> dict[str, str]:
+    _require(isinstance(value, dict) and len(value) <= 20, "versions")
+    assert isinstance(value, dict)
+    _require(all(isinstance(version, str) and len(version) <= 100 for version in value.values()), "versions")
+    return value
+
+
+def _losses(value: object) -> History:
+    _require(isinstance(value, dict) and len(value) <= 100, "losses")
+    assert isinstance(value, dict)
+    series = {}
+    for name, points in value.items():
+        _require(isinstance(points, list) and len(points) <= 1000, "losses")
+        for point in points:
+            match point:
+                case [int(), int() | float()]:
+                    continue
+            raise ValueError("losses has an impossible value")
+        series[name] = tuple((step, float(mean)) for step, mean in points)
+    return series

@@ -1,0 +1,81 @@
+"""The losses of an interval, kept on the device and read once."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+MAX_HISTORY = 128
+
+
+@dataclass(frozen=True)
+class NotFinite:
+    """A term that became NaN or infinite, `steps_ago` steps before the newest."""
+
+    term: str
+    value: float
+    steps_ago: int
+
+
+class Ledger:
+    """Collects every step's terms since the last reading. All steps between two readings report the same terms."""
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._rows: list[Tensor] = []
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """Note one step's terms: scalars on the device; nothing is read back."""
+        self._names = tuple(terms)
+        self._rows.append(torch.stack(list(terms.values())))
+
+    def first_not_finite(self) -> NotFinite | None:
+        """The earliest term since the last reading that is not finite, the first reported if several are."""
+        rows = self._table().tolist()
+        for index, row in enumerate(rows):
+            for name, value in zip(self._names, row, strict=True):
+                if not math.isfinite(value):
+                    return NotFinite(name, value, len(rows) - 1 - index)
+        return None
+
+    def read(self) -> dict[str, float]:
+        """The means since the last reading, in fp64; then start anew."""
+        means = self._table().mean(0).tolist()
+        self._rows.clear()
+        return dict(zip(self._names, means, strict=True))
+
+    def _table(self) -> Tensor:
+        return torch.stack(self._rows).double() if self._rows else torch.zeros(0, len(self._names))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a resume needs so that the interval's means come out the same: one column per term, in order."""
+        if not self._rows:
+            return {}
+        columns = torch.stack(self._rows).unbind(1)
+        return {f"{order}.{name}": column for order, (name, column) in enumerate(zip(self._names, columns, strict=True))}
+
+    def restore(self, columns: Mapping[str, Tensor]) -> None:
+        """Take up what `tensors` gave."""
+        ordered = sorted(columns.items(), key=lambda item: int(item[0].partition(".")[0]))
+        self._names = tuple(name.partition(".")[2] for name, _ in ordered)
+        self._rows = list(torch.stack([column for _, column in ordered], 1).unbind(0)) if ordered else []
+
+
+class LossHistory:
+    """A run's loss curves in at most a few dozen points each, for `gan inspect`: when there are too many, every second
+    goes. What is kept depends only on what was added, so a resumed run keeps the same."""
+
+    def __init__(self, points: Mapping[str, tuple[tuple[int, float], ...]]) -> None:
+        self._points = {name: list(series) for name, series in points.items()}
+
+    def add(self, step: int, means: Mapping[str, float]) -> None:
+        for name, mean in means.items():
+            series = self._points.setdefault(name, [])
+            series.append((step, mean))
+            if len(series) > MAX_HISTORY:
+                del series[::2]
+
+    def points(self) -> dict[str, tuple[tuple[int, float], ...]]:
+        return {name: tuple(series) for name, series in self._points.items()}

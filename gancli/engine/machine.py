@@ -1,0 +1,97 @@
+"""What the machine is used for: device, precision, threads. Rules, not timings, so that equal commands give equal bytes."""
+
+import os
+import platform
+import resource
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from gancli.errors import UsageError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The chosen device, arithmetic and number of CPU threads."""
+
+    device: torch.device
+    precision: Precision
+    threads: int
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Mixed precision for the forward pass; losses and statistics stay fp32 by autocast's own lists."""
+        return torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32")
+
+    def settle(self, deterministic: bool) -> None:
+        """Set what torch keeps per process: threads, denormals, TF32, cuDNN's choice of algorithms."""
+        torch.set_num_threads(self.threads)
+        torch.set_flush_denormal(True)
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = not deterministic
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(deterministic)
+
+    def peak_memory_bytes(self) -> int:
+        """Peak so far: allocated on a CUDA device, else the resident set of this process."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+    def describe(self) -> str:
+        """`"cuda:0 (NVIDIA H200)"` or `"cpu (x86_64)"`."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else platform.machine()
+        return f"{self.device} ({name})"
+
+
+def choose_device(asked: str) -> torch.device:
+    """`auto` is CUDA, else MPS, else the CPU. Raises `UsageError` for a device that is not there."""
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, index = asked.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise UsageError(f"--device {asked}: must be auto, cpu, cuda, cuda:N or mps")
+    if kind == "cuda":
+        if not torch.cuda.is_available():
+            raise UsageError(f"--device {asked}: no CUDA device is usable on this machine; try --device cpu or auto")
+        if int(index or 0) >= torch.cuda.device_count():
+            raise UsageError(f"--device {asked}: this machine has {torch.cuda.device_count()} CUDA device(s)")
+        return torch.device("cuda", int(index or 0))
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UsageError(f"--device {asked}: Metal is not usable on this machine; try --device cpu or auto")
+    return torch.device(kind)
+
+
+def choose_precision(asked: str, device: torch.device) -> Precision:
+    """`auto` is bf16 on CUDA that has it, else fp16 there, and fp32 elsewhere. Raises `UsageError` for fp16 on a CPU."""
+    if asked == "auto":
+        if device.type == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return "fp32"
+    if asked == "fp16" and device.type == "cpu":
+        raise UsageError("--precision fp16: a CPU cannot train in fp16; use fp32, or bf16")
+    assert asked in DTYPES, asked
+    return asked  # type: ignore[return-value]  # checked above
+
+
+def available_cpus() -> int:
+    """CPUs this process may run on (a batch system's or container's cpuset counted)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_threads(asked: int | None, step_flop: float) -> int:
+    """CPU threads for a network whose step takes `step_flop` floating-point operations: one per CPU, but a small step
+    does not repay the hand-over between threads, so it gets one per 20 MFLOP at most."""
+    if asked is not None:
+        return asked
+    return max(1, min(available_cpus(), int(step_flop / 20e6)))

@@ -1,0 +1,74 @@
+"""From what the user asked to what will be done: every `None` and `auto` worked out, by rules."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import torch
+
+from gancli.config import RunConfig, VariantConfig
+from gancli.data.source import Source
+from gancli.data.stream import IndexStream
+from gancli.engine import machine
+from gancli.engine.machine import Machine
+from gancli.errors import UsageError
+from gancli.variant import Variant
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run with nothing left open. `run` has no None but for what was really not asked (max_time, out)."""
+
+    run: RunConfig
+    own: VariantConfig
+    machine: Machine
+    steps: int
+    sample_every: int
+    save_every: int
+
+
+def make(run: RunConfig, own: VariantConfig, source: Source, variant_class: type[Variant]) -> Plan:
+    """Work everything out for a data set and a variant. Raises `UsageError` for a machine that lacks what is asked."""
+    stream = IndexStream(len(source.images), run.batch_size, run.seed)
+    steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
+    device = machine.choose_device(run.device)
+    precision = machine.choose_precision(run.precision, device)
+    threads = machine.choose_threads(run.threads, step_flop(own, source, variant_class, run.batch_size))
+    every = tenth(steps, run.log_every)
+    sample_every = run.sample_every or every
+    save_every = run.save_every or every
+    resolved = dataclasses.replace(
+        run,
+        device=str(device),
+        precision=precision,
+        threads=threads,
+        image_size=source.spec.size,
+        sample_every=sample_every,
+        save_every=save_every,
+    )
+    return Plan(resolved, own, Machine(device, precision, threads), steps, sample_every, save_every)
+
+
+def tenth(steps: int, log_every: int) -> int:
+    """A tenth of the run, rounded up to whole log intervals: how often samples are drawn and states saved unasked."""
+    return math.ceil(steps / 10 / log_every) * log_every
+
+
+def step_flop(own: VariantConfig, source: Source, variant_class: type[Variant], batch_size: int) -> float:
+    """A rough count of one step's floating-point operations: infinite for convolutions, which always repay threads.
+
+    A fully connected weight costs 2 FLOP per image and pass; a step makes about 3 passes of G and 6 of D.
+    """
+    if variant_class.convolutional:
+        return math.inf
+    with torch.device("meta"):
+        variant = variant_class(own, source.spec)
+    weights = {name: sum(p.numel() for p in net.parameters()) for name, net in variant.networks.items()}
+    return sum(2.0 * batch_size * count * (3 if name.startswith("G") else 6) for name, count in weights.items())
+
+
+def check_length(done: int, steps: int) -> bool:
+    """Whether a run that has done `done` steps still has something to do."""
+    if steps < 1:
+        raise UsageError(f"--steps {steps}: must be at least 1")
+    return done < steps

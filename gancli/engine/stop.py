@@ -1,0 +1,64 @@
+"""Being asked to stop: signals and `--max-time` raise a flag, and nothing else; the loop looks at it every step."""
+
+import re
+import signal
+import threading
+import time
+from types import FrameType, TracebackType
+
+from gancli.errors import StoppedError, UsageError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `90s`, `30m`, `3h`, `1h30m` or a plain number of seconds. Raises `UsageError`."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UsageError(f"--max-time {text}: must be a time such as 90s, 30m, 3h or 1h30m")
+    seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
+    if seconds <= 0:
+        raise UsageError(f"--max-time {text}: must be above 0")
+    return seconds
+
+
+class Stop:
+    """A flag that signals and the clock set. As a context manager it takes the signals over, and gives them back.
+
+    `reason` is None until a stop is asked for. A second Ctrl-C raises `KeyboardInterrupt` at once.
+    """
+
+    def __init__(self, max_seconds: float | None = None) -> None:
+        self._signal: signal.Signals | None = None
+        self._deadline = None if max_seconds is None else time.monotonic() + max_seconds
+        self._before: dict[signal.Signals, object] = {}
+
+    @property
+    def reason(self) -> str | None:
+        if self._signal is not None:
+            return "Ctrl-C" if self._signal == signal.SIGINT else self._signal.name
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return "--max-time"
+        return None
+
+    def raise_if_asked(self) -> None:
+        """For the time before there is anything to save. Raises `StoppedError`."""
+        if self.reason is not None:
+            raise StoppedError(f"stopped by {self.reason} before the first step; nothing was trained yet")
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self._signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._signal = signal.Signals(number)
+
+    def __enter__(self) -> "Stop":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave

@@ -1,0 +1,65 @@
+"""What users get instead of tracebacks.
+
+    GancliError            1   something failed: file, data, disk
+    ├── UsageError         2   an option or its value is wrong
+    ├── DataError          1   a data set cannot be had or read
+    ├── CheckpointError    1   a file is not a checkpoint, or not a sound one
+    ├── PartlyFailedError  3   some of several inputs failed, the others are done
+    ├── DivergedError      4   a loss or a weight is no longer finite
+    └── StoppedError      75   stopped by a signal or --max-time; start again with --resume auto (EX_TEMPFAIL)
+
+Every message is one line that names the option or file, the value, and the way out.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class GancliError(Exception):
+    """The root of the errors that end a command with one line on stderr."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(GancliError):
+    """An option or its value is wrong; nothing was done."""
+
+    exit_code = 2
+
+
+class DataError(GancliError):
+    """A data set or an image cannot be had or read."""
+
+
+class CheckpointError(GancliError):
+    """A file is not a checkpoint of ours, or not a sound one."""
+
+
+class PartlyFailedError(GancliError):
+    """Some inputs failed; the rest are done."""
+
+    exit_code = 3
+
+
+class DivergedError(GancliError):
+    """A loss or a weight became NaN or infinite; the last finite state is kept."""
+
+    exit_code = 4
+
+
+class StoppedError(GancliError):
+    """The run was asked to stop before it had anything to save."""
+
+    exit_code = 75
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`" (did you mean dcgan?)"` for a near miss of a known word, else `""`."""
+    matches = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def printable(text: str) -> str:
+    """One line of `text` fit for a terminal: control characters (escape codes, line breaks, bidi marks) are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

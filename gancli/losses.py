@@ -1,0 +1,32 @@
+"""Pure functions of logits: `logits -> scalar to minimise`. Logits are float `[B, 1]` (any shape), unbounded."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def bce(logits: Tensor, target: float) -> Tensor:
+    """Mean binary cross-entropy of `sigmoid(logits)` against one constant `target` in [0, 1], in nats.
+
+    softplus(x) − target·x: the stable form of −t·log σ(x) − (1−t)·log(1−σ(x)), always in fp32.
+    """
+    logits = logits.float()
+    return (F.softplus(logits) - target * logits).mean()
+
+
+def discriminator(real_logits: Tensor, fake_logits: Tensor, real_target: float = 1.0) -> Tensor:
+    """−log D(x) − log(1 − D(G(z))): Goodfellow et al. 2014, Algorithm 1.
+
+    `real_target` below 1 smooths the real side only (Salimans et al. 2016, section 3.4).
+    """
+    return bce(real_logits, real_target) + bce(fake_logits, 0.0)
+
+
+def non_saturating(fake_logits: Tensor) -> Tensor:
+    """−log D(G(z)): the generator's loss that keeps a gradient early on (Goodfellow et al. 2014, section 3)."""
+    return bce(fake_logits, 1.0)
+
+
+def probability(logits: Tensor) -> Tensor:
+    """Mean of σ(logits), detached: what D believes on average, in [0, 1]; for reports."""
+    return torch.sigmoid(logits.detach().float()).mean()

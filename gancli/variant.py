@@ -1,0 +1,135 @@
+"""The one contract between models and machinery: a variant says what to minimise, the engine minimises it.
+
+`Variant.step` is a generator of `Update`s that reads like the paper's Algorithm 1. The engine takes the next update under
+autocast, minimises its loss over the network it names, and only then lets the step go on; so the step can share `fake`
+between networks, and never sees precision, optimizers, ranks or graphs. Logits computed before an update of a network
+and used after it raise in `backward`, as they should.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gancli.config import VariantConfig
+from gancli.data.batch import Batch, ImageSpec
+
+Reads = Literal["labels", "low_res"]
+Noise = Literal["normal", "uniform", "unit-uniform"]
+
+
+class Update(NamedTuple):
+    """One minimisation inside a step."""
+
+    trains: str  # key into Variant.networks
+    loss: Tensor  # scalar to minimise
+    terms: Mapping[str, Tensor]  # scalars to report
+
+
+Schedule = Callable[[int], float]
+"""A factor or value as a function of the number of updates done in the phase, so that a resume needs no state."""
+
+
+def constant(_: int) -> float:
+    return 1.0
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Kingma & Ba 2015. `lr` is multiplied by `schedule(updates done)`."""
+
+    lr: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    schedule: Schedule = constant
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """Gradient descent; `lr` is multiplied by `schedule(updates done)`, `momentum(updates done)` is the momentum."""
+
+    lr: float
+    momentum: Schedule
+    schedule: Schedule = constant
+
+
+Optimizer = Adam | Sgd
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of a run with its own step and optimizers, which are made anew when it begins.
+
+    `optimizers` names the networks that are trained: each key is one of `Variant.networks`.
+    """
+
+    name: str
+    steps: int
+    step: Callable[[Batch], Iterator[Update]]
+    optimizers: Mapping[str, Optimizer]
+
+
+def draw_noise(noise: Noise, shape: tuple[int, ...], device: torch.device, rng: torch.Generator | None) -> Tensor:
+    """float32 noise: `normal` N(0, 1), `uniform` U(-1, 1), `unit-uniform` U(-√3, √3), which has variance 1."""
+    if noise == "normal":
+        return torch.randn(shape, device=device, generator=rng)
+    bound = 1.0 if noise == "uniform" else 3.0**0.5
+    return torch.rand(shape, device=device, generator=rng).mul_(2 * bound).sub_(bound)
+
+
+class Variant(ABC):
+    """A model: its networks, its losses and how they are trained. Subclasses are named after their file.
+
+    A subclass's module is its page in the catalogue (see `catalogue.py`): it defines `class Config(VariantConfig)`, which
+    imports no torch, and the subclass with `Config = Config`.
+    """
+
+    Config: ClassVar[type[VariantConfig]]
+    reads: ClassVar[Reads] = "labels"
+    convolutional: ClassVar[bool] = True  # decides memory format, and precision and threads on a CPU
+
+    networks: Mapping[str, nn.Module]  # what is trained: {"G": …, "D": …}
+    generator: nn.Module  # what is averaged, sampled and exported; called as generator(*latents[, condition])
+    latent_shapes: tuple[tuple[int, ...], ...]  # the noise of one picture: one tensor each
+    noise: Noise = "normal"
+
+    def __init__(self, config: Any, images: ImageSpec) -> None:
+        """Build the networks with random weights from the default generator. Raises `UsageError` where the options
+        do not fit the images (a size a pyramid cannot halve, labels that are missing)."""
+        self.config = config
+        self.images = images
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the generator's picture depends on a label, so that one can be asked for."""
+        return False
+
+    def latents(self, count: int, device: torch.device, rng: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """Fresh noise for `count` pictures, float `[count, *shape]` per latent shape.
+
+        `rng` is the source of randomness (None: torch's default generator of that device).
+        """
+        return tuple(draw_noise(self.noise, (count, *shape), device, rng) for shape in self.latent_shapes)
+
+    def inputs(self, condition: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """The generator's arguments for one batch: fresh latents and, for a conditional model, the condition."""
+        return self.arguments(self.latents(len(condition), condition.device, rng), condition)
+
+    def arguments(self, latents: tuple[Tensor, ...], condition: Tensor) -> tuple[Tensor, ...]:
+        """The generator's arguments made of given latents and `condition` (as in `Batch`)."""
+        return (*latents, condition) if self.conditional else latents
+
+    @abstractmethod
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """One training step, as a generator of updates."""
+
+    @abstractmethod
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """The optimizer of each network."""
+
+    def phases(self, steps: int) -> tuple[Phase, ...]:
+        """The phases of a run of `steps` steps; their steps add up to it. One by default."""
+        return (Phase("train", steps, self.step, self.optimizers()),)
