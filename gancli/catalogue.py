@@ -44,7 +44,9 @@ def names() -> tuple[str, ...]:
 def check_name(name: str) -> str:
     """`name`, if there is such a variant; else `UsageError` with the near miss."""
     if name not in names():
-        raise UsageError(f"--variant {name}: no such variant; there are {', '.join(names())}{did_you_mean(name, names())}")
+        raise UsageError(
+            f"--variant {name}: no such variant; there are {', '.join(names())}{did_you_mean(name, names())}"
+        )
     return name
 
 

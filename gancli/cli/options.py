@@ -1,10 +1,11 @@
 """Command-line options from configuration fields, and the commands built of them."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from gancli.config import Field
 
@@ -17,15 +18,14 @@ def parameter(field: Field, panel: str, complete: Completer | None = None) -> in
     names = [field.flag] + ([declared.short] if declared.short else [])
     if field.kind is bool:
         names = [f"{field.flag}/--no-{field.flag[2:]}"]
-    default = declared.default_text or ("" if field.default is None else _shown(field.default))
     option = typer.Option(
         *names,
         help=_help(field),
-        show_default=default or False,
+        show_default=False,
         envvar=declared.env,
-        metavar=declared.metavar or ("|".join(field.choices) if field.choices else None),
+        metavar="" if field.kind is bool else declared.metavar or "|".join(field.choices) or None,
         rich_help_panel=panel,
-        autocompletion=complete or (_completer(field.choices) if field.choices else None),
+        autocompletion=complete or (completer(lambda: field.choices) if field.choices else None),
     )
     hint = Annotated[field.kind | None, option]  # type: ignore[valid-type]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
@@ -36,14 +36,19 @@ def _shown(value: object) -> str:
 
 
 def _help(field: Field) -> str:
-    bounds = field.option.bounds()
-    source = f" ({field.option.source})" if field.option.source else ""
-    text = field.option.help + (f"; {bounds}" if bounds and field.option.panel == "Run" else "") + source
-    return text.replace("[", r"\[")
+    declared = field.option
+    default = declared.default_text or ("" if field.default is None else _shown(field.default))
+    facts = [declared.bounds(), declared.source or "", f"default: {default}" if default else ""]
+    return escape(declared.help) + "".join(f" [dim]({escape(fact)})[/]" for fact in facts if fact)
 
 
-def _completer(words: Sequence[str]) -> Completer:
-    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+def completer(words: Callable[[], Iterable[str]]) -> Completer:
+    """Tab completion from what `words()` gives when Tab is pressed."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words() if word.startswith(incomplete)]
+
+    return complete
 
 
 def signed(function: Callable[..., Any], parameters: Sequence[inspect.Parameter], doc: str) -> Callable[..., Any]:

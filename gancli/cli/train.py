@@ -1,7 +1,7 @@
 """`gan train`: from the command line to `engine.train`, and its events to a reporter."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,10 +20,10 @@ from gancli.errors import CheckpointError, UsageError
 if TYPE_CHECKING:
     from gancli.engine.state import State
 
-COMPLETERS: Mapping[str, Callable[[str], list[str]]] = {
-    "variant": lambda text: [name for name in catalogue.names() if name.startswith(text)],
-    "dataset": lambda text: [name for name in source_names() if name.startswith(text)],
-    "device": lambda text: [name for name in ("auto", "cpu", "cuda", "cuda:0", "mps") if name.startswith(text)],
+COMPLETERS: Mapping[str, options.Completer] = {
+    "variant": options.completer(catalogue.names),
+    "dataset": options.completer(source_names),
+    "device": options.completer(lambda: ("auto", "cpu", "cuda", "cuda:0", "mps")),
 }
 
 
@@ -82,9 +82,7 @@ def command(variant: str) -> Any:
         return _run(variant, ctx, given)
 
     app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
-    app.command("train", context_settings={"help_option_names": ["-h", "--help"]})(
-        options.signed(run, parameters, doc)
-    )
+    app.command("train", context_settings={"help_option_names": ["-h", "--help"]})(options.signed(run, parameters, doc))
     return typer.main.get_command(app)
 
 

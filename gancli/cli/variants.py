@@ -9,13 +9,14 @@ from rich.table import Table
 
 from gancli import catalogue
 from gancli.cli import console
+from gancli.cli.options import completer
 from gancli.config import fields_of
 
 
 def variants(
     name: Annotated[
         str | None, typer.Argument(help="One variant: its architecture, paper, presets and options.", show_default=False,
-                                   autocompletion=lambda text: [n for n in catalogue.names() if n.startswith(text)])
+                                   autocompletion=completer(catalogue.names))
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
@@ -63,7 +64,9 @@ def _list(cards: list[catalogue.Card]) -> None:
 
 def _show(card: catalogue.Card) -> None:
     out = console.out()
-    out.print(f"[bold]{card.name}[/]  {escape(card.title)}\n\n{escape(card.description)}\n\nPaper: {escape(card.paper)}\n")
+    out.print(
+        f"[bold]{card.name}[/]  {escape(card.title)}\n\n{escape(card.description)}\n\nPaper: {escape(card.paper)}\n"
+    )
     options = Table(box=None, header_style="bold", pad_edge=False, title="Options", title_justify="left")
     presets = [preset for preset in card.presets if preset != "default"]
     for heading in ("option", "default", *presets, "what it does"):

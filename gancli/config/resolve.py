@@ -71,7 +71,9 @@ def resolve(variant: str, config_class: type[VariantConfig], layers: Iterable[La
     return Resolved(run, own, origins)
 
 
-def file_layer(origin: str, table: Mapping[str, object], variant: str, config_class: type[VariantConfig], others: Sequence[str]) -> Layer:
+def file_layer(
+    origin: str, table: Mapping[str, object], variant: str, config_class: type[VariantConfig], others: Sequence[str]
+) -> Layer:
     """The values of a TOML file that concern `variant`: the top level, and the table named after it.
 
     Tables of other variants (`others`) are left alone. Raises `UsageError` for a key that is no option.

@@ -36,12 +36,12 @@ class RunConfig:
     )
     batch_size: int = option(128, "images per step", ge=1, le=65536, panel=BUDGET, default_text="the variant's")
     seed: int = option(0, "fixes every random choice of the run", ge=0, lt=2**63, panel=BUDGET)
-    ema: float = option(
-        0.999, "decay of the averaged generator, per step; 0: no average", ge=0, lt=1, panel=BUDGET
-    )
+    ema: float = option(0.999, "decay of the averaged generator, per step; 0: no average", ge=0, lt=1, panel=BUDGET)
 
     device: str = option("auto", "auto, cpu, cuda, cuda:N or mps", env="GAN_DEVICE", metavar="DEVICE", panel=MACHINE)
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = option("auto", "of the arithmetic; weights stay fp32", panel=MACHINE)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
+        "auto", "of the arithmetic; weights stay fp32", panel=MACHINE
+    )
     deterministic: bool = option(False, "only algorithms that repeat bit for bit (slower on CUDA)", panel=MACHINE)
     threads: int | None = option(
         None, "CPU threads", ge=1, le=1024, env="GAN_THREADS", panel=MACHINE, default_text="by the size of the model"

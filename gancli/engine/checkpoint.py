@@ -57,7 +57,10 @@ def read_tensors(path: Path, header: Header, facts: Facts) -> dict[str, Tensor]:
         raw = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(raw) != header.file_bytes or hashlib.sha256(memoryview(raw)[header.data_start :]).hexdigest() != facts.sha256:
+    if (
+        len(raw) != header.file_bytes
+        or hashlib.sha256(memoryview(raw)[header.data_start :]).hexdigest() != facts.sha256
+    ):
         raise CheckpointError(f"{path}: damaged: its contents do not match their checksum")
     try:
         return safetensors.torch.load(raw)

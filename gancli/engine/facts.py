@@ -78,13 +78,15 @@ def _facts(values: dict[str, Any]) -> Facts:
         _require(type(values[name]) is int and 0 <= values[name] < 2**63, name)
     for name in ("ema", "epoch"):
         _require(type(values[name]) in (int, float) and values[name] >= 0, name)
-    return Facts(**{
-        **values,
-        "config": read_config(values["variant"], values["config"]),
-        "images": _image_spec(values["images"]),
-        "versions": _versions(values["versions"]),
-        "losses": _losses(values["losses"]),
-    })
+    return Facts(
+        **{
+            **values,
+            "config": read_config(values["variant"], values["config"]),
+            "images": _image_spec(values["images"]),
+            "versions": _versions(values["versions"]),
+            "losses": _losses(values["losses"]),
+        }
+    )
 
 
 def read_config(variant: str, values: object) -> VariantConfig:

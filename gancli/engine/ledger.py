@@ -54,7 +54,9 @@ class Ledger:
         if not self._rows:
             return {}
         columns = torch.stack(self._rows).unbind(1)
-        return {f"{order}.{name}": column for order, (name, column) in enumerate(zip(self._names, columns, strict=True))}
+        return {
+            f"{order}.{name}": column for order, (name, column) in enumerate(zip(self._names, columns, strict=True))
+        }
 
     def restore(self, columns: Mapping[str, Tensor]) -> None:
         """Take up what `tensors` gave."""

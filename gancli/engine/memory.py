@@ -9,7 +9,9 @@ from gancli.engine.plan import Plan
 from gancli.variant import Adam, Variant
 
 
-def expected_bytes(planned: Plan, source: Source, variant_class: type[Variant]) -> tuple[dict[str, int], dict[str, int]]:
+def expected_bytes(
+    planned: Plan, source: Source, variant_class: type[Variant]
+) -> tuple[dict[str, int], dict[str, int]]:
     """Parameter count per network, and bytes for: weights, gradients and moments; activations; the data set.
 
     Activations are what autograd keeps for backward in the hungriest update of a step; the allocator's own overhead and
@@ -28,7 +30,11 @@ def expected_bytes(planned: Plan, source: Source, variant_class: type[Variant]) 
         torch.empty(planned.run.batch_size, device="meta", dtype=torch.int64),
     )
     activations = max(_saved_bytes(variant, batch, planned) for _ in phases[:1])
-    return counts, {"model": weights, "activations": activations, "data": source.images.numel() + 8 * len(source.labels)}
+    return counts, {
+        "model": weights,
+        "activations": activations,
+        "data": source.images.numel() + 8 * len(source.labels),
+    }
 
 
 def _saved_bytes(variant: Variant, batch: Batch, planned: Plan) -> int:

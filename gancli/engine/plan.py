@@ -11,7 +11,6 @@ from gancli.data.source import Source
 from gancli.data.stream import IndexStream
 from gancli.engine import machine
 from gancli.engine.machine import Machine
-from gancli.errors import UsageError
 from gancli.variant import Variant
 
 
@@ -65,10 +64,3 @@ def step_flop(own: VariantConfig, source: Source, variant_class: type[Variant], 
         variant = variant_class(own, source.spec)
     weights = {name: sum(p.numel() for p in net.parameters()) for name, net in variant.networks.items()}
     return sum(2.0 * batch_size * count * (3 if name.startswith("G") else 6) for name, count in weights.items())
-
-
-def check_length(done: int, steps: int) -> bool:
-    """Whether a run that has done `done` steps still has something to do."""
-    if steps < 1:
-        raise UsageError(f"--steps {steps}: must be at least 1")
-    return done < steps

@@ -43,7 +43,11 @@ def latents(variant: Variant, seed: int) -> tuple[Tensor, ...]:
 
 @torch.inference_mode()
 def draw(
-    variant: Variant, generator: nn.Module, wanted: Sequence[Request], device: torch.device, truncation: float | None = None
+    variant: Variant,
+    generator: nn.Module,
+    wanted: Sequence[Request],
+    device: torch.device,
+    truncation: float | None = None,
 ) -> Iterator[Drawn]:
     """Draw pictures with `generator` (the variant's, or an average of it), in eval mode on `device`.
 

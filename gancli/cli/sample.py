@@ -1,0 +1,145 @@
+"""`gan sample`: pictures from a checkpoint, into a grid, a folder, an array, an animation or a pipe."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gancli.cli import console
+from gancli.cli.labels import parse_labels
+from gancli.errors import GancliError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from gancli.engine.checkpoint import Model
+    from gancli.sampling.draw import Request
+
+GRIDS = (".png", ".jpg", ".jpeg", ".webp")
+ANIMATIONS = (".gif", ".webp")
+FRAMES_PER_LEG = 16
+DEFAULT_COUNT = 64
+MAX_COUNT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to draw and how to lay it out; `output` None is stdout."""
+
+    model: "Model"
+    wanted: list["Request"]
+    device: "torch.device"
+    output: Path | None
+    columns: int | None
+    chunk: int
+    truncation: float | None
+    walk: int | None
+
+
+def sample(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="A ckpt.safetensors, or a run directory.")],
+    count: Annotated[int, typer.Option("-n", "--count", help="How many pictures.", show_default=True)] = DEFAULT_COUNT,
+    output: Annotated[str | None, typer.Option("-o", "--output", metavar="PATH", show_default="samples.png", help=(
+        "Where to: .png .jpg .webp is a grid; a directory gets one file per picture, named by seed; .npz an array; "
+        ".gif .webp with --walk an animation; - is a PNG on stdout."))] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the first picture; the next has the next.")] = 0,
+    label: Annotated[str | None, typer.Option("--label", "-l", show_default="all, in turn", help=(
+        "Which classes, for a conditional model: 7, 0-9, a name, 3,5, all."))] = None,
+    columns: Annotated[int | None, typer.Option(show_default="square", help="Columns of the grid.")] = None,
+    walk: Annotated[int | None, typer.Option(metavar="STOPS", help="Walk through latent space over so many seeds.")] = None,
+    truncation: Annotated[float | None, typer.Option(help="Keep the noise within ±this: likelier, less varied.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures held at a time; the pictures do not depend on it.")] = 1024,
+    device: Annotated[str, typer.Option(envvar="GAN_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document about what was written.")] = False,
+) -> None:  # fmt: skip
+    """Draw pictures from a checkpoint. The picture of a seed is the same whatever else is drawn."""
+    _check("-n", count, 1, MAX_COUNT)
+    _check("--seed", seed, 0, 2**63 - 1)
+    for flag, number, top in (
+        ("--columns", columns, 10_000),
+        ("--walk", walk, 10_000),
+        ("--batch-size", batch_size, 2**20),
+    ):
+        if number is not None:
+            _check(flag, number, 2 if flag == "--walk" else 1, top)
+    if truncation is not None and not 0 < truncation <= 10:
+        raise UsageError(f"--truncation {truncation}: must be above 0 and at most 10")
+    path = _output_path(output, walk)
+    write = _writer(output, path, walk)
+
+    from gancli.engine.checkpoint import load_model
+    from gancli.engine.machine import choose_device
+    from gancli.sampling.draw import requests
+
+    where = choose_device(device)
+    model = load_model(checkpoint / "ckpt.safetensors" if checkpoint.is_dir() else checkpoint)
+    labels = _labels(model, label)
+    model.variant.generator.to(where)
+    if columns is None and 1 < len(labels) <= 32:
+        columns = len(labels)
+    wanted = requests(count, seed, labels)
+    files = write(Order(model, wanted, where, path, columns, batch_size, truncation, walk))
+    if as_json:
+        about = {"variant": model.facts.variant, "step": model.facts.step, "count": count, "seed": seed, "files": files}
+        console.print_result(json.dumps(about))
+    elif path is not None:
+        console.print_result(str(path))
+
+
+def _check(flag: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise UsageError(f"{flag} {value}: must be at least {low} and at most {high}")
+
+
+def _output_path(output: str | None, walk: int | None) -> Path | None:
+    """The path to write to, known to be writable before anything is drawn; None for stdout."""
+    if output == "-":
+        return None
+    path = Path(output) if output is not None else _free("samples", ".gif" if walk else ".png")
+    if path.suffix.lower() in (*GRIDS, *ANIMATIONS, ".npz") and not path.is_dir():
+        if not path.parent.is_dir():
+            raise GancliError(f"-o {path}: there is no directory {path.parent} to write it into")
+    elif path.suffix and not path.exists() and not str(output).endswith("/"):
+        raise UsageError(
+            f"-o {path}: must end in {' '.join((*GRIDS, '.gif', '.npz'))}, or be a directory (end it with /)"
+        )
+    return path
+
+
+def _free(stem: str, suffix: str) -> Path:
+    """`samples.png`, or `samples-2.png`, …: a name asked for by nobody overwrites nothing."""
+    path, number = Path(stem + suffix), 1
+    while path.exists():
+        number += 1
+        path = Path(f"{stem}-{number}{suffix}")
+    return path
+
+
+def _writer(output: str | None, path: Path | None, walk: int | None) -> Callable[[Order], list[str]]:
+    """The way to write what was asked for, by the path's suffix."""
+    from gancli.cli import sample_files as files
+
+    suffix = ".png" if path is None else path.suffix.lower()
+    if walk is not None:
+        if suffix not in ANIMATIONS:
+            raise UsageError(f"--walk {walk}: needs -o with {' or '.join(ANIMATIONS)}, not {output}")
+        return files.animation
+    if suffix == ".gif":
+        raise UsageError(f"-o {output}: .gif is for an animation; add --walk N, or take .png")
+    if suffix == ".npz":
+        return files.array
+    return files.grid if suffix in GRIDS and (path is None or not path.is_dir()) else files.folder
+
+
+def _labels(model: "Model", label: str | None) -> tuple[int, ...]:
+    names = model.variant.images.class_names
+    if not model.variant.conditional:
+        if label is not None:
+            raise UsageError(
+                f"--label {label}: {model.facts.variant} is not conditional: its pictures cannot be chosen"
+            )
+        return (0,)
+    return parse_labels(label if label is not None else "all", names)

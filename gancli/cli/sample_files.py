@@ -1,0 +1,121 @@
+"""The files that `gan sample` writes. Each function draws an order, writes it and gives the paths written."""
+
+import io
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from PIL import Image, PngImagePlugin
+
+from gancli import images
+from gancli.engine import atomic
+from gancli.errors import GancliError, UsageError
+from gancli.sampling import draw, walk
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gancli.cli.sample import Order
+
+MAX_SIDE = 65_000  # pixels; JPEG's limit is 65,535, WebP's 16,383
+MAX_WEBP_SIDE = 16_383
+
+
+def grid(order: "Order") -> list[str]:
+    """All pictures as one picture; on stdout as a PNG where there is no path."""
+    pixels = _all(order)
+    suffix = order.output.suffix.lower() if order.output else ".png"
+    picture = images.to_pil(images.grid(pixels, order.columns))
+    limit = MAX_WEBP_SIDE if suffix == ".webp" else MAX_SIDE
+    if max(picture.size) > limit:
+        raise UsageError(
+            f"-n {len(order.wanted)}: a grid of {picture.size} pixels is too large; use a directory or .npz"
+        )
+    encoded = images.encode(picture, suffix)
+    if order.output is None:
+        if sys.stdout.isatty():
+            raise UsageError("-o -: would write a PNG to the terminal; redirect stdout")
+        sys.stdout.buffer.write(encoded)
+        sys.stdout.buffer.flush()
+        return []
+    atomic.write(order.output, [encoded])
+    return [str(order.output)]
+
+
+def folder(order: "Order") -> list[str]:
+    """One PNG per picture, named by its seed (and label), with both in the file's text."""
+    assert order.output is not None
+    try:
+        order.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GancliError(f"-o {order.output}: cannot be made a directory ({error.strerror})") from error
+    labelled = order.model.variant.conditional
+    written = []
+    for one in _chunks(order):
+        name = f"seed-{one.request.seed:06d}" + (f"-label-{one.request.label}" if labelled else "") + ".png"
+        path = order.output / name
+        note = PngImagePlugin.PngInfo()
+        note.add_text("Software", "gancli")
+        note.add_text("gan:seed", str(one.request.seed))
+        if labelled:
+            note.add_text("gan:label", order.model.variant.images.class_names[one.request.label])
+        buffer = io.BytesIO()
+        images.to_pil(one.pixels).save(buffer, "PNG", pnginfo=note)
+        atomic.write(path, [buffer.getvalue()])
+        written.append(str(path))
+    return sorted(written)
+
+
+def array(order: "Order") -> list[str]:
+    """NumPy's `.npz`: `images` uint8 [N, H, W, C], `labels` int64 [N], `seeds` int64 [N]."""
+    import numpy as np
+
+    assert order.output is not None
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        images=_all(order).permute(0, 2, 3, 1).numpy(),
+        labels=np.array([request.label for request in order.wanted], dtype=np.int64),
+        seeds=np.array([request.seed for request in order.wanted], dtype=np.int64),
+    )
+    atomic.write(order.output, [buffer.getvalue()])
+    return [str(order.output)]
+
+
+def animation(order: "Order") -> list[str]:
+    """A walk through latent space as an endless `.gif` or `.webp`, 20 frames a second."""
+    from gancli.cli.sample import FRAMES_PER_LEG
+
+    assert order.output is not None
+    assert order.walk is not None
+    frames = [
+        images.to_pil(images.grid(pixels, order.columns))
+        for pixels in walk.walk(
+            order.model.variant, order.model.variant.generator, order.wanted, order.walk, FRAMES_PER_LEG, order.device
+        )
+    ]
+    buffer = io.BytesIO()
+    kind = order.output.suffix.lower()[1:].upper()
+    first, *rest = [frame.convert("RGB") if kind == "WEBP" else _palette(frame) for frame in frames]
+    first.save(buffer, kind, save_all=True, append_images=rest, duration=50, loop=0)
+    atomic.write(order.output, [buffer.getvalue()])
+    return [str(order.output)]
+
+
+def _palette(frame: Image.Image) -> Image.Image:
+    return frame if frame.mode == "L" else frame.quantize(256)
+
+
+def _chunks(order: "Order") -> Iterator[draw.Drawn]:
+    variant = order.model.variant
+    for start in range(0, len(order.wanted), order.chunk):
+        some = order.wanted[start : start + order.chunk]
+        for one in draw.draw(variant, variant.generator, some, order.device, order.truncation):
+            yield draw.Drawn(start + one.index, one.request, one.pixels)
+
+
+def _all(order: "Order") -> "Tensor":
+    import torch
+
+    found = {one.index: one.pixels for one in _chunks(order)}
+    return torch.stack([found[index] for index in range(len(order.wanted))])

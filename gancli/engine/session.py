@@ -1,0 +1,251 @@
+"""What lives while a run runs."""
+
+from collections.abc import Iterator
+
+import torch
+
+import gancli
+from gancli import events, images
+from gancli.config import RunConfig, fields_of, toml
+from gancli.data.resident import ResidentBatches
+from gancli.data.source import Source
+from gancli.data.stream import IndexStream
+from gancli.engine import atomic, checkpoint, plan, state
+from gancli.engine.clock import Clock
+from gancli.engine.ema import Average
+from gancli.engine.facts import Facts
+from gancli.engine.ledger import Ledger, LossHistory
+from gancli.engine.rundir import RunDirectory
+from gancli.engine.state import State
+from gancli.engine.step import Stepper
+from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
+from gancli.sampling import draw
+from gancli.variant import Phase, Variant
+
+PREVIEW_COUNT = 64
+
+
+class Session:
+    """What lives while a run runs: the networks and their average, the data, the step, the losses so far."""
+
+    def __init__(
+        self, planned: plan.Plan, source: Source, variant_class: type[Variant], directory: RunDirectory
+    ) -> None:
+        self.plan, self.run, self.machine, self.directory = planned, planned.run, planned.machine, directory
+        self.source = source
+        self.stream = IndexStream(len(source.images), self.run.batch_size, self.run.seed)
+        torch.manual_seed(self.run.seed)
+        self.variant = variant_class(planned.own, source.spec)
+        layout = torch.channels_last if variant_class.convolutional else torch.contiguous_format
+        for network in (self.variant.generator, *self.variant.networks.values()):
+            network.to(self.machine.device, memory_format=layout)
+            network.train()
+        self.average = Average(self.variant.generator, self.run.ema)
+        self.batches = ResidentBatches(
+            source, self.machine.device, self.run.batch_size, self.run.seed, variant_class.convolutional
+        )
+        self.bounds = self._phase_bounds()
+        self.ledger = Ledger()
+        self.history = LossHistory({})
+        self.step = 0
+        self.start_step = 0
+        self.clock = Clock()
+
+    def _phase_bounds(self) -> list[tuple[Phase, int, int]]:
+        bounds, start = [], 0
+        for phase in self.variant.phases(self.plan.steps):
+            bounds.append((phase, start, start + phase.steps))
+            start += phase.steps
+        assert start == self.plan.steps, "a variant's phases add up to the run's steps"
+        return bounds
+
+    def phases(self) -> Iterator[tuple[int, Phase, int, int]]:
+        """The phases that are not over: index, phase, the step to go on from, the step it ends at."""
+        for index, (phase, start, end) in enumerate(self.bounds):
+            if self.step < end:
+                yield index, phase, max(start, self.step), end
+
+    def enter(self, phase: Phase, resumed: State | None) -> Stepper:
+        """The phase's stepper, with its optimizers as saved if the run was stopped inside this phase."""
+        stepper = Stepper(phase, self.variant.networks, self.machine)
+        ((start, end),) = [(start, end) for each, start, end in self.bounds if each is phase]
+        if resumed is not None and start < resumed.facts.step < end:
+            if resumed.facts.phase != phase.name:
+                raise UsageError(
+                    f"--steps {self.plan.steps}: step {self.step} would lie in phase {phase.name}, "
+                    f"but was saved in {resumed.facts.phase}; resume with the run's own length"
+                )
+            for name, minimiser in stepper.minimisers.items():
+                try:
+                    minimiser.restore(resumed.group(f"optimizer.{name}"))
+                except (KeyError, ValueError, IndexError) as error:
+                    raise CheckpointError(f"{resumed.path}: its optimizer state does not fit ({error})") from None
+        self.clock.restart()
+        return stepper
+
+    def advance(self, stepper: Stepper) -> None:
+        """One step."""
+        try:
+            terms = stepper.run(self.batches.batch(self.step))
+        except torch.OutOfMemoryError as error:
+            size = self.run.batch_size
+            raise GancliError(
+                f"--batch-size {size}: out of memory on {self.machine.device}; try --batch-size {max(1, size // 2)}"
+            ) from error
+        self.step += 1
+        self.average.update(self.step)
+        self.ledger.add(terms)
+        self.clock.count()
+
+    def due(self, every: int) -> bool:
+        return self.step % every == 0
+
+    def started(self) -> events.RunStarted:
+        spec = self.source.spec
+        return events.RunStarted(
+            variant=self.run.variant,
+            preset=self.run.preset,
+            dataset=self.source.name,
+            num_images=len(self.source.images),
+            image_shape=(spec.channels, spec.size, spec.size),
+            device=self.machine.describe(),
+            precision=self.machine.precision,
+            threads=self.machine.threads,
+            batch_size=self.run.batch_size,
+            start_step=self.step,
+            steps=self.plan.steps,
+            steps_per_epoch=self.stream.steps_per_epoch,
+            parameters={
+                name: sum(p.numel() for p in network.parameters()) for name, network in self.variant.networks.items()
+            },
+            out=str(self.directory.path),
+        )
+
+    def loss_row(self, phase: Phase) -> events.LossRow:
+        """The interval's means. Raises `DivergedError` if one of them is not finite."""
+        self._check_losses()
+        means = self.ledger.read()
+        self.history.add(self.step, means)
+        seconds_per_step = self.clock.lap()
+        return events.LossRow(
+            step=self.step,
+            steps=self.plan.steps,
+            epoch=self.stream.epoch(self.step),
+            phase=phase.name,
+            terms=means,
+            images_per_s=self.run.batch_size / seconds_per_step,
+            elapsed_s=self.clock.elapsed(),
+            left_s=(self.plan.steps - self.step) * seconds_per_step,
+            memory_bytes=self.machine.peak_memory_bytes(),
+        )
+
+    def draw_samples(self) -> events.SamplesDrawn:
+        """The same seeds (and labels) drawn once more, as a grid in `samples/`."""
+        classes = range(max(1, self.source.spec.num_classes)) if self.variant.conditional else (0,)
+        wanted = draw.requests(PREVIEW_COUNT, labels=tuple(classes))
+        pixels = draw.draw_all(self.variant, self.average.refresh(), wanted, self.machine.device)
+        columns = len(classes) if 1 < len(classes) <= 16 else None
+        picture = images.to_pil(images.grid(pixels, columns))
+        path = self.directory.samples(self.step)
+        atomic.write(path, [images.encode(picture, ".png")])
+        self.clock.restart()
+        return events.SamplesDrawn(self.step, str(path), *picture.size, picture.convert("RGB").tobytes())
+
+    def save(self, phase: Phase, stepper: Stepper) -> Iterator[events.Event]:
+        """Write the state, then the model. Raises `DivergedError` rather than save what is not finite."""
+        self._check_losses()
+        generator = self.average.refresh().state_dict()
+        networks = {f"network.{name}": network.state_dict() for name, network in self.variant.networks.items()}
+        self._check_weights({"generator": generator, **networks})
+        groups = {
+            **networks,
+            "average": generator,
+            **{f"optimizer.{name}": m.tensors() for name, m in stepper.minimisers.items()},
+            "losses": self.ledger.tensors(),
+            "random": state.random_states(self.machine.device),
+        }
+        path = self.directory.state(self.step)
+        state.save(path, groups, self._facts("state", phase))
+        self.directory.prune(self.run.keep)
+        yield events.CheckpointSaved(self.step, str(path), "state")
+        model = {checkpoint.GENERATOR + name: tensor for name, tensor in generator.items()}
+        checkpoint.save(self.directory.checkpoint, model, self._facts("model", phase))
+        yield events.CheckpointSaved(self.step, str(self.directory.checkpoint), "model")
+        self.clock.restart()
+
+    def restore(self, saved: State) -> list[str]:
+        """Take up a saved state. Gives warnings. Raises `CheckpointError` or `UsageError` if it does not fit."""
+        facts = saved.facts
+        if (facts.images, facts.num_images) != (self.source.spec, len(self.source.images)):
+            raise UsageError(
+                f"--dataset {self.run.dataset}: not the data that {saved.path} was trained on "
+                f"({facts.dataset}: {facts.num_images} images of {facts.images.size} px)"
+            )
+        for name, network in self.variant.networks.items():
+            state.copy_into(saved.path, network.state_dict(), saved.group(f"network.{name}"))
+        state.copy_into(saved.path, self.average.module.state_dict(), saved.group("average"))
+        self.ledger.restore(saved.group("losses"))
+        self.history = LossHistory(facts.losses)
+        self.step = self.start_step = facts.step
+        return list(state.restore_random_states(saved.path, saved.group("random"), self.machine.device))
+
+    def write_config(self) -> None:
+        """`config.toml`: every option, resolved; `gan train --config` of it repeats the run."""
+        values = {f.name: getattr(self.run, f.name) for f in fields_of(RunConfig) if f.name not in ("out", "progress")}
+        own = {f.name: getattr(self.plan.own, f.name) for f in fields_of(type(self.plan.own))}
+        heading = f"gan {gancli.__version__}: repeat this run with  gan train --config config.toml --out DIR"
+        atomic.write(self.directory.config, [toml.dump(values, self.run.variant, own, heading).encode()])
+
+    def finished(self, status: events.Status, reason: str = "") -> events.RunFinished:
+        seconds = self.clock.elapsed()
+        return events.RunFinished(
+            status=status,
+            step=self.step,
+            steps=self.plan.steps,
+            elapsed_s=seconds,
+            images_per_s=(self.step - self.start_step) * self.run.batch_size / max(seconds, 1e-9),
+            out=str(self.directory.path),
+            checkpoint=str(self.directory.checkpoint),
+            reason=reason,
+            resume_command=f"gan train --resume {self.directory.path}",
+        )
+
+    def _facts(self, kind: events.FileKind, phase: Phase) -> Facts:
+        return Facts(
+            kind=kind,
+            variant=self.run.variant,
+            preset=self.run.preset,
+            config=self.plan.own,
+            images=self.source.spec,
+            dataset=self.source.name,
+            num_images=len(self.source.images),
+            seed=self.run.seed,
+            batch_size=self.run.batch_size,
+            ema=self.run.ema,
+            precision=self.machine.precision,
+            step=self.step,
+            steps=self.plan.steps,
+            epoch=self.stream.epoch(self.step),
+            phase=phase.name,
+            versions={"gancli": gancli.__version__, "torch": str(torch.__version__)},
+            losses=self.history.points(),
+        )
+
+    def _check_losses(self) -> None:
+        if (bad := self.ledger.first_not_finite()) is not None:
+            word = "NaN" if bad.value != bad.value else "infinite"
+            raise DivergedError(f"{bad.term} became {word} at step {self.step - bad.steps_ago}; {self._way_back()}")
+
+    def _check_weights(self, groups: state.Tree) -> None:
+        for group, tensors in groups.items():
+            for name, tensor in tensors.items():
+                if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                    raise DivergedError(
+                        f"weight {name} of {group.removeprefix('network.')} is no longer finite at step {self.step}; "
+                        + self._way_back()
+                    )
+
+    def _way_back(self) -> str:
+        saved = self.directory.states()
+        kept = f"the last finite state is {saved[0]}" if saved else "no state was saved before"
+        return f"{kept}; try a lower --lr or --precision fp32"

@@ -1,0 +1,146 @@
+"""JSON Lines: for programs that follow a run, and in `metrics.jsonl` of a run directory."""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, TextIO
+
+from gancli.errors import GancliError
+from gancli.events import Event, LossRow, RunStarted
+from gancli.report.reporter import Reporter
+
+MAX_READ_BYTES = 32 * 2**20
+MAX_READ_ROWS = 200_000
+MAX_LINE_BYTES = 2**16
+
+
+class JsonLines(Reporter):
+    """One JSON object per event on `stream`, flushed at once: `"event"` is the class in snake case, then its fields.
+
+    Pixels are left out; NaN and infinity, which JSON has no word for, are null. Raises `BrokenPipeError` when the reader has
+    gone.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __call__(self, event: Event) -> None:
+        fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event) if f.name != "rgb"}
+        self._stream.write(_dump({"event": _snake(type(event).__name__), **fields}) + "\n")
+        self._stream.flush()
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _dump(value: object) -> str:
+    return json.dumps(_plain(value), allow_nan=False)
+
+
+def _plain(value: object) -> object:
+    """`value` as JSON can hold it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
+
+
+class MetricsFile(Reporter):
+    """Keeps `metrics.jsonl`: one flat row per `LossRow`, appended and flushed.
+
+    A resumed run goes on after its `start_step`: later rows, which a killed run wrote after its last state, are dropped
+    first, as is a torn last line. Nothing is touched before `RunStarted`. Raises `GancliError` naming the file for what the
+    disk refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+
+    def __call__(self, event: Event) -> None:
+        try:
+            if isinstance(event, RunStarted):
+                self._close()
+                _keep_rows(self._path, event.start_step)
+                self._file = self._path.open("ab")
+            elif isinstance(event, LossRow):
+                assert self._file is not None, "RunStarted comes before the first LossRow"
+                self._file.write(_dump(_row(event)).encode() + b"\n")
+                self._file.flush()
+        except OSError as error:
+            raise GancliError(f"{self._path}: cannot be written ({error.strerror})") from error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # what could not be flushed was told when it was written
+                self._file.close()
+            self._file = None
+
+
+def _row(event: LossRow) -> dict[str, object]:
+    head = {"step": event.step, "epoch": event.epoch, "phase": event.phase}
+    tail = {
+        "images_per_s": event.images_per_s,
+        "elapsed_s": event.elapsed_s,
+        "memory_bytes": event.memory_bytes,
+    }
+    return {**head, **{name: value for name, value in event.terms.items() if name not in head | tail}, **tail}
+
+
+def _keep_rows(path: Path, last_step: int) -> None:
+    """Leave only the whole rows of `path` up to `last_step`; the file is replaced at once, or not at all."""
+    if not path.exists():
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with path.open("rb") as old, beside.open("wb") as new:
+            for line, row in _rows(old):
+                if row["step"] <= last_step:
+                    new.write(line.rstrip(b"\r\n") + b"\n")
+            new.flush()
+            os.fsync(new.fileno())
+        os.replace(beside, path)  # noqa: PTH105 - the call the tests make fail
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _rows(file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The lines of a metrics file that are rows, and the rows. Lines that are not (torn, or too long) are passed over."""
+    while line := file.readline(MAX_LINE_BYTES):
+        whole = line.endswith(b"\n")
+        with contextlib.suppress(ValueError, RecursionError):
+            row = json.loads(line)
+            if isinstance(row, dict) and type(row.get("step")) is int:
+                yield line, row
+        while not whole and (rest := file.readline(MAX_LINE_BYTES)):
+            whole = rest.endswith(b"\n")
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of a `metrics.jsonl`, oldest first; of a very large file the newest. A torn line is passed over.
+
+    Raises `GancliError` if the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            surplus = file.seek(0, os.SEEK_END) - MAX_READ_BYTES
+            file.seek(max(0, surplus))
+            if surplus > 0:
+                file.readline()  # the rest of a line that began before
+            return list(deque((row for _, row in _rows(file)), maxlen=MAX_READ_ROWS))
+    except OSError as error:
+        raise GancliError(f"{path}: cannot be read ({error.strerror})") from error

@@ -1,0 +1,118 @@
+"""One plain line per event that matters: for logs, pipes and terminals that can do no more. No escape codes, ever."""
+
+import math
+import time
+from collections.abc import Callable
+from functools import singledispatchmethod
+from typing import TextIO
+
+from gancli.errors import printable
+from gancli.events import (
+    CheckpointSaved,
+    Event,
+    LossRow,
+    PhaseStarted,
+    Preparing,
+    RunFinished,
+    RunStarted,
+    SamplesDrawn,
+    Warned,
+)
+from gancli.report import words
+from gancli.report.reporter import Reporter
+
+PREPARING_EVERY_S = 10.0
+
+
+class Lines(Reporter):
+    """Writes to `stream`, flushed at once. Goes quiet, rather than end the run, when nobody can read it any more."""
+
+    def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._now = stream, now
+        self._broken = False
+        self._preparing = ""
+        self._preparing_at = -math.inf
+
+    def __call__(self, event: Event) -> None:
+        for line in self._lines(event):
+            self.write(line)
+
+    def write(self, line: str) -> None:
+        """One line, as it is but for control characters."""
+        if self._broken:
+            return
+        try:
+            encoding = self._stream.encoding or "utf-8"  # a StringIO has none
+            self._stream.write(printable(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # the terminal, pipe or disk behind it is gone, or the stream closed
+            self._broken = True
+
+    @singledispatchmethod
+    def _lines(self, event: Event) -> list[str]:
+        """The lines that an event is worth."""
+        del event
+        return []
+
+    @_lines.register
+    def _(self, event: Preparing) -> list[str]:
+        first, last = event.what != self._preparing, 0 < event.total <= event.done
+        if not (first or last or self._now() - self._preparing_at >= PREPARING_EVERY_S):
+            return []
+        self._preparing, self._preparing_at = event.what, self._now()
+        share = f" ({100 * event.done // event.total}%)" if event.total > 0 else ""
+        return [f"{event.what}: {words.amount(event.done, event.total, event.unit)}{share}"]
+
+    @_lines.register
+    def _(self, event: RunStarted) -> list[str]:
+        shape = "x".join(map(str, event.image_shape))
+        sizes = ", ".join(f"{name} {words.count(number)}" for name, number in event.parameters.items())
+        begin = f"from step {event.start_step} to {event.steps}" if event.start_step else f"{event.steps} steps"
+        return [
+            f"training {event.variant} (preset {event.preset}) on {event.dataset}: {event.num_images} images of {shape}, "
+            f"batch {event.batch_size}, {event.device}, {event.precision}, {words.threads(event.threads)}",
+            f"parameters: {sizes}; {begin}, {event.steps_per_epoch} per epoch; writing to {event.out}",
+        ]
+
+    @_lines.register
+    def _(self, event: PhaseStarted) -> list[str]:
+        if event.num_phases < 2:
+            return []
+        place = f"phase {event.index + 1} of {event.num_phases}"
+        return [f"{place}: {event.name}, steps {event.start_step} to {event.end_step}"]
+
+    @_lines.register
+    def _(self, event: LossRow) -> list[str]:
+        parts = [
+            f"step {event.step}/{event.steps}",
+            f"epoch {event.epoch:.2f}",
+            *(f"{name} {words.term(name, value)}" for name, value in event.terms.items()),
+            f"{words.count(event.images_per_s)} images/s",
+            f"{words.duration(event.left_s)} left",
+            words.size(event.memory_bytes),
+        ]
+        return ["  ".join(parts)]
+
+    @_lines.register
+    def _(self, event: SamplesDrawn) -> list[str]:
+        return [f"step {event.step}: samples in {event.path}"]
+
+    @_lines.register
+    def _(self, event: CheckpointSaved) -> list[str]:
+        # A state is saved together with each model: one line for both.
+        return [f"step {event.step}: saved {event.path}"] if event.kind == "model" else []
+
+    @_lines.register
+    def _(self, event: Warned) -> list[str]:
+        return [f"warning: {event.message}"]
+
+    @_lines.register
+    def _(self, event: RunFinished) -> list[str]:
+        speed = f"{words.duration(event.elapsed_s)}, {words.count(event.images_per_s)} images/s"
+        if event.status == "done":
+            return [f"done: {event.steps} steps in {speed}; the model is {event.checkpoint}"]
+        return [
+            f"stopped by {event.reason} at step {event.step} of {event.steps} after {speed}; state saved in {event.out}",
+            "go on with:",
+            f"  {event.resume_command}",
+        ]

@@ -1,0 +1,182 @@
+"""What the live table shows: the state of a run as lines that fit a terminal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rich.text import Text
+
+from gancli.errors import printable
+from gancli.events import LossRow, PhaseStarted, Preparing, RunFinished, RunStarted, SamplesDrawn
+from gancli.report import pixels, words
+from gancli.report.plot import sparkline
+
+MAX_HISTORY = 512
+NUM_NARROW = 46  # columns that the terms get when samples stand beside them
+LABEL, VALUE = "bold", "cyan"
+
+
+@dataclass
+class State:
+    """What the events so far have told. `row_at`: when the last row came, in seconds of the reporter's clock."""
+
+    preparing: Preparing | None = None
+    started: RunStarted | None = None
+    phase: PhaseStarted | None = None
+    row: LossRow | None = None
+    row_at: float = 0.0
+    samples: SamplesDrawn | None = None
+    finished: RunFinished | None = None
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+    def note_row(self, row: LossRow, now: float) -> None:
+        self.row, self.row_at = row, now
+        for name, value in row.terms.items():
+            values = self.history.setdefault(name, [])
+            values.append(value)
+            if len(values) > MAX_HISTORY:
+                del values[::2]
+
+
+def lines(state: State, columns: int, rows: int, now: float, colour: bool) -> list[Text]:
+    """At most `rows` lines of at most `columns` characters."""
+    if state.started is None:
+        shown = [_preparing(state.preparing, columns)] if state.preparing else []
+    else:
+        top, terms = _top(state, columns, now), _terms(state.row.terms if state.row else {}, state.history)
+        end = _end(state)
+        room = rows - len(top) - len(end) - 2
+        shown = [*top, Text(), *_body(state, terms, columns, max(0, room), colour), *([Text(), *end] if end else [])]
+    for line in shown:
+        line.truncate(columns, overflow="ellipsis")
+    return shown[:rows]
+
+
+def _bar(share: float, columns: int) -> Text:
+    """A bar of `columns` characters, drawn to half a character."""
+    halves = round(2 * columns * min(1.0, max(0.0, share)))
+    done = "━" * (halves // 2) + ("╸" if halves % 2 else "")
+    return Text.assemble((done, "green"), ("━" * (columns - len(done)), "bright_black"))
+
+
+def _preparing(event: Preparing, columns: int) -> Text:
+    what, so_far = printable(event.what), words.amount(event.done, event.total, event.unit)
+    if event.total <= 0:
+        return Text.assemble((what, LABEL), "  ", so_far)
+    width = max(4, min(40, columns - len(what) - len(so_far) - 4))
+    return Text.assemble((what, LABEL), "  ", _bar(event.done / event.total, width), "  ", so_far)
+
+
+def _top(state: State, columns: int, now: float) -> list[Text]:
+    """What is trained, how far it is, and how fast."""
+    started, row = state.started, state.row
+    assert started is not None
+    shape = "×".join(map(str, started.image_shape))
+    facts = [
+        f"preset {started.preset}",
+        f"{started.dataset} ({words.count(started.num_images)} images, {shape})",
+        started.device,
+        started.precision,
+        words.threads(started.threads),
+        f"batch {started.batch_size}",
+    ]
+    head = Text.assemble((printable(started.variant), "bold green"), *(f" · {printable(fact)}" for fact in facts))
+    step = state.finished.step if state.finished else row.step if row else started.start_step
+    share = step / max(1, started.steps)
+    percent = f" {int(100 * share):3d}%"
+    progress = _bar(share, columns - len(percent)).append(percent)
+    return [head, progress, _status(state, step, now), *_phase(state.phase)]
+
+
+def _status(state: State, step: int, now: float) -> Text:
+    assert state.started is not None
+    parts: list[tuple[str, str]] = [("step ", f"{step:,} of {state.started.steps:,}")]
+    if row := state.row:
+        left = max(0.0, row.left_s - (now - state.row_at))
+        parts += [("epoch ", f"{row.epoch:.2f}"), ("", f"{words.count(row.images_per_s)} images/s")]
+        parts += [] if state.finished else [("", f"{words.duration(left)} left")]
+        parts += [("", words.size(row.memory_bytes))]
+    return Text("   ").join([Text.assemble((name, "dim"), value) for name, value in parts])
+
+
+def _phase(phase: PhaseStarted | None) -> list[Text]:
+    if phase is None or phase.num_phases < 2:
+        return []
+    place = f"phase {phase.index + 1} of {phase.num_phases}: "
+    return [Text.assemble((place, "dim"), (printable(phase.name), LABEL), f", to step {phase.end_step:,}")]
+
+
+@dataclass(frozen=True)
+class _Term:
+    label: str
+    value: str
+    history: list[float]
+
+
+def _terms(terms: Mapping[str, float], history: Mapping[str, list[float]]) -> list[_Term]:
+    return [_Term(words.label(name), words.term(name, value), history[name]) for name, value in terms.items()]
+
+
+def _term_lines(terms: list[_Term], columns: int, rows: int) -> list[Text]:
+    if len(terms) > rows:
+        hidden = len(terms) - max(0, rows - 1)
+        shown = [*_term_lines(terms[: max(0, rows - 1)], columns, rows), Text(f"… {hidden} more", style="dim")]
+        return shown[:rows]
+    name_width = min(16, max((len(term.label) for term in terms), default=0))
+    value_width = max((len(term.value) for term in terms), default=0)
+    spark_width = max(0, columns - name_width - value_width - 4)
+    lines = []
+    for term in terms:
+        name = Text(term.label, style=LABEL)
+        name.truncate(name_width, overflow="ellipsis", pad=True)
+        spark = sparkline(term.history, min(spark_width, 100))
+        lines.append(Text.assemble(name, "  ", (term.value.rjust(value_width), VALUE), "  ", (spark, "dim")))
+    return lines
+
+
+def _body(state: State, terms: list[_Term], columns: int, rows: int, colour: bool) -> list[Text]:
+    """The terms, and the samples beside or under them, wherever more can be seen of these."""
+    if state.samples is None or state.started is None:
+        return _term_lines(terms, columns, rows)
+    tile = (state.started.image_shape[2], state.started.image_shape[1])
+    grid = pixels.tiles(state.samples, tile)
+    if grid == (1, 1):
+        tile = (state.samples.width, state.samples.height)
+    under = pixels.fit(grid, tile, columns, rows - len(terms) - 2)
+    beside = pixels.fit(grid, tile, columns - NUM_NARROW - 2, rows - 1)
+    best = max(under, beside, key=lambda each: each.score)
+    if best.score == 0:
+        return _term_lines(terms, columns, rows)
+    canvas = pixels.picture(state.samples, tile, best)
+    drawn = pixels.half_blocks(canvas) if colour else pixels.plain_blocks(canvas)
+    caption = Text(f"samples at step {state.samples.step:,}", style="dim")
+    if best is under:
+        return [*_term_lines(terms, columns, len(terms)), Text(), caption, *drawn]
+    narrow = columns - best.width - 2
+    left = _term_lines(terms, narrow, rows)
+    right = [caption, *drawn]
+    height = max(len(left), len(right))
+    left += [Text()] * (height - len(left))
+    right += [Text()] * (height - len(right))
+    return [_beside(a, b, narrow) for a, b in zip(left, right, strict=True)]
+
+
+def _beside(left: Text, right: Text, width: int) -> Text:
+    left = left.copy()
+    left.truncate(width, overflow="ellipsis", pad=True)
+    return Text.assemble(left, "  ", right)
+
+
+def _end(state: State) -> list[Text]:
+    """How the run ended."""
+    event = state.finished
+    if event is None:
+        return []
+    speed = f"{words.duration(event.elapsed_s)}, {words.count(event.images_per_s)} images/s"
+    if event.status == "done":
+        said = Text.assemble(("done", "bold green"), f" in {speed}; the model is {printable(event.checkpoint)}")
+        return [said]
+    why = f" by {printable(event.reason)} after {speed}; state saved in {printable(event.out)}"
+    return [
+        Text.assemble(("stopped", "bold yellow"), why),
+        Text.assemble("go on with:  ", (printable(event.resume_command), LABEL)),
+    ]

@@ -1,0 +1,97 @@
+"""What tests share: a command line to call, toy variants, tiny runs, real data where there is some."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+import gancli.variants
+from gancli.cli.app import main
+
+ROOT = Path(__file__).parent.parent
+TINY = ("--image-size", "8", "--batch-size", "16", "--log-every", "5", "--device", "cpu", "--threads", "1")
+SMALL = (*TINY, "--width", "16", "--latent-dim", "8")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Gan = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data root for the whole session, so that drawn data sets are drawn once."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test works in an empty directory, with no GAN_ variables but the data root."""
+    for name in [name for name in os.environ if name.startswith("GAN_") and name != "GAN_TEST_DATA"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GAN_DATA", str(data_root))
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def gan(capfd: pytest.CaptureFixture[str]) -> Gan:
+    """Run a `gan` command line in this process."""
+
+    def run(*args: object) -> Outcome:
+        capfd.readouterr()
+        code = main([str(arg) for arg in args])
+        captured = capfd.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return run
+
+
+def gan_process(*args: object, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    """Run a `gan` command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "gancli", *map(str, args)], capture_output=True, env=os.environ | environment, timeout=120
+    )
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adds the toy variants to the catalogue, as one more folder of one-file variants."""
+    monkeypatch.setattr(gancli.variants, "__path__", [*gancli.variants.__path__, str(ROOT / "tests" / "toys")])
+
+
+@pytest.fixture
+def trained(gan: Gan, tmp_path: Path) -> Path:
+    """The run directory of a tiny finished vanilla run."""
+    outcome = gan("train", "--out", tmp_path / "run", "--steps", 10, *SMALL)
+    assert outcome.code == 0, outcome.err
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def mnist_root() -> Path:
+    """A data root with the real MNIST files."""
+    root = Path(os.environ.get("GAN_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not (root / "MNIST" / "raw" / "train-images-idx3-ubyte.gz").exists():
+        pytest.skip(f"the real MNIST files are not in {root} (GAN_TEST_DATA)")
+    return root
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

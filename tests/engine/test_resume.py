@@ -1,0 +1,150 @@
+"""Stopping and going on: bit for bit, in every phase, of every variant there is."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from gancli import catalogue, events
+from gancli.engine import state
+from gancli.engine.rundir import RunDirectory
+from gancli.engine.session import Session
+from tests.conftest import SMALL, TINY, Gan, sha256
+
+SIZES = {"vanilla": SMALL}
+
+
+def train_args(variant: str) -> tuple[str, ...]:
+    return ("train", "--variant", variant, *SIZES.get(variant, TINY))
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Ask the run to stop when it has done `steps` more steps, as a signal would."""
+    from gancli.engine import stop
+
+    counter = itertools.count(1)
+    advance = Session.advance
+
+    def counted(self: Session, stepper: object) -> None:
+        advance(self, stepper)  # type: ignore[arg-type]
+        if next(counter) == steps:
+            monkeypatch.setattr(stop.Stop, "reason", "SIGTERM")
+
+    monkeypatch.setattr(Session, "advance", counted)
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("variant", [*catalogue.names(), "three_pairs", "two_phases"])
+@pytest.mark.parametrize("first", [1, 7, 10, 13])
+def test_a_stopped_and_resumed_run_ends_in_the_same_bytes(
+    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, first: int
+) -> None:
+    args = (*train_args(variant), "--steps", 20, "--save-every", 20)
+    assert gan(*args, "--out", "whole").code == 0
+    with monkeypatch.context() as patched:
+        stop_after(patched, first)
+        stopped = gan(*args, "--out", "parts")
+        assert stopped.code == 75, stopped.err
+    assert state.load_newest(RunDirectory(tmp_path / "parts"))[0].facts.step == first
+    resumed = gan(*args, "--out", "parts", "--resume", "auto")
+    assert resumed.code == 0, resumed.err
+    for name in ("ckpt.safetensors", "state/step-00000020.safetensors", "samples/step-00000020.png"):
+        assert sha256(tmp_path / "whole" / name) == sha256(tmp_path / "parts" / name), name
+
+
+def test_the_same_command_gives_the_same_bytes_and_another_seed_others(gan: Gan, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert gan(*train_args("vanilla"), "--steps", 6, "--seed", seed, "--out", name).code == 0
+    same, again, other = (sha256(tmp_path / name / "ckpt.safetensors") for name in "abc")
+    assert same == again != other
+
+
+def test_a_finished_run_is_left_alone_and_a_longer_one_goes_on(gan: Gan, tmp_path: Path) -> None:
+    args = (*train_args("vanilla"), "--out", "run", "--resume", "auto")
+    assert gan(*args, "--steps", 5).code == 0
+    before = sha256(tmp_path / "run" / "ckpt.safetensors")
+    again = gan(*args, "--steps", 5)
+    assert again.code == 0
+    assert "already" in again.err
+    assert sha256(tmp_path / "run" / "ckpt.safetensors") == before
+    assert gan(*args, "--steps", 10).code == 0
+    assert gan(*train_args("vanilla"), "--steps", 10, "--out", "whole").code == 0
+    whole, extended = (state.load_newest(RunDirectory(tmp_path / name))[0].tensors for name in ("whole", "run"))
+    weights = [name for name in whole if name.startswith(("network", "average", "optimizer"))]
+    assert len(weights) > 10
+    assert all(torch.equal(whole[name], extended[name]) for name in weights)
+
+
+def test_a_resume_with_another_value_shows_what_was_expected(gan: Gan) -> None:
+    assert gan(*train_args("vanilla"), "--steps", 5, "--out", "run").code == 0
+    refused = gan("train", "--out", "run", "--resume", "auto", "--batch-size", 32, "--steps", 10)
+    assert refused.code == 2
+    assert "--batch-size 32" in refused.err
+    assert "16" in refused.err
+
+
+def test_a_resume_takes_variant_and_options_from_the_run(gan: Gan, tmp_path: Path) -> None:
+    assert gan(*train_args("vanilla"), "--steps", 5, "--out", "run").code == 0
+    assert gan("train", "--resume", "run", "--steps", 8).code == 0
+    assert state.load_newest(RunDirectory(tmp_path / "run"))[0].facts.step == 8
+
+
+def test_a_damaged_newest_state_is_skipped_with_a_word(gan: Gan, tmp_path: Path) -> None:
+    assert gan(*train_args("vanilla"), "--steps", 10, "--save-every", 5, "--out", "run").code == 0
+    newest = tmp_path / "run" / "state" / "step-00000010.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    resumed = gan("train", "--resume", "run", "--progress", "plain")
+    assert resumed.code == 0
+    assert "cut short" in resumed.err
+    assert "step-00000010" in resumed.err
+
+
+def test_going_on_elsewhere_leaves_the_first_directory_alone(gan: Gan, tmp_path: Path) -> None:
+    assert gan(*train_args("vanilla"), "--steps", 10, "--save-every", 5, "--out", "run").code == 0
+    before = {p: sha256(p) for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    old = "run/state/step-00000005.safetensors"
+    assert gan("train", "--resume", old).code == 2
+    assert gan("train", "--resume", old, "--out", "fork").code == 0
+    assert before == {p: sha256(p) for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    assert sha256(tmp_path / "fork" / "ckpt.safetensors") == before[tmp_path / "run" / "ckpt.safetensors"]
+
+
+def test_divergence_names_the_loss_and_the_step_and_keeps_the_last_finite_state(
+    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gancli import losses
+
+    honest, counter = losses.non_saturating, itertools.count(1)
+
+    def poisoned(logits: torch.Tensor) -> torch.Tensor:
+        return honest(logits) * (float("nan") if next(counter) >= 13 else 1.0)
+
+    monkeypatch.setattr(losses, "non_saturating", poisoned)
+    outcome = gan(*train_args("vanilla"), "--steps", 30, "--save-every", 5, "--out", "run", "--progress", "none")
+    assert outcome.code == 4
+    assert "g_loss became NaN at step 13" in outcome.err
+    newest, skipped = state.load_newest(RunDirectory(tmp_path / "run"))
+    assert newest.facts.step == 10
+    assert not skipped
+    assert "step-00000010" in outcome.err
+
+
+def test_events_come_in_the_order_things_happen(tmp_path: Path) -> None:
+    seen = [type(event) for event in tiny_events(tmp_path / "run")]
+    seen = [kind for kind in seen if kind is not events.Preparing]
+    saved = [events.CheckpointSaved, events.CheckpointSaved]
+    row = [events.LossRow, events.SamplesDrawn, *saved]
+    assert seen == [events.RunStarted, events.PhaseStarted, *row, *row, events.RunFinished]
+
+
+def tiny_events(out: Path) -> Iterator[events.Event]:
+    from gancli.config import RunConfig
+    from gancli.engine import rundir
+    from gancli.engine.stop import Stop
+    from gancli.engine.train import train
+
+    run = RunConfig(steps=10, image_size=8, batch_size=16, log_every=5, threads=1, device="cpu")
+    own = catalogue.card("vanilla").config_class()
+    return train(run, own, catalogue.load("vanilla"), rundir.prepared(out), Stop())

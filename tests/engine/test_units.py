@@ -1,0 +1,196 @@
+"""The small parts of the engine: average, ledger, stop, minimiser, run directories, machine."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from gancli.engine import machine, rundir
+from gancli.engine.ema import Average
+from gancli.engine.ledger import MAX_HISTORY, Ledger, LossHistory
+from gancli.engine.machine import Machine
+from gancli.engine.rundir import RunDirectory
+from gancli.engine.step import Minimiser
+from gancli.engine.stop import Stop, parse_duration
+from gancli.errors import GancliError, UsageError
+from gancli.variant import Adam, Sgd
+
+CPU = Machine(torch.device("cpu"), "fp32", 1)
+
+
+def test_the_average_follows_its_definition_in_float64() -> None:
+    net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    average = Average(net, 0.9)
+    expected = {n: t.double().clone() for n, t in net.state_dict().items()}
+    for step in range(1, 40):
+        with torch.no_grad():
+            for p in net.parameters():
+                p.add_(torch.randn_like(p))
+        net(torch.randn(4, 3))
+        average.update(step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        for name, live in net.state_dict().items():
+            expected[name] = decay * expected[name] + (1 - decay) * live.double()
+    for name, tensor in average.module.state_dict().items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor.double(), expected[name], rtol=1e-5, atol=1e-6)
+    assert average.module.state_dict()["1.num_batches_tracked"] == 39
+
+
+def test_without_a_decay_the_average_is_the_generator_itself() -> None:
+    net = nn.Linear(3, 2)
+    average = Average(net, 0.0)
+    with torch.no_grad():
+        net.weight.add_(1)
+    average.update(1)
+    assert torch.equal(average.refresh().weight, net.weight)  # type: ignore[arg-type]
+
+
+def test_the_ledger_gives_means_and_starts_anew() -> None:
+    ledger = Ledger()
+    for value in (1.0, 2.0, 6.0):
+        ledger.add({"a": torch.tensor(value), "b": torch.tensor(-value)})
+    assert ledger.read() == {"a": 3.0, "b": -3.0}
+    ledger.add({"a": torch.tensor(5.0), "b": torch.tensor(0.0)})
+    assert ledger.read() == {"a": 5.0, "b": 0.0}
+
+
+def test_the_ledger_names_the_first_loss_that_is_not_finite() -> None:
+    ledger = Ledger()
+    for values in ((1.0, 1.0), (1.0, float("inf")), (float("nan"), float("nan"))):
+        ledger.add({"d_loss": torch.tensor(values[0]), "g_loss": torch.tensor(values[1])})
+    bad = ledger.first_not_finite()
+    assert bad is not None
+    assert (bad.term, bad.steps_ago) == ("g_loss", 1)
+
+
+def test_a_restored_ledger_gives_the_same_means() -> None:
+    ledger, again = Ledger(), Ledger()
+    for index in range(12):
+        ledger.add({name: torch.tensor(index / 3) for name in "zyxwvutsrqpo"})
+    again.restore(ledger.tensors())
+    for both in (ledger, again):
+        both.add({name: torch.tensor(0.1) for name in "zyxwvutsrqpo"})
+    assert list(again.read().items()) == list(ledger.read().items())
+
+
+def test_the_loss_history_stays_short_and_can_be_taken_up() -> None:
+    whole = LossHistory({})
+    for step in range(1, 1000):
+        whole.add(step, {"a": float(step)})
+        if step == 500:
+            half = LossHistory(whole.points())
+        elif step > 500:
+            half.add(step, {"a": float(step)})
+    assert len(whole.points()["a"]) <= MAX_HISTORY
+    assert whole.points() == half.points()
+    assert whole.points()["a"][-1] == (999, 999.0)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("3h", 10800), ("1h30m", 5400), ("45", 45)])
+def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "3 hours", "-3h", "0s", "3x"])
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--max-time"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_raises_the_flag_and_nothing_else(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Stop() as stop:
+        assert stop.reason is None
+        os.kill(os.getpid(), number)
+        assert stop.reason == number.name
+    assert signal.getsignal(number) == before
+
+
+def test_the_second_ctrl_c_leaves_at_once() -> None:
+    with Stop() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.reason == "Ctrl-C"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_update_leaves_other_networks_without_gradients() -> None:
+    g, d = nn.Linear(2, 2), nn.Linear(2, 1)
+    before = [p.clone() for p in d.parameters()]
+    Minimiser(g, Adam(0.1), CPU).minimise(d(g(torch.randn(4, 2))).mean())
+    assert all(p.grad is None for p in d.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before, d.parameters(), strict=True))
+
+
+def test_sgd_follows_its_schedules() -> None:
+    weight = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        weight.weight.fill_(1.0)
+    rule = Sgd(0.1, momentum=lambda n: 0.5 + 0.1 * n, schedule=lambda n: 0.5**n)
+    minimiser = Minimiser(weight, rule, CPU)
+    expected, velocity = 1.0, 0.0
+    for n in range(4):
+        minimiser.minimise(weight.weight.square().sum())
+        velocity = (0.0 if n == 0 else (0.5 + 0.1 * n) * velocity) + 2 * expected
+        expected -= 0.1 * 0.5**n * velocity
+    assert weight.weight.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_run_directories_are_numbered_past_the_last(tmp_path: Path) -> None:
+    assert rundir.numbered(tmp_path, "a").path.name == "a-001"
+    (tmp_path / "a-007").mkdir()
+    assert rundir.numbered(tmp_path, "a").path.name == "a-008"
+    assert rundir.numbered(tmp_path, "b").path.name == "b-001"
+
+
+def test_the_newest_states_stay(tmp_path: Path) -> None:
+    directory = rundir.prepared(tmp_path)
+    for step in (5, 100_000_000, 20, 3):
+        directory.state(step).write_bytes(b"")
+    directory.prune(2)
+    assert [p.name for p in directory.states()] == ["step-100000000.safetensors", "step-00000020.safetensors"]
+
+
+def test_a_second_writer_is_told_who_the_first_is(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    read, write = os.pipe()
+    with rundir.locked(directory):
+        child = os.fork()
+        if child == 0:  # locks belong to processes
+            try:
+                with rundir.locked(directory):
+                    os.write(write, b"got in")
+            except GancliError as error:
+                os.write(write, str(error).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+    assert f"pid {os.getpid()}" in os.read(read, 1000).decode()
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_a_lock_left_by_a_dead_process_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text('{"host": "elsewhere", "pid": 1}')
+    with rundir.locked(RunDirectory(tmp_path)):
+        assert str(os.getpid()) in (tmp_path / ".lock").read_text()
+
+
+@pytest.mark.parametrize("asked", ["gpu", "cuda:x", "cpu:1", "tpu", ""])
+def test_a_device_that_is_none_is_refused(asked: str) -> None:
+    with pytest.raises(UsageError, match="--device"):
+        machine.choose_device(asked)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_without_cuda_says_what_to_do() -> None:
+    with pytest.raises(UsageError, match=r"--device cuda: no CUDA device .* --device cpu"):
+        machine.choose_device("cuda")
+
+
+def test_fp16_on_a_cpu_is_refused() -> None:
+    with pytest.raises(UsageError, match="fp16"):
+        machine.choose_precision("fp16", torch.device("cpu"))
