@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gancli.config import VariantConfig
 from gancli.data.batch import Batch, ImageSpec
 
 Reads = Literal["labels", "low_res"]
@@ -83,11 +82,10 @@ def draw_noise(noise: Noise, shape: tuple[int, ...], device: torch.device, rng: 
 class Variant(ABC):
     """A model: its networks, its losses and how they are trained. Subclasses are named after their file.
 
-    A subclass's module is its page in the catalogue (see `catalogue.py`): it defines `class Config(VariantConfig)`, which
-    imports no torch, and the subclass with `Config = Config`.
+    A subclass's module is its page in the catalogue (see `catalogue.py`): it defines `class Config(VariantConfig)`, from
+    which the subclass is built, and nothing in that class needs torch.
     """
 
-    Config: ClassVar[type[VariantConfig]]
     reads: ClassVar[Reads] = "labels"
     convolutional: ClassVar[bool] = True  # decides memory format, and precision and threads on a CPU
 

@@ -66,7 +66,10 @@ def gan(capfd: pytest.CaptureFixture[str]) -> Gan:
 def gan_process(*args: object, **environment: str) -> "subprocess.CompletedProcess[bytes]":
     """Run a `gan` command line in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "gancli", *map(str, args)], capture_output=True, env=os.environ | environment, timeout=120
+        [sys.executable, "-m", "gancli", *map(str, args)],
+        capture_output=True,
+        env=os.environ | environment,
+        timeout=120,
     )
 
 

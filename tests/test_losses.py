@@ -24,7 +24,9 @@ def reference(values: list[float], target: float) -> float:
 
 @given(logits, st.floats(0, 1))
 def test_bce_is_the_cross_entropy_of_the_sigmoid(values: list[float], target: float) -> None:
-    assert losses.bce(torch.tensor(values), target).item() == pytest.approx(reference(values, target), rel=1e-4, abs=1e-5)
+    assert losses.bce(torch.tensor(values), target).item() == pytest.approx(
+        reference(values, target), rel=1e-4, abs=1e-5
+    )
 
 
 @given(logits, logits, st.floats(0.5, 1))

@@ -27,7 +27,8 @@ def parameter(field: Field, panel: str, complete: Completer | None = None) -> in
         rich_help_panel=panel,
         autocompletion=complete or (completer(lambda: field.choices) if field.choices else None),
     )
-    hint = Annotated[field.kind | None, option]  # type: ignore[valid-type]
+    maybe: Any = field.kind | None
+    hint = Annotated[maybe, option]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, PngImagePlugin
 
 from gancli import images
-from gancli.engine import atomic
+from gancli import atomic
 from gancli.errors import GancliError, UsageError
 from gancli.sampling import draw, walk
 

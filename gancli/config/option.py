@@ -76,10 +76,10 @@ class Field:
         if self.choices and value not in self.choices:
             hint = did_you_mean(str(value), self.choices)
             raise UsageError(f"{self.flag} {value}{where}: must be one of {', '.join(self.choices)}{hint}")
-        if self.kind in (int, float) and not (math.isfinite(value) and self.option.allows(value)):
+        if isinstance(value, int | float) and not (math.isfinite(value) and self.option.allows(value)):
             bounds = self.option.bounds() or "finite"
             raise UsageError(f"{self.flag} {value}{where}: must be {bounds}")
-        if self.kind is str and not value.isprintable():
+        if isinstance(value, str) and not value.isprintable():
             raise UsageError(f"{self.flag} {value!r}{where}: must not hold control characters")
         return value
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.engine import atomic
+from gancli import atomic
 from gancli.engine.facts import Facts, from_header, to_metadata
 from gancli.engine.header import Header, read_header
 from gancli.errors import CheckpointError

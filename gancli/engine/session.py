@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import torch
 
 import gancli
-from gancli import events, images
+
 from gancli.config import RunConfig, fields_of, toml
 from gancli.data.resident import ResidentBatches
 from gancli.data.source import Source
 from gancli.data.stream import IndexStream
-from gancli.engine import atomic, checkpoint, plan, state
+from gancli import atomic, events, images
+from gancli.engine import checkpoint, plan, state
 from gancli.engine.clock import Clock
 from gancli.engine.ema import Average
 from gancli.engine.facts import Facts
@@ -38,7 +39,7 @@ class Session:
         self.variant = variant_class(planned.own, source.spec)
         layout = torch.channels_last if variant_class.convolutional else torch.contiguous_format
         for network in (self.variant.generator, *self.variant.networks.values()):
-            network.to(self.machine.device, memory_format=layout)
+            network.to(self.machine.device).to(memory_format=layout)
             network.train()
         self.average = Average(self.variant.generator, self.run.ema)
         self.batches = ResidentBatches(

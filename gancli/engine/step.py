@@ -28,7 +28,7 @@ class Minimiser:
         """One update of this network alone: gradients of other networks' weights are never computed."""
         self._set_schedule()
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward(inputs=self.parameters)
+        torch.autograd.backward(self.scaler.scale(loss), inputs=self.parameters)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.updates += 1

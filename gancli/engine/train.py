@@ -34,7 +34,9 @@ def train(
     if resumed is not None:
         yield from map(events.Warned, session.restore(resumed))
         if session.step >= planned.steps:
-            yield events.Warned(f"already finished, at step {session.step}; a larger --steps or --epochs extends the run")
+            yield events.Warned(
+                f"already finished, at step {session.step}; a larger --steps or --epochs extends the run"
+            )
             yield session.finished("done")
             return
     session.write_config()

@@ -47,9 +47,17 @@ class Area:
         """Put lines of text before the area, for good."""
         with self._lock:
             lines = [line + "\x1b[0m" for line in text.removesuffix("\n").split("\n")]
-            before = [BEGIN, self._to_top(self._columns), "\x1b[J", "\r\n".join(lines), "\r\n"]
+            # Not "\x1b[J" from the first line on: where that is the top of the screen, tmux keeps a copy of what it erases.
+            erase = "\x1b[K\x1b[B\x1b[J\x1b[A" if self._shown else "\x1b[K"
+            before = [BEGIN, self._to_top(self._columns), erase, "\r\n".join(lines), "\r\n"]
             after = [line + "\x1b[0m\r\n" for line in self._shown]
             self._send("".join([*before, *after, END]))
+
+    def below(self, text: str) -> None:
+        """Put lines of text after the area, which stays as it is from now on."""
+        with self._lock:
+            self._send(text.removesuffix("\n").replace("\n", "\x1b[0m\r\n") + "\x1b[0m\r\n")
+            self._shown = []
 
     def forget(self) -> None:
         """Take what is on the screen as unknown: the next `draw` sends every line."""

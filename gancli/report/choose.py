@@ -6,7 +6,6 @@ frame of a live table, so that a batch log would stay empty for hours.
 
 import os
 import sys
-from collections.abc import Mapping
 from typing import Literal, TextIO
 
 from gancli.report.jsonl import JsonLines
@@ -23,30 +22,28 @@ def choose(
     *,
     stdout: TextIO | None = None,
     stderr: TextIO | None = None,
-    environ: Mapping[str, str] | None = None,
 ) -> Reporter:
     """The reporter for `--progress`: JSON Lines go to stdout, all else to stderr (by default the process's own)."""
     stderr = sys.stderr if stderr is None else stderr
-    environ = os.environ if environ is None else environ
     if progress == "none":
         return Silence()
     if progress == "json":
         return JsonLines(sys.stdout if stdout is None else stdout)
     if progress == "plain":
         return Lines(stderr)
-    hindrance = _cannot_redraw(stderr, environ)
+    hindrance = _cannot_redraw(stderr)
     if progress == "live" and hindrance:
         lines = Lines(stderr)
         lines.write(f"--progress live: {hindrance}; plain lines instead")
         return lines
-    if hindrance or (progress == "auto" and _would_rather_not(stderr, environ)):
+    if hindrance or (progress == "auto" and _would_rather_not(stderr)):
         return Lines(stderr)
     from gancli.report.table import Table
 
-    return Table(stderr, environ)
+    return Table(stderr)
 
 
-def _cannot_redraw(stream: TextIO, environ: Mapping[str, str]) -> str:
+def _cannot_redraw(stream: TextIO) -> str:
     """Why no live table is possible on `stream`, or `""`."""
     try:
         terminal = stream.isatty()
@@ -54,16 +51,17 @@ def _cannot_redraw(stream: TextIO, environ: Mapping[str, str]) -> str:
         terminal = False
     if not terminal:
         return "stderr is no terminal"
-    if environ.get("TERM", "").lower() in ("", "dumb", "unknown"):
-        return f"a terminal with TERM={environ.get('TERM', '')} cannot be redrawn"
+    term = os.environ.get("TERM", "")
+    if term.lower() in ("", "dumb", "unknown"):
+        return f"a terminal with TERM={term} cannot be redrawn"
     if (stream.encoding or "").lower().replace("-", "") != "utf8":
         return f"stderr takes {stream.encoding} text, not UTF-8"
     return ""
 
 
-def _would_rather_not(stream: TextIO, environ: Mapping[str, str]) -> bool:
+def _would_rather_not(stream: TextIO) -> bool:
     """Whether a live table would be of little use: in the log of a CI job, or on a very small terminal."""
-    if environ.get("CI", "").lower() not in ("", "0", "false"):
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
         return True
     columns, rows = terminal_size(stream)
     return columns < MIN_COLUMNS or rows < MIN_ROWS

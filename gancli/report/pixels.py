@@ -1,11 +1,12 @@
-"""A grid of samples as characters: two pixels in each, the upper one as `▀`'s foreground, the lower one as its background."""
+"""A grid of samples as characters: two pixels in each, the upper one as `▀`'s colour, the lower one as its background."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 
 from PIL import Image
-from rich.color import Color
+from rich.color import Color, ColorSystem
 from rich.style import Style
-from rich.text import Text
 
 from gancli.events import SamplesDrawn
 
@@ -82,36 +83,38 @@ def picture(samples: SamplesDrawn, tile: tuple[int, int], fitted: Fit) -> Image.
     return canvas
 
 
-def half_blocks(image: Image.Image) -> list[Text]:
-    """Two rows of pixels in each line of text."""
-    grid, lines = image.load(), []
-    assert grid is not None
-    for y in range(0, image.height - 1, 2):
-        line = Text(no_wrap=True, end="")
-        for x in range(image.width):
-            line.append("▀", _style(_triple(grid[x, y]), _triple(grid[x, y + 1])))
-        lines.append(line)
+def half_blocks(image: Image.Image, system: ColorSystem) -> list[str]:
+    """Two rows of pixels in each line, with the escape codes of a colour system."""
+    bits, across = image.tobytes(), 3 * image.width
+    lines = []
+    for top in range(0, image.height - 1, 2):
+        upper, lower = bits[top * across : (top + 1) * across], bits[(top + 1) * across : (top + 2) * across]
+        pairs = ((upper[x : x + 3], lower[x : x + 3]) for x in range(0, across, 3))
+        runs = ((pair, len(list(run))) for pair, run in groupby(pairs))
+        lines.append("".join(_style(*pair).render("▀" * length, color_system=system) for pair, length in runs))
     return lines
 
 
-def _style(upper: tuple[int, int, int], lower: tuple[int, int, int]) -> Style:
+@lru_cache(1024)
+def _style(upper: bytes, lower: bytes) -> Style:
     return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower))
 
 
-def _triple(pixel: object) -> tuple[int, int, int]:
-    assert isinstance(pixel, tuple)
-    return pixel[0], pixel[1], pixel[2]
-
-
-def plain_blocks(image: Image.Image) -> list[Text]:
+def plain_blocks(image: Image.Image) -> list[str]:
     """The same without colour: what is lighter than the middle of the picture's range is drawn."""
     grey = image.convert("L")
-    low, high = (int(each) for each in grey.getextrema() if isinstance(each, int | float))
-    bits, middle = grey.tobytes(), (low + high) / 2
+    bits = grey.tobytes()
+    middle = (min(bits) + max(bits)) / 2
     lines = []
-    for y in range(0, image.height - 1, 2):
-        upper = bits[y * image.width : (y + 1) * image.width]
-        lower = bits[(y + 1) * image.width : (y + 2) * image.width]
-        drawn = (" ▄▀█"[2 * (a > middle) + (b > middle)] for a, b in zip(upper, lower, strict=True))
-        lines.append(Text("".join(drawn), no_wrap=True, end=""))
+    for top in range(0, image.height - 1, 2):
+        upper = bits[top * image.width : (top + 1) * image.width]
+        lower = bits[(top + 1) * image.width : (top + 2) * image.width]
+        lines.append("".join(" ▄▀█"[2 * (a > middle) + (b > middle)] for a, b in zip(upper, lower, strict=True)))
     return lines
+
+
+@lru_cache(2)
+def drawn(samples: SamplesDrawn, tile: tuple[int, int], fitted: Fit, system: ColorSystem | None) -> list[str]:
+    """The samples as lines; without a colour system, in black and white."""
+    canvas = picture(samples, tile, fitted)
+    return plain_blocks(canvas) if system is None else half_blocks(canvas, system)

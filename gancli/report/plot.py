@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.text import Text
 
@@ -25,7 +26,7 @@ def sparkline(values: Sequence[float], width: int) -> str:
         return ""
     columns = min(width, len(values))
     edges = [len(values) * column // columns for column in range(columns + 1)]
-    means = [_mean(values[start:stop]) for start, stop in zip(edges, edges[1:], strict=False)]
+    means = [_mean(values[start:stop]) for start, stop in pairwise(edges)]
     finite = [mean for mean in means if math.isfinite(mean)]
     if not finite:
         return " " * columns
@@ -117,7 +118,7 @@ def _draw(series: Mapping[str, Points], axes: _Axes) -> tuple[list[list[int]], l
 def _curve(dots: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The dots between dots: a straight line from each to the next."""
     curve = list(dots[:1])
-    for (x0, y0), (x1, y1) in zip(dots, dots[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(dots):
         length = max(abs(x1 - x0), abs(y1 - y0), 1)
         curve += [(x0 + (x1 - x0) * i // length, y0 + (y1 - y0) * i // length) for i in range(1, length + 1)]
     return curve

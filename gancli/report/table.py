@@ -1,14 +1,16 @@
 """The live table: what a run is doing, on a terminal that can be redrawn."""
 
 import io
+import math
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
+from rich.color import ColorSystem
 from rich.console import Console
 from rich.text import Text
 
@@ -18,37 +20,43 @@ from gancli.report import view
 from gancli.report.area import Area
 from gancli.report.choose import terminal_size
 from gancli.report.reporter import Reporter
-from gancli.report.words import wrapped
 
 REDRAW_S = 0.25  # at most four times a second: the run needs the interpreter more than the table does
 TICK_S = 1.0  # and at least this often: the time left runs down, and the terminal may have been resized
+SUMMARY_ROWS = 5  # for how the run ended, and the shell's prompt after it
+WHOLE_S = 10.0  # and all of it this often: somebody else may have written over it
+COLOUR_SYSTEMS = {
+    "standard": ColorSystem.STANDARD,
+    "256": ColorSystem.EIGHT_BIT,
+    "truecolor": ColorSystem.TRUECOLOR,
+}
 
 
 class Table(Reporter):
     """Draws on `stream`, a terminal, from a thread of its own; what else is printed to it meanwhile goes above the table."""
 
-    def __init__(
-        self, stream: TextIO, environ: Mapping[str, str] = os.environ, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._now = stream, now
         self._area = Area(stream)
         self._state = view.State()
         self._lock = threading.RLock()
         self._changed = False
-        self._drawn_at, self._drawn_size = 0.0, (0, 0)
+        self._drawn_at, self._drawn_whole_at, self._drawn_size = -math.inf, -math.inf, (0, 0)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._tick, name="table", daemon=True)
         self._previous_stderr: TextIO | None = None
         self._console = Console(
             file=io.StringIO(),
             force_terminal=True,  # choose.py has looked, and Rich would ask FORCE_COLOR
-            no_color=bool(environ.get("NO_COLOR")),
+            force_jupyter=False,
+            no_color=bool(os.environ.get("NO_COLOR")),
             highlight=False,
             markup=False,
             emoji=False,
             legacy_windows=False,
-            _environ={name: environ[name] for name in ("TERM", "COLORTERM") if name in environ},
         )
+        system = None if self._console.no_color else self._console.color_system
+        self._colours = COLOUR_SYSTEMS.get(system or "")
 
     def __enter__(self) -> Self:
         if sys.stderr is self._stream:
@@ -61,26 +69,27 @@ class Table(Reporter):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._ended.set()
             if self._previous_stderr is not None:
                 sys.stderr.flush()
                 sys.stderr = self._previous_stderr
-            self._thread.join(timeout=TICK_S)
             if self._changed:
                 self.redraw()
+            self._ended.set()
+            self._thread.join(timeout=TICK_S)
         finally:
             self._area.close()
 
     def __call__(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, Warned):
-                columns, _ = terminal_size(self._stream)
-                self._area.above("\n".join(self._ansi(_warning(event, columns - 1), columns - 1)))
+                self._area.above("\n".join(self._ansi([view.warning(event)])))
                 return
             self._note(event)
             self._changed = True
-        if isinstance(event, RunStarted | RunFinished):
-            self.redraw()
+            if isinstance(event, RunFinished):
+                self.redraw()
+                self._ended.set()
+                self._area.below("\n".join(self._ansi(view.summary(event))))
 
     def _note(self, event: Event) -> None:
         state = self._state
@@ -107,26 +116,26 @@ class Table(Reporter):
     def redraw(self) -> None:
         """Draw what is known now."""
         with self._lock:
+            if self._ended.is_set():
+                return
             columns, rows = size = terminal_size(self._stream)
+            now = self._now()
             # One column and one row stay free: a full line would leave the cursor where terminals disagree about it.
-            width, height = max(1, columns - 1), max(1, rows - 1)
-            shown = view.lines(self._state, width, height, self._now(), not self._console.no_color)
-            self._changed, self._drawn_at, self._drawn_size = False, self._now(), size
-            self._area.draw(self._ansi(shown, width), columns)
+            free = 1 if self._state.finished is None else SUMMARY_ROWS
+            shown = view.lines(self._state, max(1, columns - 1), max(1, rows - free), now, self._colours)
+            if now - self._drawn_whole_at >= WHOLE_S:
+                self._area.forget()
+                self._drawn_whole_at = now
+            self._changed, self._drawn_at, self._drawn_size = False, now, size
+            texts = self._ansi([line.text for line in shown])
+            self._area.draw([text + line.picture for text, line in zip(texts, shown, strict=True)], columns)
 
-    def _ansi(self, lines: list[Text], width: int) -> list[str]:
-        """Lines with the escape codes that this terminal understands."""
+    def _ansi(self, texts: list[Text]) -> list[str]:
+        """Lines with the escape codes that this terminal understands, however long they are."""
         with self._console.capture() as captured:
-            for line in lines:
-                self._console.print(line, width=width, no_wrap=True, overflow="crop", end="\n")
-        return captured.get().split("\n")[: len(lines)]
-
-
-def _warning(event: Warned, columns: int) -> list[Text]:
-    first, *rest = wrapped(f"warning: {printable(event.message)}", columns)
-    head = Text(first)
-    head.stylize("bold yellow", 0, len("warning:"))
-    return [head, *map(Text, rest)]
+            for text in texts:
+                self._console.print(text, soft_wrap=True)
+        return captured.get().split("\n")[: len(texts)]
 
 
 class _Above(io.TextIOBase):

@@ -1,17 +1,19 @@
 """What the live table shows: the state of a run as lines that fit a terminal."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len
+from rich.color import ColorSystem
 from rich.text import Text
 
 from gancli.errors import printable
-from gancli.events import LossRow, PhaseStarted, Preparing, RunFinished, RunStarted, SamplesDrawn
+from gancli.events import LossRow, PhaseStarted, Preparing, RunFinished, RunStarted, SamplesDrawn, Warned
 from gancli.report import pixels, words
 from gancli.report.plot import sparkline
 
 MAX_HISTORY = 512
-NUM_NARROW = 46  # columns that the terms get when samples stand beside them
+LOW = 12  # rows up to which every line counts
+MIN_TERM_COLUMNS = 40  # columns that the terms get when samples stand beside them
 LABEL, VALUE = "bold", "cyan"
 
 
@@ -37,17 +39,23 @@ class State:
                 del values[::2]
 
 
-def lines(state: State, columns: int, rows: int, now: float, colour: bool) -> list[Text]:
-    """At most `rows` lines of at most `columns` characters."""
+@dataclass(frozen=True)
+class Line:
+    """Text, and what stands after it of the picture of the samples, escape codes included."""
+
+    text: Text
+    picture: str = ""
+
+
+def lines(state: State, columns: int, rows: int, now: float, colours: ColorSystem | None) -> list[Line]:
+    """At most `rows` lines of at most `columns` characters; without `colours`, samples are black and white."""
     if state.started is None:
-        shown = [_preparing(state.preparing, columns)] if state.preparing else []
+        shown = [Line(_preparing(state.preparing, columns))] if state.preparing else []
     else:
-        top, terms = _top(state, columns, now), _terms(state.row.terms if state.row else {}, state.history)
-        end = _end(state)
-        room = rows - len(top) - len(end) - 2
-        shown = [*top, Text(), *_body(state, terms, columns, max(0, room), colour), *([Text(), *end] if end else [])]
+        top = [Line(text) for text in [*_top(state, columns, rows, now), Text()]]
+        shown = [*top, *_body(state, columns, max(0, rows - len(top)), colours)]
     for line in shown:
-        line.truncate(columns, overflow="ellipsis")
+        line.text.truncate(columns, overflow="ellipsis")
     return shown[:rows]
 
 
@@ -66,25 +74,29 @@ def _preparing(event: Preparing, columns: int) -> Text:
     return Text.assemble((what, LABEL), "  ", _bar(event.done / event.total, width), "  ", so_far)
 
 
-def _top(state: State, columns: int, now: float) -> list[Text]:
+def _top(state: State, columns: int, rows: int, now: float) -> list[Text]:
     """What is trained, how far it is, and how fast."""
     started, row = state.started, state.row
     assert started is not None
     shape = "×".join(map(str, started.image_shape))
     facts = [
         f"preset {started.preset}",
-        f"{started.dataset} ({words.count(started.num_images)} images, {shape})",
+        f"{started.dataset}: {words.count(started.num_images)} images, {shape}",
         started.device,
         started.precision,
         words.threads(started.threads),
         f"batch {started.batch_size}",
     ]
-    head = Text.assemble((printable(started.variant), "bold green"), *(f" · {printable(fact)}" for fact in facts))
+    head = [Text(printable(started.variant), style="bold green")]
+    for fact in map(printable, facts):
+        if head[-1].cell_len + 3 + cell_len(fact) > columns:
+            head.append(Text())
+        head[-1] = Text.assemble(head[-1], " · " if head[-1] else "", fact)
     step = state.finished.step if state.finished else row.step if row else started.start_step
     share = step / max(1, started.steps)
     percent = f" {int(100 * share):3d}%"
     progress = _bar(share, columns - len(percent)).append(percent)
-    return [head, progress, _status(state, step, now), *_phase(state.phase)]
+    return [*(head if rows > LOW else head[:1]), progress, _status(state, step, now), *_phase(state.phase)]
 
 
 def _status(state: State, step: int, now: float) -> Text:
@@ -112,8 +124,9 @@ class _Term:
     history: list[float]
 
 
-def _terms(terms: Mapping[str, float], history: Mapping[str, list[float]]) -> list[_Term]:
-    return [_Term(words.label(name), words.term(name, value), history[name]) for name, value in terms.items()]
+def _terms(state: State) -> list[_Term]:
+    terms = state.row.terms if state.row else {}
+    return [_Term(words.label(name), words.term(name, value), state.history[name]) for name, value in terms.items()]
 
 
 def _term_lines(terms: list[_Term], columns: int, rows: int) -> list[Text]:
@@ -133,50 +146,50 @@ def _term_lines(terms: list[_Term], columns: int, rows: int) -> list[Text]:
     return lines
 
 
-def _body(state: State, terms: list[_Term], columns: int, rows: int, colour: bool) -> list[Text]:
+def _body(state: State, columns: int, rows: int, colours: ColorSystem | None) -> list[Line]:
     """The terms, and the samples beside or under them, wherever more can be seen of these."""
+    terms = _terms(state)
     if state.samples is None or state.started is None:
-        return _term_lines(terms, columns, rows)
+        return [Line(text) for text in _term_lines(terms, columns, rows)]
     tile = (state.started.image_shape[2], state.started.image_shape[1])
     grid = pixels.tiles(state.samples, tile)
     if grid == (1, 1):
         tile = (state.samples.width, state.samples.height)
     under = pixels.fit(grid, tile, columns, rows - len(terms) - 2)
-    beside = pixels.fit(grid, tile, columns - NUM_NARROW - 2, rows - 1)
+    beside = pixels.fit(grid, tile, columns - MIN_TERM_COLUMNS - 2, rows - 1)
     best = max(under, beside, key=lambda each: each.score)
     if best.score == 0:
-        return _term_lines(terms, columns, rows)
-    canvas = pixels.picture(state.samples, tile, best)
-    drawn = pixels.half_blocks(canvas) if colour else pixels.plain_blocks(canvas)
+        return [Line(text) for text in _term_lines(terms, columns, rows)]
+    picture = pixels.drawn(state.samples, tile, best, colours)
     caption = Text(f"samples at step {state.samples.step:,}", style="dim")
     if best is under:
-        return [*_term_lines(terms, columns, len(terms)), Text(), caption, *drawn]
+        head = [*_term_lines(terms, columns, len(terms)), Text(), caption]
+        return [*map(Line, head), *(Line(Text(), each) for each in picture)]
     narrow = columns - best.width - 2
-    left = _term_lines(terms, narrow, rows)
-    right = [caption, *drawn]
-    height = max(len(left), len(right))
-    left += [Text()] * (height - len(left))
-    right += [Text()] * (height - len(right))
-    return [_beside(a, b, narrow) for a, b in zip(left, right, strict=True)]
+    left = [*_term_lines(terms, narrow, rows), *[Text()] * rows][: max(len(terms), len(picture) + 1)]
+    first, *rest = [_padded(text, narrow) for text in left]
+    beside_them = [*picture, *[""] * len(rest)]
+    return [Line(first.append_text(caption)), *map(Line, rest, beside_them)]
 
 
-def _beside(left: Text, right: Text, width: int) -> Text:
-    left = left.copy()
-    left.truncate(width, overflow="ellipsis", pad=True)
-    return Text.assemble(left, "  ", right)
+def _padded(text: Text, columns: int) -> Text:
+    text = text.copy()
+    text.truncate(columns, overflow="ellipsis", pad=True)
+    return text.append("  ")
 
 
-def _end(state: State) -> list[Text]:
-    """How the run ended."""
-    event = state.finished
-    if event is None:
-        return []
+def summary(event: RunFinished) -> list[Text]:
+    """How the run ended. Commands and paths are whole, to be copied, and so may be longer than a terminal is wide."""
     speed = f"{words.duration(event.elapsed_s)}, {words.count(event.images_per_s)} images/s"
     if event.status == "done":
-        said = Text.assemble(("done", "bold green"), f" in {speed}; the model is {printable(event.checkpoint)}")
-        return [said]
+        return [Text.assemble(("done", "bold green"), f" in {speed}; the model is {printable(event.checkpoint)}")]
     why = f" by {printable(event.reason)} after {speed}; state saved in {printable(event.out)}"
     return [
         Text.assemble(("stopped", "bold yellow"), why),
-        Text.assemble("go on with:  ", (printable(event.resume_command), LABEL)),
+        Text("go on with:"),
+        Text.assemble("  ", (printable(event.resume_command), LABEL)),
     ]
+
+
+def warning(event: Warned) -> Text:
+    return Text.assemble(("warning:", "bold yellow"), f" {printable(event.message)}")

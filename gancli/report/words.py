@@ -2,7 +2,6 @@
 
 import math
 import re
-import textwrap
 
 from gancli.errors import printable
 
@@ -87,8 +86,3 @@ def amount(done: int, total: int, unit: str) -> str:
 def threads(number: int) -> str:
     """`1 thread`, `2 threads`."""
     return f"{number} thread" if number == 1 else f"{number} threads"
-
-
-def wrapped(text: str, columns: int) -> list[str]:
-    """`text` in lines of at most `columns` characters, broken between words where that is possible."""
-    return textwrap.wrap(text, max(1, columns)) or [""]

@@ -42,7 +42,6 @@ class Config(VariantConfig):
 
 
 class Vanilla(Variant):
-    Config = Config
     convolutional = False
     config: Config
 

@@ -82,7 +82,9 @@ def test_channels_last_weights_are_stored_and_come_back(tmp_path: Path, trained:
         (lambda header, _: header.update({"generator.9.weight": header.pop("generator.0.weight")}), "not this model's"),
     ],
 )
-def test_a_changed_description_is_refused_in_one_line(trained: Path, tmp_path: Path, change: Any, complaint: str) -> None:
+def test_a_changed_description_is_refused_in_one_line(
+    trained: Path, tmp_path: Path, change: Any, complaint: str
+) -> None:
     path = rewritten(trained / "ckpt.safetensors", tmp_path / "bad.safetensors", change)
     with pytest.raises(CheckpointError) as caught:
         checkpoint.load_model(path)

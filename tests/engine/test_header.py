@@ -57,7 +57,9 @@ def test_an_unsound_header_is_refused_in_one_line(tmp_path: Path, header: object
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 9, b"hello, this is a text\n" * 10, (2**63).to_bytes(8, "little") * 2])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 9, b"hello, this is a text\n" * 10, (2**63).to_bytes(8, "little") * 2]
+)
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x"
     path.write_bytes(content)

@@ -40,7 +40,6 @@ class Chain(nn.Module):
 
 
 class ThreePairs(Variant):
-    Config = Config
     convolutional = False
     config: Config
 

@@ -40,7 +40,6 @@ class Labelled(nn.Module):
 
 
 class TwoPhases(Variant):
-    Config = Config
     config: Config
 
     def __init__(self, config: Config, images: ImageSpec) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gancli.engine import atomic
+from gancli import atomic
 from gancli.errors import GancliError
 
 

@@ -1,0 +1,9 @@
+"""The data sets that have names. No torch is imported: Tab completion asks here."""
+
+DRAWN = ("digits", "shapes")
+TORCHVISION = ("mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "svhn", "stl10")
+
+
+def source_names() -> tuple[str, ...]:
+    """All names that `--dataset` knows, beside paths."""
+    return (*DRAWN, *TORCHVISION)

@@ -1,0 +1,70 @@
+"""From a name or a path to one uint8 tensor with labels, decoded once."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from gancli.data.batch import ImageSpec
+from gancli.data.names import DRAWN, TORCHVISION, source_names
+from gancli.errors import DataError, UsageError, did_you_mean
+from gancli.events import Event
+
+Split = Literal["train", "test"]
+Opening = Generator[Event, None, "Source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set, decoded. `images`: uint8 `[N, C, H, W]`; `labels`: int64 `[N]`, all 0 where there are none.
+
+    `mapped`: the images are a map of a file too large for memory, not memory.
+    """
+
+    name: str
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    mapped: bool = False
+
+    @property
+    def spec(self) -> ImageSpec:
+        _, channels, height, _ = self.images.shape
+        return ImageSpec(channels, height, self.class_names)
+
+
+def open_source(
+    dataset: str,
+    *,
+    data_root: Path,
+    image_size: int | None,
+    download: bool,
+    on_bad_image: Literal["fail", "skip"],
+    split: Split = "train",
+) -> Opening:
+    """Open a data set by name or path, as a generator of progress and warnings that returns the `Source`.
+
+    `image_size` None keeps the data set's own (for a folder: see `folder.common_size`). Raises `UsageError` for a name or
+    path that does not exist, and `DataError` for data that cannot be had or read. Closing it early cleans up.
+    """
+    if dataset in DRAWN:
+        from gancli.data import drawn
+
+        source = yield from drawn.open_drawn(dataset, image_size, split)
+    elif dataset in TORCHVISION:
+        from gancli.data import torchvision_sets
+
+        source = yield from torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split)
+    elif Path(dataset).expanduser().exists():
+        from gancli.data import folder
+
+        source = yield from folder.open_folder(Path(dataset).expanduser(), data_root, image_size, on_bad_image)
+    else:
+        known = ", ".join(source_names())
+        hint = did_you_mean(dataset, source_names())
+        raise UsageError(f"--dataset {dataset}: neither a data set ({known}) nor a folder or zip that exists{hint}")
+    if len(source.images) == 0:
+        raise DataError(f"--dataset {dataset}: holds no images")
+    return source

@@ -1,0 +1,40 @@
+"""One seeded stream of indices, a pure function of the step: a resume needs to know the step and nothing else."""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+
+class IndexStream:
+    """Which images each step gets. Every epoch is a fresh permutation; what does not fill a batch is left out of it.
+
+    A data set smaller than a batch is repeated: an epoch is then one step of several permutations.
+    """
+
+    def __init__(self, num_images: int, batch_size: int, seed: int) -> None:
+        self.num_images = num_images
+        self.batch_size = batch_size
+        self.seed = seed
+        self.steps_per_epoch = max(1, num_images // batch_size)
+        self._permuted: tuple[int, Tensor] | None = None
+
+    def epoch(self, step: int) -> float:
+        """Passes over the data after `step` steps."""
+        return step / self.steps_per_epoch
+
+    def permutation(self, epoch: int) -> Tensor:
+        """The order of an epoch: int64 `[steps_per_epoch · batch_size]`, on the CPU."""
+        if self._permuted is None or self._permuted[0] != epoch:
+            digest = hashlib.sha256(f"{self.seed} {epoch}".encode()).digest()
+            rng = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+            length = self.steps_per_epoch * self.batch_size
+            rounds = -(-length // self.num_images)
+            order = torch.cat([torch.randperm(self.num_images, generator=rng) for _ in range(rounds)])[:length]
+            self._permuted = (epoch, order)
+        return self._permuted[1]
+
+    def indices(self, step: int) -> Tensor:
+        """The images of a step (0 is the first): int64 `[batch_size]`."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        return self.permutation(epoch)[position * self.batch_size : (position + 1) * self.batch_size]

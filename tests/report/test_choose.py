@@ -1,0 +1,86 @@
+import io
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+import pytest
+
+from gancli.report.choose import choose, terminal_size
+from gancli.report.jsonl import JsonLines
+from gancli.report.lines import Lines
+from gancli.report.reporter import Silence
+from gancli.report.table import Table
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
+    """A real terminal of 80 × 24, in an environment that speaks for a live table."""
+    for name in ("CI", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    master, slave = pty.openpty()
+    with os.fdopen(master, "rb"), os.fdopen(slave, "w", encoding="utf-8") as stream:
+        yield stream
+
+
+def test_a_terminal_gets_the_live_table(terminal: TextIO) -> None:
+    assert isinstance(choose("auto", stderr=terminal), Table)
+    assert isinstance(choose("live", stderr=terminal), Table)
+
+
+@pytest.mark.parametrize("value", ["0", "1", "3"])
+def test_force_color_makes_no_terminal_of_a_file(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("FORCE_COLOR", value)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    assert isinstance(choose("auto", stderr=io.StringIO()), Lines)
+
+
+@pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("TERM", ""), ("TERM", "unknown"), ("CI", "true")])
+def test_a_terminal_that_cannot_redraw_or_a_ci_job_gets_lines(
+    terminal: TextIO, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert isinstance(choose("auto", stderr=terminal), Lines)
+
+
+def test_a_terminal_without_utf_8_gets_lines(terminal: TextIO) -> None:
+    with open(terminal.fileno(), "w", encoding="latin-1", closefd=False) as latin:
+        assert isinstance(choose("auto", stderr=latin), Lines)
+
+
+def test_live_on_a_file_says_in_one_line_why_it_is_not() -> None:
+    stream = io.StringIO()
+    assert isinstance(choose("live", stderr=stream), Lines)
+    assert stream.getvalue() == "--progress live: stderr is no terminal; plain lines instead\n"
+
+
+def test_the_other_kinds_are_what_they_are_called() -> None:
+    stream = io.StringIO()
+    assert isinstance(choose("plain", stderr=stream), Lines)
+    assert isinstance(choose("json", stdout=stream), JsonLines)
+    assert isinstance(choose("none"), Silence)
+    assert stream.getvalue() == ""
+
+
+def test_a_closed_stderr_is_no_terminal() -> None:
+    stream = io.StringIO()
+    stream.close()
+    assert isinstance(choose("auto", stderr=stream), Lines)
+
+
+def test_exported_columns_do_not_hide_the_real_size(terminal: TextIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "17")
+    assert terminal_size(terminal) == (80, 24)  # a fresh pty has no size: the fallback
+    assert terminal_size(io.StringIO()) == (80, 24)
+
+
+def test_reporters_need_neither_torch_nor_for_plain_lines_rich() -> None:
+    code = (
+        "import sys, gancli.report.choose as c; c.choose('plain'); assert 'rich' not in sys.modules, 'rich';"
+        "import gancli.report.table, gancli.report.plot; assert 'torch' not in sys.modules, 'torch'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,129 @@
+import io
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gancli.errors import GancliError
+from gancli.report import jsonl
+from gancli.report.jsonl import JsonLines, MetricsFile, read_metrics
+from tests.report.facts import TERMS, finished, row, samples, started
+
+
+def told(*events: object) -> list[dict[str, object]]:
+    stream = io.StringIO()
+    with JsonLines(stream) as report:
+        for event in events:
+            report(event)  # type: ignore[arg-type]  # events of any kind
+    return [json.loads(line, parse_constant=pytest.fail) for line in stream.getvalue().splitlines()]
+
+
+def steps(path: Path) -> list[object]:
+    return [each["step"] for each in read_metrics(path)]
+
+
+def trained(path: Path, start: int, *at: int) -> None:
+    with MetricsFile(path) as keep:
+        keep(started(start_step=start))
+        for step in at:
+            keep(row(step))
+
+
+def test_every_event_is_one_object_with_its_name_and_fields_but_no_pixels() -> None:
+    first, second, third, fourth = told(started(), row(100), samples(), finished())
+    assert [each["event"] for each in (first, second, third, fourth)] == [
+        "run_started", "loss_row", "samples_drawn", "run_finished",
+    ]  # fmt: skip
+    assert second["terms"] == TERMS
+    assert third["width"] == 238
+    assert "rgb" not in third
+
+
+@given(st.dictionaries(st.text(), st.floats()))
+def test_json_stays_valid_for_any_terms(terms: dict[str, float]) -> None:
+    (told_row,) = told(row(1, terms))
+    expected = {name: value if math.isfinite(value) else None for name, value in terms.items()}
+    assert told_row["terms"] == expected
+
+
+def test_metrics_are_flat_rows(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    trained(path, 0, 100)
+    (only,) = read_metrics(path)
+    assert list(only) == ["step", "epoch", "phase", *TERMS, "images_per_s", "elapsed_s", "memory_bytes"]
+
+
+def test_a_row_is_on_disk_as_soon_as_it_is_told(tmp_path: Path) -> None:
+    with MetricsFile(tmp_path / "metrics.jsonl") as keep:
+        keep(started())
+        keep(row(100))
+        assert steps(tmp_path / "metrics.jsonl") == [100]
+
+
+def test_nothing_is_written_before_the_run_starts(tmp_path: Path) -> None:
+    with MetricsFile(tmp_path / "metrics.jsonl") as keep:
+        keep(samples())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_resumed_run_drops_rows_that_came_after_its_state(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    trained(path, 0, 100, 200, 300, 400)
+    kept = path.read_bytes().splitlines(keepends=True)[:2]
+    trained(path, 250, 300)
+    assert steps(path) == [100, 200, 300]
+    assert path.read_bytes().splitlines(keepends=True)[:2] == kept
+
+
+@pytest.mark.parametrize("torn", [b'{"step": 300, "ep', b'{"step": 300}', b"\xff\xfe", b"[1]\n", b"[" * 10_000])
+def test_a_torn_last_line_is_repaired_on_resume(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "metrics.jsonl"
+    trained(path, 0, 100, 200)
+    with path.open("ab") as file:
+        file.write(torn)
+    trained(path, 250, 300)
+    assert steps(path) == [100, 200, 300]
+    assert path.read_bytes().count(b"\n") == 3
+
+
+def test_a_fresh_run_leaves_nothing_of_an_abandoned_one(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    trained(path, 0, 100)
+    trained(path, 0, 50)
+    assert steps(path) == [50]
+
+
+def test_a_run_killed_while_old_rows_are_dropped_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.jsonl"
+    trained(path, 0, 100, 200)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(GancliError, match=r"metrics\.jsonl: cannot be written \(No space left"):
+        trained(path, 100, 200)
+    assert steps(path) == [100, 200]
+    assert [each.name for each in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_of_a_very_large_file_the_newest_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.jsonl"
+    trained(path, 0, *range(100, 1100, 100))
+    monkeypatch.setattr(jsonl, "MAX_READ_BYTES", len(path.read_bytes()) // 2)
+    assert steps(path) == [700, 800, 900, 1000]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_as_rows_or_passed_over(content: bytes) -> None:
+    rows = list(jsonl._rows(io.BytesIO(content)))
+    assert all(isinstance(each["step"], int) for _, each in rows)
+
+
+def test_a_metrics_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(GancliError, match="nothing-here"):
+        read_metrics(tmp_path / "nothing-here")

@@ -1,0 +1,153 @@
+import io
+import sys
+
+import pytest
+
+from gancli.events import Event, PhaseStarted, Preparing, Warned
+from gancli.report import table
+from gancli.report.table import Table
+from tests.report.facts import finished, row, samples, started
+from tests.report.screen import Screen
+
+SIZES = [(80, 24), (120, 40), (200, 50), (30, 8), (1, 1)]
+
+
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    resize(monkeypatch, 80, 24)
+
+
+def resize(monkeypatch: pytest.MonkeyPatch, columns: int, rows: int) -> None:
+    monkeypatch.setattr(table, "terminal_size", lambda _: (columns, rows))
+
+
+def shown(*events: Event) -> Screen:
+    """The screen after these events and the end of the reporter."""
+    stream, screen = io.StringIO(), Screen()
+    with Table(stream) as report:
+        for event in events:
+            report(event)
+    screen.feed(stream.getvalue())
+    return screen
+
+
+def test_the_table_tells_what_is_trained_how_far_it_is_and_how_it_goes() -> None:
+    text = shown(started(), row(1200)).text
+    for fact in ("vanilla", "preset default", "digits", "cpu (x86_64)", "fp32", "2 threads", "batch 128"):
+        assert fact in text
+    for fact in ("10%", "step 1,200 of 11,700", "epoch 2.56", "41.2k images/s", "2m 10s left", "612 MB"):
+        assert fact in text
+    for fact in ("D loss   1.2034", "G loss   0.8123", "D(real)    0.61", "D(fake)    0.38"):
+        assert fact in text
+
+
+def test_the_time_left_runs_down_between_rows() -> None:
+    clock = [0.0]
+    stream, screen = io.StringIO(), Screen()
+    report = Table(stream, now=lambda: clock[0])
+    report(started())
+    report(row(1200))
+    clock[0] = 20.0
+    report.redraw()
+    screen.feed(stream.getvalue())
+    assert "1m 50s left" in screen.text
+
+
+@pytest.mark.parametrize(("columns", "rows"), SIZES)
+def test_every_size_of_terminal_gets_a_table_that_fits(
+    monkeypatch: pytest.MonkeyPatch, columns: int, rows: int
+) -> None:
+    resize(monkeypatch, columns, rows)
+    many = {f"{name}{level}_loss": 1.0 for level in range(3) for name in "dg"} | {"a very long name " * 9: 1.0}
+    screen = shown(started(), PhaseStarted("pretraining", 0, 2, 0, 300), row(5, many), samples())
+    assert len(screen.text.split("\n")) < max(2, rows)
+    assert max(len(line) for line in screen.text.split("\n")) < max(2, columns)
+
+
+@pytest.mark.parametrize(("columns", "rows"), SIZES[:3])
+def test_samples_are_shown_where_there_is_room(monkeypatch: pytest.MonkeyPatch, columns: int, rows: int) -> None:
+    resize(monkeypatch, columns, rows)
+    text = shown(started(), row(100), samples(100)).text
+    assert "samples at step 100" in text
+    assert text.count("▀") > 800
+
+
+def test_no_color_means_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = io.StringIO()
+    with Table(stream) as report:
+        report(started())
+        report(row(100))
+        report(samples())
+    codes = {part.split("m")[0] for part in stream.getvalue().split("\x1b[") if "m" in part[:6]}
+    assert codes <= {"0", "1", "2"}  # plain, bold, dim
+    assert "█" in stream.getvalue()
+
+
+def test_only_several_phases_are_named() -> None:
+    assert "phase 2 of 2: adversarial" in shown(started(), PhaseStarted("adversarial", 1, 2, 300, 900)).text
+    assert "phase" not in shown(started(), PhaseStarted("train", 0, 1, 0, 900)).text
+
+
+def test_preparing_is_a_bar_that_makes_way_for_the_table() -> None:
+    preparing = Preparing("downloading mnist", 17_000_000, 34_000_000, "bytes")
+    assert "17 MB of 34 MB" in shown(preparing).text
+    assert "downloading" not in shown(preparing, started()).text
+
+
+def test_warnings_and_what_others_print_stay_above_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, screen = io.StringIO(), Screen()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with Table(stream) as report:
+        report(started())
+        report(Warned("a grey image"))
+        sys.stderr.write("a \x1b[31mlibrary's line\nand a half")
+        report(row(100))
+    assert sys.stderr is stream
+    screen.feed(stream.getvalue())
+    assert screen.text.split("\n")[:3] == ["warning: a grey image", "a \\x1b[31mlibrary's line", "and a half"]
+    assert "step 100 of" in screen.text
+    assert screen.text.count("vanilla") == 1
+
+
+def test_a_finished_run_leaves_its_table_and_where_the_model_is() -> None:
+    text = shown(started(), row(11700), finished()).text
+    assert "D loss" in text
+    assert text.endswith("done in 4m 12s, 41.0k images/s; the model is runs/vanilla-digits-001/ckpt.safetensors")
+
+
+def test_a_stopped_run_ends_with_the_whole_command_that_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
+    resize(monkeypatch, 20, 10)
+    assert shown(started(), row(5), finished("stopped")).text.split("\n")[-1].strip() == (
+        "gan train --resume runs/vanilla-digits-001"
+    )
+
+
+def break_off(stream: io.StringIO, error: type[BaseException]) -> None:
+    with Table(stream) as report:
+        report(started())
+        report(row(7))
+        raise error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_error_leaves_a_sound_terminal_and_passes_through(error: type[BaseException]) -> None:
+    stream, screen = io.StringIO(), Screen()
+    with pytest.raises(error):
+        break_off(stream, error)
+    screen.feed(stream.getvalue())
+    assert screen.cursor_shown
+    assert stream.getvalue().endswith("\x1b[0m\x1b[?25h\x1b[?2026l")
+    assert "step 7 of" in screen.text
+    assert screen.column == 0
+
+
+def test_names_cannot_command_the_terminal() -> None:
+    hostile = "[red]\x1b[2J\x07\u202e"
+    text = shown(started(dataset=hostile), Warned(hostile), row(1, {hostile: float("nan")})).text
+    assert text.count("[red]\\x1b[2J\\x07\\u202e") == 2
+    assert "[red]\\x1b[2J\\x0…  nan" in text
