@@ -48,6 +48,7 @@ def _surroundings(data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
+    torch.set_flush_denormal(False)  # a run sets it for its process; Hypothesis needs denormals
 
 
 @pytest.fixture

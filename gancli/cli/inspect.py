@@ -16,7 +16,7 @@ from gancli.engine.facts import Facts, from_header
 from gancli.engine.header import Header, read_header
 from gancli.engine.rundir import RunDirectory
 from gancli.errors import CheckpointError, printable
-from gancli.report.plot import plot
+from gancli.report.plot import plot_text
 
 
 def inspect(
@@ -88,7 +88,7 @@ def _show(file: Path, header: Header, facts: Facts) -> None:
         out.print()
         losses = {name: points for name, points in facts.losses.items() if not name.startswith("d_real")}
         shown = {name: points for name, points in losses.items() if not name.startswith("d_fake")}
-        out.print(plot(shown or facts.losses, width=min(out.width, 100), height=10), markup=False)
+        out.print(plot_text(shown or facts.losses, width=min(out.width, 100), height=10))
 
 
 def _rows(file: Path, header: Header, facts: Facts) -> Mapping[str, str]:

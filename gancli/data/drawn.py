@@ -39,11 +39,11 @@ def open_drawn(name: str, image_size: int | None, split: Split) -> Opening:
     """Draw a data set at `image_size` pixels (None: its own size)."""
     which = DRAWN_SETS[name]
     total, done = which.counts[split], 0
-    yield Preparing(f"drawing {name}", 0, total, "image")
+    yield Preparing(f"drawing {name}", 0, total, "images")
     pixels, labels = [], []
     for some_pixels, some_labels in which.draw(total, image_size or which.size, which.seeds[split]):
         pixels.append(some_pixels)
         labels.append(some_labels)
         done += len(some_labels)
-        yield Preparing(f"drawing {name}", done, total, "image")
+        yield Preparing(f"drawing {name}", done, total, "images")
     return Source(name, torch.cat(pixels), torch.cat(labels), which.class_names)

@@ -117,10 +117,10 @@ def _each(
                 waiting += [(entry, pool.submit(work, entry)) for entry in islice(todo, 4 * workers - len(waiting))]
                 entry, future = waiting.pop(0)
                 while not wait([future], 0.5, FIRST_COMPLETED).done:
-                    yield Preparing(what, index, len(entries), "image")
+                    yield Preparing(what, index, len(entries), "images")
                 _take(entry, future, done, on_bad, bad, into)
                 if index % 256 == 0 or index + 1 == len(entries):
-                    yield Preparing(what, index + 1, len(entries), "image")
+                    yield Preparing(what, index + 1, len(entries), "images")
         finally:
             for _, future in waiting:
                 future.cancel()

@@ -61,7 +61,7 @@ IDX_SETS = {
 
 def open_torchvision(name: str, root: Path, image_size: int | None, download: bool, split: Split) -> Opening:
     """Open one of `names.TORCHVISION`. Raises `DataError` that says which files to put where."""
-    yield Preparing(f"reading {name}", 0, 1, "file")
+    yield Preparing(f"reading {name}", 0, 1, "files")
     if name in IDX_SETS:
         images, labels = yield from _open_idx(name, IDX_SETS[name], root, download, split)
         class_names = IDX_SETS[name].class_names
@@ -70,7 +70,7 @@ def open_torchvision(name: str, root: Path, image_size: int | None, download: bo
     if image_size is not None and image_size != images.shape[-1]:
         yield Preparing(f"resizing {name} to {image_size} px", 0, 1, "data set")
         images = resized(images, image_size)
-    yield Preparing(f"reading {name}", 1, 1, "file")
+    yield Preparing(f"reading {name}", 1, 1, "files")
     return Source(name, images, labels, class_names)
 
 
@@ -92,7 +92,7 @@ def _open_idx(
         if path.suffix == ".gz" and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != md5:
             raise DataError(f"{path}: damaged: its MD5 is not {md5}; delete it, or put the original there")
         tensors.append(read_idx(path))
-        yield Preparing(f"reading {name}", len(tensors), 2, "file")
+        yield Preparing(f"reading {name}", len(tensors), 2, "files")
     images, labels = tensors
     if (
         images.dim() != 3
@@ -153,7 +153,7 @@ def _torchvision_class(name: str) -> Any:
 def _fetch(name: str, where: str, get: Callable[[], Any]) -> Generator[Event, None, Any]:
     """Download with torchvision's mirrors and checksums, a few times. Raises `DataError` with what to do by hand."""
     for attempt in range(1, TRIES + 1):
-        yield Preparing(f"downloading {name}", 0, 0, "byte")
+        yield Preparing(f"downloading {name}", 0, 0, "bytes")
         try:
             return get()
         except Exception as error:  # hosts fail in many ways (URLError, timeouts, bad archives): all mean "not fetched"

@@ -113,7 +113,8 @@ def json_object(text: bytes | str) -> dict[str, Any]:
         raise ValueError(f"{constant} is not JSON")
 
     try:
-        parsed = json.loads(text, object_pairs_hook=once, parse_constant=refuse)
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        parsed = json.loads(decoded, object_pairs_hook=once, parse_constant=refuse)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError:

@@ -67,6 +67,8 @@ class Minimiser:
             parameter = self.parameters[int(index)]
             if tensor.dim() and tensor.shape != parameter.shape:
                 raise ValueError(f"{name} has the wrong shape")
+            if tensor.dim():  # files are contiguous; fused optimizers need the parameter's own memory layout
+                tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
             entries.setdefault(int(index), {})[key] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": entries})
 
