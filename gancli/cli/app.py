@@ -103,6 +103,8 @@ def _explained(error: Exception, args: list[str]) -> tuple[int, str]:
     option = getattr(error, "option_name", None)
     if type(error).__name__ == "NoSuchOption" and isinstance(option, str):
         return UsageError.exit_code, _unknown_option(option, getattr(error, "possibilities", None) or [], args)
+    if (parameter := getattr(error, "param", None)) is not None and getattr(error, "message", ""):
+        return UsageError.exit_code, _bad_value(parameter, str(getattr(error, "message", "")), args)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own usage errors
         return int(error.exit_code), str(error.format_message())
     if isinstance(error, MemoryError):
@@ -118,6 +120,17 @@ def _unknown_option(option: str, near: list[str], args: list[str]) -> str:
     ]
     hint = f" (an option of {', '.join(owners)})" if owners else did_you_mean(option, near)
     return f"{option}: no such option{hint}"
+
+
+def _bad_value(parameter: Any, complaint: str, args: list[str]) -> str:
+    """A line for a value that Typer could not read: Typer's own leaves the value out."""
+    flag = max(parameter.opts, key=len)
+    given = next((a for flag_at, a in zip(args, [*args[1:], ""], strict=True) if flag_at in parameter.opts), "")
+    given = given or next((a.partition("=")[2] for a in args if a.startswith(f"{flag}=")), "")
+    for kind, noun in (("integer", "a whole number"), ("number", "a number"), ("boolean", "true or false")):
+        if f"valid {kind}" in complaint:
+            complaint = f"must be {noun}"
+    return f"{flag} {given}: {complaint}"
 
 
 def entry() -> NoReturn:

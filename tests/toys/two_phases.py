@@ -45,8 +45,10 @@ class TwoPhases(Variant):
     def __init__(self, config: Config, images: ImageSpec) -> None:
         super().__init__(config, images)
         self.generator = Labelled(images.num_classes, (images.channels, images.size, images.size))
-        self.D = nn.Sequential(nn.Conv2d(images.channels, 4, 3, 2), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(1))
-        self.D(torch.zeros(2, images.channels, images.size, images.size))  # sizes the lazy layer
+        side = (images.size - 1) // 2
+        self.D = nn.Sequential(
+            nn.Conv2d(images.channels, 4, 3, 2), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * side**2, 1)
+        )
         self.networks = {"G": self.generator, "D": self.D}
         self.latent_shapes = ((4, images.size, images.size),)
 

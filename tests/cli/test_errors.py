@@ -1,0 +1,154 @@
+"""Wrong inputs: one line on stderr that names what is wrong and the way out, nothing on stdout, no traceback."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from gancli.cli.app import main
+from tests.conftest import SMALL, Gan, Outcome, gan_process
+
+
+def assert_one_line(outcome: Outcome, code: int, *words: str) -> None:
+    assert outcome.code == code, outcome
+    assert outcome.out == ""
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert outcome.err.startswith("gan: ")
+    assert "Traceback" not in outcome.err
+    for word in words:
+        assert word in outcome.err, outcome.err
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["train", "--variant", "vanila"], 2, ["--variant vanila", "did you mean vanilla?"]),
+        (["train", "--vriant", "vanilla"], 2, ["--vriant", "--variant"]),
+        (["trian"], 2, ["trian", "train"]),
+        (["train", "--preset", "artikel"], 2, ["--preset artikel", "did you mean article?"]),
+        (["train", "--precision", "bf61"], 2, ["--precision bf61", "did you mean bf16?"]),
+        (["train", "--precision", "fp16", "--device", "cpu"], 2, ["--precision fp16", "CPU"]),
+        (["train", "--batch-size", "0"], 2, ["--batch-size 0", "at least 1"]),
+        (["train", "--batch-size", "many"], 2, ["--batch-size", "many"]),
+        (["train", "--lr", "nan"], 2, ["--lr"]),
+        (["train", "--epochs", "1", "--steps", "1"], 2, ["--epochs", "--steps"]),
+        (["train", "--max-time", "soon"], 2, ["--max-time soon", "3h"]),
+        (["train", "--dataset", "mnst"], 2, ["--dataset mnst", "did you mean mnist?"]),
+        (["train", "--dataset", "no/such/folder"], 2, ["--dataset no/such/folder"]),
+        (["train", "--dataset", "mnist", "--no-download"], 1, ["MNIST/raw", "train-images-idx3-ubyte.gz"]),
+        (["train", "--dataset", "cifar10", "--no-download"], 1, ["cifar-10-python.tar.gz", "--no-download"]),
+        (["train", "--dataset", "svhn", "--no-download"], 1, ["train_32x32.mat", "--no-download"]),
+        (["train", "--resume", "nowhere"], 2, ["--resume nowhere"]),
+        (["train", "--resume", "auto"], 2, ["--out"]),
+        (["train", "--config", "nothing.toml"], 2, ["--config nothing.toml"]),
+        (["sample", "nothing.safetensors"], 1, ["nothing.safetensors"]),
+        (["sample", "a.safetensors", "-n", "0"], 2, ["-n 0", "at least 1"]),
+        (["sample", "a.safetensors", "-o", "no/such/a.png"], 1, ["no/such"]),
+        (["sample", "a.safetensors", "-o", "a.docx"], 2, ["a.docx", ".png"]),
+        (["sample", "a.safetensors", "-o", "a.gif"], 2, ["a.gif", "--walk"]),
+        (["sample", "a.safetensors", "-o", "a.png", "--walk", "3"], 2, ["--walk 3", ".gif"]),
+        (["sample", "a.safetensors", "--seed", "-1"], 2, ["--seed -1"]),
+        (["sample", "a.safetensors", "--truncation", "0"], 2, ["--truncation 0"]),
+        (["sample"], 2, ["CKPT"]),
+        (["inspect", "nothing"], 1, ["nothing"]),
+        (["inspect", "."], 1, ["no checkpoint"]),
+        (["variants", "dcgn"], 2, ["dcgn"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_word_is_answered_in_one_line(gan: Gan, args: list[str], code: int, words: list[str]) -> None:
+    assert_one_line(gan(*args, *(["--progress", "none"] if args[0] == "train" else [])), code, *words)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_without_cuda_is_one_line(gan: Gan, trained: Path) -> None:
+    assert_one_line(gan("train", "--device", "cuda", "--progress", "none"), 2, "--device cuda", "--device cpu")
+    assert_one_line(gan("sample", trained, "--device", "cuda"), 2, "--device cuda")
+
+
+def test_a_text_file_is_no_checkpoint(gan: Gan, tmp_path: Path) -> None:
+    (tmp_path / "notes.safetensors").write_text("dear diary\n" * 20)
+    for command in ("sample", "inspect"):
+        assert_one_line(gan(command, "notes.safetensors"), 1, "notes.safetensors", "not a safetensors file")
+
+
+def test_a_truncated_checkpoint_is_named(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    whole = (trained / "ckpt.safetensors").read_bytes()
+    for length in (0, 5, 100, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut.safetensors").write_bytes(whole[:length])
+        assert_one_line(gan("sample", "cut.safetensors", "-o", "a.png"), 1, "cut.safetensors")
+        assert_one_line(gan("inspect", "cut.safetensors"), 1, "cut.safetensors")
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_a_checkpoint_of_another_tool_is_told_apart(gan: Gan, tmp_path: Path) -> None:
+    safetensors.torch.save_file({"w": torch.zeros(3)}, tmp_path / "other.safetensors", {"format": "pt"})
+    for command in ("sample", "inspect"):
+        assert_one_line(gan(command, "other.safetensors"), 1, "other.safetensors", "not one that `gan train` wrote")
+
+
+def test_a_folder_without_images_is_named(gan: Gan, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "readme.txt").write_text("nothing here")
+    assert_one_line(gan("train", "--dataset", "empty", "--progress", "none"), 1, "empty", "holds no images")
+
+
+def test_a_run_directory_is_not_overwritten(gan: Gan, trained: Path) -> None:
+    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    assert_one_line(gan("train", "--out", trained, *SMALL), 2, "--out", "--resume auto")
+    assert before == {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+
+
+def test_an_output_that_cannot_be_written_is_found_before_training(gan: Gan, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert_one_line(gan("train", "--out", "file/run", "--progress", "none"), 1, "--out file/run")
+    assert_one_line(gan("train", "--out", "file", "--progress", "none"), 2, "--out file")
+
+
+def test_a_label_for_a_model_without_labels_is_refused(gan: Gan, trained: Path) -> None:
+    assert_one_line(gan("sample", trained, "--label", "7", "-o", "a.png"), 2, "--label 7", "not conditional")
+
+
+def test_an_unknown_key_in_a_config_file_is_named(gan: Gan, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("batchsize = 3\n")
+    assert_one_line(gan("train", "--config", "c.toml", "--progress", "none"), 2, "c.toml", "did you mean batch_size?")
+    (tmp_path / "c.toml").write_text("batch_size = \n")
+    assert_one_line(gan("train", "--config", "c.toml", "--progress", "none"), 2, "c.toml", "line 1")
+
+
+def test_hostile_names_do_not_reach_the_terminal_raw(gan: Gan) -> None:
+    outcome = gan("sample", "\x1b[31mred\x07\u202e.safetensors")
+    assert outcome.code == 1
+    assert "\x1b" not in outcome.err
+    assert "\u202e" not in outcome.err
+
+
+def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_gan_debug(
+    gan: Gan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> tuple[str, ...]:
+        raise ZeroDivisionError("oh no")
+
+    monkeypatch.setattr("gancli.catalogue.names", broken)
+    assert_one_line(gan("variants"), 1, "ZeroDivisionError", "GAN_DEBUG=1")
+    monkeypatch.setenv("GAN_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        main(["variants"])
+
+
+def test_a_reader_that_goes_away_is_no_error(trained: Path) -> None:
+    shell = shutil.which("bash")
+    assert shell is not None
+    command = f"{sys.executable} -m gancli inspect --json --tensors {trained} | true"
+    status = os.system(f"{shell} -c '{command}'")
+    assert status == 0
+
+
+def test_python_dash_m_runs_the_command() -> None:
+    done = gan_process("--version")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"gan 0.")

@@ -1,0 +1,66 @@
+"""`gan inspect` and `gan variants`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gancli import catalogue
+from tests.conftest import Gan
+from tests.engine.test_checkpoint import rewritten
+
+
+def test_inspect_tells_what_a_run_is(gan: Gan, trained: Path) -> None:
+    shown = gan("inspect", trained)
+    assert shown.code == 0
+    for word in ("vanilla", "digits", "step 10 of 10", "1×8×8", "g_loss", "seed 0", "torch", "generator", "F32"):
+        assert word in shown.out, word
+    assert "\x1b" not in shown.out
+
+
+def test_inspect_json_is_one_document(gan: Gan, trained: Path) -> None:
+    document = json.loads(gan("inspect", trained / "ckpt.safetensors", "--json", "--tensors").out)
+    assert document["variant"] == "vanilla"
+    assert document["config"]["width"] == 16
+    assert document["networks"]["generator"]["parameters"] == 8 * 16 + 16 + 16 * 16 + 16 + 16 * 64 + 64
+    assert document["tensors"]["generator.0.weight"] == {"dtype": "F32", "shape": [16, 8]}
+    assert set(document["last_metrics"]) == {"d_loss", "g_loss", "d_real", "d_fake"}
+
+
+def test_inspect_reads_a_saved_state_too(gan: Gan, trained: Path) -> None:
+    shown = gan("inspect", trained / "state" / "step-00000010.safetensors")
+    for word in ("training state", "network.G", "optimizer.D", "average"):
+        assert word in shown.out
+
+
+def test_metadata_never_reaches_the_terminal_raw(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    def poison(_: object, ours: dict[str, object]) -> None:
+        ours["dataset"] = "\x1b]0;owned\x07[red]x[/red]"
+        ours["versions"] = {"torch": "\x1b[2J"}
+
+    path = rewritten(trained / "ckpt.safetensors", tmp_path / "p.safetensors", poison)
+    shown = gan("inspect", path)
+    assert shown.code == 0
+    assert "\x1b" not in shown.out
+    assert "\x07" not in shown.out
+    assert "[red]x[/red]" in shown.out
+
+
+@pytest.mark.usefixtures("toys")
+def test_variants_lists_every_file_in_the_folder(gan: Gan) -> None:
+    shown = gan("variants")
+    for name in (*catalogue.names(), "three_pairs", "two_phases"):
+        assert name in shown.out
+    assert [page["name"] for page in json.loads(gan("variants", "--json").out)] == list(catalogue.names())
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_page_shows_options_presets_and_paper(gan: Gan) -> None:
+    shown = gan("variants", "three_pairs")
+    for word in ("--toy-width", "wide", "Paper:", "16"):
+        assert word in shown.out
+    assert "--toy-width" in gan("train", "--variant", "three_pairs", "--help").out
+    assert "--toy-width" not in gan("train", "--help").out
+    refused = gan("train", "--toy-width", "3")
+    assert refused.code == 2
+    assert "three_pairs" in refused.err
