@@ -1,5 +1,7 @@
 """Pure functions of logits: `logits -> scalar to minimise`. Logits are float `[B, 1]` (any shape), unbounded."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,3 +32,14 @@ def non_saturating(fake_logits: Tensor) -> Tensor:
 def probability(logits: Tensor) -> Tensor:
     """Mean of σ(logits), detached: what D believes on average, in [0, 1]; for reports."""
     return torch.sigmoid(logits.detach().float()).mean()
+
+
+def r1(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """½·E‖∇D(x)‖² at real pictures, float `[B, C, H, W]`: the zero-centred penalty of Mescheder et al. 2018, section 4.1.
+
+    Always in fp32: squared gradients are too small for half precision.
+    """
+    with torch.autocast(real.device.type, enabled=False):
+        leaf = real.detach().float().requires_grad_()
+        (slope,) = torch.autograd.grad(discriminator(leaf).sum(), leaf, create_graph=True)
+        return slope.square().flatten(1).sum(1).mean() / 2

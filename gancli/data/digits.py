@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-STROKES = (0, 1, 2, 3, 4, 5, 6)  # extra pixels around the glyph, in the master
+STROKES = (0, 1, 2, 3, 4)  # extra pixels around the glyph, in the master
 MASTER = 112  # pixels; four times 28
 GLYPH_HEIGHT = 0.62  # of the picture, before scaling: near MNIST's 20 of 28
 OVERSAMPLING = 2
@@ -36,11 +36,11 @@ def _warps(n: int, rng: torch.Generator) -> Tensor:
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(n, generator=rng) * (high - low) + low
 
-    turn, shear = uniform(-12, 12) * (math.pi / 180), uniform(-0.3, 0.3)
-    wide, high = 1 / uniform(0.75, 1.2), 1 / uniform(0.85, 1.15)
+    turn, shear = uniform(-10, 10) * (math.pi / 180), uniform(-0.25, 0.25)
+    wide, high = 1 / uniform(0.85, 1.2), 1 / uniform(0.9, 1.15)
     cos, sin = turn.cos(), turn.sin()
-    across = torch.stack([wide * cos, wide * (shear * cos + sin), uniform(-0.15, 0.15)], 1)
-    down = torch.stack([-high * sin, high * (cos - shear * sin), uniform(-0.12, 0.12)], 1)
+    across = torch.stack([wide * cos, wide * (shear * cos + sin), uniform(-0.08, 0.08)], 1)
+    down = torch.stack([-high * sin, high * (cos - shear * sin), uniform(-0.08, 0.08)], 1)
     return torch.stack([across, down], 1)
 
 

@@ -1,0 +1,73 @@
+"""The files of a data set's archive, from where it was unpacked or out of the archive itself; nothing is unpacked to disk."""
+
+import hashlib
+import tarfile
+import zlib
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from gancli.data.download import fetch
+from gancli.data.remote import ArchiveSet
+from gancli.errors import DataError
+from gancli.events import Event, Preparing
+
+MAX_BYTES = 1 << 30
+PIECE = 1 << 24
+
+
+def read_members(
+    which: ArchiveSet, names: Sequence[str], root: Path, missing: str, download: bool
+) -> Generator[Event, None, list[bytes]]:
+    """The bytes of the named files, checksums verified. Fetches the archive if neither it nor all files are there.
+
+    Raises `DataError`: `missing` where it is not there and may not be fetched, or what is damaged.
+    """
+    unpacked, archive = [root / which.folder / name for name in names], root / which.archive.path
+    if all(path.is_file() for path in unpacked):
+        found = {}
+        for name, path in zip(names, unpacked, strict=True):
+            yield Preparing(f"reading {which.folder}", len(found), len(names), "files")
+            found[name] = _read(path)
+    else:
+        if not archive.is_file():
+            if not download:
+                raise DataError(f"{missing}, and --no-download is given")
+            yield from fetch(which.archive, root, missing)
+        found = yield from _out_of_tar(which, names, archive)
+    for name in names:
+        if name not in found:
+            raise DataError(f"{archive}: damaged: {which.folder}/{name} is not in it; delete it and try again")
+        if hashlib.md5(found[name], usedforsecurity=False).hexdigest() != which.md5[name]:
+            raise DataError(f"{root}: damaged: {which.folder}/{name} has not MD5 {which.md5[name]}; delete it and try again")
+    return [found[name] for name in names]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _out_of_tar(which: ArchiveSet, names: Sequence[str], archive: Path) -> Generator[Event, None, dict[str, bytes]]:
+    wanted = {f"{which.folder}/{name}": name for name in names}
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                yield Preparing(f"unpacking {archive.name}", len(found), len(names), "files")
+                name = wanted.get(member.name.removeprefix("./"))
+                file = tar.extractfile(member) if name and member.size <= MAX_BYTES else None
+                if name is None or file is None:
+                    continue
+                content = bytearray()
+                while piece := file.read(PIECE):
+                    content += piece
+                    yield Preparing(f"unpacking {archive.name}", len(found), len(names), "files")
+                found[name] = bytes(content)
+                if len(found) == len(names):
+                    break
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+        raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and try again") from None
+    return found

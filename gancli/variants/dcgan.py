@@ -1,0 +1,167 @@
+"""Deep convolutional GAN: strided convolutions and batch norm.
+
+Paper: Radford, Metz, Chintala: Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+Networks, 2015, arXiv:1511.06434
+
+G doubles the picture from 4×4 (or 7×7) by transposed convolutions, D halves it by strided ones; there is no pooling and no
+hidden fully connected layer. Sizes are 4 or 7 times a power of two: 28, 32, 64, 128. Options add what practice has found
+since: spectral norm in D instead of batch norm, DiffAugment where pictures are few, labels in G and D. The preset `paper`
+has the paper's own values.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from gancli import losses
+from gancli.augment import diff_augment
+from gancli.config import VariantConfig, option
+from gancli.data.batch import Batch, ImageSpec
+from gancli.errors import UsageError
+from gancli.layers import dcgan_init, spectral_norm
+from gancli.variant import Adam, Optimizer, Update, Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(VariantConfig):
+    """Options of the DCGAN."""
+
+    latent_dim: int = option(100, "length of z", ge=1, le=8192, source="section 4")
+    width: int = option(64, "feature maps next to the picture; doubled at each halving, up to 8 times", ge=1, le=1024)
+    conditional: bool = option(False, "feed the label to G and D, so that `gan sample --label` can ask for one")
+    norm: Literal["batch", "spectral"] = option("batch", "D's normalisation", source="spectral: Miyato et al. 2018")
+    augment: str = option(
+        "none", "DiffAugment: colour, translation, cutout, joined by commas; or none", source="Zhao et al. 2020"
+    )
+    lr: float = option(2e-4, "Adam's step size", gt=0, le=1, source="section 4")
+    beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, source="section 4")
+
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "default": {"batch_size": 64, "epochs": 20, "ema": 0.999},
+        # Differs from the paper: the usual width of 64, half of its figure 1; as many epochs as it gives for faces (25).
+        "paper": {"batch_size": 128, "epochs": 25, "ema": 0.0},
+    }
+
+    def check(self) -> None:
+        policies = self.augment.split(",")
+        if self.augment != "none" and not set(policies) <= {"colour", "translation", "cutout"}:
+            raise UsageError(f"--augment {self.augment}: must be none, or of colour, translation, cutout with commas")
+
+
+MAX_WIDENING = 8  # of feature maps, from the picture inwards
+COARSEST = (4, 7)  # pixels
+
+
+class Generator(nn.Module):
+    """float z `[B, latent_dim]` (and int64 labels `[B]`) → pictures, float `[B, C, size, size]` in [-1, 1]."""
+
+    def __init__(self, config: Config, images: ImageSpec, coarsest: int, widths: list[int]) -> None:
+        super().__init__()
+        num_inputs = config.latent_dim
+        self.embed = None
+        if config.conditional:
+            self.embed = nn.Embedding(images.num_classes, config.latent_dim)
+            num_inputs += config.latent_dim
+        layers: list[nn.Module] = []
+        for position, (fewer, more) in enumerate(zip([num_inputs, *widths[:0:-1]], widths[::-1], strict=True)):
+            kernel = (coarsest, 1, 0) if position == 0 else (4, 2, 1)
+            layers += [nn.ConvTranspose2d(fewer, more, *kernel, bias=False), nn.BatchNorm2d(more), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[0], images.channels, 4, 2, 1), nn.Tanh())
+        dcgan_init(self)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        if self.embed is not None:
+            z = torch.cat([z, self.embed(labels)], 1)
+        pictures: Tensor = self.layers(z[:, :, None, None])
+        return pictures
+
+
+class Discriminator(nn.Module):
+    """Pictures (and int64 labels `[B]`, which come in as one more channel) → logits, float `[B, 1]`."""
+
+    def __init__(self, config: Config, images: ImageSpec, coarsest: int, widths: list[int]) -> None:
+        super().__init__()
+        self.size = images.size
+        self.embed = nn.Embedding(images.num_classes, images.size**2) if config.conditional else None
+        batch_norm = config.norm == "batch"
+        channels = images.channels + config.conditional
+        layers: list[nn.Module] = []
+        for position, (fewer, more) in enumerate(zip([channels, *widths], widths, strict=False)):
+            normed = batch_norm and position > 0
+            layers.append(nn.Conv2d(fewer, more, 4, 2, 1, bias=not normed))
+            layers += [nn.BatchNorm2d(more)] if normed else []
+            layers.append(nn.LeakyReLU(0.2))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, coarsest), nn.Flatten())
+        dcgan_init(self)
+        if not batch_norm:
+            for layer in self.layers:
+                if isinstance(layer, nn.Conv2d):
+                    spectral_norm(layer)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        if self.embed is not None:
+            x = torch.cat([x, self.embed(labels).view(-1, 1, self.size, self.size)], 1)
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+class Dcgan(Variant):
+    config: Config
+
+    def __init__(self, config: Config, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        if config.conditional and not images.class_names:
+            raise UsageError(
+                "--conditional: the images of --dataset have no labels; give a data set that has, or leave it out"
+            )
+        coarsest, num_halvings = halvings(images.size)
+        widths = [config.width * min(2**level, MAX_WIDENING) for level in range(num_halvings)]
+        self.policies = () if config.augment == "none" else tuple(config.augment.split(","))
+        self.latent_shapes = ((config.latent_dim,),)
+        self.generator = Generator(config, images, coarsest, widths)
+        self.D = Discriminator(config, images, coarsest, widths)
+        self.networks = {"G": self.generator, "D": self.D}
+
+    @property
+    def conditional(self) -> bool:
+        return self.config.conditional
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """D, then G. In a batch-normalised D, real and fake pictures are batches of their own: their statistics differ."""
+        labels = batch.condition
+        fake = self.generator(*self.inputs(labels))
+        if self.config.norm == "batch":
+            real_logits, fake_logits = self.believe(batch.images, labels), self.believe(fake.detach(), labels)
+        else:
+            both = torch.cat([batch.images, fake.detach()])
+            real_logits, fake_logits = self.believe(both, labels.repeat(2)).chunk(2)
+        d_loss = losses.discriminator(real_logits, fake_logits)
+        believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
+        yield Update("D", d_loss, {"d_loss": d_loss, **believed})
+
+        g_loss = losses.non_saturating(self.believe(fake, labels))
+        yield Update("G", g_loss, {"g_loss": g_loss})
+
+    def believe(self, pictures: Tensor, labels: Tensor) -> Tensor:
+        """D's logits of augmented pictures."""
+        logits: Tensor = self.D(diff_augment(pictures, self.policies), labels)
+        return logits
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        adam = Adam(self.config.lr, self.config.beta1)
+        return {"G": adam, "D": adam}
+
+
+def halvings(size: int) -> tuple[int, int]:
+    """The coarsest size that `size` is halved to, 4 or 7, and how often. Raises `UsageError` for other sizes."""
+    sizes = {coarsest << times: (coarsest, times) for coarsest in COARSEST for times in range(1, 9)}
+    if size not in sizes:
+        near = [str(s) for s in (*sorted(s for s in sizes if s < size)[-1:], *sorted(s for s in sizes if s > size)[:1])]
+        raise UsageError(
+            f"--image-size {size}: this model halves pictures down to 4 or 7 pixels; the nearest sizes it can are "
+            + " and ".join(near)
+        )
+    return sizes[size]
