@@ -31,7 +31,8 @@ def translation(x: Tensor) -> Tensor:
     """
     height, width = x.shape[2:]
     down, right = _shifts(x, height), _shifts(x, width).mT
-    return down[:, None] @ x @ right[:, None]
+    shifted: Tensor = down[:, None] @ x @ right[:, None]
+    return shifted
 
 
 def _shifts(x: Tensor, side: int) -> Tensor:

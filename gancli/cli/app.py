@@ -103,8 +103,9 @@ def _explained(error: Exception, args: list[str]) -> tuple[int, str]:
     option = getattr(error, "option_name", None)
     if type(error).__name__ == "NoSuchOption" and isinstance(option, str):
         return UsageError.exit_code, _unknown_option(option, getattr(error, "possibilities", None) or [], args)
-    if (parameter := getattr(error, "param", None)) is not None and getattr(error, "message", ""):
-        return UsageError.exit_code, _bad_value(parameter, str(getattr(error, "message", "")), args)
+    parameter, complaint = getattr(error, "param", None), str(getattr(error, "message", None) or "")
+    if parameter is not None and complaint:
+        return UsageError.exit_code, _bad_value(parameter, complaint, args)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own usage errors
         return int(error.exit_code), str(error.format_message())
     if isinstance(error, MemoryError):

@@ -82,7 +82,11 @@ def command(variant: str) -> Any:
         return _run(variant, ctx, given)
 
     app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
-    app.command("train", context_settings={"help_option_names": ["-h", "--help"]})(options.signed(run, parameters, doc))
+    app.command(
+        "train",
+        short_help="Train a variant on a data set, into a run directory.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )(options.signed(run, parameters, doc))
     return typer.main.get_command(app)
 
 

@@ -38,7 +38,9 @@ def read_members(
         if name not in found:
             raise DataError(f"{archive}: damaged: {which.folder}/{name} is not in it; delete it and try again")
         if hashlib.md5(found[name], usedforsecurity=False).hexdigest() != which.md5[name]:
-            raise DataError(f"{root}: damaged: {which.folder}/{name} has not MD5 {which.md5[name]}; delete it and try again")
+            raise DataError(
+                f"{root}: damaged: {which.folder}/{name} has not MD5 {which.md5[name]}; delete it and try again"
+            )
     return [found[name] for name in names]
 
 

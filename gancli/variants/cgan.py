@@ -7,6 +7,7 @@ must have labels. The default adds what practice has found since: batch norm in 
 and an averaged G. The preset `paper` is the paper's MNIST experiment: maxout D with dropout, SGD.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -75,7 +76,7 @@ class Generator(nn.Module):
         shape = (images.channels, images.size, images.size)
         widths = [num_features + config.label_width, *filter(None, [config.inner_width]), config.width]
         layers: list[nn.Module] = []
-        for num_inputs, num_units in zip(widths, widths[1:], strict=False):
+        for num_inputs, num_units in itertools.pairwise(widths):
             normed = config.norm == "batch"
             layers.append(nn.Linear(num_inputs, num_units, bias=not normed))
             layers += [nn.BatchNorm1d(num_units)] if normed else []
@@ -168,7 +169,7 @@ class Cgan(Variant):
         labels = batch.condition[::PENALISED_SHARE]
         return losses.r1(lambda x: self.D(x, labels), batch.images[::PENALISED_SHARE]) * self.config.r1
 
-    def optimizers(self) -> Mapping[str, Optimizer]:
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)
         if self.config.optimizer == "sgd":
             rule = Sgd(self.config.lr, momentum=_paper_momentum, schedule=_paper_decay)
