@@ -36,11 +36,6 @@ def constant(_: int) -> float:
     return 1.0
 
 
-def falling(steps: int, share: float) -> Schedule:
-    """1, then a straight line to 0 over the last `share` (above 0, at most 1) of `steps`."""
-    return lambda updates: min(1.0, (steps - updates) / (share * steps))
-
-
 @dataclass(frozen=True)
 class Adam:
     """Kingma & Ba 2015. `lr` is multiplied by `schedule(updates done)`."""
@@ -130,9 +125,9 @@ class Variant(ABC):
         """One training step, as a generator of updates."""
 
     @abstractmethod
-    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
-        """The optimizer of each network for a phase of `steps` steps."""
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """The optimizer of each network."""
 
     def phases(self, steps: int) -> tuple[Phase, ...]:
         """The phases of a run of `steps` steps; their steps add up to it. One by default."""
-        return (Phase("train", steps, self.step, self.optimizers(steps)),)
+        return (Phase("train", steps, self.step, self.optimizers()),)

@@ -169,7 +169,7 @@ class Cgan(Variant):
         labels = batch.condition[::PENALISED_SHARE]
         return losses.r1(lambda x: self.D(x, labels), batch.images[::PENALISED_SHARE]) * self.config.r1
 
-    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
+    def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)
         if self.config.optimizer == "sgd":
             rule = Sgd(self.config.lr, momentum=_paper_momentum, schedule=_paper_decay)

@@ -150,7 +150,7 @@ class Dcgan(Variant):
         logits: Tensor = self.D(diff_augment(pictures, self.policies), labels)
         return logits
 
-    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
+    def optimizers(self) -> Mapping[str, Optimizer]:
         adam = Adam(self.config.lr, self.config.beta1)
         return {"G": adam, "D": adam}
 

@@ -20,7 +20,7 @@ from gancli import losses
 from gancli.config import VariantConfig, option
 from gancli.data.batch import Batch, ImageSpec
 from gancli.layers import Maxout
-from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, constant, falling
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +41,18 @@ class Config(VariantConfig):
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
     lr: float = option(1e-3, "step size", gt=0, le=1)
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1)
-    decay: float = option(0.5, "last share of the run, over which Adam's step size falls to 0", ge=0, le=1)
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 64, "epochs": 25, "ema": 0.999},
         "article": {
             "latent_dim": 100, "noise": "uniform", "width": 128, "inner_width": 128, "norm": "none", "r1": 0.0,
-            "smoothing": 0.1, "beta1": 0.9, "decay": 0.0, "batch_size": 100, "epochs": 500, "ema": 0.0,
+            "smoothing": 0.1, "beta1": 0.9, "batch_size": 100, "epochs": 500, "ema": 0.0,
         },
         # Differs from the paper: PyTorch's initial weights, no limit on the norm of D's columns, a fixed number of epochs.
         "paper": {
             "latent_dim": 100, "noise": "unit-uniform", "width": 1200, "inner_width": 1200, "slope": 0.0, "norm": "none",
             "r1": 0.0, "discriminator": "maxout", "input_dropout": 0.2, "dropout": 0.5, "optimizer": "sgd", "lr": 0.1,
-            "decay": 0.0,             "batch_size": 100, "epochs": 300, "ema": 0.0,
+                        "batch_size": 100, "epochs": 300, "ema": 0.0,
         },
     }  # fmt: skip
 
@@ -111,13 +110,10 @@ class Vanilla(Variant):
         g_loss = losses.non_saturating(self.D(fake))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
-    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
-        config = self.config
-        rule: Optimizer = Adam(
-            config.lr, config.beta1, schedule=falling(steps, config.decay) if config.decay else constant
-        )
-        if config.optimizer == "sgd":
-            rule = Sgd(config.lr, momentum=_paper_momentum, schedule=lambda updates: 1.000004**-updates)
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        rule: Optimizer = Adam(self.config.lr, self.config.beta1)
+        if self.config.optimizer == "sgd":
+            rule = Sgd(self.config.lr, momentum=_paper_momentum, schedule=lambda updates: 1.000004**-updates)
         return {"G": rule, "D": rule}
 
 
