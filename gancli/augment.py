@@ -21,23 +21,24 @@ def colour(x: Tensor) -> Tensor:
     grey = x.mean(1, keepdim=True)
     x = (x - grey) * (2 * saturation) + grey
     middle = x.mean((1, 2, 3), keepdim=True)
-    return (x - middle) * (contrast + 0.5) + middle
+    changed: Tensor = (x - middle) * (contrast + 0.5) + middle
+    return changed
 
 
-def translation(x: Tensor) -> Tensor:
-    """Shifted by up to an eighth of the side, with zeros where the picture came from.
+def translation(x: Tensor, max_shift: float = MAX_SHIFT) -> Tensor:
+    """Shifted by up to `max_shift` of the side, with zeros where the picture came from.
 
     A shift is a product with a matrix of zeros and ones from either side: exact, and its gradient is as fast as it is.
     """
     height, width = x.shape[2:]
-    down, right = _shifts(x, height), _shifts(x, width).mT
+    down, right = _shifts(x, height, max_shift), _shifts(x, width, max_shift).mT
     shifted: Tensor = down[:, None] @ x @ right[:, None]
     return shifted
 
 
-def _shifts(x: Tensor, side: int) -> Tensor:
-    """One matrix per picture: float `[B, side, side]`, ones on a diagonal moved by up to an eighth of the side."""
-    reach = int(side * MAX_SHIFT + 0.5)
+def _shifts(x: Tensor, side: int, max_shift: float) -> Tensor:
+    """One matrix per picture: float `[B, side, side]`, ones on a diagonal moved by up to `max_shift` of the side."""
+    reach = int(side * max_shift + 0.5)
     shift = torch.randint(-reach, reach + 1, (len(x), 1, 1), device=x.device)
     index = torch.arange(side, device=x.device)
     return (index[None, :, None] - index[None, None, :] == shift).to(x.dtype)

@@ -46,7 +46,8 @@ def spectral_norm(layer: nn.Module) -> nn.Module:
     """`layer` with its `weight` under `SpectralNorm`."""
     weight = layer.weight
     assert isinstance(weight, Tensor)
-    parametrize.register_parametrization(layer, "weight", SpectralNorm(len(weight)))
+    # Unsafe: without a first run, which the meta device has no autocast for.
+    parametrize.register_parametrization(layer, "weight", SpectralNorm(len(weight)), unsafe=True)
     return layer
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, PngImagePlugin
 
-from gancli import images
-from gancli import atomic
+from gancli import atomic, images
 from gancli.errors import GancliError, UsageError
 from gancli.sampling import draw, walk
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gancli import catalogue
+from gancli import catalogue, events
 from gancli.cli import console, options
 from gancli.config import RunConfig, fields_of, toml
 from gancli.config.resolve import Layer, Resolved, check_resumed, file_layer, known_fields, preset_layers, resolve
 from gancli.data.names import source_names
 from gancli.engine import rundir
 from gancli.engine.rundir import RunDirectory
+from gancli.engine.stop import Stop, parse_duration
 from gancli.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -110,16 +111,22 @@ def _run(variant: str, ctx: typer.Context, given: dict[str, Any]) -> int:
     layers = _given_layers(variant, ctx, given, config)
     if resume == "auto" and given["out"] is None:
         raise UsageError("--resume auto: needs --out, the run directory to go on in or to start")
-    if resume and (resume != "auto" or RunDirectory(Path(given["out"])).holds_run):
-        start = _resumed(variant, Path(given["out"] if resume == "auto" else resume), layers, given["out"])
+    max_time = given["max_time"]
+    with Stop(parse_duration(max_time) if max_time else None) as stop:  # before torch, whose import takes seconds
+        return _go(variant, layers, resume, given["out"], dry_run, stop)
+
+
+def _go(variant: str, layers: list[Layer], resume: str | None, out: str | None, dry_run: bool, stop: Stop) -> int:
+    if resume and (resume != "auto" or RunDirectory(Path(str(out))).states()):
+        start = _resumed(variant, Path(str(out) if resume == "auto" else resume), layers, out)
     else:
-        start = _fresh(variant, layers, dry_run, given["out"], overwrite_empty=resume == "auto")
+        start = _fresh(variant, layers, dry_run, out, overwrite_empty=resume == "auto")
     if dry_run:
         from gancli.cli import dry_run as dry
 
         dry.show(start.resolved)
         return 0
-    return _train(variant, start)
+    return _train(variant, start, stop)
 
 
 def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], config: str | None) -> list[Layer]:
@@ -188,34 +195,29 @@ def _resumed(variant: str, path: Path, layers: list[Layer], out: str | None) -> 
     return Start(resolved, target, saved, tuple(warnings))
 
 
-def _train(variant: str, start: Start) -> int:
+def _train(variant: str, start: Start, stop: Stop) -> int:
     """Train, reporting; prints the checkpoint's path on stdout. Gives the exit code."""
-    from gancli import events
-    from gancli.engine.stop import Stop, parse_duration
     from gancli.engine.train import train
     from gancli.report.choose import choose
     from gancli.report.jsonl import MetricsFile
 
     run = start.resolved.run
-    with Stop(parse_duration(run.max_time) if run.max_time else None) as stop:
-        directory = start.directory or rundir.numbered(Path("runs"), f"{variant}-{_stem(run.dataset)}")
-        with rundir.locked(directory), choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
-            finished = None
-            steps = train(run, start.resolved.own, catalogue.load(variant), directory, stop, start.state)
-            for event in _with_warnings(start.warnings, steps):
-                keep(event)
-                report(event)
-                finished = event
+    directory = start.directory or rundir.numbered(Path("runs"), f"{variant}-{_stem(run.dataset)}")
+    finished: events.Event | None = None
+    with rundir.locked(directory), choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
+        steps = train(run, start.resolved.own, catalogue.load(variant), directory, stop, start.state)
+        for event in _with_warnings(start.warnings, steps):
+            keep(event)
+            report(event)
+            finished = event
     assert isinstance(finished, events.RunFinished)
     if run.progress != "json":
         console.print_result(finished.checkpoint)
     return 75 if finished.status == "stopped" else 0
 
 
-def _with_warnings(warnings: tuple[str, ...], steps: Iterator[Any]) -> Iterator[Any]:
-    from gancli.events import Warned
-
-    yield from map(Warned, warnings)
+def _with_warnings(warnings: tuple[str, ...], steps: Iterator[events.Event]) -> Iterator[events.Event]:
+    yield from map(events.Warned, warnings)
     yield from steps
 
 

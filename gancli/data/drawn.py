@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from gancli.data.digits import draw_digits
+from gancli.data.names import Split
 from gancli.data.shapes import SHAPES, draw_shapes
-from gancli.data.source import Opening, Source, Split
+from gancli.data.source import Opening, Source
 from gancli.events import Preparing
 
 Draw = Callable[[int, int, int], Iterator[tuple[Tensor, Tensor]]]

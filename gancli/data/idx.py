@@ -4,7 +4,7 @@ import gzip
 import io
 import math
 import zlib
-from typing import IO
+from typing import IO, cast
 
 import torch
 from torch import Tensor
@@ -23,8 +23,10 @@ def read_idx(data: bytes, name: str) -> Tensor:
     """
     plain = io.BytesIO(data)
     try:
-        with gzip.GzipFile(fileobj=plain) if data[:2] == b"\x1f\x8b" else plain as file:
-            return _read(file, name)
+        if data[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=plain) as file:
+                return _read(cast(IO[bytes], file), name)
+        return _read(plain, name)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{name}: damaged ({error})") from None
 

@@ -1,4 +1,4 @@
-"""The files of a data set's archive, from where it was unpacked or out of the archive itself; nothing is unpacked to disk."""
+"""The files of an archive, from where it was unpacked or out of the archive itself; nothing is unpacked to disk."""
 
 import hashlib
 import tarfile
@@ -24,10 +24,10 @@ def read_members(
     """
     unpacked, archive = [root / which.folder / name for name in names], root / which.archive.path
     if all(path.is_file() for path in unpacked):
-        found = {}
+        found: dict[str, bytes] = {}
         for name, path in zip(names, unpacked, strict=True):
             yield Preparing(f"reading {which.folder}", len(found), len(names), "files")
-            found[name] = _read(path)
+            found[name] = read_file(path)
     else:
         if not archive.is_file():
             if not download:
@@ -44,7 +44,8 @@ def read_members(
     return [found[name] for name in names]
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The bytes of a file, at most 1 GiB. Raises `DataError` naming it."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES)

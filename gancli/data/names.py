@@ -1,5 +1,8 @@
 """The data sets that have names. No torch is imported: Tab completion asks here."""
 
+from typing import Literal
+
+Split = Literal["train", "test"]
 DRAWN = ("digits", "shapes")
 TORCHVISION = ("mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "svhn", "stl10")
 

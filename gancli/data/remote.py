@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-Split = Literal["train", "test"]
+from gancli.data.names import Split
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from gancli.data.batch import ImageSpec
 from gancli.data.names import DRAWN, TORCHVISION, source_names
+from gancli.data.names import Split as Split
 from gancli.errors import DataError, UsageError, did_you_mean
 from gancli.events import Event
 
-Split = Literal["train", "test"]
 Opening = Generator[Event, None, "Source"]
 
 
@@ -57,14 +57,32 @@ def open_source(
         from gancli.data import torchvision_sets
 
         source = yield from torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split)
-    elif Path(dataset).expanduser().exists():
+    elif (path := _existing(dataset)) is not None:
         from gancli.data import folder
 
-        source = yield from folder.open_folder(Path(dataset).expanduser(), data_root, image_size, on_bad_image)
+        source = yield from folder.open_folder(path, data_root, image_size, on_bad_image, split)
     else:
-        known = ", ".join(source_names())
-        hint = did_you_mean(dataset, source_names())
-        raise UsageError(f"--dataset {dataset}: neither a data set ({known}) nor a folder or zip that exists{hint}")
+        raise UsageError(_unknown(dataset))
     if len(source.images) == 0:
         raise DataError(f"--dataset {dataset}: holds no images")
     return source
+
+
+def _existing(dataset: str) -> Path | None:
+    try:
+        path = Path(dataset).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # a name no file can have, or the home of nobody
+        return None
+
+
+def _unknown(dataset: str) -> str:
+    """The message about a name or path that is not there, with the near miss among names or the path's neighbours."""
+    path = Path(dataset).expanduser() if "/" in dataset else Path(dataset)
+    try:
+        neighbours = {entry.name: str(entry) for entry in sorted(path.parent.iterdir())[:10_000]}
+    except OSError:
+        neighbours = {}
+    hint = did_you_mean(dataset, source_names()) or did_you_mean(path.name, neighbours)
+    known = ", ".join(source_names())
+    return f"--dataset {dataset}: neither a data set ({known}) nor a folder or zip that exists{hint}"

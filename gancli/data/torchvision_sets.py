@@ -17,10 +17,11 @@ from gancli.data.cache import Cache
 from gancli.data.download import fetch
 from gancli.data.idx import read_idx
 from gancli.data.mat import read_mat
-from gancli.data.members import read_members
+from gancli.data.members import read_file, read_members
+from gancli.data.names import Split
 from gancli.data.remote import DIGITS, IDX_SETS, SVHN, ArchiveSet, RemoteFile
 from gancli.data.resize import resized
-from gancli.data.source import Opening, Source, Split
+from gancli.data.source import Opening, Source
 from gancli.errors import DataError
 from gancli.events import Event, Preparing, Warned
 
@@ -72,10 +73,7 @@ def _read_verified(file: RemoteFile, root: Path, missing: str, download: bool) -
         if not download:
             raise DataError(f"{missing}, and --no-download is given")
         yield from fetch(file, root, missing)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    data = read_file(path)
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != file.md5:
         raise DataError(f"{path}: damaged: its MD5 is not {file.md5}; delete it and try again")
     return data
@@ -84,12 +82,12 @@ def _read_verified(file: RemoteFile, root: Path, missing: str, download: bool) -
 def _read_idx_set(name: str, root: Path, download: bool, split: Split) -> Reading:
     which = IDX_SETS[name]
     missing = _missing(name, root, which.files[split])
-    tensors = []
+    tensors: list[Tensor] = []
     for file in which.files[split]:
         yield Preparing(f"reading {name}", len(tensors), 2, "files")
         gzipped, plain = root / file.path, (root / file.path).with_suffix("")
         if plain.is_file() and not gzipped.exists():  # unpacked by torchvision; its checksum is not known
-            data = plain.read_bytes()
+            data = read_file(plain)
         else:
             data = yield from _read_verified(file, root, missing, download)
         tensors.append(read_idx(data, str(gzipped if gzipped.exists() else plain)))
@@ -126,6 +124,8 @@ def _read_svhn(root: Path, download: bool, split: Split) -> Reading:
     data = yield from _read_verified(file, root, _missing("svhn", root, (file,)), download)
     yield Preparing("unpacking svhn", 0, 1, "files")
     arrays = read_mat(data, str(root / file.path))
+    if "X" not in arrays or "y" not in arrays:
+        raise DataError(f"{root / file.path}: holds no X and y")
     images = arrays["X"].transpose(2, 3).contiguous()
     return Labelled(images, arrays["y"].flatten().long() % 10, DIGITS)
 

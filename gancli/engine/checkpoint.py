@@ -12,8 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from gancli import catalogue
-from gancli import atomic
+from gancli import atomic, catalogue
 from gancli.engine.facts import Facts, from_header, to_metadata
 from gancli.engine.header import Header, read_header
 from gancli.errors import CheckpointError

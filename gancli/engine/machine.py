@@ -73,7 +73,11 @@ def choose_device(asked: str) -> torch.device:
 
 
 def choose_precision(asked: str, device: torch.device) -> Precision:
-    """`auto` is bf16 on CUDA that has it, else fp16 there, and fp32 elsewhere. Raises `UsageError` for fp16 on a CPU."""
+    """`auto` is bf16 on CUDA that has it, else fp16 there, and fp32 elsewhere. Raises `UsageError` for fp16 on a CPU.
+
+    On a CPU bf16 was slower everywhere it was tried (Xeon with AVX512_BF16, without AMX; torch 2.14): 0.6 times the speed
+    for fully connected networks, 0.7 times for a DCGAN in channels_last.
+    """
     if asked == "auto":
         if device.type == "cuda":
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
@@ -97,4 +101,4 @@ def choose_threads(asked: int | None, step_flop: float) -> int:
     """
     if asked is not None:
         return asked
-    return max(1, min(available_cpus(), int(step_flop / 50e6)))
+    return max(1, int(min(available_cpus(), step_flop / 50e6)))

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 import torch
 
 import gancli
-
+from gancli import atomic, events, images
 from gancli.config import RunConfig, fields_of, toml
 from gancli.data.resident import ResidentBatches
 from gancli.data.source import Source
 from gancli.data.stream import IndexStream
-from gancli import atomic, events, images
 from gancli.engine import checkpoint, plan, state
 from gancli.engine.clock import Clock
 from gancli.engine.ema import Average

@@ -30,8 +30,8 @@ class Config(VariantConfig):
 
     latent_dim: int = option(32, "length of z", ge=1, le=8192)
     noise: Literal["normal", "uniform", "unit-uniform"] = option("normal", "z: N(0, 1), U(-1, 1) or U(-√3, √3)")
-    latent_width: int = option(0, "units of z's own layer in G; 0: none", ge=0, le=16384)
-    label_width: int = option(32, "units of the label's own layer in G", ge=1, le=16384)
+    latent_width: int = option(0, "units of z's own hidden layer in G; 0: none", ge=0, le=16384)
+    label_width: int = option(32, "numbers that G makes of a label", ge=1, le=16384)
     inner_width: int = option(
         256, "units of the joint layer further from the picture; 0: no such layer", ge=0, le=16384
     )
@@ -68,11 +68,13 @@ class Generator(nn.Module):
 
     def __init__(self, config: Config, images: ImageSpec) -> None:
         super().__init__()
-        entry = nn.Sequential(nn.ReLU(), nn.Dropout(config.dropout)) if config.latent_width else nn.Identity()
         num_features = config.latent_width or config.latent_dim
-        lift = nn.Linear(config.latent_dim, num_features) if config.latent_width else nn.Identity()
-        self.from_z = nn.Sequential(lift, entry)
-        self.from_label = nn.Sequential(nn.Embedding(images.num_classes, config.label_width), entry)
+        z_layer: list[nn.Module] = []
+        label_layer: list[nn.Module] = [nn.Embedding(images.num_classes, config.label_width)]
+        if config.latent_width:  # as in the paper: a hidden layer each before z and label meet
+            z_layer = [nn.Linear(config.latent_dim, num_features), nn.ReLU(), *_dropout(config.dropout)]
+            label_layer += [nn.ReLU(), *_dropout(config.dropout)]
+        self.from_z, self.from_label = nn.Sequential(*z_layer), nn.Sequential(*label_layer)
         shape = (images.channels, images.size, images.size)
         widths = [num_features + config.label_width, *filter(None, [config.inner_width]), config.width]
         layers: list[nn.Module] = []

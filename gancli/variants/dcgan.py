@@ -32,7 +32,10 @@ class Config(VariantConfig):
     latent_dim: int = option(100, "length of z", ge=1, le=8192, source="section 4")
     width: int = option(64, "feature maps next to the picture; doubled at each halving, up to 8 times", ge=1, le=1024)
     conditional: bool = option(False, "feed the label to G and D, so that `gan sample --label` can ask for one")
-    norm: Literal["batch", "spectral"] = option("batch", "D's normalisation", source="spectral: Miyato et al. 2018")
+    norm: Literal["batch", "spectral", "none"] = option(
+        "batch", "D's normalisation", source="spectral: Miyato et al. 2018"
+    )
+    r1: float = option(0.0, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
     augment: str = option(
         "none", "DiffAugment: colour, translation, cutout, joined by commas; or none", source="Zhao et al. 2020"
     )
@@ -53,6 +56,7 @@ class Config(VariantConfig):
 
 MAX_WIDENING = 8  # of feature maps, from the picture inwards
 COARSEST = (4, 7)  # pixels
+PENALISED_SHARE = 8  # R1 is taken on every eighth picture: an eighth of the cost, and right on average
 
 
 class Generator(nn.Module):
@@ -96,7 +100,7 @@ class Discriminator(nn.Module):
             layers.append(nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, coarsest), nn.Flatten())
         dcgan_init(self)
-        if not batch_norm:
+        if config.norm == "spectral":
             for layer in self.layers:
                 if isinstance(layer, nn.Conv2d):
                     spectral_norm(layer)
@@ -140,7 +144,8 @@ class Dcgan(Variant):
             real_logits, fake_logits = self.believe(both, labels.repeat(2)).chunk(2)
         d_loss = losses.discriminator(real_logits, fake_logits)
         believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
-        yield Update("D", d_loss, {"d_loss": d_loss, **believed})
+        penalty = self.penalty(batch) if self.config.r1 else 0.0
+        yield Update("D", d_loss + penalty, {"d_loss": d_loss, **believed})
 
         g_loss = losses.non_saturating(self.believe(fake, labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
@@ -149,6 +154,10 @@ class Dcgan(Variant):
         """D's logits of augmented pictures."""
         logits: Tensor = self.D(diff_augment(pictures, self.policies), labels)
         return logits
+
+    def penalty(self, batch: Batch) -> Tensor:
+        labels = batch.condition[::PENALISED_SHARE]
+        return losses.r1(lambda x: self.believe(x, labels), batch.images[::PENALISED_SHARE]) * self.config.r1
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         adam = Adam(self.config.lr, self.config.beta1)
@@ -159,9 +168,7 @@ def halvings(size: int) -> tuple[int, int]:
     """The coarsest size that `size` is halved to, 4 or 7, and how often. Raises `UsageError` for other sizes."""
     sizes = {coarsest << times: (coarsest, times) for coarsest in COARSEST for times in range(1, 9)}
     if size not in sizes:
-        near = [str(s) for s in (*sorted(s for s in sizes if s < size)[-1:], *sorted(s for s in sizes if s > size)[:1])]
-        raise UsageError(
-            f"--image-size {size}: this model halves pictures down to 4 or 7 pixels; the nearest sizes it can are "
-            + " and ".join(near)
-        )
+        smaller, larger = sorted(s for s in sizes if s < size)[-1:], sorted(s for s in sizes if s > size)[:1]
+        near = " and ".join(map(str, (*smaller, *larger)))
+        raise UsageError(f"--image-size {size}: must be 4 or 7 times a power of two for dcgan; the nearest: {near}")
     return sizes[size]

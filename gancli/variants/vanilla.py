@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gancli import losses
+from gancli.augment import translation
 from gancli.config import VariantConfig, option
 from gancli.data.batch import Batch, ImageSpec
 from gancli.layers import Maxout
@@ -38,6 +39,9 @@ class Config(VariantConfig):
     dropout: float = option(0.0, "share of D's hidden units dropped", ge=0, lt=1)
     smoothing: float = option(0.0, "how far below 1 D's target for real images lies", ge=0, lt=1)
     r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    shift: float = option(
+        0.5, "share of the pictures that D sees moved by up to a fourteenth", ge=0, le=1, source="Zhao et al. 2020"
+    )
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
     lr: float = option(1e-3, "step size", gt=0, le=1)
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1)
@@ -45,19 +49,20 @@ class Config(VariantConfig):
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 64, "epochs": 25, "ema": 0.999},
         "article": {
-            "latent_dim": 100, "noise": "uniform", "width": 128, "inner_width": 128, "norm": "none", "r1": 0.0,
+            "latent_dim": 100, "noise": "uniform", "width": 128, "inner_width": 128, "norm": "none", "r1": 0.0, "shift": 0.0,
             "smoothing": 0.1, "beta1": 0.9, "batch_size": 100, "epochs": 500, "ema": 0.0,
         },
         # Differs from the paper: PyTorch's initial weights, no limit on the norm of D's columns, a fixed number of epochs.
         "paper": {
             "latent_dim": 100, "noise": "unit-uniform", "width": 1200, "inner_width": 1200, "slope": 0.0, "norm": "none",
-            "r1": 0.0, "discriminator": "maxout", "input_dropout": 0.2, "dropout": 0.5, "optimizer": "sgd", "lr": 0.1,
-                        "batch_size": 100, "epochs": 300, "ema": 0.0,
+            "r1": 0.0, "shift": 0.0, "discriminator": "maxout", "input_dropout": 0.2, "dropout": 0.5, "optimizer": "sgd",
+            "lr": 0.1, "batch_size": 100, "epochs": 300, "ema": 0.0,
         },
     }  # fmt: skip
 
 
 PENALISED_SHARE = 8  # R1 is taken on every eighth picture: an eighth of the cost, and right on average
+MAX_SHIFT = 1 / 14  # of the side: two of MNIST's pixels
 MAXOUT_UNITS, MAXOUT_PIECES = 240, 5  # the paper's D on MNIST
 UPDATES_TO_FULL_MOMENTUM = 125_000  # the paper's 250 epochs of 500 batches
 
@@ -101,14 +106,25 @@ class Vanilla(Variant):
     def step(self, batch: Batch) -> Iterator[Update]:
         """Algorithm 1 of the paper with k = 1. Real and fake go through D together: there is no batch norm in it."""
         fake = self.generator(*self.inputs(batch.condition))
-        real_logits, fake_logits = self.D(torch.cat([batch.images, fake.detach()])).chunk(2)
+        real_logits, fake_logits = self.D(self.seen(torch.cat([batch.images, fake.detach()]))).chunk(2)
         d_loss = losses.discriminator(real_logits, fake_logits, 1 - self.config.smoothing)
         believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
         penalty = losses.r1(self.D, batch.images[::PENALISED_SHARE]) * self.config.r1 if self.config.r1 else 0.0
         yield Update("D", d_loss + penalty, {"d_loss": d_loss, **believed})
 
-        g_loss = losses.non_saturating(self.D(fake))
+        g_loss = losses.non_saturating(self.D(self.seen(fake)))
         yield Update("G", g_loss, {"g_loss": g_loss})
+
+    def seen(self, pictures: Tensor) -> Tensor:
+        """What D is shown: a share of the pictures moved a little, the rest as they are, so that G need not move its own.
+
+        A fully connected D knows nothing of neighbouring pixels; this tells it.
+        """
+        if not self.config.shift:
+            return pictures
+        moved = translation(pictures + 1, MAX_SHIFT) - 1  # black, not grey, comes in from outside
+        chosen = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) < self.config.shift
+        return torch.where(chosen, moved, pictures)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)

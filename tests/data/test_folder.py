@@ -115,7 +115,7 @@ def test_a_data_root_that_cannot_be_written_is_only_a_warning(classes: Path, tmp
     (tmp_path / "file").write_text("in the way")
     source, events = opened(classes, tmp_path / "file")
     assert len(source.images) == 5
-    assert [e.message for e in events if isinstance(e, Warned)][0].count("cannot be written") == 1
+    assert any("cannot be written" in e.message for e in events if isinstance(e, Warned))
 
 
 def test_closing_early_leaves_nothing_behind(classes: Path, tmp_path: Path) -> None:
@@ -228,8 +228,7 @@ def test_ten_thousand_jpegs_of_the_colour_zip(tmp_path: Path, mnist_root: Path) 
 
 def test_a_path_opens_through_the_front_door(classes: Path, tmp_path: Path) -> None:
     opening = open_source(str(classes), data_root=tmp_path, image_size=None, download=False, on_bad_image="fail")
-    try:
+    with pytest.raises(StopIteration) as end:
         while True:
             next(opening)
-    except StopIteration as end:
-        assert end.value.name == "pets"
+    assert end.value.value.name == "pets"

@@ -1,0 +1,164 @@
+"""DCGAN: sizes, norms, labels, and what D is shown."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gancli import catalogue
+from gancli.data.batch import Batch, ImageSpec
+from gancli.engine.machine import Machine
+from gancli.engine.step import Stepper
+from gancli.errors import UsageError
+from gancli.variant import Variant
+from tests.conftest import SMALL, Gan
+
+CPU = Machine(torch.device("cpu"), "fp32", 1)
+
+
+def built(size: int = 8, channels: int = 1, names: str = "0123456789", **options: object) -> Variant:
+    torch.manual_seed(0)
+    config = catalogue.card("dcgan").config_class(**({"width": 8, "latent_dim": 6} | options))
+    return catalogue.load("dcgan")(config, ImageSpec(channels, size, tuple(names)))
+
+
+def batch_for(variant: Variant, count: int = 4) -> Batch:
+    spec = variant.images
+    return Batch(torch.rand(count, spec.channels, spec.size, spec.size) * 2 - 1, torch.arange(count) % 10)
+
+
+@pytest.mark.parametrize("size", [8, 14, 28, 32, 56, 64, 128])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_have_the_size_of_the_images(size: int, channels: int) -> None:
+    variant = built(size, channels, width=2)
+    batch = batch_for(variant, 2)
+    pictures: Tensor = variant.generator(*variant.inputs(batch.condition))
+    assert pictures.shape == (2, channels, size, size)
+    assert pictures.abs().max() <= 1
+    assert variant.networks["D"](pictures, batch.condition).shape == (2, 1)
+
+
+@pytest.mark.parametrize(("size", "near"), [(30, "28 and 32"), (48, "32 and 56"), (100, "64 and 112"), (5, "8")])
+def test_another_size_is_refused_with_the_nearest_that_fit(size: int, near: str) -> None:
+    with pytest.raises(UsageError, match=rf"--image-size {size}: .*{near}$"):
+        built(size)
+
+
+def test_at_64_pixels_the_networks_are_the_papers() -> None:
+    variant = built(64, 3, width=64, latent_dim=100)
+    transposed = [m.weight.shape for m in variant.networks["G"].modules() if isinstance(m, nn.ConvTranspose2d)]
+    assert [(s[0], s[1], s[2]) for s in transposed] == [
+        (100, 512, 4), (512, 256, 4), (256, 128, 4), (128, 64, 4), (64, 3, 4),
+    ]  # fmt: skip
+    strided = [m.weight.shape for m in variant.networks["D"].modules() if isinstance(m, nn.Conv2d)]
+    assert [(s[1], s[0], s[2]) for s in strided] == [
+        (3, 64, 4),
+        (64, 128, 4),
+        (128, 256, 4),
+        (256, 512, 4),
+        (512, 1, 4),
+    ]
+    weights = torch.cat([m.weight.flatten() for m in variant.generator.modules() if isinstance(m, nn.ConvTranspose2d)])
+    assert weights.std().item() == pytest.approx(0.02, rel=0.02)
+
+
+def test_batch_norm_is_everywhere_but_next_to_the_picture_and_no_bias_precedes_it() -> None:
+    for network, conv in (("G", nn.ConvTranspose2d), ("D", nn.Conv2d)):
+        layers = [m for m in built(32).networks[network].modules() if isinstance(m, conv | nn.BatchNorm2d)]
+        followed = [isinstance(after, nn.BatchNorm2d) for after in layers[1:]] + [False]
+        convs = [(m, normed) for m, normed in zip(layers, followed, strict=True) if isinstance(m, conv)]
+        assert all((m.bias is None) == normed for m, normed in convs)
+        bare = {"G": [False] * 3 + [True], "D": [True, False, False, True]}[network]
+        assert [not normed for _, normed in convs] == bare
+
+
+def batches_seen(variant: Variant, batch: Batch) -> list[int]:
+    """How many pictures D was shown at a time, in one step."""
+    seen: list[int] = []
+    variant.networks["D"].register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    Stepper(variant.phases(1)[0], variant.networks, CPU).run(batch)
+    return seen
+
+
+def test_batch_norm_never_sees_real_and_fake_together_and_spectral_norm_always() -> None:
+    batch = batch_for(built())
+    assert batches_seen(built(norm="batch"), batch) == [4, 4, 4]
+    assert batches_seen(built(norm="spectral"), batch) == [8, 4]
+
+
+def test_the_gradient_penalty_reaches_d_alone() -> None:
+    def losses_of_d(r1: float) -> tuple[Tensor, Tensor]:
+        variant = built(norm="none", r1=r1)
+        batch = batch_for(variant)
+        torch.manual_seed(1)
+        stepper = Stepper(variant.phases(1)[0], variant.networks, CPU)
+        update = next(variant.step(batch))
+        stepper.minimisers["D"].minimise(update.loss)
+        g_moved = any(p.grad is not None for p in variant.networks["G"].parameters())
+        assert not g_moved
+        return update.loss.detach(), update.terms["d_loss"].detach()
+
+    plain, reported = losses_of_d(0.0)
+    assert plain == reported
+    penalised, reported = losses_of_d(10.0)
+    assert penalised > reported
+
+
+def test_spectral_norm_bounds_every_layer_of_d() -> None:
+    variant = built(28, norm="spectral")
+    discriminator, batch = variant.networks["D"], batch_for(variant)
+    for _ in range(100):
+        discriminator(batch.images, batch.condition)
+    convs = [m for m in discriminator.modules() if isinstance(m, nn.Conv2d)]
+    assert len(convs) == 3
+    for conv in convs:
+        assert torch.linalg.matrix_norm(conv.weight.flatten(1), 2).item() == pytest.approx(1.0, abs=0.05)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules())
+
+
+def test_evaluating_a_spectral_norm_leaves_it_as_it_was() -> None:
+    variant = built(norm="spectral")
+    discriminator, batch = variant.networks["D"].eval(), batch_for(variant)
+    before = {name: t.clone() for name, t in discriminator.state_dict().items()}
+    discriminator(batch.images, batch.condition)
+    assert all(torch.equal(before[name], t) for name, t in discriminator.state_dict().items())
+
+
+def test_a_conditional_model_hears_the_label_and_the_plain_one_has_no_ear_for_it() -> None:
+    labels = torch.arange(10)
+    for conditional, kinds in ((True, 10), (False, 1)):
+        variant = built(conditional=conditional)
+        assert variant.conditional == conditional
+        for network in variant.networks.values():
+            network.eval()
+        latents = tuple(z.expand(10, -1) for z in variant.latents(1, torch.device("cpu")))
+        pictures: Tensor = variant.generator(*variant.arguments(latents, labels))
+        assert len(torch.unique(pictures.flatten(1), dim=0)) == kinds
+        assert len(torch.unique(variant.networks["D"](pictures[:1].expand(10, -1, -1, -1), labels))) == kinds
+
+
+def test_labels_are_needed_only_where_they_are_asked_for() -> None:
+    built(names="")
+    with pytest.raises(UsageError, match="--conditional"):
+        built(names="", conditional=True)
+
+
+@pytest.mark.parametrize("policy", ["mirror", "colour,mirror", "", "none,colour"])
+def test_an_unknown_augmentation_is_refused(policy: str) -> None:
+    with pytest.raises(UsageError, match=r"--augment .*colour, translation, cutout"):
+        built(augment=policy)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--preset", "paper"),
+        ("--conditional", "--norm", "batch"),
+        ("--norm", "none", "--r1", "1"),
+        ("--norm", "spectral", "--augment", "colour,translation,cutout", "--precision", "bf16"),
+    ],
+)
+def test_every_option_trains_from_the_command_line(gan: Gan, options: tuple[str, ...]) -> None:
+    trained = gan("train", "--variant", "dcgan", *SMALL, *options, "--steps", 4, "--out", "run")
+    assert trained.code == 0, trained.err
+    sampled = gan("sample", "run", "-n", 4, "-o", "grid.png")
+    assert sampled.code == 0, sampled.err
