@@ -120,6 +120,15 @@ class Variant(ABC):
         """The generator's arguments made of given latents and `condition` (as in `Batch`)."""
         return (*latents, condition) if self.conditional else latents
 
+    @property
+    def num_levels(self) -> int:
+        """How many pictures, coarse to fine, the generator goes through: 1 unless it works in levels."""
+        return 1
+
+    def levels(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        """The picture of each level, coarse to fine, float `[B, C, h, w]`; the last is what `generator` gives."""
+        return (self.generator(*arguments),)
+
     @abstractmethod
     def step(self, batch: Batch) -> Iterator[Update]:
         """One training step, as a generator of updates."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from gancli.engine.checkpoint import Model
-    from gancli.sampling.draw import Request
+    from gancli.sampling.draw import Paint, Request
 
 GRIDS = (".png", ".jpg", ".jpeg", ".webp")
 ANIMATIONS = (".gif", ".webp")
@@ -37,6 +37,7 @@ class Order:
     chunk: int
     truncation: float | None
     walk: int | None
+    paint: "Paint"
 
 
 def sample(
@@ -50,6 +51,8 @@ def sample(
         "Which classes, for a conditional model: 7, 0-9, a name, 3,5, all."))] = None,
     columns: Annotated[int | None, typer.Option(show_default="square", help="Columns of the grid.")] = None,
     walk: Annotated[int | None, typer.Option(metavar="STOPS", help="Walk through latent space over so many seeds.")] = None,
+    levels: Annotated[bool, typer.Option("--levels", help=(
+        "Show each picture's levels side by side, coarse to fine, for a variant that works in levels."))] = False,
     truncation: Annotated[float | None, typer.Option(help="Keep the noise within ±this: likelier, less varied.")] = None,
     batch_size: Annotated[int, typer.Option(help="Pictures held at a time; the pictures do not depend on it.")] = 1024,
     device: Annotated[str, typer.Option(envvar="GAN_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -81,7 +84,7 @@ def sample(
     if columns is None and 1 < len(labels) <= 32:
         columns = len(labels)
     wanted = requests(count, seed, labels)
-    files = write(Order(model, wanted, where, path, columns, batch_size, truncation, walk))
+    files = write(Order(model, wanted, where, path, columns, batch_size, truncation, walk, _paint(model, levels)))
     if as_json:
         about = {"variant": model.facts.variant, "step": model.facts.step, "count": count, "seed": seed, "files": files}
         console.print_result(json.dumps(about))
@@ -143,3 +146,12 @@ def _labels(model: "Model", label: str | None) -> tuple[int, ...]:
             )
         return (0,)
     return parse_labels(label if label is not None else "all", names)
+
+
+def _paint(model: "Model", levels: bool) -> "Paint":
+    """What makes the pictures: the generator, or all levels side by side."""
+    from gancli.sampling.draw import side_by_side
+
+    if levels and model.variant.num_levels == 1:
+        raise UsageError(f"--levels: {model.facts.variant} makes its pictures in one go; leave it out")
+    return side_by_side(model.variant) if levels else model.variant.generator

@@ -90,7 +90,7 @@ def animation(order: "Order") -> list[str]:
     frames = [
         images.to_pil(images.grid(pixels, order.columns))
         for pixels in walk.walk(
-            order.model.variant, order.model.variant.generator, order.wanted, order.walk, FRAMES_PER_LEG, order.device
+            order.model.variant, order.paint, order.wanted, order.walk, FRAMES_PER_LEG, order.device
         )
     ]
     buffer = io.BytesIO()
@@ -109,7 +109,7 @@ def _chunks(order: "Order") -> Iterator[draw.Drawn]:
     variant = order.model.variant
     for start in range(0, len(order.wanted), order.chunk):
         some = order.wanted[start : start + order.chunk]
-        for one in draw.draw(variant, variant.generator, some, order.device, order.truncation):
+        for one in draw.draw(variant, order.paint, some, order.device, order.truncation):
             yield draw.Drawn(start + one.index, one.request, one.pixels)
 
 

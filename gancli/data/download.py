@@ -23,10 +23,19 @@ PAUSE_S = 1.0  # before the second round; doubles
 TIMEOUT_S = 30.0  # without a byte
 POLL_S = 0.25
 PIECE = 1 << 18
-OWN_FAULT = {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM, errno.ENOENT}
+OWN_FAULT = {
+    errno.ENOSPC,
+    errno.EACCES,
+    errno.EROFS,
+    errno.EDQUOT,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+}
 
 
-def fetch(file: RemoteFile, root: Path, by_hand: str) -> Generator[Event, None, Path]:
+def fetch(file: RemoteFile, root: Path, dataset: str, by_hand: str) -> Generator[Event, None, Path]:
     """Download `file` to its place below `root`; it appears there whole and with the right checksum, or not at all.
 
     Raises `DataError` that names what was tried and, in the words of `by_hand`, what to put where. Closing it early stops
@@ -53,7 +62,7 @@ def fetch(file: RemoteFile, root: Path, by_hand: str) -> Generator[Event, None, 
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     tried = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
-    raise DataError(f"{target.name} cannot be downloaded (tried {tried}); {by_hand}")
+    raise DataError(f"--dataset {dataset}: {target.name} cannot be downloaded (tried {tried}); {by_hand}")
 
 
 def _pause(seconds: float, name: str) -> Generator[Event, None, None]:

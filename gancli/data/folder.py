@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,6 +24,7 @@ from gancli.events import Event, Preparing, Warned
 DEFAULT_SIZE = 64
 SMALLEST, LARGEST_OWN_SIZE = 4, 128
 HEAD_BYTES = 1 << 16
+GROUP_BYTES, GROUP_ENTRIES = 1 << 18, 64  # read and decoded by one thread in one go
 T = TypeVar("T")
 OnBad = Literal["fail", "skip"]
 
@@ -134,31 +135,55 @@ def _size_and_channels(
 
 
 def _each(
-    work: Callable[[Entry], T], entries: list[Entry], what: str, take: Callable[[Entry, T], bool], bad: Bad
+    work: Callable[[Entry], T], entries: Sequence[Entry], what: str, take: Callable[[Entry, T], bool], bad: Bad
 ) -> Generator[Event, None, None]:
     """`take` the results of `work` in order, as long as it says so, with progress.
 
     Threads serve: Pillow decodes and resizes outside the interpreter's lock, and signals reach the main thread only.
     """
+
+    def work_on(group: Sequence[Entry]) -> list[tuple[Entry, T | DataError]]:
+        return [(entry, _attempt(work, entry)) for entry in group]
+
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pace, todo, waiting = Pace(), iter(entries), deque[tuple[Entry, Future[T]]]()
+    pace, done, todo = Pace(), 0, _groups(entries)
+    waiting: deque[Future[list[tuple[Entry, T | DataError]]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for done in range(len(entries)):
-                waiting.extend((entry, pool.submit(work, entry)) for entry in islice(todo, 8 * workers - len(waiting)))
-                entry, future = waiting.popleft()
+            while True:
+                waiting.extend(pool.submit(work_on, group) for group in islice(todo, 4 * workers - len(waiting)))
+                if not waiting:
+                    break
+                future = waiting.popleft()
                 while not future.done() and not wait([future], PACE_S).done:
                     yield Preparing(what, done, len(entries), "images")
-                try:
-                    result = future.result()
-                except DataError as error:
-                    bad.take(error)
-                    continue
-                if not take(entry, result):
-                    break
-                if pace.due():
-                    yield Preparing(what, done + 1, len(entries), "images")
+                for entry, result in future.result():
+                    if isinstance(result, DataError):
+                        bad.take(result)
+                    elif not take(entry, result):
+                        return
+                    done += 1
+                if pace.due() or done == len(entries):
+                    yield Preparing(what, done, len(entries), "images")
         finally:
-            for _, future in waiting:
+            for future in waiting:
                 future.cancel()
-    yield Preparing(what, len(entries), len(entries), "images")
+
+
+def _attempt(work: Callable[[Entry], T], entry: Entry) -> T | DataError:
+    try:
+        return work(entry)
+    except DataError as error:
+        return error
+
+
+def _groups(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Neighbours to be worked on in one go: many small files, or one photograph."""
+    start = num_bytes = 0
+    for index, entry in enumerate(entries):
+        num_bytes += entry.mark[0]
+        if num_bytes >= GROUP_BYTES or index + 1 - start == GROUP_ENTRIES:
+            yield entries[start : index + 1]
+            start, num_bytes = index + 1, 0
+    if start < len(entries):
+        yield entries[start:]

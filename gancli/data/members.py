@@ -16,11 +16,11 @@ PIECE = 1 << 24
 
 
 def read_members(
-    which: ArchiveSet, names: Sequence[str], root: Path, missing: str, download: bool
+    which: ArchiveSet, names: Sequence[str], root: Path, dataset: str, by_hand: str, download: bool
 ) -> Generator[Event, None, list[bytes]]:
     """The bytes of the named files, checksums verified. Fetches the archive if neither it nor all files are there.
 
-    Raises `DataError`: `missing` where it is not there and may not be fetched, or what is damaged.
+    Raises `DataError` that says what to put where (`by_hand`) or what is damaged.
     """
     unpacked, archive = [root / which.folder / name for name in names], root / which.archive.path
     if all(path.is_file() for path in unpacked):
@@ -31,8 +31,8 @@ def read_members(
     else:
         if not archive.is_file():
             if not download:
-                raise DataError(f"{missing}, and --no-download is given")
-            yield from fetch(which.archive, root, missing)
+                raise DataError(f"--dataset {dataset}: not in {root}, and --no-download is given; {by_hand}")
+            yield from fetch(which.archive, root, dataset, by_hand)
         found = yield from _out_of_tar(which, names, archive)
     for name in names:
         if name not in found:

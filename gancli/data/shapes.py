@@ -97,7 +97,7 @@ def draw_shapes(count: int, size: int, seed: int) -> Iterator[tuple[Tensor, Tens
         # A shape must be told from its ground: where their means are near, the colour is turned to its opposite.
         near = (colour.mean((1, 2, 3)) - behind.mean((1, 2, 3))).abs() < 0.2
         colour = torch.where(near[:, None, None, None], (colour + 0.5) % 1.0, colour)
-        picture = behind + (colour - behind) * cover
+        picture = (colour - behind).mul_(cover).add_(behind)
         yield picture.mul_(255).round_().clamp_(0, 255).to(torch.uint8), labels
 
 
@@ -132,7 +132,7 @@ def _backgrounds(n: int, axis: Tensor, rng: torch.Generator) -> Tensor:
     angle = _uniform(rng, n, 0, 2 * math.pi)
     along = x * angle.cos() + y * angle.sin()
     start, end = _colours(n, rng), _colours(n, rng)
-    ground = start + (end - start) * (0.5 + 0.35 * along)[:, None]
+    ground = ((end - start) * (0.5 + 0.35 * along)[:, None]).add_(start)
     waves = _uniform(rng, n, 6, 14)
     stripes = torch.sin(along * waves)
     checks = torch.sign(torch.sin(x * waves) * torch.sin(y * waves))
@@ -140,4 +140,4 @@ def _backgrounds(n: int, axis: Tensor, rng: torch.Generator) -> Tensor:
     kind = torch.randint(4, (n, 1, 1), generator=rng)
     plain = torch.zeros_like(stripes)
     texture = torch.where(kind == 0, plain, torch.where(kind == 1, stripes, torch.where(kind == 2, checks, noise)))
-    return (ground + 0.06 * texture[:, None]).clamp_(0, 1)
+    return ground.add_(0.06 * texture[:, None]).clamp_(0, 1)

@@ -62,17 +62,19 @@ def open_torchvision(name: str, root: Path, image_size: int | None, download: bo
     return Source(name, images, labels, class_names)
 
 
-def _missing(name: str, root: Path, files: tuple[RemoteFile, ...]) -> str:
+def _by_hand(root: Path, files: tuple[RemoteFile, ...]) -> str:
     wanted = " and ".join(f"{Path(file.path).name} (from {file.urls[0]})" for file in files)
-    return f"--dataset {name}: put {wanted} into {(root / files[0].path).parent}"
+    return f"put {wanted} into {(root / files[0].path).parent}"
 
 
-def _read_verified(file: RemoteFile, root: Path, missing: str, download: bool) -> Generator[Event, None, bytes]:
+def _read_verified(
+    file: RemoteFile, root: Path, name: str, by_hand: str, download: bool
+) -> Generator[Event, None, bytes]:
     path = root / file.path
     if not path.exists():
         if not download:
-            raise DataError(f"{missing}, and --no-download is given")
-        yield from fetch(file, root, missing)
+            raise DataError(f"--dataset {name}: not in {root}, and --no-download is given; {by_hand}")
+        yield from fetch(file, root, name, by_hand)
     data = read_file(path)
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != file.md5:
         raise DataError(f"{path}: damaged: its MD5 is not {file.md5}; delete it and try again")
@@ -81,7 +83,7 @@ def _read_verified(file: RemoteFile, root: Path, missing: str, download: bool) -
 
 def _read_idx_set(name: str, root: Path, download: bool, split: Split) -> Reading:
     which = IDX_SETS[name]
-    missing = _missing(name, root, which.files[split])
+    by_hand = _by_hand(root, which.files[split])
     tensors: list[Tensor] = []
     for file in which.files[split]:
         yield Preparing(f"reading {name}", len(tensors), 2, "files")
@@ -89,7 +91,7 @@ def _read_idx_set(name: str, root: Path, download: bool, split: Split) -> Readin
         if plain.is_file() and not gzipped.exists():  # unpacked by torchvision; its checksum is not known
             data = read_file(plain)
         else:
-            data = yield from _read_verified(file, root, missing, download)
+            data = yield from _read_verified(file, root, name, by_hand, download)
         tensors.append(read_idx(data, str(gzipped if gzipped.exists() else plain)))
     images, labels = tensors
     fit = images.dim() == 3 and images.shape[1] == images.shape[2] and labels.dim() == 1 and len(images) == len(labels)
@@ -101,7 +103,7 @@ def _read_idx_set(name: str, root: Path, download: bool, split: Split) -> Readin
 def _read_cifar(name: str, which: ArchiveSet, parts: dict[Split, tuple[str, ...]], meta: str) -> Reader:
     def read(root: Path, download: bool, split: Split) -> Reading:
         names = (*parts[split], meta)
-        found = yield from read_members(which, names, root, _missing(name, root, (which.archive,)), download)
+        found = yield from read_members(which, names, root, name, _by_hand(root, (which.archive,)), download)
         batches = [cifar.read_batch(data, part) for data, part in zip(found, parts[split], strict=False)]
         images, labels = (torch.cat(tensors) for tensors in zip(*batches, strict=True))
         return Labelled(images, labels, cifar.read_names(found[-1], meta))
@@ -112,8 +114,8 @@ def _read_cifar(name: str, which: ArchiveSet, parts: dict[Split, tuple[str, ...]
 def _read_stl10(root: Path, download: bool, split: Split) -> Reading:
     """Binary files of bytes; each channel runs down the columns first, labels count from 1 (Coates' STL-10 page)."""
     names = (f"{split}_X.bin", f"{split}_y.bin")
-    missing = _missing("stl10", root, (remote.STL10.archive,))
-    pixels, labels = yield from read_members(remote.STL10, names, root, missing, download)
+    by_hand = _by_hand(root, (remote.STL10.archive,))
+    pixels, labels = yield from read_members(remote.STL10, names, root, "stl10", by_hand, download)
     images = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).view(-1, 3, 96, 96).transpose(2, 3).contiguous()
     return Labelled(images, torch.frombuffer(bytearray(labels), dtype=torch.uint8).long() - 1, remote.STL10_NAMES)
 
@@ -121,7 +123,7 @@ def _read_stl10(root: Path, download: bool, split: Split) -> Reading:
 def _read_svhn(root: Path, download: bool, split: Split) -> Reading:
     """MATLAB arrays `X`, rows × columns × 3 × N, and `y`, where 10 stands for the digit 0."""
     file = SVHN[split]
-    data = yield from _read_verified(file, root, _missing("svhn", root, (file,)), download)
+    data = yield from _read_verified(file, root, "svhn", _by_hand(root, (file,)), download)
     yield Preparing("unpacking svhn", 0, 1, "files")
     arrays = read_mat(data, str(root / file.path))
     if "X" not in arrays or "y" not in arrays:

@@ -1,10 +1,11 @@
 """Pictures from seeds. The picture of a seed depends on nothing else: not on the batch, not on what else is drawn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 from gancli import images
 from gancli.variant import Variant
@@ -12,6 +13,10 @@ from gancli.variant import Variant
 BLOCK = 16
 """Pictures per forward pass. Matrix products round differently for different batch sizes and rows, so a seed always runs
 in a block of this size, in slot `seed % BLOCK`: its picture is then the same to the last bit whatever else is drawn."""
+
+
+Paint = Callable[..., Tensor]
+"""A generator, or what shows more of its work: arguments as for the variant's generator → float `[B, C, H, W]`."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def latents(variant: Variant, seed: int) -> tuple[Tensor, ...]:
 @torch.inference_mode()
 def draw(
     variant: Variant,
-    generator: nn.Module,
+    generator: Paint,
     wanted: Sequence[Request],
     device: torch.device,
     truncation: float | None = None,
@@ -66,7 +71,7 @@ def draw(
                 yield Drawn(index, request, pixels[slot])
 
 
-def draw_all(variant: Variant, generator: nn.Module, wanted: Sequence[Request], device: torch.device) -> Tensor:
+def draw_all(variant: Variant, generator: Paint, wanted: Sequence[Request], device: torch.device) -> Tensor:
     """All pictures in the order of the requests: uint8 `[N, C, H, W]`."""
     pictures = {drawn.index: drawn.pixels for drawn in draw(variant, generator, wanted, device)}
     return torch.stack([pictures[index] for index in range(len(wanted))])
@@ -92,3 +97,15 @@ def truncated(variant: Variant, z: Tensor, bound: float) -> Tensor:
     root2 = 2**0.5
     share = torch.erf(torch.tensor(bound / root2, dtype=torch.float64))
     return (root2 * torch.erfinv(torch.erf(z.double() / root2) * share)).to(z.dtype)
+
+
+def side_by_side(variant: Variant, gap: int = 1) -> Paint:
+    """Paints every level of each picture side by side, coarse to fine, enlarged to the final size, with grey between."""
+
+    def paint(*arguments: Tensor) -> Tensor:
+        pictures = variant.levels(*arguments)
+        height, width = pictures[-1].shape[2:]
+        tiles = [F.interpolate(picture.float(), (height, width), mode="nearest-exact") for picture in pictures]
+        return torch.cat([tiles[0], *(F.pad(tile, (gap, 0)) for tile in tiles[1:])], 3)
+
+    return paint

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gancli import images
-from gancli.sampling.draw import Request, latents
+from gancli.sampling.draw import Paint, Request, latents
 from gancli.variant import Variant
 
 
@@ -27,7 +27,7 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
 @torch.inference_mode()
 def walk(
     variant: Variant,
-    generator: nn.Module,
+    generator: Paint,
     walkers: Sequence[Request],
     stops: int,
     frames_per_leg: int,

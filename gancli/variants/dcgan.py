@@ -4,9 +4,10 @@ Paper: Radford, Metz, Chintala: Unsupervised Representation Learning with Deep C
 Networks, 2015, arXiv:1511.06434
 
 G doubles the picture from 4×4 (or 7×7) by transposed convolutions, D halves it by strided ones; there is no pooling and no
-hidden fully connected layer. Sizes are 4 or 7 times a power of two: 28, 32, 64, 128. Options add what practice has found
-since: spectral norm in D instead of batch norm, DiffAugment where pictures are few, labels in G and D. The preset `paper`
-has the paper's own values.
+hidden fully connected layer. Sizes are 4 or 7 times a power of two: 28, 32, 64, 128. The default adds what practice has
+found since: in D a gradient penalty on real pictures (R1) takes the place of batch norm, the steps are five times as long,
+and G is averaged. Options: spectral norm in D, DiffAugment where pictures are few, labels in G and D. The preset `paper` has
+the paper's own values.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,24 +30,29 @@ from gancli.variant import Adam, Optimizer, Update, Variant
 class Config(VariantConfig):
     """Options of the DCGAN."""
 
-    latent_dim: int = option(100, "length of z", ge=1, le=8192, source="section 4")
-    width: int = option(64, "feature maps next to the picture; doubled at each halving, up to 8 times", ge=1, le=1024)
+    latent_dim: int = option(64, "length of z", ge=1, le=8192)
+    width: int = option(48, "feature maps next to the picture; doubled at each halving, up to 8 times", ge=1, le=1024)
     conditional: bool = option(False, "feed the label to G and D, so that `gan sample --label` can ask for one")
+    # Differs from the paper: R1 instead of batch norm in D, and longer steps. Early on MNIST the Fréchet distance was 124
+    # so (815 steps), 137 with spectral norm and lr 1e-3 (840 steps), 194 with batch norm and the paper's lr (885 steps).
     norm: Literal["batch", "spectral", "none"] = option(
-        "batch", "D's normalisation", source="spectral: Miyato et al. 2018"
+        "none", "D's normalisation; batch is the paper's", source="spectral: Miyato et al. 2018"
     )
-    r1: float = option(0.0, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
     augment: str = option(
         "none", "DiffAugment: colour, translation, cutout, joined by commas; or none", source="Zhao et al. 2020"
     )
-    lr: float = option(2e-4, "Adam's step size", gt=0, le=1, source="section 4")
+    lr: float = option(1e-3, "Adam's step size", gt=0, le=1)
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, source="section 4")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 64, "epochs": 20, "ema": 0.999},
         # Differs from the paper: the usual width of 64, half of its figure 1; as many epochs as it gives for faces (25).
-        "paper": {"batch_size": 128, "epochs": 25, "ema": 0.0},
-    }
+        "paper": {
+            "latent_dim": 100, "width": 64, "norm": "batch", "r1": 0.0, "lr": 2e-4,
+            "batch_size": 128, "epochs": 25, "ema": 0.0,
+        },
+    }  # fmt: skip
 
     def check(self) -> None:
         policies = self.augment.split(",")

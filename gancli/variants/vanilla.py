@@ -47,7 +47,7 @@ class Config(VariantConfig):
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1)
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"batch_size": 64, "epochs": 25, "ema": 0.999},
+        "default": {"batch_size": 64, "epochs": 25, "ema": 0.9995},
         "article": {
             "latent_dim": 100, "noise": "uniform", "width": 128, "inner_width": 128, "norm": "none", "r1": 0.0, "shift": 0.0,
             "smoothing": 0.1, "beta1": 0.9, "batch_size": 100, "epochs": 500, "ema": 0.0,
@@ -106,7 +106,7 @@ class Vanilla(Variant):
     def step(self, batch: Batch) -> Iterator[Update]:
         """Algorithm 1 of the paper with k = 1. Real and fake go through D together: there is no batch norm in it."""
         fake = self.generator(*self.inputs(batch.condition))
-        real_logits, fake_logits = self.D(self.seen(torch.cat([batch.images, fake.detach()]))).chunk(2)
+        real_logits, fake_logits = self.D(torch.cat([self.seen(batch.images), self.seen(fake.detach())])).chunk(2)
         d_loss = losses.discriminator(real_logits, fake_logits, 1 - self.config.smoothing)
         believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
         penalty = losses.r1(self.D, batch.images[::PENALISED_SHARE]) * self.config.r1 if self.config.r1 else 0.0
@@ -120,11 +120,11 @@ class Vanilla(Variant):
 
         A fully connected D knows nothing of neighbouring pixels; this tells it.
         """
-        if not self.config.shift:
+        count = round(self.config.shift * len(pictures))
+        if not count:
             return pictures
-        moved = translation(pictures + 1, MAX_SHIFT) - 1  # black, not grey, comes in from outside
-        chosen = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) < self.config.shift
-        return torch.where(chosen, moved, pictures)
+        moved = translation(pictures[:count] + 1, MAX_SHIFT) - 1  # black, not grey, comes in from outside
+        return torch.cat([moved, pictures[count:]])
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)

@@ -13,7 +13,7 @@ from gancli.engine.rundir import RunDirectory
 from gancli.engine.session import Session
 from tests.conftest import SMALL, TINY, Gan, sha256
 
-SIZES = {"vanilla": SMALL, "cgan": SMALL, "dcgan": SMALL}
+SIZES = {"vanilla": SMALL, "cgan": SMALL, "dcgan": SMALL, "lapgan": (*SMALL, "--coarse-width", "16")}
 
 
 def train_args(variant: str) -> tuple[str, ...]:

@@ -1,0 +1,349 @@
+"""Laplacian pyramid GAN: a small picture, then the detail of each larger size.
+
+Paper: Denton, Chintala, Szlam, Fergus: Deep Generative Image Models using a Laplacian Pyramid of Adversarial Networks, 2015,
+arXiv:1506.05751
+
+The coarsest level is a plain GAN. Every finer level k has a conditional pair of its own: G_k makes the detail (the
+residual) that belongs to an enlarged coarser picture, D_k judges the sum of the two. All levels learn from the real
+pyramid, independently of each other and in one run; sampling runs through them from coarse to fine. Sizes halve down to
+7 or 8 pixels: 28 is 7→14→28, 32 is 8→16→32, 64 is 8→16→32→64. The default adds what practice has found since: batch norm
+in G, a gradient penalty (R1) in D, G at half its level's size. The preset `paper` has the paper's networks and schedules.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gancli import losses
+from gancli.config import VariantConfig, option
+from gancli.data.batch import Batch, ImageSpec
+from gancli.errors import UsageError
+from gancli.layers import spectral_norm
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(VariantConfig):
+    """Options of the LAPGAN."""
+
+    resize: Literal["bilinear", "binomial"] = option(
+        "bilinear",
+        "how levels are made: bilinear halving and doubling, or Burt and Adelson's blur",
+        source="section 2.2",
+    )
+    conditional: bool = option(False, "feed the label to every G and D, so that `gan sample --label` can ask for one")
+    latent_dim: int = option(64, "length of the coarsest level's z; finer levels have one plane", ge=1, le=8192)
+    noise: Literal["normal", "uniform"] = option("normal", "z: N(0, 1) or U(-1, 1)")
+    coarse_width: int = option(512, "units of a hidden layer of the coarsest G", ge=1, le=16384)
+    coarse_d_width: int = option(512, "units of a hidden layer of the coarsest D", ge=1, le=16384)
+    width: int = option(32, "feature maps of the finer levels", ge=1, le=1024)
+    layers: Literal["strided", "flat"] = option(
+        "strided", "finer levels: with halvings, or the paper's 7×7 convolutions"
+    )
+    norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
+    d_norm: Literal["spectral", "none"] = option("none", "normalisation of D", source="spectral: Miyato et al. 2018")
+    r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    dropout: float = option(0.0, "share of the coarsest D's hidden units dropped", ge=0, lt=1)
+    bounded: bool = option(True, "keep each level's picture within [-1, 1] by a tanh; else residuals are linear")
+    perturb: float = option(
+        0.05, "noise on the coarser picture in training, so that its sampled form is no surprise", ge=0, le=1
+    )
+    optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
+    lr: float = option(5e-4, "step size", gt=0, le=1)
+    beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1)
+
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "default": {"batch_size": 64, "epochs": 10, "ema": 0.999},
+        # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, pictures of 32 pixels where it crops
+        # CIFAR-10 to 28, and --conditional is left to the user (the paper has both forms).
+        "paper": {
+            "latent_dim": 100, "noise": "uniform", "coarse_width": 1200, "coarse_d_width": 600, "width": 64,
+            "layers": "flat", "norm": "none", "r1": 0.0, "dropout": 0.5, "bounded": False, "perturb": 0.0,
+            "optimizer": "sgd", "lr": 0.02, "batch_size": 100, "epochs": 375, "ema": 0.0,
+        },
+    }  # fmt: skip
+
+
+PENALISED_SHARE = 8  # R1 is taken on every eighth picture: an eighth of the cost, and right on average
+COARSEST = (4, 7, 8)  # pixels
+UPDATES_PER_EPOCH = 500  # the paper's schedules go by epochs: 50,000 pictures, in batches of 100
+PULL = 2.0  # of the coarser picture within the tanh: without a residual, black and white stay nearly that
+
+
+def halve(x: Tensor, resize: str) -> Tensor:
+    """d: float `[B, C, H, W]` → `[B, C, H/2, W/2]`. Means only, so that [-1, 1] stays within [-1, 1]."""
+    if resize == "bilinear":
+        return F.avg_pool2d(x, 2)  # bilinear sampling midway between four pixels is their mean
+    return _blur_and_decimate(_blur_and_decimate(x).mT).mT
+
+
+def double(x: Tensor, resize: str) -> Tensor:
+    """u: float `[B, C, h, w]` → `[B, C, 2h, 2w]`, smooth. Means only."""
+    if resize == "bilinear":
+        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return _smooth_and_expand(_smooth_and_expand(x).mT).mT
+
+
+def _blur_and_decimate(x: Tensor) -> Tensor:
+    """Every other column of a blur by [1, 4, 6, 4, 1] / 16 (Burt & Adelson 1983), edges repeated."""
+    x = F.pad(x, (2, 2, 0, 0), "replicate")
+    a, b, c, d, e = (x[..., start : x.shape[-1] - 4 + start : 2] for start in range(5))
+    return (a + 4 * b + 6 * c + 4 * d + e) / 16
+
+
+def _smooth_and_expand(x: Tensor) -> Tensor:
+    """Twice the columns: zeros between them, then the same blur, times two."""
+    x = F.pad(x, (1, 1, 0, 0), "replicate")
+    before, here, after = x[..., :-2], x[..., 1:-1], x[..., 2:]
+    return torch.stack([(before + 6 * here + after) / 8, (here + after) / 2], -1).flatten(-2)
+
+
+class LabelPlane(nn.Module):
+    """Labels, int64 `[B]`, joined to pictures as one more channel: a linear map of the one-hot label (section 3.2).
+    Without classes, the pictures as they are."""
+
+    def __init__(self, num_classes: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.embed = nn.Embedding(num_classes, size**2) if num_classes else None
+
+    def forward(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
+        if self.embed is None:
+            return pictures
+        return torch.cat([pictures, self.embed(labels).view(-1, 1, self.size, self.size)], 1)
+
+
+class CoarseGenerator(nn.Module):
+    """float z `[B, latent_dim]` → the coarsest residual, which is the picture itself: `low_pass` is all zeros there."""
+
+    def __init__(self, config: Config, channels: int, size: int, num_classes: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(num_classes, config.latent_dim) if num_classes else None
+        num_inputs = config.latent_dim * (2 if num_classes else 1)
+        layers: list[nn.Module] = []
+        for fewer in (num_inputs, config.coarse_width):
+            layers.append(nn.Linear(fewer, config.coarse_width))
+            layers += [nn.BatchNorm1d(config.coarse_width)] if config.norm == "batch" else []
+            layers.append(nn.ReLU())
+        last: list[nn.Module] = [nn.Tanh()] if config.bounded else []
+        shape = (channels, size, size)
+        pixels = nn.Linear(config.coarse_width, channels * size**2)
+        self.layers = nn.Sequential(*layers, pixels, *last, nn.Unflatten(1, shape))
+
+    def forward(self, z: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
+        if self.embed is not None:
+            z = torch.cat([z, self.embed(labels)], 1)
+        picture: Tensor = self.layers(z)
+        return picture.float() - low_pass
+
+
+class Generator(nn.Module):
+    """One plane of noise, float `[B, 1, size, size]`, and the enlarged coarser picture `low_pass`, float
+    `[B, C, size, size]` → the residual: what that picture lacks, within [-2, 2].
+
+    `strided` works at half the size, where `low_pass` already has all it knows, at a quarter of the cost.
+    """
+
+    def __init__(self, config: Config, channels: int, size: int, num_classes: int) -> None:
+        super().__init__()
+        self.bounded = config.bounded
+        self.join = LabelPlane(num_classes, size)
+        num_inputs, width = channels + 1 + bool(num_classes), config.width
+        convolutions: list[nn.Module]
+        if config.layers == "flat":
+            convolutions = [nn.Conv2d(num_inputs, width, 7, 1, 3), nn.Conv2d(width, width, 7, 1, 3)]
+            last = nn.Conv2d(width, channels, 5, 1, 2)
+        else:
+            inner = [nn.Conv2d(width, width, 3, 1, 1) for _ in range(2)]
+            outer = max(1, width // 2)
+            first, up = nn.Conv2d(num_inputs, width, 4, 2, 1), nn.ConvTranspose2d(width, outer, 4, 2, 1)
+            convolutions = [first, *inner, up]
+            last = nn.Conv2d(outer, channels, 3, 1, 1)
+        layers: list[nn.Module] = []
+        for convolution in convolutions:
+            num_maps = convolution.out_channels
+            assert isinstance(num_maps, int)
+            layers += [convolution, *([nn.BatchNorm2d(num_maps)] if config.norm == "batch" else []), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, z: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
+        residual: Tensor = self.layers(self.join(torch.cat([low_pass, z], 1), labels)).float()
+        if self.bounded:
+            return torch.tanh(PULL * low_pass + residual) - low_pass
+        return residual
+
+
+class Discriminator(nn.Module):
+    """A residual and the `low_pass` it belongs to, both float `[B, C, size, size]`, added before the first layer →
+    logits, float `[B, 1]`."""
+
+    def __init__(self, config: Config, channels: int, size: int, num_classes: int, coarsest: bool) -> None:
+        super().__init__()
+        self.join = LabelPlane(num_classes, size)
+        num_inputs = channels + bool(num_classes)
+        if coarsest:
+            self.layers = _coarse_discriminator(config, num_inputs * size**2)
+        else:
+            self.layers = _fine_discriminator(config, num_inputs, size)
+        if config.d_norm == "spectral":
+            for layer in self.layers:
+                if isinstance(layer, nn.Conv2d | nn.Linear):
+                    spectral_norm(layer)
+
+    def forward(self, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
+        logits: Tensor = self.layers(self.join(residual + low_pass, labels))
+        return logits
+
+
+def _coarse_discriminator(config: Config, num_pixels: int) -> nn.Sequential:
+    width = config.coarse_d_width
+    hidden: list[nn.Module] = [nn.LeakyReLU(0.2), *([nn.Dropout(config.dropout)] if config.dropout else [])]
+    first, second = nn.Linear(num_pixels, width), nn.Linear(width, width)
+    return nn.Sequential(nn.Flatten(), first, *hidden, second, *hidden, nn.Linear(width, 1))
+
+
+def _fine_discriminator(config: Config, num_inputs: int, size: int) -> nn.Sequential:
+    width = config.width
+    if config.layers == "flat":
+        first, second = nn.Conv2d(num_inputs, width, 5, 1, 2), nn.Conv2d(width, width, 5, 2, 2)
+        last = [nn.Linear(width * (size // 2) ** 2, 1)]
+        return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Flatten(), *last)
+    layers: list[nn.Module] = []
+    for fewer, more in ((num_inputs, width), (width, 2 * width)):
+        layers += [nn.Conv2d(fewer, more, 4, 2, 1), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2 * width * (size // 4) ** 2, 1))
+
+
+class Chain(nn.Module):
+    """All levels, from coarse to fine: latents of levels 0 (the finest) to K (and int64 labels `[B]`) → pictures, float
+    `[B, C, size, size]` (section 2.3: Ĩ_k = u(Ĩ_{k+1}) + G_k(z_k, u(Ĩ_{k+1})))."""
+
+    def __init__(self, members: list[nn.Module], channels: int, coarsest: int, resize: str) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.shape = (channels, coarsest, coarsest)
+        self.resize = resize
+
+    def levels(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        """The picture of each level, coarse to fine."""
+        latents, labels = arguments[: len(self.members)], arguments[len(self.members) :]
+        pictures: list[Tensor] = []
+        low_pass = latents[-1].new_zeros(len(latents[-1]), *self.shape)
+        for generator, z in reversed(list(zip(self.members, latents, strict=True))):
+            if pictures:
+                low_pass = double(pictures[-1], self.resize)
+            pictures.append(low_pass + generator(z, low_pass, labels[0] if labels else None))
+        return tuple(pictures)
+
+    def forward(self, *arguments: Tensor) -> Tensor:
+        return self.levels(*arguments)[-1]
+
+
+class Lapgan(Variant):
+    config: Config
+
+    def __init__(self, config: Config, images: ImageSpec) -> None:
+        super().__init__(config, images)
+        if config.conditional and not images.class_names:
+            raise UsageError(
+                "--conditional: the images of --dataset have no labels; give a data set that has, or leave it out"
+            )
+        self.sizes = level_sizes(images.size)
+        num_classes = images.num_classes if config.conditional else 0
+        *finer, coarsest = self.sizes
+        generators: list[nn.Module] = [Generator(config, images.channels, size, num_classes) for size in finer]
+        generators.append(CoarseGenerator(config, images.channels, coarsest, num_classes))
+        self.chain = Chain(generators, images.channels, coarsest, config.resize)
+        self.generator = self.chain
+        self.networks = {f"G{k}": generator for k, generator in enumerate(generators)} | {
+            f"D{k}": Discriminator(config, images.channels, size, num_classes, size == coarsest)
+            for k, size in enumerate(self.sizes)
+        }
+        self.latent_shapes = (*((1, size, size) for size in finer), (config.latent_dim,))
+        self.noise = config.noise
+
+    @property
+    def conditional(self) -> bool:
+        return self.config.conditional
+
+    @property
+    def num_levels(self) -> int:
+        return len(self.sizes)
+
+    def levels(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        return self.chain.levels(*arguments)
+
+    def pyramid(self, pictures: Tensor, perturb: float = 0.0) -> list[tuple[Tensor, Tensor]]:
+        """Per level, finest first: the residual h_k and the `low_pass` l_k, which add up to the picture I_k.
+
+        `perturb`: deviation of the noise that goes into I_{k+1} before l_k is made of it; h_k makes up for it.
+        """
+        levels = []
+        for _ in self.sizes[1:]:
+            smaller = halve(pictures, self.config.resize)
+            disturbed = smaller + perturb * torch.randn_like(smaller) if perturb else smaller
+            low_pass = double(disturbed, self.config.resize)
+            levels.append((pictures - low_pass, low_pass))
+            pictures = smaller
+        return [*levels, (pictures, torch.zeros_like(pictures))]
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """Algorithm 1 of the paper: at every level, D and then G, both told l_k of the real picture. No gradient and no
+        picture goes from one level to another."""
+        labels = batch.condition if self.conditional else None
+        latents = self.latents(len(batch.images), batch.images.device)
+        pyramid = self.pyramid(batch.images, self.config.perturb)
+        for k, ((residual, low_pass), z) in enumerate(zip(pyramid, latents, strict=True)):
+            fake = self.networks[f"G{k}"](z, low_pass, labels)
+            both = torch.cat([residual, fake.detach()])
+            twice = None if labels is None else labels.repeat(2)
+            real_logits, fake_logits = self.networks[f"D{k}"](both, low_pass.repeat(2, 1, 1, 1), twice).chunk(2)
+            d_loss = losses.discriminator(real_logits, fake_logits)
+            penalty = self.penalty(k, residual, low_pass, labels) if self.config.r1 else 0.0
+            yield Update(f"D{k}", d_loss + penalty, {f"d_loss_{k}": d_loss})
+
+            g_loss = losses.non_saturating(self.networks[f"D{k}"](fake, low_pass, labels))
+            yield Update(f"G{k}", g_loss, {f"g_loss_{k}": g_loss})
+
+    def penalty(self, k: int, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
+        """R1 on a share of the real pictures of level k; the slope along h_k is the slope along the picture."""
+        some = slice(None, None, PENALISED_SHARE)
+        few_labels = None if labels is None else labels[some]
+
+        def believe(h: Tensor) -> Tensor:
+            logits: Tensor = self.networks[f"D{k}"](h, low_pass[some], few_labels)
+            return logits
+
+        return losses.r1(believe, residual[some]) * self.config.r1
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        rule: Optimizer = Adam(self.config.lr, self.config.beta1)
+        if self.config.optimizer == "sgd":
+            rule = Sgd(self.config.lr, momentum=_paper_momentum, schedule=_paper_decay)
+        return dict.fromkeys(self.networks, rule)
+
+
+def level_sizes(size: int) -> tuple[int, ...]:
+    """The sizes of the pyramid's levels, finest first: at least two. Raises `UsageError` for sizes that do not fit."""
+    sizes = [size]
+    while sizes[-1] not in COARSEST or len(sizes) == 1:
+        if sizes[-1] % 2 or sizes[-1] <= min(COARSEST):
+            raise UsageError(
+                f"--image-size {size}: must halve down to 7 or 8 pixels for lapgan: 14, 16, 28, 32, 56, 64, 112, 128 (or 8)"
+            )
+        sizes.append(sizes[-1] // 2)
+    return tuple(sizes)
+
+
+def _paper_decay(updates: int) -> float:
+    """Divided by 1 + 4e-5 per epoch."""
+    return float((1 + 4e-5) ** -(updates // UPDATES_PER_EPOCH))
+
+
+def _paper_momentum(updates: int) -> float:
+    """From 0.5 by 0.0008 per epoch, up to 0.8."""
+    return min(0.8, 0.5 + 0.0008 * (updates // UPDATES_PER_EPOCH))

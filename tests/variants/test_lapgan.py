@@ -1,0 +1,190 @@
+"""LAPGAN: a pyramid that loses nothing, and levels that learn alone and draw together."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gancli import catalogue
+from gancli.data.batch import Batch, ImageSpec
+from gancli.errors import UsageError
+from gancli.variant import Sgd
+from gancli.variants.lapgan import Lapgan, double, halve, level_sizes
+from tests.conftest import SMALL, Gan, sha256
+
+DIGITS = tuple("0123456789")
+TINY_NETS: dict[str, Any] = {"width": 8, "coarse_width": 16, "coarse_d_width": 16, "latent_dim": 8}
+
+
+def built(images: ImageSpec | None = None, preset: str = "default", **own: Any) -> Lapgan:
+    torch.manual_seed(0)
+    card = catalogue.card("lapgan")
+    known = set(card.config_class.__dataclass_fields__)
+    values = {key: value for key, value in card.presets[preset].items() if key in known}
+    variant = catalogue.load("lapgan")(card.config_class(**(values | own)), images or ImageSpec(1, 28, DIGITS))
+    assert isinstance(variant, Lapgan)
+    return variant
+
+
+@pytest.mark.parametrize("resize", ["bilinear", "binomial"])
+@pytest.mark.parametrize("size", [28, 32, 64])
+def test_a_picture_is_rebuilt_exactly_from_its_pyramid(resize: str, size: int) -> None:
+    variant = built(ImageSpec(3, size), resize=resize, **TINY_NETS)
+    picture = torch.rand(2, 3, size, size, dtype=torch.float64) * 2 - 1
+    *finer, (rebuilt, nothing) = variant.pyramid(picture)
+    assert not nothing.any()
+    for residual, low_pass in reversed(finer):
+        torch.testing.assert_close(low_pass, double(rebuilt, resize), rtol=0, atol=1e-15)
+        rebuilt = low_pass + residual
+    torch.testing.assert_close(rebuilt, picture, rtol=0, atol=1e-15)
+
+
+def test_a_disturbed_pyramid_still_adds_up_to_the_picture() -> None:
+    variant = built(ImageSpec(1, 28), **TINY_NETS)
+    picture = torch.rand(2, 1, 28, 28, dtype=torch.float64)
+    (residual, low_pass), *_ = variant.pyramid(picture, perturb=0.3)
+    torch.testing.assert_close(residual + low_pass, picture, rtol=0, atol=1e-15)
+    assert (low_pass - variant.pyramid(picture)[0][1]).std() > 0.05
+
+
+@pytest.mark.parametrize("resize", ["bilinear", "binomial"])
+def test_resizing_keeps_plain_areas_ramps_and_bounds(resize: str) -> None:
+    grey = torch.full((1, 1, 8, 8), 0.25, dtype=torch.float64)
+    torch.testing.assert_close(halve(grey, resize), grey[..., :4, :4])
+    torch.testing.assert_close(double(grey, resize)[..., :8, :8], grey)
+    ramp = torch.arange(16, dtype=torch.float64).expand(1, 1, 16, 16)
+    for each in (ramp, ramp.mT):
+        inner = (double(halve(each, resize), resize) - each)[..., 4:-4, 4:-4]
+        torch.testing.assert_close(inner, torch.zeros_like(inner))
+    noise = torch.rand(4, 3, 8, 8) * 2 - 1
+    assert halve(noise, resize).abs().max() <= 1
+    assert double(noise, resize).abs().max() <= 1
+
+
+def test_the_two_resizes_are_those_of_torch_and_of_burt_and_adelson() -> None:
+    x = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(
+        halve(x, "bilinear"), torch.nn.functional.interpolate(x, scale_factor=0.5, mode="bilinear")
+    )
+    weights = torch.tensor([1, 4, 6, 4, 1], dtype=torch.float64) / 16
+    kernel = torch.outer(weights, weights).expand(3, 1, 5, 5)
+    padded = torch.nn.functional.pad(x, (2, 2, 2, 2), "replicate")
+    blurred = torch.nn.functional.conv2d(padded, kernel, groups=3)
+    torch.testing.assert_close(halve(x, "binomial"), blurred[..., ::2, ::2])
+    sparse = torch.zeros(2, 3, 16, 16, dtype=torch.float64)
+    sparse[..., ::2, ::2] = x
+    expanded = torch.nn.functional.conv2d(sparse, 4 * kernel, groups=3, padding=2)
+    torch.testing.assert_close(double(x, "binomial")[..., 2:-2, 2:-2], expanded[..., 2:-2, 2:-2])
+
+
+def test_sizes_halve_down_to_seven_or_eight() -> None:
+    assert level_sizes(28) == (28, 14, 7)
+    assert level_sizes(32) == (32, 16, 8)
+    assert level_sizes(64) == (64, 32, 16, 8)
+    assert level_sizes(8) == (8, 4)
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 12, 30, 50])
+def test_other_sizes_are_refused_with_those_that_work(size: int) -> None:
+    with pytest.raises(UsageError, match=rf"--image-size {size}: .*28, 32, .*64"):
+        built(ImageSpec(1, size))
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_no_gradient_reaches_another_level_or_the_generator_that_is_judged(preset: str, conditional: bool) -> None:
+    variant = built(ImageSpec(1, 16, DIGITS), preset, conditional=conditional, **TINY_NETS)
+    batch = Batch(torch.rand(8, 1, 16, 16), torch.arange(8))
+    trained = []
+    for update in variant.step(batch):
+        level, own = update.trains[1:], list(variant.networks[update.trains].parameters())
+        strangers = [
+            n for name, n in variant.networks.items() if name[1:] != level or (name[0], update.trains[0]) == ("G", "D")
+        ]
+        foreign = [p for network in strangers for p in network.parameters()]
+        slopes = torch.autograd.grad(update.loss, [*own, *foreign], allow_unused=True)
+        assert all(slope is not None for slope in slopes[: len(own)])
+        assert all(slope is None for slope in slopes[len(own) :])
+        trained.append((update.trains, *update.terms))
+    assert trained == [("D0", "d_loss_0"), ("G0", "g_loss_0"), ("D1", "d_loss_1"), ("G1", "g_loss_1")]
+
+
+def test_the_chain_adds_each_levels_residual_to_the_doubled_coarser_picture() -> None:
+    variant = built(ImageSpec(1, 28), **TINY_NETS)
+    variant.generator.eval()
+    latents = variant.latents(3, torch.device("cpu"))
+    coarse, middle, fine = variant.levels(*latents)
+    assert [picture.shape[-1] for picture in (coarse, middle, fine)] == [7, 14, 28]
+    low_pass = double(middle, "bilinear")
+    torch.testing.assert_close(fine, low_pass + variant.networks["G0"](latents[0], low_pass, None))
+    assert torch.equal(fine, variant.generator(*latents))
+    assert fine.abs().max() <= 1
+
+
+def test_the_discriminator_sees_the_sum_of_residual_and_low_pass() -> None:
+    D = built(ImageSpec(1, 28), **TINY_NETS).networks["D0"]
+    residual, low_pass = torch.rand(2, 4, 1, 28, 28)
+    torch.testing.assert_close(D(residual, low_pass, None), D(residual + low_pass, torch.zeros(4, 1, 28, 28), None))
+
+
+def test_the_label_reaches_every_level() -> None:
+    variant = built(ImageSpec(1, 28, DIGITS), conditional=True, **TINY_NETS)
+    variant.generator.eval()
+    latents = [z.expand(2, *z.shape[1:]) for z in variant.latents(1, torch.device("cpu"))]
+    residuals: list[Tensor] = []
+    for k, z in enumerate(latents):
+        size = variant.sizes[k]
+        inputs = (torch.zeros(2, 1, size, size), torch.tensor([3, 7]))
+        residuals.append(variant.networks[f"G{k}"](z, *inputs))
+        verdicts = variant.networks[f"D{k}"](*inputs[:1], inputs[0], inputs[1])
+        assert verdicts[0] != verdicts[1]
+    assert all(not torch.equal(pair[0], pair[1]) for pair in residuals)
+
+
+def test_labels_are_asked_of_a_data_set_that_has_them() -> None:
+    with pytest.raises(UsageError, match=r"--conditional.*--dataset have no labels"):
+        built(ImageSpec(1, 28), conditional=True)
+
+
+def test_the_papers_networks_have_the_papers_layers() -> None:
+    variant = built(ImageSpec(3, 32), "paper")
+    shapes = {
+        name: [tuple(p.shape) for p in network.parameters() if p.dim() > 1]
+        for name, network in variant.networks.items()
+    }
+    assert shapes["G2"] == [(1200, 100), (1200, 1200), (192, 1200)]
+    assert shapes["D2"] == [(600, 192), (600, 600), (1, 600)]
+    assert shapes["G0"] == [(64, 4, 7, 7), (64, 64, 7, 7), (3, 64, 5, 5)]
+    assert shapes["D0"] == [(64, 3, 5, 5), (64, 64, 5, 5), (1, 64 * 16 * 16)]
+    rule = variant.optimizers()["G0"]
+    assert isinstance(rule, Sgd)
+    assert (rule.lr, rule.momentum(0), rule.momentum(500), rule.momentum(10**6)) == (0.02, 0.5, 0.5008, 0.8)
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_a_preset_trains_and_its_levels_can_be_shown(gan: Gan, tmp_path: Path, preset: str) -> None:
+    small = (*SMALL, "--coarse-width", 16, "--preset", preset, "--conditional")
+    trained = gan("train", "--variant", "lapgan", *small, "--steps", 4, "--out", "run", "--resize", "binomial")
+    assert trained.code == 0, trained.err
+    assert gan("sample", "run", "-n", 10, "--label", "7", "-o", "plain.png").code == 0
+    shown = gan("sample", "run", "-n", 10, "--label", "7", "--levels", "-o", "levels.png", "--columns", 1)
+    assert shown.code == 0, shown.err
+    assert gan("sample", "run", "-n", 1, "--label", "7", "-o", "one.png").code == 0
+    with Image.open("levels.png") as levels, Image.open("one.png") as one:
+        assert levels.size == (8 + 1 + 8, 10 * 10 - 2)
+        assert levels.crop((9, 0, 17, 8)).tobytes() == one.tobytes()
+        coarse = levels.crop((0, 0, 8, 8))
+        assert coarse.resize((4, 4), Image.Resampling.NEAREST).resize((8, 8), Image.Resampling.NEAREST).tobytes() == (
+            coarse.tobytes()
+        )
+    assert sha256(tmp_path / "plain.png") != sha256(tmp_path / "levels.png")
+
+
+def test_a_variant_without_levels_says_so(gan: Gan, trained: Path) -> None:
+    refused = gan("sample", trained, "--levels", "-o", "out.png")
+    assert refused.code == 2
+    assert "--levels: vanilla" in refused.err
+    assert not Path("out.png").exists()
