@@ -204,12 +204,15 @@ def _train(variant: str, start: Start, stop: Stop) -> int:
     run = start.resolved.run
     directory = start.directory or rundir.numbered(Path("runs"), f"{variant}-{_stem(run.dataset)}")
     finished: events.Event | None = None
-    with rundir.locked(directory), choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
-        steps = train(run, start.resolved.own, catalogue.load(variant), directory, stop, start.state)
-        for event in _with_warnings(start.warnings, steps):
-            keep(event)
-            report(event)
-            finished = event
+    try:
+        with rundir.locked(directory), choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
+            steps = train(run, start.resolved.own, catalogue.load(variant), directory, stop, start.state)
+            for event in _with_warnings(start.warnings, steps):
+                keep(event)
+                report(event)
+                finished = event
+    finally:
+        directory.discard_if_unused()
     assert isinstance(finished, events.RunFinished)
     if run.progress != "json":
         console.print_result(finished.checkpoint)

@@ -1,6 +1,7 @@
 """A folder or zip of images as a data set: decoded once, by all cores, and cached."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -142,8 +143,10 @@ def _each(
     Threads serve: Pillow decodes and resizes outside the interpreter's lock, and signals reach the main thread only.
     """
 
+    closed = threading.Event()
+
     def work_on(group: Sequence[Entry]) -> list[tuple[Entry, T | DataError]]:
-        return [(entry, _attempt(work, entry)) for entry in group]
+        return [(entry, _attempt(work, entry)) for entry in group if not closed.is_set()]
 
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pace, done, todo = Pace(), 0, _groups(entries)
@@ -166,6 +169,7 @@ def _each(
                 if pace.due() or done == len(entries):
                     yield Preparing(what, done, len(entries), "images")
         finally:
+            closed.set()
             for future in waiting:
                 future.cancel()
 

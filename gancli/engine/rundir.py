@@ -49,6 +49,13 @@ class RunDirectory:
         for path in self.states()[keep:]:
             path.unlink(missing_ok=True)
 
+    def discard_if_unused(self) -> None:
+        """Remove the directory again if no run came about in it: it holds nothing but its empty folders."""
+        if not self.holds_run:
+            with contextlib.suppress(OSError):  # something lies there after all: it stays
+                for folder in (self.path / "state", self.path / "samples", self.path):
+                    folder.rmdir()
+
     @property
     def holds_run(self) -> bool:
         return self.config.exists()

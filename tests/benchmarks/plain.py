@@ -15,7 +15,9 @@ BATCH = 100
 def article(data_root: Path) -> Callable[[int], None]:
     """The article's network on MNIST; gives a function that trains for so many steps."""
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
-    loader = DataLoader(datasets.MNIST(str(data_root), transform=transform, download=True), batch_size=BATCH, shuffle=True)
+    loader = DataLoader(
+        datasets.MNIST(str(data_root), transform=transform, download=True), batch_size=BATCH, shuffle=True
+    )
     leaky = nn.LeakyReLU(0.2)
     generator = nn.Sequential(
         nn.Linear(100, 128), leaky, nn.Linear(128, 128), leaky, nn.Linear(128, 784), nn.Tanh()

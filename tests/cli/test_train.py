@@ -79,7 +79,8 @@ def test_flag_beats_environment_beats_file_beats_preset(
     assert re.search(r"--threads +2 +GAN_THREADS", shown.out)
     assert re.search(r"--width +33 +c\.toml", shown.out)
     assert re.search(r"--smoothing +0\.1 +preset article", shown.out)
-    assert re.search(r"--latent-dim +100 +default", shown.out)
+    assert re.search(r"--latent-dim +100 +preset article", shown.out)
+    assert re.search(r"--dropout +0\.0 +default", shown.out)
     shown = gan("train", "--config", "c.toml", "--threads", 1, "--dry-run")
     assert re.search(r"--threads +1 +flag", shown.out)
 
@@ -170,3 +171,10 @@ def test_a_run_killed_before_its_first_state_is_started_anew(gan: Gan, tmp_path:
     assert gan(*args).code == 0
     assert gan("train", *SMALL, "--steps", 10, "--save-every", 10, "--out", "whole").code == 0
     assert sha256(out / "ckpt.safetensors") == sha256(tmp_path / "whole" / "ckpt.safetensors")
+
+
+def test_a_run_that_never_began_leaves_no_directory(gan: Gan, tmp_path: Path) -> None:
+    for args in (["--out", "run"], []):
+        assert gan("train", "--dataset", "mnist", "--no-download", *args).code == 1
+    assert list(tmp_path.iterdir()) in ([], [tmp_path / "runs"])
+    assert not list((tmp_path / "runs").iterdir())
