@@ -340,10 +340,10 @@ def level_sizes(size: int) -> tuple[int, ...]:
 
 
 def _paper_decay(updates: int) -> float:
-    """Divided by 1 + 4e-5 per epoch."""
+    """Divided by 1 + 4e-5 per epoch (from memory of the official code; no source here confirmed it)."""
     return float((1 + 4e-5) ** -(updates // UPDATES_PER_EPOCH))
 
 
 def _paper_momentum(updates: int) -> float:
-    """From 0.5 by 0.0008 per epoch, up to 0.8."""
+    """From 0.5 by 0.0008 per epoch, up to 0.8 (the step from memory; the ends are the paper's)."""
     return min(0.8, 0.5 + 0.0008 * (updates // UPDATES_PER_EPOCH))
