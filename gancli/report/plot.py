@@ -138,7 +138,9 @@ def _step_axis(axes: _Axes, margin: int) -> Text:
     gap = axes.columns - len(left) - len(right)
     if axes.first_step == axes.last_step or gap < 1:
         gap, right = 0, ""
-    return Text(" " * (margin + 1) + "└" + left + " " * gap + right, style="dim")
+    line = Text(" " * (margin + 1) + "└" + left + " " * gap + right, style="dim")
+    line.truncate(margin + 2 + axes.columns, overflow="ellipsis")  # a step of many digits in a narrow plot
+    return line
 
 
 def _legend(series: Mapping[str, Points], width: int) -> list[Text]:

@@ -2,7 +2,7 @@ import io
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -12,6 +12,7 @@ POINTS = st.lists(st.tuples(st.integers(0, 10**12), st.floats()), max_size=30)
 
 
 @given(st.dictionaries(st.text(), POINTS, max_size=8), st.integers(0, 150), st.integers(0, 40))
+@example({"": [(1_000_000_000, 0.0)]}, 0, 0)
 def test_any_series_can_be_plotted_within_the_width(
     series: dict[str, list[tuple[int, float]]], width: int, height: int
 ) -> None:
