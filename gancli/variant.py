@@ -93,12 +93,23 @@ class Variant(ABC):
     generator: nn.Module  # what is averaged, sampled and exported; called as generator(*latents[, condition])
     latent_shapes: tuple[tuple[int, ...], ...]  # the noise of one picture: one tensor each
     noise: Noise = "normal"
+    scale: int = 1  # how many times larger than the low-resolution picture it reads, for a variant that reads one
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
         """Build the networks with random weights from the default generator. Raises `UsageError` where the options
         do not fit the images (a size a pyramid cannot halve, labels that are missing)."""
         self.config = config
         self.images = images
+
+    def prepare(self, device: torch.device) -> tuple[str, ...]:  # noqa: ARG002
+        """What training needs beyond data and networks (weights of a fixed network), fetched before the first step and not
+        for sampling. Gives what the user should know. Raises `GancliError` where something cannot be had."""
+        return ()
+
+    @property
+    def reach(self) -> int:
+        """For a variant that reads low-resolution pictures: how far, in their pixels, a pixel's influence reaches."""
+        raise NotImplementedError
 
     @property
     def conditional(self) -> bool:

@@ -20,7 +20,8 @@ def show(resolved: Resolved) -> None:
     run, out = resolved.run, console.out()
     import dataclasses
 
-    opening = open_data(dataclasses.replace(run, download=False), Stop())
+    variant_class = catalogue.load(run.variant)
+    opening = open_data(dataclasses.replace(run, download=False), Stop(), variant_class.reads)
     try:
         while True:
             next(opening)
@@ -30,11 +31,10 @@ def show(resolved: Resolved) -> None:
         out.print(_values(run, resolved))
         out.print(f"\nThe parameter counts and the memory need the data set, which is not here: {escape(str(error))}")
         return
-    variant_class = catalogue.load(run.variant)
     planned = plan.make(run, resolved.own, source, variant_class)
     out.print(_values(planned.run, resolved))
     counts, memory = expected_bytes(planned, source, variant_class)
-    out.print(f"\n{planned.steps} steps over {len(source.images)} images of {source.spec.channels}×{source.spec.size}²")
+    out.print(f"\n{planned.steps} steps over {source.num_images} images of {source.spec.channels}×{source.spec.size}²")
     out.print("parameters  " + "  ".join(f"{name} {count:,}" for name, count in counts.items()))
     parts = "  ".join(f"{name} {size / 1e6:.1f} MB" for name, size in memory.items())
     out.print(f"memory      {parts}  [bold]total {sum(memory.values()) / 1e6:.1f} MB[/] on {planned.machine.device}")

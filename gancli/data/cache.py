@@ -3,11 +3,13 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +17,16 @@ from torch import Tensor
 from gancli import atomic
 from gancli.errors import GancliError
 
-VERSION = 2  # of the decoders and of the description
+VERSION = 3  # of the decoders and of the description
+
+
+@dataclass(frozen=True)
+class Flat:
+    """What a cache holds: the pixels' bytes, uint8 `[n]`, and what is said about them."""
+
+    flat: Tensor
+    about: dict[str, Any]
+    mapped: bool
 
 
 @dataclass(frozen=True)
@@ -40,32 +51,40 @@ class Cache:
         self.description = self.pixels.with_suffix(".json")
         self._beside = self.pixels.with_name(f".{self.pixels.name}.{os.getpid()}.part")
 
-    def load(self) -> Cached | None:
-        """The data set, if it is there and whole. What is read into memory has its checksum verified."""
+    def load_flat(self) -> Flat | None:
+        """The pixels and their description, if they are there and whole. What is read into memory has its checksum
+        verified."""
         try:
-            found = json.loads(self.description.read_text("utf-8"))
-            count, channels, height, width = found["shape"]
-            size = count * channels * height * width
-            names, note = tuple(map(str, found["class_names"])), str(found["note"])
-            labels = torch.tensor(found["labels"], dtype=torch.int64)
+            about = json.loads(self.description.read_text("utf-8"))
+            size = self.pixels.stat().st_size
+            mapped = too_large(size)
+            flat = _mapped(self.pixels, size, shared=False) if mapped else _read(self.pixels, size)
+            if about["bytes"] != size or (not mapped and _checksum(flat) != about["crc32"]):
+                return None
+            return Flat(flat, about, mapped)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+            return None  # not there, or damaged: it is made again
+
+    def load(self) -> Cached | None:
+        """The data set of equal squares, if it is there and whole."""
+        if (found := self.load_flat()) is None:
+            return None
+        try:
+            about = found.about
+            count, channels, height, width = about["shape"]
+            names, note = tuple(map(str, about["class_names"])), str(about["note"])
+            labels = torch.tensor(about["labels"], dtype=torch.int64)
             sound = min(count, channels, height, width) > 0 and labels.shape == (count,)
             if not sound or not 0 <= int(labels.min()) <= int(labels.max()) < max(1, len(names)):
                 return None
-            if self.pixels.stat().st_size != size:
-                return None
-            mapped = too_large(size)
-            flat = _mapped(self.pixels, size, shared=False) if mapped else _read(self.pixels, size)
-            if not mapped and _checksum(flat) != found["crc32"]:
-                return None
-            return Cached(flat.view(count, channels, height, width), labels, names, note, mapped)
-        except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError, OverflowError):
-            return None  # not there, or damaged: it is made again
+            return Cached(found.flat.view(count, channels, height, width), labels, names, note, found.mapped)
+        except (ValueError, KeyError, TypeError, IndexError, RuntimeError, OverflowError):
+            return None  # damaged
 
     def create(self, shape: Sequence[int]) -> Tensor:
         """Room to decode into, on disk: uint8 of `shape`. Raises `OSError` where there is none."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        count, channels, height, width = shape
-        size = count * channels * height * width
+        size = math.prod(shape)
         with self._beside.open("wb") as file:
             if hasattr(os, "posix_fallocate"):  # else a full disk would kill the process at the first write (SIGBUS)
                 os.posix_fallocate(file.fileno(), 0, size)
@@ -75,17 +94,21 @@ class Cache:
 
     def commit(self, images: Tensor, labels: Tensor, class_names: Sequence[str], note: str = "") -> None:
         """Make what was decoded into `create`'s tensor the data set. `images` may be its first rows. Raises `OSError`."""
-        with self._beside.open("r+b") as file:
-            file.truncate(images.numel())
-            os.fsync(file.fileno())
-        self._beside.replace(self.pixels)
-        text = json.dumps({
+        about = {
             "shape": list(images.shape),
             "labels": labels.tolist(),
             "class_names": list(class_names),
             "note": note,
-            "crc32": _checksum(images.flatten()),
-        })  # fmt: skip
+        }
+        self.commit_flat(images.flatten(), about)
+
+    def commit_flat(self, flat: Tensor, about: Mapping[str, object]) -> None:
+        """As `commit`, for the first bytes of `create`'s tensor and any description (JSON). Raises `OSError`."""
+        with self._beside.open("r+b") as file:
+            file.truncate(flat.numel())
+            os.fsync(file.fileno())
+        self._beside.replace(self.pixels)
+        text = json.dumps({**about, "bytes": flat.numel(), "crc32": _checksum(flat)})
         try:
             atomic.write(self.description, [text.encode()])
         except GancliError as error:

@@ -97,7 +97,7 @@ def _decoded(listing: Listing, cache: Cache, image_size: int | None, on_bad: OnB
             labels.append(entry.label)
             return True
 
-        yield from _each(pixels, listing.entries, f"decoding {listing.path.name}", take, bad)
+        yield from each(pixels, listing.entries, f"decoding {listing.path.name}", take, bad)
         if not labels:
             raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
         done = Cached(images[: len(labels)], torch.tensor(labels), listing.class_names, bad.note())
@@ -129,13 +129,13 @@ def _size_and_channels(
         return (image_size is None and len(sizes) == 1) or True not in colours
 
     bad = Bad(on_bad)
-    yield from _each(head, listing.entries, f"looking at {listing.path.name}", take, bad)
+    yield from each(head, listing.entries, f"looking at {listing.path.name}", take, bad)
     if not sizes:
         raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
     return image_size or common_size(sizes), 3 if True in colours else 1
 
 
-def _each(
+def each(
     work: Callable[[Entry], T], entries: Sequence[Entry], what: str, take: Callable[[Entry, T], bool], bad: Bad
 ) -> Generator[Event, None, None]:
     """`take` the results of `work` in order, as long as it says so, with progress.

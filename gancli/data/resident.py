@@ -12,17 +12,17 @@ from gancli.data.stream import IndexStream
 class ResidentBatches:
     """The batches of a run.
 
-    A data set that is memory-mapped, or would take more than half of the memory that is free on a GPU, stays where it is
-    and is gathered from there. With `channels_last` the images of a batch are laid out so (it is the rows that are, once).
+    A data set that is memory-mapped, or does not fit, stays where it is and is gathered from there. With `channels_last` the
+    images of a batch are laid out so (it is the rows that are, once).
     """
 
     def __init__(
         self, source: Source, device: torch.device, batch_size: int, seed: int, channels_last: bool = False
     ) -> None:
-        self.stream = IndexStream(len(source.images), batch_size, seed)
+        self.stream = IndexStream(source.num_images, batch_size, seed)
         self._device = device
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        home = device if not source.mapped and _fits(source.images.numel(), device) else torch.device("cpu")
+        home = device if not source.mapped and fits(source.num_bytes, device) else torch.device("cpu")
         self._pixels = source.images.to(home)
         self._channels_last = channels_last and not source.mapped  # a map is not laid out anew
         if self._channels_last:
@@ -46,7 +46,8 @@ class ResidentBatches:
         return pixels.permute(0, 3, 1, 2) if self._channels_last else pixels.contiguous(memory_format=self._layout)
 
 
-def _fits(num_bytes: int, device: torch.device) -> bool:
+def fits(num_bytes: int, device: torch.device) -> bool:
+    """Whether a data set may lie on `device`: it takes at most half of the memory that is free on a GPU."""
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)

@@ -34,6 +34,14 @@ class Source:
         _, channels, height, _ = self.images.shape
         return ImageSpec(channels, height, self.class_names)
 
+    @property
+    def num_images(self) -> int:
+        return len(self.images)
+
+    @property
+    def num_bytes(self) -> int:
+        return self.images.numel() + 8 * len(self.labels)
+
 
 def open_source(
     dataset: str,

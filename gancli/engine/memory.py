@@ -5,13 +5,14 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gancli.data.batch import Batch
+from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine.plan import Plan
 from gancli.variant import Adam, Phase, Variant
 
 
 def expected_bytes(
-    planned: Plan, source: Source, variant_class: type[Variant]
+    planned: Plan, source: Source | Photographs, variant_class: type[Variant]
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Parameter count per network, and bytes for: weights, gradients and moments; activations; the data set.
 
@@ -25,18 +26,23 @@ def expected_bytes(
         moments = 2 if any(isinstance(rule, Adam) for phase in phases for rule in phase.optimizers.values()) else 1
         averaged = sum(t.numel() for t in variant.generator.state_dict().values())
         weights = 4 * (sum(counts.values()) * (2 + moments) + averaged)
-        activations = max(_saved_bytes(variant, phase, fake_batch(planned.run.batch_size, source)) for phase in phases)
+        activations = max(_saved_bytes(variant, phase, fake_batch(planned.run.batch_size, variant)) for phase in phases)
     return counts, {
         "model": weights,
         "activations": activations,
-        "data": source.images.numel() + 8 * len(source.labels),
+        "data": source.num_bytes,
     }
 
 
-def fake_batch(size: int, source: Source) -> Batch:
-    """A batch of the source's shape; labels are all 0."""
-    spec = source.spec
-    return Batch(torch.zeros(size, spec.channels, spec.size, spec.size), torch.zeros(size, dtype=torch.int64))
+def fake_batch(size: int, variant: Variant) -> Batch:
+    """A batch of the shape that the variant is built for; labels are all 0."""
+    spec = variant.images
+    low = spec.size // variant.scale
+    if variant.reads == "low_res":
+        condition = torch.zeros(size, spec.channels, low, low)
+    else:
+        condition = torch.zeros(size, dtype=torch.int64)
+    return Batch(torch.zeros(size, spec.channels, spec.size, spec.size), condition)
 
 
 def _saved_bytes(variant: Variant, phase: Phase, batch: Batch) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from gancli.config import RunConfig, VariantConfig
+from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.data.stream import IndexStream
 from gancli.engine import machine
@@ -26,9 +27,9 @@ class Plan:
     save_every: int
 
 
-def make(run: RunConfig, own: VariantConfig, source: Source, variant_class: type[Variant]) -> Plan:
+def make(run: RunConfig, own: VariantConfig, source: Source | Photographs, variant_class: type[Variant]) -> Plan:
     """Work everything out for a data set and a variant. Raises `UsageError` for a machine that lacks what is asked."""
-    stream = IndexStream(len(source.images), run.batch_size, run.seed)
+    stream = IndexStream(source.num_images, run.batch_size, run.seed)
     steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
     device = machine.choose_device(run.device)
     precision = machine.choose_precision(run.precision, device)
@@ -53,7 +54,7 @@ def tenth(steps: int, log_every: int) -> int:
     return math.ceil(steps / 10 / log_every) * log_every
 
 
-def step_flop(own: VariantConfig, source: Source, variant_class: type[Variant], batch_size: int) -> float:
+def step_flop(own: VariantConfig, source: Source | Photographs, variant_class: type[Variant], batch_size: int) -> float:
     """A rough count of one step's floating-point operations: infinite for convolutions, which always repay threads.
 
     A fully connected weight costs 2 FLOP per image and pass; a step makes about 3 passes of G and 6 of D.

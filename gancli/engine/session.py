@@ -7,6 +7,8 @@ import torch
 import gancli
 from gancli import atomic, events, images
 from gancli.config import RunConfig, fields_of, toml
+from gancli.data.pairs import PairBatches
+from gancli.data.photographs import Photographs
 from gancli.data.resident import ResidentBatches
 from gancli.data.source import Source
 from gancli.data.stream import IndexStream
@@ -19,21 +21,21 @@ from gancli.engine.rundir import RunDirectory
 from gancli.engine.state import State
 from gancli.engine.step import Stepper
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
-from gancli.sampling import draw
+from gancli.sampling import preview
 from gancli.variant import Phase, Variant
 
-PREVIEW_COUNT = 64
+PREVIEW_PHOTOGRAPHS = 6
 
 
 class Session:
     """What lives while a run runs: the networks and their average, the data, the step, the losses so far."""
 
     def __init__(
-        self, planned: plan.Plan, source: Source, variant_class: type[Variant], directory: RunDirectory
+        self, planned: plan.Plan, source: Source | Photographs, variant_class: type[Variant], directory: RunDirectory
     ) -> None:
         self.plan, self.run, self.machine, self.directory = planned, planned.run, planned.machine, directory
         self.source = source
-        self.stream = IndexStream(len(source.images), self.run.batch_size, self.run.seed)
+        self.stream = IndexStream(source.num_images, self.run.batch_size, self.run.seed)
         torch.manual_seed(self.run.seed)
         self.variant = variant_class(planned.own, source.spec)
         layout = torch.channels_last if variant_class.convolutional else torch.contiguous_format
@@ -41,15 +43,20 @@ class Session:
             network.to(self.machine.device).to(memory_format=layout)
             network.train()
         self.average = Average(self.variant.generator, self.run.ema)
-        self.batches = ResidentBatches(
-            source, self.machine.device, self.run.batch_size, self.run.seed, variant_class.convolutional
-        )
+        self.batches = self._make_batches()
         self.bounds = self._phase_bounds()
         self.ledger = Ledger()
         self.history = LossHistory({})
         self.step = 0
         self.start_step = 0
         self.clock = Clock()
+
+    def _make_batches(self) -> ResidentBatches | PairBatches:
+        """What the variant reads: pictures with labels, or with their low-resolution form."""
+        device, size, seed = self.machine.device, self.run.batch_size, self.run.seed
+        if isinstance(self.source, Photographs):
+            return PairBatches(self.source, device, size, seed, self.variant.scale, self.variant.convolutional)
+        return ResidentBatches(self.source, device, size, seed, self.variant.convolutional)
 
     def _phase_bounds(self) -> list[tuple[Phase, int, int]]:
         bounds, start = [], 0
@@ -106,7 +113,7 @@ class Session:
             variant=self.run.variant,
             preset=self.run.preset,
             dataset=self.source.name,
-            num_images=len(self.source.images),
+            num_images=self.source.num_images,
             image_shape=(spec.channels, spec.size, spec.size),
             device=self.machine.describe(),
             precision=self.machine.precision,
@@ -140,11 +147,13 @@ class Session:
         )
 
     def draw_samples(self) -> events.SamplesDrawn:
-        """The same seeds (and labels) drawn once more, as a grid in `samples/`."""
-        classes = range(max(1, self.source.spec.num_classes)) if self.variant.conditional else (0,)
-        wanted = draw.requests(PREVIEW_COUNT, labels=tuple(classes))
-        pixels = draw.draw_all(self.variant, self.average.refresh(), wanted, self.machine.device)
-        columns = len(classes) if 1 < len(classes) <= 16 else None
+        """The same seeds (and labels), or the same photographs, drawn once more as a grid in `samples/`."""
+        generator = self.average.refresh()
+        columns: int | None
+        if isinstance(self.batches, PairBatches):
+            pixels, columns = preview.compared(generator, self.batches.preview(PREVIEW_PHOTOGRAPHS), self.variant.scale)
+        else:
+            pixels, columns = preview.drawn(self.variant, generator, self.machine.device)
         picture = images.to_pil(images.grid(pixels, columns))
         path = self.directory.samples(self.step)
         atomic.write(path, [images.encode(picture, ".png")])
@@ -176,7 +185,7 @@ class Session:
     def restore(self, saved: State) -> list[str]:
         """Take up a saved state. Gives warnings. Raises `CheckpointError` or `UsageError` if it does not fit."""
         facts = saved.facts
-        if (facts.images, facts.num_images) != (self.source.spec, len(self.source.images)):
+        if (facts.images, facts.num_images) != (self.source.spec, self.source.num_images):
             raise UsageError(
                 f"--dataset {self.run.dataset}: not the data that {saved.path} was trained on "
                 f"({facts.dataset}: {facts.num_images} images of {facts.images.size} px)"
@@ -218,7 +227,7 @@ class Session:
             config=self.plan.own,
             images=self.source.spec,
             dataset=self.source.name,
-            num_images=len(self.source.images),
+            num_images=self.source.num_images,
             seed=self.run.seed,
             batch_size=self.run.batch_size,
             ema=self.run.ema,

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from gancli import events
 from gancli.config import RunConfig, VariantConfig
+from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source, open_source
 from gancli.engine import plan
 from gancli.engine.rundir import RunDirectory
 from gancli.engine.session import Session
 from gancli.engine.state import State
 from gancli.engine.stop import Stop
-from gancli.variant import Variant
+from gancli.variant import Reads, Variant
 
 
 def train(
@@ -27,7 +28,7 @@ def train(
     Raises `DivergedError` for a loss or weight that is not finite (the last finite state stays), `StoppedError` if asked
     to stop before the first step, other `GancliError`s for data, options and disk.
     """
-    source = yield from open_data(run, stop)
+    source = yield from open_data(run, stop, variant_class.reads)
     planned = plan.make(run, own, source, variant_class)
     planned.machine.settle(run.deterministic)
     session = Session(planned, source, variant_class, directory)
@@ -39,8 +40,10 @@ def train(
             )
             yield session.finished("done")
             return
+    notes = session.variant.prepare(planned.machine.device)
     session.write_config()
     yield session.started()
+    yield from map(events.Warned, notes)
 
     for index, phase, start, end in session.phases():
         yield events.PhaseStarted(phase.name, index, len(session.bounds), start, end)
@@ -60,22 +63,34 @@ def train(
     yield session.finished("done")
 
 
-def open_data(run: RunConfig, stop: Stop) -> Generator[events.Event, None, Source]:
-    """Open the run's data set, passing its progress on and looking at `stop` between two words of it."""
-    opening = open_source(
-        run.dataset,
-        data_root=Path(run.data_root).expanduser(),
-        image_size=run.image_size,
-        download=run.download,
-        on_bad_image=run.on_bad_image,
-    )
+def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Event, None, Source | Photographs]:
+    """Open the run's data set as what the variant reads, passing its progress on and looking at `stop` between two words
+    of it."""
+    opening: Generator[events.Event, None, Source | Photographs]
+    data_root = Path(run.data_root).expanduser()
+    if reads == "low_res":
+        opening = open_photographs(
+            run.dataset,
+            data_root=data_root,
+            crop=run.image_size,
+            download=run.download,
+            on_bad_image=run.on_bad_image,
+        )
+    else:
+        opening = open_source(
+            run.dataset,
+            data_root=data_root,
+            image_size=run.image_size,
+            download=run.download,
+            on_bad_image=run.on_bad_image,
+        )
     try:
         while True:
             stop.raise_if_asked()
             try:
                 event = next(opening)
             except StopIteration as end:
-                source: Source = end.value
+                source: Source | Photographs = end.value
                 return source
             yield event
     finally:

@@ -310,7 +310,10 @@ class Lapgan(Variant):
             yield Update(f"G{k}", g_loss, {f"g_loss_{k}": g_loss})
 
     def penalty(self, k: int, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
-        """R1 on a share of the real pictures of level k; the slope along h_k is the slope along the picture."""
+        """R1 on a share of the real pictures of level k; the slope along h_k is the slope along the picture.
+
+        Weighted by the level's share of pixels: the same change of a picture is spread over fewer of them, so slopes grow.
+        """
         some = slice(None, None, PENALISED_SHARE)
         few_labels = None if labels is None else labels[some]
 
@@ -318,7 +321,7 @@ class Lapgan(Variant):
             logits: Tensor = self.networks[f"D{k}"](h, low_pass[some], few_labels)
             return logits
 
-        return losses.r1(believe, residual[some]) * self.config.r1
+        return losses.r1(believe, residual[some]) * (self.config.r1 * (self.sizes[k] / self.sizes[0]) ** 2)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)

@@ -29,7 +29,7 @@ def ours(data_root: Path, directory: Path) -> tuple[Callable[[int], None], int]:
     card = catalogue.card("vanilla")
     flags = Layer("flag", {"dataset": "mnist", "data_root": str(data_root), "device": "cpu", "steps": 10**6})
     resolved = resolve("vanilla", card.config_class, [*preset_layers("vanilla", card.config_class, "article"), flags])
-    opening = open_data(resolved.run, Stop())
+    opening = open_data(resolved.run, Stop(), "labels")
     while True:
         try:
             next(opening)

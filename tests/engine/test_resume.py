@@ -13,7 +13,13 @@ from gancli.engine.rundir import RunDirectory
 from gancli.engine.session import Session
 from tests.conftest import SMALL, TINY, Gan, sha256
 
-SIZES = {"vanilla": SMALL, "cgan": SMALL, "dcgan": SMALL, "lapgan": (*SMALL, "--coarse-width", "16")}
+SIZES = {
+    "vanilla": SMALL,
+    "cgan": SMALL,
+    "dcgan": SMALL,
+    "lapgan": (*SMALL, "--coarse-width", "16"),
+    "srgan": (*TINY, "--width", "4", "--blocks", "1", "--d-width", "4", "--pretrain-steps", "10"),
+}
 
 
 def train_args(variant: str) -> tuple[str, ...]:

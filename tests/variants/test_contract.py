@@ -24,7 +24,10 @@ def built(name: str, images: ImageSpec = IMAGES) -> Variant:
 
 def batch_for(variant: Variant, count: int = 4) -> Batch:
     """A random batch of what the variant reads."""
-    images = torch.rand(count, variant.images.channels, variant.images.size, variant.images.size) * 2 - 1
+    channels, size = variant.images.channels, variant.images.size
+    images = torch.rand(count, channels, size, size) * 2 - 1
+    if variant.reads == "low_res":
+        return Batch(images, torch.rand(count, channels, size // variant.scale, size // variant.scale) * 2 - 1)
     return Batch(images, torch.arange(count) % max(1, variant.images.num_classes))
 
 

@@ -1,0 +1,191 @@
+"""Photographs of mixed sizes, for models that read low-resolution pictures: decoded once, end to end in one tensor."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gancli.data.batch import ImageSpec
+from gancli.data.cache import Cache
+from gancli.data.decode import Head, decode, read_head
+from gancli.data.folder import HEAD_BYTES, Bad, OnBad, each
+from gancli.data.listing import Entry, Listing, listed
+from gancli.data.names import DRAWN, TORCHVISION
+from gancli.data.source import open_source
+from gancli.errors import DataError, UsageError
+from gancli.events import Event, Warned
+
+DEFAULT_CROP = 96  # pixels: Ledig et al. 2017, section 3.2
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Pictures of any sizes. `pixels`: uint8 `[sum of H·W·C]`, each picture as `[H, W, C]`; picture i begins at
+    `offsets[i]` and measures `heights[i]` by `widths[i]` (int64 `[N]`). `crop`: side of the training crops, in pixels."""
+
+    name: str
+    pixels: Tensor
+    offsets: Tensor
+    heights: Tensor
+    widths: Tensor
+    channels: int
+    crop: int
+    mapped: bool = False
+
+    @property
+    def spec(self) -> ImageSpec:
+        return ImageSpec(self.channels, self.crop)
+
+    @property
+    def num_images(self) -> int:
+        return len(self.offsets)
+
+    @property
+    def num_bytes(self) -> int:
+        return self.pixels.numel()
+
+    def picture(self, index: int) -> Tensor:
+        """One whole picture: uint8 `[C, H, W]`."""
+        height, width = int(self.heights[index]), int(self.widths[index])
+        start = int(self.offsets[index])
+        flat = self.pixels[start : start + height * width * self.channels]
+        return flat.view(height, width, self.channels).permute(2, 0, 1)
+
+
+def open_photographs(
+    dataset: str, *, data_root: Path, crop: int | None, download: bool, on_bad_image: OnBad
+) -> Generator[Event, None, Photographs]:
+    """Open a folder, a zip or a named data set as photographs, as a generator of progress that returns them.
+
+    `crop` None is 96 pixels, or less where every picture is smaller. Pictures with a side below the crop are left out,
+    with a word. Raises `UsageError` and `DataError` as `open_source` does, and where no picture is large enough.
+    """
+    if dataset in (*DRAWN, *TORCHVISION) or not Path(dataset).expanduser().exists():
+        source = yield from open_source(
+            dataset, data_root=data_root, image_size=None, download=download, on_bad_image=on_bad_image
+        )
+        flat, (count, channels, height, width) = source.images.permute(0, 2, 3, 1).flatten(), source.images.shape
+        sizes = torch.tensor([[height, width]]).expand(count, 2)
+        found = _laid_out(source.name, flat, sizes, channels, source.mapped)
+    else:
+        found = yield from _open_files(Path(dataset).expanduser(), data_root, on_bad_image)
+    return (yield from _large_enough(found, crop, dataset))
+
+
+def _laid_out(name: str, flat: Tensor, sizes: Tensor, channels: int, mapped: bool) -> Photographs:
+    """Photographs lying one after the other in `flat`; `sizes`: int64 `[N, 2]`, heights and widths."""
+    lengths = sizes.prod(1) * channels
+    offsets = lengths.cumsum(0) - lengths
+    return Photographs(name, flat, offsets, sizes[:, 0].clone(), sizes[:, 1].clone(), channels, 0, mapped)
+
+
+def _large_enough(found: Photographs, crop: int | None, dataset: str) -> Generator[Event, None, Photographs]:
+    shorter = torch.minimum(found.heights, found.widths)
+    side = crop if crop is not None else min(DEFAULT_CROP, int(shorter.max()) // 8 * 8)
+    enough = shorter >= max(1, side)
+    if not enough.any():
+        raise DataError(
+            f"--image-size {side}: crops of this size fit into no picture of {dataset}; the largest has a shorter side of "
+            f"{int(shorter.max())} px"
+        )
+    if left_out := int((~enough).sum()):
+        yield Warned(f"{left_out} of {len(enough)} pictures left out: a side is shorter than the crop of {side} px")
+    return Photographs(
+        found.name, found.pixels, found.offsets[enough], found.heights[enough], found.widths[enough],
+        found.channels, side, found.mapped,
+    )  # fmt: skip
+
+
+def _open_files(path: Path, data_root: Path, on_bad: OnBad) -> Generator[Event, None, Photographs]:
+    name = path.resolve().name.removesuffix(".zip")
+    with (yield from listed(path, "train")) as listing:
+        if not listing.entries:
+            raise DataError(f"--dataset {path}: holds no images (.png .jpg .webp .bmp .gif .tif, also in subfolders)")
+        content = ["photographs", on_bad, [[entry.name, *entry.mark] for entry in listing.entries]]
+        cache = Cache(data_root, name, content)
+        if (kept := _from_cache(name, cache)) is not None:
+            photographs, note = kept
+        else:
+            photographs, note = yield from _decoded(name, listing, cache, on_bad)
+    if note:
+        yield Warned(note)
+    return photographs
+
+
+def _from_cache(name: str, cache: Cache) -> tuple[Photographs, str] | None:
+    if (found := cache.load_flat()) is None:
+        return None
+    try:
+        about = found.about
+        sizes, channels = torch.tensor(about["sizes"], dtype=torch.int64).view(-1, 2), int(about["channels"])
+        sound = channels in (1, 3) and len(sizes) and int(sizes.min()) > 0
+        if not sound or int(sizes.prod(1).sum()) * channels != found.flat.numel():
+            return None
+        return _laid_out(name, found.flat, sizes, channels, found.mapped), str(about["note"])
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError):
+        return None  # damaged: it is made again
+
+
+def _decoded(
+    name: str, listing: Listing, cache: Cache, on_bad: OnBad
+) -> Generator[Event, None, tuple[Photographs, str]]:
+    """Decode everything, into the cache's file where it can be written, else into memory."""
+    bad = Bad(on_bad)
+    heads: dict[Entry, Head] = {}
+
+    def look(entry: Entry) -> Head:
+        try:
+            return read_head(listing.read(entry, HEAD_BYTES), listing.where(entry))
+        except DataError:
+            return read_head(listing.read(entry), listing.where(entry))
+
+    def note_head(entry: Entry, head: Head) -> bool:
+        heads[entry] = head
+        return True
+
+    yield from each(look, listing.entries, f"looking at {name}", note_head, bad)
+    channels = 1 if all(head.grey for head in heads.values()) else 3
+    total = sum(head.width * head.height for head in heads.values()) * channels
+    sizes: list[tuple[int, int]] = []
+    filled = 0
+    try:
+        try:
+            flat = cache.create((max(1, total),))
+        except OSError as error:
+            yield Warned(f"{cache.folder}: cannot be written ({error}); the images are decoded anew each time")
+            flat = torch.empty(total, dtype=torch.uint8)
+
+        def pixels(entry: Entry) -> tuple[int, int, Tensor]:
+            picture = decode(listing.read(entry), listing.where(entry)).convert("L" if channels == 1 else "RGB")
+            if picture.size != (heads[entry].width, heads[entry].height):
+                raise DataError(f"{listing.where(entry)}: not of the size that its header says")
+            return picture.height, picture.width, torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+
+        def take(_: Entry, one: tuple[int, int, Tensor]) -> bool:
+            nonlocal filled
+            height, width, values = one
+            flat[filled : filled + len(values)] = values
+            filled += len(values)
+            sizes.append((height, width))
+            return True
+
+        yield from each(pixels, list(heads), f"decoding {name}", take, bad)
+        if not sizes:
+            raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
+        note, flat = bad.note(), flat[:filled]
+        done = _laid_out(name, flat, torch.tensor(sizes), channels, False)
+        try:
+            cache.commit_flat(flat, {"sizes": sizes, "channels": channels, "note": note})
+        except OSError:
+            return done, note  # said above
+        return _from_cache(name, cache) or (done, note)
+    finally:
+        cache.discard()
+
+
+def check_scale(crop: int, scale: int) -> None:
+    """Raises `UsageError` where crops of `crop` pixels cannot be reduced `scale` times."""
+    if crop % scale:
+        raise UsageError(f"--image-size {crop}: crops must be a multiple of --scale {scale}")
