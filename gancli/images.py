@@ -25,6 +25,12 @@ def to_pil(pixels: Tensor) -> Image.Image:
     return Image.frombytes("L" if channels == 1 else "RGB", (width, height), raw)
 
 
+def from_pil(image: Image.Image) -> Tensor:
+    """A Pillow image of mode L or RGB → uint8 `[C, H, W]`."""
+    flat = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return flat.view(image.height, image.width, -1).permute(2, 0, 1)
+
+
 def columns_for(count: int) -> int:
     """The number of columns that makes a grid of `count` tiles as near to a square as can be (64 → 8)."""
     return max(1, math.ceil(math.sqrt(count)))
@@ -47,11 +53,11 @@ def grid(pixels: Tensor, columns: int | None = None, gap: int = 2) -> Tensor:
 
 def encode(image: Image.Image, suffix: str) -> bytes:
     """The bytes of a `.png`, `.jpg`/`.jpeg` or (lossless) `.webp` file of `image`."""
-    buffer = io.BytesIO()
+    buffer, profile = io.BytesIO(), image.info.get("icc_profile")
     if suffix == ".png":
-        image.save(buffer, "PNG")
+        image.save(buffer, "PNG", icc_profile=profile)
     elif suffix == ".webp":
-        image.save(buffer, "WEBP", lossless=True)
+        image.save(buffer, "WEBP", lossless=True, exact=True, icc_profile=profile)
     else:
-        image.save(buffer, "JPEG", quality=95, subsampling=0)
+        image.save(buffer, "JPEG", quality=95, subsampling=0, icc_profile=profile)
     return buffer.getvalue()

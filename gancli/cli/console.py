@@ -33,6 +33,11 @@ def complain(message: str) -> None:
     print(f"gan: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def say(message: str) -> None:
+    """A line about progress, on stderr."""
+    print(printable(message), file=sys.stderr, flush=True)  # noqa: T201
+
+
 def print_result(text: str) -> None:
     """A line on stdout, as it is."""
     print(text, flush=True)  # noqa: T201

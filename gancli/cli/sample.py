@@ -53,6 +53,13 @@ def sample(
     walk: Annotated[int | None, typer.Option(metavar="STOPS", help="Walk through latent space over so many seeds.")] = None,
     levels: Annotated[bool, typer.Option("--levels", help=(
         "Show each picture's levels side by side, coarse to fine, for a variant that works in levels."))] = False,
+    source: Annotated[Path | None, typer.Option("--input", "-i", metavar="FILE|DIR", help=(
+        "Picture or folder to enlarge, for srgan; -o is then a picture or a folder."))] = None,
+    tile: Annotated[int | None, typer.Option(help=(
+        "With -i: enlarge in tiles of this side, in pixels of the input."), show_default="as memory allows")] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="With -i: a folder's subfolders, too.")] = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help=(
+        "With -i: leave alone what was enlarged before."))] = False,
     truncation: Annotated[float | None, typer.Option(help="Keep the noise within ±this: likelier, less varied.")] = None,
     batch_size: Annotated[int, typer.Option(help="Pictures held at a time; the pictures do not depend on it.")] = 1024,
     device: Annotated[str, typer.Option(envvar="GAN_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -65,20 +72,35 @@ def sample(
         ("--columns", columns, 10_000),
         ("--walk", walk, 10_000),
         ("--batch-size", batch_size, 2**20),
+        ("--tile", tile, 2**20),
     ):
         if number is not None:
             _check(flag, number, 2 if flag == "--walk" else 1, top)
     if truncation is not None and not 0 < truncation <= 10:
         raise UsageError(f"--truncation {truncation}: must be above 0 and at most 10")
+    if source is not None:
+        drawing = {
+            "--label": label,
+            "--columns": columns,
+            "--walk": walk,
+            "--levels": levels,
+            "--truncation": truncation,
+        }
+        if odd := [flag for flag, value in drawing.items() if value]:
+            raise UsageError(f"{odd[0]} {drawing[odd[0]]}: is for drawing pictures; -i enlarges them")
+        from gancli.cli.upscale import Wish, upscale
+
+        wish = Wish(source, output, device, tile, recursive, skip_existing, as_json)
+        upscale(_model(checkpoint, "low_res"), wish)
+        return
     path = _output_path(output, walk)
     write = _writer(output, path, walk)
 
-    from gancli.engine.checkpoint import load_model
     from gancli.engine.machine import choose_device
     from gancli.sampling.draw import requests
 
     where = choose_device(device)
-    model = load_model(checkpoint / "ckpt.safetensors" if checkpoint.is_dir() else checkpoint)
+    model = _model(checkpoint, "labels")
     labels = _labels(model, label)
     model.variant.generator.to(where)
     if columns is None and 1 < len(labels) <= 32:
@@ -90,6 +112,19 @@ def sample(
         console.print_result(json.dumps(about))
     elif path is not None:
         console.print_result(str(path))
+
+
+def _model(checkpoint: Path, reads: str) -> "Model":
+    """The model of a file or run directory, if it reads that."""
+    from gancli.engine.checkpoint import load_model
+
+    model = load_model(checkpoint / "ckpt.safetensors" if checkpoint.is_dir() else checkpoint)
+    if model.variant.reads != reads:
+        name = model.facts.variant
+        if reads == "labels":
+            raise UsageError(f"{checkpoint}: {name} enlarges pictures; say which with -i FILE or -i DIR")
+        raise UsageError(f"-i: {name} draws pictures from noise and reads none; leave it out")
+    return model
 
 
 def _check(flag: str, value: int, low: int, high: int) -> None:

@@ -12,6 +12,7 @@ from gancli.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # no others: EPS would start Ghostscript
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 MAX_PIXELS = 1 << 27  # 134 million: far above any photograph, far below what exhausts memory
 Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, by name, instead of as a warning
@@ -73,6 +74,33 @@ def is_image(name: str) -> bool:
     return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
+@dataclass(frozen=True)
+class Layers:
+    """A picture taken apart: colour (mode L or RGB), transparency (mode L) if it has any, ICC profile if it has one."""
+
+    colour: Image.Image
+    alpha: Image.Image | None
+    profile: bytes | None
+
+
+def decode_layers(data: bytes, name: str) -> Layers:
+    """An encoded image upright, with its transparency apart. Raises `DataError` naming it."""
+    try:
+        with _opened(data, name) as image:
+            image.load()
+            profile = image.info.get("icc_profile") if image.mode in ("L", "LA", "RGB", "RGBA", "P") else None
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode not in ALPHA_MODES and "transparency" not in upright.info:
+                return Layers(_eight_bit(upright), None, profile)
+            rgba = upright.convert("LA" if upright.mode == "La" else "RGBA").convert("RGBA")
+            colour = rgba.convert("RGB").convert("L" if upright.mode in GREY_MODES else "RGB")
+            return Layers(colour, rgba.getchannel("A"), profile)
+    except DataError:
+        raise
+    except Exception as error:  # as above
+        raise DataError(f"{name}: cannot be decoded ({_words(error)})") from None
+
+
 def _words(error: Exception) -> str:
     return " ".join(f"{error or type(error).__name__}".split())[:200]
 
@@ -90,7 +118,7 @@ def _opened(data: bytes, name: str) -> Image.Image:
 def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return _scaled_down(image)
-    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+    if image.mode in ALPHA_MODES or "transparency" in image.info:
         rgba = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
         flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
         return flat.convert("L") if image.mode in GREY_MODES else flat
