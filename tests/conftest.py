@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 import gancli.variants
 from gancli.cli.app import main
+
+settings.register_profile("suite", deadline=None)  # a busy machine is no failure
+settings.load_profile("suite")
 
 ROOT = Path(__file__).parent.parent
 TINY = ("--image-size", "8", "--batch-size", "16", "--log-every", "5", "--device", "cpu", "--threads", "1")

@@ -44,6 +44,9 @@ class Config(VariantConfig):
     layers: Literal["strided", "flat"] = option(
         "strided", "finer levels: with halvings, or the paper's 7×7 convolutions"
     )
+    # Differs from the paper, whose D sees the sum alone: on colour pictures the residual is a hundredth of its power, and a
+    # small D overlooked that it was missing.
+    d_sees: Literal["sum", "both"] = option("both", "finer D: the picture, or also its residual, four times enhanced")
     norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
     d_norm: Literal["spectral", "none"] = option("none", "normalisation of D", source="spectral: Miyato et al. 2018")
     r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
@@ -62,7 +65,7 @@ class Config(VariantConfig):
         # CIFAR-10 to 28, and --conditional is left to the user (the paper has both forms).
         "paper": {
             "latent_dim": 100, "noise": "uniform", "coarse_width": 1200, "coarse_d_width": 600, "width": 64,
-            "layers": "flat", "norm": "none", "r1": 0.0, "dropout": 0.5, "bounded": False, "perturb": 0.0,
+            "layers": "flat", "d_sees": "sum", "norm": "none", "r1": 0.0, "dropout": 0.5, "bounded": False, "perturb": 0.0,
             "optimizer": "sgd", "lr": 0.02, "batch_size": 100, "epochs": 375, "ema": 0.0,
         },
     }  # fmt: skip
@@ -71,6 +74,7 @@ class Config(VariantConfig):
 PENALISED_SHARE = 8  # R1 is taken on every eighth picture: an eighth of the cost, and right on average
 COARSEST = (4, 7, 8)  # pixels
 UPDATES_PER_EPOCH = 500  # the paper's schedules go by epochs: 50,000 pictures, in batches of 100
+RESIDUAL_GAIN = 4.0  # brings the residual's deviation, 0.1 to 0.25, near the picture's
 PULL = 2.0  # of the coarser picture within the tanh: without a residual, black and white stay nearly that
 
 
@@ -178,13 +182,14 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """A residual and the `low_pass` it belongs to, both float `[B, C, size, size]`, added before the first layer →
-    logits, float `[B, 1]`."""
+    """A residual and the `low_pass` it belongs to, both float `[B, C, size, size]`, added before the first layer (and the
+    residual beside it, if `d_sees` both) → logits, float `[B, 1]`."""
 
     def __init__(self, config: Config, channels: int, size: int, num_classes: int, coarsest: bool) -> None:
         super().__init__()
         self.join = LabelPlane(num_classes, size)
-        num_inputs = channels + bool(num_classes)
+        self.both = config.d_sees == "both" and not coarsest
+        num_inputs = channels * (1 + self.both) + bool(num_classes)
         if coarsest:
             self.layers = _coarse_discriminator(config, num_inputs * size**2)
         else:
@@ -195,7 +200,9 @@ class Discriminator(nn.Module):
                     spectral_norm(layer)
 
     def forward(self, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
-        logits: Tensor = self.layers(self.join(residual + low_pass, labels))
+        picture = residual + low_pass
+        seen = torch.cat([picture, RESIDUAL_GAIN * residual], 1) if self.both else picture
+        logits: Tensor = self.layers(self.join(seen, labels))
         return logits
 
 

@@ -61,7 +61,7 @@ class Config(VariantConfig):
     beta1: float = option(0.9, "Adam's beta1", ge=0, lt=1, source="section 3.2")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"batch_size": 16, "steps": 6000, "ema": 0.99},
+        "default": {"batch_size": 16, "steps": 4000, "ema": 0.99},
         # Differs from the paper: G reads pictures in [-1, 1] (the paper: [0, 1]), and D's pictures may have any size.
         "paper": {
             "width": 64, "blocks": 16, "norm": "batch", "skip": "none", "d_width": 64, "d_norm": "batch", "content": "vgg",

@@ -1,0 +1,146 @@
+"""`gan sample CKPT -i …`: files and folders enlarged."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageCms
+
+from tests.conftest import TINY, Gan, sha256
+
+
+@pytest.fixture
+def enlarger(gan: Gan, tmp_path: Path) -> Path:
+    """A tiny trained srgan."""
+    small = ("--width", 4, "--blocks", 1, "--d-width", 4)
+    outcome = gan("train", "-v", "srgan", *TINY, "--image-size", 16, *small, "--steps", 4, "--out", tmp_path / "sr")
+    assert outcome.code == 0, outcome.err
+    return tmp_path / "sr"
+
+
+def noise(mode: str, size: tuple[int, int]) -> Image.Image:
+    return Image.effect_noise(size, 60).convert(mode)
+
+
+def test_a_photograph_becomes_four_times_larger(gan: Gan, enlarger: Path) -> None:
+    noise("RGB", (20, 12)).save("photo.jpg")
+    outcome = gan("sample", enlarger, "-i", "photo.jpg", "-o", "large.png")
+    assert (outcome.code, outcome.out) == (0, "large.png\n")
+    with Image.open("large.png") as image:
+        assert (image.size, image.mode) == ((80, 48), "RGB")
+
+
+def test_without_a_name_it_lies_beside_the_original_and_overwrites_nothing(gan: Gan, enlarger: Path) -> None:
+    noise("L", (8, 8)).save("photo.png")
+    assert gan("sample", enlarger, "-i", "photo.png").out == "photo_x4.png\n"
+    before = sha256(Path("photo_x4.png"))
+    again = gan("sample", enlarger, "-i", "photo.png")
+    assert again.code == 2
+    assert "there already" in again.err
+    assert sha256(Path("photo_x4.png")) == before
+    assert gan("sample", enlarger, "-i", "photo.png", "-o", "photo.png").code == 2
+
+
+def test_alpha_and_colour_profile_are_kept(gan: Gan, enlarger: Path) -> None:
+    picture = noise("RGB", (10, 10))
+    alpha = Image.linear_gradient("L").resize((10, 10))
+    picture.putalpha(alpha)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture.save("clear.png", icc_profile=profile)
+    for name in ("large.png", "large.webp"):
+        assert gan("sample", enlarger, "-i", "clear.png", "-o", name).code == 0
+        with Image.open(name) as image:
+            assert (image.size, image.mode) == ((40, 40), "RGBA")
+            expected = alpha.resize((40, 40), Image.Resampling.BICUBIC)
+            assert image.getchannel("A").tobytes() == expected.tobytes()
+            assert image.info["icc_profile"] == profile
+    refused = gan("sample", enlarger, "-i", "clear.png", "-o", "large.jpg")
+    assert refused.code == 2
+    assert "transparency" in refused.err
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "CMYK", "I;16"])
+def test_every_kind_of_picture_is_enlarged(gan: Gan, enlarger: Path, mode: str) -> None:
+    name = "photo.tif" if mode in ("CMYK", "I;16") else "photo.png"
+    (noise("L", (9, 6)).convert("I").convert("I;16") if mode == "I;16" else noise("L", (9, 6)).convert(mode)).save(name)
+    assert gan("sample", enlarger, "-i", name, "-o", "large.png").code == 0
+    with Image.open("large.png") as image:
+        assert image.size == (36, 24)
+        assert image.mode == ("LA" if mode == "LA" else "RGB" if mode in ("P", "CMYK") else "L")
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    place = tmp_path / "album"
+    (place / "deep" / "er").mkdir(parents=True)
+    for name in ("a.jpg", "a.png", "b.png", "deep/c.jpg", "deep/er/d.png"):
+        noise("RGB", (8, 8)).save(place / name)
+    (place / "notes.txt").write_text("no picture")
+    return place
+
+
+def files(place: Path) -> list[str]:
+    return sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
+
+
+def test_a_folder_keeps_its_subfolders_and_names(gan: Gan, enlarger: Path, album: Path, tmp_path: Path) -> None:
+    flat = gan("sample", enlarger, "-i", album)
+    assert (flat.code, flat.out) == (0, f"{album}_x4\n")
+    assert files(tmp_path / "album_x4") == ["a.jpg.png", "a.png.png", "b.png"]
+    deep = gan("sample", enlarger, "-i", album, "-o", album / "out", "--recursive")
+    assert deep.code == 0, deep.err
+    assert files(album / "out") == ["a.jpg.png", "a.png.png", "b.png", "deep/c.png", "deep/er/d.png"]
+    assert "5/5" in deep.err
+
+
+def test_what_is_there_is_skipped_or_refused_and_never_overwritten(gan: Gan, enlarger: Path, album: Path) -> None:
+    assert gan("sample", enlarger, "-i", album, "-o", "out").code == 0
+    Path("out/b.png").write_bytes(b"mine")
+    refused = gan("sample", enlarger, "-i", album, "-o", "out")
+    assert refused.code == 2
+    assert "--skip-existing" in refused.err
+    more = gan("sample", enlarger, "-i", album, "-o", "out", "--recursive", "--skip-existing", "--json")
+    assert more.code == 0
+    document = json.loads(more.out)
+    assert [Path(one["output"]).name for one in document["files"]] == ["c.png", "d.png"]
+    assert len(document["skipped"]) == 3
+    assert Path("out/b.png").read_bytes() == b"mine"
+
+
+def test_a_bad_file_does_not_stop_the_rest(gan: Gan, enlarger: Path, album: Path) -> None:
+    (album / "a.jpg").write_bytes((album / "a.jpg").read_bytes()[:200])
+    outcome = gan("sample", enlarger, "-i", album, "-o", "out", "--json")
+    assert outcome.code == 3
+    assert "1 of 3 pictures failed" in outcome.err
+    assert "a.jpg" in outcome.err
+    document = json.loads(outcome.out)
+    assert (len(document["files"]), list(document["failed"])) == (2, [str(album / "a.jpg")])
+    assert files(Path("out")) == ["a.png.png", "b.png"]
+
+
+def test_usage_is_explained(gan: Gan, enlarger: Path, trained: Path, album: Path) -> None:
+    for args, word in (
+        (("sample", enlarger, "-n", 4), "-i FILE"),
+        (("sample", trained, "-i", album), "reads none"),
+        (("sample", enlarger, "-i", "albun"), "did you mean album"),
+        (("sample", enlarger, "-i", album, "--label", "3"), "--label 3"),
+        (("sample", enlarger, "-i", album, "-o", album), "originals"),
+        (("sample", enlarger, "-i", album / "b.png", "-o", "x.npz"), "must end in"),
+        (("sample", enlarger, "-i", album, "--tile", 0), "--tile 0"),
+    ):
+        outcome = gan(*args)
+        assert outcome.code == 2, args
+        assert word in outcome.err
+        assert outcome.err.count("\n") == 1
+    (album / "only").mkdir()
+    empty = gan("sample", enlarger, "-i", album / "only")
+    assert empty.code == 1
+    assert "--recursive" in empty.err
+
+
+def test_samples_of_a_run_show_low_bicubic_sharp_and_true_side_by_side(enlarger: Path) -> None:
+    with Image.open(enlarger / "samples" / "step-00000004.png") as image:
+        # digits of 28 px: 6 rows of 4 tiles of 28 px (twice the crop would be 32), with gaps of 2
+        assert image.size == (4 * 28 + 3 * 2, 6 * 28 + 5 * 2)
+        tiles = [image.crop((i * 30, 0, i * 30 + 28, 28)) for i in range(4)]
+    assert len({tile.tobytes() for tile in tiles}) >= 3

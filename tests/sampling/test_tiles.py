@@ -1,0 +1,98 @@
+"""Tiles: they cover a picture once and leave no seams."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from gancli.data.batch import ImageSpec
+from gancli.errors import GancliError
+from gancli.sampling import upscale
+from gancli.sampling.upscale import Upscaler, bytes_per_pixel, tiles
+from gancli.variants.srgan import Config, Srgan
+
+CPU = torch.device("cpu")
+
+
+def model(channels: int = 3, scale: int = 4) -> Srgan:
+    torch.manual_seed(0)
+    variant = Srgan(Config(scale=scale, width=8, blocks=2, d_width=4, skip="none"), ImageSpec(channels, 32))
+    variant.generator.eval().requires_grad_(False)
+    return variant
+
+
+def picture(channels: int, height: int, width: int) -> Tensor:
+    rng = torch.Generator().manual_seed(3)
+    return torch.randint(0, 256, (channels, height, width), generator=rng, dtype=torch.uint8)
+
+
+@given(st.integers(1, 200), st.integers(1, 200), st.integers(8, 100), st.integers(0, 50))
+def test_tiles_cover_a_picture_exactly_once(height: int, width: int, side: int, margin: int) -> None:
+    covered = torch.zeros(height, width, dtype=torch.int64)
+    for tile in tiles(height, width, side, margin):
+        covered[tile.rows.start : tile.rows.stop, tile.columns.start : tile.columns.stop] += 1
+        assert tile.rows.stop - tile.rows.start <= side
+        assert tile.columns.low == max(0, tile.columns.start - margin)
+        assert tile.columns.high == min(width, tile.columns.stop + margin)
+    assert (covered == 1).all()
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("tile", [1, 7, 16, 40])
+def test_tiled_equals_untiled_within_rounding(scale: int, tile: int) -> None:
+    variant, low_res = model(scale=scale), picture(3, 37, 41)
+    whole = Upscaler(variant, CPU).enlarge(low_res)
+    tiled = Upscaler(variant, CPU, tile).enlarge(low_res)
+    assert whole.shape == (3, 37 * scale, 41 * scale)
+    assert (whole.int() - tiled.int()).abs().max() <= 1
+
+
+def test_without_the_overlap_there_would_be_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    variant, low_res = model(), picture(3, 37, 41)
+    whole = Upscaler(variant, CPU).enlarge(low_res)
+    monkeypatch.setattr(Srgan, "reach", 1)
+    assert (whole.int() - Upscaler(variant, CPU, 16).enlarge(low_res).int()).abs().max() > 1
+
+
+@pytest.mark.parametrize(("own", "given_channels"), [(1, 3), (3, 1), (1, 1), (3, 3)])
+def test_grey_and_colour_go_through_any_model(own: int, given_channels: int) -> None:
+    enlarged = Upscaler(model(own), CPU).enlarge(picture(given_channels, 9, 12))
+    assert enlarged.shape == (given_channels, 36, 48)
+
+
+def test_little_memory_makes_smaller_tiles_and_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    variant, low_res = model(), picture(3, 90, 80)
+    whole = Upscaler(variant, CPU).enlarge(low_res)
+    monkeypatch.setattr(upscale, "free_bytes", lambda _: 2 * 60**2 * bytes_per_pixel(variant))
+    upscaler = Upscaler(variant, CPU)
+    assert upscaler._fitting_tile(90, 80, 1) == 60 - 2 * variant.reach
+    assert (whole.int() - upscaler.enlarge(low_res).int()).abs().max() <= 1
+
+
+def test_running_out_of_memory_halves_the_tiles_and_gives_up_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    variant, low_res = model(), picture(3, 64, 64)
+    whole = Upscaler(variant, CPU).enlarge(low_res)
+    honest, sizes = variant.generator.forward, list[int]()
+
+    def scarce(limit: int) -> None:
+        def forward(x: Tensor) -> Tensor:
+            sizes.append(x.shape[-1])
+            if x.shape[-1] > limit:
+                raise torch.OutOfMemoryError("no memory")
+            fine: Tensor = honest(x)
+            return fine
+
+        monkeypatch.setattr(variant.generator, "forward", forward)
+
+    scarce(50)
+    assert (whole.int() - Upscaler(variant, CPU, 64).enlarge(low_res).int()).abs().max() <= 1
+    assert sizes[0] == 64
+    scarce(0)
+    with pytest.raises(GancliError, match="out of memory"):
+        Upscaler(variant, CPU, 64).enlarge(low_res)
+
+
+def test_memory_per_pixel_is_that_of_the_largest_layer() -> None:
+    variant = model()  # 8 maps at 16 times the pixels in and out of the last activation, in 4 bytes, twice
+    assert bytes_per_pixel(variant) == 2 * (8 * 16 + 8 * 16) * 4
