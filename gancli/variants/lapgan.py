@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancli import losses
@@ -23,6 +22,7 @@ from gancli.config import VariantConfig, option
 from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
 from gancli.layers import spectral_norm
+from gancli.pyramid import double, halve
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
 
 
@@ -46,10 +46,10 @@ class Config(VariantConfig):
     )
     # Differs from the paper, whose D sees the sum alone: on colour pictures the residual is a hundredth of its power, and a
     # small D overlooked that it was missing.
-    d_sees: Literal["sum", "both"] = option("both", "finer D: the picture, or also its residual, four times enhanced")
+    d_sees: Literal["sum", "both"] = option("both", "finer D: the picture, or also its residual, enhanced")
     norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
     d_norm: Literal["spectral", "none"] = option("none", "normalisation of D", source="spectral: Miyato et al. 2018")
-    r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    r1: float = option(0.1, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
     dropout: float = option(0.0, "share of the coarsest D's hidden units dropped", ge=0, lt=1)
     bounded: bool = option(True, "keep each level's picture within [-1, 1] by a tanh; else residuals are linear")
     perturb: float = option(
@@ -74,36 +74,8 @@ class Config(VariantConfig):
 PENALISED_SHARE = 8  # R1 is taken on every eighth picture: an eighth of the cost, and right on average
 COARSEST = (4, 7, 8)  # pixels
 UPDATES_PER_EPOCH = 500  # the paper's schedules go by epochs: 50,000 pictures, in batches of 100
-RESIDUAL_GAIN = 4.0  # brings the residual's deviation, 0.1 to 0.25, near the picture's
+RESIDUAL_GAIN = 2.0  # its deviation is 0.1 to 0.25, the picture's 0.5 to 0.6
 PULL = 2.0  # of the coarser picture within the tanh: without a residual, black and white stay nearly that
-
-
-def halve(x: Tensor, resize: str) -> Tensor:
-    """d: float `[B, C, H, W]` → `[B, C, H/2, W/2]`. Means only, so that [-1, 1] stays within [-1, 1]."""
-    if resize == "bilinear":
-        return F.avg_pool2d(x, 2)  # bilinear sampling midway between four pixels is their mean
-    return _blur_and_decimate(_blur_and_decimate(x).mT).mT
-
-
-def double(x: Tensor, resize: str) -> Tensor:
-    """u: float `[B, C, h, w]` → `[B, C, 2h, 2w]`, smooth. Means only."""
-    if resize == "bilinear":
-        return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-    return _smooth_and_expand(_smooth_and_expand(x).mT).mT
-
-
-def _blur_and_decimate(x: Tensor) -> Tensor:
-    """Every other column of a blur by [1, 4, 6, 4, 1] / 16 (Burt & Adelson 1983), edges repeated."""
-    x = F.pad(x, (2, 2, 0, 0), "replicate")
-    a, b, c, d, e = (x[..., start : x.shape[-1] - 4 + start : 2] for start in range(5))
-    return (a + 4 * b + 6 * c + 4 * d + e) / 16
-
-
-def _smooth_and_expand(x: Tensor) -> Tensor:
-    """Twice the columns: zeros between them, then the same blur, times two."""
-    x = F.pad(x, (1, 1, 0, 0), "replicate")
-    before, here, after = x[..., :-2], x[..., 1:-1], x[..., 2:]
-    return torch.stack([(before + 6 * here + after) / 8, (here + after) / 2], -1).flatten(-2)
 
 
 class LabelPlane(nn.Module):

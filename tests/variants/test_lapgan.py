@@ -11,8 +11,9 @@ from torch import Tensor
 from gancli import catalogue
 from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
+from gancli.pyramid import double, halve
 from gancli.variant import Sgd
-from gancli.variants.lapgan import Lapgan, double, halve, level_sizes
+from gancli.variants.lapgan import Lapgan, level_sizes
 from tests.conftest import SMALL, Gan, sha256
 
 DIGITS = tuple("0123456789")
