@@ -125,10 +125,17 @@ def test_the_chain_adds_each_levels_residual_to_the_doubled_coarser_picture() ->
     assert fine.abs().max() <= 1
 
 
-def test_the_discriminator_sees_the_sum_of_residual_and_low_pass() -> None:
-    D = built(ImageSpec(1, 28), **TINY_NETS).networks["D0"]
+def test_the_papers_discriminator_sees_the_sum_of_residual_and_low_pass() -> None:
+    D = built(ImageSpec(1, 28), d_sees="sum", **TINY_NETS).networks["D0"]
     residual, low_pass = torch.rand(2, 4, 1, 28, 28)
     torch.testing.assert_close(D(residual, low_pass, None), D(residual + low_pass, torch.zeros(4, 1, 28, 28), None))
+
+
+def test_the_defaults_discriminator_also_sees_the_residual_alone() -> None:
+    D = built(ImageSpec(1, 28), **TINY_NETS).networks["D0"]
+    residual, low_pass = torch.rand(2, 4, 1, 28, 28)
+    moved = 0.1 * torch.rand(4, 1, 28, 28)
+    assert not torch.allclose(D(residual, low_pass, None), D(residual + moved, low_pass - moved, None))
 
 
 def test_the_label_reaches_every_level() -> None:
