@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -117,22 +118,24 @@ def _size_and_channels(
     sizes: set[tuple[int, int]] = set()
     colours: set[bool] = set()
 
-    def head(entry: Entry) -> Head:
-        try:
-            return read_head(listing.read(entry, HEAD_BYTES), listing.where(entry))
-        except DataError:
-            return read_head(listing.read(entry), listing.where(entry))
-
     def take(_: Entry, found: Head) -> bool:
         sizes.add((found.width, found.height))
         colours.add(not found.grey)
         return (image_size is None and len(sizes) == 1) or True not in colours
 
     bad = Bad(on_bad)
-    yield from each(head, listing.entries, f"looking at {listing.path.name}", take, bad)
+    yield from each(partial(head_of, listing), listing.entries, f"looking at {listing.path.name}", take, bad)
     if not sizes:
         raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
     return image_size or common_size(sizes), 3 if True in colours else 1
+
+
+def head_of(listing: Listing, entry: Entry) -> Head:
+    """The header of a listed image, of which the beginning nearly always does. Raises `DataError` naming it."""
+    try:
+        return read_head(listing.read(entry, HEAD_BYTES), listing.where(entry))
+    except DataError:
+        return read_head(listing.read(entry), listing.where(entry))
 
 
 def each(

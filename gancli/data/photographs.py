@@ -1,7 +1,8 @@
 """Photographs of mixed sizes, for models that read low-resolution pictures: decoded once, end to end in one tensor."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from gancli.data.batch import ImageSpec
 from gancli.data.cache import Cache
-from gancli.data.decode import Head, decode, read_head
-from gancli.data.folder import HEAD_BYTES, Bad, OnBad, each
+from gancli.data.decode import Head, decode
+from gancli.data.folder import Bad, OnBad, each, head_of
 from gancli.data.listing import Entry, Listing, listed
 from gancli.data.names import DRAWN, TORCHVISION
 from gancli.data.source import open_source
@@ -133,56 +134,63 @@ def _decoded(
 ) -> Generator[Event, None, tuple[Photographs, str]]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
     bad = Bad(on_bad)
-    heads: dict[Entry, Head] = {}
-
-    def look(entry: Entry) -> Head:
-        try:
-            return read_head(listing.read(entry, HEAD_BYTES), listing.where(entry))
-        except DataError:
-            return read_head(listing.read(entry), listing.where(entry))
-
-    def note_head(entry: Entry, head: Head) -> bool:
-        heads[entry] = head
-        return True
-
-    yield from each(look, listing.entries, f"looking at {name}", note_head, bad)
+    heads = yield from _heads(name, listing, bad)
     channels = 1 if all(head.grey for head in heads.values()) else 3
     total = sum(head.width * head.height for head in heads.values()) * channels
-    sizes: list[tuple[int, int]] = []
-    filled = 0
     try:
         try:
             flat = cache.create((max(1, total),))
         except OSError as error:
             yield Warned(f"{cache.folder}: cannot be written ({error}); the images are decoded anew each time")
             flat = torch.empty(total, dtype=torch.uint8)
-
-        def pixels(entry: Entry) -> tuple[int, int, Tensor]:
-            picture = decode(listing.read(entry), listing.where(entry)).convert("L" if channels == 1 else "RGB")
-            if picture.size != (heads[entry].width, heads[entry].height):
-                raise DataError(f"{listing.where(entry)}: not of the size that its header says")
-            return picture.height, picture.width, torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
-
-        def take(_: Entry, one: tuple[int, int, Tensor]) -> bool:
-            nonlocal filled
-            height, width, values = one
-            flat[filled : filled + len(values)] = values
-            filled += len(values)
-            sizes.append((height, width))
-            return True
-
-        yield from each(pixels, list(heads), f"decoding {name}", take, bad)
+        sizes = yield from _fill(flat, name, listing, heads, channels, bad)
         if not sizes:
             raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
-        note, flat = bad.note(), flat[:filled]
         done = _laid_out(name, flat, torch.tensor(sizes), channels, False)
+        note, filled = bad.note(), sum(height * width for height, width in sizes) * channels
         try:
-            cache.commit_flat(flat, {"sizes": sizes, "channels": channels, "note": note})
+            cache.commit_flat(flat[:filled], {"sizes": sizes, "channels": channels, "note": note})
         except OSError:
             return done, note  # said above
         return _from_cache(name, cache) or (done, note)
     finally:
         cache.discard()
+
+
+def _heads(name: str, listing: Listing, bad: Bad) -> Generator[Event, None, dict[Entry, Head]]:
+    heads: dict[Entry, Head] = {}
+
+    def take(entry: Entry, head: Head) -> bool:
+        heads[entry] = head
+        return True
+
+    yield from each(partial(head_of, listing), listing.entries, f"looking at {name}", take, bad)
+    return heads
+
+
+def _fill(
+    flat: Tensor, name: str, listing: Listing, heads: Mapping[Entry, Head], channels: int, bad: Bad
+) -> Generator[Event, None, list[tuple[int, int]]]:
+    """Decode the pictures one after the other into `flat`; gives height and width of those that could be."""
+    sizes: list[tuple[int, int]] = []
+    filled = 0
+
+    def pixels(entry: Entry) -> tuple[int, int, Tensor]:
+        picture = decode(listing.read(entry), listing.where(entry)).convert("L" if channels == 1 else "RGB")
+        if picture.size != (heads[entry].width, heads[entry].height):
+            raise DataError(f"{listing.where(entry)}: not of the size that its header says")
+        return picture.height, picture.width, torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+
+    def take(_: Entry, one: tuple[int, int, Tensor]) -> bool:
+        nonlocal filled
+        height, width, values = one
+        flat[filled : filled + len(values)] = values
+        filled += len(values)
+        sizes.append((height, width))
+        return True
+
+    yield from each(pixels, list(heads), f"decoding {name}", take, bad)
+    return sizes
 
 
 def check_scale(crop: int, scale: int) -> None:
