@@ -1,7 +1,5 @@
 """Pairs of a picture and its low-resolution form, made on the device from random crops of photographs."""
 
-import hashlib
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,7 +8,7 @@ from gancli import images
 from gancli.data.batch import Batch
 from gancli.data.photographs import Photographs, check_scale
 from gancli.data.resident import fits
-from gancli.data.stream import IndexStream
+from gancli.data.stream import IndexStream, seeded
 
 
 def reduce(pictures: Tensor, scale: int) -> Tensor:
@@ -69,8 +67,7 @@ class PairBatches:
         """uint8 `[batch_size, C, crop, crop]`: one gather from the photographs, wherever they lie."""
         indices, side = self.stream.indices(step), self.source.crop
         heights, widths = self.source.heights[indices], self.source.widths[indices]
-        digest = hashlib.sha256(f"crops {self.stream.seed} {step}".encode()).digest()
-        rng = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+        rng = seeded(f"crops {self.stream.seed} {step}")
         share = torch.rand(2, len(indices), generator=rng, dtype=torch.float64)
         turned, upside, mirrored = torch.randint(0, 2, (3, len(indices), 1, 1), generator=rng).bool()
         top, left = (share * torch.stack([heights - side + 1, widths - side + 1])).long()

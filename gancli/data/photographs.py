@@ -1,5 +1,6 @@
 """Photographs of mixed sizes, for models that read low-resolution pictures: decoded once, end to end in one tensor."""
 
+import dataclasses
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -56,12 +57,13 @@ class Photographs:
 
 
 def open_photographs(
-    dataset: str, *, data_root: Path, crop: int | None, download: bool, on_bad_image: OnBad
+    dataset: str, *, data_root: Path, image_size: int | None, download: bool, on_bad_image: OnBad
 ) -> Generator[Event, None, Photographs]:
     """Open a folder, a zip or a named data set as photographs, as a generator of progress that returns them.
 
-    `crop` None is 96 pixels, or less where every picture is smaller. Pictures with a side below the crop are left out,
-    with a word. Raises `UsageError` and `DataError` as `open_source` does, and where no picture is large enough.
+    `image_size` is the side of the crops; None is 96 pixels, or less where every picture is smaller. Pictures with a side
+    below the crop are left out, with a word. Raises `UsageError` and `DataError` as `open_source` does, and where no
+    picture is large enough.
     """
     if dataset in (*DRAWN, *TORCHVISION) or not Path(dataset).expanduser().exists():
         source = yield from open_source(
@@ -72,7 +74,7 @@ def open_photographs(
         found = _laid_out(source.name, flat, sizes, channels, source.mapped)
     else:
         found = yield from _open_files(Path(dataset).expanduser(), data_root, on_bad_image)
-    return (yield from _large_enough(found, crop, dataset))
+    return (yield from _large_enough(found, image_size, dataset))
 
 
 def _laid_out(name: str, flat: Tensor, sizes: Tensor, channels: int, mapped: bool) -> Photographs:
@@ -93,10 +95,9 @@ def _large_enough(found: Photographs, crop: int | None, dataset: str) -> Generat
         )
     if left_out := int((~enough).sum()):
         yield Warned(f"{left_out} of {len(enough)} pictures left out: a side is shorter than the crop of {side} px")
-    return Photographs(
-        found.name, found.pixels, found.offsets[enough], found.heights[enough], found.widths[enough],
-        found.channels, side, found.mapped,
-    )  # fmt: skip
+    return dataclasses.replace(
+        found, offsets=found.offsets[enough], heights=found.heights[enough], widths=found.widths[enough], crop=side
+    )
 
 
 def _open_files(path: Path, data_root: Path, on_bad: OnBad) -> Generator[Event, None, Photographs]:

@@ -6,6 +6,12 @@ import torch
 from torch import Tensor
 
 
+def seeded(purpose: str) -> torch.Generator:
+    """A source of randomness on the CPU that depends on `purpose` alone."""
+    digest = hashlib.sha256(purpose.encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
 class IndexStream:
     """Which images each step gets. Every epoch is a fresh permutation; what does not fill a batch is left out of it.
 
@@ -26,8 +32,7 @@ class IndexStream:
     def permutation(self, epoch: int) -> Tensor:
         """The order of an epoch: int64 `[steps_per_epoch · batch_size]`, on the CPU."""
         if self._permuted is None or self._permuted[0] != epoch:
-            digest = hashlib.sha256(f"{self.seed} {epoch}".encode()).digest()
-            rng = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+            rng = seeded(f"{self.seed} {epoch}")
             length = self.steps_per_epoch * self.batch_size
             rounds = -(-length // self.num_images)
             order = torch.cat([torch.randperm(self.num_images, generator=rng) for _ in range(rounds)])[:length]

@@ -1,6 +1,6 @@
 """A training run, as an iterator of events: read `train` downwards."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from gancli import events
@@ -13,6 +13,8 @@ from gancli.engine.session import Session
 from gancli.engine.state import State
 from gancli.engine.stop import Stop
 from gancli.variant import Reads, Variant
+
+Opener = Callable[..., Generator[events.Event, None, Source | Photographs]]
 
 
 def train(
@@ -66,24 +68,14 @@ def train(
 def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Event, None, Source | Photographs]:
     """Open the run's data set as what the variant reads, passing its progress on and looking at `stop` between two words
     of it."""
-    opening: Generator[events.Event, None, Source | Photographs]
-    data_root = Path(run.data_root).expanduser()
-    if reads == "low_res":
-        opening = open_photographs(
-            run.dataset,
-            data_root=data_root,
-            crop=run.image_size,
-            download=run.download,
-            on_bad_image=run.on_bad_image,
-        )
-    else:
-        opening = open_source(
-            run.dataset,
-            data_root=data_root,
-            image_size=run.image_size,
-            download=run.download,
-            on_bad_image=run.on_bad_image,
-        )
+    opener: Opener = open_photographs if reads == "low_res" else open_source
+    opening = opener(
+        run.dataset,
+        data_root=Path(run.data_root).expanduser(),
+        image_size=run.image_size,
+        download=run.download,
+        on_bad_image=run.on_bad_image,
+    )
     try:
         while True:
             stop.raise_if_asked()

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from gancli import losses
 from gancli.config import VariantConfig, option
 from gancli.data.batch import Batch, ImageSpec
+from gancli.data.pairs import enlarge
 from gancli.errors import UsageError
 from gancli.layers import spectral_norm
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Update, Variant, constant
@@ -123,8 +124,7 @@ class Generator(nn.Module):
         features = self.head(low_res)
         picture: Tensor = self.tail(features + self.body(features)).float()
         if self.skip:
-            size = (low_res.shape[2] * self.scale, low_res.shape[3] * self.scale)
-            picture = picture + F.interpolate(low_res.float(), size, mode="bicubic", antialias=True)
+            picture = picture + enlarge(low_res, self.scale)
         return picture
 
 

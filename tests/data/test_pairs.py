@@ -21,7 +21,9 @@ CPU = torch.device("cpu")
 
 def opened(path: Path | str, root: Path, crop: int | None = None) -> tuple[Photographs, list[str]]:
     run = RunConfig()
-    opening = open_photographs(str(path), data_root=root, crop=crop, download=False, on_bad_image=run.on_bad_image)
+    opening = open_photographs(
+        str(path), data_root=root, image_size=crop, download=False, on_bad_image=run.on_bad_image
+    )
     said: list[str] = []
     while True:
         try:
