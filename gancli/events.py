@@ -81,6 +81,17 @@ class SamplesDrawn(Event):
 
 
 @dataclass(frozen=True)
+class Evaluated(Event):
+    """The averaged generator was measured. `best`: `metric` has never been better, and the model was saved to `path`."""
+
+    step: int
+    figures: Mapping[str, float]
+    metric: str
+    best: bool
+    path: str
+
+
+@dataclass(frozen=True)
 class CheckpointSaved(Event):
     """A file was written and is safe on disk. `state` is for resuming, `model` for sampling."""
 

@@ -16,6 +16,7 @@ from gancli.engine.facts import Facts, from_header
 from gancli.engine.header import Header, read_header
 from gancli.engine.rundir import RunDirectory
 from gancli.errors import CheckpointError, printable
+from gancli.report.jsonl import read_metrics
 from gancli.report.plot import plot_text
 
 
@@ -65,6 +66,7 @@ def _document(file: Path, header: Header, facts: Facts, tensors: bool) -> dict[s
         for name, (count, size, dtypes) in _groups(header).items()
     }
     document["last_metrics"] = _last(facts)
+    document["evaluated"] = _evaluated(file)
     if tensors:
         document["tensors"] = {
             name: {"dtype": info.dtype, "shape": info.shape} for name, info in sorted(header.tensors.items())
@@ -74,6 +76,14 @@ def _document(file: Path, header: Header, facts: Facts, tensors: bool) -> dict[s
 
 def _last(facts: Facts) -> dict[str, float]:
     return {name: points[-1][1] for name, points in facts.losses.items() if points}
+
+
+def _evaluated(file: Path) -> dict[str, float]:
+    """The newest figures in `metrics.jsonl` of the run that a file lies in."""
+    metrics = RunDirectory(file.parent.parent if file.parent.name == "state" else file.parent).metrics
+    rows = read_metrics(metrics) if metrics.exists() else []
+    found: dict[str, Any] = next((row["figures"] for row in reversed(rows) if isinstance(row.get("figures"), dict)), {})
+    return {str(name): float(value) for name, value in found.items() if isinstance(value, int | float)}
 
 
 def _show(file: Path, header: Header, facts: Facts) -> None:
@@ -111,6 +121,8 @@ def _rows(file: Path, header: Header, facts: Facts) -> Mapping[str, str]:
     }
     tables = {"tensors": networks.replace("\n", "; ")}
     metrics = {"last metrics": "  ".join(f"{name} {_number(value)}" for name, value in _last(facts).items())}
+    if figures := _evaluated(file):
+        metrics["evaluated"] = "  ".join(f"{name} {_number(value)}" for name, value in figures.items())
     origin = {
         "written by": "  ".join(f"{name} {version}" for name, version in facts.versions.items()),
         "sha256": facts.sha256,

@@ -10,7 +10,7 @@ from gancli.errors import UsageError, did_you_mean
 
 MAY_CHANGE = frozenset({
     "epochs", "steps", "max_time", "data_root", "download", "on_bad_image", "device", "threads",
-    "log_every", "sample_every", "save_every", "keep", "progress", "out",
+    "log_every", "sample_every", "save_every", "eval_every", "eval_metric", "keep", "progress", "out",
 })  # fmt: skip
 """Options that a resumed run may be given anew: they change how long, where or how visibly it trains, not what."""
 

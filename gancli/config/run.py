@@ -57,6 +57,17 @@ class RunConfig:
     save_every: int | None = option(
         None, "steps between saved states", ge=1, le=10**12, panel=OUTPUT, default_text="a tenth of the run"
     )
+    eval_every: int | None = option(
+        None,
+        "steps between measurements, which keep best.safetensors",
+        ge=1,
+        le=10**12,
+        panel=OUTPUT,
+        default_text="never",
+    )
+    eval_metric: Literal["auto", "frechet", "coverage", "density", "gan-test", "psnr"] = option(
+        "auto", "what decides which model is the best", panel=OUTPUT
+    )
     keep: int = option(2, "how many saved states stay", ge=2, le=10**6, panel=OUTPUT)
     progress: Literal["auto", "live", "plain", "json", "none"] = option(
         "auto", "how progress is shown", env="GAN_PROGRESS", panel=OUTPUT

@@ -26,6 +26,11 @@ class RunDirectory:
         return self.path / "ckpt.safetensors"
 
     @property
+    def best(self) -> Path:
+        """The checkpoint that measured best, with `--eval-every`."""
+        return self.path / "best.safetensors"
+
+    @property
     def config(self) -> Path:
         return self.path / "config.toml"
 

@@ -15,6 +15,7 @@ from gancli.data.stream import IndexStream
 from gancli.engine import checkpoint, plan, state
 from gancli.engine.clock import Clock
 from gancli.engine.ema import Average
+from gancli.engine.evaluate import Evaluation
 from gancli.engine.facts import Facts
 from gancli.engine.ledger import Ledger, LossHistory
 from gancli.engine.rundir import RunDirectory
@@ -159,6 +160,19 @@ class Session:
         atomic.write(path, [images.encode(picture, ".png")])
         self.clock.restart()
         return events.SamplesDrawn(self.step, str(path), *picture.size, picture.convert("RGB").tobytes())
+
+    def evaluate(self, evaluation: Evaluation, phase: Phase) -> events.Evaluated:
+        """Measure the averaged generator; keep it as the best if it is."""
+        generator = self.average.refresh()
+        figures = evaluation.measure(generator)
+        self.history.add(self.step, figures)
+        best = evaluation.note(figures)
+        if best:
+            tensors = {checkpoint.GENERATOR + name: tensor for name, tensor in generator.state_dict().items()}
+            self._check_weights({"generator": tensors})
+            checkpoint.save(self.directory.best, tensors, self._facts("model", phase))
+        self.clock.restart()
+        return events.Evaluated(self.step, figures, evaluation.metric, best, str(self.directory.best))
 
     def save(self, phase: Phase, stepper: Stepper) -> Iterator[events.Event]:
         """Write the state, then the model. Raises `DivergedError` rather than save what is not finite."""

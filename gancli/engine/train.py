@@ -7,7 +7,7 @@ from gancli import events
 from gancli.config import RunConfig, VariantConfig
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source, open_source
-from gancli.engine import plan
+from gancli.engine import evaluate, plan
 from gancli.engine.rundir import RunDirectory
 from gancli.engine.session import Session
 from gancli.engine.state import State
@@ -43,6 +43,9 @@ def train(
             yield session.finished("done")
             return
     notes = session.variant.prepare(planned.machine.device)
+    evaluation = None
+    if run.eval_every:
+        evaluation = yield from evaluate.prepare(run, session)
     session.write_config()
     yield session.started()
     yield from map(events.Warned, notes)
@@ -56,6 +59,8 @@ def train(
                 yield session.loss_row(phase)
             if session.due(planned.sample_every) or session.step == planned.steps:
                 yield session.draw_samples()
+            if evaluation and (session.due(evaluation.every) or session.step == planned.steps):
+                yield session.evaluate(evaluation, phase)
             reason = stop.reason if session.step < planned.steps else None
             if reason or session.due(planned.save_every) or session.step == planned.steps:
                 yield from session.save(phase, stepper)

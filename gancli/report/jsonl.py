@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, TextIO
 
 from gancli.errors import GancliError
-from gancli.events import Event, LossRow, RunStarted
+from gancli.events import Evaluated, Event, LossRow, RunStarted
 from gancli.report.reporter import Reporter
 
 MAX_READ_BYTES = 32 * 2**20
@@ -55,7 +55,7 @@ def _plain(value: object) -> object:
 
 
 class MetricsFile(Reporter):
-    """Keeps `metrics.jsonl`: one flat row per `LossRow`, appended and flushed.
+    """Keeps `metrics.jsonl`: one flat row per `LossRow`, one with `figures` per `Evaluated`, appended and flushed.
 
     A resumed run goes on after its `start_step`: later rows, which a killed run wrote after its last state, are dropped
     first, as is a torn last line. Nothing is touched before `RunStarted`. Raises `GancliError` naming the file for what the
@@ -75,6 +75,11 @@ class MetricsFile(Reporter):
             elif isinstance(event, LossRow):
                 assert self._file is not None, "RunStarted comes before the first LossRow"
                 self._file.write(_dump(_row(event)).encode() + b"\n")
+                self._file.flush()
+            elif isinstance(event, Evaluated):
+                assert self._file is not None, "RunStarted comes before the first Evaluated"
+                row = {"step": event.step, "figures": event.figures, "best": event.best}
+                self._file.write(_dump(row).encode() + b"\n")
                 self._file.flush()
         except OSError as error:
             raise GancliError(f"{self._path}: cannot be written ({error.strerror})") from error

@@ -9,6 +9,7 @@ from typing import TextIO
 from gancli.errors import printable
 from gancli.events import (
     CheckpointSaved,
+    Evaluated,
     Event,
     LossRow,
     PhaseStarted,
@@ -96,6 +97,10 @@ class Lines(Reporter):
     @_lines.register
     def _(self, event: SamplesDrawn) -> list[str]:
         return [f"step {event.step}: samples in {event.path}"]
+
+    @_lines.register
+    def _(self, event: Evaluated) -> list[str]:
+        return [f"step {event.step}: {words.evaluated(event)}"]
 
     @_lines.register
     def _(self, event: CheckpointSaved) -> list[str]:

@@ -15,7 +15,17 @@ from rich.console import Console
 from rich.text import Text
 
 from gancli.errors import printable
-from gancli.events import Event, LossRow, PhaseStarted, Preparing, RunFinished, RunStarted, SamplesDrawn, Warned
+from gancli.events import (
+    Evaluated,
+    Event,
+    LossRow,
+    PhaseStarted,
+    Preparing,
+    RunFinished,
+    RunStarted,
+    SamplesDrawn,
+    Warned,
+)
 from gancli.report import view
 from gancli.report.area import Area
 from gancli.report.choose import terminal_size
@@ -102,6 +112,8 @@ class Table(Reporter):
                 state.phase = event
             case LossRow():
                 state.note_row(event, self._now())
+            case Evaluated():
+                state.evaluated = event
             case SamplesDrawn():
                 state.samples = event
             case RunFinished():

@@ -7,7 +7,7 @@ from rich.color import ColorSystem
 from rich.text import Text
 
 from gancli.errors import printable
-from gancli.events import LossRow, PhaseStarted, Preparing, RunFinished, RunStarted, SamplesDrawn, Warned
+from gancli.events import Evaluated, LossRow, PhaseStarted, Preparing, RunFinished, RunStarted, SamplesDrawn, Warned
 from gancli.report import pixels, words
 from gancli.report.plot import sparkline
 
@@ -27,6 +27,7 @@ class State:
     row: LossRow | None = None
     row_at: float = 0.0
     samples: SamplesDrawn | None = None
+    evaluated: Evaluated | None = None
     finished: RunFinished | None = None
     history: dict[str, list[float]] = field(default_factory=dict)
 
@@ -96,7 +97,19 @@ def _top(state: State, columns: int, rows: int, now: float) -> list[Text]:
     share = step / max(1, started.steps)
     percent = f" {int(100 * share):3d}%"
     progress = _bar(share, columns - len(percent)).append(percent)
-    return [*(head if rows > LOW else head[:1]), progress, _status(state, step, now), *_phase(state.phase)]
+    return [
+        *(head if rows > LOW else head[:1]),
+        progress,
+        _status(state, step, now),
+        *_phase(state.phase),
+        *_evaluated(state.evaluated),
+    ]
+
+
+def _evaluated(event: Evaluated | None) -> list[Text]:
+    if event is None:
+        return []
+    return [Text.assemble((f"measured at step {event.step:,}  ", "dim"), (printable(words.evaluated(event)), VALUE))]
 
 
 def _status(state: State, step: int, now: float) -> Text:

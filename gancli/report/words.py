@@ -4,6 +4,7 @@ import math
 import re
 
 from gancli.errors import printable
+from gancli.events import Evaluated
 
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -59,6 +60,16 @@ def term(name: str, value: float) -> str:
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.2e}"
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:.1f}"
+
+
+def evaluated(event: Evaluated) -> str:
+    """`frechet 12.31  coverage 0.7921  (best by frechet so far: runs/x/best.safetensors)`."""
+    figures = "  ".join(f"{name} {_four_digits(value)}" for name, value in event.figures.items())
+    return f"{figures}  (best by {event.metric} so far: {event.path})" if event.best else figures
+
+
+def _four_digits(value: float) -> str:
+    return f"{value:#.4g}".rstrip(".")
 
 
 def _is_probability(name: str) -> bool:

@@ -3,11 +3,11 @@
 Paper: Radford, Metz, Chintala: Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks, 2015, arXiv:1511.06434
 
-G doubles the picture from 4×4 (or 7×7) by transposed convolutions, D halves it by strided ones; there is no pooling and no
-hidden fully connected layer. Sizes are 4 or 7 times a power of two: 28, 32, 64, 128. The default adds what practice has
-found since: in D a gradient penalty on real pictures (R1) takes the place of batch norm, the steps are five times as long,
-and G is averaged. Options: spectral norm in D, DiffAugment where pictures are few, labels in G and D. The preset `paper` has
-the paper's own values.
+G doubles the picture from 4×4 by transposed convolutions, D halves it by strided ones (28→14→7→4); there is no pooling
+and no hidden fully connected layer. Sizes are 4 or 7 times a power of two: 28, 32, 64, 128. The default adds what practice
+has found since: in D a gradient penalty on real pictures (R1) takes the place of batch norm, the steps are five times as
+long, and G is averaged. Options: spectral norm in D, DiffAugment where pictures are few, labels in G and D. The preset
+`paper` has the paper's own values.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,10 +31,9 @@ class Config(VariantConfig):
     """Options of the DCGAN."""
 
     latent_dim: int = option(64, "length of z", ge=1, le=8192)
-    width: int = option(48, "feature maps next to the picture; doubled at each halving, up to 8 times", ge=1, le=1024)
+    width: int = option(32, "feature maps next to the picture; doubled at each halving, up to 8 times", ge=1, le=1024)
     conditional: bool = option(False, "feed the label to G and D, so that `gan sample --label` can ask for one")
-    # Differs from the paper: R1 instead of batch norm in D, and longer steps. Early on MNIST the Fréchet distance was 124
-    # so (815 steps), 137 with spectral norm and lr 1e-3 (840 steps), 194 with batch norm and the paper's lr (885 steps).
+    # Differs from the paper: R1 instead of batch norm in D, and longer steps: see the table in CHANGELOG.md.
     norm: Literal["batch", "spectral", "none"] = option(
         "none", "D's normalisation; batch is the paper's", source="spectral: Miyato et al. 2018"
     )
@@ -61,14 +60,15 @@ class Config(VariantConfig):
 
 
 MAX_WIDENING = 8  # of feature maps, from the picture inwards
-COARSEST = (4, 7)  # pixels
+COARSEST = 4  # pixels
+HALVING, HALVING_ODD = (4, 2, 1), (3, 2, 1)  # kernel, stride, padding: of an even size, and of 7 to 4 (and back)
 PENALISED_SHARE = 8  # R1 is taken on every eighth picture: an eighth of the cost, and right on average
 
 
 class Generator(nn.Module):
     """float z `[B, latent_dim]` (and int64 labels `[B]`) → pictures, float `[B, C, size, size]` in [-1, 1]."""
 
-    def __init__(self, config: Config, images: ImageSpec, coarsest: int, widths: list[int]) -> None:
+    def __init__(self, config: Config, images: ImageSpec, widths: list[int]) -> None:
         super().__init__()
         num_inputs = config.latent_dim
         self.embed = None
@@ -76,10 +76,10 @@ class Generator(nn.Module):
             self.embed = nn.Embedding(images.num_classes, config.latent_dim)
             num_inputs += config.latent_dim
         layers: list[nn.Module] = []
-        for position, (fewer, more) in enumerate(zip([num_inputs, *widths[:0:-1]], widths[::-1], strict=True)):
-            kernel = (coarsest, 1, 0) if position == 0 else (4, 2, 1)
+        kernels = [(COARSEST, 1, 0), *halvings(images.size)[:0:-1]]
+        for kernel, fewer, more in zip(kernels, [num_inputs, *widths[:0:-1]], widths[::-1], strict=True):
             layers += [nn.ConvTranspose2d(fewer, more, *kernel, bias=False), nn.BatchNorm2d(more), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[0], images.channels, 4, 2, 1), nn.Tanh())
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[0], images.channels, *HALVING), nn.Tanh())
         dcgan_init(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -92,19 +92,19 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Pictures (and int64 labels `[B]`, which come in as one more channel) → logits, float `[B, 1]`."""
 
-    def __init__(self, config: Config, images: ImageSpec, coarsest: int, widths: list[int]) -> None:
+    def __init__(self, config: Config, images: ImageSpec, widths: list[int]) -> None:
         super().__init__()
         self.size = images.size
         self.embed = nn.Embedding(images.num_classes, images.size**2) if config.conditional else None
         batch_norm = config.norm == "batch"
         channels = images.channels + config.conditional
         layers: list[nn.Module] = []
-        for position, (fewer, more) in enumerate(zip([channels, *widths], widths, strict=False)):
-            normed = batch_norm and position > 0
-            layers.append(nn.Conv2d(fewer, more, 4, 2, 1, bias=not normed))
+        for kernel, fewer, more in zip(halvings(images.size), [channels, *widths[:-1]], widths, strict=True):
+            normed = batch_norm and bool(layers)
+            layers.append(nn.Conv2d(fewer, more, *kernel, bias=not normed))
             layers += [nn.BatchNorm2d(more)] if normed else []
             layers.append(nn.LeakyReLU(0.2))
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, coarsest), nn.Flatten())
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, COARSEST), nn.Flatten())
         dcgan_init(self)
         if config.norm == "spectral":
             for layer in self.layers:
@@ -127,12 +127,12 @@ class Dcgan(Variant):
             raise UsageError(
                 "--conditional: the images of --dataset have no labels; give a data set that has, or leave it out"
             )
-        coarsest, num_halvings = halvings(images.size)
+        num_halvings = len(halvings(images.size))
         widths = [config.width * min(2**level, MAX_WIDENING) for level in range(num_halvings)]
         self.policies = () if config.augment == "none" else tuple(config.augment.split(","))
         self.latent_shapes = ((config.latent_dim,),)
-        self.generator = Generator(config, images, coarsest, widths)
-        self.D = Discriminator(config, images, coarsest, widths)
+        self.generator = Generator(config, images, widths)
+        self.D = Discriminator(config, images, widths)
         self.networks = {"G": self.generator, "D": self.D}
 
     @property
@@ -170,11 +170,12 @@ class Dcgan(Variant):
         return {"G": adam, "D": adam}
 
 
-def halvings(size: int) -> tuple[int, int]:
-    """The coarsest size that `size` is halved to, 4 or 7, and how often. Raises `UsageError` for other sizes."""
-    sizes = {coarsest << times: (coarsest, times) for coarsest in COARSEST for times in range(1, 9)}
-    if size not in sizes:
-        smaller, larger = sorted(s for s in sizes if s < size)[-1:], sorted(s for s in sizes if s > size)[:1]
+def halvings(size: int) -> list[tuple[int, int, int]]:
+    """The convolutions (kernel, stride, padding) that halve `size` down to 4. Raises `UsageError` for sizes they can't."""
+    kernels = {4 << times: [HALVING] * times for times in range(1, 9)}
+    kernels |= {7 << times: [*[HALVING] * times, HALVING_ODD] for times in range(1, 9)}
+    if size not in kernels:
+        smaller, larger = sorted(s for s in kernels if s < size)[-1:], sorted(s for s in kernels if s > size)[:1]
         near = " and ".join(map(str, (*smaller, *larger)))
         raise UsageError(f"--image-size {size}: must be 4 or 7 times a power of two for dcgan; the nearest: {near}")
-    return sizes[size]
+    return kernels[size]

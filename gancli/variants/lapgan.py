@@ -23,7 +23,7 @@ from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
 from gancli.layers import spectral_norm
 from gancli.pyramid import double, halve
-from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, draw_noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,12 @@ class Config(VariantConfig):
         source="section 2.2",
     )
     conditional: bool = option(False, "feed the label to every G and D, so that `gan sample --label` can ask for one")
-    latent_dim: int = option(64, "length of the coarsest level's z; finer levels have one plane", ge=1, le=8192)
+    latent_dim: int = option(32, "length of the coarsest level's z; finer levels have one plane", ge=1, le=8192)
     noise: Literal["normal", "uniform"] = option("normal", "z: N(0, 1) or U(-1, 1)")
     coarse_width: int = option(512, "units of a hidden layer of the coarsest G", ge=1, le=16384)
     coarse_d_width: int = option(512, "units of a hidden layer of the coarsest D", ge=1, le=16384)
+    # Differs from the paper: the coarsest level decides what a picture shows and costs least, so it learns more often.
+    coarse_updates: int = option(4, "updates of the coarsest level per step", ge=1, le=100)
     width: int = option(32, "feature maps of the finer levels", ge=1, le=1024)
     layers: Literal["strided", "flat"] = option(
         "strided", "finer levels: with halvings, or the paper's 7×7 convolutions"
@@ -56,7 +58,7 @@ class Config(VariantConfig):
         0.05, "noise on the coarser picture in training, so that its sampled form is no surprise", ge=0, le=1
     )
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
-    lr: float = option(5e-4, "step size", gt=0, le=1)
+    lr: float = option(1e-3, "step size", gt=0, le=1)
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1)
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
@@ -64,7 +66,8 @@ class Config(VariantConfig):
         # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, pictures of 32 pixels where it crops
         # CIFAR-10 to 28, and --conditional is left to the user (the paper has both forms).
         "paper": {
-            "latent_dim": 100, "noise": "uniform", "coarse_width": 1200, "coarse_d_width": 600, "width": 64,
+            "latent_dim": 100, "noise": "uniform", "coarse_width": 1200, "coarse_d_width": 600, "coarse_updates": 1,
+            "width": 64,
             "layers": "flat", "d_sees": "sum", "norm": "none", "r1": 0.0, "dropout": 0.5, "bounded": False, "perturb": 0.0,
             "optimizer": "sgd", "lr": 0.02, "batch_size": 100, "epochs": 375, "ema": 0.0,
         },
@@ -271,22 +274,30 @@ class Lapgan(Variant):
         return [*levels, (pictures, torch.zeros_like(pictures))]
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """Algorithm 1 of the paper: at every level, D and then G, both told l_k of the real picture. No gradient and no
-        picture goes from one level to another."""
+        """Algorithm 1 of the paper, at every level. No gradient and no picture goes from one level to another."""
         labels = batch.condition if self.conditional else None
         latents = self.latents(len(batch.images), batch.images.device)
-        pyramid = self.pyramid(batch.images, self.config.perturb)
-        for k, ((residual, low_pass), z) in enumerate(zip(pyramid, latents, strict=True)):
-            fake = self.networks[f"G{k}"](z, low_pass, labels)
-            both = torch.cat([residual, fake.detach()])
-            twice = None if labels is None else labels.repeat(2)
-            real_logits, fake_logits = self.networks[f"D{k}"](both, low_pass.repeat(2, 1, 1, 1), twice).chunk(2)
-            d_loss = losses.discriminator(real_logits, fake_logits)
-            penalty = self.penalty(k, residual, low_pass, labels) if self.config.r1 else 0.0
-            yield Update(f"D{k}", d_loss + penalty, {f"d_loss_{k}": d_loss})
+        *finer, coarsest = self.pyramid(batch.images, self.config.perturb)
+        for k, (residual, low_pass) in enumerate(finer):
+            yield from self.level_step(k, latents[k], residual, low_pass, labels)
+        for _ in range(self.config.coarse_updates):
+            z = draw_noise(self.noise, tuple(latents[-1].shape), latents[-1].device, None)
+            yield from self.level_step(len(finer), z, *coarsest, labels)
 
-            g_loss = losses.non_saturating(self.networks[f"D{k}"](fake, low_pass, labels))
-            yield Update(f"G{k}", g_loss, {f"g_loss_{k}": g_loss})
+    def level_step(
+        self, k: int, z: Tensor, residual: Tensor, low_pass: Tensor, labels: Tensor | None
+    ) -> Iterator[Update]:
+        """D and then G of level k, both told l_k of the real picture."""
+        fake = self.networks[f"G{k}"](z, low_pass, labels)
+        both = torch.cat([residual, fake.detach()])
+        twice = None if labels is None else labels.repeat(2)
+        real_logits, fake_logits = self.networks[f"D{k}"](both, low_pass.repeat(2, 1, 1, 1), twice).chunk(2)
+        d_loss = losses.discriminator(real_logits, fake_logits)
+        penalty = self.penalty(k, residual, low_pass, labels) if self.config.r1 else 0.0
+        yield Update(f"D{k}", d_loss + penalty, {f"d_loss_{k}": d_loss})
+
+        g_loss = losses.non_saturating(self.networks[f"D{k}"](fake, low_pass, labels))
+        yield Update(f"G{k}", g_loss, {f"g_loss_{k}": g_loss})
 
     def penalty(self, k: int, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
         """R1 on a share of the real pictures of level k; the slope along h_k is the slope along the picture.

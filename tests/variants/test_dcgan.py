@@ -111,7 +111,7 @@ def test_spectral_norm_bounds_every_layer_of_d() -> None:
     for _ in range(100):
         discriminator(batch.images, batch.condition)
     convs = [m for m in discriminator.modules() if isinstance(m, nn.Conv2d)]
-    assert len(convs) == 3
+    assert len(convs) == 4
     for conv in convs:
         assert torch.linalg.matrix_norm(conv.weight.flatten(1), 2).item() == pytest.approx(1.0, abs=0.05)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules())

@@ -1,0 +1,276 @@
+"""`gan evaluate`: how good the pictures of one or several checkpoints are, in one table."""
+
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gancli import events
+from gancli.cli import console
+from gancli.config import toml
+from gancli.engine.rundir import RunDirectory
+from gancli.errors import GancliError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+    from gancli.engine.checkpoint import Model
+    from gancli.metrics.figure import Figure
+
+DEFAULT_COUNT = 10_000
+MAX_COUNT = 1_000_000
+NUM_SHOWN, NUM_NEIGHBOURS = 10, 5
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the command line asks for."""
+
+    dataset: str
+    data_root: Path
+    download: bool
+    low_res: Path | None
+    count: int
+    seed: int
+    metrics: tuple[str, ...]
+    gan_train: bool
+    neighbours: Path | None
+    device: "torch.device"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A checkpoint, and the figures found of it."""
+
+    path: Path
+    model: "Model"
+    figures: "list[Figure]"
+
+
+def evaluate(
+    checkpoints: Annotated[list[Path], typer.Argument(metavar="CKPT...", help=(
+        "ckpt.safetensors files, or run directories; several are compared in one table."))],
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", metavar="NAME|PATH", help=(
+        "What to compare with; for srgan a folder of true pictures."), show_default="what it was trained on")] = None,
+    count: Annotated[int, typer.Option("-n", "--count", help="How many pictures to draw.")] = DEFAULT_COUNT,
+    seed: Annotated[int, typer.Option(help="Seed of the first picture; the next has the next.")] = 0,
+    metrics: Annotated[str | None, typer.Option(metavar="NAMES", show_default="all", help=(
+        "Only these, with commas: frechet, kernel, prdc, parzen, swd, labels, modes, diversity, nearest."))] = None,
+    gan_train: Annotated[bool, typer.Option("--gan-train", help=(
+        "Also train a classifier on the model's pictures and test it on real ones; for conditional models."))] = False,
+    neighbours: Annotated[Path | None, typer.Option(metavar="FILE.png", help=(
+        "Draw ten pictures, each beside the five training pictures nearest to it."))] = None,
+    low_res: Annotated[Path | None, typer.Option(metavar="DIR", help=(
+        "For srgan: the low-resolution pictures, named as the true ones."), show_default="made of the true ones")] = None,
+    data_root: Annotated[Path, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = Path(
+        "~/.cache/gancli"),
+    download: Annotated[bool, typer.Option("--download/--no-download", help="Fetch a data set not there.")] = True,
+    device: Annotated[str, typer.Option(envvar="GAN_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:  # fmt: skip
+    """Measure how good a checkpoint's pictures are, beside what real pictures would score. Needs no download."""
+    if not 2 <= count <= MAX_COUNT:
+        raise UsageError(f"-n {count}: must be at least 2 and at most {MAX_COUNT}")
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"--seed {seed}: must be at least 0 and at most {2**63 - 1}")
+    if neighbours is not None and (neighbours.suffix.lower() != ".png" or not neighbours.parent.is_dir()):
+        raise UsageError(f"--neighbours {neighbours}: must be a .png file in a directory that exists")
+
+    from gancli.cli.progress import shown
+    from gancli.engine.checkpoint import load_model
+    from gancli.engine.machine import choose_device
+
+    where = choose_device(device)
+    files = [path / "ckpt.safetensors" if path.is_dir() else path for path in checkpoints]
+    models = [load_model(file) for file in files]
+    name = dataset or _trained_on(files[0], models[0])
+    job = Job(
+        name, data_root.expanduser(), download, low_res, count, seed, _wanted(metrics), gan_train, neighbours, where
+    )
+    subjects = shown(_measured(job, files, models))
+    for subject in subjects:
+        _remember(subject, name)
+    if as_json:
+        console.print_result(json.dumps(_document(job, subjects)))
+    else:
+        _show(job, subjects)
+
+
+def _wanted(metrics: str | None) -> tuple[str, ...]:
+    from gancli.metrics.yardstick import METRICS
+
+    if metrics is None:
+        return METRICS
+    names = tuple(part.strip() for part in metrics.split(","))
+    for name in names:
+        if name not in METRICS:
+            raise UsageError(
+                f"--metrics {name}: no such metric{did_you_mean(name, METRICS)}; there are {', '.join(METRICS)}"
+            )
+    return names
+
+
+def _trained_on(file: Path, model: "Model") -> str:
+    """The data set of the run that a checkpoint lies in, else the one that it names, if it is one of the named ones."""
+    from gancli.data.names import source_names
+
+    recorded = RunDirectory(file.parent).config
+    if model.variant.reads == "low_res":
+        raise UsageError(
+            "--dataset: say which folder of true pictures to enlarge to (it should not be the training set)"
+        )
+    if recorded.exists():
+        return str(toml.read(recorded).get("dataset", model.facts.dataset))
+    if model.facts.dataset in source_names():
+        return model.facts.dataset
+    raise UsageError(f"--dataset: {file} was trained on {model.facts.dataset}; say where it is")
+
+
+def _measured(
+    job: Job, files: Sequence[Path], models: "Sequence[Model]"
+) -> Generator[events.Event, None, list[Subject]]:
+    reads = {model.variant.reads for model in models}
+    if len(reads) > 1:
+        raise UsageError("CKPT: models that draw pictures and models that enlarge them cannot be compared in one table")
+    measure = _enlarging if reads == {"low_res"} else _drawing
+    found = yield from measure(job, models)
+    return [Subject(file, model, figures) for file, model, figures in zip(files, models, found, strict=True)]
+
+
+def _enlarging(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, None, list[list[Figure]]]":
+    from gancli.metrics.upscaled import enlarged, read_pairs
+    from gancli.sampling.upscale import Upscaler
+
+    found = []
+    for model in models:
+        pairs = read_pairs(Path(job.dataset), job.low_res, model.variant.scale)
+        model.variant.generator.to(job.device)
+        found.append((yield from enlarged(Upscaler(model.variant, job.device), pairs)))
+    return found
+
+
+def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, None, list[list[Figure]]]":
+
+    from gancli.data.source import open_source
+    from gancli.metrics import yardstick
+
+    spec = models[0].facts.images
+    if any((m.facts.images.channels, m.facts.images.size) != (spec.channels, spec.size) for m in models):
+        raise UsageError("CKPT: models of pictures of different sizes cannot be compared in one table")
+    if job.low_res is not None:
+        raise UsageError(f"--low-res {job.low_res}: is for srgan")
+    place = partial(
+        open_source,
+        job.dataset,
+        data_root=job.data_root,
+        image_size=spec.size,
+        download=job.download,
+        on_bad_image="fail",
+    )
+    train = yield from place(split="train")
+    test = yield from place(split="test")
+    if train.spec.channels != spec.channels:
+        raise UsageError(
+            f"--dataset {job.dataset}: {train.spec.channels} channels, but the checkpoint draws pictures of {spec.channels}"
+        )
+    stick = yield from yardstick.make(train, test, job.data_root, job.device, job.count, job.metrics)
+    found = []
+    for model in models:
+        pixels, labels = yield from _drawn(job, model, stick.count)
+        if labels is not None and model.facts.images.num_classes != train.spec.num_classes:
+            raise UsageError(
+                f"--dataset {job.dataset}: {train.spec.num_classes} classes, the model has {model.facts.images.num_classes}"
+            )
+        yield events.Preparing("measuring", 0, 0, "")
+        fake = stick.seen(pixels, labels)
+        figures = stick.figures(fake)
+        if job.gan_train:
+            if labels is None:
+                raise UsageError(f"--gan-train: {model.facts.variant} is not conditional: its pictures have no labels")
+            figures.append((yield from stick.gan_train(fake)))
+        found.append(figures)
+        if job.neighbours is not None and model is models[0]:
+            _draw_neighbours(job.neighbours, pixels[:NUM_SHOWN], train.images)
+    return found
+
+
+def _drawn(
+    job: Job, model: "Model", count: int
+) -> "Generator[events.Event, None, tuple[torch.Tensor, torch.Tensor | None]]":
+    """`count` pictures, uint8 `[N, C, H, W]`, and the labels they were drawn for, if any: all in turn."""
+    import torch
+
+    from gancli.data.pace import Pace
+    from gancli.sampling import draw
+
+    variant, pace = model.variant, Pace()
+    variant.generator.to(job.device)
+    labels = tuple(range(variant.images.num_classes)) if variant.conditional else (0,)
+    wanted = draw.requests(count, job.seed, labels)
+    shape = (variant.images.channels, variant.images.size, variant.images.size)
+    pixels = torch.empty(count, *shape, dtype=torch.uint8)
+    for done, drawn in enumerate(draw.draw(variant, variant.generator, wanted, job.device)):
+        pixels[drawn.index] = drawn.pixels
+        if done == 0 or pace.due():
+            yield events.Preparing(f"drawing pictures with {model.facts.variant}", done, count, "pictures")
+    told = torch.tensor([request.label for request in wanted]) if variant.conditional else None
+    return pixels, told
+
+
+def _draw_neighbours(path: Path, pixels: "torch.Tensor", training: "torch.Tensor") -> None:
+    """Rows of a picture and, after it, the training pictures nearest to it, the nearest first."""
+    import torch
+
+    from gancli import atomic, images
+    from gancli.metrics.neighbours import nearest
+
+    found = nearest(pixels, training, NUM_NEIGHBOURS)
+    rows = torch.cat([pixels[:, None], training[found.indices]], 1)
+    grid = images.grid(rows.flatten(0, 1), NUM_NEIGHBOURS + 1)
+    atomic.write(path, [images.encode(images.to_pil(grid), ".png")])
+
+
+def _remember(subject: Subject, dataset: str) -> None:
+    """Add the figures to `metrics.jsonl` of the run that the checkpoint lies in, if it lies in one."""
+    run = RunDirectory(subject.path.parent)
+    if not run.holds_run:
+        return
+    values = {figure.name: figure.model.value for figure in subject.figures}
+    row = {"step": subject.model.facts.step, "evaluated_on": dataset, "figures": values}
+    try:
+        with run.metrics.open("ab") as file:
+            file.write(json.dumps(row).encode() + b"\n")
+    except OSError as error:
+        raise GancliError(f"{run.metrics}: cannot be written ({error.strerror})") from error
+
+
+def _document(job: Job, subjects: Sequence[Subject]) -> dict[str, object]:
+    return {
+        "dataset": job.dataset,
+        "seed": job.seed,
+        "checkpoints": [
+            {
+                "file": str(subject.path),
+                "variant": subject.model.facts.variant,
+                "step": subject.model.facts.step,
+                "figures": [asdict(figure) for figure in subject.figures],
+            }
+            for subject in subjects
+        ],
+    }
+
+
+def _show(job: Job, subjects: Sequence[Subject]) -> None:
+    from gancli.cli.evaluate_table import table
+
+    beside = "bicubic" if subjects[0].model.variant.reads == "low_res" else "real pictures"
+    headings = [f"{s.model.facts.variant} {s.path.parent.name}".strip() for s in subjects]
+    out = console.out()
+    out.print(table(headings, [s.figures for s in subjects], beside))
+    out.print(f"data set {job.dataset}; seed {job.seed}; ± is one standard error", markup=False, style="dim")
+    if job.neighbours is not None:
+        console.print_result(str(job.neighbours))

@@ -1,0 +1,121 @@
+"""Measuring a run while it trains, so that the best model is kept: losses do not tell which one that is.
+
+Only training pictures are measured with, so that the test split stays unseen until `gan evaluate`.
+"""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import nn
+
+from gancli import images
+from gancli.config import RunConfig
+from gancli.data.pairs import PairBatches
+from gancli.data.photographs import Photographs
+from gancli.engine.facts import from_header
+from gancli.engine.header import read_header
+from gancli.errors import UsageError
+from gancli.events import Event
+from gancli.metrics import yardstick
+from gancli.metrics.fidelity import psnr
+from gancli.metrics.yardstick import Yardstick
+from gancli.sampling import draw
+from gancli.variant import Variant
+
+if TYPE_CHECKING:
+    from gancli.engine.session import Session
+
+COUNT = 2000  # pictures drawn each time
+PHOTOGRAPHS = 16
+LOWER_IS_BETTER = ("frechet",)
+
+
+class Measuring(Protocol):
+    """A way to measure a generator: figure by name."""
+
+    def __call__(self, generator: nn.Module) -> dict[str, float]: ...
+
+
+class Evaluation:
+    """What is measured `every` so many steps, and the best value of `metric` so far."""
+
+    def __init__(self, measure: Measuring, metric: str, every: int, best: float | None) -> None:
+        self.measure, self.metric, self.every, self._best = measure, metric, every, best
+
+    def note(self, figures: dict[str, float]) -> bool:
+        """Whether these figures are the best so far."""
+        value = figures[self.metric]
+        better = self._best is None or (value < self._best if self.metric in LOWER_IS_BETTER else value > self._best)
+        if better:
+            self._best = value
+        return better
+
+
+def prepare(run: RunConfig, session: "Session") -> Generator[Event, None, Evaluation]:
+    """What `--eval-every` asks for. Raises `UsageError` for a metric that the variant does not have, and `GancliError`
+    where the extra `metrics` is missing."""
+    assert run.eval_every is not None
+    measure: Measuring
+    if isinstance(session.batches, PairBatches):
+        measure, names = _Enlarged(session.batches, session.variant), ("psnr",)
+    else:
+        measure = yield from _drawn(run, session)
+        names = ("frechet", "coverage", "density", *(("gan-test",) if measure.conditional else ()))
+    metric = names[0] if run.eval_metric == "auto" else run.eval_metric
+    if metric not in names:
+        raise UsageError(f"--eval-metric {metric}: {run.variant} is measured by {', '.join(names)}")
+    return Evaluation(measure, metric, run.eval_every, _best_so_far(session, metric))
+
+
+def _best_so_far(session: "Session", metric: str) -> float | None:
+    """What `best.safetensors` measured, if this run wrote it before the step it goes on from."""
+    path = session.directory.best
+    if not path.exists():
+        return None
+    facts = from_header(path, read_header(path))
+    points = facts.losses.get(metric, ())
+    return points[-1][1] if points and facts.step <= session.step else None
+
+
+class _Enlarged:
+    """PSNR of the centres of the first training photographs: they were learnt from, so it is a guide, not a result."""
+
+    def __init__(self, batches: PairBatches, variant: Variant) -> None:
+        self._batch = batches.preview(PHOTOGRAPHS)
+        self._scale = variant.scale
+
+    @torch.inference_mode()
+    def __call__(self, generator: nn.Module) -> dict[str, float]:
+        found = []
+        for truth, low_res in zip(self._batch.images, self._batch.condition, strict=True):
+            sharp = images.to_uint8(generator(low_res[None]))[0].cpu()
+            found.append(psnr(sharp, images.to_uint8(truth).cpu(), self._scale))
+        return {"psnr": sum(found) / len(found)}
+
+
+def _drawn(run: RunConfig, session: "Session") -> "Generator[Event, None, _Drawn]":
+    source = session.source
+    assert not isinstance(source, Photographs)
+    root = Path(run.data_root).expanduser()
+    metrics = ("frechet", "prdc", "labels")
+    stick = yield from yardstick.make(source, source, root, session.machine.device, COUNT, metrics)
+    return _Drawn(stick, session.variant, session.machine.device)
+
+
+class _Drawn:
+    """Fréchet distance, coverage and density against a half of the training pictures; the same seeds each time."""
+
+    def __init__(self, stick: Yardstick, variant: Variant, device: torch.device) -> None:
+        self._stick, self._variant, self._device = stick, variant, device
+        self.conditional = variant.conditional
+        labels = tuple(range(variant.images.num_classes)) if self.conditional else (0,)
+        self._wanted = draw.requests(COUNT, labels=labels)
+        self._labels = torch.tensor([request.label for request in self._wanted]) if self.conditional else None
+
+    def __call__(self, generator: nn.Module) -> dict[str, float]:
+        pixels = draw.draw_all(self._variant, generator, self._wanted, self._device)
+        found = {f.name: f.model.value for f in self._stick.figures(self._stick.seen(pixels, self._labels))}
+        names = {"frechet": "frechet distance", "coverage": "coverage", "density": "density", "gan-test": "gan-test"}
+        return {short: found[name] for short, name in names.items() if name in found}

@@ -1,0 +1,140 @@
+"""A small classifier of a data set's own pictures, whose features the distances between sets are taken on.
+
+One fixed recipe and seed, cached beside the data: the figures need no download, and compare models within one data set,
+never across data sets, and never with figures taken on Inception. Where a data set has no labels, the classifier learns
+which way up a picture is (Gidaris et al. 2018), which takes knowing what is in it.
+"""
+
+import contextlib
+import hashlib
+import json
+import zlib
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gancli import atomic, images
+from gancli.data.source import Source
+from gancli.errors import GancliError
+from gancli.events import Event, Preparing
+
+RECIPE = 1  # raised with every change of what follows
+NUM_FEATURES = 128
+WIDTHS = (24, 48, 96)
+LARGEST_INPUT = 64  # pixels; larger pictures are halved by means first
+COARSEST = 8  # pixels
+NUM_STEPS, BATCH_SIZE, PEAK_LR = 1800, 128, 3e-3
+NUM_ROTATIONS = 4
+CHUNK = 500
+
+
+class Classifier(nn.Module):
+    """Pictures, float `[B, C, size, size]` in [-1, 1] → logits, float `[B, num_classes]`. `features` gives what comes
+    before the last layer, float `[B, 128]`."""
+
+    def __init__(self, channels: int, size: int, num_classes: int) -> None:
+        super().__init__()
+        self.shrink = 1
+        while size // self.shrink > LARGEST_INPUT and size % (2 * self.shrink) == 0:
+            self.shrink *= 2
+        size //= self.shrink
+        blocks: list[nn.Module] = []
+        for width in WIDTHS:
+            blocks += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            if size > COARSEST - 1:
+                blocks.append(nn.MaxPool2d(2))
+                size //= 2
+            channels = width
+        blocks += [nn.Flatten(), nn.Linear(channels * size**2, NUM_FEATURES), nn.ReLU()]
+        self.body = nn.Sequential(*blocks)
+        self.head = nn.Linear(NUM_FEATURES, num_classes)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        shrunk = F.avg_pool2d(pictures, self.shrink) if self.shrink > 1 else pictures
+        features: Tensor = self.body(shrunk)
+        return features
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(pictures))
+        return logits
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained classifier on `device`. `labelled`: it knows the data set's classes, not only which way is up."""
+
+    classifier: Classifier
+    device: torch.device
+    labelled: bool
+
+    @torch.inference_mode()
+    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 `[N, C, H, W]` → features, float `[N, 128]`, and the likeliest class, int64 `[N]`, on the CPU."""
+        features, classes = [], []
+        for chunk in torch.split(pixels, CHUNK):
+            seen = self.classifier.features(images.to_float(chunk.to(self.device)))
+            features.append(seen.float().cpu())
+            classes.append(self.classifier.head(seen).argmax(1).cpu())
+        return torch.cat(features), torch.cat(classes)
+
+
+Training = Generator[Event, None, Judge]
+
+
+def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device) -> Training:
+    """Train a judge by the recipe on uint8 `[N, C, H, W]` and int64 `[N]`, or, with 0 classes, on rotations.
+
+    Draws from a seeded generator of its own: torch's default one is left as it was.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes or NUM_ROTATIONS).to(device)
+        indices = torch.randint(0, len(pixels), (NUM_STEPS, BATCH_SIZE))
+    adam = torch.optim.Adam(network.parameters(), PEAK_LR)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, PEAK_LR, NUM_STEPS)
+    for step, chosen in enumerate(indices):
+        if step % 50 == 0:
+            yield Preparing("training the classifier to measure with", step, NUM_STEPS, "steps")
+        batch = images.to_float(pixels[chosen].to(device))
+        if num_classes:
+            targets = labels[chosen].to(device)
+        else:
+            targets = torch.arange(BATCH_SIZE, device=device) % NUM_ROTATIONS
+            batch = torch.stack([x.rot90(int(turn), (1, 2)) for x, turn in zip(batch, targets.tolist(), strict=True)])
+        loss = F.cross_entropy(network(batch), targets)
+        adam.zero_grad()
+        torch.autograd.backward(loss)
+        adam.step()
+        schedule.step()
+    return Judge(network.eval().requires_grad_(False), device, bool(num_classes))
+
+
+def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
+    """The judge of a data set: from the cache in `data_root`, or trained and kept there."""
+    pixels, num_classes = source.images, source.spec.num_classes
+    content = [RECIPE, list(pixels.shape), num_classes, _checksum(pixels), _checksum(source.labels)]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
+    path = data_root / "cache" / f"classifier-{key}.safetensors"
+    with torch.device("meta"):  # random weights would be drawn from the training's random numbers
+        network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes or NUM_ROTATIONS)
+    try:
+        network.load_state_dict(safetensors.torch.load(path.read_bytes()), assign=True)
+        return Judge(network.to(device).eval().requires_grad_(False), device, bool(num_classes))
+    except (OSError, safetensors.SafetensorError, RuntimeError):
+        pass  # not there, or damaged: it is made again
+    judge = yield from fit(pixels, source.labels, num_classes, device)
+    weights = {name: tensor.cpu() for name, tensor in judge.classifier.state_dict().items()}
+    with contextlib.suppress(OSError, GancliError):  # a read-only data root: trained anew each time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, [safetensors.torch.save(weights)])
+    return judge
+
+
+def _checksum(tensor: Tensor) -> int:
+    return zlib.crc32(tensor.contiguous().numpy().data)

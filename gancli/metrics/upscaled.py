@@ -1,0 +1,102 @@
+"""How well a super-resolution model enlarges a folder of pictures, beside bicubic interpolation."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gancli import images
+from gancli.data.decode import decode, is_image
+from gancli.data.pairs import enlarge, reduce
+from gancli.errors import DataError, UsageError
+from gancli.events import Event, Preparing
+from gancli.metrics.fidelity import psnr, ssim
+from gancli.metrics.figure import Figure, Measure
+from gancli.sampling.upscale import Upscaler
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A true picture and its low-resolution form: uint8 `[C, H, W]` and `[C, h, w]`."""
+
+    name: str
+    truth: Tensor
+    low_res: Tensor
+
+
+def read_pairs(folder: Path, low_res: Path | None, scale: int) -> list[Pair]:
+    """The pictures of a folder, by name; their low-resolution forms are the files of `low_res` of the same name, else made
+    by antialiased bicubic interpolation. A folder of `HR` and `LRx4` (for scale 4) is read as both.
+
+    A true picture's last rows and columns are left out where its size is no multiple of the scale. Raises `DataError` for
+    what cannot be read or does not fit.
+    """
+    if low_res is None and (folder / "HR").is_dir() and (folder / f"LRx{scale}").is_dir():
+        folder, low_res = folder / "HR", folder / f"LRx{scale}"
+    files = _images(folder)
+    if not files:
+        raise DataError(f"--dataset {folder}: holds no images")
+    small = {path.stem: path for path in _images(low_res)} if low_res is not None else {}
+    return [_pair(path, small, low_res, scale) for path in files]
+
+
+def _images(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file() and is_image(path.name))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror})") from None
+
+
+def _read(path: Path) -> Tensor:
+    try:
+        return images.from_pil(decode(path.read_bytes(), str(path)))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _pair(path: Path, small: dict[str, Path], low_res: Path | None, scale: int) -> Pair:
+    truth = _read(path)
+    height, width = (side - side % scale for side in truth.shape[1:])
+    truth = truth[:, :height, :width]
+    if low_res is None:
+        return Pair(path.name, truth, images.to_uint8(reduce(images.to_float(truth[None]), scale))[0])
+    if path.stem not in small:
+        raise DataError(f"--low-res {low_res}: has no picture named {path.stem}, as {path} is")
+    reduced = _read(small[path.stem])
+    if reduced.shape != (len(truth), height // scale, width // scale):
+        raise DataError(
+            f"{small[path.stem]}: {reduced.shape[2]}×{reduced.shape[1]} pixels, not {width // scale}×{height // scale}, "
+            f"a {scale}th of {path}"
+        )
+    return Pair(path.name, truth, reduced)
+
+
+def enlarged(upscaler: Upscaler, pairs: Sequence[Pair]) -> Generator[Event, None, list[Figure]]:
+    """PSNR and SSIM on Y, `scale` pixels of border left out: mean over the pictures and its standard error; beside it what
+    bicubic interpolation gives. Raises `UsageError` for pictures that are too small to compare."""
+    scale = upscaler.variant.scale
+    ours: list[tuple[float, float]] = []
+    bicubic: list[tuple[float, float]] = []
+    for number, pair in enumerate(pairs):
+        yield Preparing("enlarging pictures", number, len(pairs), "pictures")
+        plain = images.to_uint8(enlarge(images.to_float(pair.low_res[None]), scale))[0]
+        try:
+            ours.append(_both(upscaler.enlarge(pair.low_res), pair.truth, scale))
+            bicubic.append(_both(plain, pair.truth, scale))
+        except ValueError as error:
+            raise UsageError(f"--dataset: {pair.name}: {error}") from None
+    return [
+        Figure(name, unit, True, len(pairs), _mean([x[i] for x in ours]), _mean([x[i] for x in bicubic]))
+        for i, (name, unit) in enumerate((("psnr on Y", "dB"), ("ssim on Y", "")))
+    ]
+
+
+def _both(picture: Tensor, truth: Tensor, border: int) -> tuple[float, float]:
+    return psnr(picture, truth, border), ssim(picture, truth, border)
+
+
+def _mean(values: list[float]) -> Measure:
+    found = torch.tensor(values, dtype=torch.float64)
+    return Measure(found.mean().item(), found.std().item() / len(values) ** 0.5 if len(values) > 1 else None)

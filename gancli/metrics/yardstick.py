@@ -1,0 +1,189 @@
+"""Everything `gan evaluate` measures about a model that draws pictures, against one data set."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gancli.data.source import Source
+from gancli.events import Event, Preparing
+from gancli.metrics import distances
+from gancli.metrics.classifier import Judge, fit, judge_of
+from gancli.metrics.figure import Figure, Measure
+from gancli.metrics.neighbours import nearest
+from gancli.metrics.parzen import parzen
+from gancli.metrics.sliced_wasserstein import sliced_wasserstein
+
+METRICS = ("frechet", "kernel", "prdc", "parzen", "swd", "labels", "modes", "diversity", "nearest")
+NUM_VALIDATION = 1000  # pictures that choose the width of Parzen's windows
+NUM_WIDE = 1024  # pictures whose patches are compared, or whose nearest neighbours are looked for
+LARGEST_PARZEN = 64 * 64 * 3  # values in a picture
+
+
+class Kind(NamedTuple):
+    unit: str
+    higher_is_better: bool | None
+
+
+KINDS = MappingProxyType(
+    {
+        "frechet distance": Kind("", False),
+        "kernel distance": Kind("×10⁻³", False),
+        "precision": Kind("", True),
+        "recall": Kind("", True),
+        "density": Kind("", True),
+        "coverage": Kind("", True),
+        "parzen log-likelihood": Kind("nats", True),
+        "sliced wasserstein": Kind("×10⁻³", False),
+        "gan-test": Kind("%", True),
+        "gan-train": Kind("%", True),
+        "classes found": Kind("", True),
+        "rarest class": Kind("× even", None),
+        "commonest class": Kind("× even", None),
+        "diversity": Kind("", None),
+        "nearest training image": Kind("RMS", None),
+    }
+)
+
+
+class Row(NamedTuple):
+    name: str
+    measure: Measure
+    num_pictures: int
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """uint8 `[N, C, H, W]`, the classes they should be (int64 `[N]`, None if none was asked for), and what the judge saw:
+    features float `[N, 128]`, classes int64 `[N]`."""
+
+    pixels: Tensor
+    labels: Tensor | None
+    features: Tensor
+    classes: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+class Yardstick:
+    """The real side of every figure, worked out once.
+
+    A model's pictures are compared with `reference`: pictures of the test split, or half of a data set that has none.
+    `others` are as many real ones from the rest; what they give stands beside each figure as its floor.
+    """
+
+    def __init__(self, train: Source, test: Source, judge: Judge, count: int, metrics: Sequence[str] = METRICS) -> None:
+        self.train, self.judge, self.metrics = train, judge, tuple(metrics)
+        rest = _shuffled(len(train.images))
+        self.has_test_split = not _same(train, test)
+        if self.has_test_split:
+            chosen = _shuffled(len(test.images))
+        else:
+            half = len(rest) // 2
+            chosen, rest = rest[:half], rest[half:]
+        num_validation = max(1, min(NUM_VALIDATION, len(rest) // 5))
+        self.count = min(count, len(chosen), len(rest) - num_validation)
+        self.validation = train.images[rest[-num_validation:]]
+        self.reference = self._real(test, chosen[: self.count])
+        others = self._real(train, rest[: self.count])
+        self.floors = {row.name: row.measure for row in [*self._compared(others), *self._of_training(self.reference)]}
+
+    def _real(self, source: Source, chosen: Tensor) -> Pictures:
+        labels = source.labels[chosen] if self.judge.labelled else None
+        return self.seen(source.images[chosen], labels)
+
+    def seen(self, pixels: Tensor, labels: Tensor | None) -> Pictures:
+        return Pictures(pixels, labels, *self.judge.look(pixels))
+
+    def figures(self, fake: Pictures) -> list[Figure]:
+        """All figures of a model's pictures."""
+        rows = [*self._compared(fake), *self._of_training(fake)]
+        return [self.figure(row, self.floors.get(row.name)) for row in rows]
+
+    def figure(self, row: Row, floor: Measure | None) -> Figure:
+        kind = KINDS[row.name.rstrip("0123456789 px") if row.name.startswith("sliced") else row.name]
+        return Figure(row.name, kind.unit, kind.higher_is_better, row.num_pictures, row.measure, floor)
+
+    def gan_train(self, fake: Pictures) -> Generator[Event, None, Figure]:
+        """Accuracy on real pictures of a classifier that learnt from the model's alone, %: Shmelkov et al. 2018."""
+        assert fake.labels is not None, "only a conditional model has a GAN-train score"
+        learnt = yield from fit(fake.pixels, fake.labels, self.train.spec.num_classes, self.judge.device)
+        _, classes = learnt.look(self.reference.pixels)
+        assert self.reference.labels is not None
+        measure = _share(classes == self.reference.labels)
+        return self.figure(Row("gan-train", measure, len(fake)), self.floors.get("gan-test"))
+
+    def _compared(self, pictures: Pictures) -> list[Row]:
+        """What compares a set of pictures with the reference."""
+        rows, real, n = [], self.reference, len(pictures)
+        if "frechet" in self.metrics:
+            rows.append(Row("frechet distance", distances.frechet(pictures.features, real.features), n))
+        if "kernel" in self.metrics:
+            rows.append(Row("kernel distance", distances.kernel(pictures.features, real.features), n))
+        if "prdc" in self.metrics:
+            found = distances.neighbourhoods(pictures.features, real.features)
+            rows += [Row(name, Measure(value), n) for name, value in found._asdict().items()]
+        if "parzen" in self.metrics and pictures.pixels[0].numel() <= LARGEST_PARZEN:
+            rows.append(Row("parzen log-likelihood", parzen(pictures.pixels, self.validation, real.pixels), n))
+        if "swd" in self.metrics:
+            few = min(NUM_WIDE, n, len(real))
+            levels = sliced_wasserstein(pictures.pixels[:few], real.pixels[:few])
+            rows += [Row(f"sliced wasserstein {size} px", Measure(value), few) for size, value in levels.items()]
+        if "modes" in self.metrics and self.judge.labelled:
+            rows += self._modes(pictures.classes)
+        if "diversity" in self.metrics:
+            rows.append(Row("diversity", Measure(distances.spread(pictures.features)), n))
+        return rows
+
+    def _modes(self, classes: Tensor) -> list[Row]:
+        num_classes, n = self.train.spec.num_classes, len(classes)
+        counts = torch.bincount(classes, minlength=num_classes).double()
+        even = n / num_classes
+        return [
+            Row("classes found", Measure(int((counts > 0).sum())), n),
+            Row("rarest class", Measure(counts.min().item() / even), n),
+            Row("commonest class", Measure(counts.max().item() / even), n),
+        ]
+
+    def _of_training(self, pictures: Pictures) -> list[Row]:
+        """What compares with all training pictures, or with what was learnt from them; the floor is of unseen ones."""
+        rows = []
+        if "labels" in self.metrics and pictures.labels is not None and self.judge.labelled:
+            rows.append(Row("gan-test", _share(pictures.classes == pictures.labels), len(pictures)))
+        if "nearest" in self.metrics and self.has_test_split:
+            few = pictures.pixels[:NUM_WIDE]
+            found, _ = nearest(few, self.train.images, 1)
+            rows.append(Row("nearest training image", _mean(found[:, 0]), len(few)))
+        return rows
+
+
+def make(
+    train: Source, test: Source, data_root: Path, device: torch.device, count: int, metrics: Sequence[str] = METRICS
+) -> Generator[Event, None, Yardstick]:
+    """The yardstick of a data set: its classifier from the cache, or trained first."""
+    judge = yield from judge_of(train, data_root, device)
+    yield Preparing("measuring real pictures", 0, 0, "")
+    return Yardstick(train, test, judge, count, metrics)
+
+
+def _shuffled(count: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
+
+
+def _same(a: Source, b: Source) -> bool:
+    return a is b or (a.images.shape == b.images.shape and torch.equal(a.images, b.images))
+
+
+def _share(hits: Tensor) -> Measure:
+    """A share in percent, and its standard error."""
+    p = hits.double().mean().item()
+    return Measure(100 * p, 100 * (p * (1 - p) / len(hits)) ** 0.5)
+
+
+def _mean(values: Tensor) -> Measure:
+    return Measure(values.mean().item(), values.std().item() / len(values) ** 0.5)

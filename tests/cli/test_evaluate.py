@@ -1,0 +1,171 @@
+"""`gan evaluate` and `gan train --eval-every`, as users meet them."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from gancli.metrics import classifier
+from tests.conftest import SMALL, TINY, Gan
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "NUM_STEPS", 20)
+
+
+def figures(document: dict[str, Any], which: int = 0) -> dict[str, Any]:
+    return {figure["name"]: figure for figure in document["checkpoints"][which]["figures"]}
+
+
+@pytest.fixture(scope="module")
+def sr_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny srgan run on made-up photographs."""
+    from gancli.cli.app import main
+
+    folder = tmp_path_factory.mktemp("srgan") / "photographs"
+    folder.mkdir()
+    rng = torch.Generator().manual_seed(0)
+    for index in range(4):
+        rough = torch.rand(1, 3, 6, 7, generator=rng)
+        smooth = torch.nn.functional.interpolate(rough, (48, 56), mode="bicubic").clamp(0, 1)[0]
+        Image.frombytes("RGB", (56, 48), (smooth * 255).byte().permute(1, 2, 0).contiguous().numpy().tobytes()).save(
+            folder / f"{index}.png"
+        )
+    run = folder.parent / "sr"
+    own = ("--width", 8, "--blocks", 1, "--image-size", 32, "--batch-size", 2, "--steps", 4, "--threads", 1)
+    args = ("train", "-v", "srgan", "-d", folder, "-o", run, *own, "--device", "cpu")
+    assert main([str(arg) for arg in args]) == 0
+    return run
+
+
+def test_evaluate_prints_a_table_with_real_pictures_beside(gan: Gan, trained: Path) -> None:
+    outcome = gan("evaluate", trained, "-n", 300)
+    assert outcome.code == 0, outcome.err
+    for word in ("frechet distance", "coverage", "parzen log-likelihood", "real pictures", "rarest class"):
+        assert word in outcome.out
+    assert "gan-test" not in outcome.out, "vanilla has no labels to get right"
+    assert "training the classifier" in outcome.err
+
+
+def test_json_is_one_document_and_repeats(gan: Gan, trained: Path) -> None:
+    one, two = (gan("evaluate", trained / "ckpt.safetensors", "-n", 200, "--json") for _ in range(2))
+    assert one.code == 0, one.err
+    assert one.out == two.out
+    found = figures(json.loads(one.out))
+    assert found["frechet distance"]["count"] == 200
+    assert found["frechet distance"]["higher_is_better"] is False
+    assert math.isfinite(found["frechet distance"]["model"]["value"])
+    assert found["frechet distance"]["real"]["value"] < found["frechet distance"]["model"]["value"]
+
+
+def test_the_runs_metrics_get_the_figures_and_inspect_shows_them(gan: Gan, trained: Path) -> None:
+    gan("evaluate", trained, "-n", 200, "--metrics", "modes,diversity")
+    rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert set(rows[-1]["figures"]) == {"classes found", "rarest class", "commonest class", "diversity"}
+    assert rows[-1]["step"] == 10
+    shown = gan("inspect", trained)
+    assert shown.code == 0
+    assert "classes found" in shown.out
+    assert gan("train", "--resume", trained, "--steps", 12).code == 0, "a resume takes the row as one of its own"
+
+
+def test_several_checkpoints_stand_in_one_table(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    assert gan("train", "-v", "cgan", "--out", tmp_path / "other", "--steps", 10, *TINY, "--width", 16).code == 0
+    outcome = gan("evaluate", trained, tmp_path / "other", "-n", 200, "--json", "--metrics", "labels,modes")
+    assert outcome.code == 0, outcome.err
+    document = json.loads(outcome.out)
+    assert "gan-test" not in figures(document, 0)
+    assert 0 <= figures(document, 1)["gan-test"]["model"]["value"] <= 100
+
+
+def test_neighbours_are_drawn_as_rows(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    outcome = gan("evaluate", trained, "-n", 100, "--metrics", "modes", "--neighbours", tmp_path / "near.png")
+    assert outcome.code == 0, outcome.err
+    with Image.open(tmp_path / "near.png") as picture:
+        assert picture.size == (6 * 10 - 2, 10 * 10 - 2)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("-n", 1), 2, "-n 1: must be at least 2"),
+        (("--metrics", "freched"), 2, "did you mean frechet?"),
+        (("--neighbours", "near.gif"), 2, "must be a .png"),
+        (("--dataset", "nowhere"), 2, "nowhere"),
+        (("--dataset", "shapes"), 2, "3 channels"),
+        (("--gan-train",), 2, "not conditional"),
+        (("--low-res", "."), 2, "is for srgan"),
+    ],
+)
+def test_errors_are_one_line_that_names_the_option(
+    gan: Gan, trained: Path, args: tuple[object, ...], code: int, words: str
+) -> None:
+    outcome = gan("evaluate", trained, *(("-n", 50) if "-n" not in args else ()), *args)
+    assert outcome.code == code
+    assert words in outcome.err.splitlines()[-1]
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+
+
+def test_a_super_resolution_model_is_measured_beside_bicubic(gan: Gan, sr_run: Path) -> None:
+    outcome = gan("evaluate", sr_run, "--dataset", sr_run.parent / "photographs", "--json")
+    assert outcome.code == 0, outcome.err
+    found = figures(json.loads(outcome.out))
+    assert set(found) == {"psnr on Y", "ssim on Y"}
+    assert found["psnr on Y"]["real"]["value"] > 20, "bicubic enlarges smooth pictures well"
+    assert found["psnr on Y"]["count"] == 4
+
+
+def test_a_super_resolution_model_needs_to_be_told_what_to_enlarge(gan: Gan, sr_run: Path) -> None:
+    outcome = gan("evaluate", sr_run)
+    assert outcome.code == 2
+    assert "--dataset" in outcome.err
+
+
+def test_bicubic_on_set5_reads_the_published_figure(gan: Gan, sr_run: Path, mnist_root: Path) -> None:
+    """recipes.md: bicubic ×4 on Set5 must read 28.43 dB with these low-resolution files."""
+    outcome = gan("evaluate", sr_run, "--dataset", mnist_root / "sr" / "Set5", "--json")
+    assert outcome.code == 0, outcome.err
+    assert figures(json.loads(outcome.out))["psnr on Y"]["real"]["value"] == pytest.approx(28.43, abs=0.02)
+
+
+def test_eval_every_keeps_the_best_and_changes_nothing_else(gan: Gan, tmp_path: Path) -> None:
+    plain = gan("train", "--out", tmp_path / "plain", "--steps", 12, *SMALL)
+    outcome = gan("train", "--out", tmp_path / "run", "--steps", 12, "--eval-every", 4, "--progress", "plain", *SMALL)
+    assert outcome.code == plain.code == 0, outcome.err
+    assert outcome.err.count("coverage") == 3
+    assert "best.safetensors" in outcome.err
+    assert sha256_of_weights(gan, tmp_path / "run") == sha256_of_weights(gan, tmp_path / "plain")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    measured = {row["step"]: row for row in rows if "figures" in row}
+    assert list(measured) == [4, 8, 12]
+    best = min(measured, key=lambda step: measured[step]["figures"]["frechet"])
+    about = json.loads(gan("inspect", tmp_path / "run" / "best.safetensors", "--json").out)
+    assert about["step"] == best == max(step for step, row in measured.items() if row["best"])
+    assert gan("sample", tmp_path / "run" / "best.safetensors", "-n", 4, "-o", tmp_path / "best.png").code == 0
+
+
+def sha256_of_weights(gan: Gan, run: Path) -> object:
+    return json.loads(gan("inspect", run, "--json").out)["sha256"]
+
+
+def test_a_resumed_run_keeps_its_best(gan: Gan, tmp_path: Path) -> None:
+    options = ("--eval-every", 4, "--save-every", 4, *SMALL)
+    assert gan("train", "--out", tmp_path / "whole", "--steps", 16, *options).code == 0
+    assert gan("train", "--out", tmp_path / "parts", "--steps", 8, *options).code == 0
+    assert gan("train", "--resume", tmp_path / "parts", "--steps", 16).code == 0
+    whole, parts = (
+        json.loads(gan("inspect", tmp_path / r / "best.safetensors", "--json").out) for r in ("whole", "parts")
+    )
+    assert (whole["step"], whole["sha256"]) == (parts["step"], parts["sha256"])
+
+
+def test_eval_metric_must_be_one_that_the_variant_has(gan: Gan, tmp_path: Path) -> None:
+    outcome = gan("train", "--out", tmp_path / "r", "--steps", 4, "--eval-every", 2, "--eval-metric", "psnr", *SMALL)
+    assert outcome.code == 2
+    assert "--eval-metric psnr: vanilla is measured by frechet, coverage, density" in outcome.err

@@ -1,0 +1,88 @@
+"""Figures on pixels: Parzen windows, patches of a pyramid, nearest training pictures."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from gancli.data.idx import read_idx
+from gancli.metrics.neighbours import nearest
+from gancli.metrics.parzen import SIGMAS, parzen
+from gancli.metrics.sliced_wasserstein import _expanded as expanded
+from gancli.metrics.sliced_wasserstein import _pyramid, sliced_wasserstein
+
+
+def pictures(seed: int, count: int, size: int = 8, channels: int = 1) -> Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, channels, size, size), generator=rng).to(torch.uint8)
+
+
+def test_parzen_is_its_definition() -> None:
+    samples, validation, test = pictures(0, 9, 4), pictures(1, 5, 4), pictures(2, 7, 4)
+
+    def score(x: Tensor, sigma: float) -> float:
+        centre = [m.flatten().tolist() for m in samples.double() / 255]
+        terms = []
+        for mu in centre:
+            square = sum((a - b) ** 2 for a, b in zip((x.double() / 255).flatten().tolist(), mu, strict=True))
+            terms.append(-square / (2 * sigma**2))
+        top = max(terms)
+        mean = top + math.log(sum(math.exp(t - top) for t in terms) / len(terms))
+        return float(mean) - 16 * math.log(sigma * math.sqrt(2 * math.pi))
+
+    best = max(SIGMAS, key=lambda sigma: sum(score(x, sigma) for x in validation))
+    scores = torch.tensor([score(x, best) for x in test], dtype=torch.float64)
+    found = parzen(samples, validation, test)
+    assert found.value == pytest.approx(scores.mean().item(), rel=1e-5)
+    assert found.error == pytest.approx(scores.std().item() / 7**0.5, rel=1e-5)
+
+
+def test_real_mnist_through_parzen_windows_reads_what_the_papers_have(mnist_root: Path) -> None:
+    """recipes.md: real training images through the same estimator read 241 nats."""
+    raw = mnist_root / "MNIST" / "raw"
+    train = read_idx((raw / "train-images-idx3-ubyte.gz").read_bytes(), "train")[:, None]
+    test = read_idx((raw / "t10k-images-idx3-ubyte.gz").read_bytes(), "test")[:, None]
+    found = parzen(train[:10_000], train[-1000:], test)
+    assert 238 < found.value < 246
+    assert found.error is not None
+    assert 1.5 < found.error < 3
+
+
+@pytest.mark.parametrize(("size", "channels"), [(28, 1), (32, 3), (64, 3)])
+def test_the_pyramid_adds_up_to_the_picture(size: int, channels: int) -> None:
+    picture = pictures(0, 3, size, channels)
+    *finer, coarsest = _pyramid(picture)
+    for level in reversed(finer):
+        coarsest = expanded(coarsest) + level
+    assert torch.allclose(coarsest, picture.float(), atol=1e-3)
+
+
+def test_sliced_wasserstein_tells_which_level_differs() -> None:
+    base = pictures(0, 64, 16).float()
+    smooth = torch.nn.functional.interpolate(base, 64, mode="bicubic").clamp(0, 255)
+    rng = torch.Generator().manual_seed(1)
+    grain = (smooth + 12 * torch.randn(smooth.shape, generator=rng)).clamp(0, 255)
+    halves = sliced_wasserstein(smooth[:32].byte(), smooth[32:].byte())
+    noisy = sliced_wasserstein(grain[:32].byte(), smooth[32:].byte())
+    assert list(noisy) == [64, 32, 16]
+    assert noisy[64] > 1.8 * halves[64], "grain shows at the finest level"
+    assert noisy[16] < 1.3 * halves[16], "and hardly at the coarsest"
+
+
+def test_sliced_wasserstein_repeats_to_the_last_bit() -> None:
+    a, b = pictures(0, 8, 28), pictures(1, 8, 28)
+    assert sliced_wasserstein(a, b) == sliced_wasserstein(a, b)
+
+
+def test_nearest_finds_the_pictures_that_brute_force_finds() -> None:
+    some, training = pictures(0, 7), pictures(1, 50)
+    training[31] = some[4]
+    squares = (some[:, None].double() - training[None].double()).square().flatten(2).mean(2)
+    expected, order = squares.sqrt().sort(1)
+    found = nearest(some, training, 3)
+    assert torch.equal(found.indices, order[:, :3])
+    assert torch.allclose(found.distances, expected[:, :3])
+    assert found.distances[4, 0] == 0
+    assert found.indices[4, 0] == 31

@@ -1,0 +1,129 @@
+"""The classifier that figures are taken on, and the figures of a data set together."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import torch
+
+from gancli.data.source import Source
+from gancli.events import Event
+from gancli.metrics import classifier, yardstick
+from gancli.metrics.classifier import Classifier, fit, judge_of
+
+T = TypeVar("T")
+CPU = torch.device("cpu")
+
+
+def result(work: Generator[Event, None, T]) -> T:
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "NUM_STEPS", 60)
+
+
+def bright_and_dark(count: int = 400, names: tuple[str, ...] = ("dark", "bright"), seed: int = 0) -> Source:
+    """Two classes that a classifier learns at once: dark and bright noise, lighter at the top."""
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 2
+    noise = torch.randint(0, 60, (count, 1, 8, 8), generator=rng)
+    slope = torch.arange(8).flip(0)[:, None] * 10
+    return Source("toy", (noise + slope + 120 * labels[:, None, None, None]).to(torch.uint8), labels, names)
+
+
+@pytest.mark.parametrize("size", [8, 28, 32, 64, 128])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_classifier_takes_every_size(size: int, channels: int) -> None:
+    network = Classifier(channels, size, 5)
+    pictures = torch.zeros(2, channels, size, size)
+    assert network.features(pictures).shape == (2, 128)
+    assert network(pictures).shape == (2, 5)
+
+
+def test_the_classifier_learns_the_labels_and_repeats_bit_for_bit() -> None:
+    source = bright_and_dark()
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    one, two = (result(fit(source.images, source.labels, 2, CPU)) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before), "training's random numbers are left alone"
+    assert torch.equal(one.look(source.images)[0], two.look(source.images)[0])
+    assert (one.look(source.images)[1] == source.labels).double().mean() > 0.99
+
+
+def test_without_labels_the_classifier_learns_which_way_is_up() -> None:
+    source = bright_and_dark(names=())
+    judge = result(fit(source.images, source.labels, 0, CPU))
+    turned = source.images.rot90(2, (2, 3))
+    assert not judge.labelled
+    assert (judge.look(source.images)[1] == 0).double().mean() > 0.9
+    assert (judge.look(turned)[1] == 2).double().mean() > 0.9
+
+
+def test_the_classifier_is_kept_beside_the_data_and_made_again_if_damaged(tmp_path: Path) -> None:
+    source = bright_and_dark()
+    first = result(judge_of(source, tmp_path, CPU))
+    (kept,) = (tmp_path / "cache").iterdir()
+    sound, work = kept.read_bytes(), judge_of(source, tmp_path, CPU)
+    with pytest.raises(StopIteration) as end:
+        next(work)  # nothing is trained
+    assert torch.equal(end.value.value.look(source.images)[0], first.look(source.images)[0])
+    kept.write_bytes(sound[: len(sound) // 2])
+    result(judge_of(source, tmp_path, CPU))
+    assert kept.read_bytes() == sound
+
+
+def test_other_data_gets_another_classifier(tmp_path: Path) -> None:
+    result(judge_of(bright_and_dark(), tmp_path, CPU))
+    result(judge_of(bright_and_dark(seed=1), tmp_path, CPU))
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def figures(stick: yardstick.Yardstick, pixels: Any, labels: Any = None) -> dict[str, float]:
+    return {figure.name: figure.model.value for figure in stick.figures(stick.seen(pixels, labels))}
+
+
+def test_real_pictures_score_as_their_floor_and_worse_ones_worse(tmp_path: Path) -> None:
+    train, test = bright_and_dark(600), bright_and_dark(300, seed=1)
+    stick = result(yardstick.make(train, test, tmp_path, CPU, 200))
+    fresh = bright_and_dark(200, seed=2)
+    real = figures(stick, fresh.images, fresh.labels)
+    dark_only = figures(stick, fresh.images[fresh.labels == 0].repeat(2, 1, 1, 1), torch.arange(200) % 2)
+    floor = {name: measure.value for name, measure in stick.floors.items()}
+    assert set(floor) == set(real)
+    assert real["frechet distance"] < 3 * floor["frechet distance"]
+    assert dark_only["frechet distance"] > 10 * real["frechet distance"]
+    assert real["gan-test"] == 100
+    assert dark_only["gan-test"] == 50
+    assert (real["classes found"], dark_only["classes found"]) == (2, 1)
+    assert dark_only["commonest class"] == 2
+    assert dark_only["coverage"] < 0.7 < real["coverage"]
+    assert real["parzen log-likelihood"] > dark_only["parzen log-likelihood"]
+    copied = figures(stick, train.images[:200], train.labels[:200])
+    assert copied["nearest training image"] == 0 < real["nearest training image"]
+
+
+def test_a_data_set_without_a_test_split_is_measured_by_halves(tmp_path: Path) -> None:
+    whole = bright_and_dark(400)
+    stick = result(yardstick.make(whole, whole, tmp_path, CPU, 10_000))
+    assert not stick.has_test_split
+    assert stick.count == 160, "half of it, less the pictures that choose the windows' width"
+    shared = (stick.reference.pixels[:, None] == stick.validation[None]).flatten(2).all(2)
+    assert not shared.any()
+
+
+def test_gan_train_scores_a_classifier_of_the_models_pictures_on_real_ones(tmp_path: Path) -> None:
+    train, test = bright_and_dark(600), bright_and_dark(300, seed=1)
+    stick = result(yardstick.make(train, test, tmp_path, CPU, 200, ("labels",)))
+    fresh = bright_and_dark(200, seed=2)
+    good = result(stick.gan_train(stick.seen(fresh.images, fresh.labels)))
+    swapped = result(stick.gan_train(stick.seen(fresh.images, 1 - fresh.labels)))
+    assert good.model.value > 99
+    assert swapped.model.value < 1
