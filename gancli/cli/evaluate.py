@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gancli.metrics.figure import Figure
 
 DEFAULT_COUNT = 10_000
-MAX_COUNT = 1_000_000
+FEWEST, MAX_COUNT = 10, 1_000_000
 NUM_SHOWN, NUM_NEIGHBOURS = 10, 5
 
 
@@ -73,8 +73,8 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
     """Measure how good a checkpoint's pictures are, beside what real pictures would score. Needs no download."""
-    if not 2 <= count <= MAX_COUNT:
-        raise UsageError(f"-n {count}: must be at least 2 and at most {MAX_COUNT}")
+    if not FEWEST <= count <= MAX_COUNT:
+        raise UsageError(f"-n {count}: must be at least {FEWEST} and at most {MAX_COUNT}")
     if not 0 <= seed < 2**63:
         raise UsageError(f"--seed {seed}: must be at least 0 and at most {2**63 - 1}")
     if neighbours is not None and (neighbours.suffix.lower() != ".png" or not neighbours.parent.is_dir()):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from gancli import events
 from gancli.config import RunConfig, VariantConfig
@@ -14,6 +15,7 @@ from gancli.engine.state import State
 from gancli.engine.stop import Stop
 from gancli.variant import Reads, Variant
 
+T = TypeVar("T")
 Opener = Callable[..., Generator[events.Event, None, Source | Photographs]]
 
 
@@ -45,7 +47,7 @@ def train(
     notes = session.variant.prepare(planned.machine.device)
     evaluation = None
     if run.eval_every:
-        evaluation = yield from evaluate.prepare(run, session)
+        evaluation = yield from stoppable(evaluate.prepare(run, session), stop)
     session.write_config()
     yield session.started()
     yield from map(events.Warned, notes)
@@ -81,14 +83,19 @@ def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Even
         download=run.download,
         on_bad_image=run.on_bad_image,
     )
+    return (yield from stoppable(opening, stop))
+
+
+def stoppable(work: Generator[events.Event, None, T], stop: Stop) -> Generator[events.Event, None, T]:
+    """`work` as it is, but looking at `stop` between two words of it."""
     try:
         while True:
             stop.raise_if_asked()
             try:
-                event = next(opening)
+                event = next(work)
             except StopIteration as end:
-                source: Source | Photographs = end.value
-                return source
+                result: T = end.value
+                return result
             yield event
     finally:
-        opening.close()
+        work.close()

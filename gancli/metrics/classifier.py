@@ -118,6 +118,8 @@ def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device) 
 def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
     """The judge of a data set: from the cache in `data_root`, or trained and kept there."""
     pixels, num_classes = source.images, source.spec.num_classes
+    if num_classes == 1:
+        num_classes = 0  # nothing to tell apart
     content = [RECIPE, list(pixels.shape), num_classes, _checksum(pixels), _checksum(source.labels)]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
     path = data_root / "cache" / f"classifier-{key}.safetensors"

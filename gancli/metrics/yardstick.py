@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gancli.data.source import Source
+from gancli.errors import DataError
 from gancli.events import Event, Preparing
 from gancli.metrics import distances
 from gancli.metrics.classifier import Judge, fit, judge_of
@@ -19,6 +20,7 @@ from gancli.metrics.parzen import parzen
 from gancli.metrics.sliced_wasserstein import sliced_wasserstein
 
 METRICS = ("frechet", "kernel", "prdc", "parzen", "swd", "labels", "modes", "diversity", "nearest")
+FEWEST = 10  # pictures to compare with
 NUM_VALIDATION = 1000  # pictures that choose the width of Parzen's windows
 NUM_WIDE = 1024  # pictures whose patches are compared, or whose nearest neighbours are looked for
 LARGEST_PARZEN = 64 * 64 * 3  # values in a picture
@@ -88,6 +90,10 @@ class Yardstick:
             chosen, rest = rest[:half], rest[half:]
         num_validation = max(1, min(NUM_VALIDATION, len(rest) // 5))
         self.count = min(count, len(chosen), len(rest) - num_validation)
+        if self.count < FEWEST:
+            raise DataError(
+                f"{train.name}: {len(train.images)} pictures are too few to measure with; {FEWEST} must be left to compare"
+            )
         self.validation = train.images[rest[-num_validation:]]
         self.reference = self._real(test, chosen[: self.count])
         others = self._real(train, rest[: self.count])

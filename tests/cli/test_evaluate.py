@@ -93,7 +93,7 @@ def test_neighbours_are_drawn_as_rows(gan: Gan, trained: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (("-n", 1), 2, "-n 1: must be at least 2"),
+        (("-n", 1), 2, "-n 1: must be at least 10"),
         (("--metrics", "freched"), 2, "did you mean frechet?"),
         (("--neighbours", "near.gif"), 2, "must be a .png"),
         (("--dataset", "nowhere"), 2, "nowhere"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gancli.errors import GancliError
 from gancli.report import jsonl
 from gancli.report.jsonl import JsonLines, MetricsFile, read_metrics
-from tests.report.facts import TERMS, finished, row, samples, started
+from tests.report.facts import TERMS, evaluated, finished, row, samples, started
 
 
 def told(*events: object) -> list[dict[str, object]]:
@@ -55,6 +55,15 @@ def test_metrics_are_flat_rows(tmp_path: Path) -> None:
     trained(path, 0, 100)
     (only,) = read_metrics(path)
     assert list(only) == ["step", "epoch", "phase", *TERMS, "images_per_s", "elapsed_s", "memory_bytes"]
+
+
+def test_a_measurement_is_a_row_with_figures(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsFile(path) as keep:
+        keep(started())
+        keep(row(4000))
+        keep(evaluated())
+    assert read_metrics(path)[-1] == {"step": 4000, "figures": evaluated().figures, "best": True}
 
 
 def test_a_row_is_on_disk_as_soon_as_it_is_told(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from gancli.events import CheckpointSaved, PhaseStarted, Preparing, Warned
 from gancli.report.lines import Lines
-from tests.report.facts import finished, row, samples, started
+from tests.report.facts import evaluated, finished, row, samples, started
 
 
 def told(*events: object, now: float = 0.0) -> str:
@@ -20,6 +20,13 @@ def test_a_row_of_losses_is_one_line_with_step_losses_speed_and_time_left() -> N
         "step 1200/11700  epoch 2.56  d_loss 1.2034  g_loss 0.8123  d_real 0.61  d_fake 0.38  "
         "41.2k images/s  2m 10s left  612 MB\n"
     )
+
+
+def test_a_measurement_is_one_line_that_says_if_it_is_the_best() -> None:
+    figures = "step 4000: frechet 12.35  coverage 0.7921"
+    best = "runs/vanilla-digits-001/best.safetensors"
+    assert told(evaluated()) == f"{figures}  (best by frechet so far: {best})\n"
+    assert told(evaluated(best=False)) == f"{figures}\n"
 
 
 def test_a_run_begins_with_what_is_trained_on_what() -> None:

@@ -6,7 +6,7 @@ import pytest
 from gancli.events import Event, PhaseStarted, Preparing, Warned
 from gancli.report import table
 from gancli.report.table import Table
-from tests.report.facts import finished, row, samples, started
+from tests.report.facts import evaluated, finished, row, samples, started
 from tests.report.screen import Screen
 
 SIZES = [(80, 24), (120, 40), (200, 50), (30, 8), (1, 1)]
@@ -42,6 +42,12 @@ def test_the_table_tells_what_is_trained_how_far_it_is_and_how_it_goes() -> None
         assert fact in text
     for fact in ("D loss   1.2034", "G loss   0.8123", "D(real)    0.61", "D(fake)    0.38"):
         assert fact in text
+
+
+def test_the_table_keeps_the_last_measurement_in_sight() -> None:
+    text = shown(started(), row(1200), evaluated(4000), row(4100)).text
+    assert "measured at step 4,000" in text
+    assert "frechet 12.35  coverage 0.7921" in text
 
 
 def test_the_time_left_runs_down_between_rows() -> None:
