@@ -39,6 +39,7 @@ class Job:
     metrics: tuple[str, ...]
     gan_train: bool
     neighbours: Path | None
+    inception: Path | None
     device: "torch.device"
 
 
@@ -64,6 +65,8 @@ def evaluate(
         "Also train a classifier on the model's pictures and test it on real ones; for conditional models."))] = False,
     neighbours: Annotated[Path | None, typer.Option(metavar="FILE.png", help=(
         "Draw ten pictures, each beside the five training pictures nearest to it."))] = None,
+    inception: Annotated[Path | None, typer.Option(metavar="FILE", help=(
+        "Also the canonical Inception FID, with torch-fidelity's weights (slow without a GPU)."))] = None,
     low_res: Annotated[Path | None, typer.Option(metavar="DIR", help=(
         "For srgan: the low-resolution pictures, named as the true ones."), show_default="made of the true ones")] = None,
     data_root: Annotated[Path, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = Path(
@@ -89,7 +92,17 @@ def evaluate(
     models = [load_model(file) for file in files]
     name = dataset or _trained_on(files[0], models[0])
     job = Job(
-        name, data_root.expanduser(), download, low_res, count, seed, _wanted(metrics), gan_train, neighbours, where
+        name,
+        data_root.expanduser(),
+        download,
+        low_res,
+        count,
+        seed,
+        _wanted(metrics),
+        gan_train,
+        neighbours,
+        inception,
+        where,
     )
     subjects = shown(_measured(job, files, models))
     for subject in subjects:
@@ -157,6 +170,7 @@ def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, No
 
     from gancli.data.source import open_source
     from gancli.metrics import yardstick
+    from gancli.metrics.inception import InceptionFid
 
     spec = models[0].facts.images
     if any((m.facts.images.channels, m.facts.images.size) != (spec.channels, spec.size) for m in models):
@@ -177,7 +191,10 @@ def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, No
         raise UsageError(
             f"--dataset {job.dataset}: {train.spec.channels} channels, but the checkpoint draws pictures of {spec.channels}"
         )
+    fid = InceptionFid(job.inception, job.device) if job.inception is not None else None
     stick = yield from yardstick.make(train, test, job.data_root, job.device, job.count, job.metrics)
+    if fid is not None:
+        yield from stick.inception_floor(fid)
     found = []
     for model in models:
         pixels, labels = yield from _drawn(job, model, stick.count)
@@ -188,6 +205,8 @@ def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, No
         yield events.Preparing("measuring", 0, 0, "")
         fake = stick.seen(pixels, labels)
         figures = stick.figures(fake)
+        if fid is not None:
+            figures.append((yield from stick.inception(fid, fake)))
         if job.gan_train:
             if labels is None:
                 raise UsageError(f"--gan-train: {model.facts.variant} is not conditional: its pictures have no labels")

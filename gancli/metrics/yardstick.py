@@ -15,6 +15,7 @@ from gancli.events import Event, Preparing
 from gancli.metrics import distances
 from gancli.metrics.classifier import Judge, fit, judge_of
 from gancli.metrics.figure import Figure, Measure
+from gancli.metrics.inception import InceptionFid
 from gancli.metrics.neighbours import nearest
 from gancli.metrics.parzen import parzen
 from gancli.metrics.sliced_wasserstein import sliced_wasserstein
@@ -41,6 +42,7 @@ KINDS = MappingProxyType(
         "coverage": Kind("", True),
         "parzen log-likelihood": Kind("nats", True),
         "sliced wasserstein": Kind("×10⁻³", False),
+        "inception fid": Kind("", False),
         "gan-test": Kind("%", True),
         "gan-train": Kind("%", True),
         "classes found": Kind("", True),
@@ -96,7 +98,7 @@ class Yardstick:
             )
         self.validation = train.images[rest[-num_validation:]]
         self.reference = self._real(test, chosen[: self.count])
-        others = self._real(train, rest[: self.count])
+        self.others = others = self._real(train, rest[: self.count])
         self.floors = {row.name: row.measure for row in [*self._compared(others), *self._of_training(self.reference)]}
 
     def _real(self, source: Source, chosen: Tensor) -> Pictures:
@@ -114,6 +116,15 @@ class Yardstick:
     def figure(self, row: Row, floor: Measure | None) -> Figure:
         kind = KINDS[row.name.rstrip("0123456789 px") if row.name.startswith("sliced") else row.name]
         return Figure(row.name, kind.unit, kind.higher_is_better, row.num_pictures, row.measure, floor)
+
+    def inception_floor(self, fid: InceptionFid) -> Generator[Event, None, None]:
+        """Show the real pictures to `fid`, and note the distance between the two sets of them."""
+        yield from fid.compare_with(self.reference.pixels)
+        self.floors["inception fid"] = yield from fid.distance(self.others.pixels)
+
+    def inception(self, fid: InceptionFid, fake: Pictures) -> Generator[Event, None, Figure]:
+        measure = yield from fid.distance(fake.pixels)
+        return self.figure(Row("inception fid", measure, len(fake)), self.floors["inception fid"])
 
     def gan_train(self, fake: Pictures) -> Generator[Event, None, Figure]:
         """Accuracy on real pictures of a classifier that learnt from the model's alone, %: Shmelkov et al. 2018."""

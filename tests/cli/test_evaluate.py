@@ -169,3 +169,37 @@ def test_eval_metric_must_be_one_that_the_variant_has(gan: Gan, tmp_path: Path) 
     outcome = gan("train", "--out", tmp_path / "r", "--steps", 4, "--eval-every", 2, "--eval-metric", "psnr", *SMALL)
     assert outcome.code == 2
     assert "--eval-metric psnr: vanilla is measured by frechet, coverage, density" in outcome.err
+
+
+def test_inception_weights_are_opened_only_if_they_are_the_known_file(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    other = tmp_path / "weights.pth"
+    other.write_bytes(b"a pickle that would do anything")
+    outcome = gan("evaluate", trained, "-n", 50, "--inception", other)
+    assert outcome.code == 2
+    assert "not torch-fidelity's" in outcome.err
+    assert gan("evaluate", trained, "-n", 50, "--inception", tmp_path / "none.pth").code == 1
+
+
+@pytest.mark.slow
+def test_inception_fid_of_made_up_weights_is_finite_and_less_for_likelier_pictures(
+    gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real weights cannot be had here: the way through torch-fidelity is tested with random ones."""
+    from gancli.metrics import inception
+
+    network = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason="the extra metrics")
+    saved: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        extractor = network.FeatureExtractorInceptionV3
+        patch.setattr(extractor, "load_state_dict", lambda self, _: saved.update(self.state_dict()))
+        patch.setattr(network, "load_state_dict_from_url", lambda *_, **__: {})
+        torch.manual_seed(0)
+        extractor("inception-v3-compat", ["2048"])
+    torch.save(saved, tmp_path / "weights.pth")
+    monkeypatch.setattr(inception, "SHA256_BEGINS", "")
+    outcome = gan(
+        "evaluate", trained, "-n", 10, "--metrics", "modes", "--json", "--inception", tmp_path / "weights.pth"
+    )
+    assert outcome.code == 0, outcome.err
+    fid = figures(json.loads(outcome.out))["inception fid"]
+    assert 0 <= fid["real"]["value"] < fid["model"]["value"]
