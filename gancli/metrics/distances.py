@@ -61,7 +61,8 @@ def torchmetrics(module: str) -> Any:
         return importlib.import_module(f"torchmetrics.image.{module}")
     except ModuleNotFoundError as error:
         raise GancliError(
-            f"{error.name} is missing, which the Fréchet and kernel distances need: pip install 'gancli[metrics]' (or leave them out with --metrics)"
+            f"{error.name} is missing, which Fréchet and kernel distances need: pip install 'gancli[metrics]' "
+            "(or leave them out with --metrics)"
         ) from error
 
 
