@@ -1,9 +1,12 @@
 """How far a command has come: a bar where stderr is a terminal, else a line now and then."""
 
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gancli.cli import console
 from gancli.data.pace import Pace
@@ -15,14 +18,8 @@ EVERY_S = 10.0
 
 def shown(work: Generator[Event, None, T]) -> T:
     """Run a generator of events to its end, showing its progress and warnings on stderr; gives what it returns."""
-    import sys
-
     terminal = console.console(sys.stderr)
-    if not terminal.is_terminal:
-        return _as_lines(work)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=terminal, transient=True) as bar:
-        task, what = None, None
+    with _bar(terminal) if terminal.is_terminal else _lines() as show:
         while True:
             try:
                 event = next(work)
@@ -30,26 +27,36 @@ def shown(work: Generator[Event, None, T]) -> T:
                 result: T = end.value
                 return result
             if isinstance(event, Warned):
-                terminal.print(f"warning: {event.message}", markup=False)
+                console.say(f"warning: {event.message}")
             elif isinstance(event, Preparing):
-                if event.what != what or task is None:
-                    if task is not None:
-                        bar.remove_task(task)
-                    task, what = bar.add_task(event.what, total=event.total or None), event.what
-                bar.update(task, completed=event.done, total=event.total or None)
+                show(event)
 
 
-def _as_lines(work: Generator[Event, None, T]) -> T:
-    pace, what = Pace(EVERY_S), None
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        if isinstance(event, Warned):
-            console.say(f"warning: {event.message}")
-        elif isinstance(event, Preparing) and (event.what != what or pace.due()):
-            what = event.what
+@contextmanager
+def _bar(terminal: Console) -> Iterator[Callable[[Preparing], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=terminal, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(event: Preparing) -> None:
+            if event.what not in tasks:
+                for task in tasks.values():
+                    bar.remove_task(task)
+                tasks.clear()
+                tasks[event.what] = bar.add_task(event.what)
+            bar.update(tasks[event.what], completed=event.done, total=event.total or None)
+
+        yield show
+
+
+@contextmanager
+def _lines() -> Iterator[Callable[[Preparing], None]]:
+    pace, told = Pace(EVERY_S), set[str]()
+
+    def show(event: Preparing) -> None:
+        if event.what not in told or pace.due():
+            told.add(event.what)
             share = f": {event.done} of {event.total} {event.unit}" if event.total else ""
             console.say(f"{event.what}{share}")
+
+    yield show
