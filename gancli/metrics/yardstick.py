@@ -55,7 +55,7 @@ KINDS = MappingProxyType(
 
 
 class Row(NamedTuple):
-    name: str
+    name: str  # key into KINDS, and perhaps " at …"
     measure: Measure
     num_pictures: int
 
@@ -114,7 +114,7 @@ class Yardstick:
         return [self.figure(row, self.floors.get(row.name)) for row in rows]
 
     def figure(self, row: Row, floor: Measure | None) -> Figure:
-        kind = KINDS[row.name.rstrip("0123456789 px") if row.name.startswith("sliced") else row.name]
+        kind = KINDS[row.name.partition(" at ")[0]]
         return Figure(row.name, kind.unit, kind.higher_is_better, row.num_pictures, row.measure, floor)
 
     def inception_floor(self, fid: InceptionFid) -> Generator[Event, None, None]:
@@ -150,7 +150,7 @@ class Yardstick:
         if "swd" in self.metrics:
             few = min(NUM_WIDE, n, len(real))
             levels = sliced_wasserstein(pictures.pixels[:few], real.pixels[:few])
-            rows += [Row(f"sliced wasserstein {size} px", Measure(value), few) for size, value in levels.items()]
+            rows += [Row(f"sliced wasserstein at {size} px", Measure(value), few) for size, value in levels.items()]
         if "modes" in self.metrics and self.judge.labelled:
             rows += self._modes(pictures.classes)
         if "diversity" in self.metrics:
