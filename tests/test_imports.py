@@ -58,7 +58,9 @@ def test_layers_cover_every_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [["--help"], ["--version"], ["variants"], ["variants", "vanilla"], ["train", "--help"]], ids=" ".join
+    "args",
+    [["--help"], ["--version"], ["evaluate", "--help"], ["variants"], ["variants", "vanilla"], ["train", "--help"]],
+    ids=" ".join,
 )
 def test_light_commands_do_not_import_torch(args: list[str]) -> None:
     assert_no_torch(args)

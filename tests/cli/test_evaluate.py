@@ -203,3 +203,17 @@ def test_inception_fid_of_made_up_weights_is_finite_and_less_for_likelier_pictur
     assert outcome.code == 0, outcome.err
     fid = figures(json.loads(outcome.out))["inception fid"]
     assert 0 <= fid["real"]["value"] < fid["model"]["value"]
+
+
+def test_eval_every_measures_a_super_resolution_run_by_psnr(gan: Gan, sr_run: Path, tmp_path: Path) -> None:
+    own = ("--width", 8, "--blocks", 1, "--image-size", 32, "--batch-size", 2, "--threads", 1, "--device", "cpu")
+    photographs = sr_run.parent / "photographs"
+    out = tmp_path / "sr"
+    outcome = gan("train", "-v", "srgan", "-d", photographs, "-o", out, "--steps", 4, "--eval-every", 2, *own)
+    assert outcome.code == 0, outcome.err
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    measured = [row for row in rows if "figures" in row]
+    assert [row["step"] for row in measured] == [2, 4]
+    assert all(10 < row["figures"]["psnr"] < 60 for row in measured)
+    best = max(measured, key=lambda row: row["figures"]["psnr"])
+    assert json.loads(gan("inspect", out / "best.safetensors", "--json").out)["step"] == best["step"]
