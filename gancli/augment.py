@@ -16,7 +16,7 @@ CUT_SIDE = 1 / 2
 
 def colour(x: Tensor) -> Tensor:
     """Brightness ±0.5, saturation 0 to 2 times, contrast 0.5 to 1.5 times."""
-    brightness, saturation, contrast = torch.rand(3, len(x), 1, 1, 1, device=x.device, dtype=x.dtype)
+    brightness, saturation, contrast = torch.rand(len(x), 3, 1, 1, 1, device=x.device, dtype=x.dtype).unbind(1)
     x = x + (brightness - 0.5)
     grey = x.mean(1, keepdim=True)
     x = (x - grey) * (2 * saturation) + grey

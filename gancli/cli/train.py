@@ -1,7 +1,10 @@
 """`gan train`: from the command line to `engine.train`, and its events to a reporter."""
 
+import dataclasses
+import functools
 import inspect
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,17 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancli import catalogue, events
-from gancli.cli import console, options
+from gancli.cli import begin, console, options
+from gancli.cli.begin import Start, run_directory
 from gancli.config import RunConfig, fields_of, toml
-from gancli.config.resolve import Layer, Resolved, check_resumed, file_layer, known_fields, preset_layers, resolve
+from gancli.config.resolve import Layer, file_layer, known_fields
 from gancli.data.names import source_names
 from gancli.engine import rundir
 from gancli.engine.rundir import RunDirectory
 from gancli.engine.stop import Stop, parse_duration
-from gancli.errors import CheckpointError, UsageError
+from gancli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gancli.engine.state import State
+    from gancli.engine.distributed import Ranks
 
 COMPLETERS: Mapping[str, options.Completer] = {
     "variant": options.completer(catalogue.names),
@@ -40,7 +44,7 @@ def named_variant(args: list[str]) -> str:
     resume = _value_of(args, "--resume")
     out = _value_of(args, "--out", "-o")
     directory = out if resume == "auto" else resume
-    if resume and directory and (recorded := _run_directory(Path(directory)).config).exists():
+    if resume and directory and (recorded := run_directory(Path(directory)).config).exists():
         return catalogue.check_name(str(toml.read(recorded).get("variant", "vanilla")))
     return "vanilla"
 
@@ -97,13 +101,13 @@ def _extra(name: str, option: Any) -> inspect.Parameter:
 
 
 @dataclass(frozen=True)
-class Start:
-    """What a command line comes down to: a configuration, where it goes, and the state to go on from."""
+class Orders:
+    """What the first of several processes tells the others: all options, where, and the state to go on from."""
 
-    resolved: Resolved
-    directory: RunDirectory | None  # None: to be numbered
-    state: "State | None" = None
-    warnings: tuple[str, ...] = ()
+    run: dict[str, Any]
+    own: dict[str, Any]
+    directory: RunDirectory
+    state: Path | None
 
 
 def _run(variant: str, ctx: typer.Context, given: dict[str, Any]) -> int:
@@ -113,20 +117,16 @@ def _run(variant: str, ctx: typer.Context, given: dict[str, Any]) -> int:
         raise UsageError("--resume auto: needs --out, the run directory to go on in or to start")
     max_time = given["max_time"]
     with Stop(parse_duration(max_time) if max_time else None) as stop:  # before torch, whose import takes seconds
-        return _go(variant, layers, resume, given["out"], dry_run, stop)
+        start = functools.partial(begin.begin, variant, layers, resume, given["out"], dry_run)
+        if dry_run:
+            from gancli.cli import dry_run as dry
 
-
-def _go(variant: str, layers: list[Layer], resume: str | None, out: str | None, dry_run: bool, stop: Stop) -> int:
-    if resume and (resume != "auto" or RunDirectory(Path(str(out))).states()):
-        start = _resumed(variant, Path(str(out) if resume == "auto" else resume), layers, out)
-    else:
-        start = _fresh(variant, layers, dry_run, out, overwrite_empty=resume == "auto")
-    if dry_run:
-        from gancli.cli import dry_run as dry
-
-        dry.show(start.resolved)
-        return 0
-    return _train(variant, start, stop)
+            dry.show(start().resolved)
+            return 0
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun started several of us
+            return _train_together(variant, start, stop)
+        started = start()
+        return _train(variant, started, started.target(), stop)
 
 
 def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], config: str | None) -> list[Layer]:
@@ -149,82 +149,74 @@ def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], co
     return [*layers, Layer("flag", flags)]
 
 
-def _preset_of(layers: list[Layer]) -> str:
-    return str(next((layer.values["preset"] for layer in reversed(layers) if "preset" in layer.values), "default"))
-
-
-def _fresh(variant: str, layers: list[Layer], dry_run: bool, out: str | None, overwrite_empty: bool) -> Start:
-    config_class = catalogue.card(variant).config_class
-    presets = preset_layers(variant, config_class, _preset_of(layers))
-    resolved = resolve(variant, config_class, [*presets, *layers])
-    if dry_run or out is None:
-        return Start(resolved, None)
-    path = Path(out)
-    abandoned = overwrite_empty and path.is_dir() and not RunDirectory(path).states()
-    return Start(resolved, rundir.prepared(path) if abandoned else rundir.fresh(path))
-
-
-def _run_directory(path: Path) -> RunDirectory:
-    """The run directory that a directory, or a file inside of one, belongs to."""
-    if path.suffix == ".safetensors":
-        return RunDirectory(path.parent.parent if path.parent.name == "state" else path.parent)
-    return RunDirectory(path)
-
-
-def _resumed(variant: str, path: Path, layers: list[Layer], out: str | None) -> Start:
-    from gancli.engine import state
-
-    directory = _run_directory(path)
-    if not directory.holds_run:
-        raise UsageError(f"--resume {path}: is no run directory, nor a state in one")
-    config_class = catalogue.card(variant).config_class
-    recorded_layer = file_layer("resumed run", toml.read(directory.config), variant, config_class, ())
-    check_resumed(resolve(variant, config_class, [recorded_layer]), layers)
-    resolved = resolve(variant, config_class, [recorded_layer, *layers])
-    if path.suffix == ".safetensors" and path.name != "ckpt.safetensors":
-        saved, warnings = state.load(path), list[str]()
-    else:
-        saved, warnings = state.load_newest(directory)
-    if saved.facts.variant != variant:
-        raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
-    target = directory
-    if out is not None and Path(out).resolve() != directory.path.resolve():
-        target = rundir.fresh(Path(out))
-    elif path.suffix == ".safetensors" and directory.states()[:1] != [saved.path] and not path.name.startswith("ckpt"):
-        raise UsageError(f"--resume {path}: not the newest state there; give --out for a directory of its own")
-    return Start(resolved, target, saved, tuple(warnings))
-
-
-def _train(variant: str, start: Start, stop: Stop) -> int:
+def _train(variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None" = None) -> int:
     """Train, reporting; prints the checkpoint's path on stdout. Gives the exit code."""
+    from gancli.engine.machine import ALONE
     from gancli.engine.train import train
     from gancli.report.choose import choose
     from gancli.report.jsonl import MetricsFile
 
     run = start.resolved.run
-    directory = start.directory or rundir.numbered(Path("runs"), f"{variant}-{_stem(run.dataset)}")
     finished: events.Event | None = None
     try:
         with rundir.locked(directory), choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
-            steps = train(run, start.resolved.own, catalogue.load(variant), directory, stop, start.state)
+            steps = train(
+                run, start.resolved.own, catalogue.load(variant), directory, stop, start.state, ranks or ALONE
+            )
             for event in _with_warnings(start.warnings, steps):
                 keep(event)
                 report(event)
                 finished = event
     finally:
         directory.discard_if_unused()
-    assert isinstance(finished, events.RunFinished)
     if run.progress != "json":
+        assert isinstance(finished, events.RunFinished)
         console.print_result(finished.checkpoint)
+    return _exit_code(finished)
+
+
+def _exit_code(finished: events.Event | None) -> int:
+    assert isinstance(finished, events.RunFinished)
     return 75 if finished.status == "stopped" else 0
+
+
+def _train_together(variant: str, start: Callable[[], Start], stop: Stop) -> int:
+    """As one of several processes: the first decides what is done and where, and reports; the others follow."""
+    from gancli.engine import distributed
+
+    with distributed.joined() as ranks:
+        return _lead(variant, start, stop, ranks) if ranks.first else _follow(variant, stop, ranks)
+
+
+def _lead(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -> int:
+    orders: Orders | None = None
+    try:
+        started = start()
+        run, own = started.resolved.run, started.resolved.own
+        ranks.check_batch(run.batch_size)
+        directory = started.target()
+        path = started.state.path if started.state else None
+        orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path)
+    finally:
+        ranks.tell(orders)  # None: there is nothing to follow
+    return _train(variant, started, directory, stop, ranks)
+
+
+def _follow(variant: str, stop: Stop, ranks: "Ranks") -> int:
+    from gancli.engine import state
+    from gancli.engine.train import train
+
+    orders: Orders | None = ranks.hear()
+    if orders is None:
+        return 0  # the first process says what is wrong
+    run, own = RunConfig(**orders.run), catalogue.card(variant).config_class(**orders.own)
+    saved = state.load(orders.state) if orders.state else None
+    finished: events.Event | None = None
+    for event in train(run, own, catalogue.load(variant), orders.directory, stop, saved, ranks):
+        finished = event
+    return _exit_code(finished)
 
 
 def _with_warnings(warnings: tuple[str, ...], steps: Iterator[events.Event]) -> Iterator[events.Event]:
     yield from map(events.Warned, warnings)
     yield from steps
-
-
-def _stem(dataset: str) -> str:
-    """A data set's name fit for a directory's: letters, digits, dots and dashes of its last part."""
-    last = Path(dataset).name.removesuffix(".zip") or "data"
-    return "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]

@@ -8,7 +8,7 @@ from gancli import images
 from gancli.data.batch import Batch
 from gancli.data.photographs import Photographs, check_scale
 from gancli.data.resident import fits
-from gancli.data.stream import IndexStream, seeded
+from gancli.data.stream import WHOLE, IndexStream, seeded
 
 
 def reduce(pictures: Tensor, scale: int) -> Tensor:
@@ -29,17 +29,18 @@ def enlarge(pictures: Tensor, scale: int) -> Tensor:
 class PairBatches:
     """The batches of a run: of each photograph that the index stream names a random crop, turned and mirrored at random.
 
-    Crops are a pure function of seed and step, so a resume needs to know the step and nothing else.
+    Crops are a pure function of seed and step, so a resume needs to know the step and nothing else. `share` is the part of
+    every batch that this process takes.
     """
 
     def __init__(
         self, source: Photographs, device: torch.device, batch_size: int, seed: int, scale: int,
-        channels_last: bool = False,
+        channels_last: bool = False, share: slice = WHOLE,
     ) -> None:  # fmt: skip
         check_scale(source.crop, scale)
         self.stream = IndexStream(source.num_images, batch_size, seed)
         self.source, self.scale = source, scale
-        self._device = device
+        self._device, self._share = device, share
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         home = device if not source.mapped and fits(source.num_bytes, device) else torch.device("cpu")
         self._pixels = source.pixels.to(home)
@@ -64,13 +65,14 @@ class PairBatches:
         return Batch(pictures, reduce(pictures, self.scale))
 
     def _crops(self, step: int) -> Tensor:
-        """uint8 `[batch_size, C, crop, crop]`: one gather from the photographs, wherever they lie."""
+        """uint8 `[B, C, crop, crop]`: one gather from the photographs, wherever they lie."""
         indices, side = self.stream.indices(step), self.source.crop
         heights, widths = self.source.heights[indices], self.source.widths[indices]
         rng = seeded(f"crops {self.stream.seed} {step}")
         share = torch.rand(2, len(indices), generator=rng, dtype=torch.float64)
-        turned, upside, mirrored = torch.randint(0, 2, (3, len(indices), 1, 1), generator=rng).bool()
-        top, left = (share * torch.stack([heights - side + 1, widths - side + 1])).long()
+        turned, upside, mirrored = torch.randint(0, 2, (3, len(indices), 1, 1), generator=rng).bool()[:, self._share]
+        top, left = (share * torch.stack([heights - side + 1, widths - side + 1])).long()[:, self._share]
+        indices, widths = indices[self._share], widths[self._share]
 
         along = torch.arange(side)
         row, column = along[None, :, None], along[None, None, :]

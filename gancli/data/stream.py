@@ -5,6 +5,8 @@ import hashlib
 import torch
 from torch import Tensor
 
+WHOLE = slice(None)  # of a batch: what a process on its own takes
+
 
 def seeded(purpose: str) -> torch.Generator:
     """A source of randomness on the CPU that depends on `purpose` alone."""

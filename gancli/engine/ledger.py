@@ -1,7 +1,7 @@
 """The losses of an interval, kept on the device and read once."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,13 @@ class Ledger:
         """Note one step's terms: scalars on the device; nothing is read back."""
         self._names = tuple(terms)
         self._rows.append(torch.stack(list(terms.values())))
+
+    def average(self, average: Callable[[Sequence[Tensor]], None]) -> None:
+        """Let `average` replace the losses of this process by the mean over all."""
+        if self._rows:
+            table = torch.stack(self._rows)
+            average([table])
+            self._rows = list(table.unbind(0))
 
     def first_not_finite(self) -> NotFinite | None:
         """The earliest term since the last reading that is not finite, the first reported if several are."""

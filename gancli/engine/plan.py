@@ -11,7 +11,8 @@ from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.data.stream import IndexStream
 from gancli.engine import machine
-from gancli.engine.machine import Machine
+from gancli.engine.distributed import Ranks
+from gancli.engine.machine import ALONE, Machine
 from gancli.variant import Variant
 
 
@@ -27,13 +28,16 @@ class Plan:
     save_every: int
 
 
-def make(run: RunConfig, own: VariantConfig, source: Source | Photographs, variant_class: type[Variant]) -> Plan:
+def make(
+    run: RunConfig, own: VariantConfig, source: Source | Photographs, variant_class: type[Variant], ranks: Ranks = ALONE
+) -> Plan:
     """Work everything out for a data set and a variant. Raises `UsageError` for a machine that lacks what is asked."""
     stream = IndexStream(source.num_images, run.batch_size, run.seed)
     steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
-    device = machine.choose_device(run.device)
+    device = machine.choose_device(run.device, ranks)
     precision = machine.choose_precision(run.precision, device)
-    threads = machine.choose_threads(run.threads, step_flop(own, source, variant_class, run.batch_size))
+    flop = step_flop(own, source, variant_class, run.batch_size // ranks.world)
+    threads = machine.choose_threads(run.threads, flop, ranks.local_world)
     every = tenth(steps, run.log_every)
     sample_every = run.sample_every or every
     save_every = run.save_every or every
@@ -46,7 +50,7 @@ def make(run: RunConfig, own: VariantConfig, source: Source | Photographs, varia
         sample_every=sample_every,
         save_every=save_every,
     )
-    return Plan(resolved, own, Machine(device, precision, threads), steps, sample_every, save_every)
+    return Plan(resolved, own, Machine(device, precision, threads, ranks), steps, sample_every, save_every)
 
 
 def tenth(steps: int, log_every: int) -> int:

@@ -21,11 +21,13 @@ from gancli.engine.ledger import Ledger, LossHistory
 from gancli.engine.rundir import RunDirectory
 from gancli.engine.state import State
 from gancli.engine.step import Stepper
+from gancli.engine.stop import Stop
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
 from gancli.sampling import preview
 from gancli.variant import Phase, Variant
 
 PREVIEW_PHOTOGRAPHS = 6
+AGREE_EVERY = 16  # steps between two questions to the other processes whether to stop
 
 
 class Session:
@@ -35,6 +37,7 @@ class Session:
         self, planned: plan.Plan, source: Source | Photographs, variant_class: type[Variant], directory: RunDirectory
     ) -> None:
         self.plan, self.run, self.machine, self.directory = planned, planned.run, planned.machine, directory
+        self.ranks = planned.machine.ranks
         self.source = source
         self.stream = IndexStream(source.num_images, self.run.batch_size, self.run.seed)
         torch.manual_seed(self.run.seed)
@@ -43,6 +46,7 @@ class Session:
         for network in (self.variant.generator, *self.variant.networks.values()):
             network.to(self.machine.device).to(memory_format=layout)
             network.train()
+            self.ranks.broadcast(network.state_dict())
         self.average = Average(self.variant.generator, self.run.ema)
         self.batches = self._make_batches()
         self.bounds = self._phase_bounds()
@@ -55,9 +59,10 @@ class Session:
     def _make_batches(self) -> ResidentBatches | PairBatches:
         """What the variant reads: pictures with labels, or with their low-resolution form."""
         device, size, seed = self.machine.device, self.run.batch_size, self.run.seed
+        last = self.variant.convolutional
         if isinstance(self.source, Photographs):
-            return PairBatches(self.source, device, size, seed, self.variant.scale, self.variant.convolutional)
-        return ResidentBatches(self.source, device, size, seed, self.variant.convolutional)
+            return PairBatches(self.source, device, size, seed, self.variant.scale, last, self.ranks.share)
+        return ResidentBatches(self.source, device, size, seed, last, self.ranks.share)
 
     def _phase_bounds(self) -> list[tuple[Phase, int, int]]:
         bounds, start = [], 0
@@ -107,6 +112,14 @@ class Session:
 
     def due(self, every: int) -> bool:
         return self.step % every == 0
+
+    def asked_to_stop(self, stop: Stop) -> str | None:
+        """Why to stop now, or None. Several processes agree on it, every few steps."""
+        if self.ranks.alone:
+            return stop.reason
+        if self.step % AGREE_EVERY or not self.ranks.any(stop.reason is not None):
+            return None
+        return stop.reason or "another process"
 
     def started(self) -> events.RunStarted:
         spec = self.source.spec
@@ -177,6 +190,8 @@ class Session:
     def save(self, phase: Phase, stepper: Stepper) -> Iterator[events.Event]:
         """Write the state, then the model. Raises `DivergedError` rather than save what is not finite."""
         self._check_losses()
+        if not self.ranks.first:
+            return
         generator = self.average.refresh().state_dict()
         networks = {f"network.{name}": network.state_dict() for name, network in self.variant.networks.items()}
         self._check_weights({"generator": generator, **networks})
@@ -214,6 +229,8 @@ class Session:
 
     def write_config(self) -> None:
         """`config.toml`: every option, resolved; `gan train --config` of it repeats the run."""
+        if not self.ranks.first:
+            return
         values = {f.name: getattr(self.run, f.name) for f in fields_of(RunConfig) if f.name not in ("out", "progress")}
         own = {f.name: getattr(self.plan.own, f.name) for f in fields_of(type(self.plan.own))}
         heading = f"gan {gancli.__version__}: repeat this run with  gan train --config config.toml --out DIR"
@@ -255,6 +272,7 @@ class Session:
         )
 
     def _check_losses(self) -> None:
+        self.ledger.average(self.ranks.average)
         if (bad := self.ledger.first_not_finite()) is not None:
             word = "NaN" if bad.value != bad.value else "infinite"
             raise DivergedError(f"{bad.term} became {word} at step {self.step - bad.steps_ago}; {self._way_back()}")

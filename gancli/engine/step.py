@@ -16,6 +16,7 @@ class Minimiser:
     def __init__(self, network: nn.Module, rule: Optimizer, machine: Machine) -> None:
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.rule = rule
+        self.ranks = machine.ranks
         self.updates = 0
         self.optimizer: torch.optim.Optimizer
         if isinstance(rule, Adam):
@@ -29,6 +30,7 @@ class Minimiser:
         self._set_schedule()
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(self.scaler.scale(loss), inputs=self.parameters)
+        self.ranks.average([p.grad for p in self.parameters if p.grad is not None])
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.updates += 1
@@ -91,5 +93,5 @@ class Stepper:
         return terms
 
     def _next(self, updates: Iterator[Update]) -> Update | None:
-        with self.machine.autocast():
+        with self.machine.autocast(), self.machine.ranks.as_one_batch():
             return next(updates, None)

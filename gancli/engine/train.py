@@ -9,6 +9,8 @@ from gancli.config import RunConfig, VariantConfig
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source, open_source
 from gancli.engine import evaluate, plan
+from gancli.engine.distributed import Ranks
+from gancli.engine.machine import ALONE
 from gancli.engine.rundir import RunDirectory
 from gancli.engine.session import Session
 from gancli.engine.state import State
@@ -26,14 +28,18 @@ def train(
     directory: RunDirectory,
     stop: Stop,
     resumed: State | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[events.Event]:
     """Train a variant into `directory`, from the start or on from a saved state; yields what happens as it happens.
+
+    Of several processes (`ranks`) only the first writes anything; the others yield the same losses.
 
     Raises `DivergedError` for a loss or weight that is not finite (the last finite state stays), `StoppedError` if asked
     to stop before the first step, other `GancliError`s for data, options and disk.
     """
-    source = yield from open_data(run, stop, variant_class.reads)
-    planned = plan.make(run, own, source, variant_class)
+    with ranks.first_goes_first():
+        source = yield from open_data(run, stop, variant_class.reads)
+    planned = plan.make(run, own, source, variant_class, ranks)
     planned.machine.settle(run.deterministic)
     session = Session(planned, source, variant_class, directory)
     if resumed is not None:
@@ -44,9 +50,10 @@ def train(
             )
             yield session.finished("done")
             return
-    notes = session.variant.prepare(planned.machine.device)
+    with ranks.first_goes_first():
+        notes = session.variant.prepare(planned.machine.device)
     evaluation = None
-    if run.eval_every:
+    if run.eval_every and ranks.first:
         evaluation = yield from stoppable(evaluate.prepare(run, session), stop)
     session.write_config()
     yield session.started()
@@ -59,11 +66,11 @@ def train(
             session.advance(stepper)
             if session.due(run.log_every) or session.step == end:
                 yield session.loss_row(phase)
-            if session.due(planned.sample_every) or session.step == planned.steps:
+            if ranks.first and (session.due(planned.sample_every) or session.step == planned.steps):
                 yield session.draw_samples()
             if evaluation and (session.due(evaluation.every) or session.step == planned.steps):
                 yield session.evaluate(evaluation, phase)
-            reason = stop.reason if session.step < planned.steps else None
+            reason = session.asked_to_stop(stop) if session.step < planned.steps else None
             if reason or session.due(planned.save_every) or session.step == planned.steps:
                 yield from session.save(phase, stepper)
             if reason:

@@ -58,7 +58,6 @@ class Config(VariantConfig):
     }  # fmt: skip
 
 
-PENALISED_SHARE = 8  # R1 is taken on every eighth picture: an eighth of the cost, and right on average
 LOWEST_STEP = 1e-5  # of the first step size: the paper's 0.1 falls to 1e-6
 UPDATES_TO_FULL_MOMENTUM = 150_000  # 250 epochs of MNIST, as in the code of Goodfellow et al. 2014; the paper says none
 
@@ -168,8 +167,8 @@ class Cgan(Variant):
         yield Update("G", g_loss, {"g_loss": g_loss})
 
     def penalty(self, batch: Batch) -> Tensor:
-        labels = batch.condition[::PENALISED_SHARE]
-        return losses.r1(lambda x: self.D(x, labels), batch.images[::PENALISED_SHARE]) * self.config.r1
+        labels = losses.penalised(batch.condition)
+        return losses.r1(lambda x: self.D(x, labels), losses.penalised(batch.images)) * self.config.r1
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)

@@ -62,7 +62,6 @@ class Config(VariantConfig):
 MAX_WIDENING = 8  # of feature maps, from the picture inwards
 COARSEST = 4  # pixels
 HALVING, HALVING_ODD = (4, 2, 1), (3, 2, 1)  # kernel, stride, padding: of an even size, and of 7 to 4 (and back)
-PENALISED_SHARE = 8  # R1 is taken on every eighth picture: an eighth of the cost, and right on average
 
 
 class Generator(nn.Module):
@@ -162,8 +161,8 @@ class Dcgan(Variant):
         return logits
 
     def penalty(self, batch: Batch) -> Tensor:
-        labels = batch.condition[::PENALISED_SHARE]
-        return losses.r1(lambda x: self.believe(x, labels), batch.images[::PENALISED_SHARE]) * self.config.r1
+        labels = losses.penalised(batch.condition)
+        return losses.r1(lambda x: self.believe(x, labels), losses.penalised(batch.images)) * self.config.r1
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         adam = Adam(self.config.lr, self.config.beta1)

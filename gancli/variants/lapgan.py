@@ -74,7 +74,6 @@ class Config(VariantConfig):
     }  # fmt: skip
 
 
-PENALISED_SHARE = 8  # R1 is taken on every eighth picture: an eighth of the cost, and right on average
 COARSEST = (4, 7, 8)  # pixels
 UPDATES_PER_EPOCH = 500  # the paper's schedules go by epochs: 50,000 pictures, in batches of 100
 RESIDUAL_GAIN = 2.0  # its deviation is 0.1 to 0.25, the picture's 0.5 to 0.6
@@ -304,14 +303,14 @@ class Lapgan(Variant):
 
         Weighted by the level's share of pixels: the same change of a picture is spread over fewer of them, so slopes grow.
         """
-        some = slice(None, None, PENALISED_SHARE)
-        few_labels = None if labels is None else labels[some]
+        few_pictures = losses.penalised(low_pass)
+        few_labels = None if labels is None else losses.penalised(labels)
 
         def believe(h: Tensor) -> Tensor:
-            logits: Tensor = self.networks[f"D{k}"](h, low_pass[some], few_labels)
+            logits: Tensor = self.networks[f"D{k}"](h, few_pictures, few_labels)
             return logits
 
-        return losses.r1(believe, residual[some]) * (self.config.r1 * (self.sizes[k] / self.sizes[0]) ** 2)
+        return losses.r1(believe, losses.penalised(residual)) * (self.config.r1 * (self.sizes[k] / self.sizes[0]) ** 2)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)

@@ -61,7 +61,6 @@ class Config(VariantConfig):
     }  # fmt: skip
 
 
-PENALISED_SHARE = 8  # R1 is taken on every eighth picture: an eighth of the cost, and right on average
 MAX_SHIFT = 1 / 14  # of the side: two of MNIST's pixels
 MAXOUT_UNITS, MAXOUT_PIECES = 240, 5  # the paper's D on MNIST
 UPDATES_TO_FULL_MOMENTUM = 125_000  # the paper's 250 epochs of 500 batches
@@ -109,7 +108,7 @@ class Vanilla(Variant):
         real_logits, fake_logits = self.D(torch.cat([self.seen(batch.images), self.seen(fake.detach())])).chunk(2)
         d_loss = losses.discriminator(real_logits, fake_logits, 1 - self.config.smoothing)
         believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
-        penalty = losses.r1(self.D, batch.images[::PENALISED_SHARE]) * self.config.r1 if self.config.r1 else 0.0
+        penalty = losses.r1(self.D, losses.penalised(batch.images)) * self.config.r1 if self.config.r1 else 0.0
         yield Update("D", d_loss + penalty, {"d_loss": d_loss, **believed})
 
         g_loss = losses.non_saturating(self.D(self.seen(fake)))
