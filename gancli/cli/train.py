@@ -193,8 +193,12 @@ def _lead(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") 
     try:
         started = start()
         run, own = started.resolved.run, started.resolved.own
-        ranks.check_batch(run.batch_size)
         directory = started.target()
+        try:
+            ranks.check_batch(run.batch_size)
+        except UsageError:
+            directory.discard_if_unused()
+            raise
         path = started.state.path if started.state else None
         orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path)
     finally:
