@@ -28,7 +28,7 @@ class DrawnSet:
 
 DRAWN_SETS = {
     "digits": DrawnSet(
-        draw_digits, 28, tuple("0123456789"), {"train": 12_800, "test": 4_000}, {"train": 28_001, "test": 28_002}
+        draw_digits, 28, tuple("0123456789"), {"train": 6_400, "test": 4_000}, {"train": 28_001, "test": 28_002}
     ),
     "shapes": DrawnSet(
         draw_shapes, 64, tuple(SHAPES), {"train": 10_000, "test": 2_000}, {"train": 64_001, "test": 64_002}

@@ -40,22 +40,22 @@ class Config(VariantConfig):
     smoothing: float = option(0.0, "how far below 1 D's target for real images lies", ge=0, lt=1)
     r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
     shift: float = option(
-        0.5, "share of the pictures that D sees moved by up to a fourteenth", ge=0, le=1, source="Zhao et al. 2020"
+        0.0, "share of the pictures that D sees moved by up to a fourteenth", ge=0, le=1, source="Zhao et al. 2020"
     )
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
     lr: float = option(1e-3, "step size", gt=0, le=1)
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1)
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"batch_size": 64, "epochs": 25, "ema": 0.9995},
+        "default": {"batch_size": 64, "epochs": 80, "ema": 0.9995},
         "article": {
-            "latent_dim": 100, "noise": "uniform", "width": 128, "inner_width": 128, "norm": "none", "r1": 0.0, "shift": 0.0,
+            "latent_dim": 100, "noise": "uniform", "width": 128, "inner_width": 128, "norm": "none", "r1": 0.0,
             "smoothing": 0.1, "beta1": 0.9, "batch_size": 100, "epochs": 500, "ema": 0.0,
         },
         # Differs from the paper: PyTorch's initial weights, no limit on the norm of D's columns, a fixed number of epochs.
         "paper": {
             "latent_dim": 100, "noise": "unit-uniform", "width": 1200, "inner_width": 1200, "slope": 0.0, "norm": "none",
-            "r1": 0.0, "shift": 0.0, "discriminator": "maxout", "input_dropout": 0.2, "dropout": 0.5, "optimizer": "sgd",
+            "r1": 0.0, "discriminator": "maxout", "input_dropout": 0.2, "dropout": 0.5, "optimizer": "sgd",
             "lr": 0.1, "batch_size": 100, "epochs": 300, "ema": 0.0,
         },
     }  # fmt: skip
