@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The same experiment with ten seeds, each a job of its own that stops, is queued again and goes on by itself:
+#
+#   cd examples/slurm && GAN_DATA=/scratch/data sbatch seeds.sh runs/mnist
+#
+#SBATCH --job-name=gan-seeds
+#SBATCH --array=0-9
+#SBATCH --cpus-per-task=2
+#SBATCH --time=01:00:00
+#SBATCH --signal=B:USR1@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=gan-seeds-%A-%a.log
+set -euo pipefail
+out=${1:?usage: sbatch seeds.sh OUT}
+seed=${SLURM_ARRAY_TASK_ID:?is an array job: submit it with sbatch}
+
+exec ./resumable.sh gan train --variant vanilla --dataset mnist --no-download --seed "$seed" \
+    --out "$out-seed$seed" --resume auto --progress plain
