@@ -12,6 +12,7 @@ in G, a gradient penalty (R1) in D, G at half its level's size. The preset `pape
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, Literal
 
 import torch
@@ -23,7 +24,7 @@ from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
 from gancli.layers import spectral_norm
 from gancli.pyramid import double, halve
-from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, draw_noise
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,12 @@ class Config(VariantConfig):
     coarse_width: int = option(512, "units of a hidden layer of the coarsest G", ge=1, le=16384)
     coarse_d_width: int = option(512, "units of a hidden layer of the coarsest D", ge=1, le=16384)
     # Differs from the paper: the coarsest level decides what a picture shows and costs least, so it learns more often.
-    coarse_updates: int = option(4, "updates of the coarsest level per step", ge=1, le=100)
+    coarse_updates: int = option(
+        4,
+        "updates of the coarsest level per step, each on its part of the batch; finer levels see the first",
+        ge=1,
+        le=100,
+    )
     width: int = option(32, "feature maps of the finer levels", ge=1, le=1024)
     layers: Literal["strided", "flat"] = option(
         "strided", "finer levels: with halvings, or the paper's 7×7 convolutions"
@@ -52,6 +58,7 @@ class Config(VariantConfig):
     norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
     d_norm: Literal["spectral", "none"] = option("none", "normalisation of D", source="spectral: Miyato et al. 2018")
     r1: float = option(0.1, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    coarse_r1: float = option(0.03, "the same, of the coarsest level", ge=0, le=1000)
     dropout: float = option(0.0, "share of the coarsest D's hidden units dropped", ge=0, lt=1)
     bounded: bool = option(True, "keep each level's picture within [-1, 1] by a tanh; else residuals are linear")
     perturb: float = option(
@@ -62,13 +69,14 @@ class Config(VariantConfig):
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1)
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"batch_size": 64, "epochs": 10, "ema": 0.999},
+        "default": {"batch_size": 256, "epochs": 40, "ema": 0.9995},
         # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, pictures of 32 pixels where it crops
         # CIFAR-10 to 28, and --conditional is left to the user (the paper has both forms).
         "paper": {
             "latent_dim": 100, "noise": "uniform", "coarse_width": 1200, "coarse_d_width": 600, "coarse_updates": 1,
             "width": 64,
-            "layers": "flat", "d_sees": "sum", "norm": "none", "r1": 0.0, "dropout": 0.5, "bounded": False, "perturb": 0.0,
+            "layers": "flat", "d_sees": "sum", "norm": "none", "r1": 0.0, "coarse_r1": 0.0, "dropout": 0.5,
+            "bounded": False, "perturb": 0.0,
             "optimizer": "sgd", "lr": 0.02, "batch_size": 100, "epochs": 375, "ema": 0.0,
         },
     }  # fmt: skip
@@ -276,12 +284,12 @@ class Lapgan(Variant):
         """Algorithm 1 of the paper, at every level. No gradient and no picture goes from one level to another."""
         labels = batch.condition if self.conditional else None
         latents = self.latents(len(batch.images), batch.images.device)
-        *finer, coarsest = self.pyramid(batch.images, self.config.perturb)
-        for k, (residual, low_pass) in enumerate(finer):
-            yield from self.level_step(k, latents[k], residual, low_pass, labels)
-        for _ in range(self.config.coarse_updates):
-            z = draw_noise(self.noise, tuple(latents[-1].shape), latents[-1].device, None)
-            yield from self.level_step(len(finer), z, *coarsest, labels)
+        num_parts = max(1, min(self.config.coarse_updates, len(batch.images) // 2))  # batch norm needs two pictures
+        label_parts = [None] * num_parts if labels is None else labels.tensor_split(num_parts)
+        for k, level in enumerate(self.pyramid(batch.images, self.config.perturb)):
+            parts = zip(*(whole.tensor_split(num_parts) for whole in (latents[k], *level)), label_parts, strict=True)
+            for part in islice(parts, num_parts if k == self.num_levels - 1 else 1):
+                yield from self.level_step(k, *part)
 
     def level_step(
         self, k: int, z: Tensor, residual: Tensor, low_pass: Tensor, labels: Tensor | None
@@ -292,17 +300,15 @@ class Lapgan(Variant):
         twice = None if labels is None else labels.repeat(2)
         real_logits, fake_logits = self.networks[f"D{k}"](both, low_pass.repeat(2, 1, 1, 1), twice).chunk(2)
         d_loss = losses.discriminator(real_logits, fake_logits)
-        penalty = self.penalty(k, residual, low_pass, labels) if self.config.r1 else 0.0
+        weight = self.penalty_weight(k)
+        penalty = weight * self.penalty(k, residual, low_pass, labels) if weight else 0.0
         yield Update(f"D{k}", d_loss + penalty, {f"d_loss_{k}": d_loss})
 
         g_loss = losses.non_saturating(self.networks[f"D{k}"](fake, low_pass, labels))
         yield Update(f"G{k}", g_loss, {f"g_loss_{k}": g_loss})
 
     def penalty(self, k: int, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
-        """R1 on a share of the real pictures of level k; the slope along h_k is the slope along the picture.
-
-        Weighted by the level's share of pixels: the same change of a picture is spread over fewer of them, so slopes grow.
-        """
+        """R1 on a share of the real pictures of level k; the slope along h_k is the slope along the picture."""
         few_pictures = losses.penalised(low_pass)
         few_labels = None if labels is None else losses.penalised(labels)
 
@@ -310,7 +316,14 @@ class Lapgan(Variant):
             logits: Tensor = self.networks[f"D{k}"](h, few_pictures, few_labels)
             return logits
 
-        return losses.r1(believe, losses.penalised(residual)) * (self.config.r1 * (self.sizes[k] / self.sizes[0]) ** 2)
+        return losses.r1(believe, losses.penalised(residual))
+
+    def penalty_weight(self, k: int) -> float:
+        """A finer level's weight goes by its share of pixels: the same change of a picture is spread over fewer of them
+        in a smaller one, so slopes grow."""
+        return (
+            self.config.coarse_r1 if k == self.num_levels - 1 else self.config.r1 * (self.sizes[k] / self.sizes[0]) ** 2
+        )
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)

@@ -17,7 +17,8 @@ SIZES = {
     "vanilla": SMALL,
     "cgan": SMALL,
     "dcgan": SMALL,
-    "lapgan": (*SMALL, "--coarse-width", "16"),
+    # 64: enough that the penalised eighth of each part can be shared out to two processes
+    "lapgan": (*SMALL, "--coarse-width", "16", "--batch-size", "64"),
     "srgan": (*TINY, "--width", "4", "--blocks", "1", "--d-width", "4", "--pretrain-steps", "10"),
 }
 
