@@ -128,6 +128,29 @@ def test_an_update_leaves_other_networks_without_gradients() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, d.parameters(), strict=True))
 
 
+def test_adam_is_torchs_own_to_the_last_bit_before_and_after_a_resume() -> None:
+    rule = Adam(0.01, beta1=0.5, schedule=lambda n: 0.9**n)
+    torch.manual_seed(0)
+    ours, theirs = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last), nn.Conv2d(3, 4, 3)
+    theirs.load_state_dict(ours.state_dict())
+    theirs.to(memory_format=torch.channels_last)
+    reference = torch.optim.Adam(theirs.parameters(), rule.lr, (rule.beta1, rule.beta2), fused=True)
+    minimiser = Minimiser(ours, rule, CPU)
+    for n in range(6):
+        x = torch.randn(2, 3, 5, 5)
+        minimiser.minimise(ours(x).square().mean())
+        reference.param_groups[0]["lr"] = rule.lr * rule.schedule(n)
+        reference.zero_grad()
+        theirs(x).square().mean().backward()
+        reference.step()
+        assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+        if n == 2:
+            saved = {name: tensor.clone() for name, tensor in minimiser.tensors().items()}
+            assert {name for name in saved if name.startswith("step")} == {"step.0", "step.1"}
+            minimiser = Minimiser(ours, rule, CPU)
+            minimiser.restore(saved)
+
+
 def test_sgd_follows_its_schedules() -> None:
     weight = nn.Linear(1, 1, bias=False)
     with torch.no_grad():
