@@ -1,90 +1,101 @@
-"""`python -m tests.benchmarks DATA_ROOT`: a table of images per second, ours and the plain loop's, and their ratio."""
+"""`python -m tests.benchmarks [--device cpu] [CASE...]`: images per second, ours and the plain loop's, and their ratio.
 
-import shutil
+The two are processes of their own that take turns, so that both see the same machine.
+"""
+
+import argparse
+import json
+import platform
 import statistics
+import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from gancli import catalogue
-from gancli.config.resolve import Layer, preset_layers, resolve
-from gancli.engine import plan, rundir
-from gancli.engine.session import Session
-from gancli.engine.stop import Stop
-from gancli.engine.train import open_data
-from tests.benchmarks import plain
+from tests.benchmarks.cases import CASES, draw_photographs
 
 ROUNDS = 7
-STEPS = 600
+HEADINGS = ("network", "batch", "ours, images/s", "plain loop", "ratio", "of the product's rate", "memory", "threads")
 
 
-def ours(data_root: Path, directory: Path) -> tuple[Callable[[int], None], int]:
-    """The same network through gan's own engine; gives a function that trains for so many steps, and its threads."""
-    card = catalogue.card("vanilla")
-    flags = Layer("flag", {"dataset": "mnist", "data_root": str(data_root), "device": "cpu", "steps": 10**6})
-    resolved = resolve("vanilla", card.config_class, [*preset_layers("vanilla", card.config_class, "article"), flags])
-    opening = open_data(resolved.run, Stop(), "labels")
-    while True:
-        try:
-            next(opening)
-        except StopIteration as end:
-            source = end.value
-            break
-    planned = plan.make(resolved.run, resolved.own, source, catalogue.load("vanilla"))
-    planned.machine.settle(deterministic=False)
-    session = Session(planned, source, catalogue.load("vanilla"), rundir.prepared(directory))
-    (_, phase, _, _) = next(session.phases())
-    stepper = session.enter(phase, None)
+class Contender:
+    """A worker process."""
 
-    def train(steps: int) -> None:
-        for _ in range(steps):
-            session.advance(stepper)
-            if session.due(100):
-                session.loss_row(phase)
+    def __init__(self, name: str, case: str, device: str, directory: Path) -> None:
+        command = [sys.executable, "-m", "tests.benchmarks.worker", name, case, device, str(directory)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.input, self.output = self.process.stdin, self.process.stdout
+        self._heard()
 
-    return train, planned.machine.threads
+    def seconds(self, steps: int) -> float:
+        self.input.write(f"{steps}\n")
+        self.input.flush()
+        return float(self._heard()["seconds"])
 
+    def end(self) -> dict[str, Any]:
+        self.input.close()
+        return self._heard()
 
-def images_per_s(train: Callable[[int], None], threads: int, steps: int) -> float:
-    torch.set_num_threads(threads)
-    began = time.perf_counter()
-    train(steps)
-    return steps * plain.BATCH / (time.perf_counter() - began)
+    def _heard(self) -> dict[str, Any]:
+        line = self.output.readline()
+        if not line:
+            raise SystemExit("a worker ended too early")
+        words: dict[str, Any] = json.loads(line)
+        return words
 
 
-def main(data_root: Path) -> None:
-    """Alternate the two, so that both see the same machine."""
-    all_threads = torch.get_num_threads()
-    with tempfile.TemporaryDirectory() as directory:
-        mine, threads = ours(data_root, Path(directory))
-        shutil.copytree(data_root / "MNIST", Path(directory) / "MNIST")  # torchvision unpacks it there
-        theirs = plain.article(Path(directory))
-        images_per_s(mine, threads, 200)
-        images_per_s(theirs, all_threads, 50)
-        rows = [
-            (images_per_s(mine, threads, STEPS), images_per_s(theirs, all_threads, STEPS // 4)) for _ in range(ROUNDS)
-        ]
-    table = Table(title=f"torch {torch.__version__}, {ROUNDS} alternating rounds, median (min–max)")
-    for heading in ("network", "ours, images/s", "plain loop, images/s", "ratio"):
-        table.add_column(heading)
-    ratios = [a / b for a, b in rows]
-    cells = [_spread([a for a, _ in rows]), _spread([b for _, b in rows])]
-    table.add_row(
-        "article, batch 100", *cells, f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
+def measured(name: str, device: str, directory: Path) -> list[str]:
+    """The table's row of a case."""
+    case = CASES[name]
+    contenders = [Contender(who, name, device, directory / who) for who in ("ours", "plain")]
+    rounds = [[one.seconds(case.steps) / case.steps for one in contenders] for _ in range(ROUNDS)]
+    mine, theirs = (one.end() for one in contenders)
+    batch = mine["batch"]
+    shares = [mine["flop"] / seconds / mine["peak"] for seconds, _ in rounds]
+    return [
+        case.name,
+        str(batch),
+        spread([batch / seconds for seconds, _ in rounds], ",.0f"),
+        spread([batch / seconds for _, seconds in rounds], ",.0f"),
+        spread([b / a for a, b in rounds], ".2f"),
+        f"{statistics.median(shares):.0%} of {mine['peak'] / 1e9:,.0f} GFLOP/s",
+        f"{mine['memory'] / 1e6:,.0f} / {theirs['memory'] / 1e6:,.0f} MB",
+        f"{mine['threads']} / {theirs['threads']}",
+    ]
+
+
+def spread(values: list[float], form: str) -> str:
+    return f"{statistics.median(values):{form}} ({min(values):{form}}–{max(values):{form}})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all if none is given")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    asked = parser.parse_args()
+    for name in asked.cases:
+        if name not in CASES:
+            parser.error(f"{name}: must be one of {', '.join(CASES)}")
+    table = Table(
+        title=f"torch {torch.__version__}, {platform.machine()}, {ROUNDS} alternating rounds: median (min–max)"
     )
-    Console().print(table)
-    Console().print(f"threads: ours {threads} (by rule), plain loop {all_threads} (torch's default)")
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})"
+    for heading in HEADINGS:
+        table.add_column(heading)
+    for name in asked.cases or CASES:
+        with tempfile.TemporaryDirectory() as directory:
+            for who in ("ours", "plain"):
+                Path(directory, who).mkdir()
+                draw_photographs(Path(directory, who, "photographs"))
+            table.add_row(*measured(name, asked.device, Path(directory)))
+    Console(width=160).print(table)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -1,48 +1,175 @@
-"""The loop that tutorials write, in our own words: DataLoader, ToTensor, Normalize, `.item()` in every step."""
+"""The loops that tutorials write, in our own words: DataLoader, PIL, ToTensor, Normalize, `.item()` in every step."""
 
 import itertools
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
 
-BATCH = 100
+from gancli import images
+from gancli.data.photographs import Photographs
+from gancli.data.source import Source
+
+Loop = Callable[[int], None]
 
 
-def article(data_root: Path) -> Callable[[int], None]:
-    """The article's network on MNIST; gives a function that trains for so many steps."""
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
-    loader = DataLoader(
-        datasets.MNIST(str(data_root), transform=transform, download=True), batch_size=BATCH, shuffle=True
-    )
-    leaky = nn.LeakyReLU(0.2)
+class Pictures(Dataset[Tensor]):
+    """As torchvision's own data sets do it: an array in memory, a PIL image of it, transforms."""
+
+    def __init__(self, source: Source) -> None:
+        self.pixels = source.images.permute(0, 2, 3, 1).squeeze(-1).numpy()
+        mean = (0.5,) * source.spec.channels
+        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, mean)])
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> Tensor:
+        picture: Tensor = self.transform(Image.fromarray(self.pixels[index]))
+        return picture
+
+
+class Crops(Dataset[tuple[Tensor, Tensor]]):
+    """A random crop of 96 px and its bicubic quarter, by PIL. As many to an epoch as 100 batches need."""
+
+    def __init__(self, photographs: Photographs) -> None:
+        self.photographs = [images.to_pil(photographs.picture(i)) for i in range(photographs.num_images)]
+        self.crop = transforms.RandomCrop(96)
+        self.shrink = transforms.Resize(24, interpolation=transforms.InterpolationMode.BICUBIC)
+        self.tensor = transforms.ToTensor()
+
+    def __len__(self) -> int:
+        return 1600
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        crop = self.crop(self.photographs[index % len(self.photographs)])
+        return self.tensor(self.shrink(crop)), self.tensor(crop)
+
+
+def article(source: Source, device: torch.device) -> Loop:
+    """The TensorFlow tutorial's network, as PyTorch tutorials train it."""
+    batch, leaky = 100, nn.LeakyReLU(0.2)
     generator = nn.Sequential(
         nn.Linear(100, 128), leaky, nn.Linear(128, 128), leaky, nn.Linear(128, 784), nn.Tanh()
-    )  # fmt: skip
+    ).to(device)  # fmt: skip
     discriminator = nn.Sequential(
         nn.Linear(784, 128), leaky, nn.Linear(128, 128), leaky, nn.Linear(128, 1), nn.Sigmoid()
-    )  # fmt: skip
+    ).to(device)  # fmt: skip
+    real_pictures = (x.view(-1, 784) for x in _endless(Pictures(source), batch, device))
+    return _gan_loop(
+        generator, discriminator, real_pictures, lambda: torch.rand(batch, 100, device=device) * 2 - 1, 1e-3, 0.9
+    )
+
+
+def dcgan(source: Source, device: torch.device) -> Loop:
+    """DCGAN of 32 px, width 64, batch norm in both."""
+    batch, width = 128, 64
+
+    def up(fewer: int, more: int, stride: int, padding: int) -> list[nn.Module]:
+        return [nn.ConvTranspose2d(fewer, more, 4, stride, padding, bias=False), nn.BatchNorm2d(more), nn.ReLU(True)]
+
+    def down(fewer: int, more: int) -> list[nn.Module]:
+        return [nn.Conv2d(fewer, more, 4, 2, 1, bias=False), nn.BatchNorm2d(more), nn.LeakyReLU(0.2, True)]
+
+    generator = nn.Sequential(
+        *up(100, 4 * width, 1, 0), *up(4 * width, 2 * width, 2, 1), *up(2 * width, width, 2, 1),
+        nn.ConvTranspose2d(width, 3, 4, 2, 1), nn.Tanh(),
+    ).to(device)  # fmt: skip
+    discriminator = nn.Sequential(
+        nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2, True), *down(width, 2 * width), *down(2 * width, 4 * width),
+        nn.Conv2d(4 * width, 1, 4), nn.Flatten(), nn.Sigmoid(),
+    ).to(device)  # fmt: skip
+    real_pictures = _endless(Pictures(source), batch, device)
+    return _gan_loop(
+        generator, discriminator, real_pictures, lambda: torch.randn(batch, 100, 1, 1, device=device), 2e-4, 1.0
+    )
+
+
+def srresnet(photographs: Photographs, device: torch.device) -> Loop:
+    """SRResNet with 16 blocks of width 64, by squared error."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(
+                nn.Conv2d(64, 64, 3, 1, 1),
+                nn.BatchNorm2d(64),
+                nn.PReLU(),
+                nn.Conv2d(64, 64, 3, 1, 1),
+                nn.BatchNorm2d(64),
+            )
+
+        def forward(self, x: Tensor) -> Tensor:
+            added: Tensor = x + self.layers(x)
+            return added
+
+    class Generator(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Sequential(nn.Conv2d(3, 64, 9, 1, 4), nn.PReLU())
+            self.body = nn.Sequential(*(Block() for _ in range(16)), nn.Conv2d(64, 64, 3, 1, 1), nn.BatchNorm2d(64))
+            doubling = [
+                layer for _ in range(2) for layer in (nn.Conv2d(64, 256, 3, 1, 1), nn.PixelShuffle(2), nn.PReLU())
+            ]
+            self.tail = nn.Sequential(*doubling, nn.Conv2d(64, 3, 9, 1, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            features = self.head(x)
+            picture: Tensor = self.tail(features + self.body(features))
+            return picture
+
+    generator, criterion = Generator().to(device), nn.MSELoss()
+    optimizer = torch.optim.Adam(generator.parameters(), lr=1e-4)
+    pairs = _endless(Crops(photographs), 16, device)
+    history: list[float] = []
+
+    def train(steps: int) -> None:
+        for low_res, high_res in itertools.islice(pairs, steps):
+            optimizer.zero_grad()
+            loss = criterion(generator(low_res), high_res)
+            loss.backward()
+            optimizer.step()
+            history.append(loss.item())
+
+    return train
+
+
+def _endless(data: "Dataset[Any]", batch: int, device: torch.device) -> Iterator[Any]:
+    loader = DataLoader(data, batch_size=batch, shuffle=True, drop_last=True)
+    for batch_of in itertools.chain.from_iterable(itertools.repeat(loader)):
+        yield [x.to(device) for x in batch_of] if isinstance(batch_of, list) else batch_of.to(device)
+
+
+def _gan_loop(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    real_pictures: Iterator[Tensor],
+    noise: Callable[[], Tensor],
+    lr: float,
+    target: float,
+) -> Loop:
     criterion = nn.BCELoss()
-    d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-3)
-    g_optimizer = torch.optim.Adam(generator.parameters(), lr=1e-3)
-    endless = itertools.chain.from_iterable(itertools.repeat(loader))
+    betas = (0.9 if target < 1 else 0.5, 0.999)
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=lr, betas=betas)
+    g_optimizer = torch.optim.Adam(generator.parameters(), lr=lr, betas=betas)
     history: list[tuple[float, float]] = []
 
     def train(steps: int) -> None:
-        for images, _ in itertools.islice(endless, steps):
-            real = images.view(-1, 784)
-            z = torch.rand(BATCH, 100) * 2 - 1
+        for real in itertools.islice(real_pictures, steps):
+            ones, zeros = torch.ones(len(real), 1, device=real.device), torch.zeros(len(real), 1, device=real.device)
             d_optimizer.zero_grad()
-            real_loss = criterion(discriminator(real), torch.full((BATCH, 1), 0.9))
-            fake_loss = criterion(discriminator(generator(z).detach()), torch.zeros(BATCH, 1))
+            real_loss = criterion(discriminator(real), target * ones)
+            fake = generator(noise())
+            fake_loss = criterion(discriminator(fake.detach()), zeros)
             d_loss = real_loss + fake_loss
             d_loss.backward()
             d_optimizer.step()
             g_optimizer.zero_grad()
-            g_loss = criterion(discriminator(generator(z)), torch.ones(BATCH, 1))
+            g_loss = criterion(discriminator(fake), ones)
             g_loss.backward()
             g_optimizer.step()
             history.append((d_loss.item(), g_loss.item()))
