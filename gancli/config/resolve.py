@@ -9,7 +9,7 @@ from gancli.config.run import RunConfig
 from gancli.errors import UsageError, did_you_mean
 
 MAY_CHANGE = frozenset({
-    "epochs", "steps", "max_time", "data_root", "download", "on_bad_image", "device", "threads",
+    "epochs", "steps", "max_time", "data_root", "download", "on_bad_image", "device", "graph", "threads",
     "log_every", "sample_every", "save_every", "eval_every", "eval_metric", "keep", "progress", "out",
 })  # fmt: skip
 """Options that a resumed run may be given anew: they change how long, where or how visibly it trains, not what."""

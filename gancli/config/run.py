@@ -42,6 +42,9 @@ class RunConfig:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
         "auto", "of the arithmetic; weights stay fp32", panel=MACHINE
     )
+    graph: bool | None = option(
+        None, "replay whole steps as CUDA graphs", panel=MACHINE, default_text="on CUDA, by one process"
+    )
     deterministic: bool = option(False, "only algorithms that repeat bit for bit (slower on CUDA)", panel=MACHINE)
     threads: int | None = option(
         None, "CPU threads", ge=1, le=1024, env="GAN_THREADS", panel=MACHINE, default_text="by the size of the model"

@@ -5,10 +5,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancli import images
+from gancli.data.ahead import Ahead
 from gancli.data.batch import Batch
 from gancli.data.photographs import Photographs, check_scale
 from gancli.data.resident import fits
 from gancli.data.stream import WHOLE, IndexStream, seeded
+
+BLOCK = 64  # steps whose crops are chosen in one go
 
 
 def reduce(pictures: Tensor, scale: int) -> Tensor:
@@ -42,13 +45,51 @@ class PairBatches:
         self.source, self.scale = source, scale
         self._device, self._share = device, share
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        home = device if not source.mapped and fits(source.num_bytes, device) else torch.device("cpu")
-        self._pixels = source.pixels.to(home)
+        self.on_device = not source.mapped and fits(source.num_bytes, device)
+        self._home = device if self.on_device else torch.device("cpu")
+        self._pixels = source.pixels.to(self._home)
+        self._block: tuple[int, Tensor] | None = None
+        self._ahead = Ahead(lambda step: self.take(self.rows(step, 1)[0]), device)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step (0 is the first)."""
-        pictures = images.to_float(self._crops(step).to(self._device))
-        pictures = pictures.contiguous(memory_format=self._layout)
+        return self.finish(self.fetch(step))
+
+    def fetch(self, step: int) -> tuple[Tensor, ...]:
+        """What a step takes, on the device."""
+        return self.take(self.rows(step, 1)[0]) if self.on_device else self._ahead.at(step)
+
+    def rows(self, step: int, count: int) -> Tensor:
+        """Where the crops of `count` steps from `step` on lie: int64 `[count, 5, B]` (see `_crops`), where the data lie.
+        They must be of one block of steps."""
+        block, position = divmod(step, BLOCK)
+        if self._block is None or self._block[0] != block:
+            crops = [self._crops(block * BLOCK + index) for index in range(BLOCK)]
+            self._block = (block, torch.stack(crops)[..., self._share].to(self._home))
+        return self._block[1][position : position + count]
+
+    def rows_left(self, step: int) -> int:
+        """How many steps from `step` on `rows` can give together."""
+        return BLOCK - step % BLOCK
+
+    def take(self, row: Tensor) -> tuple[Tensor]:
+        """The pixels of a step's row, uint8 `[B, C, crop, crop]`: one gather, wherever the photographs lie."""
+        start, stride, turned, upside, mirrored = row[..., None, None]
+        side, channels = self.source.crop, self.source.channels
+        along = torch.arange(side, device=row.device)
+        row_of, column_of = along[None, :, None], along[None, None, :]
+        down, right = torch.where(turned > 0, column_of, row_of), torch.where(turned > 0, row_of, column_of)
+        down = torch.where(upside > 0, side - 1 - down, down)
+        right = torch.where(mirrored > 0, side - 1 - right, right)
+        position = start + (down * stride + right) * channels
+        position = position[..., None] + torch.arange(channels, device=row.device)
+        values = self._pixels.index_select(0, position.flatten())
+        return (values.view(position.shape).permute(0, 3, 1, 2),)
+
+    def finish(self, taken: tuple[Tensor, ...]) -> Batch:
+        """A batch of what `take` gave, brought to the device."""
+        (pixels,) = taken
+        pictures = images.to_float(pixels).contiguous(memory_format=self._layout)
         return Batch(pictures, reduce(pictures, self.scale))
 
     def preview(self, count: int) -> Batch:
@@ -65,23 +106,13 @@ class PairBatches:
         return Batch(pictures, reduce(pictures, self.scale))
 
     def _crops(self, step: int) -> Tensor:
-        """uint8 `[B, C, crop, crop]`: one gather from the photographs, wherever they lie."""
+        """A step's crops, int64 `[5, B]`: where each begins, the width of its picture, and whether it is turned, upside down
+        and mirrored (0 or 1)."""
         indices, side = self.stream.indices(step), self.source.crop
         heights, widths = self.source.heights[indices], self.source.widths[indices]
         rng = seeded(f"crops {self.stream.seed} {step}")
         share = torch.rand(2, len(indices), generator=rng, dtype=torch.float64)
-        turned, upside, mirrored = torch.randint(0, 2, (3, len(indices), 1, 1), generator=rng).bool()[:, self._share]
-        top, left = (share * torch.stack([heights - side + 1, widths - side + 1])).long()[:, self._share]
-        indices, widths = indices[self._share], widths[self._share]
-
-        along = torch.arange(side)
-        row, column = along[None, :, None], along[None, None, :]
-        row, column = torch.where(turned, column, row), torch.where(turned, row, column)
-        row = torch.where(upside, side - 1 - row, row) + top[:, None, None]
-        column = torch.where(mirrored, side - 1 - column, column) + left[:, None, None]
-        position = (
-            self.source.offsets[indices][:, None, None] + (row * widths[:, None, None] + column) * self.source.channels
-        )
-        position = position[..., None] + torch.arange(self.source.channels)
-        values = self._pixels.index_select(0, position.flatten().to(self._pixels.device))
-        return values.view(position.shape).permute(0, 3, 1, 2)
+        flags = torch.randint(0, 2, (3, len(indices), 1, 1), generator=rng).view(3, -1)
+        top, left = (share * torch.stack([heights - side + 1, widths - side + 1])).long()
+        start = self.source.offsets[indices] + (top * widths + left) * self.source.channels
+        return torch.stack([start, widths, *flags])

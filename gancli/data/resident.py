@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from gancli import images
+from gancli.data.ahead import Ahead
 from gancli.data.batch import Batch
 from gancli.data.source import Source
 from gancli.data.stream import WHOLE, IndexStream
@@ -12,9 +13,9 @@ from gancli.data.stream import WHOLE, IndexStream
 class ResidentBatches:
     """The batches of a run.
 
-    A data set that is memory-mapped, or does not fit, stays where it is and is gathered from there. With `channels_last` the
-    images of a batch are laid out so (it is the rows that are, once). `share` is the part of every batch that this process
-    takes.
+    A data set that is memory-mapped, or does not fit, stays where it is and is gathered from there, one step ahead of the
+    device. With `channels_last` the images of a batch are laid out so (it is the rows that are, once). `share` is the part
+    of every batch that this process takes.
     """
 
     def __init__(
@@ -22,30 +23,48 @@ class ResidentBatches:
         share: slice = WHOLE,
     ) -> None:  # fmt: skip
         self.stream = IndexStream(source.num_images, batch_size, seed)
-        self._device, self._share = device, share
+        self._share = share
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        home = device if not source.mapped and fits(source.num_bytes, device) else torch.device("cpu")
-        self._pixels = source.images.to(home)
+        self.on_device = not source.mapped and fits(source.num_bytes, device)
+        self._home = device if self.on_device else torch.device("cpu")
+        self._pixels = source.images.to(self._home)
         self._channels_last = channels_last and not source.mapped  # a map is not laid out anew
         if self._channels_last:
             self._pixels = self._pixels.permute(0, 2, 3, 1).contiguous()
-        self._labels = source.labels.to(home)
+        self._labels = source.labels.to(self._home)
         self._order: tuple[int, Tensor] | None = None
+        self._ahead = Ahead(lambda step: self.take(self.rows(step, 1)[0]), device)
 
     def batch(self, step: int) -> Batch:
         """The batch of a step (0 is the first)."""
+        return self.finish(self.fetch(step))
+
+    def fetch(self, step: int) -> tuple[Tensor, ...]:
+        """What a step takes, on the device."""
+        return self.take(self.rows(step, 1)[0]) if self.on_device else self._ahead.at(step)
+
+    def rows(self, step: int, count: int) -> Tensor:
+        """What `count` steps from `step` on take: int64 `[count, B]`, where the data lie. They must be of one epoch."""
         epoch, position = divmod(step, self.stream.steps_per_epoch)
         if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, self.stream.permutation(epoch).to(self._labels.device))
-        size = self.stream.batch_size
-        indices = self._order[1][position * size : (position + 1) * size][self._share]
-        pixels = self._gathered(indices).to(self._device)
-        return Batch(images.to_float(pixels), self._labels.index_select(0, indices).to(self._device))
+            order = self.stream.permutation(epoch).view(-1, self.stream.batch_size)[:, self._share]
+            self._order = (epoch, order.to(self._home))
+        return self._order[1][position : position + count]
 
-    def _gathered(self, indices: Tensor) -> Tensor:
-        """uint8 `[B, C, H, W]`."""
-        pixels = self._pixels.index_select(0, indices)
-        return pixels.permute(0, 3, 1, 2) if self._channels_last else pixels.contiguous(memory_format=self._layout)
+    def rows_left(self, step: int) -> int:
+        """How many steps from `step` on `rows` can give together."""
+        return self.stream.steps_per_epoch - step % self.stream.steps_per_epoch
+
+    def take(self, row: Tensor) -> tuple[Tensor, Tensor]:
+        """The pixels, uint8 `[B, C, H, W]`, and labels of a step's row, where the data lie."""
+        pixels = self._pixels.index_select(0, row)
+        pixels = pixels.permute(0, 3, 1, 2) if self._channels_last else pixels.contiguous(memory_format=self._layout)
+        return pixels, self._labels.index_select(0, row)
+
+    def finish(self, taken: tuple[Tensor, ...]) -> Batch:
+        """A batch of what `take` gave, brought to the device."""
+        pixels, labels = taken
+        return Batch(images.to_float(pixels), labels)
 
 
 def fits(num_bytes: int, device: torch.device) -> bool:

@@ -16,8 +16,8 @@ class Clock:
         if self._lap_steps == 0:
             self._lap = time.perf_counter()
 
-    def count(self) -> None:
-        self._lap_steps += 1
+    def count(self, steps: int) -> None:
+        self._lap_steps += steps
 
     def lap(self) -> float:
         """Seconds per step since the last lap."""

@@ -20,21 +20,48 @@ class Average:
         self._averaged = [mine for mine, _ in pairs if mine.is_floating_point()]
         self._live = [live for _, live in pairs if live.is_floating_point()]
         self._copied = [(mine, live) for mine, live in pairs if not mine.is_floating_point()]
+        device = self._averaged[0].device
+        self._weight = 1.0
+        self._weight_tensor = None if device.type == "cpu" else torch.ones((), device=device)
 
-    @torch.no_grad()
     def update(self, step: int) -> None:
         """Move towards the live weights; `step` is the number of steps done, 1 after the first."""
-        if self.decay:
-            self._lerp(1 - min(self.decay, (1 + step) / (10 + step)))
+        self.prepare(step)
+        self.move()
+
+    def prepare(self, step: int) -> None:
+        """The host's part of `update`."""
+        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        if weight != self._weight:
+            self._weight = weight
+            if self._weight_tensor is not None:
+                self._weight_tensor.fill_(weight)
+
+    def settled(self, step: int) -> bool:
+        """Whether `prepare` changes nothing any more from `step` on."""
+        return not self.decay or (1 + step) / (10 + step) >= self.decay
+
+    @torch.no_grad()
+    def move(self) -> None:
+        """The device's part of `update`, which may be captured."""
+        if not self.decay:
+            return
+        if self._weight_tensor is None:
+            torch._foreach_lerp_(self._averaged, self._live, self._weight)
+        else:  # the same, with a weight that lies on the device
+            way = torch._foreach_sub(self._live, self._averaged)
+            torch._foreach_mul_(way, self._weight_tensor)
+            torch._foreach_add_(self._averaged, way)
+        self._copy_integers()
 
     @torch.no_grad()
     def refresh(self) -> nn.Module:
         """The module to sample from, up to date also where there is no average."""
         if not self.decay:
-            self._lerp(1.0)
+            torch._foreach_copy_(self._averaged, self._live)
+            self._copy_integers()
         return self.module
 
-    def _lerp(self, weight: float) -> None:
-        torch._foreach_lerp_(self._averaged, self._live, weight)
+    def _copy_integers(self) -> None:
         for mine, live in self._copied:
             mine.copy_(live)

@@ -28,15 +28,19 @@ class Ledger:
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """Note one step's terms: scalars on the device; nothing is read back."""
-        self._names = tuple(terms)
-        self._rows.append(torch.stack(list(terms.values())))
+        self.add_rows(tuple(terms), torch.stack(list(terms.values()))[None])
+
+    def add_rows(self, names: tuple[str, ...], rows: Tensor) -> None:
+        """Note several steps' terms: float `[steps, terms]` on the device."""
+        self._names = names
+        self._rows.append(rows)
 
     def average(self, average: Callable[[Sequence[Tensor]], None]) -> None:
         """Let `average` replace the losses of this process by the mean over all."""
         if self._rows:
-            table = torch.stack(self._rows)
+            table = torch.cat(self._rows)
             average([table])
-            self._rows = list(table.unbind(0))
+            self._rows = [table]
 
     def first_not_finite(self) -> NotFinite | None:
         """The earliest term since the last reading that is not finite, the first reported if several are."""
@@ -54,22 +58,22 @@ class Ledger:
         return dict(zip(self._names, means, strict=True))
 
     def _table(self) -> Tensor:
-        return torch.stack(self._rows).double() if self._rows else torch.zeros(0, len(self._names))
+        return torch.cat(self._rows).double() if self._rows else torch.zeros(0, len(self._names))
 
     def tensors(self) -> dict[str, Tensor]:
         """What a resume needs so that the interval's means come out the same: one column per term, in order."""
         if not self._rows:
             return {}
-        columns = torch.stack(self._rows).unbind(1)
+        columns = torch.cat(self._rows).unbind(1)
         return {
             f"{order}.{name}": column for order, (name, column) in enumerate(zip(self._names, columns, strict=True))
         }
 
-    def restore(self, columns: Mapping[str, Tensor]) -> None:
+    def restore(self, columns: Mapping[str, Tensor], device: torch.device) -> None:
         """Take up what `tensors` gave."""
         ordered = sorted(columns.items(), key=lambda item: int(item[0].partition(".")[0]))
         self._names = tuple(name.partition(".")[2] for name, _ in ordered)
-        self._rows = list(torch.stack([column for _, column in ordered], 1).unbind(0)) if ordered else []
+        self._rows = [torch.stack([column for _, column in ordered], 1).to(device)] if ordered else []
 
 
 class LossHistory:

@@ -29,7 +29,10 @@ class Machine:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Mixed precision for the forward pass; losses and statistics stay fp32 by autocast's own lists."""
-        return torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32")
+        # Without its cache, which would add up the slopes of a weight's several uses in half precision.
+        return torch.autocast(
+            self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32", cache_enabled=False
+        )
 
     def settle(self, deterministic: bool) -> None:
         """Set what torch keeps per process: threads, denormals, TF32, cuDNN's choice of algorithms."""
@@ -98,6 +101,21 @@ def choose_precision(asked: str, device: torch.device) -> Precision:
         raise UsageError("--precision fp16: a CPU cannot train in fp16; use fp32, or bf16")
     assert asked in DTYPES, asked
     return asked
+
+
+def choose_graph(asked: bool | None, device: torch.device, ranks: Ranks) -> bool:
+    """Whether whole steps are captured in CUDA graphs: unasked, on CUDA by a process on its own. Raises `UsageError` where
+    they are asked for and cannot be."""
+    if asked and device.type != "cuda":
+        raise UsageError(f"--graph: is for CUDA, and this run is on {device}; leave it out")
+    if asked and not ranks.alone:
+        raise UsageError(f"--graph: is for a process on its own, and there are {ranks.world}; leave it out")
+    return device.type == "cuda" and ranks.alone if asked is None else asked
+
+
+def strides(convolutional: bool) -> tuple[int, ...]:
+    """How many steps a graph holds, falling: several where a step is so short that starting it would tell."""
+    return (1,) if convolutional else (10, 1)
 
 
 def available_cpus() -> int:

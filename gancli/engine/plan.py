@@ -26,6 +26,7 @@ class Plan:
     steps: int
     sample_every: int
     save_every: int
+    strides: tuple[int, ...]  # numbers of steps that are captured as one CUDA graph; none: no graphs
 
 
 def make(
@@ -50,7 +51,8 @@ def make(
         sample_every=sample_every,
         save_every=save_every,
     )
-    return Plan(resolved, own, Machine(device, precision, threads, ranks), steps, sample_every, save_every)
+    strides = machine.strides(variant_class.convolutional) if machine.choose_graph(run.graph, device, ranks) else ()
+    return Plan(resolved, own, Machine(device, precision, threads, ranks), steps, sample_every, save_every, strides)
 
 
 def tenth(steps: int, log_every: int) -> int:

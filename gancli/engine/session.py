@@ -1,6 +1,6 @@
 """What lives while a run runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 
@@ -19,6 +19,7 @@ from gancli.engine.evaluate import Evaluation
 from gancli.engine.facts import Facts
 from gancli.engine.ledger import Ledger, LossHistory
 from gancli.engine.rundir import RunDirectory
+from gancli.engine.runner import Runner
 from gancli.engine.state import State
 from gancli.engine.step import Stepper
 from gancli.engine.stop import Stop
@@ -78,8 +79,8 @@ class Session:
             if self.step < end:
                 yield index, phase, max(start, self.step), end
 
-    def enter(self, phase: Phase, resumed: State | None) -> Stepper:
-        """The phase's stepper, with its optimizers as saved if the run was stopped inside this phase."""
+    def enter(self, phase: Phase, resumed: State | None) -> Runner:
+        """What does the phase's steps, with its optimizers as saved if the run was stopped inside this phase."""
         stepper = Stepper(phase, self.variant.networks, self.machine)
         ((start, end),) = [(start, end) for each, start, end in self.bounds if each is phase]
         if resumed is not None and start < resumed.facts.step < end:
@@ -94,24 +95,26 @@ class Session:
                 except (KeyError, ValueError, IndexError) as error:
                     raise CheckpointError(f"{resumed.path}: its optimizer state does not fit ({error})") from None
         self.clock.restart()
-        return stepper
+        return Runner(stepper, self.batches, self.average, self.ledger, self.plan.strides)
 
-    def advance(self, stepper: Stepper) -> None:
-        """One step."""
+    def advance(self, runner: Runner, room: int = 1) -> None:
+        """One step, or as many up to `room` as can be done together."""
         try:
-            terms = stepper.run(self.batches.batch(self.step))
+            done = runner.advance(self.step, room)
         except torch.OutOfMemoryError as error:
             size = self.run.batch_size
             raise GancliError(
                 f"--batch-size {size}: out of memory on {self.machine.device}; try --batch-size {max(1, size // 2)}"
             ) from error
-        self.step += 1
-        self.average.update(self.step)
-        self.ledger.add(terms)
-        self.clock.count()
+        self.step += done
+        self.clock.count(done)
 
     def due(self, every: int) -> bool:
         return self.step % every == 0
+
+    def room(self, end: int, intervals: Iterable[int]) -> int:
+        """How many steps there are to `end` or to the next multiple of one of `intervals`."""
+        return min(end - self.step, *(every - self.step % every for every in intervals))
 
     def asked_to_stop(self, stop: Stop) -> str | None:
         """Why to stop now, or None. Several processes agree on it, every few steps."""
@@ -187,7 +190,7 @@ class Session:
         self.clock.restart()
         return events.Evaluated(self.step, figures, evaluation.metric, best, str(self.directory.best))
 
-    def save(self, phase: Phase, stepper: Stepper) -> Iterator[events.Event]:
+    def save(self, phase: Phase, runner: Runner) -> Iterator[events.Event]:
         """Write the state, then the model. Raises `DivergedError` rather than save what is not finite."""
         self._check_losses()
         if not self.ranks.first:
@@ -198,7 +201,7 @@ class Session:
         groups = {
             **networks,
             "average": generator,
-            **{f"optimizer.{name}": m.tensors() for name, m in stepper.minimisers.items()},
+            **{f"optimizer.{name}": m.tensors() for name, m in runner.stepper.minimisers.items()},
             "losses": self.ledger.tensors(),
             "random": state.random_states(self.machine.device),
         }
@@ -222,7 +225,7 @@ class Session:
         for name, network in self.variant.networks.items():
             state.copy_into(saved.path, network.state_dict(), saved.group(f"network.{name}"))
         state.copy_into(saved.path, self.average.module.state_dict(), saved.group("average"))
-        self.ledger.restore(saved.group("losses"))
+        self.ledger.restore(saved.group("losses"), self.machine.device)
         self.history = LossHistory(facts.losses)
         self.step = self.start_step = facts.step
         return list(state.restore_random_states(saved.path, saved.group("random"), self.machine.device))

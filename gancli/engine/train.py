@@ -59,11 +59,12 @@ def train(
     yield session.started()
     yield from map(events.Warned, notes)
 
+    intervals = tuple(filter(None, (run.log_every, planned.sample_every, planned.save_every, run.eval_every)))
     for index, phase, start, end in session.phases():
         yield events.PhaseStarted(phase.name, index, len(session.bounds), start, end)
-        stepper = session.enter(phase, resumed)
+        runner = session.enter(phase, resumed)
         while session.step < end:
-            session.advance(stepper)
+            session.advance(runner, session.room(end, intervals))
             if session.due(run.log_every) or session.step == end:
                 yield session.loss_row(phase)
             if ranks.first and (session.due(planned.sample_every) or session.step == planned.steps):
@@ -72,7 +73,7 @@ def train(
                 yield session.evaluate(evaluation, phase)
             reason = session.asked_to_stop(stop) if session.step < planned.steps else None
             if reason or session.due(planned.save_every) or session.step == planned.steps:
-                yield from session.save(phase, stepper)
+                yield from session.save(phase, runner)
             if reason:
                 yield session.finished("stopped", reason)
                 return

@@ -1,0 +1,203 @@
+"""One network's optimizer: what it does on the device, and the little that the host says before a step.
+
+The kernels are those of `torch.optim`, called directly: its checks take three times as long as the kernel's work on a small
+network, and a captured step may ask the host nothing. So whatever changes from step to step is either in a tensor on the
+device or set by `prepare`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gancli.engine.machine import Machine
+from gancli.variant import Adam, Optimizer, Schedule, Sgd, constant
+
+EPS = 1e-8  # Kingma & Ba 2015, algorithm 1
+
+
+class Minimiser:
+    """One network's optimizer, with its schedule and, in fp16, its loss scaler."""
+
+    def __init__(self, network: nn.Module, rule: Optimizer, machine: Machine) -> None:
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.ranks = machine.ranks
+        self.method: Method = (AdamMethod if isinstance(rule, Adam) else SgdMethod)(self.parameters, rule)  # type: ignore[arg-type]
+        self.scaler = LossScaler(machine.device) if machine.precision == "fp16" else None
+        self.updates = 0
+
+    def prepare(self) -> None:
+        """The host's part of a step, before it: step size and momentum after as many updates as were done."""
+        self.method.prepare(self.updates)
+
+    @property
+    def settled(self) -> bool:
+        """Whether `prepare` has nothing to change any more."""
+        return self.method.settled
+
+    def minimise(self, loss: Tensor) -> None:
+        """One update of this network alone: gradients of other networks' weights are never computed."""
+        for parameter in self.parameters:
+            parameter.grad = None
+        torch.autograd.backward(self.scaler.scaled(loss) if self.scaler else loss, inputs=self.parameters)
+        used = [index for index, p in enumerate(self.parameters) if p.grad is not None]
+        slopes = [p.grad for p in self.parameters if p.grad is not None]
+        self.ranks.average(slopes)
+        with torch.no_grad():
+            overflow = self.scaler.unscale(slopes) if self.scaler else None
+            self.method.update(used, slopes, overflow)
+            if self.scaler and overflow is not None:
+                self.scaler.adapt(overflow)
+        self.updates += 1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state that a resume needs, by name: `exp_avg.0` is the first parameter's first moment."""
+        scale = self.scaler.tensors() if self.scaler else {}
+        return {**self.method.tensors(), **scale, "updates": torch.tensor(self.updates)}
+
+    def restore(self, named: Mapping[str, Tensor]) -> None:
+        """Take up the state that `tensors` gave. Raises `KeyError` or `ValueError` if it is not such a state."""
+        own = {**self.method.tensors(), **(self.scaler.tensors() if self.scaler else {})}
+        if odd := sorted(set(own) ^ (set(named) - {"updates"})):
+            raise ValueError(f"{', '.join(odd)[:120]} missing or unknown")
+        self.updates = int(named["updates"])
+        for name, tensor in own.items():
+            if tensor.shape != named[name].shape or tensor.dtype != named[name].dtype:
+                raise ValueError(f"{name} has the wrong shape or dtype")
+            tensor.copy_(named[name])
+
+
+class Method(Protocol):
+    """How slopes become an update. `used`: indices of the parameters that `slopes` belong to; `overflow`: float `[1]`, 1
+    where some slope is not finite, so that nothing may change."""
+
+    def prepare(self, updates: int) -> None: ...
+
+    @property
+    def settled(self) -> bool: ...
+
+    def update(self, used: Sequence[int], slopes: list[Tensor], overflow: Tensor | None) -> None: ...
+
+    def tensors(self) -> dict[str, Tensor]: ...
+
+
+class Dial:
+    """A number that the host may change between steps: a plain one on a CPU; elsewhere it is read from a tensor on the
+    device, unless it never changes."""
+
+    def __init__(self, base: float, schedule: Schedule, device: torch.device) -> None:
+        self.base, self.schedule = base, schedule
+        self.now = base * schedule(0)
+        self.fixed = schedule is constant
+        self.tensor = None if self.fixed or device.type == "cpu" else torch.tensor(self.now, device=device)
+
+    def set(self, updates: int) -> None:
+        if not self.fixed:
+            self.now = self.base * self.schedule(updates)
+            if self.tensor is not None:
+                self.tensor.fill_(self.now)
+
+    @property
+    def value(self) -> float | Tensor:
+        return self.now if self.tensor is None else self.tensor
+
+
+class AdamMethod:
+    """Kingma & Ba 2015, by torch's fused kernel: all parameters share one count of steps."""
+
+    def __init__(self, parameters: Sequence[Tensor], rule: Adam) -> None:
+        self.parameters, self.rule = parameters, rule
+        device = parameters[0].device
+        self.lr = Dial(rule.lr, rule.schedule, device)
+        self.step = torch.zeros((), device=device)
+        self.exp_avg, self.exp_avg_sq = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+
+    def prepare(self, updates: int) -> None:
+        self.lr.set(updates)
+
+    @property
+    def settled(self) -> bool:
+        return self.lr.fixed
+
+    def update(self, used: Sequence[int], slopes: list[Tensor], overflow: Tensor | None) -> None:
+        self.step += 1 if overflow is None else (1 - overflow).squeeze()
+        torch._fused_adam_(
+            [self.parameters[i] for i in used],
+            slopes,
+            [self.exp_avg[i] for i in used],
+            [self.exp_avg_sq[i] for i in used],
+            [],
+            [self.step] * len(used),
+            lr=self.lr.value,
+            beta1=self.rule.beta1,
+            beta2=self.rule.beta2,
+            weight_decay=0.0,
+            eps=EPS,
+            amsgrad=False,
+            maximize=False,
+            found_inf=overflow,
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        moments = {"exp_avg": self.exp_avg, "exp_avg_sq": self.exp_avg_sq}
+        return {f"{name}.{i}": t for name, each in moments.items() for i, t in enumerate(each)} | {"step": self.step}
+
+
+class SgdMethod:
+    """Gradient descent with momentum: v ← m·v + slope, w ← w − lr·v (as in torch.optim.SGD)."""
+
+    def __init__(self, parameters: Sequence[Tensor], rule: Sgd) -> None:
+        self.parameters = parameters
+        device = parameters[0].device
+        self.lr = Dial(rule.lr, rule.schedule, device)
+        self.momentum = Dial(1.0, rule.momentum, device)
+        self.velocity = [torch.zeros_like(p) for p in parameters]
+
+    def prepare(self, updates: int) -> None:
+        self.lr.set(updates)
+        self.momentum.set(updates)
+
+    @property
+    def settled(self) -> bool:
+        return self.lr.fixed and self.momentum.fixed
+
+    def update(self, used: Sequence[int], slopes: list[Tensor], overflow: Tensor | None) -> None:
+        weights, velocity = [self.parameters[i] for i in used], [self.velocity[i] for i in used]
+        before = None if overflow is None else [t.clone() for t in (*weights, *velocity)]
+        torch._foreach_mul_(velocity, self.momentum.value)
+        torch._foreach_add_(velocity, slopes)
+        torch._foreach_sub_(weights, torch._foreach_mul(velocity, self.lr.value))
+        if overflow is not None and before is not None:
+            for tensor, old in zip((*weights, *velocity), before, strict=True):
+                tensor.copy_(torch.where(overflow > 0, old, tensor))
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f"velocity.{i}": tensor for i, tensor in enumerate(self.velocity)}
+
+
+class LossScaler:
+    """Keeps fp16's small slopes from vanishing: the loss is multiplied by a scale that is halved when a slope overflows and
+    doubled after 2,000 updates without (Micikevicius et al. 2018, section 3.2; torch.amp.GradScaler's own kernels and
+    values)."""
+
+    GROWTH, BACKOFF, INTERVAL = 2.0, 0.5, 2000
+
+    def __init__(self, device: torch.device) -> None:
+        self.scale = torch.full((1,), 65536.0, device=device)
+        self.good_updates = torch.zeros(1, dtype=torch.int32, device=device)
+
+    def scaled(self, loss: Tensor) -> Tensor:
+        return loss * self.scale.squeeze()
+
+    def unscale(self, slopes: list[Tensor]) -> Tensor:
+        """Divide the slopes by the scale, in place. Gives float `[1]`: 1 where one of them is not finite, else 0."""
+        overflow = torch.zeros(1, device=self.scale.device)
+        torch._amp_foreach_non_finite_check_and_unscale_(slopes, overflow, self.scale.double().reciprocal().float())
+        return overflow
+
+    def adapt(self, overflow: Tensor) -> None:
+        torch._amp_update_scale_(self.scale, self.good_updates, overflow, self.GROWTH, self.BACKOFF, self.INTERVAL)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"scale": self.scale, "good_updates": self.good_updates}

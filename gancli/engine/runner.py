@@ -1,0 +1,92 @@
+"""Does a phase's steps: one by one, or, where the device can, many at a word."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from gancli.data.batch import Batch
+from gancli.engine.ema import Average
+from gancli.engine.graph import Capture, Leash, Replay, aside, capture_on_cuda
+from gancli.engine.ledger import Ledger
+from gancli.engine.step import Stepper
+
+WARM_UP = 3  # steps done one by one before the first capture, as training: libraries choose their kernels in them
+
+
+class Batches(Protocol):
+    """What `data.resident` and `data.pairs` give. `on_device`: rows and pixels lie on the device."""
+
+    on_device: bool
+
+    def batch(self, step: int) -> Batch: ...
+
+    def rows(self, step: int, count: int) -> Tensor: ...
+
+    def rows_left(self, step: int) -> int: ...
+
+    def take(self, row: Tensor) -> tuple[Tensor, ...]: ...
+
+    def fetch(self, step: int) -> tuple[Tensor, ...]: ...
+
+    def finish(self, taken: tuple[Tensor, ...]) -> Batch: ...
+
+
+class Runner:
+    """The steps of one phase. `strides`: numbers of steps that may be captured as one graph, falling; none: no graphs."""
+
+    def __init__(
+        self, stepper: Stepper, batches: Batches, average: Average, ledger: Ledger, strides: tuple[int, ...] = (),
+        capture: Capture = capture_on_cuda,
+    ) -> None:  # fmt: skip
+        self.stepper = stepper
+        self._batches, self._average, self._ledger, self._capture = batches, average, ledger, capture
+        self._strides = strides if batches.on_device else strides[-1:]
+        self._replays: dict[int, Replay] = {}
+        self._leash = Leash(stepper.machine.device)
+        self._warm_up = WARM_UP if strides else 0
+        self._names: tuple[str, ...] = ()
+        self._updates_per_step: dict[str, int] = {}
+
+    def advance(self, step: int, room: int) -> int:
+        """Do the steps from `step` on that can be done together, at most `room`; gives their number."""
+        if self._warm_up:
+            with aside(self.stepper.machine.device):
+                self._one(step)
+            self._warm_up -= 1
+            return 1
+        stride = self._stride(step, room)
+        if stride is None:
+            self._one(step)
+            return 1
+        if stride not in self._replays:
+            self._replays[stride] = Replay(
+                stride, self.stepper, self._batches, self._average, self._names, step, self._capture
+            )
+        self._replayed(self._replays[stride], step)
+        return stride
+
+    def _stride(self, step: int, room: int) -> int | None:
+        """The longest stride that fits: not beyond `room` or the rows there are, and one step at a time as long as the host
+        has something to change before each."""
+        room = min(room, self._batches.rows_left(step))
+        if not (self.stepper.settled and self._average.settled(step + 1)):
+            room = 1
+        return next((stride for stride in self._strides if stride <= room), None)
+
+    def _one(self, step: int) -> None:
+        before = {name: m.updates for name, m in self.stepper.minimisers.items()}
+        self._average.prepare(step + 1)
+        terms = self.stepper.run(self._batches.batch(step))
+        self._average.move()
+        self._ledger.add(terms)
+        self._names = tuple(terms)
+        self._updates_per_step = {name: m.updates - before[name] for name, m in self.stepper.minimisers.items()}
+
+    def _replayed(self, replay: Replay, step: int) -> None:
+        before = {name: m.updates for name, m in self.stepper.minimisers.items()}
+        self._average.prepare(step + 1)
+        self.stepper.prepare()
+        self._ledger.add_rows(replay.names, replay(step))
+        for name, minimiser in self.stepper.minimisers.items():  # Python's own count moves at the capture only
+            minimiser.updates = before[name] + replay.num_steps * self._updates_per_step[name]
+        self._leash.pull()

@@ -1,0 +1,251 @@
+"""Captured steps: the same losses and weights as steps done one by one, bit for bit, whatever the strides."""
+
+import itertools
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from gancli import catalogue
+from gancli.config import fields_of
+from gancli.config.resolve import Layer, preset_layers, resolve
+from gancli.data.ahead import Ahead
+from gancli.data.batch import Batch, ImageSpec
+from gancli.engine import graph, machine, plan, rundir
+from gancli.engine.distributed import Ranks
+from gancli.engine.ema import Average
+from gancli.engine.graph import Work
+from gancli.engine.machine import Machine, Precision
+from gancli.engine.runner import Runner
+from gancli.engine.session import Session
+from gancli.engine.step import Stepper
+from gancli.engine.stop import Stop
+from gancli.engine.train import open_data
+from gancli.errors import UsageError
+
+OWN: dict[str, dict[str, object]] = {
+    "vanilla": {"width": 16, "inner_width": 16},
+    "cgan": {"width": 16, "inner_width": 16},
+    "dcgan": {"width": 4},
+    "lapgan": {"width": 4, "coarse_width": 16, "coarse_d_width": 16},
+    "srgan": {"width": 4, "blocks": 1, "d_width": 4},
+}
+CUDA = pytest.param("cuda:0", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"))
+
+
+def taking_note(made: list[int]) -> Callable[[Work], Callable[[], object]]:
+    """In the place of a capture, for a machine without CUDA: does the work at each replay."""
+
+    def capture(work: Work) -> Callable[[], object]:
+        made.append(1)
+        return work
+
+    return capture
+
+
+def session_of(
+    variant: str, device: str, out: Path, data_root: Path, precision: str = "fp32", **more: object
+) -> Session:
+    """A session of a tiny run of 120 steps. SRGAN spends all of them in its first phase, unless told."""
+    config_class = catalogue.card(variant).config_class
+    size = 16 if variant == "srgan" else 8
+    values = {
+        "device": device, "steps": 120, "image_size": size, "batch_size": 16, "data_root": str(data_root),
+        "precision": precision, "threads": 1, "ema": 0.5, **OWN.get(variant, {}), **more,
+    }  # fmt: skip
+    resolved = resolve(variant, config_class, [*preset_layers(variant, config_class, "default"), Layer("flag", values)])
+    opening = open_data(resolved.run, Stop(), catalogue.load(variant).reads)
+    while True:
+        try:
+            next(opening)
+        except StopIteration as end:
+            source = end.value
+            break
+    planned = plan.make(resolved.run, resolved.own, source, catalogue.load(variant))
+    planned.machine.settle(deterministic=True)
+    return Session(planned, source, catalogue.load(variant), rundir.prepared(out))
+
+
+def losses_and_weights(
+    session: Session, strides: tuple[int, ...], capture: Callable[[Work], Callable[[], object]], steps: int = 50
+) -> tuple[list[dict[str, float]], dict[str, Tensor], list[int]]:
+    """50 steps in each phase, every loss of them; then the weights, moments and average; and how many steps at a time."""
+    rows, at_a_time = [], []
+    tensors: dict[str, Tensor] = {}
+    for phase, start, _ in session.bounds:
+        session.step = start
+        entered = session.enter(phase, None)
+        runner = Runner(entered.stepper, session.batches, session.average, session.ledger, strides, capture)
+        while session.step < start + steps:
+            before = session.step
+            session.advance(runner, start + steps - before)
+            at_a_time.append(session.step - before)
+        rows += session.ledger._table().tolist()
+        session.ledger.read()
+        for name, minimiser in runner.stepper.minimisers.items():
+            tensors |= {f"{phase.name}.{name}.{key}": t.clone() for key, t in minimiser.tensors().items()}
+    for name, network in session.variant.networks.items():
+        tensors |= {f"{name}.{key}": t.clone() for key, t in network.state_dict().items()}
+    return rows, tensors | {f"average.{k}": t for k, t in session.average.module.state_dict().items()}, at_a_time
+
+
+@pytest.mark.parametrize("device", ["cpu", CUDA])
+@pytest.mark.parametrize("variant", catalogue.names())
+def test_strides_change_nothing(variant: str, device: str, tmp_path: Path, data_root: Path) -> None:
+    phases = {"pretrain_steps": 60} if variant == "srgan" else {}
+    made: list[int] = []
+    capture = taking_note(made) if device == "cpu" else graph.capture_on_cuda
+    precisions = ("fp32",) if device == "cpu" else ("fp32", "bf16", "fp16")
+    for precision in precisions:
+        found = []
+        for name, strides in (("one", ()), ("many", (10, 1))):
+            session = session_of(variant, device, tmp_path / precision / name, data_root, precision, **phases)
+            found.append(losses_and_weights(session, strides, capture))
+        (rows, weights, alone), (replayed_rows, replayed_weights, at_a_time) = found
+        assert set(alone) == {1}
+        if variant != "srgan":  # whose step size changes with every step
+            assert 10 in at_a_time
+        assert rows == replayed_rows
+        assert all(torch.equal(weights[key], replayed_weights[key]) for key in weights)
+        assert weights.keys() == replayed_weights.keys()
+    assert device != "cpu" or made
+
+
+@pytest.mark.parametrize("device", ["cpu", CUDA])
+@pytest.mark.parametrize("variant", ["vanilla", "srgan"])
+def test_data_that_stay_on_the_host_give_the_same_steps(
+    variant: str, device: str, tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = taking_note([]) if device == "cpu" else graph.capture_on_cuda
+    strides = (10, 1)
+    resident = losses_and_weights(session_of(variant, device, tmp_path / "a", data_root), strides, capture, 30)
+    for module in ("resident", "pairs"):
+        monkeypatch.setattr(f"gancli.data.{module}.fits", lambda *_: False)
+    session = session_of(variant, device, tmp_path / "b", data_root)
+    assert not session.batches.on_device
+    hosted = losses_and_weights(session, strides, capture, 30)
+    assert resident[0] == hosted[0]
+    assert all(torch.equal(resident[1][key], hosted[1][key]) for key in resident[1])
+
+
+def test_what_is_gathered_ahead_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def take(step: int) -> tuple[Tensor, ...]:
+        asked.append(step)
+        return (torch.tensor([step]),)
+
+    monkeypatch.setattr(Tensor, "pin_memory", lambda self: self)
+    ahead = Ahead(take, torch.device("cuda"))
+    ahead._device = torch.device("cpu")
+    assert [int(ahead.at(step)[0]) for step in (3, 4, 5, 9, 10)] == [3, 4, 5, 9, 10]
+    assert asked[:4] == [3, 4, 5, 6]
+
+
+def test_a_stride_never_passes_an_interval_an_epoch_or_the_end(tmp_path: Path, data_root: Path) -> None:
+    session = session_of("vanilla", "cpu", tmp_path, data_root, ema=0.0, steps=10**6)
+    ((phase, _, _),) = session.bounds
+    entered = session.enter(phase, None)
+    runner = Runner(entered.stepper, session.batches, session.average, session.ledger, (10, 1), taking_note([]))
+    seen = set()
+    for _ in range(200):
+        session.advance(runner, session.room(10**6, (7, 100)))
+        seen.add(session.step)
+    every_seventh = itertools.takewhile(lambda step: step <= session.step, itertools.count(7, 7))
+    assert seen >= set(every_seventh)
+    assert seen >= set(range(session.stream.steps_per_epoch, session.step, session.stream.steps_per_epoch))
+
+
+def test_graphs_are_refused_where_there_are_none() -> None:
+    with pytest.raises(UsageError, match="--graph: is for CUDA"):
+        machine.choose_graph(True, torch.device("cpu"), Ranks())
+    with pytest.raises(UsageError, match="on its own"):
+        machine.choose_graph(True, torch.device("cuda", 0), Ranks(0, 2))
+    assert not machine.choose_graph(None, torch.device("cpu"), Ranks())
+    assert not machine.choose_graph(None, torch.device("cuda", 0), Ranks(0, 2))
+    assert machine.choose_graph(None, torch.device("cuda", 0), Ranks())
+    assert not machine.choose_graph(False, torch.device("cuda", 0), Ranks())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("variant", catalogue.names())
+def test_no_step_waits_for_the_device(variant: str, tmp_path: Path, data_root: Path) -> None:
+    session = session_of(variant, "cuda:0", tmp_path, data_root, "bf16")
+    torch.use_deterministic_algorithms(False)
+    (_, phase, _, _) = next(session.phases())
+    runner = session.enter(phase, None)
+    for _ in range(8):
+        session.advance(runner, 100)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(5):
+            session.advance(runner, session.batches.rows_left(session.step))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+class OnPaper(Machine):
+    """A device that computes nothing: what needs a value there fails."""
+
+    def autocast(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+
+class HostTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the operations that have to do with tensors on the host."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
+        if any(tensor.device.type == "cpu" for tensor in tensors):
+            self.seen.append(str(func))
+        return result
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("preset", ["default", "paper"])
+@pytest.mark.parametrize("variant", catalogue.names())
+def test_a_step_asks_the_host_nothing(
+    variant: str, preset: str, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as could be captured: no value is read, and no tensor comes from the host."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which this device has not
+    adam = torch._fused_adam_
+
+    def fused_adam(*args: Any, lr: float | Tensor, **kwargs: Any) -> None:
+        assert isinstance(lr, float) or lr.device.type == "meta"
+        adam(*args, lr=1e-3, **kwargs)  # this device has it with plain numbers only
+
+    monkeypatch.setattr(torch, "_fused_adam_", fused_adam)
+    card = catalogue.card(variant)
+    own = dict(card.config_class.presets[preset]) | ({"content": "mse"} if variant == "srgan" else {})
+    known = {field.name for field in fields_of(card.config_class)}
+    device, size = torch.device("meta"), 32 if variant == "srgan" else 28
+    with device:
+        built = catalogue.load(variant)(
+            card.config_class(**{name: value for name, value in own.items() if name in known}),
+            ImageSpec(1, size, tuple("0123456789")),
+        )
+        images, labels = torch.zeros(16, 1, size, size), torch.zeros(16, dtype=torch.int64)
+        small = torch.zeros(16, 1, size // built.scale, size // built.scale)
+    batch = Batch(images, small if built.reads == "low_res" else labels)
+    average = Average(built.generator, 0.999)
+    for phase in built.phases(100):
+        stepper = Stepper(phase, built.networks, OnPaper(device, precision, 1))
+        stepper.prepare()
+        average.prepare(1)
+        with HostTensors() as host:
+            terms = stepper.compute(batch)
+            average.move()
+        assert host.seen == []
+        assert all(term.shape == () for term in terms.values())
