@@ -23,6 +23,7 @@ from gancli.engine.runner import Runner
 from gancli.engine.state import State
 from gancli.engine.step import Stepper
 from gancli.engine.stop import Stop
+from gancli.engine.writer import Snapshot, Writer
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
 from gancli.sampling import preview
 from gancli.variant import Phase, Variant
@@ -56,6 +57,7 @@ class Session:
         self.step = 0
         self.start_step = 0
         self.clock = Clock()
+        self.writer = Writer()
 
     def _make_batches(self) -> ResidentBatches | PairBatches:
         """What the variant reads: pictures with labels, or with their low-resolution form."""
@@ -191,7 +193,8 @@ class Session:
         return events.Evaluated(self.step, figures, evaluation.metric, best, str(self.directory.best))
 
     def save(self, phase: Phase, runner: Runner) -> Iterator[events.Event]:
-        """Write the state, then the model. Raises `DivergedError` rather than save what is not finite."""
+        """Have the state written, then the model; gives the events of files that were written meanwhile. Raises
+        `DivergedError` rather than save what is not finite."""
         self._check_losses()
         if not self.ranks.first:
             return
@@ -205,13 +208,22 @@ class Session:
             "losses": self.ledger.tensors(),
             "random": state.random_states(self.machine.device),
         }
-        path = self.directory.state(self.step)
-        state.save(path, groups, self._facts("state", phase))
-        self.directory.prune(self.run.keep)
-        yield events.CheckpointSaved(self.step, str(path), "state")
-        model = {checkpoint.GENERATOR + name: tensor for name, tensor in generator.items()}
-        checkpoint.save(self.directory.checkpoint, model, self._facts("model", phase))
-        yield events.CheckpointSaved(self.step, str(self.directory.checkpoint), "model")
+        whole = Snapshot(state.flat(groups))
+        step, directory, keep = self.step, self.directory, self.run.keep
+        about_state, about_model = self._facts("state", phase), self._facts("model", phase)
+
+        def write() -> list[events.Event]:
+            tensors, path = whole.on_host(), directory.state(step)
+            checkpoint.save(path, tensors, about_state)
+            directory.prune(keep)
+            model = {checkpoint.GENERATOR + name: tensors[f"average/{name}"] for name in generator}
+            checkpoint.save(directory.checkpoint, model, about_model)
+            return [
+                events.CheckpointSaved(step, str(path), "state"),
+                events.CheckpointSaved(step, str(directory.checkpoint), "model"),
+            ]
+
+        yield from self.writer.start(write)
         self.clock.restart()
 
     def restore(self, saved: State) -> list[str]:
@@ -290,6 +302,7 @@ class Session:
                     )
 
     def _way_back(self) -> str:
+        self.writer.settle()
         saved = self.directory.states()
         kept = f"the last finite state is {saved[0]}" if saved else "no state was saved before"
         return f"{kept}; try a lower --lr or --precision fp32"

@@ -30,10 +30,9 @@ class State:
         return {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
 
 
-def save(path: Path, groups: Tree, facts: Facts) -> None:
-    """Write a training state atomically. Raises `GancliError` for what the disk refuses."""
-    flat = {f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()}
-    checkpoint.save(path, flat, facts)
+def flat(groups: Tree) -> dict[str, Tensor]:
+    """The tensors of all groups under the names they have in a file."""
+    return {f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()}
 
 
 def load(path: Path) -> State:

@@ -58,7 +58,17 @@ def train(
     session.write_config()
     yield session.started()
     yield from map(events.Warned, notes)
+    try:
+        yield from _steps(session, stop, resumed, evaluation)
+    finally:
+        session.writer.close()
 
+
+def _steps(
+    session: Session, stop: Stop, resumed: State | None, evaluation: evaluate.Evaluation | None
+) -> Iterator[events.Event]:
+    """All steps that are left, with what happens between them."""
+    run, planned, first = session.run, session.plan, session.ranks.first
     intervals = tuple(filter(None, (run.log_every, planned.sample_every, planned.save_every, run.eval_every)))
     for index, phase, start, end in session.phases():
         yield events.PhaseStarted(phase.name, index, len(session.bounds), start, end)
@@ -67,16 +77,19 @@ def train(
             session.advance(runner, session.room(end, intervals))
             if session.due(run.log_every) or session.step == end:
                 yield session.loss_row(phase)
-            if ranks.first and (session.due(planned.sample_every) or session.step == planned.steps):
+            if first and (session.due(planned.sample_every) or session.step == planned.steps):
                 yield session.draw_samples()
             if evaluation and (session.due(evaluation.every) or session.step == planned.steps):
                 yield session.evaluate(evaluation, phase)
             reason = session.asked_to_stop(stop) if session.step < planned.steps else None
             if reason or session.due(planned.save_every) or session.step == planned.steps:
                 yield from session.save(phase, runner)
+            yield from session.writer.done()
             if reason:
+                yield from session.writer.wait()
                 yield session.finished("stopped", reason)
                 return
+    yield from session.writer.wait()
     yield session.finished("done")
 
 

@@ -1,6 +1,8 @@
 """Stopping and going on: bit for bit, in every phase, of every variant there is."""
 
+import errno
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 from gancli import catalogue, events
 from gancli.engine import state
 from gancli.engine.rundir import RunDirectory
+from gancli.engine.runner import Runner
 from gancli.engine.session import Session
 from tests.conftest import SMALL, TINY, Gan, sha256
 
@@ -34,8 +37,8 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     counter = itertools.count(1)
     advance = Session.advance
 
-    def counted(self: Session, stepper: object) -> None:
-        advance(self, stepper)  # type: ignore[arg-type]
+    def counted(self: Session, runner: Runner, room: int) -> None:
+        advance(self, runner, min(room, 1))
         if next(counter) == steps:
             monkeypatch.setattr(stop.Stop, "reason", "SIGTERM")
 
@@ -139,11 +142,33 @@ def test_divergence_names_the_loss_and_the_step_and_keeps_the_last_finite_state(
 
 
 def test_events_come_in_the_order_things_happen(tmp_path: Path) -> None:
-    seen = [type(event) for event in tiny_events(tmp_path / "run")]
-    seen = [kind for kind in seen if kind is not events.Preparing]
-    saved = [events.CheckpointSaved, events.CheckpointSaved]
-    row = [events.LossRow, events.SamplesDrawn, *saved]
-    assert seen == [events.RunStarted, events.PhaseStarted, *row, *row, events.RunFinished]
+    seen = [event for event in tiny_events(tmp_path / "run") if not isinstance(event, events.Preparing)]
+    saved = [event for event in seen if isinstance(event, events.CheckpointSaved)]  # written while training goes on
+    assert [(event.step, event.kind) for event in saved] == [(5, "state"), (5, "model"), (10, "state"), (10, "model")]
+    row = [events.LossRow, events.SamplesDrawn]
+    others = [type(event) for event in seen if event not in saved]
+    assert others == [events.RunStarted, events.PhaseStarted, *row, *row, events.RunFinished]
+    assert seen.index(saved[0]) > others.index(events.SamplesDrawn)
+    assert seen[-1] not in saved
+
+
+def test_what_the_disk_refuses_in_the_background_ends_the_run(
+    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def full(source: object, target: object) -> None:
+        if "step-00000015" in str(target) and str(target).endswith(".safetensors"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "replace", full)
+    outcome = gan(*train_args("vanilla"), "--steps", 400, "--save-every", 5, "--out", "run", "--progress", "none")
+    assert outcome.code == 1
+    assert "step-00000015.safetensors: cannot be written (No space left on device)" in outcome.err
+    assert outcome.err.count("\n") == 1
+    newest, skipped = state.load_newest(RunDirectory(tmp_path / "run"))
+    assert (newest.facts.step, skipped) == (10, [])
 
 
 def tiny_events(out: Path) -> Iterator[events.Event]:
