@@ -8,6 +8,7 @@ from pathlib import Path
 from gancli.errors import GancliError
 
 Piece = bytes | memoryview
+UNFINISHED = ".*.*.part"  # a file beside its target, of a writer that is at work or was killed
 
 
 def write(path: Path, pieces: Iterable[Piece]) -> None:

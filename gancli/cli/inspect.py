@@ -23,16 +23,25 @@ from gancli.report.plot import plot_text
 def inspect(
     path: Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint, a saved state or a run directory.")],
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Also read every tensor: its checksum, its values, its shape in this model."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Tell what a checkpoint or a run directory is, without loading its tensors."""
+    """Tell what a checkpoint or a run directory is, without loading its tensors (unless --verify)."""
     file = _file(path)
     header = read_header(file)
     facts = from_header(file, header)
+    if verify:
+        from gancli.engine.verify import verify as verified
+
+        verified(file, header, facts)
     if as_json:
-        console.print_result(json.dumps(_document(file, header, facts, tensors), indent=2))
+        document = _document(file, header, facts, tensors) | ({"verified": True} if verify else {})
+        console.print_result(json.dumps(document, indent=2))
         return
-    _show(file, header, facts)
+    _show(file, header, facts, verify)
     if tensors:
         console.out().print(_tensor_table(header))
 
@@ -86,12 +95,13 @@ def _evaluated(file: Path) -> dict[str, float]:
     return {str(name): float(value) for name, value in found.items() if isinstance(value, int | float)}
 
 
-def _show(file: Path, header: Header, facts: Facts) -> None:
+def _show(file: Path, header: Header, facts: Facts, verified: bool) -> None:
     out = console.out()
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in _rows(file, header, facts).items():
+    proof = {"verified": "checksum, shapes and values are sound"} if verified else {}
+    for name, value in {**_rows(file, header, facts), **proof}.items():
         table.add_row(name, escape(printable(value)))
     out.print(table)
     if any(len(points) > 1 for points in facts.losses.values()):

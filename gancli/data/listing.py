@@ -18,6 +18,7 @@ from gancli.events import Event, Preparing
 
 MAX_ENTRIES = 5_000_000
 MAX_FILE_BYTES = 1 << 28
+MAX_INFLATION = 1032  # times its own size is the most that deflate unpacks to: beyond it, entries share their bytes
 Marks = Mapping[str, tuple[int, int]]
 SPLIT_FOLDERS: Mapping[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
@@ -90,6 +91,9 @@ def listed(path: Path, split: Split) -> Generator[Event, None, Listing]:
     if len(found) > MAX_ENTRIES:
         archive.close()
         raise DataError(f"--dataset {path}: {len(found)} entries are over the limit of {MAX_ENTRIES}")
+    if sum(e.file_size for e in found) > MAX_INFLATION * max(1, path.stat().st_size):
+        archive.close()
+        raise DataError(f"--dataset {path}: its entries claim to unpack to more than a zip of its size can hold")
     marks = {e.filename: (e.file_size, e.CRC) for e in found if not e.is_dir() and is_image(e.filename)}
     return Listing(path, archive, marks, split)
 

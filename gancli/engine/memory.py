@@ -1,5 +1,11 @@
 """What a run will need in memory, worked out with fake tensors: nothing is allocated or computed."""
 
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -32,6 +38,67 @@ def expected_bytes(
         "activations": activations,
         "data": source.num_bytes,
     }
+
+
+def fitting_batch(planned: Plan, source: Source | Photographs, variant_class: type[Variant], num_bytes: int) -> int:
+    """The largest batch, below the run's own, that should get by with `num_bytes`: a power of two, or 0 where the model and
+    the data alone are too much. Activations grow with the batch; a quarter is left for what `expected_bytes` leaves out."""
+    _, expected = expected_bytes(planned, source, variant_class)
+    room = 0.75 * num_bytes - expected["model"] - expected["data"]
+    largest = min(planned.run.batch_size - 1, int(room / (expected["activations"] / planned.run.batch_size)))
+    return 1 << (largest.bit_length() - 1) if largest > 0 else 0
+
+
+def available_bytes(device: torch.device) -> int:
+    """Memory that this process may have on a device: what is free and what it has already. On a CPU what the machine has
+    left, and no more than a container's or batch system's limit (cgroup v2)."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    limits = [int(text) for path in _LIMITS if (text := _read(path)).isdecimal()]
+    return min([_left_on_this_machine() + own, *limits])
+
+
+MOST_PER_VALUE = 2000  # activations that a value of a picture gives rise to: far more than the networks here have
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.high"))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _left_on_this_machine() -> int:
+    for line in _read(Path("/proc/meminfo")).splitlines():
+        if line.startswith("MemAvailable:"):
+            return 1024 * int(line.split()[1])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def advice(planned: Plan, source: Source | Photographs, variant_class: type[Variant]) -> str:
+    """What to try on a device that is too small for a run."""
+    size = fitting_batch(planned, source, variant_class, available_bytes(planned.machine.device))
+    if size:
+        return f"--batch-size {size} should fit"
+    return "the model does not fit even alone; try a smaller --width or --image-size"
+
+
+def shortage(planned: Plan, source: Source | Photographs, variant_class: type[Variant]) -> Iterator[str]:
+    """Told before the first step: a run that expects more memory than there is. On a CPU it would be killed for that,
+    without a word. Small runs are not looked at: `expected_bytes` takes a second."""
+    available = available_bytes(planned.machine.device)
+    spec, size = source.spec, planned.run.batch_size
+    if 4 * size * spec.channels * spec.size**2 * MOST_PER_VALUE < available:
+        return
+    _, expected = expected_bytes(planned, source, variant_class)
+    if (total := sum(expected.values())) > available:
+        yield (
+            f"--batch-size {size}: needs about {total / 1e9:.1f} GB of memory, and {available / 1e9:.1f} GB are left on "
+            f"{planned.machine.device}; {advice(planned, source, variant_class)}"
+        )
 
 
 def fake_batch(size: int, variant: Variant) -> Batch:

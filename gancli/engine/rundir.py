@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gancli import atomic
 from gancli.errors import GancliError, UsageError
 
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
@@ -53,6 +54,12 @@ class RunDirectory:
         """Remove all but the newest `keep` states."""
         for path in self.states()[keep:]:
             path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove the unfinished files of a writer that was killed. Only for the one that holds the directory."""
+        for folder in (self.path, self.path / "state", self.path / "samples"):
+            for path in folder.glob(atomic.UNFINISHED):
+                path.unlink(missing_ok=True)
 
     def discard_if_unused(self) -> None:
         """Remove the directory again if no run came about in it: it holds nothing but its empty folders."""
@@ -121,6 +128,7 @@ def locked(directory: RunDirectory) -> Iterator[None]:
             raise GancliError(f"{directory.path}: another run is writing there ({_owner(file.read(500))})") from None
         if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
             raise GancliError(f"{directory.path}: another run has just ended there; try again")
+        directory.sweep()
         file.truncate(0)
         file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
         file.flush()

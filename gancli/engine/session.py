@@ -4,26 +4,24 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-import gancli
 from gancli import atomic, events, images
-from gancli.config import RunConfig, fields_of, toml
 from gancli.data.pairs import PairBatches
 from gancli.data.photographs import Photographs
 from gancli.data.resident import ResidentBatches
 from gancli.data.source import Source
 from gancli.data.stream import IndexStream
-from gancli.engine import checkpoint, plan, state
+from gancli.engine import memory, plan
 from gancli.engine.clock import Clock
 from gancli.engine.ema import Average
 from gancli.engine.evaluate import Evaluation
-from gancli.engine.facts import Facts
+from gancli.engine.health import Health
 from gancli.engine.ledger import Ledger, LossHistory
 from gancli.engine.rundir import RunDirectory
 from gancli.engine.runner import Runner
 from gancli.engine.state import State
 from gancli.engine.step import Stepper
 from gancli.engine.stop import Stop
-from gancli.engine.writer import Snapshot, Writer
+from gancli.engine.writer import Writer
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
 from gancli.sampling import preview
 from gancli.variant import Phase, Variant
@@ -56,6 +54,7 @@ class Session:
         self.history = LossHistory({})
         self.step = 0
         self.start_step = 0
+        self.health = Health()
         self.clock = Clock()
         self.writer = Writer()
 
@@ -103,11 +102,12 @@ class Session:
         """One step, or as many up to `room` as can be done together."""
         try:
             done = runner.advance(self.step, room)
-        except torch.OutOfMemoryError as error:
-            size = self.run.batch_size
-            raise GancliError(
-                f"--batch-size {size}: out of memory on {self.machine.device}; try --batch-size {max(1, size // 2)}"
-            ) from error
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise self._out_of_memory() from error
+        except RuntimeError as error:  # what torch's allocator of CPU memory raises
+            if "DefaultCPUAllocator" not in str(error):
+                raise
+            raise self._out_of_memory() from error
         self.step += done
         self.clock.count(done)
 
@@ -147,13 +147,13 @@ class Session:
             out=str(self.directory.path),
         )
 
-    def loss_row(self, phase: Phase) -> events.LossRow:
-        """The interval's means. Raises `DivergedError` if one of them is not finite."""
-        self._check_losses()
+    def loss_row(self, phase: Phase) -> Iterator[events.LossRow | events.Warned]:
+        """The interval's means, and what is odd about them. Raises `DivergedError` if one of them is not finite."""
+        self.check_losses()
         means = self.ledger.read()
         self.history.add(self.step, means)
         seconds_per_step = self.clock.lap()
-        return events.LossRow(
+        yield events.LossRow(
             step=self.step,
             steps=self.plan.steps,
             epoch=self.stream.epoch(self.step),
@@ -164,92 +164,34 @@ class Session:
             left_s=(self.plan.steps - self.step) * seconds_per_step,
             memory_bytes=self.machine.peak_memory_bytes(),
         )
+        yield from map(events.Warned, self.health.losses(self.step, means))
 
-    def draw_samples(self) -> events.SamplesDrawn:
+    def draw_samples(self) -> Iterator[events.SamplesDrawn | events.Warned]:
         """The same seeds (and labels), or the same photographs, drawn once more as a grid in `samples/`."""
         generator = self.average.refresh()
         columns: int | None
+        odd: Iterator[str] = iter(())
         if isinstance(self.batches, PairBatches):
             pixels, columns = preview.compared(generator, self.batches.preview(PREVIEW_PHOTOGRAPHS), self.variant.scale)
         else:
             pixels, columns = preview.drawn(self.variant, generator, self.machine.device)
+            odd = self.health.samples(
+                self.step, pixels, self.variant.images.num_classes if self.variant.conditional else 1
+            )
         picture = images.to_pil(images.grid(pixels, columns))
         path = self.directory.samples(self.step)
         atomic.write(path, [images.encode(picture, ".png")])
         self.clock.restart()
-        return events.SamplesDrawn(self.step, str(path), *picture.size, picture.convert("RGB").tobytes())
+        yield events.SamplesDrawn(self.step, str(path), *picture.size, picture.convert("RGB").tobytes())
+        yield from map(events.Warned, odd)
 
-    def evaluate(self, evaluation: Evaluation, phase: Phase) -> events.Evaluated:
-        """Measure the averaged generator; keep it as the best if it is."""
-        generator = self.average.refresh()
-        figures = evaluation.measure(generator)
+    def evaluate(self, evaluation: Evaluation) -> events.Evaluated:
+        """Measure the averaged generator."""
+        figures = evaluation.measure(self.average.refresh())
         self.history.add(self.step, figures)
         best = evaluation.note(figures)
-        if best:
-            tensors = {checkpoint.GENERATOR + name: tensor for name, tensor in generator.state_dict().items()}
-            self._check_weights({"generator": tensors})
-            checkpoint.save(self.directory.best, tensors, self._facts("model", phase))
         self.clock.restart()
         return events.Evaluated(self.step, figures, evaluation.metric, best, str(self.directory.best))
-
-    def save(self, phase: Phase, runner: Runner) -> Iterator[events.Event]:
-        """Have the state written, then the model; gives the events of files that were written meanwhile. Raises
-        `DivergedError` rather than save what is not finite."""
-        self._check_losses()
-        if not self.ranks.first:
-            return
-        generator = self.average.refresh().state_dict()
-        networks = {f"network.{name}": network.state_dict() for name, network in self.variant.networks.items()}
-        self._check_weights({"generator": generator, **networks})
-        groups = {
-            **networks,
-            "average": generator,
-            **{f"optimizer.{name}": m.tensors() for name, m in runner.stepper.minimisers.items()},
-            "losses": self.ledger.tensors(),
-            "random": state.random_states(self.machine.device),
-        }
-        whole = Snapshot(state.flat(groups))
-        step, directory, keep = self.step, self.directory, self.run.keep
-        about_state, about_model = self._facts("state", phase), self._facts("model", phase)
-
-        def write() -> list[events.Event]:
-            tensors, path = whole.on_host(), directory.state(step)
-            checkpoint.save(path, tensors, about_state)
-            directory.prune(keep)
-            model = {checkpoint.GENERATOR + name: tensors[f"average/{name}"] for name in generator}
-            checkpoint.save(directory.checkpoint, model, about_model)
-            return [
-                events.CheckpointSaved(step, str(path), "state"),
-                events.CheckpointSaved(step, str(directory.checkpoint), "model"),
-            ]
-
-        yield from self.writer.start(write)
-        self.clock.restart()
-
-    def restore(self, saved: State) -> list[str]:
-        """Take up a saved state. Gives warnings. Raises `CheckpointError` or `UsageError` if it does not fit."""
-        facts = saved.facts
-        if (facts.images, facts.num_images) != (self.source.spec, self.source.num_images):
-            raise UsageError(
-                f"--dataset {self.run.dataset}: not the data that {saved.path} was trained on "
-                f"({facts.dataset}: {facts.num_images} images of {facts.images.size} px)"
-            )
-        for name, network in self.variant.networks.items():
-            state.copy_into(saved.path, network.state_dict(), saved.group(f"network.{name}"))
-        state.copy_into(saved.path, self.average.module.state_dict(), saved.group("average"))
-        self.ledger.restore(saved.group("losses"), self.machine.device)
-        self.history = LossHistory(facts.losses)
-        self.step = self.start_step = facts.step
-        return list(state.restore_random_states(saved.path, saved.group("random"), self.machine.device))
-
-    def write_config(self) -> None:
-        """`config.toml`: every option, resolved; `gan train --config` of it repeats the run."""
-        if not self.ranks.first:
-            return
-        values = {f.name: getattr(self.run, f.name) for f in fields_of(RunConfig) if f.name not in ("out", "progress")}
-        own = {f.name: getattr(self.plan.own, f.name) for f in fields_of(type(self.plan.own))}
-        heading = f"gan {gancli.__version__}: repeat this run with  gan train --config config.toml --out DIR"
-        atomic.write(self.directory.config, [toml.dump(values, self.run.variant, own, heading).encode()])
 
     def finished(self, status: events.Status, reason: str = "") -> events.RunFinished:
         seconds = self.clock.elapsed()
@@ -265,43 +207,19 @@ class Session:
             resume_command=f"gan train --resume {self.directory.path}",
         )
 
-    def _facts(self, kind: events.FileKind, phase: Phase) -> Facts:
-        return Facts(
-            kind=kind,
-            variant=self.run.variant,
-            preset=self.run.preset,
-            config=self.plan.own,
-            images=self.source.spec,
-            dataset=self.source.name,
-            num_images=self.source.num_images,
-            seed=self.run.seed,
-            batch_size=self.run.batch_size,
-            ema=self.run.ema,
-            precision=self.machine.precision,
-            step=self.step,
-            steps=self.plan.steps,
-            epoch=self.stream.epoch(self.step),
-            phase=phase.name,
-            versions={"gancli": gancli.__version__, "torch": str(torch.__version__)},
-            losses=self.history.points(),
-        )
-
-    def _check_losses(self) -> None:
+    def check_losses(self) -> None:
+        """Raises `DivergedError` naming the first loss since the last row that is not finite, and its step."""
         self.ledger.average(self.ranks.average)
         if (bad := self.ledger.first_not_finite()) is not None:
             word = "NaN" if bad.value != bad.value else "infinite"
-            raise DivergedError(f"{bad.term} became {word} at step {self.step - bad.steps_ago}; {self._way_back()}")
+            raise DivergedError(f"{bad.term} became {word} at step {self.step - bad.steps_ago}; {self.way_back()}")
 
-    def _check_weights(self, groups: state.Tree) -> None:
-        for group, tensors in groups.items():
-            for name, tensor in tensors.items():
-                if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                    raise DivergedError(
-                        f"weight {name} of {group.removeprefix('network.')} is no longer finite at step {self.step}; "
-                        + self._way_back()
-                    )
+    def _out_of_memory(self) -> GancliError:
+        hint = memory.advice(self.plan, self.source, type(self.variant))
+        return GancliError(f"--batch-size {self.run.batch_size}: out of memory on {self.machine.device}; {hint}")
 
-    def _way_back(self) -> str:
+    def way_back(self) -> str:
+        """What is left of a run that diverged, and what to try."""
         self.writer.settle()
         saved = self.directory.states()
         kept = f"the last finite state is {saved[0]}" if saved else "no state was saved before"

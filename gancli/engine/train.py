@@ -8,7 +8,7 @@ from gancli import events
 from gancli.config import RunConfig, VariantConfig
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source, open_source
-from gancli.engine import evaluate, plan
+from gancli.engine import evaluate, memory, plan, saving
 from gancli.engine.distributed import Ranks
 from gancli.engine.machine import ALONE
 from gancli.engine.rundir import RunDirectory
@@ -43,19 +43,21 @@ def train(
     planned.machine.settle(run.deterministic)
     session = Session(planned, source, variant_class, directory)
     if resumed is not None:
-        yield from map(events.Warned, session.restore(resumed))
+        yield from map(events.Warned, saving.restore(session, resumed))
         if session.step >= planned.steps:
             yield events.Warned(
                 f"already finished, at step {session.step}; a larger --steps or --epochs extends the run"
             )
             yield session.finished("done")
             return
+    yield from map(events.Warned, saving.check_disk(session))
+    yield from map(events.Warned, memory.shortage(planned, source, variant_class))
     with ranks.first_goes_first():
         notes = session.variant.prepare(planned.machine.device)
     evaluation = None
     if run.eval_every and ranks.first:
         evaluation = yield from stoppable(evaluate.prepare(run, session), stop)
-    session.write_config()
+    saving.write_config(session)
     yield session.started()
     yield from map(events.Warned, notes)
     try:
@@ -76,14 +78,17 @@ def _steps(
         while session.step < end:
             session.advance(runner, session.room(end, intervals))
             if session.due(run.log_every) or session.step == end:
-                yield session.loss_row(phase)
+                yield from session.loss_row(phase)
             if first and (session.due(planned.sample_every) or session.step == planned.steps):
-                yield session.draw_samples()
+                yield from session.draw_samples()
             if evaluation and (session.due(evaluation.every) or session.step == planned.steps):
-                yield session.evaluate(evaluation, phase)
+                measured = session.evaluate(evaluation)
+                if measured.best:
+                    saving.save_best(session, phase)
+                yield measured
             reason = session.asked_to_stop(stop) if session.step < planned.steps else None
             if reason or session.due(planned.save_every) or session.step == planned.steps:
-                yield from session.save(phase, runner)
+                yield from saving.save(session, phase, runner)
             yield from session.writer.done()
             if reason:
                 yield from session.writer.wait()
