@@ -22,9 +22,9 @@ from gancli import losses
 from gancli.config import VariantConfig, option
 from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
-from gancli.layers import spectral_norm
+from gancli.layers import Frequencies, spectral_norm
 from gancli.pyramid import double, halve
-from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
+from gancli.variant import Adam, Optimizer, Phase, Schedule, Sgd, Update, Variant, constant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Config(VariantConfig):
     coarse_d_width: int = option(512, "units of a hidden layer of the coarsest D", ge=1, le=16384)
     # Differs from the paper: the coarsest level decides what a picture shows and costs least, so it learns more often.
     coarse_updates: int = option(
-        4,
+        6,
         "updates of the coarsest level per step, each on its part of the batch; finer levels see the first",
         ge=1,
         le=100,
@@ -53,8 +53,10 @@ class Config(VariantConfig):
         "strided", "finer levels: with halvings, or the paper's 7×7 convolutions"
     )
     # Differs from the paper, whose D sees the sum alone: on colour pictures the residual is a hundredth of its power, and a
-    # small D overlooked that it was missing.
-    d_sees: Literal["sum", "both"] = option("both", "finer D: the picture, or also its residual, enhanced")
+    # small D overlooked that it was missing. In the coarsest level the finest of its frequencies are as weak.
+    d_sees: Literal["sum", "enhanced"] = option(
+        "enhanced", "D: the picture; or also its residual, enhanced (coarsest: its frequencies, the finer the more)"
+    )
     norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
     d_norm: Literal["spectral", "none"] = option("none", "normalisation of D", source="spectral: Miyato et al. 2018")
     r1: float = option(0.1, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
@@ -66,18 +68,22 @@ class Config(VariantConfig):
     )
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
     lr: float = option(1e-3, "step size", gt=0, le=1)
+    coarse_lr: float = option(2e-3, "the same, of the coarsest level", gt=0, le=1)
+    falling: float = option(
+        0.5, "share of the run, at its end, over which Adam's step sizes fall to nothing", ge=0, le=1
+    )
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1)
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"batch_size": 256, "epochs": 40, "ema": 0.9995},
+        "default": {"batch_size": 384, "epochs": 48, "ema": 0.9995},
         # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, pictures of 32 pixels where it crops
         # CIFAR-10 to 28, and --conditional is left to the user (the paper has both forms).
         "paper": {
             "latent_dim": 100, "noise": "uniform", "coarse_width": 1200, "coarse_d_width": 600, "coarse_updates": 1,
             "width": 64,
             "layers": "flat", "d_sees": "sum", "norm": "none", "r1": 0.0, "coarse_r1": 0.0, "dropout": 0.5,
-            "bounded": False, "perturb": 0.0,
-            "optimizer": "sgd", "lr": 0.02, "batch_size": 100, "epochs": 375, "ema": 0.0,
+            "bounded": False, "perturb": 0.0, "falling": 0.0,
+            "optimizer": "sgd", "lr": 0.02, "coarse_lr": 0.02, "batch_size": 100, "epochs": 375, "ema": 0.0,
         },
     }  # fmt: skip
 
@@ -164,13 +170,14 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """A residual and the `low_pass` it belongs to, both float `[B, C, size, size]`, added before the first layer (and the
-    residual beside it, if `d_sees` both) → logits, float `[B, 1]`."""
+    """A residual and the `low_pass` it belongs to, both float `[B, C, size, size]`, added before the first layer (and, if
+    `d_sees` enhanced, the residual beside it, or in the coarsest level frequencies instead) → logits, float `[B, 1]`."""
 
     def __init__(self, config: Config, channels: int, size: int, num_classes: int, coarsest: bool) -> None:
         super().__init__()
         self.join = LabelPlane(num_classes, size)
-        self.both = config.d_sees == "both" and not coarsest
+        self.both = config.d_sees == "enhanced" and not coarsest
+        self.frequencies = Frequencies(size) if config.d_sees == "enhanced" and coarsest else None
         num_inputs = channels * (1 + self.both) + bool(num_classes)
         if coarsest:
             self.layers = _coarse_discriminator(config, num_inputs * size**2)
@@ -182,8 +189,15 @@ class Discriminator(nn.Module):
                     spectral_norm(layer)
 
     def forward(self, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
-        picture = residual + low_pass
-        seen = torch.cat([picture, RESIDUAL_GAIN * residual], 1) if self.both else picture
+        return self.judge(self.seen(residual + low_pass), residual, labels)
+
+    def seen(self, picture: Tensor) -> Tensor:
+        return picture if self.frequencies is None else self.frequencies(picture)
+
+    def judge(self, seen: Tensor, residual: Tensor, labels: Tensor | None) -> Tensor:
+        """Logits of what was `seen` of a picture, and its residual."""
+        if self.both:
+            seen = torch.cat([seen, RESIDUAL_GAIN * residual], 1)
         logits: Tensor = self.layers(self.join(seen, labels))
         return logits
 
@@ -308,15 +322,15 @@ class Lapgan(Variant):
         yield Update(f"G{k}", g_loss, {f"g_loss_{k}": g_loss})
 
     def penalty(self, k: int, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
-        """R1 on a share of the real pictures of level k; the slope along h_k is the slope along the picture."""
-        few_pictures = losses.penalised(low_pass)
+        """R1 on a share of the real pictures of level k: of D's slope along h_k, which is that along the picture, or along
+        what the coarsest D sees of it."""
+        judge = self.networks[f"D{k}"]
+        assert isinstance(judge, Discriminator)
+        few, few_pictures = losses.penalised(residual), losses.penalised(low_pass)
         few_labels = None if labels is None else losses.penalised(labels)
-
-        def believe(h: Tensor) -> Tensor:
-            logits: Tensor = self.networks[f"D{k}"](h, few_pictures, few_labels)
-            return logits
-
-        return losses.r1(believe, losses.penalised(residual))
+        if judge.frequencies is not None:
+            return losses.r1(lambda seen: judge.judge(seen, few, few_labels), judge.seen(few + few_pictures))
+        return losses.r1(lambda h: judge(h, few_pictures, few_labels), few)
 
     def penalty_weight(self, k: int) -> float:
         """A finer level's weight goes by its share of pixels: the same change of a picture is spread over fewer of them
@@ -326,10 +340,30 @@ class Lapgan(Variant):
         )
 
     def optimizers(self) -> Mapping[str, Optimizer]:
-        rule: Optimizer = Adam(self.config.lr, self.config.beta1)
+        return {name: self.rule(name, constant) for name in self.networks}
+
+    def rule(self, network: str, schedule: Schedule) -> Optimizer:
+        """How a network is trained; `schedule` is Adam's."""
+        lr = self.config.coarse_lr if network[1:] == str(self.num_levels - 1) else self.config.lr
         if self.config.optimizer == "sgd":
-            rule = Sgd(self.config.lr, momentum=_paper_momentum, schedule=_paper_decay)
-        return dict.fromkeys(self.networks, rule)
+            return Sgd(lr, momentum=_paper_momentum, schedule=_paper_decay)
+        return Adam(lr, self.config.beta1, schedule=schedule)
+
+    def phases(self, steps: int) -> tuple[Phase, ...]:
+        """One; the schedules go by the updates of a network, of which the coarsest has several in a step."""
+        rules = {
+            name: self.rule(
+                name, self.schedule(steps * (self.config.coarse_updates if level == self.num_levels - 1 else 1))
+            )
+            for name in self.networks
+            for level in (int(name[1:]),)
+        }
+        return (Phase("train", steps, self.step, rules),)
+
+    def schedule(self, updates: int) -> Schedule:
+        """The factor of the step size in a run of so many updates: 1, then falling in a straight line to 0."""
+        share = self.config.falling
+        return (lambda done: min(1.0, (1 - done / updates) / share)) if share else constant
 
 
 def level_sizes(size: int) -> tuple[int, ...]:

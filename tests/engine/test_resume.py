@@ -64,6 +64,21 @@ def test_a_stopped_and_resumed_run_ends_in_the_same_bytes(
         assert sha256(tmp_path / "whole" / name) == sha256(tmp_path / "parts" / name), name
 
 
+@pytest.mark.parametrize("first", [1, 5, 6, 17])
+def test_a_run_resumed_in_another_epoch_ends_in_the_same_bytes(
+    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    assert gan(*train_args("vanilla"), "--steps", 1, "--out", "painter").code == 0
+    assert gan("sample", "painter", "-n", 50, "-o", "pictures").code == 0  # three steps to an epoch
+    args = (*train_args("dcgan"), "-d", "pictures", "--steps", 20, "--save-every", 20)
+    assert gan(*args, "--out", "whole").code == 0
+    with monkeypatch.context() as patched:
+        stop_after(patched, first)
+        assert gan(*args, "--out", "parts").code == 75
+    assert gan(*args, "--out", "parts", "--resume", "auto").code == 0
+    assert sha256(tmp_path / "whole" / "ckpt.safetensors") == sha256(tmp_path / "parts" / "ckpt.safetensors")
+
+
 def test_the_same_command_gives_the_same_bytes_and_another_seed_others(gan: Gan, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert gan(*train_args("vanilla"), "--steps", 6, "--seed", seed, "--out", name).code == 0

@@ -11,8 +11,9 @@ from torch import Tensor
 from gancli import catalogue
 from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
+from gancli.layers import Frequencies
 from gancli.pyramid import double, halve
-from gancli.variant import Sgd
+from gancli.variant import Adam, Sgd
 from gancli.variants.lapgan import Lapgan, level_sizes
 from tests.conftest import SMALL, Gan, sha256
 
@@ -137,6 +138,35 @@ def test_the_defaults_discriminator_also_sees_the_residual_alone() -> None:
     residual, low_pass = torch.rand(2, 4, 1, 28, 28)
     moved = 0.1 * torch.rand(4, 1, 28, 28)
     assert not torch.allclose(D(residual, low_pass, None), D(residual + moved, low_pass - moved, None))
+
+
+def test_the_coarsest_discriminator_sees_frequencies_the_finer_the_more() -> None:
+    size = 7
+    frequencies = Frequencies(size)
+    pictures = torch.rand(3, 2, size, size) * 2 - 1
+    seen = frequencies(pictures).double()
+    place = torch.arange(size, dtype=torch.float64)
+    for u in range(size):
+        for v in range(size):  # by definition, in float64
+            wave = [torch.cos(torch.pi / size * f * (place + 0.5)) * (2 / size) ** 0.5 for f in (u, v)]
+            wave = [w * (0.5**0.5 if f == 0 else 1) for w, f in zip(wave, (u, v), strict=True)]
+            expected = torch.einsum("bcij,i,j->bc", pictures.double(), *wave) * (1 + (u**2 + v**2) ** 0.5) ** 1.5
+            torch.testing.assert_close(seen[:, :, u, v], expected, rtol=1e-5, atol=1e-5)
+    D = built(ImageSpec(1, 28), **TINY_NETS).networks["D2"]
+    assert isinstance(D.frequencies, Frequencies)
+    assert built(ImageSpec(1, 28), "paper").networks["D2"].frequencies is None
+
+
+def test_step_sizes_fall_at_the_end_of_a_run() -> None:
+    variant = built(ImageSpec(1, 28), **TINY_NETS)
+    (phase,) = variant.phases(100)
+    coarse, fine = phase.optimizers["G2"], phase.optimizers["D0"]
+    assert isinstance(coarse, Adam)
+    assert isinstance(fine, Adam)
+    assert (coarse.lr, fine.lr) == (2e-3, 1e-3)
+    updates = variant.config.coarse_updates
+    for done, factor in ((0, 1.0), (50, 1.0), (75, 0.5), (100, 0.0)):
+        assert fine.schedule(done) == coarse.schedule(done * updates) == factor
 
 
 def test_the_label_reaches_every_level() -> None:

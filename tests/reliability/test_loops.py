@@ -1,0 +1,67 @@
+"""The kill loop and the fuzzer, shorter than by hand: `python -m tests.reliability.kill` and `… .fuzz`."""
+
+import random
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gancli.engine import state
+from gancli.engine.rundir import RunDirectory
+from tests.conftest import ROOT, SMALL
+from tests.reliability import fuzz, kill, victim
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("variant", ["vanilla", "srgan"])
+def test_a_run_killed_again_and_again_ends_in_the_same_bytes(
+    variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    landed = kill.loop(variant, 6, random.Random(variant), tmp_path)
+    assert sum(landed.values()) == 6
+
+
+@pytest.mark.parametrize("point", victim.POINTS)
+def test_a_kill_at_any_point_of_writing_leaves_a_state_that_verifies(
+    point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    run = ("train", *SMALL, "--steps", 15, "--save-every", 5, "--out", out, "--progress", "none")
+    monkeypatch.chdir(ROOT)
+    # the sixth file: config, samples, state, model, samples, the second state
+    victim = [sys.executable, "-m", "tests.reliability.victim", point, "6", *map(str, run)]
+    assert subprocess.run(victim, capture_output=True, timeout=120).returncode == -9
+    newest, skipped = state.load_newest(RunDirectory(out))
+    assert newest.facts.step == (10 if point == "renamed" else 5)
+    assert not skipped
+
+
+def test_a_file_size_limit_is_one_line_and_the_last_state_is_intact(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = [sys.executable, "-m", "gancli", "train", *SMALL, "--steps", "10", "--out", str(out), "--save-every", "5"]
+    first = subprocess.run([*run, "--steps", "5"], capture_output=True, text=True, timeout=120)
+    assert first.returncode == 0, first.stderr
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+
+    full = subprocess.run(
+        [*run, "--resume", "auto", "--progress", "none"],
+        capture_output=True, text=True, timeout=120, preexec_fn=limit,
+    )  # fmt: skip
+    assert full.returncode == 1
+    assert "cannot be written (File too large); what was there is untouched" in full.stderr
+    assert full.stderr.count("\n") == 1
+    assert state.load_newest(RunDirectory(out))[0].facts.step == 5
+    assert not list(out.rglob("*.part"))
+
+
+def test_fuzzed_files_end_in_success_or_one_line(tmp_path: Path) -> None:
+    tallies = (fuzz.checkpoints(150, random.Random(1), tmp_path), fuzz.images(300, random.Random(1)))
+    for tally in tallies:
+        assert tally.bad == []
+        assert len(tally.ends) > 1
