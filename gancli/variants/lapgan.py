@@ -44,7 +44,8 @@ class Config(VariantConfig):
     # Differs from the paper: the coarsest level decides what a picture shows and costs least, so it learns more often.
     coarse_updates: int = option(
         6,
-        "updates of the coarsest level per step, each on its part of the batch; finer levels see the first",
+        "updates of the coarsest level per step, each on its part of the batch; the finest has one, on the first part, and "
+        "levels between them in proportion",
         ge=1,
         le=100,
     )
@@ -70,12 +71,12 @@ class Config(VariantConfig):
     lr: float = option(1e-3, "step size", gt=0, le=1)
     coarse_lr: float = option(2e-3, "the same, of the coarsest level", gt=0, le=1)
     falling: float = option(
-        0.5, "share of the run, at its end, over which Adam's step sizes fall to nothing", ge=0, le=1
+        1.0, "share of the run, at its end, over which Adam's step sizes fall to nothing", ge=0, le=1
     )
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1)
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"batch_size": 384, "epochs": 48, "ema": 0.9995},
+        "default": {"batch_size": 384, "epochs": 45, "ema": 0.9995},
         # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, pictures of 32 pixels where it crops
         # CIFAR-10 to 28, and --conditional is left to the user (the paper has both forms).
         "paper": {
@@ -302,8 +303,12 @@ class Lapgan(Variant):
         label_parts = [None] * num_parts if labels is None else labels.tensor_split(num_parts)
         for k, level in enumerate(self.pyramid(batch.images, self.config.perturb)):
             parts = zip(*(whole.tensor_split(num_parts) for whole in (latents[k], *level)), label_parts, strict=True)
-            for part in islice(parts, num_parts if k == self.num_levels - 1 else 1):
+            for part in islice(parts, self.num_updates(k)):
                 yield from self.level_step(k, *part)
+
+    def num_updates(self, k: int) -> int:
+        """Updates of level k in a step."""
+        return 1 + (self.config.coarse_updates - 1) * k // (self.num_levels - 1)
 
     def level_step(
         self, k: int, z: Tensor, residual: Tensor, low_pass: Tensor, labels: Tensor | None
@@ -352,11 +357,7 @@ class Lapgan(Variant):
     def phases(self, steps: int) -> tuple[Phase, ...]:
         """One; the schedules go by the updates of a network, of which the coarsest has several in a step."""
         rules = {
-            name: self.rule(
-                name, self.schedule(steps * (self.config.coarse_updates if level == self.num_levels - 1 else 1))
-            )
-            for name in self.networks
-            for level in (int(name[1:]),)
+            name: self.rule(name, self.schedule(steps * self.num_updates(int(name[1:])))) for name in self.networks
         }
         return (Phase("train", steps, self.step, rules),)
 

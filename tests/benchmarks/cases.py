@@ -71,4 +71,15 @@ CASES = {
         "SRResNet, 16 blocks", "srgan", {"preset": "paper", "content": "mse", "dataset": "photographs"}, 3,
         plain.srresnet, convolution(16, 64, 64, 24, 3, 1),
     ),
+    "cgan": Case(
+        "cgan's networks", "cgan", {**plain.CGAN, "dataset": "digits"}, 200, plain.cgan, matrices
+    ),
+    "lapgan": Case(
+        "lapgan's networks, 28 px", "lapgan", {**plain.LAPGAN, "dataset": "digits", "batch_size": 64}, 20, plain.lapgan,
+        convolution(64, 32, 32, 14, 3, 1),
+    ),
+    "srgan": Case(
+        "SRGAN, 16 blocks", "srgan", {**plain.SRGAN, "dataset": "photographs"}, 2, plain.srgan,
+        convolution(16, 64, 64, 24, 3, 1),
+    ),
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """The loops that tutorials write, in our own words: DataLoader, PIL, ToTensor, Normalize, `.item()` in every step."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,11 +10,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from gancli import images
+from gancli import catalogue, images
+from gancli.data.batch import ImageSpec
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 
 Loop = Callable[[int], None]
+# What both contenders' networks are built with: without the penalties that tutorials leave out.
+CGAN = {"preset": "default", "r1": 0.0}
+LAPGAN = {"preset": "default", "r1": 0.0, "coarse_r1": 0.0, "coarse_updates": 1, "perturb": 0.0}
+SRGAN = {"preset": "paper", "content": "mse", "pretrain_steps": 0}
 
 
 class Pictures(Dataset[Tensor]):
@@ -31,6 +36,17 @@ class Pictures(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         picture: Tensor = self.transform(Image.fromarray(self.pixels[index]))
         return picture
+
+
+class Labelled(Pictures):
+    """The same, with labels."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.labels = source.labels.tolist()
+
+    def __getitem__(self, index: int) -> Any:
+        return super().__getitem__(index), self.labels[index]
 
 
 class Crops(Dataset[tuple[Tensor, Tensor]]):
@@ -136,6 +152,105 @@ def srresnet(photographs: Photographs, device: torch.device) -> Loop:
             history.append(loss.item())
 
     return train
+
+
+def cgan(source: Source, device: torch.device) -> Loop:
+    """cgan's own networks: real and fake pictures judged one after the other, with their labels."""
+    batch, networks = 64, _networks("cgan", source.spec, CGAN, device)
+    generator, discriminator = networks["G"], networks["D"]
+    loader = _endless(Labelled(source), batch, device)
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
+    g_optimizer = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
+    criterion, history = nn.BCEWithLogitsLoss(), list[tuple[float, float]]()
+
+    def train(steps: int) -> None:
+        for real, labels in itertools.islice(loader, steps):
+            ones, zeros = torch.ones(batch, 1, device=device), torch.zeros(batch, 1, device=device)
+            d_optimizer.zero_grad()
+            fake = generator(torch.randn(batch, 32, device=device), labels)
+            real_loss = criterion(discriminator(real, labels), ones)
+            d_loss = real_loss + criterion(discriminator(fake.detach(), labels), zeros)
+            d_loss.backward()
+            d_optimizer.step()
+            g_optimizer.zero_grad()
+            g_loss = criterion(discriminator(fake, labels), ones)
+            g_loss.backward()
+            g_optimizer.step()
+            history.append((d_loss.item(), g_loss.item()))
+
+    return train
+
+
+def lapgan(source: Source, device: torch.device) -> Loop:
+    """lapgan's own networks, one update of each per step, pyramid made anew for each level."""
+    batch, networks = 64, _networks("lapgan", source.spec, LAPGAN, device)
+    loader = _endless(Pictures(source), batch, device)
+    optimizers = {k: torch.optim.Adam(n.parameters(), lr=1e-3, betas=(0.5, 0.999)) for k, n in networks.items()}
+    criterion, history = nn.BCEWithLogitsLoss(), list[float]()
+
+    def level(picture: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+        for _ in range(k):
+            picture = nn.functional.avg_pool2d(picture, 2)
+        if k == 2:
+            return picture, torch.zeros_like(picture), torch.randn(batch, 32, device=device)
+        smaller = nn.functional.avg_pool2d(picture, 2)
+        low_pass = nn.functional.interpolate(smaller, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return picture - low_pass, low_pass, torch.randn(batch, 1, *picture.shape[2:], device=device)
+
+    def train(steps: int) -> None:
+        for real in itertools.islice(loader, steps):
+            ones, zeros = torch.ones(batch, 1, device=device), torch.zeros(batch, 1, device=device)
+            for k in range(3):
+                residual, low_pass, z = level(real, k)
+                generator, discriminator = networks[f"G{k}"], networks[f"D{k}"]
+                optimizers[f"D{k}"].zero_grad()
+                fake = generator(z, low_pass, None)
+                real_loss = criterion(discriminator(residual, low_pass, None), ones)
+                d_loss = real_loss + criterion(discriminator(fake.detach(), low_pass, None), zeros)
+                d_loss.backward()
+                optimizers[f"D{k}"].step()
+                optimizers[f"G{k}"].zero_grad()
+                g_loss = criterion(discriminator(fake, low_pass, None), ones)
+                g_loss.backward()
+                optimizers[f"G{k}"].step()
+                history.extend((d_loss.item(), g_loss.item()))
+
+    return train
+
+
+def srgan(photographs: Photographs, device: torch.device) -> Loop:
+    """The adversarial phase, with the paper's networks and pixels as content."""
+    networks = _networks("srgan", photographs.spec, SRGAN, device)
+    generator, discriminator = networks["G"], networks["D"]
+    d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-4)
+    g_optimizer = torch.optim.Adam(generator.parameters(), lr=1e-4)
+    criterion, content, history = nn.BCEWithLogitsLoss(), nn.MSELoss(), list[float]()
+    pairs = _endless(Crops(photographs), 16, device)
+
+    def train(steps: int) -> None:
+        for low_res, high_res in itertools.islice(pairs, steps):
+            ones, zeros = torch.ones(16, 1, device=device), torch.zeros(16, 1, device=device)
+            d_optimizer.zero_grad()
+            fake = generator(low_res)
+            d_loss = criterion(discriminator(high_res), ones) + criterion(discriminator(fake.detach()), zeros)
+            d_loss.backward()
+            d_optimizer.step()
+            g_optimizer.zero_grad()
+            g_loss = content(fake, high_res) + 1e-3 * criterion(discriminator(fake), ones)
+            g_loss.backward()
+            g_optimizer.step()
+            history.extend((d_loss.item(), g_loss.item()))
+
+    return train
+
+
+def _networks(variant: str, spec: ImageSpec, own: Mapping[str, Any], device: torch.device) -> dict[str, nn.Module]:
+    """The networks that ours has with a preset and the options `own`."""
+    card = catalogue.card(variant)
+    known = set(card.config_class.__dataclass_fields__)
+    values = {**card.presets[own["preset"]], **own}
+    config = card.config_class(**{name: value for name, value in values.items() if name in known})
+    return {name: network.to(device) for name, network in catalogue.load(variant)(config, spec).networks.items()}
 
 
 def _endless(data: "Dataset[Any]", batch: int, device: torch.device) -> Iterator[Any]:

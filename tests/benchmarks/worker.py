@@ -45,14 +45,15 @@ def ours(case: Case, what: plan.Plan, source: Any, directory: Path) -> tuple[Cal
     """gan's own engine: trains so many steps; and a step's floating-point operations."""
     what.machine.settle(deterministic=False)
     session = Session(what, source, catalogue.load(case.variant), rundir.prepared(directory / "run"))
-    (_, phase, _, _) = next(session.phases())
-    stepper = session.enter(phase, None)
+    (_, phase, _, end) = next(session.phases())
+    runner = session.enter(phase, None)
 
     def train(steps: int) -> None:
-        for _ in range(steps):
-            session.advance(stepper)
+        last = session.step + steps
+        while session.step < last:
+            session.advance(runner, session.room(min(last, end), (100,)))
             if session.due(100):
-                session.loss_row(phase)
+                list(session.loss_row(phase))
 
     with FlopCounterMode(display=False) as counter:
         train(1)

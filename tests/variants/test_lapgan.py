@@ -151,7 +151,7 @@ def test_the_coarsest_discriminator_sees_frequencies_the_finer_the_more() -> Non
             wave = [torch.cos(torch.pi / size * f * (place + 0.5)) * (2 / size) ** 0.5 for f in (u, v)]
             wave = [w * (0.5**0.5 if f == 0 else 1) for w, f in zip(wave, (u, v), strict=True)]
             expected = torch.einsum("bcij,i,j->bc", pictures.double(), *wave) * (1 + (u**2 + v**2) ** 0.5) ** 1.5
-            torch.testing.assert_close(seen[:, :, u, v], expected, rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(seen[:, :, u, v], expected, rtol=1e-5, atol=1e-4)
     D = built(ImageSpec(1, 28), **TINY_NETS).networks["D2"]
     assert isinstance(D.frequencies, Frequencies)
     assert built(ImageSpec(1, 28), "paper").networks["D2"].frequencies is None
@@ -165,7 +165,7 @@ def test_step_sizes_fall_at_the_end_of_a_run() -> None:
     assert isinstance(fine, Adam)
     assert (coarse.lr, fine.lr) == (2e-3, 1e-3)
     updates = variant.config.coarse_updates
-    for done, factor in ((0, 1.0), (50, 1.0), (75, 0.5), (100, 0.0)):
+    for done, factor in ((0, 1.0), (50, 0.5), (75, 0.25), (100, 0.0)):
         assert fine.schedule(done) == coarse.schedule(done * updates) == factor
 
 
