@@ -76,7 +76,7 @@ def test_a_damaged_cache_is_made_again(folder: Path, tmp_path: Path) -> None:
 def test_crops_lie_within_one_photograph_whatever_its_size_and_turn(folder: Path, tmp_path: Path) -> None:
     found, _ = opened(folder, tmp_path, 24)
     batches = PairBatches(found, CPU, 64, 0, 4)
-    crops = batches._crops(3)
+    (crops,) = batches.fetch(3)
     assert crops.shape == (64, 3, 24, 24)
     sizes = {int(found.picture(i)[2, 0, 0]): (int(found.widths[i]), int(found.heights[i])) for i in range(3)}
     turns = set()

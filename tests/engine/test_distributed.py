@@ -66,7 +66,9 @@ def check_same(run: str, expected: str, steps: range) -> None:
 
 @pytest.mark.parametrize("variant", catalogue.names())
 def test_two_processes_train_the_model_of_one_and_one_goes_on_from_theirs(gan: Gan, variant: str) -> None:
-    args = (*train_args(variant), "--log-every", 1, "--progress", "none", "--save-every", 12, "--steps", 16)
+    # fp32: half precision rounds differently for half of a batch, by far more than the tolerances here
+    small = (*train_args(variant), "--precision", "fp32")
+    args = (*small, "--log-every", 1, "--progress", "none", "--save-every", 12, "--steps", 16)
     assert gan(*args, "--out", "one").code == 0
     code, out, err = done(torchrun(*args, "--out", "two"))
     assert code == 0, err

@@ -20,8 +20,8 @@ SIZES = {
     "vanilla": SMALL,
     "cgan": SMALL,
     "dcgan": SMALL,
-    # 64: enough that the penalised eighth of each part can be shared out to two processes
-    "lapgan": (*SMALL, "--coarse-width", "16", "--batch-size", "64"),
+    # 96: six parts, the penalised eighth of each of which can be shared out to two processes
+    "lapgan": (*SMALL, "--coarse-width", "16", "--batch-size", "96"),
     "srgan": (*TINY, "--width", "4", "--blocks", "1", "--d-width", "4", "--pretrain-steps", "10"),
 }
 
