@@ -20,8 +20,8 @@ SIZES = {
     "vanilla": SMALL,
     "cgan": SMALL,
     "dcgan": SMALL,
-    # 96: six parts, the penalised eighth of each of which can be shared out to two processes
-    "lapgan": (*SMALL, "--coarse-width", "16", "--batch-size", "96"),
+    # 192: six parts, the penalised eighth of each of which can be shared out to two processes
+    "lapgan": (*SMALL, "--coarse-width", "16", "--batch-size", "192"),
     "srgan": (*TINY, "--width", "4", "--blocks", "1", "--d-width", "4", "--pretrain-steps", "10"),
 }
 

@@ -6,6 +6,7 @@ on the terminal. Prints how many ended how, the slowest, and the memory it took.
 
 import argparse
 import contextlib
+import copy
 import hashlib
 import io
 import json
@@ -93,7 +94,7 @@ def bent(rng: random.Random, value: Any) -> None:
         container, key = rng.choice(list(leaves(value)) or [({"": 0}, "")])
         kind = rng.random()
         if kind < 0.7:
-            container[key] = rng.choice(ODD)
+            container[key] = copy.deepcopy(rng.choice(ODD))  # some can be changed in turn
         elif kind < 0.8:
             del container[key]
         elif isinstance(container, dict):
