@@ -1,5 +1,6 @@
 """Does a phase's steps: one by one, or, where the device can, many at a word."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from torch import Tensor
@@ -59,11 +60,15 @@ class Runner:
             self._one(step)
             return 1
         if stride not in self._replays:
-            self._replays[stride] = Replay(
-                stride, self.stepper, self._batches, self._average, self._names, step, self._capture
-            )
+            self._replays[stride] = self._captured(stride, step)
         self._replayed(self._replays[stride], step)
         return stride
+
+    def _captured(self, stride: int, step: int) -> Replay:
+        before = self._updates()
+        replay = Replay(stride, self.stepper, self._batches, self._average, self._names, step, self._capture)
+        self._set_updates(before)  # a capture goes through the motions, and does nothing
+        return replay
 
     def _stride(self, step: int, room: int) -> int | None:
         """The longest stride that fits: not beyond `room` or the rows there are, and one step at a time as long as the host
@@ -74,19 +79,27 @@ class Runner:
         return next((stride for stride in self._strides if stride <= room), None)
 
     def _one(self, step: int) -> None:
-        before = {name: m.updates for name, m in self.stepper.minimisers.items()}
+        before = self._updates()
         self._average.prepare(step + 1)
         terms = self.stepper.run(self._batches.batch(step))
         self._average.move()
         self._ledger.add(terms)
         self._names = tuple(terms)
-        self._updates_per_step = {name: m.updates - before[name] for name, m in self.stepper.minimisers.items()}
+        self._updates_per_step = {name: updates - before[name] for name, updates in self._updates().items()}
 
     def _replayed(self, replay: Replay, step: int) -> None:
-        before = {name: m.updates for name, m in self.stepper.minimisers.items()}
+        before = self._updates()
         self._average.prepare(step + 1)
         self.stepper.prepare()
         self._ledger.add_rows(replay.names, replay(step))
-        for name, minimiser in self.stepper.minimisers.items():  # Python's own count moves at the capture only
-            minimiser.updates = before[name] + replay.num_steps * self._updates_per_step[name]
+        per_step = self._updates_per_step
+        self._set_updates({name: updates + replay.num_steps * per_step[name] for name, updates in before.items()})
         self._leash.pull()
+
+    def _updates(self) -> dict[str, int]:
+        """How often each network was updated. Python counts that, which a replay leaves out."""
+        return {name: minimiser.updates for name, minimiser in self.stepper.minimisers.items()}
+
+    def _set_updates(self, updates: Mapping[str, int]) -> None:
+        for name, minimiser in self.stepper.minimisers.items():
+            minimiser.updates = updates[name]
