@@ -15,6 +15,8 @@ GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B"
 ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 MAX_PIXELS = 1 << 27  # 134 million: far above any photograph, far below what exhausts memory
+# Of a large picture: nothing that shows anything comes to less, and a few damaged bytes can claim seconds of work.
+LARGE, MAX_PIXELS_PER_BYTE = 1 << 24, 10_000
 Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, by name, instead of as a warning
 warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd metadata; broken pixels raise
 
@@ -110,8 +112,11 @@ def _opened(data: bytes, name: str) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a picture, or a damaged one") from None
-    if image.width * image.height > MAX_PIXELS:
+    num_pixels = image.width * image.height
+    if num_pixels > MAX_PIXELS:
         raise DataError(f"{name}: {image.width}×{image.height} pixels are over the limit of {MAX_PIXELS}")
+    if num_pixels > max(LARGE, MAX_PIXELS_PER_BYTE * len(data)):
+        raise DataError(f"{name}: {image.width}×{image.height} pixels in {len(data)} bytes: empty, or damaged")
     return image
 
 

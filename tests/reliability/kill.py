@@ -24,9 +24,9 @@ COMMON = ("--image-size", "16", "--batch-size", "16", "--save-every", "25", "--l
 OWN = {
     "vanilla": ("--steps", "4000"),
     "cgan": ("--steps", "4000"),
-    "dcgan": ("--steps", "1000", "--width", "8"),
-    "lapgan": ("--steps", "500", "--width", "8", "--coarse-width", "64", "--coarse-d-width", "64"),
-    "srgan": ("--steps", "1000", "--pretrain-steps", "500", "--width", "8", "--blocks", "1", "--d-width", "4"),
+    "dcgan": ("--steps", "4000", "--width", "8"),
+    "lapgan": ("--steps", "1500", "--width", "8", "--coarse-width", "64", "--coarse-d-width", "64"),
+    "srgan": ("--steps", "3000", "--pretrain-steps", "1500", "--width", "8", "--blocks", "1", "--d-width", "4"),
 }
 
 

@@ -140,6 +140,10 @@ def pictures() -> Iterator[tuple[str, bytes]]:
         "text-bomb.png",
         png(8, 8, zlib.compress(bytes(16)), chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1 << 24), 9))),
     )
+    tiff = bytearray(saved(gradient, "TIFF"))
+    entry = next(at for kind in (3, 4) if (at := tiff.find(struct.pack("<HHI", 257, kind, 1))) > 0)  # its height
+    tiff[entry + 2 : entry + 12] = struct.pack("<HII", 4, 1, 5_000_000)
+    yield "tall-100-million-pixels.tif", bytes(tiff)
     yield "checksum-wrong.png", saved(gradient, "PNG")[:-20] + bytes(20)
     yield "trailing-bytes.jpg", jpeg + bytes(1000)
 
@@ -149,10 +153,11 @@ def archives(picture: bytes) -> Iterator[tuple[str, bytes]]:
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in entries:
-                archive.writestr(name, content)
+                dated = name if isinstance(name, zipfile.ZipInfo) else zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
+                archive.writestr(dated, content, zipfile.ZIP_DEFLATED)
         return out.getvalue()
 
-    link = zipfile.ZipInfo("link.png")
+    link = zipfile.ZipInfo("link.png", (2026, 1, 1, 0, 0, 0))
     link.external_attr = 0o120777 << 16
     sound = zipped(*((f"{n}.png", picture) for n in range(12)))
     yield "sound.zip", sound
@@ -167,7 +172,7 @@ def archives(picture: bytes) -> Iterator[tuple[str, bytes]]:
     yield "claims-4-gigabytes.zip", _claiming(sound, 0xFFFFFFF0)
     yield "encrypted-flag.zip", _flagged(sound, 1)
     yield "unknown-compression.zip", sound.replace(b"PK\x01\x02", b"PK\x01\x02", 1).replace(b"\x08\x00", b"\x63\x00")
-    yield "gzip.zip", gzip.compress(sound)
+    yield "gzip.zip", gzip.compress(sound, mtime=0)
 
 
 def _central(sound: bytes) -> Iterator[int]:
