@@ -88,7 +88,6 @@ class Variant(ABC):
 
     reads: ClassVar[Reads] = "labels"
     convolutional: ClassVar[bool] = True  # decides memory format, and threads on a CPU
-    bf16_on_cpu: ClassVar[bool] = False  # whether it was measured to be as good in bf16, for CPUs that are faster in it
 
     networks: Mapping[str, nn.Module]  # what is trained: {"G": …, "D": …}
     generator: nn.Module  # what is averaged, sampled and exported; called as generator(*latents[, condition])

@@ -6,7 +6,6 @@ import resource
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -88,30 +87,21 @@ def choose_device(asked: str, ranks: Ranks = ALONE) -> torch.device:
     return torch.device(kind)
 
 
-def choose_precision(asked: str, device: torch.device, bf16_on_cpu: bool = False) -> Precision:
-    """`auto` is bf16 on CUDA that has it, else fp16 there; fp32 on a CPU, but bf16 for a variant that is as good in it
-    (`bf16_on_cpu`) where that is faster: on AMD with AVX512_BF16. Raises `UsageError` for fp16 on a CPU.
+def choose_precision(asked: str, device: torch.device) -> Precision:
+    """`auto` is bf16 on CUDA that has it, else fp16 there, and fp32 elsewhere. Raises `UsageError` for fp16 on a CPU.
 
-    Measured with torch 2.14 on two cores, times the speed of fp32: AMD EPYC (family 26, AVX512_BF16) 1.7 for a DCGAN and an
-    SRResNet, 1.2 for fully connected networks; Intel Xeon (AVX512_BF16, without AMX) 0.7 and 0.6. Fully connected networks
-    came out worse in bf16 (vanilla on `digits`: Fréchet 345 against 244, Parzen 369 against 385 nats; one run each).
+    On a CPU bf16 is an option, not a default. Measured with torch 2.14 on two cores, times the speed of fp32: AMD EPYC
+    (family 26, AVX512_BF16) 1.7 for a DCGAN and an SRResNet, 1.4 for fully connected networks; Intel Xeon (AVX512_BF16,
+    without AMX) 0.7 and 0.6. And models came out worse (one run each): see CHANGELOG.md.
     """
     if asked == "auto":
         if device.type == "cuda":
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        return "bf16" if device.type == "cpu" and bf16_on_cpu and _bf16_pays() else "fp32"
+        return "fp32"
     if asked == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16: a CPU cannot train in fp16; use fp32, or bf16")
     assert asked in DTYPES, asked
     return asked
-
-
-def _bf16_pays() -> bool:
-    try:
-        words = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return "AuthenticAMD" in words and "avx512_bf16" in words
 
 
 def choose_graph(asked: bool | None, device: torch.device, ranks: Ranks) -> bool:

@@ -1,4 +1,5 @@
-"""`python -m tests.benchmarks [--device cpu] [CASE...]`: images per second, ours and the plain loop's, and their ratio.
+"""`python -m tests.benchmarks [--device cpu] [--precision auto] [CASE...]`: images per second, ours and the plain loop's, and
+their ratio.
 
 The two are processes of their own that take turns, so that both see the same machine.
 """
@@ -26,8 +27,8 @@ HEADINGS = ("network", "batch", "ours, images/s", "plain loop", "ratio", "of the
 class Contender:
     """A worker process."""
 
-    def __init__(self, name: str, case: str, device: str, directory: Path) -> None:
-        command = [sys.executable, "-m", "tests.benchmarks.worker", name, case, device, str(directory)]
+    def __init__(self, name: str, case: str, device: str, precision: str, directory: Path) -> None:
+        command = [sys.executable, "-m", "tests.benchmarks.worker", name, case, device, precision, str(directory)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -51,10 +52,10 @@ class Contender:
         return words
 
 
-def measured(name: str, device: str, directory: Path) -> list[str]:
+def measured(name: str, device: str, precision: str, directory: Path) -> list[str]:
     """The table's row of a case."""
     case = CASES[name]
-    contenders = [Contender(who, name, device, directory / who) for who in ("ours", "plain")]
+    contenders = [Contender(who, name, device, precision, directory / who) for who in ("ours", "plain")]
     rounds = [[one.seconds(case.steps) / case.steps for one in contenders] for _ in range(ROUNDS)]
     mine, theirs = (one.end() for one in contenders)
     batch = mine["batch"]
@@ -79,6 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all if none is given")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--precision", default="auto", help="ours: auto, fp32, bf16 or fp16; the plain loop is in fp32")
     asked = parser.parse_args()
     for name in asked.cases:
         if name not in CASES:
@@ -93,7 +95,7 @@ def main() -> None:
             for who in ("ours", "plain"):
                 Path(directory, who).mkdir()
                 draw_photographs(Path(directory, who, "photographs"))
-            table.add_row(*measured(name, asked.device, Path(directory)))
+            table.add_row(*measured(name, asked.device, asked.precision, Path(directory)))
     Console(width=160).print(table)
 
 

@@ -1,4 +1,4 @@
-"""One contender in a process of its own: `python -m tests.benchmarks.worker ours|plain|compiled CASE DEVICE DIRECTORY`.
+"""One contender in a process of its own: `python -m tests.benchmarks.worker ours|plain CASE DEVICE PRECISION DIRECTORY`.
 
 Says a line of JSON when it is ready; for every number of steps it reads it trains so many and says the seconds; at the end
 of its input it says what else is known.
@@ -23,10 +23,11 @@ from gancli.engine.train import open_data
 from tests.benchmarks.cases import CASES, Case
 
 
-def planned(case: Case, device: str, directory: Path) -> tuple[plan.Plan, Any]:
+def planned(case: Case, device: str, precision: str, directory: Path) -> tuple[plan.Plan, Any]:
     """What `gan train` would do, and the data."""
     card = catalogue.card(case.variant)
-    options = {"data_root": str(directory), "device": device, "steps": 2 * 10**6, **case.options}
+    options = {"data_root": str(directory), "device": device, "precision": precision, "steps": 2 * 10**6}
+    options |= case.options
     if options["dataset"] == "photographs":
         options["dataset"] = str(directory / "photographs")
     preset = str(options.pop("preset"))
@@ -82,8 +83,8 @@ def peak(case: Case, device: torch.device) -> float:
     return best
 
 
-def main(contender: str, case: Case, device_name: str, directory: Path) -> None:
-    what, source = planned(case, device_name, directory)
+def main(contender: str, case: Case, device_name: str, precision: str, directory: Path) -> None:
+    what, source = planned(case, device_name, precision, directory)
     device = what.machine.device
     known: dict[str, object] = {"batch": what.run.batch_size}
     if contender == "ours":
@@ -111,4 +112,4 @@ def say(words: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], CASES[sys.argv[2]], sys.argv[3], Path(sys.argv[4]))
+    main(sys.argv[1], CASES[sys.argv[2]], sys.argv[3], sys.argv[4], Path(sys.argv[5]))

@@ -217,13 +217,9 @@ def test_cuda_without_cuda_says_what_to_do() -> None:
         machine.choose_device("cuda")
 
 
-def test_a_cpu_computes_in_bf16_only_where_it_is_faster_and_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    cpu = torch.device("cpu")
-    for pays in (False, True):
-        monkeypatch.setattr(machine, "_bf16_pays", lambda pays=pays: pays)
-        assert machine.choose_precision("auto", cpu, bf16_on_cpu=True) == ("bf16" if pays else "fp32")
-        assert machine.choose_precision("auto", cpu, bf16_on_cpu=False) == "fp32"
-        assert machine.choose_precision("fp32", cpu, bf16_on_cpu=True) == "fp32"
+def test_a_cpu_computes_in_fp32_unless_told() -> None:
+    assert machine.choose_precision("auto", torch.device("cpu")) == "fp32"
+    assert machine.choose_precision("bf16", torch.device("cpu")) == "bf16"
 
 
 def test_fp16_on_a_cpu_is_refused() -> None:
