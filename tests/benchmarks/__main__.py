@@ -1,5 +1,4 @@
-"""`python -m tests.benchmarks [--device cpu] [--precision auto] [CASE...]`: images per second, ours and the plain loop's, and
-their ratio.
+"""`python -m tests.benchmarks [--device cpu] [--precision auto] [CASE...]`: images per second, ours beside a plain loop's.
 
 The two are processes of their own that take turns, so that both see the same machine.
 """
