@@ -10,16 +10,14 @@ Taken = tuple[Tensor, ...]
 
 
 class Ahead:
-    """`take(step)` gives a step's tensors on the host; `at(step)` gives them on the device, with
-    the next step's under way.
+    """`take(step)` gives a step's tensors on the host; `at(step)` gives them on the device, with the next step's under way.
 
     Pinned memory is what a GPU can fetch from without the host's help; on any other device this is a plain call.
     """
 
     def __init__(self, take: Callable[[int], Taken], device: torch.device) -> None:
         self._take, self._device = take, device
-        self._pinned = device.type == "cuda"
-        self._pool = ThreadPoolExecutor(1) if self._pinned else None
+        self._pool = ThreadPoolExecutor(1) if device.type == "cuda" else None
         self._next: tuple[int, Future[Taken]] | None = None
 
     def at(self, step: int) -> Taken:
@@ -33,5 +31,4 @@ class Ahead:
         return tuple(tensor.to(self._device, non_blocking=True) for tensor in found)
 
     def _gathered(self, step: int) -> Taken:
-        taken = self._take(step)
-        return tuple(tensor.pin_memory() for tensor in taken) if self._pinned else taken
+        return tuple(tensor.pin_memory() for tensor in self._take(step))

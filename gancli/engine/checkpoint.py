@@ -80,13 +80,18 @@ def load_model(path: Path) -> Model:
         variant = catalogue.load(facts.variant)(facts.config, facts.images)
     match_tensors(path, header, {GENERATOR + name: t for name, t in variant.generator.state_dict().items()})
     weights = read_tensors(path, header, facts)
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity")
+    check_finite(path, weights)
     variant.generator.load_state_dict({n.removeprefix(GENERATOR): t for n, t in weights.items()}, assign=True)
     assert not any(b.is_meta for b in variant.generator.buffers()), "a generator must not have non-persistent buffers"
     variant.generator.eval().requires_grad_(False)
     return Model(variant, facts)
+
+
+def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raises `CheckpointError` naming the first tensor of a file that holds NaN or infinity."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity")
 
 
 def match_tensors(path: Path, header: Header, expected: Mapping[str, Tensor]) -> None:

@@ -6,9 +6,7 @@ from torch import Tensor
 
 CERTAIN = 0.05  # nats: D's loss when it is right about nearly every picture (at chance it is 2 ln 2 = 1.39)
 CERTAIN_INTERVALS = 5  # in a row
-ALIKE = (
-    2.0  # levels of grey out of 255: by how much samples of one class differ from their mean, in the mean over pixels
-)
+ALIKE = 2.0  # of 255 levels: how far samples of one class lie from their mean, in the mean over pixels
 
 
 class Health:

@@ -16,6 +16,9 @@ from gancli.data.source import Source
 from gancli.engine.plan import Plan
 from gancli.variant import Adam, Phase, Variant
 
+MOST_PER_VALUE = 2000  # activations that a value of a picture gives rise to: far more than the networks here have
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.high"))
+
 
 def expected_bytes(
     planned: Plan, source: Source | Photographs, variant_class: type[Variant]
@@ -58,10 +61,6 @@ def available_bytes(device: torch.device) -> int:
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     limits = [int(text) for path in _LIMITS if (text := _read(path)).isdecimal()]
     return min([_left_on_this_machine() + own, *limits])
-
-
-MOST_PER_VALUE = 2000  # activations that a value of a picture gives rise to: far more than the networks here have
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.high"))
 
 
 def _read(path: Path) -> str:

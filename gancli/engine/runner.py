@@ -51,8 +51,10 @@ class Runner:
     def advance(self, step: int, room: int) -> int:
         """Do the steps from `step` on that can be done together, at most `room`; gives their number."""
         if self._warm_up:
+            before = self._updates()
             with aside(self.stepper.machine.device):
                 self._one(step)
+            self._updates_per_step = {name: updates - before[name] for name, updates in self._updates().items()}
             self._warm_up -= 1
             return 1
         stride = self._stride(step, room)
@@ -79,13 +81,11 @@ class Runner:
         return next((stride for stride in self._strides if stride <= room), None)
 
     def _one(self, step: int) -> None:
-        before = self._updates()
         self._average.prepare(step + 1)
         terms = self.stepper.run(self._batches.batch(step))
         self._average.move()
         self._ledger.add(terms)
         self._names = tuple(terms)
-        self._updates_per_step = {name: updates - before[name] for name, updates in self._updates().items()}
 
     def _replayed(self, replay: Replay, step: int) -> None:
         before = self._updates()

@@ -7,6 +7,7 @@ import pytest
 import safetensors.torch
 
 from gancli import catalogue
+from gancli.engine import checkpoint, state
 from tests.conftest import Gan
 from tests.engine.test_checkpoint import rewritten
 
@@ -66,3 +67,16 @@ def test_a_page_shows_options_presets_and_paper(gan: Gan) -> None:
     refused = gan("train", "--toy-width", "3")
     assert refused.code == 2
     assert "three_pairs" in refused.err
+
+
+def test_verify_reads_states_too_and_finds_a_value_that_is_none(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    (newest, *_) = sorted((trained / "state").iterdir(), reverse=True)
+    assert "are sound" in gan("inspect", newest, "--verify").out
+    saved = state.load(newest)
+    tensors = {name: tensor.clone() for name, tensor in saved.tensors.items()}
+    tensors["network.D/1.weight"][0, 0] = float("nan")
+    checkpoint.save(tmp_path / "odd.safetensors", tensors, saved.facts)
+    refused = gan("inspect", tmp_path / "odd.safetensors", "--verify")
+    assert refused.code == 1
+    assert "network.D/1.weight holds NaN" in refused.err
+    assert gan("inspect", tmp_path / "odd.safetensors").code == 0
