@@ -22,6 +22,14 @@ class Maxout(nn.Module):
         return torch.amax(self.affine(x).unflatten(1, (self.num_units, -1)), dim=2)
 
 
+class Tanh(nn.Module):
+    """tanh, in fp32 whatever the input. In bf16 it is exactly ±1, with a slope of exactly 0, from 3.5 on: pixels that are
+    black would no longer learn."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(x.float())
+
+
 class Frequencies(nn.Module):
     """Pictures, float `[B, C, size, size]` → their cosine transform (orthonormal DCT-II), of the same shape, in fp32, with
     frequency f (cycles per two sides) enhanced (1 + f)^1.5 times.

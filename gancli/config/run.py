@@ -43,7 +43,7 @@ class RunConfig:
         "auto", "of the arithmetic; weights stay fp32", panel=MACHINE
     )
     graph: bool | None = option(
-        None, "replay whole steps as CUDA graphs", panel=MACHINE, default_text="on CUDA, by one process"
+        None, "replay whole steps (on CUDA as CUDA graphs)", panel=MACHINE, default_text="by one process; not on MPS"
     )
     deterministic: bool = option(False, "only algorithms that repeat bit for bit (slower on CUDA)", panel=MACHINE)
     threads: int | None = option(

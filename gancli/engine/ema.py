@@ -20,9 +20,8 @@ class Average:
         self._averaged = [mine for mine, _ in pairs if mine.is_floating_point()]
         self._live = [live for _, live in pairs if live.is_floating_point()]
         self._copied = [(mine, live) for mine, live in pairs if not mine.is_floating_point()]
-        device = self._averaged[0].device
         self._weight = 1.0
-        self._weight_tensor = None if device.type == "cpu" else torch.ones((), device=device)
+        self._weight_tensor = torch.ones((), device=self._averaged[0].device)
 
     def update(self, step: int) -> None:
         """Move towards the live weights; `step` is the number of steps done, 1 after the first."""
@@ -34,8 +33,7 @@ class Average:
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         if weight != self._weight:
             self._weight = weight
-            if self._weight_tensor is not None:
-                self._weight_tensor.fill_(weight)
+            self._weight_tensor.fill_(weight)
 
     def settled(self, step: int) -> bool:
         """Whether `prepare` changes nothing any more from `step` on."""
@@ -46,9 +44,9 @@ class Average:
         """The device's part of `update`, which may be captured."""
         if not self.decay:
             return
-        if self._weight_tensor is None:
-            torch._foreach_lerp_(self._averaged, self._live, self._weight)
-        else:  # the same, with a weight that lies on the device
+        if self._weight_tensor.device.type == "cpu":
+            torch._foreach_lerp_(self._averaged, self._live, [self._weight_tensor] * len(self._live))
+        else:  # the same in kernels that take many tensors at once
             way = torch._foreach_sub(self._live, self._averaged)
             torch._foreach_mul_(way, self._weight_tensor)
             torch._foreach_add_(self._averaged, way)

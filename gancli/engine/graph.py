@@ -1,14 +1,15 @@
-"""Whole steps captured in one CUDA graph and replayed: the host says one word where it said a hundred.
+"""Whole steps captured as one piece and replayed: the host says one word where it said a hundred.
 
-Rules that make a replay give the bits of the steps it stands for: what was done before the capture was done as training, on
-a side stream; everything that changes from step to step lies in tensors that are there before (rows of the data set, step
-sizes, the average's weight); random numbers come from the device's default generator, whose place moves on with each replay.
+How they are captured is the device's affair: as a CUDA graph here, as a list of operations in `trace`. Rules that make a
+replay give the bits of the steps it stands for: what was done before the capture was done as training (on CUDA on a side
+stream); everything that changes from step to step lies in tensors that are there before (rows of the data set, step sizes,
+the average's weight); random numbers come from the device's default generator, whose place moves on with each replay.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,12 +22,21 @@ if TYPE_CHECKING:
     from gancli.engine.runner import Batches
 
 Work = Callable[[], None]
-Capture = Callable[[Work], Callable[[], object]]
+
+
+class Captured(NamedTuple):
+    """What does a captured piece of work, and whether the capture did it already."""
+
+    replay: Callable[[], object]
+    done: bool
+
+
+Capture = Callable[[Work], Captured]
 MAX_AHEAD = 16  # replays that the host may be ahead of the device: enough to keep it busy, few enough to stop soon
 
 
 class Replay:
-    """`num_steps` steps as one graph. `names`: of the terms that a step reports."""
+    """`num_steps` steps captured as one, with the inputs of those from `step` on. `names`: of the terms a step reports."""
 
     def __init__(
         self, num_steps: int, stepper: Stepper, batches: "Batches", average: Average, names: tuple[str, ...],
@@ -37,13 +47,15 @@ class Replay:
         assert batches.on_device or num_steps == 1, "data on the host come one step at a time"
         self._inputs = tuple(tensor.clone() for tensor in self._new_inputs(step))
         self._terms = torch.empty(num_steps, len(names), device=self._inputs[0].device)
-        self._replay = capture(self._work)
+        self._replay, self._done = capture(self._work)
 
     def __call__(self, step: int) -> Tensor:
-        """Replay, from `step` on. Gives the terms, float `[num_steps, terms]`."""
-        for mine, new in zip(self._inputs, self._new_inputs(step), strict=True):
-            mine.copy_(new, non_blocking=True)
-        self._replay()
+        """Do the steps from `step` on: replay, unless the capture did them. Gives the terms, float `[num_steps, terms]`."""
+        if not self._done:
+            for mine, new in zip(self._inputs, self._new_inputs(step), strict=True):
+                mine.copy_(new, non_blocking=True)
+            self._replay()
+        self._done = False
         return self._terms.clone()
 
     def _new_inputs(self, step: int) -> tuple[Tensor, ...]:
@@ -60,8 +72,8 @@ class Replay:
             torch.stack(list(terms.values()), out=self._terms[index])
 
 
-def capture_on_cuda(work: Work) -> Callable[[], object]:
-    """Capture `work` without doing it; the function that is given does it. Raises `GancliError` where it cannot be."""
+def capture_on_cuda(work: Work) -> Captured:
+    """Capture `work` as a CUDA graph, without doing it. Raises `GancliError` where it cannot be."""
     graph = torch.cuda.CUDAGraph()
     try:
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
@@ -72,7 +84,7 @@ def capture_on_cuda(work: Work) -> Callable[[], object]:
         raise GancliError(
             f"--graph: this step cannot be captured ({str(error).splitlines()[0]}); try --no-graph"
         ) from error
-    return graph.replay
+    return Captured(graph.replay, done=False)
 
 
 @contextmanager

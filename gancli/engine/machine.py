@@ -11,6 +11,9 @@ from typing import Literal
 import torch
 
 from gancli.engine.distributed import Ranks
+from gancli.engine.heap import keep_freed_memory
+from gancli.engine.processor import this_processor
+from gancli.engine.products import Products
 from gancli.errors import UsageError
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -26,6 +29,7 @@ class Machine:
     precision: Precision
     threads: int
     ranks: Ranks = ALONE
+    onednn: bool = False  # whether large fp32 products on the CPU go to oneDNN
 
     def autocast(self) -> AbstractContextManager[object]:
         """Mixed precision for the forward pass; losses and statistics stay fp32 by autocast's own lists."""
@@ -34,10 +38,16 @@ class Machine:
         # Without its cache, which would add up the slopes of a weight's several uses in half precision.
         return torch.autocast(self.device.type, DTYPES[self.precision], cache_enabled=False)
 
+    def products(self) -> AbstractContextManager[object]:
+        """How matrices are multiplied in a step."""
+        return Products() if self.onednn else nullcontext()  # type: ignore[no-untyped-call]
+
     def settle(self, deterministic: bool) -> None:
-        """Set what torch keeps per process: threads, denormals, TF32, cuDNN's choice of algorithms."""
+        """Set what is kept per process: threads, denormals, freed memory, TF32, cuDNN's choice of algorithms."""
         torch.set_num_threads(self.threads)
         torch.set_flush_denormal(True)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = not deterministic
@@ -105,18 +115,24 @@ def choose_precision(asked: str, device: torch.device) -> Precision:
 
 
 def choose_graph(asked: bool | None, device: torch.device, ranks: Ranks) -> bool:
-    """Whether whole steps are captured in CUDA graphs: unasked, on CUDA by a process on its own. Raises `UsageError` where
+    """Whether whole steps are captured: unasked, on CUDA and the CPU by a process on its own. Raises `UsageError` where
     they are asked for and cannot be."""
-    if asked and device.type != "cuda":
-        raise UsageError(f"--graph: is for CUDA, and this run is on {device}; leave it out")
+    able = device.type in ("cuda", "cpu")
+    if asked and not able:
+        raise UsageError(f"--graph: is for CUDA and the CPU, and this run is on {device}; leave it out")
     if asked and not ranks.alone:
         raise UsageError(f"--graph: is for a process on its own, and there are {ranks.world}; leave it out")
-    return device.type == "cuda" and ranks.alone if asked is None else asked
+    return able and ranks.alone if asked is None else asked
 
 
-def strides(convolutional: bool) -> tuple[int, ...]:
-    """How many steps a graph holds, falling: several where a step is so short that starting it would tell."""
-    return (1,) if convolutional else (10, 1)
+def strides(device: torch.device, convolutional: bool) -> tuple[int, ...]:
+    """How many steps are captured as one, falling: several where a step is so short that starting it would tell."""
+    return (10, 1) if device.type == "cuda" and not convolutional else (1,)
+
+
+def choose_onednn(device: torch.device, ranks: Ranks) -> bool:
+    """Whether large fp32 products go to oneDNN: on CPUs that it suits better, for a process on its own."""
+    return device.type == "cpu" and ranks.alone and this_processor().outruns_its_blas
 
 
 def available_cpus() -> int:

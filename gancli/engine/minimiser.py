@@ -83,14 +83,15 @@ class Method(Protocol):
 
 
 class Dial:
-    """A number that the host may change between steps: a plain one on a CPU; elsewhere it is read from a tensor on the
-    device, unless it never changes."""
+    """A number that the host may change between steps. Unless it never changes it is read from a tensor on the device, so
+    that captured steps see it (on a CPU in fp64: as exact as the number)."""
 
     def __init__(self, base: float, schedule: Schedule, device: torch.device) -> None:
         self.base, self.schedule = base, schedule
         self.now = base * schedule(0)
         self.fixed = schedule is constant
-        self.tensor = None if self.fixed or device.type == "cpu" else torch.tensor(self.now, device=device)
+        dtype = torch.float64 if device.type == "cpu" else torch.float32
+        self.tensor = None if self.fixed else torch.tensor(self.now, dtype=dtype, device=device)
 
     def set(self, updates: int) -> None:
         if not self.fixed:

@@ -26,7 +26,7 @@ class Plan:
     steps: int
     sample_every: int
     save_every: int
-    strides: tuple[int, ...]  # numbers of steps that are captured as one CUDA graph; none: no graphs
+    strides: tuple[int, ...]  # numbers of steps that are captured as one; none: no captures
 
 
 def make(
@@ -51,8 +51,10 @@ def make(
         sample_every=sample_every,
         save_every=save_every,
     )
-    strides = machine.strides(variant_class.convolutional) if machine.choose_graph(run.graph, device, ranks) else ()
-    return Plan(resolved, own, Machine(device, precision, threads, ranks), steps, sample_every, save_every, strides)
+    captured = machine.choose_graph(run.graph, device, ranks)
+    strides = machine.strides(device, variant_class.convolutional) if captured else ()
+    chosen = Machine(device, precision, threads, ranks, machine.choose_onednn(device, ranks))
+    return Plan(resolved, own, chosen, steps, sample_every, save_every, strides)
 
 
 def tenth(steps: int, log_every: int) -> int:

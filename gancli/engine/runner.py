@@ -10,6 +10,7 @@ from gancli.engine.ema import Average
 from gancli.engine.graph import Capture, Leash, Replay, aside, capture_on_cuda
 from gancli.engine.ledger import Ledger
 from gancli.engine.step import Stepper
+from gancli.engine.trace import capture_by_trace
 
 WARM_UP = 3  # steps done one by one before the first capture, as training: libraries choose their kernels in them
 
@@ -33,14 +34,17 @@ class Batches(Protocol):
 
 
 class Runner:
-    """The steps of one phase. `strides`: numbers of steps that may be captured as one graph, falling; none: no graphs."""
+    """The steps of one phase. `strides`: numbers of steps that may be captured as one, falling; none: no captures.
+    `capture`: by default the device's own way."""
 
     def __init__(
         self, stepper: Stepper, batches: Batches, average: Average, ledger: Ledger, strides: tuple[int, ...] = (),
-        capture: Capture = capture_on_cuda,
+        capture: Capture | None = None,
     ) -> None:  # fmt: skip
         self.stepper = stepper
-        self._batches, self._average, self._ledger, self._capture = batches, average, ledger, capture
+        self._batches, self._average, self._ledger = batches, average, ledger
+        own_way = capture_on_cuda if stepper.machine.device.type == "cuda" else capture_by_trace
+        self._capture: Capture = capture or own_way
         self._strides = strides if batches.on_device else strides[-1:]
         self._replays: dict[int, Replay] = {}
         self._leash = Leash(stepper.machine.device)
@@ -61,16 +65,8 @@ class Runner:
         if stride is None:
             self._one(step)
             return 1
-        if stride not in self._replays:
-            self._replays[stride] = self._captured(stride, step)
-        self._replayed(self._replays[stride], step)
+        self._replayed(stride, step)
         return stride
-
-    def _captured(self, stride: int, step: int) -> Replay:
-        before = self._updates()
-        replay = Replay(stride, self.stepper, self._batches, self._average, self._names, step, self._capture)
-        self._set_updates(before)  # a capture goes through the motions, and does nothing
-        return replay
 
     def _stride(self, step: int, room: int) -> int | None:
         """The longest stride that fits: not beyond `room` or the rows there are, and one step at a time as long as the host
@@ -87,13 +83,17 @@ class Runner:
         self._ledger.add(terms)
         self._names = tuple(terms)
 
-    def _replayed(self, replay: Replay, step: int) -> None:
+    def _replayed(self, stride: int, step: int) -> None:
         before = self._updates()
         self._average.prepare(step + 1)
         self.stepper.prepare()
-        self._ledger.add_rows(replay.names, replay(step))
+        if stride not in self._replays:
+            self._replays[stride] = Replay(
+                stride, self.stepper, self._batches, self._average, self._names, step, self._capture
+            )
+        self._ledger.add_rows(self._names, self._replays[stride](step))
         per_step = self._updates_per_step
-        self._set_updates({name: updates + replay.num_steps * per_step[name] for name, updates in before.items()})
+        self._set_updates({name: updates + stride * per_step[name] for name, updates in before.items()})
         self._leash.pull()
 
     def _updates(self) -> dict[str, int]:

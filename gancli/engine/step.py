@@ -32,9 +32,10 @@ class Stepper:
         """The device's part, which may be captured: it asks the host nothing."""
         terms: dict[str, Tensor] = {}
         updates = self.phase.step(batch)
-        while (update := self._next(updates)) is not None:
-            self.minimisers[update.trains].minimise(update.loss)
-            terms.update((name, term.detach()) for name, term in update.terms.items())
+        with self.machine.products():
+            while (update := self._next(updates)) is not None:
+                self.minimisers[update.trains].minimise(update.loss)
+                terms.update((name, term.detach()) for name, term in update.terms.items())
         return terms
 
     @property

@@ -20,7 +20,7 @@ from gancli import losses
 from gancli.config import VariantConfig, option
 from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
-from gancli.layers import Maxout
+from gancli.layers import Maxout, Tanh
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
 
 
@@ -83,7 +83,7 @@ class Generator(nn.Module):
             layers += [nn.BatchNorm1d(num_units)] if normed else []
             layers += [nn.LeakyReLU(config.slope), *_dropout(config.dropout)]
         self.joint = nn.Sequential(
-            *layers, nn.Linear(config.width, num_pixels(images)), nn.Tanh(), nn.Unflatten(1, shape)
+            *layers, nn.Linear(config.width, num_pixels(images)), Tanh(), nn.Unflatten(1, shape)
         )
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
@@ -124,7 +124,8 @@ class MaxoutDiscriminator(nn.Module):
         self.joint = nn.Sequential(Maxout(240 + 50, 240, 4), *hidden, nn.Linear(240, 1))
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        one_hot = F.one_hot(labels, self.num_classes).to(x.dtype)
+        classes = torch.arange(self.num_classes, device=labels.device)
+        one_hot = (labels[:, None] == classes).to(x.dtype)  # F.one_hot reads the largest label, which a capture may not
         logits: Tensor = self.joint(torch.cat([self.from_picture(x), self.from_label(one_hot)], 1))
         return logits
 

@@ -22,7 +22,7 @@ from gancli.augment import diff_augment
 from gancli.config import VariantConfig, option
 from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
-from gancli.layers import dcgan_init, spectral_norm
+from gancli.layers import Tanh, dcgan_init, spectral_norm
 from gancli.variant import Adam, Optimizer, Update, Variant
 
 
@@ -78,7 +78,7 @@ class Generator(nn.Module):
         kernels = [(COARSEST, 1, 0), *halvings(images.size)[:0:-1]]
         for kernel, fewer, more in zip(kernels, [num_inputs, *widths[:0:-1]], widths[::-1], strict=True):
             layers += [nn.ConvTranspose2d(fewer, more, *kernel, bias=False), nn.BatchNorm2d(more), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[0], images.channels, *HALVING), nn.Tanh())
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[0], images.channels, *HALVING), Tanh())
         dcgan_init(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -22,7 +22,7 @@ from gancli import losses
 from gancli.config import VariantConfig, option
 from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
-from gancli.layers import Frequencies, spectral_norm
+from gancli.layers import Frequencies, Tanh, spectral_norm
 from gancli.pyramid import double, halve
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Sgd, Update, Variant, constant
 
@@ -122,7 +122,7 @@ class CoarseGenerator(nn.Module):
             layers.append(nn.Linear(fewer, config.coarse_width))
             layers += [nn.BatchNorm1d(config.coarse_width)] if config.norm == "batch" else []
             layers.append(nn.ReLU())
-        last: list[nn.Module] = [nn.Tanh()] if config.bounded else []
+        last: list[nn.Module] = [Tanh()] if config.bounded else []
         shape = (channels, size, size)
         pixels = nn.Linear(config.coarse_width, channels * size**2)
         self.layers = nn.Sequential(*layers, pixels, *last, nn.Unflatten(1, shape))

@@ -20,7 +20,7 @@ from gancli import losses
 from gancli.augment import translation
 from gancli.config import VariantConfig, option
 from gancli.data.batch import Batch, ImageSpec
-from gancli.layers import Maxout
+from gancli.layers import Maxout, Tanh
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
 
 
@@ -86,7 +86,7 @@ class Vanilla(Variant):
             layers.append(nn.Linear(num_inputs, num_units, bias=not normed))
             layers += [nn.BatchNorm1d(num_units)] if normed else []
             layers.append(nn.LeakyReLU(config.slope))
-        return nn.Sequential(*layers, nn.Linear(config.width, _pixels(self.images)), nn.Tanh(), nn.Unflatten(1, shape))
+        return nn.Sequential(*layers, nn.Linear(config.width, _pixels(self.images)), Tanh(), nn.Unflatten(1, shape))
 
     def _build_discriminator(self) -> nn.Module:
         config, num_pixels = self.config, _pixels(self.images)

@@ -92,7 +92,7 @@ def main(contender: str, case: Case, device_name: str, precision: str, directory
     else:
         train = case.plain(source, device)
     known["threads"] = torch.get_num_threads()
-    train(3)
+    train(5)  # three one by one, and the one that is captured
     say({"ready": True})
     for line in sys.stdin:
         wait(device)

@@ -1,7 +1,6 @@
 """Captured steps: the same losses and weights as steps done one by one, bit for bit, whatever the strides."""
 
 import itertools
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from gancli.data.batch import Batch, ImageSpec
 from gancli.engine import graph, machine, plan, rundir
 from gancli.engine.distributed import Ranks
 from gancli.engine.ema import Average
-from gancli.engine.graph import Work
+from gancli.engine.graph import Capture, Captured, Work
 from gancli.engine.machine import Machine, Precision
 from gancli.engine.minimiser import Minimiser
 from gancli.engine.runner import Runner
@@ -40,10 +39,10 @@ OWN: dict[str, dict[str, object]] = {
 CUDA = pytest.param("cuda:0", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"))
 
 
-def stand_in(session: Session) -> Callable[[Work], Callable[[], object]]:
+def stand_in(session: Session) -> Capture:
     """A capture for a machine without CUDA: goes through the motions and leaves no trace; a replay does the work."""
 
-    def capture(work: Work) -> Callable[[], object]:
+    def capture(work: Work) -> Captured:
         holders = [session.average.module, *session.variant.networks.values()]
         tensors = {id(t): t for holder in holders for t in holder.state_dict(keep_vars=True).values()}
         tensors |= {id(t): t for m in minimisers_of(work) for t in m.tensors().values()}
@@ -54,7 +53,7 @@ def stand_in(session: Session) -> Callable[[Work], Callable[[], object]]:
         with torch.no_grad():
             for key, tensor in tensors.items():
                 tensor.copy_(before[key])
-        return work
+        return Captured(work, done=False)
 
     return capture
 

@@ -1,0 +1,44 @@
+"""What kind of CPU this is, as far as rules depend on it."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+ZEN_5 = 26  # AMD's family: the first whose AVX-512 is twice as fast as its AVX2
+
+
+@dataclass(frozen=True)
+class Processor:
+    """`vendor` and `family` as the CPU gives them (0 where that is not known); `flags`: its instruction sets."""
+
+    vendor: str
+    family: int
+    flags: frozenset[str]
+
+    @property
+    def outruns_its_blas(self) -> bool:
+        """Whether oneDNN multiplies fp32 matrices faster than torch's BLAS, MKL, which uses no AVX-512 on AMD.
+
+        Measured on two cores of an EPYC of family 26, torch 2.14: 2048³ at 450 GFLOP/s against 200.
+        """
+        amd = self.vendor == "AuthenticAMD" and self.family >= ZEN_5
+        return amd and "avx512f" in self.flags and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
+
+@cache
+def this_processor() -> Processor:
+    """As Linux describes it; elsewhere nothing is known."""
+    path = Path("/proc/cpuinfo")
+    return described(path.read_text("utf-8", "replace") if path.is_file() else "")
+
+
+def described(cpuinfo: str) -> Processor:
+    """The first processor of a text in the form of Linux's `/proc/cpuinfo`."""
+    first, _, _ = cpuinfo.partition("\n\n")
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    family = facts.get("cpu family", "")
+    return Processor(
+        facts.get("vendor_id", ""), int(family) if family.isdecimal() else 0, frozenset(facts.get("flags", "").split())
+    )
