@@ -18,6 +18,7 @@ from gancli.errors import UsageError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 ALONE = Ranks()
+WORTH_TRACING = 200  # steps
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -125,9 +126,12 @@ def choose_graph(asked: bool | None, device: torch.device, ranks: Ranks) -> bool
     return able and ranks.alone if asked is None else asked
 
 
-def strides(device: torch.device, convolutional: bool) -> tuple[int, ...]:
-    """How many steps are captured as one, falling: several where a step is so short that starting it would tell."""
-    return (10, 1) if device.type == "cuda" and not convolutional else (1,)
+def strides(device: torch.device, convolutional: bool, steps: int) -> tuple[int, ...]:
+    """How many steps are captured as one in a stretch of `steps`, falling: several where a step is so short that starting it
+    would tell. None where the stretch is shorter than what a capture takes: on a CPU, as long as some 200 replays save."""
+    if device.type == "cpu":
+        return (1,) if steps >= WORTH_TRACING else ()
+    return (1,) if convolutional else (10, 1)
 
 
 def choose_onednn(device: torch.device, ranks: Ranks) -> bool:

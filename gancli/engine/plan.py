@@ -26,7 +26,7 @@ class Plan:
     steps: int
     sample_every: int
     save_every: int
-    strides: tuple[int, ...]  # numbers of steps that are captured as one; none: no captures
+    graph: bool  # whether whole steps are captured and replayed
 
 
 def make(
@@ -51,10 +51,9 @@ def make(
         sample_every=sample_every,
         save_every=save_every,
     )
-    captured = machine.choose_graph(run.graph, device, ranks)
-    strides = machine.strides(device, variant_class.convolutional) if captured else ()
+    graph = machine.choose_graph(run.graph, device, ranks)
     chosen = Machine(device, precision, threads, ranks, machine.choose_onednn(device, ranks))
-    return Plan(resolved, own, chosen, steps, sample_every, save_every, strides)
+    return Plan(resolved, own, chosen, steps, sample_every, save_every, graph)
 
 
 def tenth(steps: int, log_every: int) -> int:

@@ -10,7 +10,7 @@ from gancli.data.photographs import Photographs
 from gancli.data.resident import ResidentBatches
 from gancli.data.source import Source
 from gancli.data.stream import IndexStream
-from gancli.engine import memory, plan
+from gancli.engine import machine, memory, plan
 from gancli.engine.clock import Clock
 from gancli.engine.ema import Average
 from gancli.engine.evaluate import Evaluation
@@ -96,7 +96,9 @@ class Session:
                 except (KeyError, ValueError, IndexError) as error:
                     raise CheckpointError(f"{resumed.path}: its optimizer state does not fit ({error})") from None
         self.clock.restart()
-        return Runner(stepper, self.batches, self.average, self.ledger, self.plan.strides)
+        convolutional, left = self.variant.convolutional, end - max(start, self.step)
+        strides = machine.strides(self.machine.device, convolutional, left) if self.plan.graph else ()
+        return Runner(stepper, self.batches, self.average, self.ledger, strides)
 
     def advance(self, runner: Runner, room: int = 1) -> None:
         """One step, or as many up to `room` as can be done together."""

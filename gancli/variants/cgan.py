@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancli import losses
@@ -82,9 +81,7 @@ class Generator(nn.Module):
             layers.append(nn.Linear(num_inputs, num_units, bias=not normed))
             layers += [nn.BatchNorm1d(num_units)] if normed else []
             layers += [nn.LeakyReLU(config.slope), *_dropout(config.dropout)]
-        self.joint = nn.Sequential(
-            *layers, nn.Linear(config.width, num_pixels(images)), Tanh(), nn.Unflatten(1, shape)
-        )
+        self.joint = nn.Sequential(*layers, nn.Linear(config.width, num_pixels(images)), Tanh(), nn.Unflatten(1, shape))
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         pictures: Tensor = self.joint(torch.cat([self.from_z(z), self.from_label(labels)], 1))

@@ -1,5 +1,6 @@
 """Captured steps: the same losses and weights as steps done one by one, bit for bit, whatever the strides."""
 
+import dataclasses
 import itertools
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -16,7 +17,7 @@ from gancli.config import fields_of
 from gancli.config.resolve import Layer, preset_layers, resolve
 from gancli.data.ahead import Ahead
 from gancli.data.batch import Batch, ImageSpec
-from gancli.engine import graph, machine, plan, rundir
+from gancli.engine import graph, machine, plan, products, rundir, trace
 from gancli.engine.distributed import Ranks
 from gancli.engine.ema import Average
 from gancli.engine.graph import Capture, Captured, Work
@@ -87,10 +88,10 @@ def session_of(
 
 
 def losses_and_weights(
-    session: Session, strides: tuple[int, ...], steps: int = 50
+    session: Session, strides: tuple[int, ...], steps: int = 50, capture: Capture | None = None
 ) -> tuple[list[dict[str, float]], dict[str, Tensor], list[int]]:
     """50 steps in each phase, every loss of them; then the weights, moments and average; and how many steps at a time."""
-    capture = graph.capture_on_cuda if session.machine.device.type == "cuda" else stand_in(session)
+    capture = capture or (graph.capture_on_cuda if session.machine.device.type == "cuda" else stand_in(session))
     rows, at_a_time = [], []
     tensors: dict[str, Tensor] = {}
     for phase, start, _ in session.bounds:
@@ -127,6 +128,31 @@ def test_strides_change_nothing(variant: str, device: str, tmp_path: Path, data_
         assert rows == replayed_rows
         assert all(torch.equal(weights[key], replayed_weights[key]) for key in weights)
         assert weights.keys() == replayed_weights.keys()
+
+
+@pytest.mark.parametrize(
+    ("variant", "preset"),
+    [(name, preset) for name in catalogue.names() for preset in catalogue.card(name).config_class.presets],
+)
+def test_a_traced_step_is_the_step(
+    variant: str, preset: str, tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every preset, with products by oneDNN (all, not the large ones only) as well as without."""
+    monkeypatch.setattr(products, "LEAST_FLOP", 0)
+    config_class = catalogue.card(variant).config_class
+    known = {field.name for field in fields_of(config_class)}
+    own: dict[str, Any] = {name: value for name, value in config_class.presets[preset].items() if name in known}
+    own |= OWN[variant] | ({"pretrain_steps": 60, "content": "mse"} if variant == "srgan" else {})
+    for onednn in (False, True):
+        found = []
+        for name, strides in (("eager", ()), ("traced", (1,))):
+            session = session_of(variant, "cpu", tmp_path / f"{name}-{onednn}", data_root, **own)
+            session.machine = dataclasses.replace(session.machine, onednn=onednn)
+            found.append(losses_and_weights(session, strides, 20, trace.capture_by_trace))
+        (rows, weights, _), (traced_rows, traced_weights, _) = found
+        assert rows == traced_rows
+        assert weights.keys() == traced_weights.keys()
+        assert all(torch.equal(weights[key], traced_weights[key]) for key in weights)
 
 
 @pytest.mark.parametrize("device", ["cpu", CUDA])
@@ -173,15 +199,24 @@ def test_a_stride_never_passes_an_interval_an_epoch_or_the_end(tmp_path: Path, d
     assert seen >= set(range(session.stream.steps_per_epoch, session.step, session.stream.steps_per_epoch))
 
 
-def test_graphs_are_refused_where_there_are_none() -> None:
-    with pytest.raises(UsageError, match="--graph: is for CUDA"):
-        machine.choose_graph(True, torch.device("cpu"), Ranks())
-    with pytest.raises(UsageError, match="on its own"):
-        machine.choose_graph(True, torch.device("cuda", 0), Ranks(0, 2))
-    assert not machine.choose_graph(None, torch.device("cpu"), Ranks())
-    assert not machine.choose_graph(None, torch.device("cuda", 0), Ranks(0, 2))
-    assert machine.choose_graph(None, torch.device("cuda", 0), Ranks())
-    assert not machine.choose_graph(False, torch.device("cuda", 0), Ranks())
+def test_captures_are_refused_where_there_are_none() -> None:
+    with pytest.raises(UsageError, match="--graph: is for CUDA and the CPU"):
+        machine.choose_graph(True, torch.device("mps"), Ranks())
+    assert not machine.choose_graph(None, torch.device("mps"), Ranks())
+    for device in (torch.device("cuda", 0), torch.device("cpu")):
+        with pytest.raises(UsageError, match="on its own"):
+            machine.choose_graph(True, device, Ranks(0, 2))
+        assert not machine.choose_graph(None, device, Ranks(0, 2))
+        assert machine.choose_graph(None, device, Ranks())
+        assert not machine.choose_graph(False, device, Ranks())
+
+
+def test_a_short_run_is_not_traced() -> None:
+    cpu, cuda = torch.device("cpu"), torch.device("cuda", 0)
+    assert machine.strides(cpu, convolutional=False, steps=100) == ()
+    assert machine.strides(cpu, convolutional=False, steps=1000) == (1,)
+    assert machine.strides(cuda, convolutional=False, steps=100) == (10, 1)
+    assert machine.strides(cuda, convolutional=True, steps=1000) == (1,)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
