@@ -2,7 +2,8 @@
 and the bookkeeping of autograd, which take a third of a small network's step."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -10,6 +11,26 @@ from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from gancli.engine.graph import Captured, Work
+
+aten = torch.ops.aten
+# The same operations by the functions that Python code calls: they begin a microsecond sooner.
+SOONER: Mapping[Any, Callable[..., object]] = MappingProxyType({
+    aten.add.Tensor: torch.add,
+    aten.addmm.default: torch.addmm,
+    aten.cat.default: torch.cat,
+    aten.div.Scalar: torch.div,
+    aten.expand.default: Tensor.expand,
+    aten.mean.default: torch.mean,
+    aten.mm.default: torch.mm,
+    aten.mul.Tensor: torch.mul,
+    aten.neg.default: torch.neg,
+    aten.ones_like.default: torch.ones_like,
+    aten.sigmoid.default: torch.sigmoid,
+    aten.sub.Tensor: torch.sub,
+    aten.sum.dim_IntList: torch.sum,
+    aten.t.default: torch.t,
+    aten.view.default: Tensor.view,
+})  # fmt: skip
 
 
 def capture_by_trace(work: Work) -> Captured:
@@ -57,6 +78,8 @@ def _lean(module: fx.GraphModule) -> list[Tensor]:
     for node in reversed(list(graph.nodes)):
         if not node.users and (node.op == "get_attr" or _is_view(node)):
             graph.erase_node(node)
+        elif node.target in SOONER:
+            node.target = SOONER[node.target]
     module.recompile()
     return [tensor for _, tensor in arguments.values()]
 
@@ -71,10 +94,10 @@ def _is_view(node: fx.Node) -> bool:
 
 
 def _undone(node: fx.Node) -> fx.Node | None:
-    """What a view is the same as: the argument of a `detach`; of a transpose of a transpose, what was transposed."""
-    aten, inner = torch.ops.aten, node.args[0]
+    """What a view is the same as: the argument of an alias; of a transpose of a transpose, what was transposed."""
+    inner = node.args[0]
     assert isinstance(inner, fx.Node)
-    if node.target is aten.detach.default:
+    if node.target in (aten.detach.default, aten.alias.default):
         return inner
     if node.target is aten.t.default and inner.target is aten.t.default:
         original = inner.args[0]
