@@ -76,7 +76,7 @@ def draw_noise(noise: Noise, shape: tuple[int, ...], device: torch.device, rng: 
     if noise == "normal":
         return torch.randn(shape, device=device, generator=rng)
     bound = 1.0 if noise == "uniform" else 3.0**0.5
-    return torch.rand(shape, device=device, generator=rng).mul_(2 * bound).sub_(bound)
+    return torch.empty(shape, device=device).uniform_(-bound, bound, generator=rng)
 
 
 class Variant(ABC):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gancli import catalogue, events
-from gancli.engine import state
+from gancli.engine import machine, state
 from gancli.engine.rundir import RunDirectory
 from gancli.engine.runner import Runner
 from gancli.engine.session import Session
@@ -47,12 +47,14 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 
 @pytest.mark.usefixtures("toys")
 @pytest.mark.parametrize("variant", [*catalogue.names(), "three_pairs", "two_phases"])
-@pytest.mark.parametrize("first", [1, 7, 10, 13])
+@pytest.mark.parametrize(("first", "traced"), [(1, False), (7, True), (10, False), (13, True)])
 def test_a_stopped_and_resumed_run_ends_in_the_same_bytes(
-    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, first: int
+    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, first: int, traced: bool
 ) -> None:
+    """Also where the parts' steps are traced, and those of the whole run are not."""
     args = (*train_args(variant), "--steps", 20, "--save-every", 20)
     assert gan(*args, "--out", "whole").code == 0
+    monkeypatch.setattr(machine, "WORTH_TRACING", 0 if traced else 1000)
     with monkeypatch.context() as patched:
         stop_after(patched, first)
         stopped = gan(*args, "--out", "parts")
