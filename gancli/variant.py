@@ -87,7 +87,7 @@ class Variant(ABC):
     """
 
     reads: ClassVar[Reads] = "labels"
-    convolutional: ClassVar[bool] = True  # decides memory format, and threads on a CPU
+    convolutional: ClassVar[bool] = True  # decides memory format; threads and precision on a CPU
 
     networks: Mapping[str, nn.Module]  # what is trained: {"G": …, "D": …}
     generator: nn.Module  # what is averaged, sampled and exported; called as generator(*latents[, condition])

@@ -98,17 +98,15 @@ def choose_device(asked: str, ranks: Ranks = ALONE) -> torch.device:
     return torch.device(kind)
 
 
-def choose_precision(asked: str, device: torch.device) -> Precision:
-    """`auto` is bf16 on CUDA that has it, else fp16 there, and fp32 elsewhere. Raises `UsageError` for fp16 on a CPU.
-
-    On a CPU bf16 is an option, not a default. Measured with torch 2.14 on two cores, times the speed of fp32: AMD EPYC
-    (family 26, AVX512_BF16) 1.7 for a DCGAN and an SRResNet, 1.4 for fully connected networks; Intel Xeon (AVX512_BF16,
-    without AMX) 0.7 and 0.6. And models came out worse (one run each): see CHANGELOG.md.
-    """
+def choose_precision(asked: str, device: torch.device, convolutional: bool) -> Precision:
+    """`auto` is bf16 on CUDA that has it, else fp16 there; elsewhere fp32, or bf16 for convolutions on CPUs faster in it.
+    Raises `UsageError` for fp16 on a CPU."""
     if asked == "auto":
         if device.type == "cuda":
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        return "fp32"
+        return (
+            "bf16" if device.type == "cpu" and convolutional and this_processor().convolves_faster_in_bf16 else "fp32"
+        )
     if asked == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16: a CPU cannot train in fp16; use fp32, or bf16")
     assert asked in DTYPES, asked

@@ -36,7 +36,7 @@ def make(
     stream = IndexStream(source.num_images, run.batch_size, run.seed)
     steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
     device = machine.choose_device(run.device, ranks)
-    precision = machine.choose_precision(run.precision, device)
+    precision = machine.choose_precision(run.precision, device, variant_class.convolutional)
     flop = step_flop(own, source, variant_class, run.batch_size // ranks.world)
     threads = machine.choose_threads(run.threads, flop, ranks.local_world)
     every = tenth(steps, run.log_every)

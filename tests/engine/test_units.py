@@ -13,6 +13,7 @@ from gancli.engine.ema import Average
 from gancli.engine.ledger import MAX_HISTORY, Ledger, LossHistory
 from gancli.engine.machine import Machine
 from gancli.engine.minimiser import Minimiser
+from gancli.engine.processor import Processor
 from gancli.engine.rundir import RunDirectory
 from gancli.engine.stop import Stop, parse_duration
 from gancli.errors import GancliError, UsageError
@@ -217,11 +218,20 @@ def test_cuda_without_cuda_says_what_to_do() -> None:
         machine.choose_device("cuda")
 
 
-def test_a_cpu_computes_in_fp32_unless_told() -> None:
-    assert machine.choose_precision("auto", torch.device("cpu")) == "fp32"
-    assert machine.choose_precision("bf16", torch.device("cpu")) == "bf16"
+def test_a_cpu_computes_in_fp32_unless_told_or_faster_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    xeon = Processor("GenuineIntel", 6, frozenset({"avx512f", "avx512_bf16"}))
+    zen_5 = Processor("AuthenticAMD", 26, frozenset({"avx512f", "avx512_bf16"}))
+    for processor, convolutional, chosen in (
+        (xeon, True, "fp32"), (xeon, False, "fp32"), (zen_5, True, "bf16"), (zen_5, False, "fp32"),
+    ):  # fmt: skip
+        monkeypatch.setattr(machine, "this_processor", lambda processor=processor: processor)
+        assert machine.choose_precision("auto", cpu, convolutional) == chosen
+        assert machine.choose_precision("bf16", cpu, convolutional) == "bf16"
+        assert machine.choose_precision("fp32", cpu, convolutional) == "fp32"
+    assert machine.choose_precision("auto", torch.device("mps"), convolutional=True) == "fp32"
 
 
 def test_fp16_on_a_cpu_is_refused() -> None:
     with pytest.raises(UsageError, match="fp16"):
-        machine.choose_precision("fp16", torch.device("cpu"))
+        machine.choose_precision("fp16", torch.device("cpu"), convolutional=True)
