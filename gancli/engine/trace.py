@@ -1,5 +1,5 @@
 """A step on the CPU as a list of its operations, forward, backward and update: replayed without the Python of the networks
-and the bookkeeping of autograd, which take a third of a small network's step."""
+and the bookkeeping of autograd."""
 
 import operator
 from collections.abc import Callable, Mapping
