@@ -10,8 +10,8 @@ from torch.utils.flop_counter import mm_flop, register_flop_formula
 aten = torch.ops.aten
 # x, weight → x · weightᵀ (+ bias): the one door to oneDNN for plain tensors.
 _linear = torch.ops.mkldnn._linear_pointwise
-# Below, oneDNN takes longer to begin than it wins: two cores of an EPYC, even at 3 MFLOP, 1.3 times as fast at 7.
-LEAST_FLOP = 5e6
+# Below, oneDNN takes as long to begin as it wins (two cores of an EPYC; 15 µs).
+LEAST_FLOP = 1e7
 
 
 class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
