@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
+from gancli import CPUS
 from gancli.data.cache import Cache, Cached
 from gancli.data.decode import Head, decode, read_head, square
 from gancli.data.listing import Entry, Listing, listed
@@ -151,10 +152,10 @@ def each(
     def work_on(group: Sequence[Entry]) -> list[tuple[Entry, T | DataError]]:
         return [(entry, _attempt(work, entry)) for entry in group if not closed.is_set()]
 
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = len(CPUS)
     pace, done, todo = Pace(), 0, _groups(entries)
     waiting: deque[Future[list[tuple[Entry, T | DataError]]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers, initializer=_on_any_cpu) as pool:
         try:
             while True:
                 waiting.extend(pool.submit(work_on, group) for group in islice(todo, 4 * workers - len(waiting)))
@@ -175,6 +176,12 @@ def each(
             closed.set()
             for future in waiting:
                 future.cancel()
+
+
+def _on_any_cpu() -> None:
+    """Let this thread run on all of the process's CPUs, wherever its parent was tied to."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, CPUS)
 
 
 def _attempt(work: Callable[[Entry], T], entry: Entry) -> T | DataError:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 
+from gancli import CPUS
 from gancli.engine.distributed import Ranks
 from gancli.engine.heap import keep_freed_memory
 from gancli.engine.processor import this_processor
@@ -137,11 +138,6 @@ def choose_onednn(device: torch.device, ranks: Ranks) -> bool:
     return device.type == "cpu" and ranks.alone and this_processor().outruns_its_blas
 
 
-def available_cpus() -> int:
-    """CPUs this process may run on (a batch system's or container's cpuset counted)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def choose_threads(asked: int | None, step_flop: float, num_processes: int = 1) -> int:
     """CPU threads for a network whose step takes `step_flop` floating-point operations: one per CPU (shared among
     `num_processes`), but a small step does not repay the hand-over between threads, so it gets one per 50 MFLOP at most.
@@ -150,4 +146,4 @@ def choose_threads(asked: int | None, step_flop: float, num_processes: int = 1) 
     """
     if asked is not None:
         return asked
-    return max(1, int(min(available_cpus() // num_processes, step_flop / 50e6)))
+    return max(1, int(min(len(CPUS) // num_processes, step_flop / 50e6)))

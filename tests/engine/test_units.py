@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -230,6 +232,19 @@ def test_a_cpu_computes_in_fp32_unless_told_or_faster_in_bf16(monkeypatch: pytes
         assert machine.choose_precision("bf16", cpu, convolutional) == "bf16"
         assert machine.choose_precision("fp32", cpu, convolutional) == "fp32"
     assert machine.choose_precision("auto", torch.device("mps"), convolutional=True) == "fp32"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="for Linux")
+def test_threads_that_openmp_binds_leave_all_cpus_to_the_run() -> None:
+    """As in a batch job: libgomp ties the main thread to the first CPU when torch is imported."""
+    ask = (
+        "import os, gancli; from gancli.engine.machine import choose_threads; "
+        "print(len(gancli.CPUS), choose_threads(None, 1e12))"
+    )
+    bound = {**os.environ, "OMP_PROC_BIND": "true"}
+    done = subprocess.run([sys.executable, "-c", ask], env=bound, capture_output=True, text=True, check=True)
+    cpus = len(os.sched_getaffinity(0))
+    assert done.stdout.split() == [str(cpus), str(cpus)]
 
 
 def test_fp16_on_a_cpu_is_refused() -> None:
