@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import mm_flop, register_flop_formula
 
 aten = torch.ops.aten
 # x, weight → x · weightᵀ (+ bias): the one door to oneDNN for plain tensors.
@@ -29,9 +28,3 @@ def _worth_it(a: Tensor, b: Tensor) -> bool:
     if not (a.dtype == b.dtype == torch.float32 and a.device.type == "cpu"):
         return False
     return 2 * a.shape[0] * a.shape[1] * b.shape[1] >= LEAST_FLOP
-
-
-@register_flop_formula(_linear)
-def _linear_flop(x_shape: Any, weight_shape: Any, *_: Any, **__: Any) -> int:
-    flop: int = mm_flop(x_shape, weight_shape[::-1])
-    return flop

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, mm_flop, register_flop_formula
 
 from gancli import catalogue
 from gancli.config.resolve import Layer, preset_layers, resolve
@@ -21,6 +21,13 @@ from gancli.engine.session import Session
 from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
 from tests.benchmarks.cases import CASES, Case
+
+
+@register_flop_formula(torch.ops.mkldnn._linear_pointwise)
+def _onednn_flop(x_shape: Any, weight_shape: Any, *_: Any, **__: Any) -> int:
+    """Of a product by oneDNN (`engine.products`): x · weightᵀ."""
+    flop: int = mm_flop(x_shape, weight_shape[::-1])
+    return flop
 
 
 def planned(case: Case, device: str, precision: str, directory: Path) -> tuple[plan.Plan, Any]:
