@@ -36,17 +36,17 @@ MAX_AHEAD = 16  # replays that the host may be ahead of the device: enough to ke
 
 
 class Replay:
-    """`num_steps` steps captured as one, with the inputs of those from `step` on. `names`: of the terms a step reports."""
+    """`num_steps` steps, of `num_terms` reported terms each, captured as one with the inputs of those from `step` on."""
 
     def __init__(
-        self, num_steps: int, stepper: Stepper, batches: "Batches", average: Average, names: tuple[str, ...],
-        step: int, capture: Capture,
+        self, num_steps: int, stepper: Stepper, batches: "Batches", average: Average, num_terms: int, step: int,
+        capture: Capture,
     ) -> None:  # fmt: skip
-        self.num_steps, self.names = num_steps, names
+        self._num_steps = num_steps
         self._stepper, self._batches, self._average = stepper, batches, average
         assert batches.on_device or num_steps == 1, "data on the host come one step at a time"
         self._inputs = tuple(tensor.clone() for tensor in self._new_inputs(step))
-        self._terms = torch.empty(num_steps, len(names), device=self._inputs[0].device)
+        self._terms = torch.empty(num_steps, num_terms, device=self._inputs[0].device)
         self._replay, self._done = capture(self._work)
 
     def __call__(self, step: int) -> Tensor:
@@ -61,11 +61,11 @@ class Replay:
     def _new_inputs(self, step: int) -> tuple[Tensor, ...]:
         """Rows of a data set on the device, or what a step takes of one that is not."""
         if self._batches.on_device:
-            return (self._batches.rows(step, self.num_steps),)
+            return (self._batches.rows(step, self._num_steps),)
         return self._batches.fetch(step)
 
     def _work(self) -> None:
-        for index in range(self.num_steps):
+        for index in range(self._num_steps):
             taken = self._batches.take(self._inputs[0][index]) if self._batches.on_device else self._inputs
             terms = self._stepper.compute(self._batches.finish(taken))
             self._average.move()

@@ -105,9 +105,8 @@ def choose_precision(asked: str, device: torch.device, convolutional: bool) -> P
     if asked == "auto":
         if device.type == "cuda":
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        return (
-            "bf16" if device.type == "cpu" and convolutional and this_processor().convolves_faster_in_bf16 else "fp32"
-        )
+        faster = device.type == "cpu" and convolutional and this_processor().convolves_faster_in_bf16
+        return "bf16" if faster else "fp32"
     if asked == "fp16" and device.type == "cpu":
         raise UsageError("--precision fp16: a CPU cannot train in fp16; use fp32, or bf16")
     assert asked in DTYPES, asked

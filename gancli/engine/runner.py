@@ -89,7 +89,7 @@ class Runner:
         self.stepper.prepare()
         if stride not in self._replays:
             self._replays[stride] = Replay(
-                stride, self.stepper, self._batches, self._average, self._names, step, self._capture
+                stride, self.stepper, self._batches, self._average, len(self._names), step, self._capture
             )
         self._ledger.add_rows(self._names, self._replays[stride](step))
         per_step = self._updates_per_step
