@@ -66,28 +66,30 @@ def sample(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document about what was written.")] = False,
 ) -> None:  # fmt: skip
     """Draw pictures from a checkpoint. The picture of a seed is the same whatever else is drawn."""
-    _check("-n", count, 1, MAX_COUNT)
-    _check("--seed", seed, 0, 2**63 - 1)
-    for flag, number, top in (
-        ("--columns", columns, 10_000),
-        ("--walk", walk, 10_000),
-        ("--batch-size", batch_size, 2**20),
-        ("--tile", tile, 2**20),
-    ):
-        if number is not None:
-            _check(flag, number, 2 if flag == "--walk" else 1, top)
+    ranges = (
+        ("-n", count, 1, MAX_COUNT),
+        ("--seed", seed, 0, 2**63 - 1),
+        ("--columns", columns, 1, 10_000),
+        ("--walk", walk, 2, 10_000),
+        ("--batch-size", batch_size, 1, 2**20),
+        ("--tile", tile, 1, 2**20),
+    )
+    for flag, number, low, high in ranges:
+        if number is not None and not low <= number <= high:
+            raise UsageError(f"{flag} {number}: must be at least {low} and at most {high}")
     if truncation is not None and not 0 < truncation <= 10:
         raise UsageError(f"--truncation {truncation}: must be above 0 and at most 10")
     if source is not None:
-        drawing = {
-            "--label": label,
-            "--columns": columns,
-            "--walk": walk,
-            "--levels": levels,
-            "--truncation": truncation,
-        }
-        if odd := [flag for flag, value in drawing.items() if value]:
-            raise UsageError(f"{odd[0]} {drawing[odd[0]]}: is for drawing pictures; -i enlarges them")
+        drawing = (
+            ("--label", label),
+            ("--columns", columns),
+            ("--walk", walk),
+            ("--levels", levels),
+            ("--truncation", truncation),
+        )
+        for flag, value in drawing:
+            if value:
+                raise UsageError(f"{flag} {value}: is for drawing pictures; -i enlarges them")
         from gancli.cli.upscale import Wish, upscale
 
         wish = Wish(source, output, device, tile, recursive, skip_existing, as_json)
@@ -125,11 +127,6 @@ def _model(checkpoint: Path, reads: str) -> "Model":
             raise UsageError(f"{checkpoint}: {name} enlarges pictures; say which with -i FILE or -i DIR")
         raise UsageError(f"-i: {name} draws pictures from noise and reads none; leave it out")
     return model
-
-
-def _check(flag: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise UsageError(f"{flag} {value}: must be at least {low} and at most {high}")
 
 
 def _output_path(output: str | None, walk: int | None) -> Path | None:

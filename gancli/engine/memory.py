@@ -1,10 +1,6 @@
 """What a run will need in memory, worked out with fake tensors: nothing is allocated or computed."""
 
-import os
-import resource
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,10 +10,10 @@ from gancli.data.batch import Batch
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine.plan import Plan
+from gancli.room import available_bytes
 from gancli.variant import Adam, Phase, Variant
 
 MOST_PER_VALUE = 2000  # activations that a value of a picture gives rise to: far more than the networks here have
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.high"))
 
 
 def expected_bytes(
@@ -50,31 +46,6 @@ def fitting_batch(planned: Plan, source: Source | Photographs, variant_class: ty
     room = 0.75 * num_bytes - expected["model"] - expected["data"]
     largest = min(planned.run.batch_size - 1, int(room / (expected["activations"] / planned.run.batch_size)))
     return 1 << (largest.bit_length() - 1) if largest > 0 else 0
-
-
-def available_bytes(device: torch.device) -> int:
-    """Memory that this process may have on a device: what is free and what it has already. On a CPU what the machine has
-    left, and no more than a container's or batch system's limit (cgroup v2)."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device)
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    limits = [int(text) for path in _LIMITS if (text := _read(path)).isdecimal()]
-    return min([_left_on_this_machine() + own, *limits])
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
-
-
-def _left_on_this_machine() -> int:
-    for line in _read(Path("/proc/meminfo")).splitlines():
-        if line.startswith("MemAvailable:"):
-            return 1024 * int(line.split()[1])
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def advice(planned: Plan, source: Source | Photographs, variant_class: type[Variant]) -> str:

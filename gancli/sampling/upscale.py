@@ -1,7 +1,6 @@
 """Pictures enlarged by a model that reads low-resolution ones: whole where memory allows, else in tiles without seams."""
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from gancli import images
 from gancli.data.decode import Layers
 from gancli.errors import GancliError
+from gancli.room import free_bytes
 from gancli.variant import Variant
 
 SMALLEST_TILE = 16  # pixels of the low-resolution picture
@@ -133,16 +133,6 @@ def bytes_per_pixel(variant: Variant) -> int:
         for hook in hooks:
             hook.remove()
     return math.ceil(2 * most / side**2)
-
-
-def free_bytes(device: torch.device) -> int:
-    """Memory that is free on a device (the machine's own, where the device does not say)."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (ValueError, OSError):  # not told here (macOS)
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
 def enlarge_layers(upscaler: Upscaler, layers: Layers) -> Image.Image:

@@ -1,0 +1,67 @@
+"""How much memory this process may have, and how much of it is left."""
+
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
+_MEMINFO = Path("/proc/meminfo")
+
+
+def available_bytes(device: torch.device) -> int:
+    """Memory that this process may have on a device: what is free and what it has already. On a CPU what the machine has
+    left, and no more than a container's or batch system's limit."""
+    if device.type == "cuda":
+        return free_bytes(device) + torch.cuda.memory_reserved(device)
+    return min([_left_on_this_machine() + _own_bytes(), *limits()])
+
+
+def free_bytes(device: torch.device) -> int:
+    """What of it this process has not taken yet."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return max(0, available_bytes(device) - _own_bytes())
+
+
+def limits() -> Iterator[int]:
+    """The limits in bytes of this process's control group and of all that it lies in: cgroup v2, or v1's memory groups.
+
+    Batch systems set them on a job or a step, above the group that the process itself is in.
+    """
+    for line in _read(OWN_CGROUP).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            files = _upwards(CGROUPS, path, "memory.max", "memory.high")
+        elif "memory" in controllers.split(","):
+            files = _upwards(CGROUPS / "memory", path, "memory.limit_in_bytes")
+        else:
+            continue
+        yield from (int(text) for file in files if (text := _read(file).strip()).isdecimal())
+
+
+def _upwards(root: Path, path: str, *names: str) -> Iterator[Path]:
+    group = Path(path.lstrip("/"))
+    return (root / place / name for place in (group, *group.parents) for name in names)
+
+
+def _own_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _left_on_this_machine() -> int:
+    for line in _read(_MEMINFO).splitlines():
+        if line.startswith("MemAvailable:"):
+            return 1024 * int(line.split()[1])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""

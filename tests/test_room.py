@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from gancli import room
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty tree of control groups; the file `own` says which this process is in."""
+    monkeypatch.setattr(room, "CGROUPS", tmp_path)
+    monkeypatch.setattr(room, "OWN_CGROUP", tmp_path / "own")
+    return tmp_path
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_job_s_limit_counts_though_it_is_set_above_the_own_group(cgroups: Path) -> None:
+    write(cgroups / "own", "0::/slurm/job_1/step_0\n")
+    write(cgroups / "slurm/job_1/step_0/memory.max", "max\n")
+    write(cgroups / "slurm/job_1/memory.max", "2000000000\n")
+    write(cgroups / "slurm/job_1/memory.high", "1000000000\n")
+    assert sorted(room.limits()) == [1_000_000_000, 2_000_000_000]
+    assert room.available_bytes(CPU) == 1_000_000_000
+    assert 0 < room.free_bytes(CPU) < 1_000_000_000, "torch alone takes some of it"
+
+
+def test_a_container_s_limit_counts(cgroups: Path) -> None:
+    write(cgroups / "own", "0::/\n")
+    write(cgroups / "memory.max", "10000000\n")
+    assert list(room.limits()) == [10_000_000]
+    assert room.free_bytes(CPU) == 0, "more is taken already"
+
+
+def test_version_1_of_control_groups_is_read_too(cgroups: Path) -> None:
+    write(cgroups / "own", "5:cpu,cpuacct:/slurm\n4:memory:/slurm/uid_1/job_2\n1:name=systemd:/a:b\n0::/\n")
+    write(cgroups / "memory/slurm/uid_1/memory.limit_in_bytes", "3000000000\n")
+    write(cgroups / "memory/slurm/memory.limit_in_bytes", "9223372036854771712\n")
+    assert min(room.limits()) == 3_000_000_000
+
+
+@pytest.mark.usefixtures("cgroups")
+def test_without_limits_the_machine_counts() -> None:
+    assert list(room.limits()) == []
+    held = torch.ones(2**24)  # 64 MiB
+    assert held.nbytes < room.available_bytes(CPU) < 2**48
+    assert room.free_bytes(CPU) < room.available_bytes(CPU)
