@@ -1,6 +1,7 @@
 """Decoded data sets, kept: one raw uint8 file and a small description beside it. Never trusted, rebuilt if odd."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import math
@@ -9,7 +10,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from gancli import atomic
 from gancli.errors import GancliError
 
 VERSION = 3  # of the decoders and of the description
+UNFINISHED = ".*.u8.*.part"  # pixels that a run is decoding, or was when it was killed
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Cache:
         self.pixels = self.folder / f"{safe}-{key}.u8"
         self.description = self.pixels.with_suffix(".json")
         self._beside = self.pixels.with_name(f".{self.pixels.name}.{os.getpid()}.part")
+        self._held: IO[bytes] | None = None  # `_beside`, locked while it is decoded into
 
     def load_flat(self) -> Flat | None:
         """The pixels and their description, if they are there and whole. What is read into memory has its checksum
@@ -82,14 +85,19 @@ class Cache:
             return None  # damaged
 
     def create(self, shape: Sequence[int]) -> Tensor:
-        """Room to decode into, on disk: uint8 of `shape`. Raises `OSError` where there is none."""
+        """Room to decode into, on disk: uint8 of `shape`. What killed runs were decoding into is removed.
+
+        Raises `OSError` where there is no room.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.glob(UNFINISHED):
+            _remove_unless_held(path)
         size = math.prod(shape)
-        with self._beside.open("wb") as file:
-            if hasattr(os, "posix_fallocate"):  # else a full disk would kill the process at the first write (SIGBUS)
-                os.posix_fallocate(file.fileno(), 0, size)
-            else:
-                file.truncate(size)
+        self._held = _hold(self._beside)
+        if hasattr(os, "posix_fallocate"):  # else a full disk would kill the process at the first write (SIGBUS)
+            os.posix_fallocate(self._held.fileno(), 0, size)
+        else:
+            self._held.truncate(size)
         return _mapped(self._beside, size, shared=True).view(*shape)
 
     def commit(self, images: Tensor, labels: Tensor, class_names: Sequence[str], note: str = "") -> None:
@@ -126,6 +134,27 @@ class Cache:
         """Remove what `create` made and `commit` did not take."""
         with contextlib.suppress(OSError):
             self._beside.unlink(missing_ok=True)
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+
+def _hold(path: Path) -> IO[bytes]:
+    """A new file, locked as long as it is open, which ends with its process. Raises `OSError`."""
+    while True:
+        file = path.open("wb")
+        with contextlib.suppress(OSError):  # no locks on this disk: then nobody removes anything
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):  # removed by another run before it was locked
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
+
+
+def _remove_unless_held(path: Path) -> None:
+    with contextlib.suppress(OSError), path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
 
 
 def too_large(num_bytes: int) -> bool:
