@@ -38,7 +38,7 @@ class Config(VariantConfig):
     input_dropout: float = option(0.0, "share of D's input pixels dropped", ge=0, lt=1)
     dropout: float = option(0.0, "share of D's hidden units dropped", ge=0, lt=1)
     smoothing: float = option(0.0, "how far below 1 D's target for real images lies", ge=0, lt=1)
-    r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    r1: float = option(1.0, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
     shift: float = option(
         0.0, "share of the pictures that D sees moved by up to a fourteenth", ge=0, le=1, source="Zhao et al. 2020"
     )
