@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-ZEN_5 = 26  # AMD's family; its AVX-512 is twice as fast as its AVX2
+ZEN_5 = 26  # AMD's family; its AVX-512 is twice as fast as its AVX2. Zen 4 and Zen 3 are 25
 
 
 @dataclass(frozen=True)
@@ -21,23 +21,24 @@ class Processor:
     def outruns_its_blas(self) -> bool:
         """Whether oneDNN multiplies fp32 matrices faster than torch's BLAS, MKL, which uses no AVX-512 on AMD.
 
-        Measured on two cores of an EPYC of family 26, torch 2.14: 2048³ at 450 GFLOP/s against 200.
+        Measured on two cores, torch 2.14: on an EPYC of family 26 2048³ at 450 GFLOP/s against 200; on one of family 25
+        (Zen 4) at 210 against 170, and nothing won in a step.
         """
-        return self._zen_5 and "avx512f" in self.flags
+        return self._amd and self.family >= ZEN_5 and "avx512f" in self.flags
 
     @property
     def convolves_faster_in_bf16(self) -> bool:
         """Whether convolutions in bf16 are faster than in fp32.
 
-        Measured on two cores with torch 2.14, times the speed of fp32: EPYC of family 26 1.6 for a DCGAN, 1.8 for an
-        SRResNet (fully connected networks: 1.0); Intel Xeon with AVX512_BF16, but without AMX, 0.7.
+        Measured on two cores with torch 2.14, times the speed of fp32, for a DCGAN and an SRResNet: EPYC of family 26
+        (Zen 5) 1.6 and 1.8, of family 25 (Zen 4) 1.4 and 1.7 (fully connected networks: 0.9 to 1.2); Intel Xeon with
+        AVX512_BF16, but without AMX, 0.7 for the DCGAN.
         """
-        return self._zen_5 and "avx512_bf16" in self.flags
+        return self._amd and "avx512_bf16" in self.flags
 
     @property
-    def _zen_5(self) -> bool:
-        amd = self.vendor == "AuthenticAMD" and self.family >= ZEN_5
-        return amd and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    def _amd(self) -> bool:
+        return self.vendor == "AuthenticAMD" and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
 @cache
