@@ -18,14 +18,14 @@ def available_bytes(device: torch.device) -> int:
     left, and no more than a container's or batch system's limit."""
     if device.type == "cuda":
         return free_bytes(device) + torch.cuda.memory_reserved(device)
-    return min([_left_on_this_machine() + _own_bytes(), *limits()])
+    return min([_left_on_this_machine() + own_bytes(), *limits()])
 
 
 def free_bytes(device: torch.device) -> int:
     """What of it this process has not taken yet."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return max(0, available_bytes(device) - _own_bytes())
+    return max(0, available_bytes(device) - own_bytes())
 
 
 def limits() -> Iterator[int]:
@@ -49,7 +49,8 @@ def _upwards(root: Path, path: str, *names: str) -> Iterator[Path]:
     return (root / place / name for place in (group, *group.parents) for name in names)
 
 
-def _own_bytes() -> int:
+def own_bytes() -> int:
+    """The most that this process has held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -11,7 +11,7 @@ import gancli
 
 PACKAGE = Path(gancli.__file__).parent
 LAYERS = [
-    {"config", "errors", "events", "images", "losses", "layers", "augment", "atomic", "pyramid", "vgg"},
+    {"config", "errors", "events", "images", "losses", "layers", "augment", "atomic", "pyramid", "vgg", "room"},
     {"data", "variant"},
     {"variants", "catalogue"},
     {"engine", "sampling", "metrics", "report"},

@@ -6,6 +6,7 @@ import torch
 from gancli import room
 
 CPU = torch.device("cpu")
+OWN = 300_000_000
 
 
 @pytest.fixture
@@ -13,6 +14,7 @@ def cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty tree of control groups; the file `own` says which this process is in."""
     monkeypatch.setattr(room, "CGROUPS", tmp_path)
     monkeypatch.setattr(room, "OWN_CGROUP", tmp_path / "own")
+    monkeypatch.setattr(room, "own_bytes", lambda: OWN)
     return tmp_path
 
 
@@ -28,7 +30,7 @@ def test_a_job_s_limit_counts_though_it_is_set_above_the_own_group(cgroups: Path
     write(cgroups / "slurm/job_1/memory.high", "1000000000\n")
     assert sorted(room.limits()) == [1_000_000_000, 2_000_000_000]
     assert room.available_bytes(CPU) == 1_000_000_000
-    assert 0 < room.free_bytes(CPU) < 1_000_000_000, "torch alone takes some of it"
+    assert room.free_bytes(CPU) == 1_000_000_000 - OWN
 
 
 def test_a_container_s_limit_counts(cgroups: Path) -> None:
@@ -48,6 +50,11 @@ def test_version_1_of_control_groups_is_read_too(cgroups: Path) -> None:
 @pytest.mark.usefixtures("cgroups")
 def test_without_limits_the_machine_counts() -> None:
     assert list(room.limits()) == []
-    held = torch.ones(2**24)  # 64 MiB
-    assert held.nbytes < room.available_bytes(CPU) < 2**48
-    assert room.free_bytes(CPU) < room.available_bytes(CPU)
+    assert OWN < room.available_bytes(CPU) < 2**48
+    assert room.free_bytes(CPU) == pytest.approx(room.available_bytes(CPU) - OWN, rel=0.1)
+
+
+def test_what_a_process_holds_is_its_own() -> None:
+    before = room.own_bytes()
+    held = torch.ones(max(2**24, before // 4))  # as much again in fp32: more than was ever held before
+    assert room.own_bytes() - before > 0.9 * held.nbytes - 2**24
