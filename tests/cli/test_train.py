@@ -102,13 +102,20 @@ def test_steps_of_a_flag_replace_the_presets_epochs(gan: Gan) -> None:
 
 
 def test_max_time_stops_with_75_and_the_command_that_resumes(gan: Gan) -> None:
-    stopped = gan("train", *SMALL, "--steps", 10**6, "--max-time", "6s", "--out", "run")
+    stopped = gan("train", *SMALL, "--steps", 10**6, "--max-time", "1s", "--out", "run")
     assert stopped.code == 75
     assert "gan train --resume run" in stopped.err
     assert gan("sample", "run", "-n", 1, "-o", "a.png").code == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_ends_the_run_with_its_state_saved(tmp_path: Path, gan: Gan, number: signal.Signals) -> None:
     out = tmp_path / "run"
     with started(out, "--steps", "10000000") as process:

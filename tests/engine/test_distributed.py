@@ -64,7 +64,9 @@ def check_same(run: str, expected: str, steps: range) -> None:
             assert (tensor - weights(run)[name]).abs().max() < 2e-4, name
 
 
-@pytest.mark.parametrize("variant", catalogue.names())
+@pytest.mark.parametrize(
+    "variant", [name if name == "vanilla" else pytest.param(name, marks=pytest.mark.slow) for name in catalogue.names()]
+)
 def test_two_processes_train_the_model_of_one_and_one_goes_on_from_theirs(gan: Gan, variant: str) -> None:
     # fp32: half precision rounds differently for half of a batch, by far more than the tolerances here
     small = (*train_args(variant), "--precision", "fp32")

@@ -10,7 +10,7 @@ import pytest
 
 from gancli.engine import state
 from gancli.engine.rundir import RunDirectory
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ROOT, SMALL, Gan
 from tests.reliability import fuzz, kill, victim
 
 
@@ -40,17 +40,17 @@ def test_a_kill_at_any_point_of_writing_leaves_a_state_that_verifies(
     assert not skipped
 
 
-def test_a_file_size_limit_is_one_line_and_the_last_state_is_intact(tmp_path: Path) -> None:
+def test_a_file_size_limit_is_one_line_and_the_last_state_is_intact(tmp_path: Path, gan: Gan) -> None:
     out = tmp_path / "run"
-    run = [sys.executable, "-m", "gancli", "train", *SMALL, "--steps", "10", "--out", str(out), "--save-every", "5"]
-    first = subprocess.run([*run, "--steps", "5"], capture_output=True, text=True, timeout=120)
-    assert first.returncode == 0, first.stderr
+    run = ["train", *SMALL, "--steps", "10", "--out", str(out), "--save-every", "5"]
+    first = gan(*run, "--steps", "5")
+    assert first.code == 0, first.err
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 
     full = subprocess.run(
-        [*run, "--resume", "auto", "--progress", "none"],
+        [sys.executable, "-m", "gancli", *run, "--resume", "auto", "--progress", "none"],
         capture_output=True, text=True, timeout=120, preexec_fn=limit,
     )  # fmt: skip
     assert full.returncode == 1
