@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_without_limits_the_machine_counts() -> None:
     assert list(room.limits()) == []
     assert OWN < room.available_bytes(CPU) < 2**48
     assert room.free_bytes(CPU) == pytest.approx(room.available_bytes(CPU) - OWN, rel=0.1)
+
+
+@pytest.mark.usefixtures("cgroups")
+def test_where_nothing_is_told_half_of_the_machine_is_taken_to_be_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    monkeypatch.setattr(room, "_MEMINFO", tmp_path / "nowhere")
+    assert room.free_bytes(CPU) == whole // 2
 
 
 def test_what_a_process_holds_is_its_own() -> None:
