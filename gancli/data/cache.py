@@ -94,10 +94,14 @@ class Cache:
             _remove_unless_held(path)
         size = math.prod(shape)
         self._held = _hold(self._beside)
-        if hasattr(os, "posix_fallocate"):  # else a full disk would kill the process at the first write (SIGBUS)
-            os.posix_fallocate(self._held.fileno(), 0, size)
-        else:
-            self._held.truncate(size)
+        try:
+            if hasattr(os, "posix_fallocate"):  # else a full disk would kill the process at the first write (SIGBUS)
+                os.posix_fallocate(self._held.fileno(), 0, size)
+            else:
+                self._held.truncate(size)
+        except OSError:
+            self.discard()
+            raise
         return _mapped(self._beside, size, shared=True).view(*shape)
 
     def commit(self, images: Tensor, labels: Tensor, class_names: Sequence[str], note: str = "") -> None:
@@ -112,9 +116,10 @@ class Cache:
 
     def commit_flat(self, flat: Tensor, about: Mapping[str, object]) -> None:
         """As `commit`, for the first bytes of `create`'s tensor and any description (JSON). Raises `OSError`."""
-        with self._beside.open("r+b") as file:
-            file.truncate(flat.numel())
-            os.fsync(file.fileno())
+        if self._held is None:
+            raise OSError(f"{self.folder}: there was no room to decode into")
+        self._held.truncate(flat.numel())
+        os.fsync(self._held.fileno())
         self._beside.replace(self.pixels)
         text = json.dumps({**about, "bytes": flat.numel(), "crc32": _checksum(flat)})
         try:

@@ -1,13 +1,16 @@
 """Decoded data sets on disk, while others decode and are killed."""
 
+import errno
 import multiprocessing
 import os
 import signal
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+import pytest
 import torch
 
+from gancli.data import cache as module
 from gancli.data.cache import Cache
 
 SHAPE = (4, 1, 8, 8)
@@ -51,3 +54,22 @@ def test_what_a_killed_run_was_decoding_into_is_removed_by_the_next_and_what_a_l
     kept = Cache(tmp_path, "living", "living").load()
     assert kept is not None
     assert bool((kept.images == 7).all())
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room is not asked for here")
+def test_a_disk_that_was_full_keeps_no_file_of_zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there was no room to decode into, what was decoded in memory is not kept: the file would be an empty one."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(module, "too_large", lambda _: True)  # such are mapped, without a look at their checksum
+    cache = Cache(tmp_path, "own", "own")
+    with pytest.raises(OSError, match="No space left"):
+        cache.create(SHAPE)
+    with pytest.raises(OSError, match="no room"):
+        cache.commit(torch.ones(SHAPE, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64), ())
+    cache.discard()
+    assert cache.load() is None
+    assert list(cache.folder.iterdir()) == []
