@@ -10,7 +10,7 @@ import torch
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
-_MEMINFO = Path("/proc/meminfo")
+MEMINFO = Path("/proc/meminfo")
 
 
 def available_bytes(device: torch.device) -> int:
@@ -55,7 +55,7 @@ def own_bytes() -> int:
 
 
 def _left_on_this_machine() -> int:
-    for line in _read(_MEMINFO).splitlines():
+    for line in _read(MEMINFO).splitlines():
         if line.startswith("MemAvailable:"):
             return 1024 * int(line.split()[1])
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # not told here (macOS): taken to be half

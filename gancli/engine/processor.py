@@ -24,7 +24,7 @@ class Processor:
         Measured on two cores, torch 2.14: on an EPYC of family 26 2048³ at 450 GFLOP/s against 200; on one of family 25
         (Zen 4) at 210 against 170, and nothing won in a step.
         """
-        return self._amd and self.family >= ZEN_5 and "avx512f" in self.flags
+        return self._amd_with_onednn and self.family >= ZEN_5 and "avx512f" in self.flags
 
     @property
     def convolves_faster_in_bf16(self) -> bool:
@@ -34,10 +34,10 @@ class Processor:
         (Zen 5) 1.6 and 1.8, of family 25 (Zen 4) 1.4 and 1.7 (fully connected networks: 0.9 to 1.2); Intel Xeon with
         AVX512_BF16, but without AMX, 0.7 for the DCGAN.
         """
-        return self._amd and "avx512_bf16" in self.flags
+        return self._amd_with_onednn and "avx512_bf16" in self.flags
 
     @property
-    def _amd(self) -> bool:
+    def _amd_with_onednn(self) -> bool:
         return self.vendor == "AuthenticAMD" and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
