@@ -11,6 +11,7 @@ import torch
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
 MEMINFO = Path("/proc/meminfo")
+STATUS = Path("/proc/self/status")
 
 
 def available_bytes(device: torch.device) -> int:
@@ -50,15 +51,25 @@ def _upwards(root: Path, path: str, *names: str) -> Iterator[Path]:
 
 
 def own_bytes() -> int:
-    """The most that this process has held."""
+    """What this process holds; where that is not told (macOS), the most it has held. On Linux the latter counts what the
+    process that started it held, too."""
+    if (held := _told(STATUS, "VmRSS")) is not None:
+        return held
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _left_on_this_machine() -> int:
-    for line in _read(MEMINFO).splitlines():
-        if line.startswith("MemAvailable:"):
-            return 1024 * int(line.split()[1])
+    if (left := _told(MEMINFO, "MemAvailable")) is not None:
+        return left
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # not told here (macOS): taken to be half
+
+
+def _told(path: Path, name: str) -> int | None:
+    """Bytes, of a line `NAME: N kB` of one of the kernel's files."""
+    for line in _read(path).splitlines():
+        if line.startswith(f"{name}:"):
+            return 1024 * int(line.split()[1])
+    return None
 
 
 def _read(path: Path) -> str:
