@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ import torch
 from torch import Tensor
 
 from gancli import atomic
+from gancli.data.fingerprint import digest
 from gancli.errors import GancliError
 
-VERSION = 3  # of the decoders and of the description
+VERSION = 4  # of the decoders and of the description
 UNFINISHED = ".*.u8.*.part"  # pixels that a run is decoding, or was when it was killed
 
 
@@ -30,16 +30,22 @@ class Flat:
     about: dict[str, Any]
     mapped: bool
 
+    @property
+    def digest(self) -> str:
+        return str(self.about["digest"])
+
 
 @dataclass(frozen=True)
 class Cached:
-    """A decoded data set. `mapped`: the images are a map of the file. `note`: what to warn of each time, or ""."""
+    """A decoded data set. `mapped`: the images are a map of the file. `note`: what to warn of each time, or "". `digest`: of
+    the images, if it is known."""
 
     images: Tensor  # uint8 [N, C, H, W]
     labels: Tensor  # int64 [N]
     class_names: tuple[str, ...]
     note: str = ""
     mapped: bool = False
+    digest: str = ""
 
 
 class Cache:
@@ -62,7 +68,7 @@ class Cache:
             size = self.pixels.stat().st_size
             mapped = too_large(size)
             flat = _mapped(self.pixels, size, shared=False) if mapped else _read(self.pixels, size)
-            if about["bytes"] != size or (not mapped and _checksum(flat) != about["crc32"]):
+            if about["bytes"] != size or (not mapped and digest(flat) != about["digest"]):
                 return None
             return Flat(flat, about, mapped)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
@@ -80,7 +86,9 @@ class Cache:
             sound = min(count, channels, height, width) > 0 and labels.shape == (count,)
             if not sound or not 0 <= int(labels.min()) <= int(labels.max()) < max(1, len(names)):
                 return None
-            return Cached(found.flat.view(count, channels, height, width), labels, names, note, found.mapped)
+            return Cached(
+                found.flat.view(count, channels, height, width), labels, names, note, found.mapped, found.digest
+            )
         except (ValueError, KeyError, TypeError, IndexError, RuntimeError, OverflowError):
             return None  # damaged
 
@@ -121,7 +129,7 @@ class Cache:
         self._held.truncate(flat.numel())
         os.fsync(self._held.fileno())
         self._beside.replace(self.pixels)
-        text = json.dumps({**about, "bytes": flat.numel(), "crc32": _checksum(flat)})
+        text = json.dumps({**about, "bytes": flat.numel(), "digest": digest(flat)})
         try:
             atomic.write(self.description, [text.encode()])
         except GancliError as error:
@@ -177,7 +185,3 @@ def _read(path: Path, size: int) -> Tensor:
         if file.readinto(flat.numpy().data) != size:
             raise OSError("cut short")
     return flat
-
-
-def _checksum(flat: Tensor) -> int:
-    return zlib.crc32(flat.contiguous().numpy().data)

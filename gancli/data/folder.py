@@ -48,7 +48,7 @@ def open_folder(path: Path, data_root: Path, image_size: int | None, on_bad: OnB
         cached = cache.load() or (yield from _decoded(listing, cache, image_size, on_bad))
     if cached.note:
         yield Warned(cached.note)
-    return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped)
+    return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped, cached.digest)
 
 
 def common_size(sizes: Iterable[tuple[int, int]]) -> int:

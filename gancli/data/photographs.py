@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from gancli.data import fingerprint
 from gancli.data.batch import ImageSpec
 from gancli.data.cache import Cache
 from gancli.data.decode import Head, decode
@@ -35,6 +36,13 @@ class Photographs:
     channels: int
     crop: int
     mapped: bool = False
+    digest: str = ""  # of the pixels, where it is known
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What a resume knows these pictures by, wherever they lie."""
+        pixels = self.digest or fingerprint.digest(self.pixels)
+        return fingerprint.fingerprint(pixels, [self.offsets, self.heights, self.widths], ())
 
     @property
     def spec(self) -> ImageSpec:
@@ -77,11 +85,11 @@ def open_photographs(
     return (yield from _large_enough(found, image_size, dataset))
 
 
-def _laid_out(name: str, flat: Tensor, sizes: Tensor, channels: int, mapped: bool) -> Photographs:
+def _laid_out(name: str, flat: Tensor, sizes: Tensor, channels: int, mapped: bool, digest: str = "") -> Photographs:
     """Photographs lying one after the other in `flat`; `sizes`: int64 `[N, 2]`, heights and widths."""
     lengths = sizes.prod(1) * channels
     offsets = lengths.cumsum(0) - lengths
-    return Photographs(name, flat, offsets, sizes[:, 0].clone(), sizes[:, 1].clone(), channels, 0, mapped)
+    return Photographs(name, flat, offsets, sizes[:, 0].clone(), sizes[:, 1].clone(), channels, 0, mapped, digest)
 
 
 def _large_enough(found: Photographs, crop: int | None, dataset: str) -> Generator[Event, None, Photographs]:
@@ -125,7 +133,7 @@ def _from_cache(name: str, cache: Cache) -> tuple[Photographs, str] | None:
         sound = channels in (1, 3) and len(sizes) and int(sizes.min()) > 0
         if not sound or int(sizes.prod(1).sum()) * channels != found.flat.numel():
             return None
-        return _laid_out(name, found.flat, sizes, channels, found.mapped), str(about["note"])
+        return _laid_out(name, found.flat, sizes, channels, found.mapped, found.digest), str(about["note"])
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError):
         return None  # damaged: it is made again
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from torch import Tensor
 
+from gancli.data import fingerprint
 from gancli.data.batch import ImageSpec
 from gancli.data.names import DRAWN, TORCHVISION, source_names
 from gancli.data.names import Split as Split
@@ -20,7 +22,7 @@ Opening = Generator[Event, None, "Source"]
 class Source:
     """One data set, decoded. `images`: uint8 `[N, C, H, W]`; `labels`: int64 `[N]`, all 0 where there are none.
 
-    `mapped`: the images are a map of a file too large for memory, not memory.
+    `mapped`: the images are a map of a file too large for memory, not memory. `digest`: of the images, where it is known.
     """
 
     name: str
@@ -28,6 +30,13 @@ class Source:
     labels: Tensor
     class_names: tuple[str, ...]
     mapped: bool = False
+    digest: str = ""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What a resume knows these pictures and labels by, wherever they lie."""
+        pixels = self.digest or fingerprint.digest(self.images)
+        return fingerprint.fingerprint(pixels, [self.labels], self.class_names)
 
     @property
     def spec(self) -> ImageSpec:

@@ -51,7 +51,7 @@ def open_torchvision(name: str, root: Path, image_size: int | None, download: bo
         return Source(name, images, labels, class_names)
     cache = Cache(root, f"{name}-{split}", [name, split, image_size])
     if (cached := cache.load()) is not None:
-        return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped)
+        return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped, cached.digest)
     images, labels, class_names = yield from READERS[name](root, download, split)
     if image_size is not None:
         images = yield from resized(images, image_size, name)
