@@ -12,6 +12,9 @@ Every message is one line that names the option or file, the value, and the way 
 """
 
 import difflib
+import os
+import shlex
+import subprocess
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -58,6 +61,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`" (did you mean dcgan?)"` for a near miss of a known word, else `""`."""
     matches = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def shell_quoted(word: str) -> str:
+    """A word of a command that people copy, quoted for the shell they have."""
+    return subprocess.list2cmdline([word]) if os.name == "nt" else shlex.quote(word)
 
 
 def printable(text: str) -> str:

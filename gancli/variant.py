@@ -101,6 +101,12 @@ class Variant(ABC):
         self.config = config
         self.images = images
 
+    @classmethod
+    def settled(cls, config: Any, steps: int) -> Any:  # noqa: ARG003
+        """`config` with what follows from the run's length worked out for a run of `steps` steps. It is kept with the
+        state, and a run that is made longer goes on with it."""
+        return config
+
     def prepare(self, device: torch.device) -> tuple[str, ...]:  # noqa: ARG002
         """What training needs beyond data and networks (weights of a fixed network), fetched before the first step and not
         for sampling. Gives what the user should know. Raises `GancliError` where something cannot be had."""

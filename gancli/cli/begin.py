@@ -1,18 +1,24 @@
 """From the layers of a command line to where a run starts: fresh, or on from a saved state."""
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gancli import catalogue
-from gancli.config import toml
-from gancli.config.resolve import Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
+from gancli.config import RunConfig, VariantConfig, fields_of, toml
+from gancli.config.paths import expanded
+from gancli.config.resolve import NOT_KEPT, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
+from gancli.data.names import source_names
 from gancli.engine import rundir
 from gancli.engine.rundir import RunDirectory
 from gancli.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from gancli.engine.state import State
+
+Config = TypeVar("Config", RunConfig, VariantConfig)
 
 
 @dataclass(frozen=True)
@@ -31,26 +37,34 @@ class Start:
         )
 
 
-def begin(variant: str, layers: list[Layer], resume: str | None, out: str | None, dry_run: bool) -> Start:
+def begin(variant: str, layers: Sequence[Layer], resume: str | None, dry_run: bool) -> Start:
     """Raises `UsageError` for what contradicts itself, and what reading the state to resume raises."""
-    if resume and (resume != "auto" or RunDirectory(Path(str(out))).states()):
-        return _resumed(variant, Path(str(out) if resume == "auto" else resume), layers, out)
-    return _fresh(variant, layers, dry_run, out, overwrite_empty=resume == "auto")
+    out = last_value(layers, "out")
+    path = None if out is None else expanded(out, "--out")
+    if resume == "auto":
+        if path is None:
+            raise UsageError("--resume auto: needs --out, the run directory to go on in or to start")
+        if not RunDirectory(path).states():
+            return _fresh(variant, layers, path, dry_run, again=True)
+        return _resumed(variant, path, layers, path, dry_run)
+    if resume:
+        return _resumed(variant, expanded(resume, "--resume"), layers, path, dry_run)
+    return _fresh(variant, layers, path, dry_run, again=False)
 
 
-def _preset_of(layers: list[Layer]) -> str:
-    return str(next((layer.values["preset"] for layer in reversed(layers) if "preset" in layer.values), "default"))
+def last_value(layers: Sequence[Layer], name: str) -> Any:
+    """What the last layer that has an option says, or None."""
+    return next((layer.values[name] for layer in reversed(layers) if name in layer.values), None)
 
 
-def _fresh(variant: str, layers: list[Layer], dry_run: bool, out: str | None, overwrite_empty: bool) -> Start:
+def _fresh(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
     config_class = catalogue.card(variant).config_class
-    presets = preset_layers(variant, config_class, _preset_of(layers))
-    resolved = resolve(variant, config_class, [*presets, *layers])
-    if dry_run or out is None:
+    presets = preset_layers(variant, config_class, last_value(layers, "preset") or "default")
+    resolved = _located(resolve(variant, config_class, [*presets, *layers]))
+    if path is None:
         return Start(resolved, None)
-    path = Path(out)
-    abandoned = overwrite_empty and path.is_dir() and not RunDirectory(path).states()
-    return Start(resolved, rundir.prepared(path) if abandoned else rundir.fresh(path))
+    rundir.check_new(path, again)
+    return Start(resolved, RunDirectory(path) if dry_run else rundir.prepared(path))
 
 
 def run_directory(path: Path) -> RunDirectory:
@@ -60,28 +74,63 @@ def run_directory(path: Path) -> RunDirectory:
     return RunDirectory(path)
 
 
-def _resumed(variant: str, path: Path, layers: list[Layer], out: str | None) -> Start:
+def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None, dry_run: bool) -> Start:
     from gancli.engine import state
 
     directory = run_directory(path)
     if not directory.holds_run:
-        raise UsageError(f"--resume {path}: is no run directory, nor a state in one")
+        raise UsageError(f"--resume {path}: is no run directory (it has no config.toml), nor a state in one")
     config_class = catalogue.card(variant).config_class
-    recorded_layer = file_layer("resumed run", toml.read(directory.config), variant, config_class, ())
-    check_resumed(resolve(variant, config_class, [recorded_layer]), layers)
-    resolved = resolve(variant, config_class, [recorded_layer, *layers])
+    recorded_layer = _recorded(variant, config_class, directory)
     if path.suffix == ".safetensors" and path.name != "ckpt.safetensors":
         saved, warnings = state.load(path), list[str]()
     else:
         saved, warnings = state.load_newest(directory)
     if saved.facts.variant != variant:
         raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
-    target = directory
-    if out is not None and Path(out).resolve() != directory.path.resolve():
-        target = rundir.fresh(Path(out))
-    elif path.suffix == ".safetensors" and directory.states()[:1] != [saved.path] and not path.name.startswith("ckpt"):
+    came_to = {"image_size": saved.facts.images.size, **dataclasses.asdict(saved.facts.config)}
+    check_resumed(resolve(variant, config_class, [recorded_layer]), layers, came_to)
+    resolved = _located(resolve(variant, config_class, [recorded_layer, *layers]))
+    _check_dataset(resolved, last_value(layers, "dataset"))
+    if out is not None and out.resolve() != directory.path.resolve():
+        rundir.check_new(out, again=False)
+        return Start(resolved, RunDirectory(out) if dry_run else rundir.prepared(out), saved, tuple(warnings))
+    if path.suffix == ".safetensors" and directory.states()[:1] != [saved.path] and not path.name.startswith("ckpt"):
         raise UsageError(f"--resume {path}: not the newest state there; give --out for a directory of its own")
-    return Start(resolved, target, saved, tuple(warnings))
+    return Start(resolved, directory, saved, tuple(warnings))
+
+
+def _recorded(variant: str, config_class: type[VariantConfig], directory: RunDirectory) -> Layer:
+    layer = file_layer("resumed run", toml.read(directory.config), variant, config_class, ())
+    return Layer(layer.origin, {name: value for name, value in layer.values.items() if name not in NOT_KEPT})
+
+
+def _check_dataset(resolved: Resolved, given: object) -> None:
+    """Raises `UsageError` where the folder or zip that a run was trained on is not there any more."""
+    dataset = resolved.run.dataset
+    if given is None and dataset not in source_names() and not Path(dataset).exists():
+        raise UsageError(f"--dataset {dataset}: the run's data are not there any more; say with -d where they lie now")
+
+
+def _located(resolved: Resolved) -> Resolved:
+    """Paths written out, so that they hold from any directory. Homes stay `~`: they are elsewhere on other machines."""
+    return dataclasses.replace(
+        resolved, run=_absolute(resolved.run), own=_absolute(resolved.own), kept=_absolute(resolved.kept)
+    )
+
+
+def _absolute(config: Config) -> Config:
+    changed: dict[str, Any] = {}
+    for field in fields_of(type(config)):
+        value = getattr(config, field.name)
+        if not field.option.path or value is None or (field.name == "dataset" and value in source_names()):
+            continue
+        if field.name == "data_root" and value.startswith("~"):
+            continue
+        path = expanded(value, field.flag)
+        if path.exists() or field.name == "data_root":
+            changed[field.name] = str(path.absolute())
+    return dataclasses.replace(config, **changed)
 
 
 def _stem(dataset: str) -> str:

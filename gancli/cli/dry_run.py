@@ -1,25 +1,27 @@
 """`gan train --dry-run`: each value with its origin, the parameter counts and the memory it expects."""
 
+import dataclasses
+
 from rich.markup import escape
 from rich.table import Table
 
 from gancli import catalogue
 from gancli.cli import console
+from gancli.cli.begin import Start
 from gancli.config import RunConfig, VariantConfig, fields_of
 from gancli.config.resolve import Resolved
 from gancli.errors import DataError
 
 
-def show(resolved: Resolved) -> None:
+def show(start: Start) -> None:
     """Print the plan of a run on stdout. Downloads nothing; without its data set, only the values are shown."""
     from gancli.engine import plan
     from gancli.engine.memory import expected_bytes
     from gancli.engine.stop import Stop
     from gancli.engine.train import open_data
 
+    resolved, saved = start.resolved, start.state.facts if start.state is not None else None
     run, out = resolved.run, console.out()
-    import dataclasses
-
     variant_class = catalogue.load(run.variant)
     opening = open_data(dataclasses.replace(run, download=False), Stop(), variant_class.reads)
     try:
@@ -28,11 +30,11 @@ def show(resolved: Resolved) -> None:
     except StopIteration as end:
         source = end.value
     except DataError as error:
-        out.print(_values(run, resolved))
+        out.print(_values(run, resolved.own, resolved))
         out.print(f"\nThe parameter counts and the memory need the data set, which is not here: {escape(str(error))}")
         return
-    planned = plan.make(run, resolved.own, source, variant_class)
-    out.print(_values(planned.run, resolved))
+    planned = plan.make(run, resolved.own, source, variant_class, saved=saved)
+    out.print(_values(planned.run, planned.own, resolved))
     counts, memory = expected_bytes(planned, source, variant_class)
     out.print(f"\n{planned.steps} steps over {source.num_images} images of {source.spec.channels}×{source.spec.size}²")
     out.print("parameters  " + "  ".join(f"{name} {count:,}" for name, count in counts.items()))
@@ -40,15 +42,15 @@ def show(resolved: Resolved) -> None:
     out.print(f"memory      {parts}  [bold]total {sum(memory.values()) / 1e6:.1f} MB[/] on {planned.machine.device}")
 
 
-def _values(run: RunConfig, resolved: Resolved) -> Table:
+def _values(run: RunConfig, own: VariantConfig, resolved: Resolved) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("option", "value", "origin"):
         table.add_column(heading)
     rows: list[tuple[RunConfig | VariantConfig, str]] = [(run, f.name) for f in fields_of(RunConfig)]
-    rows += [(resolved.own, f.name) for f in fields_of(type(resolved.own))]
+    rows += [(own, f.name) for f in fields_of(type(own))]
     for config, name in rows:
         value = getattr(config, name)
-        asked = getattr(resolved.run, name, value) if config is run else value
+        asked = getattr(resolved.run if config is run else resolved.own, name)
         origin = resolved.origins[name] if value == asked else f"{resolved.origins[name]} ({asked or 'unset'}), by rule"
         table.add_row("--" + name.replace("_", "-"), escape("–" if value is None else str(value)), escape(origin))
     return table

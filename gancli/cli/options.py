@@ -39,7 +39,8 @@ def _shown(value: object) -> str:
 def _help(field: Field) -> str:
     declared = field.option
     default = declared.default_text or ("" if field.default is None else _shown(field.default))
-    facts = [declared.bounds(), declared.source or "", f"default: {default}" if default else ""]
+    needed = f"with --{declared.only_with.replace('_', '-').replace('=', ' ')}" if declared.only_with else ""
+    facts = [declared.bounds(), needed, declared.source or "", f"default: {default}" if default else ""]
     return escape(declared.help) + "".join(f" [dim]({escape(fact)})[/]" for fact in facts if fact)
 
 

@@ -15,7 +15,8 @@ from gancli import catalogue, events
 from gancli.cli import begin, console, options
 from gancli.cli.begin import Start, run_directory
 from gancli.config import RunConfig, fields_of, toml
-from gancli.config.resolve import Layer, file_layer, known_fields
+from gancli.config.paths import expanded
+from gancli.config.resolve import FLAG, Layer, file_layer, known_fields
 from gancli.data.names import source_names
 from gancli.engine import rundir
 from gancli.engine.rundir import RunDirectory
@@ -37,14 +38,13 @@ def named_variant(args: list[str]) -> str:
     if name := _value_of(args, "--variant", "-v"):
         return catalogue.check_name(name)
     config = _value_of(args, "--config")
-    if config:
-        table = toml.read(Path(config))
-        if "variant" in table:
-            return catalogue.check_name(str(table["variant"]))
+    table = toml.read(expanded(config, "--config")) if config else {}
+    if "variant" in table:
+        return catalogue.check_name(str(table["variant"]))
     resume = _value_of(args, "--resume")
-    out = _value_of(args, "--out", "-o")
+    out = _value_of(args, "--out", "-o") or table.get("out")
     directory = out if resume == "auto" else resume
-    if resume and directory and (recorded := run_directory(Path(directory)).config).exists():
+    if resume and directory and (recorded := run_directory(expanded(str(directory), "--resume")).config).is_file():
         return catalogue.check_name(str(toml.read(recorded).get("variant", "vanilla")))
     return "vanilla"
 
@@ -113,15 +113,13 @@ class Orders:
 def _run(variant: str, ctx: typer.Context, given: dict[str, Any]) -> int:
     resume, config, dry_run = given.pop("resume"), given.pop("config"), given.pop("dry_run")
     layers = _given_layers(variant, ctx, given, config)
-    if resume == "auto" and given["out"] is None:
-        raise UsageError("--resume auto: needs --out, the run directory to go on in or to start")
-    max_time = given["max_time"]
+    max_time = begin.last_value(layers, "max_time")
     with Stop(parse_duration(max_time) if max_time else None) as stop:  # before torch, whose import takes seconds
-        start = functools.partial(begin.begin, variant, layers, resume, given["out"], dry_run)
+        start = functools.partial(begin.begin, variant, layers, resume, dry_run)
         if dry_run:
             from gancli.cli import dry_run as dry
 
-            dry.show(start().resolved)
+            dry.show(start())
             return 0
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun started several of us
             return _train_together(variant, start, stop)
@@ -137,16 +135,16 @@ def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], co
     layers: list[Layer] = []
     if config:
         others = [name for name in catalogue.names() if name != variant]
-        layers.append(file_layer(config, toml.read(Path(config)), variant, config_class, others))
+        layers.append(file_layer(config, toml.read(expanded(config, "--config")), variant, config_class, others))
     for name, value in given.items():
         if value is None:
             continue
         source = ctx.get_parameter_source(name)
         if source is not None and source.name == "ENVIRONMENT":
-            layers.append(Layer(str(fields[name].option.env), {name: value}))
+            layers.append(Layer(str(fields[name].option.env), {name: value}, of_machine=True))
         else:
             flags[name] = value
-    return [*layers, Layer("flag", flags)]
+    return [*layers, Layer(FLAG, flags)]
 
 
 def _train(variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None" = None) -> int:
@@ -161,8 +159,9 @@ def _train(variant: str, start: Start, directory: RunDirectory, stop: Stop, rank
     try:
         with rundir.locked(directory), choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
             steps = train(
-                run, start.resolved.own, catalogue.load(variant), directory, stop, start.state, ranks or ALONE
-            )
+                run, start.resolved.own, catalogue.load(variant), directory, stop, start.state, ranks or ALONE,
+                start.resolved.kept,
+            )  # fmt: skip
             for event in _with_warnings(start.warnings, steps):
                 keep(event)
                 report(event)

@@ -26,6 +26,8 @@ class Option:
     panel: str = "Run"
     source: str | None = None  # paper and section, or where else the default comes from
     default_text: str | None = None  # what the help says when the default is worked out at run time
+    only_with: str | None = None  # the other option, or `option=value`, without which this one has no effect
+    path: bool = False  # of a file or folder, or for `dataset` perhaps
 
     def bounds(self) -> str:
         """`"at least 1 and below 2"`, or `""` without bounds."""
@@ -80,7 +82,7 @@ class Field:
             bounds = self.option.bounds() or "finite"
             raise UsageError(f"{self.flag} {value}{where}: must be {bounds}")
         if isinstance(value, str) and not value.isprintable():
-            raise UsageError(f"{self.flag} {value!r}{where}: must not hold control characters")
+            raise UsageError(f"{self.flag} {value!r}{where}: must not hold control characters or undecodable bytes")
         return value
 
 

@@ -4,32 +4,41 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gancli.config import toml
 from gancli.config.option import Field, VariantConfig, fields_of
 from gancli.config.run import RunConfig
 from gancli.errors import UsageError, did_you_mean
 
 MAY_CHANGE = frozenset({
-    "epochs", "steps", "max_time", "data_root", "download", "on_bad_image", "device", "graph", "threads",
-    "log_every", "sample_every", "save_every", "eval_every", "eval_metric", "keep", "progress", "out",
+    "epochs", "steps", "max_time", "dataset", "data_root", "download", "on_bad_image", "device", "precision", "graph",
+    "threads", "log_every", "sample_every", "save_every", "eval_every", "eval_metric", "keep", "progress", "out",
 })  # fmt: skip
-"""Options that a resumed run may be given anew: they change how long, where or how visibly it trains, not what."""
+"""Options that a resumed run may be given anew: they change how long, where or how visibly it trains, not what. (The data
+set may lie elsewhere, but must be the same: `engine.resume.restore` looks.)"""
+FLAG = "flag"  # the origin of what stands on the command line
+NOT_KEPT = frozenset({"out", "progress", "max_time"})
+"""Options of one command rather than of the run: `config.toml` leaves them out, and a resume passes over an older one's."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Values from one origin. `origin` is what `--dry-run` shows: "flag", "GAN_DATA", "run.toml", "preset article"."""
+    """Values from one origin. `origin` is what `--dry-run` shows: "flag", "GAN_DATA", "run.toml", "preset article".
+    `of_machine`: they belong to the machine (its environment) rather than to the run."""
 
     origin: str
     values: Mapping[str, object]
+    of_machine: bool = False
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A complete configuration and, for each option, the origin of its value."""
+    """A complete configuration and, for each option, the origin of its value. `kept`: the run's without what belongs to this
+    machine, for `config.toml`."""
 
     run: RunConfig
     own: VariantConfig
     origins: Mapping[str, str]
+    kept: RunConfig
 
 
 def known_fields(config_class: type[VariantConfig]) -> dict[str, Field]:
@@ -53,7 +62,19 @@ def preset_layers(variant: str, config_class: type[VariantConfig], preset: str) 
 
 def resolve(variant: str, config_class: type[VariantConfig], layers: Iterable[Layer]) -> Resolved:
     """Lay the layers over the options' own defaults, the last one on top. Raises `UsageError` naming the culprit."""
-    fields = known_fields(config_class)
+    fields, layers = known_fields(config_class), list(layers)
+    values, origins = _laid_over(fields, layers)
+    kept, _ = _laid_over(fields, [layer for layer in layers if not layer.of_machine])
+    values["variant"] = kept["variant"] = variant
+    _check_effects(fields, values, layers)
+    own_names = {field.name for field in fields_of(config_class)}
+    run, kept_run = (RunConfig(**{n: v for n, v in some.items() if n not in own_names}) for some in (values, kept))
+    own = config_class(**{name: values[name] for name in own_names})
+    return Resolved(run, own, origins, kept_run)
+
+
+def _laid_over(fields: Mapping[str, Field], layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The options' values and their origins."""
     values: dict[str, Any] = {name: field.default for name, field in fields.items()}
     origins = dict.fromkeys(fields, "default")
     for layer in layers:
@@ -64,11 +85,16 @@ def resolve(variant: str, config_class: type[VariantConfig], layers: Iterable[La
             if name in ("epochs", "steps") and value is not None:
                 other = "steps" if name == "epochs" else "epochs"
                 values[other], origins[other] = None, layer.origin
-    values["variant"] = variant
-    own_names = {field.name for field in fields_of(config_class)}
-    run = RunConfig(**{name: value for name, value in values.items() if name not in own_names})
-    own = config_class(**{name: values[name] for name in own_names})
-    return Resolved(run, own, origins)
+    return values, origins
+
+
+def _check_effects(fields: Mapping[str, Field], values: Mapping[str, Any], layers: Sequence[Layer]) -> None:
+    """Raises `UsageError` for a flag that has no effect beside the other values."""
+    for name in (name for layer in layers if layer.origin == FLAG for name in layer.values):
+        other, _, needed = (fields[name].option.only_with or "").partition("=")
+        if other and (values[other] is None or (needed and values[other] != needed)):
+            condition = f"{fields[other].flag} {needed}".strip()
+            raise UsageError(f"{fields[name].flag} {values[name]}: has an effect only with {condition}")
 
 
 def file_layer(
@@ -76,13 +102,14 @@ def file_layer(
 ) -> Layer:
     """The values of a TOML file that concern `variant`: the top level, and the table named after it.
 
-    Tables of other variants (`others`) are left alone. Raises `UsageError` for a key that is no option.
+    Tables of other variants (`others`) are left alone, and so is what a run's own file says its values came to. Raises
+    `UsageError` for a key that is no option.
     """
     fields = known_fields(config_class)
     own = table.get(variant, {})
     if not isinstance(own, dict):
         raise UsageError(f"{origin}: {variant} must be a table of {variant}'s options")
-    top = {key: value for key, value in table.items() if key not in {variant, *others}}
+    top = {key: value for key, value in table.items() if key not in {variant, *others, toml.CAME_TO}}
     values: dict[str, object] = {}
     for key, value in [*top.items(), *own.items()]:
         name = key.replace("-", "_")
@@ -92,11 +119,13 @@ def file_layer(
     return Layer(origin, values)
 
 
-def check_resumed(recorded: Resolved, given: Iterable[Layer]) -> None:
-    """Refuse what would make a resumed run another run. Raises `UsageError` with the expected and the given value."""
+def check_resumed(recorded: Resolved, given: Iterable[Layer], came_to: Mapping[str, object]) -> None:
+    """Refuse what would make a resumed run another run. `came_to`: what values that the run left open came to. Raises
+    `UsageError` with the expected and the given value."""
     for layer in given:
         for name, value in layer.values.items():
-            expected = getattr(recorded.run, name, None) if hasattr(recorded.run, name) else getattr(recorded.own, name)
+            expected = getattr(recorded.run if hasattr(recorded.run, name) else recorded.own, name)
+            expected = came_to.get(name) if expected is None else expected
             if name not in MAY_CHANGE and value != expected:
                 flag = "--" + name.replace("_", "-")
                 raise UsageError(

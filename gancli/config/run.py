@@ -5,6 +5,7 @@ from typing import Literal
 
 from gancli.config.option import check_values, option
 
+DATA_ROOT = "~/.cache/gancli"
 MODEL, DATA, BUDGET, MACHINE, OUTPUT = "Model", "Data", "Training", "Machine", "Output"
 
 
@@ -16,10 +17,15 @@ class RunConfig:
     preset: str = option("default", "a named set of the variant's values", metavar="NAME", panel=MODEL)
 
     dataset: str = option(
-        "digits", "a data set's name, or a folder or zip of images", short="-d", metavar="NAME|PATH", panel=DATA
+        "digits",
+        "a data set's name, or a folder or zip of images",
+        short="-d",
+        metavar="NAME|PATH",
+        panel=DATA,
+        path=True,
     )
     data_root: str = option(
-        "~/.cache/gancli", "where data sets lie and are downloaded to", env="GAN_DATA", metavar="DIR", panel=DATA
+        DATA_ROOT, "where data sets lie and are downloaded to", env="GAN_DATA", metavar="DIR", panel=DATA, path=True
     )
     download: bool = option(True, "fetch a data set that is not there", panel=DATA)
     image_size: int | None = option(
@@ -51,7 +57,13 @@ class RunConfig:
     )
 
     out: str | None = option(
-        None, "the run directory", short="-o", metavar="DIR", panel=OUTPUT, default_text="runs/VARIANT-DATASET-NNN"
+        None,
+        "the run directory",
+        short="-o",
+        metavar="DIR",
+        panel=OUTPUT,
+        path=True,
+        default_text="runs/VARIANT-DATASET-NNN",
     )
     log_every: int = option(100, "steps per line of losses", ge=1, le=10**9, panel=OUTPUT)
     sample_every: int | None = option(
@@ -69,7 +81,7 @@ class RunConfig:
         default_text="never",
     )
     eval_metric: Literal["auto", "frechet", "coverage", "density", "gan-test", "psnr"] = option(
-        "auto", "what decides which model is the best", panel=OUTPUT
+        "auto", "what decides which model is the best", panel=OUTPUT, only_with="eval_every"
     )
     keep: int = option(2, "how many saved states stay", ge=2, le=10**6, panel=OUTPUT)
     progress: Literal["auto", "live", "plain", "json", "none"] = option(

@@ -10,12 +10,17 @@ from gancli.errors import UsageError
 Scalars = Mapping[str, object]
 
 
-def dump(run: Scalars, variant: str, own: Scalars, heading: str) -> str:
-    """A TOML text: `heading` as a comment, the run's values, then the variant's own in a table named after it.
+CAME_TO = "came_to"
+
+
+def dump(run: Scalars, variant: str, own: Scalars, heading: str, came_to: Scalars) -> str:
+    """A TOML text: `heading` as a comment, the run's values as asked, then the variant's own in a table named after it, then
+    what the run's open values came to, in a table that `--config` and a resume pass over.
 
     Values that are None are left out: TOML has no null, and None means "work it out".
     """
-    lines = [f"# {heading}", *_rows(run), "", f"[{variant}]", *_rows(own)]
+    told = ["", "# What was left open came to this, on this machine; not read again.", f"[{CAME_TO}]", *_rows(came_to)]
+    lines = [f"# {heading}", *_rows(run), "", f"[{variant}]", *_rows(own), *told]
     return "\n".join(lines) + "\n"
 
 

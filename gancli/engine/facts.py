@@ -10,12 +10,12 @@ from typing import Any, Literal
 from gancli import catalogue
 from gancli.config import VariantConfig, fields_of
 from gancli.data.batch import ImageSpec
-from gancli.engine.header import Header, json_object
+from gancli.engine.header import MAX_HEADER_BYTES, Header, json_object
 from gancli.errors import CheckpointError, UsageError
 
 KEY = "gancli"
 FORMAT = 1
-MAX_CLASSES = 10_000
+MAX_CLASSES = 100_000
 MAX_TEXT = 4_096
 
 History = Mapping[str, tuple[tuple[int, float], ...]]
@@ -46,12 +46,27 @@ class Facts:
     sha256: str = ""  # of the tensors' bytes
     versions: Mapping[str, str] = field(default_factory=dict)
     losses: History = field(default_factory=dict)  # term → (step, mean) of at most a few dozen intervals
+    fingerprint: str = ""  # of the data set; "" in files written before there was one
 
 
 def to_metadata(facts: Facts) -> dict[str, str]:
     """The metadata of a file: `format: pt`, as Transformers and others expect, and ours."""
     values = dataclasses.asdict(facts) | {"gancli_format": FORMAT}
     return {"format": "pt", KEY: json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)}
+
+
+def check_readable(facts: Facts) -> None:
+    """Raises `UsageError` for what `from_header` would refuse to read, so that nothing is trained that nobody can load."""
+    try:
+        text = to_metadata(facts)[KEY]
+        if len(text) > MAX_HEADER_BYTES // 2:
+            raise ValueError(f"takes {len(text)} bytes, over the limit of {MAX_HEADER_BYTES // 2}")
+        _facts(json_object(text))
+    except ValueError as error:
+        raise UsageError(
+            f"--dataset {facts.dataset}: a checkpoint could not be read again ({facts.images.num_classes} classes): its "
+            f"description {error}"
+        ) from None
 
 
 def from_header(path: Path, header: Header) -> Facts:
@@ -68,9 +83,10 @@ def _facts(values: dict[str, Any]) -> Facts:
     if values.pop("gancli_format", None) != FORMAT:
         raise ValueError(f"written by a gan of another format than {FORMAT}; use that version")
     known = {f.name for f in dataclasses.fields(Facts)}
+    values.setdefault("fingerprint", "")  # files of before have none
     if set(values) != known:
         raise ValueError(f"fields {', '.join(sorted(set(values) ^ known))[:200]} are missing or unknown")
-    texts = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256")
+    texts = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256", "fingerprint")
     for name in texts:
         _require(isinstance(values[name], str) and len(values[name]) <= MAX_TEXT, name)
     _require(values["kind"] in ("model", "state"), "kind")

@@ -58,8 +58,10 @@ class Minimiser:
 
     def restore(self, named: Mapping[str, Tensor]) -> None:
         """Take up the state that `tensors` gave. Raises `KeyError` or `ValueError` if it is not such a state."""
-        own = {**self.method.tensors(), **(self.scaler.tensors() if self.scaler else {})}
-        if odd := sorted(set(own) ^ (set(named) - {"updates"})):
+        # A run that goes on in another precision has no scale to take up, or none to put it into.
+        scale = self.scaler.tensors() if self.scaler and set(named) >= LossScaler.NAMES else {}
+        own = {**self.method.tensors(), **scale}
+        if odd := sorted(set(own) ^ (set(named) - {"updates"} - (LossScaler.NAMES - set(scale)))):
             raise ValueError(f"{', '.join(odd)[:120]} missing or unknown")
         self.updates = int(named["updates"])
         for name, tensor in own.items():
@@ -183,6 +185,7 @@ class LossScaler:
     values)."""
 
     GROWTH, BACKOFF, INTERVAL = 2.0, 0.5, 2000
+    NAMES = frozenset({"scale", "good_updates"})
 
     def __init__(self, device: torch.device) -> None:
         self.scale = torch.full((1,), 65536.0, device=device)

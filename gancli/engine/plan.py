@@ -6,22 +6,27 @@ from dataclasses import dataclass
 
 import torch
 
-from gancli.config import RunConfig, VariantConfig
+from gancli.config import RunConfig, VariantConfig, fields_of
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.data.stream import IndexStream
 from gancli.engine import machine
 from gancli.engine.distributed import Ranks
+from gancli.engine.facts import Facts
 from gancli.engine.machine import ALONE, Machine
+from gancli.errors import UsageError
 from gancli.variant import Variant
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run with nothing left open. `run` has no None but for what was really not asked (max_time, out)."""
+    """A run with nothing left open. `run` has no None but for what was really not asked (max_time, out). `asked` and
+    `asked_own` are as they were before, without what belongs to this machine."""
 
     run: RunConfig
     own: VariantConfig
+    asked: RunConfig
+    asked_own: VariantConfig
     machine: Machine
     steps: int
     sample_every: int
@@ -30,14 +35,23 @@ class Plan:
 
 
 def make(
-    run: RunConfig, own: VariantConfig, source: Source | Photographs, variant_class: type[Variant], ranks: Ranks = ALONE
+    run: RunConfig,
+    own: VariantConfig,
+    source: Source | Photographs,
+    variant_class: type[Variant],
+    ranks: Ranks = ALONE,
+    saved: Facts | None = None,
+    asked: RunConfig | None = None,
 ) -> Plan:
-    """Work everything out for a data set and a variant. Raises `UsageError` for a machine that lacks what is asked."""
+    """Work everything out for a data set and a variant; where a run goes on, what was left open stays what it came to when
+    its state was `saved`. `asked`: what of `run` belongs to the run (by default all). Raises `UsageError` for a machine that
+    lacks what is asked."""
     stream = IndexStream(source.num_images, run.batch_size, run.seed)
     steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
     device = machine.choose_device(run.device, ranks)
-    precision = machine.choose_precision(run.precision, device, variant_class.convolutional)
-    flop = step_flop(own, source, variant_class, run.batch_size // ranks.world)
+    precision = _precision(run.precision, device, variant_class, saved)
+    settled = variant_class.settled(_filled(own, saved), steps)
+    flop = step_flop(settled, source, variant_class, run.batch_size // ranks.world)
     threads = machine.choose_threads(run.threads, flop, ranks.local_world)
     every = tenth(steps, run.log_every)
     sample_every = run.sample_every or every
@@ -53,7 +67,27 @@ def make(
     )
     graph = machine.choose_graph(run.graph, device, ranks)
     chosen = Machine(device, precision, threads, ranks, machine.choose_onednn(device, ranks))
-    return Plan(resolved, own, chosen, steps, sample_every, save_every, graph)
+    return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, graph)
+
+
+def _filled(own: VariantConfig, saved: Facts | None) -> VariantConfig:
+    """`own`, with what it leaves open as it was when the state was saved."""
+    if saved is None:
+        return own
+    left_open = [field.name for field in fields_of(type(own)) if getattr(own, field.name) is None]
+    return dataclasses.replace(own, **{name: getattr(saved.config, name) for name in left_open})
+
+
+def _precision(
+    asked: str, device: torch.device, variant_class: type[Variant], saved: Facts | None
+) -> machine.Precision:
+    """As asked; by default as the run was saved, and of a new run by rule."""
+    if saved is None or asked != "auto":
+        return machine.choose_precision(asked, device, variant_class.convolutional)
+    try:
+        return machine.choose_precision(saved.precision, device, variant_class.convolutional)
+    except UsageError as error:
+        raise UsageError(f"{error} (the run was saved in {saved.precision}; it can go on in another)") from None
 
 
 def tenth(steps: int, log_every: int) -> int:

@@ -2,17 +2,20 @@
 
 import contextlib
 import fcntl
+import fnmatch
 import json
 import os
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gancli import atomic
 from gancli.errors import GancliError, UsageError
 
+LEAVINGS = (".lock", atomic.UNFINISHED, ".probe.*")
+AFTER_CONFIG = ("config.toml", "metrics.jsonl")  # what is written only beside a configuration of ours
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
 
 
@@ -21,6 +24,7 @@ class RunDirectory:
     """The names in a run directory."""
 
     path: Path
+    made: bool = field(default=False, compare=False)  # by this process: it was not there before
 
     @property
     def checkpoint(self) -> Path:
@@ -62,11 +66,28 @@ class RunDirectory:
                 path.unlink(missing_ok=True)
 
     def discard_if_unused(self) -> None:
-        """Remove the directory again if no run came about in it: it holds nothing but its empty folders."""
+        """Remove what was made of the directory again if no run came about in it."""
         if not self.holds_run:
             with contextlib.suppress(OSError):  # something lies there after all: it stays
-                for folder in (self.path / "state", self.path / "samples", self.path):
+                for folder in (self.path / "state", self.path / "samples", *([self.path] if self.made else [])):
                     folder.rmdir()
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nothing lies here but what a run leaves that was killed before it had saved anything."""
+        names = (*LEAVINGS, *(AFTER_CONFIG if self._config_is_ours() else ()), "state", "samples")
+        folders = (
+            (self.path, names),
+            (self.path / "state", LEAVINGS),
+            (self.path / "samples", (*LEAVINGS, "step-*.png")),
+        )
+        return all(_holds_only(folder, patterns) for folder, patterns in folders)
+
+    def _config_is_ours(self) -> bool:
+        try:
+            return self.config.read_bytes().startswith(b"# gan ")
+        except OSError:
+            return False
 
     @property
     def holds_run(self) -> bool:
@@ -82,7 +103,7 @@ def numbered(parent: Path, stem: str) -> RunDirectory:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
-            return prepared(path)
+            return replace(prepared(path), made=True)
         except FileExistsError:
             number += 1  # another run of the same moment took it
         except OSError as error:
@@ -92,6 +113,7 @@ def numbered(parent: Path, stem: str) -> RunDirectory:
 def prepared(path: Path) -> RunDirectory:
     """`path` with its folders, made where they are missing. Raises `GancliError` if it cannot be written to."""
     try:
+        made = not path.exists()
         for folder in (path, path / "state", path / "samples"):
             folder.mkdir(parents=True, exist_ok=True)
         probe = path / f".probe.{os.getpid()}"
@@ -99,18 +121,43 @@ def prepared(path: Path) -> RunDirectory:
         probe.unlink()
     except OSError as error:
         raise GancliError(f"--out {path}: cannot be written to ({error.strerror})") from error
-    return RunDirectory(path)
+    return RunDirectory(path, made)
 
 
-def fresh(path: Path) -> RunDirectory:
-    """`path` for a new run. Raises `UsageError` if something lies there already: nothing is overwritten unasked."""
+def check_new(path: Path, again: bool) -> None:
+    """Raises `UsageError` if something lies at `path` that a new run would overwrite. `again`: what a run leaves that was
+    killed before it had saved anything is no hindrance."""
     try:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            way_out = "go on with --resume auto, or choose another --out" if path.is_dir() else "choose another --out"
-            raise UsageError(f"--out {path}: is there already; {way_out}")
+        if path.exists() and (found := _hindrance(path, again)):
+            raise UsageError(f"--out {path}: {found}")
     except OSError as error:
         raise GancliError(f"--out {path}: cannot be read ({error.strerror})") from error
-    return prepared(path)
+
+
+def _hindrance(path: Path, again: bool) -> str:
+    """What lies at `path` that must not be overwritten, and the ways out; `""` if nothing does."""
+    directory = RunDirectory(path)
+    if not path.is_dir():
+        return "is a file; choose another --out"
+    if not any(path.iterdir()):
+        return ""
+    if directory.states():
+        return "holds a run; go on with it by --resume auto, or choose another --out"
+    if directory.abandoned:
+        return (
+            ""
+            if again
+            else "holds a run that had saved nothing yet; --resume auto starts it anew, or choose another --out"
+        )
+    if directory.checkpoint.exists() or directory.best.exists():
+        return "holds a trained model, but no state to go on from; choose another --out, or move the model away"
+    return "is not empty, and holds no run; choose another --out"
+
+
+def _holds_only(folder: Path, patterns: tuple[str, ...]) -> bool:
+    """Whether all names in a folder (none, where there is no folder) are of these patterns."""
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    return all(any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in names)
 
 
 @contextlib.contextmanager

@@ -1,21 +1,23 @@
-"""What a session leaves on disk, and how one is taken up from there."""
+"""What a session leaves on disk."""
 
+import dataclasses
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import PIL
 import torch
 
 import gancli
 from gancli import atomic, events
-from gancli.config import RunConfig, fields_of, toml
-from gancli.engine import checkpoint, state
+from gancli.config import RunConfig, VariantConfig, fields_of, toml
+from gancli.config.resolve import NOT_KEPT
+from gancli.engine import checkpoint, facts, state
 from gancli.engine.facts import Facts
-from gancli.engine.ledger import LossHistory
 from gancli.engine.runner import Runner
 from gancli.engine.session import Session
-from gancli.engine.state import State
 from gancli.engine.writer import Snapshot
-from gancli.errors import DivergedError, GancliError, UsageError
+from gancli.errors import DivergedError, GancliError
 from gancli.variant import Phase
 
 
@@ -92,32 +94,29 @@ def save_best(session: Session, phase: Phase) -> None:
     checkpoint.save(session.directory.best, tensors, facts_of(session, "model", phase))
 
 
-def restore(session: Session, saved: State) -> list[str]:
-    """Take up a saved state. Gives warnings. Raises `CheckpointError` or `UsageError` if it does not fit."""
-    facts = saved.facts
-    if (facts.images, facts.num_images) != (session.source.spec, session.source.num_images):
-        raise UsageError(
-            f"--dataset {session.run.dataset}: not the data that {saved.path} was trained on "
-            f"({facts.dataset}: {facts.num_images} images of {facts.images.size} px)"
-        )
-    for name, network in session.variant.networks.items():
-        state.copy_into(saved.path, network.state_dict(), saved.group(f"network.{name}"))
-    state.copy_into(saved.path, session.average.module.state_dict(), saved.group("average"))
-    session.ledger.restore(saved.group("losses"), session.machine.device)
-    session.history = LossHistory(facts.losses)
-    session.step = session.start_step = facts.step
-    return list(state.restore_random_states(saved.path, saved.group("random"), session.machine.device))
+def check_readable(session: Session) -> None:
+    """Before the first step: whatever reading will refuse is refused now. Raises `UsageError`."""
+    phase = session.bounds[0][0]
+    kinds: tuple[events.FileKind, ...] = ("state", "model")
+    for kind in kinds:
+        facts.check_readable(facts_of(session, kind, phase))
 
 
 def write_config(session: Session) -> None:
-    """`config.toml`: every option, resolved; `gan train --config` of it repeats the run."""
+    """`config.toml`: every option as asked, and what the open ones came to; `gan train --config` of it repeats the run."""
     if not session.ranks.first:
         return
-    run, own = session.run, session.plan.own
-    values = {f.name: getattr(run, f.name) for f in fields_of(RunConfig) if f.name not in ("out", "progress")}
-    own_values = {f.name: getattr(own, f.name) for f in fields_of(type(own))}
+    planned = session.plan
+    asked, own = _values(planned.asked), _values(planned.asked_own)
+    done = _values(session.run) | _values(planned.own) | {"steps": planned.steps, "graph": planned.graph}
+    came_to = {name: done[name] for name, value in (asked | own).items() if value in (None, "auto") and name in done}
     heading = f"gan {gancli.__version__}: repeat this run with  gan train --config config.toml --out DIR"
-    atomic.write(session.directory.config, [toml.dump(values, run.variant, own_values, heading).encode()])
+    text = toml.dump(asked, session.run.variant, own, heading, came_to)
+    atomic.write(session.directory.config, [text.encode()])
+
+
+def _values(config: RunConfig | VariantConfig) -> dict[str, object]:
+    return {f.name: getattr(config, f.name) for f in fields_of(type(config)) if f.name not in NOT_KEPT}
 
 
 def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
@@ -127,7 +126,7 @@ def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
         kind=kind,
         variant=run.variant,
         preset=run.preset,
-        config=session.plan.own,
+        config=_without_folders(session.plan.own),
         images=source.spec,
         dataset=source.name,
         num_images=source.num_images,
@@ -139,9 +138,16 @@ def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
         steps=session.plan.steps,
         epoch=session.stream.epoch(session.step),
         phase=phase.name,
-        versions={"gancli": gancli.__version__, "torch": str(torch.__version__)},
+        versions={"gancli": gancli.__version__, "torch": str(torch.__version__), "pillow": PIL.__version__},
         losses=session.history.points(),
+        fingerprint=source.fingerprint,
     )
+
+
+def _without_folders(own: VariantConfig) -> VariantConfig:
+    """Files are named without their folders: a checkpoint says nothing of the disk that it was made on."""
+    paths = {f.name: getattr(own, f.name) for f in fields_of(type(own)) if f.option.path}
+    return dataclasses.replace(own, **{name: Path(path).name for name, path in paths.items() if path})
 
 
 def check_weights(session: Session, groups: state.Tree) -> None:

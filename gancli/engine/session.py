@@ -22,7 +22,7 @@ from gancli.engine.state import State
 from gancli.engine.step import Stepper
 from gancli.engine.stop import Stop
 from gancli.engine.writer import Writer
-from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
+from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError, shell_quoted
 from gancli.sampling import preview
 from gancli.variant import Phase, Variant
 
@@ -73,6 +73,12 @@ class Session:
             start += phase.steps
         assert start == self.plan.steps, "a variant's phases add up to the run's steps"
         return bounds
+
+    def empty_phases(self) -> Iterator[str]:
+        """A word about each phase that gets no steps though the run has others."""
+        for phase, start, end in self.bounds:
+            if start == end:
+                yield f"--steps {self.plan.steps}: none of them is left for phase {phase.name}"
 
     def phases(self) -> Iterator[tuple[int, Phase, int, int]]:
         """The phases that are not over: index, phase, the step to go on from, the step it ends at."""
@@ -206,7 +212,7 @@ class Session:
             out=str(self.directory.path),
             checkpoint=str(self.directory.checkpoint),
             reason=reason,
-            resume_command=f"gan train --resume {self.directory.path}",
+            resume_command=f"gan train --resume {shell_quoted(str(self.directory.path))}",
         )
 
     def check_losses(self) -> None:

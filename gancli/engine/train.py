@@ -8,7 +8,7 @@ from gancli import events
 from gancli.config import RunConfig, VariantConfig
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source, open_source
-from gancli.engine import evaluate, memory, plan, saving
+from gancli.engine import evaluate, memory, plan, resume, saving
 from gancli.engine.distributed import Ranks
 from gancli.engine.machine import ALONE
 from gancli.engine.rundir import RunDirectory
@@ -29,9 +29,11 @@ def train(
     stop: Stop,
     resumed: State | None = None,
     ranks: Ranks = ALONE,
+    asked: RunConfig | None = None,
 ) -> Iterator[events.Event]:
     """Train a variant into `directory`, from the start or on from a saved state; yields what happens as it happens.
 
+    `asked`: what of `run` is kept in `config.toml` (by default all); the rest belongs to this machine.
     Of several processes (`ranks`) only the first writes anything; the others yield the same losses.
 
     Raises `DivergedError` for a loss or weight that is not finite (the last finite state stays), `StoppedError` if asked
@@ -39,11 +41,12 @@ def train(
     """
     with ranks.first_goes_first():
         source = yield from open_data(run, stop, variant_class.reads)
-    planned = plan.make(run, own, source, variant_class, ranks)
+    saved = resumed.facts if resumed is not None else None
+    planned = plan.make(run, own, source, variant_class, ranks, saved, asked)
     planned.machine.settle(run.deterministic)
     session = Session(planned, source, variant_class, directory)
     if resumed is not None:
-        yield from map(events.Warned, saving.restore(session, resumed))
+        yield from map(events.Warned, resume.restore(session, resumed))
         if session.step >= planned.steps:
             yield events.Warned(
                 f"already finished, at step {session.step}; a larger --steps or --epochs extends the run"
@@ -57,8 +60,10 @@ def train(
     evaluation = None
     if run.eval_every and ranks.first:
         evaluation = yield from stoppable(evaluate.prepare(run, session), stop)
+    saving.check_readable(session)
     saving.write_config(session)
     yield session.started()
+    yield from map(events.Warned, session.empty_phases())
     yield from map(events.Warned, notes)
     try:
         yield from _steps(session, stop, resumed, evaluation)

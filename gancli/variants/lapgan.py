@@ -71,9 +71,13 @@ class Config(VariantConfig):
     lr: float = option(1e-3, "step size", gt=0, le=1)
     coarse_lr: float = option(2e-3, "the same, of the coarsest level", gt=0, le=1)
     falling: float = option(
-        1.0, "share of the run, at its end, over which Adam's step sizes fall to nothing", ge=0, le=1
+        1.0,
+        "share of the run, at its end, over which Adam's step sizes fall to nothing",
+        ge=0,
+        le=1,
+        only_with="optimizer=adam",
     )
-    beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1)
+    beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 384, "epochs": 45, "ema": 0.9995},

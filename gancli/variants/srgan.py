@@ -10,6 +10,7 @@ smaller G without batch norm that adds detail to the bicubic enlargement, and a 
 `paper` has the paper's networks, losses and numbers of steps.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -47,7 +48,11 @@ class Config(VariantConfig):
         source="section 2.2.1",
     )  # fmt: skip
     vgg_weights: str | None = option(
-        None, "safetensors file with torchvision's VGG19 weights", metavar="FILE", default_text="torchvision's download"
+        None,
+        "safetensors file with torchvision's VGG19 weights",
+        metavar="FILE",
+        path=True,
+        default_text="torchvision's download",
     )
     adversarial: float = option(1e-3, "weight of the adversarial loss", ge=0, le=1000, source="equation 3")
     pretrain_steps: int | None = option(
@@ -224,10 +229,15 @@ class Srgan(Variant):
         adam = Adam(self.config.adversarial_lr, self.config.beta1)
         return {"G": adam, "D": adam}
 
+    @classmethod
+    def settled(cls, config: Config, steps: int) -> Config:
+        """With the steps of the first phase."""
+        asked = config.pretrain_steps
+        return dataclasses.replace(config, pretrain_steps=round(steps * PRETRAIN_SHARE) if asked is None else asked)
+
     def phases(self, steps: int) -> tuple[Phase, ...]:
         """Pretrain and adversarial, each with optimizers of its own."""
-        asked = self.config.pretrain_steps
-        first = round(steps * PRETRAIN_SHARE) if asked is None else min(asked, steps)
+        first = min(self.settled(self.config, steps).pretrain_steps or 0, steps)
         pretrain = Adam(self.config.lr, self.config.beta1, schedule=self.schedule(first, constant))
         adam = Adam(
             self.config.adversarial_lr,
