@@ -5,6 +5,7 @@ from typing import Literal
 
 from gancli.config.option import check_values, option
 
+DATA_ROOT = "~/.cache/gancli"
 MODEL, DATA, BUDGET, MACHINE, OUTPUT = "Model", "Data", "Training", "Machine", "Output"
 
 
@@ -19,7 +20,7 @@ class RunConfig:
         "digits", "a data set's name, or a folder or zip of images", short="-d", metavar="NAME|PATH", panel=DATA
     )
     data_root: str = option(
-        "~/.cache/gancli", "where data sets lie and are downloaded to", env="GAN_DATA", metavar="DIR", panel=DATA
+        DATA_ROOT, "where data sets lie and are downloaded to", env="GAN_DATA", metavar="DIR", panel=DATA
     )
     download: bool = option(True, "fetch a data set that is not there", panel=DATA)
     image_size: int | None = option(

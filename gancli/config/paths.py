@@ -1,0 +1,65 @@
+"""Paths as people write them: `~` is a home directory, in every option that takes a path."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from gancli.config.run import DATA_ROOT
+from gancli.errors import UsageError
+
+
+class DataRoot(NamedTuple):
+    """Where data sets lie, and what to warn of once, or `""`."""
+
+    path: Path
+    note: str
+
+
+def expanded(path: str | Path, flag: str) -> Path:
+    """`path` with `~` and `~user` replaced by that home. Raises `UsageError` naming `flag` where there is no such home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        user = str(path).partition("/")[0][1:]
+        if user:
+            reason = f"there is no user {user} here; a folder of that name is ./{path}"
+        else:
+            reason = "no home directory is known, HOME is not set; write the path out"
+        raise UsageError(f"{flag} {path}: {reason}") from None
+
+
+def data_root(path: str | Path) -> DataRoot:
+    """Where data sets lie. The default one has a place even where nobody has a home (a container with a user id of its
+    own): XDG_CACHE_HOME, else a folder for temporary files that belongs to this user alone. Raises `UsageError`."""
+    if str(path) != DATA_ROOT or _home_is_known():
+        return DataRoot(expanded(path, "--data-root"), "")
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if Path(cache).is_absolute():
+        return DataRoot(Path(cache, "gancli"), "")
+    why = "no home directory is known, HOME is not set"
+    place = _temporary()
+    if place is None:
+        raise UsageError(f"--data-root: {why}; say with it, or with GAN_DATA, where data sets may lie")
+    return DataRoot(place, f"{why}: data sets lie in {place}; --data-root or GAN_DATA says where else")
+
+
+def _home_is_known() -> bool:
+    try:
+        Path("~").expanduser()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _temporary() -> Path | None:
+    """A folder that nobody else writes to, though anybody may have made one of its name before; None if there is none."""
+    try:
+        place = Path(tempfile.gettempdir(), f"gancli-{os.getuid()}" if hasattr(os, "getuid") else "gancli")
+        place.mkdir(mode=0o700, exist_ok=True)
+        facts = place.lstat()
+    except OSError:
+        return None
+    mine = not hasattr(os, "getuid") or facts.st_uid == os.getuid()
+    return place if mine and stat.S_ISDIR(facts.st_mode) and not facts.st_mode & 0o022 else None
