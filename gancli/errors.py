@@ -5,6 +5,8 @@
     ├── DataError          1   a data set cannot be had or read
     ├── CheckpointError    1   a file is not a checkpoint, or not a sound one
     ├── PartlyFailedError  3   some of several inputs failed, the others are done
+    ├── StdoutError        1   results could not be delivered
+    │   └── ReaderGoneError  141   whoever read them has gone; nobody is told (as of a process that SIGPIPE ends)
     ├── DivergedError      4   a loss or a weight is no longer finite
     └── StoppedError      75   stopped by a signal or --max-time; start again with --resume auto (EX_TEMPFAIL)
 
@@ -14,6 +16,8 @@ Every message is one line that names the option or file, the value, and the way 
 import difflib
 from collections.abc import Iterable
 from typing import ClassVar
+
+from gancli.text import printable as printable
 
 
 class GancliError(Exception):
@@ -42,6 +46,16 @@ class PartlyFailedError(GancliError):
     exit_code = 3
 
 
+class StdoutError(GancliError):
+    """stdout does not take what was asked for."""
+
+
+class ReaderGoneError(StdoutError):
+    """Whoever read stdout has gone, and nobody is to be told."""
+
+    exit_code = 141
+
+
 class DivergedError(GancliError):
     """A loss or a weight became NaN or infinite; the last finite state is kept."""
 
@@ -58,8 +72,3 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`" (did you mean dcgan?)"` for a near miss of a known word, else `""`."""
     matches = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f" (did you mean {matches[0]}?)" if matches else ""
-
-
-def printable(text: str) -> str:
-    """One line of `text` fit for a terminal: control characters (escape codes, line breaks, bidi marks) are escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

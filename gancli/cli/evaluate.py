@@ -109,7 +109,7 @@ def evaluate(
     for subject in subjects:
         _remember(subject, name)
     if as_json:
-        console.print_result(json.dumps(_document(job, subjects)))
+        console.print_json(_document(job, subjects))
     else:
         _show(job, subjects)
 
@@ -300,4 +300,4 @@ def _show(job: Job, subjects: Sequence[Subject]) -> None:
     out.print(table(headings, [s.figures for s in subjects], beside))
     out.print(f"data set {job.dataset}; seed {job.seed}; ± is one standard error", markup=False, style="dim")
     if job.neighbours is not None:
-        console.print_result(str(job.neighbours))
+        console.print_path(job.neighbours)
