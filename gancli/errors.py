@@ -5,6 +5,8 @@
     ├── DataError          1   a data set cannot be had or read
     ├── CheckpointError    1   a file is not a checkpoint, or not a sound one
     ├── PartlyFailedError  3   some of several inputs failed, the others are done
+    ├── StdoutError        1   results could not be delivered
+    │   └── ReaderGoneError  141   whoever read them has gone; nobody is told (as of a process that SIGPIPE ends)
     ├── DivergedError      4   a loss or a weight is no longer finite
     └── StoppedError      75   stopped by a signal or --max-time; start again with --resume auto (EX_TEMPFAIL)
 
@@ -17,6 +19,8 @@ import shlex
 import subprocess
 from collections.abc import Iterable
 from typing import ClassVar
+
+from gancli.text import printable as printable
 
 
 class GancliError(Exception):
@@ -45,6 +49,16 @@ class PartlyFailedError(GancliError):
     exit_code = 3
 
 
+class StdoutError(GancliError):
+    """stdout does not take what was asked for."""
+
+
+class ReaderGoneError(StdoutError):
+    """Whoever read stdout has gone, and nobody is to be told."""
+
+    exit_code = 141
+
+
 class DivergedError(GancliError):
     """A loss or a weight became NaN or infinite; the last finite state is kept."""
 
@@ -66,8 +80,3 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def shell_quoted(word: str) -> str:
     """A word of a command that people copy, quoted for the shell they have."""
     return subprocess.list2cmdline([word]) if os.name == "nt" else shlex.quote(word)
-
-
-def printable(text: str) -> str:
-    """One line of `text` fit for a terminal: control characters (escape codes, line breaks, bidi marks) are escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

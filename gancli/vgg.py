@@ -73,7 +73,7 @@ def _from_file(path: str) -> dict[str, Tensor]:
     if Path(path).suffix in (".pth", ".pt", ".bin"):
         raise UsageError(f"--vgg-weights {path}: pickled files are not read; turn it into safetensors with  {CONVERT}")
     try:
-        return safetensors.torch.load(Path(path).expanduser().read_bytes())
+        return safetensors.torch.load(Path(path).read_bytes())
     except (OSError, safetensors.SafetensorError) as error:
         raise UsageError(f"--vgg-weights {path}: cannot be read as safetensors ({error})") from None
 

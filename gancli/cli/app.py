@@ -1,6 +1,7 @@
 """The `gan` command: its subcommands, and how their errors become one line and an exit code."""
 
 import os
+import signal
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -8,9 +9,12 @@ import typer
 from typer.core import TyperGroup
 
 import gancli
-from gancli import catalogue
-from gancli.cli import console
-from gancli.errors import GancliError, UsageError, did_you_mean
+from gancli.cli import console, explain, streams
+from gancli.errors import ReaderGoneError, StdoutError
+from gancli.report.reporter import abandon
+
+INTERRUPTED = 130  # by Ctrl-C, as shells say it
+COMPLETING = "_GAN_COMPLETE"  # the shell asks for completions
 
 
 class Group(TyperGroup):
@@ -79,62 +83,47 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command line and give its exit code. With GAN_DEBUG=1 errors are raised instead."""
     args = sys.argv[1:] if argv is None else argv
     debug = os.environ.get("GAN_DEBUG", "") not in ("", "0")
+    streams.make_readable(sys.stdout)
+    streams.make_readable(sys.stderr)
     try:
-        code = typer.main.get_command(app).main(args=args, prog_name="gan", standalone_mode=False)
+        code = _invoked(args)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        console.complain("interrupted")
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no second error at exit
-        return 141
+        code = INTERRUPTED
+    except (ReaderGoneError, BrokenPipeError):
+        abandon(sys.stdout)
+        return ReaderGoneError.exit_code
     except Exception as error:
+        if isinstance(error, StdoutError):
+            abandon(sys.stdout)  # before anything else is raised: Python would complain at exit, too
         if debug:
             raise
-        code, message = _explained(error, args)
-        console.complain(message)
+        code, message = explain.explained(error, args)
+        if message:
+            console.complain(message)
         return code
+    if code == INTERRUPTED:
+        console.complain("interrupted")
+    return code
 
 
-def _explained(error: Exception, args: list[str]) -> tuple[int, str]:
-    """The exit code and the line for an error that ended a command."""
-    if isinstance(error, GancliError):
-        return error.exit_code, str(error)
-    option = getattr(error, "option_name", None)
-    if type(error).__name__ == "NoSuchOption" and isinstance(option, str):
-        return UsageError.exit_code, _unknown_option(option, getattr(error, "possibilities", None) or [], args)
-    parameter, complaint = getattr(error, "param", None), str(getattr(error, "message", None) or "")
-    if parameter is not None and complaint:
-        return UsageError.exit_code, _bad_value(parameter, complaint, args)
-    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own usage errors
-        return int(error.exit_code), str(error.format_message())
-    if isinstance(error, MemoryError):
-        return 1, "out of memory; try a smaller --batch-size or --image-size"
-    return 1, f"unexpected {type(error).__name__}: {error} (GAN_DEBUG=1 shows where; please report it)"
-
-
-def _unknown_option(option: str, near: list[str], args: list[str]) -> str:
-    owners = [
-        name
-        for name in catalogue.names()
-        if args[:1] == ["train"] and hasattr(catalogue.card(name).config_class, option.lstrip("-").replace("-", "_"))
-    ]
-    hint = f" (an option of {', '.join(owners)})" if owners else did_you_mean(option, near)
-    return f"{option}: no such option{hint}"
-
-
-def _bad_value(parameter: Any, complaint: str, args: list[str]) -> str:
-    """A line for a value that Typer could not read: Typer's own leaves the value out."""
-    flag = max(parameter.opts, key=len)
-    given = next((a for flag_at, a in zip(args, [*args[1:], ""], strict=True) if flag_at in parameter.opts), "")
-    given = given or next((a.partition("=")[2] for a in args if a.startswith(f"{flag}=")), "")
-    for kind, noun in (("integer", "a whole number"), ("number", "a number"), ("boolean", "true or false")):
-        if f"valid {kind}" in complaint:
-            complaint = f"must be {noun}"
-    return f"{flag} {given}: {complaint}"
+def _invoked(args: list[str]) -> int:
+    """The exit code that a command gives. Typer makes one of Ctrl-C itself."""
+    try:
+        code = typer.main.get_command(app).main(args=args, prog_name="gan", standalone_mode=False)
+    except SystemExit as end:  # of Tab completion
+        code = end.code
+    except Exception:
+        if COMPLETING not in os.environ:
+            raise
+        code = 1  # the shell asked in a way that Typer does not know: nothing to complete, and no place for a line
+    return code if isinstance(code, int) else 0
 
 
 def entry() -> NoReturn:
     """The console script."""
-    sys.exit(main())
+    streams.settle()
+    code = main()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python ends: no traceback
+    sys.exit(code)

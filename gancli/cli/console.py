@@ -1,12 +1,16 @@
 """Where words go: results to stdout, everything else to stderr. Terminals are recognised by us, not by Rich."""
 
+import contextlib
 import os
 import sys
-from typing import TextIO
+from pathlib import Path
+from typing import BinaryIO, TextIO
 
 from rich.console import Console
 
-from gancli.errors import printable
+from gancli.errors import StdoutError, UsageError
+from gancli.report.jsonl import dump
+from gancli.text import printable
 
 
 def console(stream: TextIO) -> Console:
@@ -30,14 +34,49 @@ def out() -> Console:
 
 def complain(message: str) -> None:
     """One line on stderr."""
-    print(f"gan: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)  # noqa: T201
+    _tell(f"gan: {printable(' '.join(message.split()))}")
 
 
 def say(message: str) -> None:
     """A line about progress, on stderr."""
-    print(printable(message), file=sys.stderr, flush=True)  # noqa: T201
+    _tell(printable(message))
+
+
+def _tell(line: str) -> None:
+    if sys.stderr is not None:  # None: print would take stdout
+        with contextlib.suppress(OSError, ValueError):  # a full disk, a closed stream: nobody can be told that, either
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def print_result(text: str) -> None:
     """A line on stdout, as it is."""
     print(text, flush=True)  # noqa: T201
+
+
+def print_path(path: str | Path) -> None:
+    """A file's name as a result: its very bytes, for other programs; on a terminal, what can be shown of it."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None or os.name == "nt" or sys.stdout.isatty():
+        print_result(printable(str(path)))
+        return
+    sys.stdout.flush()
+    buffer.write(os.fsencode(path) + b"\n")
+    buffer.flush()
+
+
+def print_json(document: object, indent: int | None = None) -> None:
+    """A JSON document on stdout."""
+    print_result(dump(document, indent))
+
+
+def binary_stdout(what: str) -> BinaryIO:
+    """stdout for the bytes of `what`. Raises `UsageError` if it is a terminal, `StdoutError` if it is closed: to be asked
+    before the bytes are made, which may take long."""
+    if sys.stdout.isatty():
+        raise UsageError(f"-o -: would write {what} to the terminal; redirect stdout")
+    sys.stdout.flush()
+    try:
+        os.write(sys.stdout.fileno(), b"")  # fails at once where it is closed
+    except OSError as error:
+        raise StdoutError(f"-o -: stdout cannot be written to ({error.strerror})") from None
+    return sys.stdout.buffer

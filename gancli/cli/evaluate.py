@@ -11,7 +11,8 @@ import typer
 
 from gancli import events
 from gancli.cli import console
-from gancli.config import toml
+from gancli.config import paths, toml
+from gancli.config.run import DATA_ROOT
 from gancli.engine.rundir import RunDirectory
 from gancli.errors import GancliError, UsageError, did_you_mean
 
@@ -31,7 +32,7 @@ class Job:
     """What the command line asks for."""
 
     dataset: str
-    data_root: Path
+    data_root: str
     download: bool
     low_res: Path | None
     count: int
@@ -69,8 +70,7 @@ def evaluate(
         "Also the canonical Inception FID, with torch-fidelity's weights (slow without a GPU)."))] = None,
     low_res: Annotated[Path | None, typer.Option(metavar="DIR", help=(
         "For srgan: the low-resolution pictures, named as the true ones."), show_default="made of the true ones")] = None,
-    data_root: Annotated[Path, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = Path(
-        "~/.cache/gancli"),
+    data_root: Annotated[str, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = DATA_ROOT,
     download: Annotated[bool, typer.Option("--download/--no-download", help="Fetch a data set not there.")] = True,
     device: Annotated[str, typer.Option(envvar="GAN_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -80,6 +80,7 @@ def evaluate(
         raise UsageError(f"-n {count}: must be at least {FEWEST} and at most {MAX_COUNT}")
     if not 0 <= seed < 2**63:
         raise UsageError(f"--seed {seed}: must be at least 0 and at most {2**63 - 1}")
+    neighbours = _expanded(neighbours, "--neighbours")
     if neighbours is not None and (neighbours.suffix.lower() != ".png" or not neighbours.parent.is_dir()):
         raise UsageError(f"--neighbours {neighbours}: must be a .png file in a directory that exists")
 
@@ -93,24 +94,28 @@ def evaluate(
     name = dataset or _trained_on(files[0], models[0])
     job = Job(
         name,
-        data_root.expanduser(),
+        data_root,
         download,
-        low_res,
+        _expanded(low_res, "--low-res"),
         count,
         seed,
         _wanted(metrics),
         gan_train,
         neighbours,
-        inception,
+        _expanded(inception, "--inception"),
         where,
     )
     subjects = shown(_measured(job, files, models))
     for subject in subjects:
         _remember(subject, name)
     if as_json:
-        console.print_result(json.dumps(_document(job, subjects)))
+        console.print_json(_document(job, subjects))
     else:
         _show(job, subjects)
+
+
+def _expanded(path: Path | None, flag: str) -> Path | None:
+    return None if path is None else paths.expanded(path, flag)
 
 
 def _wanted(metrics: str | None) -> tuple[str, ...]:
@@ -160,7 +165,7 @@ def _enlarging(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, 
 
     found = []
     for model in models:
-        pairs = read_pairs(Path(job.dataset), job.low_res, model.variant.scale)
+        pairs = read_pairs(paths.expanded(job.dataset, "--dataset"), job.low_res, model.variant.scale)
         model.variant.generator.to(job.device)
         found.append((yield from enlarged(Upscaler(model.variant, job.device), pairs)))
     return found
@@ -177,10 +182,13 @@ def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, No
         raise UsageError("CKPT: models of pictures of different sizes cannot be compared in one table")
     if job.low_res is not None:
         raise UsageError(f"--low-res {job.low_res}: is for srgan")
+    root = paths.data_root(job.data_root)
+    if root.note:
+        yield events.Warned(root.note)
     place = partial(
         open_source,
         job.dataset,
-        data_root=job.data_root,
+        data_root=root.path,
         image_size=spec.size,
         download=job.download,
         on_bad_image="fail",
@@ -192,7 +200,7 @@ def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, No
             f"--dataset {job.dataset}: {train.spec.channels} channels, but the checkpoint draws pictures of {spec.channels}"
         )
     fid = InceptionFid(job.inception, job.device) if job.inception is not None else None
-    stick = yield from yardstick.make(train, test, job.data_root, job.device, job.count, job.metrics)
+    stick = yield from yardstick.make(train, test, root.path, job.device, job.count, job.metrics)
     if fid is not None:
         yield from stick.inception_floor(fid)
     found = []
@@ -292,4 +300,4 @@ def _show(job: Job, subjects: Sequence[Subject]) -> None:
     out.print(table(headings, [s.figures for s in subjects], beside))
     out.print(f"data set {job.dataset}; seed {job.seed}; ± is one standard error", markup=False, style="dim")
     if job.neighbours is not None:
-        console.print_result(str(job.neighbours))
+        console.print_path(job.neighbours)

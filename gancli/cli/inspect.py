@@ -1,6 +1,5 @@
 """`gan inspect`: what a checkpoint or a run directory is. Reads the header only; imports no torch."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -39,7 +38,7 @@ def inspect(
         verified(file, header, facts)
     if as_json:
         document = _document(file, header, facts, tensors) | ({"verified": True} if verify else {})
-        console.print_result(json.dumps(document, indent=2))
+        console.print_json(document, indent=2)
         return
     _show(file, header, facts, verify)
     if tensors:

@@ -1,6 +1,5 @@
 """`gan sample`: pictures from a checkpoint, into a grid, a folder, an array, an animation or a pipe."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,9 +110,9 @@ def sample(
     files = write(Order(model, wanted, where, path, columns, batch_size, truncation, walk, _paint(model, levels)))
     if as_json:
         about = {"variant": model.facts.variant, "step": model.facts.step, "count": count, "seed": seed, "files": files}
-        console.print_result(json.dumps(about))
+        console.print_json(about)
     elif path is not None:
-        console.print_result(str(path))
+        console.print_path(path)
 
 
 def _model(checkpoint: Path, reads: str) -> "Model":

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ from gancli.data.names import source_names
 from gancli.engine import rundir
 from gancli.engine.rundir import RunDirectory
 from gancli.engine.stop import Stop, parse_duration
-from gancli.errors import UsageError
+from gancli.errors import StdoutError, UsageError
+from gancli.report.reporter import abandon
 
 if TYPE_CHECKING:
     from gancli.engine.distributed import Ranks
@@ -168,10 +170,19 @@ def _train(variant: str, start: Start, directory: RunDirectory, stop: Stop, rank
                 finished = event
     finally:
         directory.discard_if_unused()
+    assert isinstance(finished, events.RunFinished)
     if run.progress != "json":
-        assert isinstance(finished, events.RunFinished)
-        console.print_result(finished.checkpoint)
+        _tell_where(finished.checkpoint)
     return _exit_code(finished)
+
+
+def _tell_where(checkpoint: str) -> None:
+    """The checkpoint's path on stdout. The exit code says how the run ended, whether or not anybody takes the path."""
+    try:
+        console.print_path(checkpoint)
+    except (OSError, ValueError, StdoutError) as error:
+        abandon(sys.stdout)
+        console.say(f"warning: {error}; the run is over, its model is {checkpoint}")
 
 
 def _exit_code(finished: events.Event | None) -> int:

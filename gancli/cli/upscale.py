@@ -1,6 +1,5 @@
 """`gan sample CKPT -i …`: files and folders of pictures enlarged, one after the other; a bad one does not stop the rest."""
 
-import json
 import sys
 import time
 from collections import Counter
@@ -72,9 +71,9 @@ def upscale(model: "Model", wish: Wish) -> None:
     if wish.as_json:
         about = {"variant": model.facts.variant, "step": model.facts.step, "scale": scale, "skipped": result.skipped}
         files = {"files": [asdict(one) for one in result.done], "failed": result.failed}
-        console.print_result(json.dumps(about | files))
+        console.print_json(about | files)
     elif place is not None:
-        console.print_result(str(place))
+        console.print_path(place)
     if result.failed:
         first = next(iter(result.failed.values()))
         raise PartlyFailedError(f"{len(result.failed)} of {len(jobs)} pictures failed; the first: {first}")

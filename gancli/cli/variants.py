@@ -1,6 +1,5 @@
 """`gan variants`: the catalogue, or one page of it. Imports no torch."""
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +23,7 @@ def variants(
     cards = [catalogue.card(n) for n in ([name] if name else catalogue.names())]
     if as_json:
         pages = [_page(card) for card in cards]
-        console.print_result(json.dumps(pages[0] if name else pages, indent=2, ensure_ascii=False))
+        console.print_json(pages[0] if name else pages, indent=2)
     elif name:
         _show(cards[0])
     else:

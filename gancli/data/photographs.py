@@ -16,7 +16,7 @@ from gancli.data.decode import Head, decode
 from gancli.data.folder import Bad, OnBad, each, head_of
 from gancli.data.listing import Entry, Listing, listed
 from gancli.data.names import DRAWN, TORCHVISION
-from gancli.data.source import open_source
+from gancli.data.source import existing, open_source
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Warned
 
@@ -73,7 +73,8 @@ def open_photographs(
     below the crop are left out, with a word. Raises `UsageError` and `DataError` as `open_source` does, and where no
     picture is large enough.
     """
-    if dataset in (*DRAWN, *TORCHVISION) or not Path(dataset).expanduser().exists():
+    path = None if dataset in (*DRAWN, *TORCHVISION) else existing(dataset)
+    if path is None:
         source = yield from open_source(
             dataset, data_root=data_root, image_size=None, download=download, on_bad_image=on_bad_image
         )
@@ -81,7 +82,7 @@ def open_photographs(
         sizes = torch.tensor([[height, width]]).expand(count, 2)
         found = _laid_out(source.name, flat, sizes, channels, source.mapped)
     else:
-        found = yield from _open_files(Path(dataset).expanduser(), data_root, on_bad_image)
+        found = yield from _open_files(path, data_root, on_bad_image)
     return (yield from _large_enough(found, image_size, dataset))
 
 

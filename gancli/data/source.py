@@ -8,6 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from gancli.config.paths import expanded
 from gancli.data import fingerprint
 from gancli.data.batch import ImageSpec
 from gancli.data.names import DRAWN, TORCHVISION, source_names
@@ -74,7 +75,7 @@ def open_source(
         from gancli.data import torchvision_sets
 
         source = yield from torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split)
-    elif (path := _existing(dataset)) is not None:
+    elif (path := existing(dataset)) is not None:
         from gancli.data import folder
 
         source = yield from folder.open_folder(path, data_root, image_size, on_bad_image, split)
@@ -85,17 +86,18 @@ def open_source(
     return source
 
 
-def _existing(dataset: str) -> Path | None:
+def existing(dataset: str) -> Path | None:
+    """The folder or file that a data set's name stands for, if there is one. Raises `UsageError` for a home of nobody."""
+    path = expanded(dataset, "--dataset")
     try:
-        path = Path(dataset).expanduser()
         return path if path.exists() else None
-    except (OSError, RuntimeError, ValueError):  # a name no file can have, or the home of nobody
+    except (OSError, ValueError):  # a name no file can have
         return None
 
 
 def _unknown(dataset: str) -> str:
     """The message about a name or path that is not there, with the near miss among names or the path's neighbours."""
-    path = Path(dataset).expanduser() if "/" in dataset else Path(dataset)
+    path = expanded(dataset, "--dataset") if "/" in dataset else Path(dataset)
     try:
         neighbours = {entry.name: str(entry) for entry in sorted(path.parent.iterdir())[:10_000]}
     except OSError:

@@ -4,7 +4,6 @@ Only training pictures are measured with, so that the test split stays unseen un
 """
 
 from collections.abc import Generator
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from gancli import images
 from gancli.config import RunConfig
+from gancli.config.paths import data_root
 from gancli.data.pairs import PairBatches
 from gancli.data.photographs import Photographs
 from gancli.engine.facts import from_header
@@ -98,7 +98,7 @@ class _Enlarged:
 def _drawn(run: RunConfig, session: "Session") -> "Generator[Event, None, _Drawn]":
     source = session.source
     assert not isinstance(source, Photographs)
-    root = Path(run.data_root).expanduser()
+    root = data_root(run.data_root).path
     metrics = ("frechet", "prdc", "labels")
     stick = yield from yardstick.make(source, source, root, session.machine.device, COUNT, metrics)
     return _Drawn(stick, session.variant, session.machine.device)

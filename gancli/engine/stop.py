@@ -8,7 +8,9 @@ from types import FrameType, TracebackType
 
 from gancli.errors import StoppedError, UsageError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")  # SIGHUP: the terminal or the connection has gone
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+SHIELDED = ("SIGINT", "SIGHUP")  # by nohup, and by shells for what runs in the background: ignored then, as meant
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -24,7 +26,8 @@ def parse_duration(text: str) -> float:
 
 
 class Stop:
-    """A flag that signals and the clock set. As a context manager it takes the signals over, and gives them back.
+    """A flag that signals and the clock set. As a context manager it takes the signals over, but for SIGINT and SIGHUP where
+    they are ignored, and gives them back.
 
     `reason` is None until a stop is asked for. A second Ctrl-C raises `KeyboardInterrupt` at once.
     """
@@ -54,7 +57,8 @@ class Stop:
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            ignored = {each for each in SIGNALS if each.name in SHIELDED and signal.getsignal(each) is signal.SIG_IGN}
+            self._before = {each: signal.signal(each, self._note) for each in SIGNALS if each not in ignored}
         return self
 
     def __exit__(

@@ -1,11 +1,11 @@
 """A training run, as an iterator of events: read `train` downwards."""
 
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
 from typing import TypeVar
 
 from gancli import events
 from gancli.config import RunConfig, VariantConfig
+from gancli.config.paths import data_root
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source, open_source
 from gancli.engine import evaluate, memory, plan, resume, saving
@@ -106,10 +106,13 @@ def _steps(
 def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Event, None, Source | Photographs]:
     """Open the run's data set as what the variant reads, passing its progress on and looking at `stop` between two words
     of it."""
+    root = data_root(run.data_root)
+    if root.note:
+        yield events.Warned(root.note)
     opener: Opener = open_photographs if reads == "low_res" else open_source
     opening = opener(
         run.dataset,
-        data_root=Path(run.data_root).expanduser(),
+        data_root=root.path,
         image_size=run.image_size,
         download=run.download,
         on_bad_image=run.on_bad_image,

@@ -28,7 +28,7 @@ def choose(
     if progress == "none":
         return Silence()
     if progress == "json":
-        return JsonLines(sys.stdout if stdout is None else stdout)
+        return JsonLines(sys.stdout if stdout is None else stdout, Lines(stderr).write)
     if progress == "plain":
         return Lines(stderr)
     hindrance = _cannot_redraw(stderr)

@@ -7,50 +7,64 @@ import math
 import os
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, TextIO
 
-from gancli.errors import GancliError
+from gancli.errors import GancliError, StdoutError
 from gancli.events import Evaluated, Event, LossRow, RunStarted
-from gancli.report.reporter import Reporter
+from gancli.report.reporter import Reporter, abandon
+from gancli.text import printable
 
 MAX_READ_BYTES = 32 * 2**20
 MAX_READ_ROWS = 200_000
 MAX_LINE_BYTES = 2**16
+SURROGATE = re.compile("[\ud800-\udfff]")  # no character, and so no JSON; in names that could not be decoded
 
 
 class JsonLines(Reporter):
     """One JSON object per event on `stream`, flushed at once: `"event"` is the class in snake case, then its fields.
 
-    Pixels are left out; NaN and infinity, which JSON has no word for, are null. Raises `BrokenPipeError` when the reader has
-    gone.
+    Pixels are left out; NaN and infinity, which JSON has no word for, are null. Where the stream takes no more (its reader
+    has gone, the disk is full), `warn` is told so once, and the run goes on without.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, warn: Callable[[str], None] = lambda _: None) -> None:
+        self._stream, self._warn = stream, warn
+        self._broken = False
 
     def __call__(self, event: Event) -> None:
+        if self._broken:
+            return
         fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event) if f.name != "rgb"}
-        self._stream.write(_dump({"event": _snake(type(event).__name__), **fields}) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(dump({"event": _snake(type(event).__name__), **fields}) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError, StdoutError) as error:
+            self._broken = True
+            abandon(self._stream)
+            self._warn(f"warning: --progress json: {error}; the run goes on, and keeps its rows in metrics.jsonl")
 
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-def _dump(value: object) -> str:
-    return json.dumps(_plain(value), allow_nan=False)
+def dump(value: object, indent: int | None = None) -> str:
+    """`value` as JSON that every program reads: NaN and infinity are null, bytes of file names that are no text are escaped
+    as `\\xff`, and all of it is ASCII, whatever the stream it goes to."""
+    return json.dumps(_plain(value), allow_nan=False, indent=indent)
 
 
 def _plain(value: object) -> object:
     """`value` as JSON can hold it."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value if value.isascii() else SURROGATE.sub(lambda found: printable(found[0]), value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(_plain(str(key))): _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
 
 
@@ -74,12 +88,12 @@ class MetricsFile(Reporter):
                 self._file = self._path.open("ab")
             elif isinstance(event, LossRow):
                 assert self._file is not None, "RunStarted comes before the first LossRow"
-                self._file.write(_dump(_row(event)).encode() + b"\n")
+                self._file.write(dump(_row(event)).encode() + b"\n")
                 self._file.flush()
             elif isinstance(event, Evaluated):
                 assert self._file is not None, "RunStarted comes before the first Evaluated"
                 row = {"step": event.step, "figures": event.figures, "best": event.best}
-                self._file.write(_dump(row).encode() + b"\n")
+                self._file.write(dump(row).encode() + b"\n")
                 self._file.flush()
         except OSError as error:
             raise GancliError(f"{self._path}: cannot be written ({error.strerror})") from error

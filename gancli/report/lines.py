@@ -21,6 +21,7 @@ from gancli.events import (
 )
 from gancli.report import words
 from gancli.report.reporter import Reporter
+from gancli.text import READABLE
 
 PREPARING_EVERY_S = 10.0
 
@@ -44,7 +45,7 @@ class Lines(Reporter):
             return
         try:
             encoding = self._stream.encoding or "utf-8"  # a StringIO has none
-            self._stream.write(printable(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            self._stream.write(printable(line).encode(encoding, READABLE).decode(encoding) + "\n")
             self._stream.flush()
         except (OSError, ValueError):  # the terminal, pipe or disk behind it is gone, or the stream closed
             self._broken = True

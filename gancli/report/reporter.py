@@ -1,8 +1,10 @@
 """What all reporters have in common."""
 
+import contextlib
+import os
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from gancli.events import Event
 
@@ -27,3 +29,13 @@ class Silence(Reporter):
 
     def __call__(self, event: Event) -> None:
         del event
+
+
+def abandon(stream: TextIO) -> None:
+    """Point a stream that cannot be written to at nothing: what lies in its buffer shall trouble nobody at exit."""
+    with contextlib.suppress(OSError, ValueError):  # it has no descriptor, or is closed
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nothing, stream.fileno())
+        finally:
+            os.close(nothing)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from gancli import losses
 from gancli.config import VariantConfig, option
+from gancli.config.paths import expanded
 from gancli.data.batch import Batch, ImageSpec
 from gancli.data.pairs import enlarge
 from gancli.errors import UsageError
@@ -183,7 +184,8 @@ class Srgan(Variant):
             return (
                 "content loss: squared error of pixels (the paper's SRGAN-MSE); --content vgg takes VGG19 features instead",
             )
-        origin = self.vgg.load(self.config.vgg_weights)
+        path = self.config.vgg_weights
+        origin = self.vgg.load(None if path is None else str(expanded(path, "--vgg-weights")))
         self.vgg.to(device)
         return (f"content loss: VGG19 features after φ5,4, weights from {origin}",)
 

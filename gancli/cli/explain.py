@@ -1,0 +1,108 @@
+"""The exit code and the one line for whatever ended a command."""
+
+import errno
+import os
+from typing import Any
+
+from gancli import catalogue
+from gancli.errors import GancliError, did_you_mean
+
+SMALLER = {
+    "train": "try a smaller --batch-size or --image-size",
+    "sample": "try a smaller --batch-size, or with -i a smaller --tile",
+    "evaluate": "try a smaller -n",
+}
+ABOUT_CUDA = ("CUDA error", "CUDA driver", "CUDA out of memory", "NVIDIA driver", "cuDNN error", "CUBLAS", "NVML")
+
+
+def explained(error: Exception, args: list[str]) -> tuple[int, str]:
+    """Exit code and line; the line is empty where everything has been said."""
+    if isinstance(error, GancliError):
+        return error.exit_code, str(error)
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own errors
+        return int(error.exit_code), _usage(error, args)
+    code, command = 1, next(iter(args), "")
+    if _out_of_memory(error):
+        hint = SMALLER.get(command)
+        return code, "out of memory" + (f"; {hint}" if hint else "")
+    if isinstance(error, OSError) and not _within_import(error):
+        return code, _refused(error)
+    if isinstance(error, ImportError) or _within_import(error):
+        name = str(getattr(error, "name", None) or "torch").partition(".")[0]
+        return code, f"{name} cannot be imported ({error}); it may be broken: pip install --force-reinstall {name}"
+    if isinstance(error, RecursionError):
+        return code, "what was read is nested too deeply"
+    if isinstance(error, RuntimeError) and "home directory" in str(error):
+        return code, "no home directory is known: HOME is not set"
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in ABOUT_CUDA):
+        first = str(error).strip().partition("\n")[0]
+        return code, f"--device: {first} (--device cpu does without; GAN_DEBUG=1 shows where)"
+    return code, f"unexpected {type(error).__name__}: {error} (GAN_DEBUG=1 shows where; please report it)"
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # torch.OutOfMemoryError by name: this module imports no torch. The allocator of CPU memory has no type of its own.
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    cannot = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return known or cannot or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+
+
+def _within_import(error: Exception) -> bool:
+    """Whether an error came up while a module was loaded, as where one of torch's libraries is missing."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _refused(error: OSError) -> str:
+    """What the system refused to do, and to which file."""
+    if error.filename is not None:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
+        return f"{name or 'a file'}: {error.strerror or error}"
+    if error.errno == errno.ENOENT and not _stands_somewhere():
+        return "the working directory is gone; cd to one that exists"
+    return str(error.strerror or error or type(error).__name__)
+
+
+def _stands_somewhere() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - asks the system, as Path.cwd() does
+    except OSError:
+        return False
+    return True
+
+
+def _usage(error: Any, args: list[str]) -> str:
+    option = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and isinstance(option, str):
+        return _unknown_option(option, getattr(error, "possibilities", None) or [], args)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return ""  # the help was printed
+    parameter, complaint = getattr(error, "param", None), str(getattr(error, "message", None) or "")
+    if parameter is not None and complaint:
+        return _bad_value(parameter, complaint, args)
+    return str(error.format_message()) or "wrong usage; --help tells what there is"
+
+
+def _unknown_option(option: str, near: list[str], args: list[str]) -> str:
+    owners = [
+        name
+        for name in catalogue.names()
+        if args[:1] == ["train"] and hasattr(catalogue.card(name).config_class, option.lstrip("-").replace("-", "_"))
+    ]
+    hint = f" (an option of {', '.join(owners)})" if owners else did_you_mean(option, near)
+    return f"{option}: no such option{hint}"
+
+
+def _bad_value(parameter: Any, complaint: str, args: list[str]) -> str:
+    """A line for a value that Typer could not read: Typer's own leaves the value out."""
+    flag = max(parameter.opts, key=len)
+    given = next((a for flag_at, a in zip(args, [*args[1:], ""], strict=True) if flag_at in parameter.opts), "")
+    given = given or next((a.partition("=")[2] for a in args if a.startswith(f"{flag}=")), "")
+    for kind, noun in (("integer", "a whole number"), ("number", "a number"), ("boolean", "true or false")):
+        if f"valid {kind}" in complaint:
+            complaint = f"must be {noun}"
+    return f"{flag} {given}: {complaint}"

@@ -1,0 +1,102 @@
+"""The three standard streams, in whatever state they were given to us: closed, full, gone half-way, in any encoding."""
+
+import errno
+import io
+import os
+import select
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from gancli.errors import ReaderGoneError, StdoutError
+from gancli.text import READABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import ReadableBuffer
+
+OUR_ERRORS = (
+    "strict",
+    "surrogateescape",
+    "backslashreplace",
+)  # Python's own; others were asked for
+
+
+class _Out(io.FileIO):
+    """stdout's descriptor. Fails with `StdoutError`: Typer and Rich make an exit code of their own of a `BrokenPipeError`,
+    and what the system says of other errors does not name the file."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return _written(super().write, data, self.fileno())
+        except BrokenPipeError as error:
+            raise ReaderGoneError(f"stdout: nobody reads it any more ({error.strerror})") from None
+        except OSError as error:
+            reason = "it is closed" if error.errno == errno.EBADF else error.strerror
+            raise StdoutError(f"stdout: cannot be written to ({reason})") from None
+
+
+class _Err(io.FileIO):
+    """stderr's descriptor. Never fails: what nobody can read (a terminal that is gone, a full disk) ends no command."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return _written(super().write, data, self.fileno())
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def _written(write: "Callable[[ReadableBuffer], int | None]", data: "ReadableBuffer", descriptor: int) -> int:
+    """Write, waiting where another program has made the pipe or terminal that we share non-blocking."""
+    while (count := write(data)) is None:
+        select.select([], [descriptor], [])
+    return count
+
+
+def settle() -> None:
+    """Make the process's streams usable. To be called before any file is opened: it may get the descriptor of a stream that
+    is closed, and messages would go into it."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # stdout is opened for reading, so that writing to it fails as it would if it were closed.
+            opened = os.open(os.devnull, os.O_WRONLY if descriptor == 2 else os.O_RDONLY)
+            assert opened == descriptor, "the lowest free descriptor is taken"
+            os.set_inheritable(opened, True)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stdout = _rebuilt(sys.stdout, 1, _Out)
+    sys.stderr = _rebuilt(sys.stderr, 2, _Err)
+
+
+def _rebuilt(stream: TextIO | None, descriptor: int, kind: type[io.FileIO]) -> TextIO:
+    """A text stream as Python made it, or would have made it, over a descriptor of our kind."""
+    if stream is None:
+        raw = kind(descriptor, "w", closefd=False)
+        return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors=READABLE, newline="\n")
+    inner = getattr(stream, "buffer", None)
+    inner = getattr(inner, "raw", inner)
+    if os.name == "nt" or not isinstance(stream, io.TextIOWrapper) or not isinstance(inner, io.FileIO):
+        make_readable(stream)  # a Windows console, or what somebody put in its place
+        return stream
+    stream.flush()
+    raw = kind(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors=_errors(stream),
+        newline="\n",
+        line_buffering=stream.line_buffering or stream.write_through,
+    )
+
+
+def make_readable(stream: TextIO | None) -> None:
+    """Let a stream write the nearest that its encoding has, rather than fail at a character that it lacks."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors != _errors(stream):
+        stream.reconfigure(errors=_errors(stream))
+
+
+def _errors(stream: io.TextIOWrapper) -> str:
+    asked: str = stream.errors or "strict"
+    return READABLE if asked in OUR_ERRORS else asked

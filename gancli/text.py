@@ -1,0 +1,77 @@
+"""Text for people whose terminal, pipe or log takes less than Unicode, and file names as they are.
+
+`READABLE` is an error handler for encoding text, as `"backslashreplace"` is: what an encoding lacks becomes the nearest
+ASCII (`×` x, `…` ..., `↑` ^, a plot's dots its strokes), else a backslash escape; the bytes of a file name that could not
+be decoded (`surrogateescape`) become themselves again.
+"""
+
+import codecs
+
+READABLE = "gancli.readable"
+
+_NEAREST = {
+    "±": "+-", "²": "^2", "³": "^3", "µ": "u", "·": "-", "½": "1/2", "×": "x",
+    "–": "-", "—": "-", "‖": "||", "…": "...", "“": '"', "”": '"', "‘": "'", "’": "'", "\u00a0": " ",
+    "←": "<-", "↑": "^", "→": "->", "↓": "v", "↔": "<->", "↦": "->", "−": "-", "√": "sqrt ", "≥": ">=", "≤": "<=",
+    "─": "-", "━": "=", "│": "|", "┃": "|", "└": "+", "├": "+", "┤": "+", "┌": "+", "┐": "+", "┘": "+", "╸": "-", "╺": "-",
+    "╭": "+", "╮": "+", "╯": "+", "╰": "+", "•": "*", "●": "*",
+    **dict(zip("▁▂▃▄▅▆▇█", "_.-=+*%@", strict=True)),
+}  # fmt: skip
+_BRAILLE = range(0x2800, 0x2900)
+_LEFT, _RIGHT = (
+    (0x01, 0x02, 0x04, 0x40),
+    (0x08, 0x10, 0x20, 0x80),
+)  # the bits of a braille character's dots, from the top
+
+
+def printable(text: str) -> str:
+    """One line of `text` fit for a terminal: control characters (escape codes, line breaks, bidi marks) are escaped, and the
+    bytes of file names that are no text."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def in_ascii(text: str) -> str:
+    """`text` with the nearest ASCII for what has one; other characters are escaped."""
+    return text.encode("ascii", READABLE).decode("ascii", "backslashreplace")
+
+
+def _escaped(character: str) -> str:
+    if _is_raw_byte(character):
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _is_raw_byte(character: str) -> bool:
+    """Whether this stands for a byte that could not be decoded (PEP 383)."""
+    return 0xDC80 <= ord(character) <= 0xDCFF
+
+
+def _readable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """The error handler `READABLE`: what to write for the first of the characters in question, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character, rest = error.object[error.start], error.start + 1
+    if _is_raw_byte(character) and not error.encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+        return bytes([ord(character) - 0xDC00]), rest
+    if ord(character) in _BRAILLE:
+        return _stroke(ord(character) - _BRAILLE.start), rest
+    return _NEAREST.get(character) or _escaped(character), rest
+
+
+def _stroke(dots: int) -> str:
+    """The character that looks most like some of a braille character's dots."""
+    left, right = ([row for row, bit in enumerate(side) if dots & bit] for side in (_LEFT, _RIGHT))
+    if not left and not right:
+        return " "
+    if not left or not right:
+        rows = left or right
+        if len(rows) > 2:
+            return "|"
+        return "'" if max(rows) < 2 else "." if min(rows) > 1 else ":"
+    rise = sum(left) / len(left) - sum(right) / len(right)
+    if abs(rise) >= 1:
+        return "/" if rise > 0 else "\\"
+    return "_" if min(*left, *right) == 3 else "-"
+
+
+codecs.register_error(READABLE, _readable)

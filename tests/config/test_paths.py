@@ -1,0 +1,78 @@
+"""`~` in options, and where data sets lie when nobody has a home."""
+
+import os
+import pwd
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from gancli.config.paths import data_root, expanded
+from gancli.config.run import DATA_ROOT
+from gancli.errors import UsageError
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No HOME, and a user id that no password file knows; gives the folder for temporary files."""
+
+    def unknown(key: object) -> object:
+        raise KeyError(key)
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(pwd, "getpwnam", unknown)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_home_is_put_in_the_place_of_its_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/x", "--out") == Path("/home/me/x")
+    assert expanded("a/~/x", "--out") == Path("a/~/x")
+
+
+def test_the_home_of_nobody_is_one_line_that_names_the_flag(homeless: Path) -> None:
+    del homeless
+    with pytest.raises(UsageError, match=r"^--dataset ~bob/x: there is no user bob here; .*\./~bob/x$"):
+        expanded("~bob/x", "--dataset")
+    with pytest.raises(UsageError, match=r"^--out ~/x: no home directory is known"):
+        expanded("~/x", "--out")
+    with pytest.raises(UsageError, match=r"^--data-root ~/x: no home directory is known"):
+        data_root("~/x")
+
+
+def test_without_a_home_data_sets_lie_in_a_temporary_folder_of_this_user(homeless: Path) -> None:
+    found = data_root(DATA_ROOT)
+    assert found.path == homeless / f"gancli-{os.getuid()}"
+    assert stat.S_IMODE(found.path.stat().st_mode) == 0o700
+    assert str(found.path) in found.note
+    assert "--data-root or GAN_DATA" in found.note
+    assert data_root(DATA_ROOT) == found
+
+
+def test_without_a_home_the_place_for_caches_is_taken_where_one_is_named(
+    homeless: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(homeless / "caches"))
+    assert data_root(DATA_ROOT) == (homeless / "caches" / "gancli", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # its specification says: ignore it
+    assert data_root(DATA_ROOT).path.parent == homeless
+
+
+def test_a_folder_that_others_can_write_to_is_not_trusted_with_data(homeless: Path) -> None:
+    place = homeless / f"gancli-{os.getuid()}"
+    place.mkdir()
+    place.chmod(0o777)
+    with pytest.raises(UsageError, match=r"^--data-root: no home directory .* GAN_DATA"):
+        data_root(DATA_ROOT)
+    place.rmdir()
+    place.symlink_to(homeless)
+    with pytest.raises(UsageError, match=r"^--data-root: no home directory"):
+        data_root(DATA_ROOT)
+
+
+def test_a_place_that_is_named_needs_no_home(homeless: Path) -> None:
+    assert data_root(homeless / "data") == (homeless / "data", "")
