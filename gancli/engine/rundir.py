@@ -1,16 +1,12 @@
 """A run directory: what lies where, who writes in it, which states there are. Imports no torch."""
 
 import contextlib
-import fcntl
-import json
-import os
 import re
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gancli import atomic
+from gancli import atomic, locks
 from gancli.errors import GancliError, UsageError
 
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
@@ -58,8 +54,7 @@ class RunDirectory:
     def sweep(self) -> None:
         """Remove the unfinished files of a writer that was killed. Only for the one that holds the directory."""
         for folder in (self.path, self.path / "state", self.path / "samples"):
-            for path in folder.glob(atomic.UNFINISHED):
-                path.unlink(missing_ok=True)
+            atomic.sweep(folder)
 
     def discard_if_unused(self) -> None:
         """Remove the directory again if no run came about in it: it holds nothing but its empty folders."""
@@ -94,9 +89,7 @@ def prepared(path: Path) -> RunDirectory:
     try:
         for folder in (path, path / "state", path / "samples"):
             folder.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe.{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
+        atomic.check_writable(path)
     except OSError as error:
         raise GancliError(f"--out {path}: cannot be written to ({error.strerror})") from error
     return RunDirectory(path)
@@ -114,33 +107,9 @@ def fresh(path: Path) -> RunDirectory:
 
 
 @contextlib.contextmanager
-def locked(directory: RunDirectory) -> Iterator[None]:
-    """Hold the directory for one writer. Raises `GancliError` with the other's host and pid if there is one.
-
-    The kernel drops the lock with the process that holds it, so one that was killed leaves nothing to clean up.
-    """
-    path = directory.path / ".lock"
-    with path.open("a+b") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise GancliError(f"{directory.path}: another run is writing there ({_owner(file.read(500))})") from None
-        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
-            raise GancliError(f"{directory.path}: another run has just ended there; try again")
+def locked(directory: RunDirectory) -> Iterator[tuple[str, ...]]:
+    """Hold the directory for one writer; gives what to warn of. Raises `GancliError` with the other's host and pid if there
+    is one."""
+    with locks.only_writer(directory.path / ".lock") as note:
         directory.sweep()
-        file.truncate(0)
-        file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
-        file.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _owner(content: bytes) -> str:
-    try:
-        owner = json.loads(content)
-        return f"pid {int(owner['pid'])} on {str(owner['host'])[:100]}"
-    except (ValueError, KeyError, TypeError):
-        return "its owner is not known"
+        yield (note,) if note else ()

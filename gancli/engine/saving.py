@@ -1,6 +1,5 @@
 """What a session leaves on disk, and how one is taken up from there."""
 
-import shutil
 from collections.abc import Iterator
 
 import torch
@@ -16,6 +15,7 @@ from gancli.engine.session import Session
 from gancli.engine.state import State
 from gancli.engine.writer import Snapshot
 from gancli.errors import DivergedError, GancliError, UsageError
+from gancli.room import free_disk_bytes
 from gancli.variant import Phase
 
 
@@ -67,7 +67,9 @@ def check_disk(session: Session) -> Iterator[str]:
     if not session.ranks.first:
         return
     path, one = session.directory.path, state_bytes(session)
-    free = shutil.disk_usage(path).free
+    free = free_disk_bytes(path)
+    if free is None:
+        return
     most = one * (session.run.keep + 1)  # a new state is written before the oldest one goes
     if free < one:
         raise GancliError(
