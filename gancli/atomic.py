@@ -1,42 +1,188 @@
 """Files that are either whole or absent, whatever happens: written beside their target, flushed, then renamed."""
 
 import contextlib
+import errno
 import os
+import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from gancli.errors import GancliError
+from gancli.locks import Outcome, try_lock
+from gancli.owner import beside, mark_of
 
 Piece = bytes | memoryview
-UNFINISHED = ".*.*.part"  # a file beside its target, of a writer that is at work or was killed
+PART, OLD = "part", "old"  # a file of a writer that is at work or was killed; what it was about to replace
+CANNOT = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})  # "there is no such thing here"
+CANNOT_FLUSH_DIRECTORY = CANNOT | {errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}  # Windows does not open them
+MAY_NOT_RENAME_OVER = CANNOT | {errno.EEXIST, errno.EACCES, errno.EPERM}
+PAUSES_S = (0.01, 0.03, 0.1, 0.3, 1.0)  # for a virus scanner or an indexer, which on Windows keep others from renaming
+AGE_S = 3600.0  # what was not written to for so long has no writer, where that cannot be found out
 
 
-def write(path: Path, pieces: Iterable[Piece]) -> None:
-    """Write `path` atomically and durably, with the mode the umask gives.
+def write(path: Path, pieces: Iterable[Piece], *, durable: bool = True) -> None:
+    """Write `path` atomically, with the mode the umask gives; unless `durable` is False it is on disk when this returns.
 
-    The bytes go to a file beside the target, which is fsynced and renamed over it; then the directory is fsynced. On any
-    failure the old file is untouched and the new one is removed. Raises `GancliError` naming the file for what the disk
-    refuses (full, read-only, gone).
+    The bytes go to a file beside the target, which is fsynced and renamed over it; then the directory is fsynced, where the
+    disk can do so. Until it is renamed, on any failure the old file is untouched and the new one is removed. Raises
+    `GancliError` naming the file for what the disk refuses (full, read-only, gone).
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as file:
+        part = Part(path)
+        try:
             for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)  # noqa: PTH105 - the call the tests make fail
-        _sync_directory(path.parent)
+                part.file.write(piece)
+            part.file.flush()
+            if durable:
+                sync(part.file.fileno())
+            part.put()
+        finally:
+            part.discard()
     except OSError as error:
-        raise GancliError(f"{path}: cannot be written ({error.strerror}); what was there is untouched") from error
-    finally:
+        raise GancliError(f"{path}: cannot be written ({reason(error)}); what was there is untouched") from error
+    if durable:
+        try:
+            sync_directory(path.parent)
+        except OSError as error:
+            raise GancliError(
+                f"{path}: is written, but {path.parent} cannot be flushed to disk ({reason(error)}): after a power cut "
+                "what was there before may be back"
+            ) from error
+
+
+class Part:
+    """A file beside its target, open for writing and reading: this process's alone, and never removed by another one as
+    long as this one lives. Raises `OSError` where none can be made."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        while True:
+            self.path = beside(target, PART)
+            self.file = self.path.open("xb+")
+            # Another process that found it may be asking at this moment whether anybody holds it, and remove it.
+            if try_lock(self.file.fileno()) is not Outcome.TAKEN and self.path.exists():
+                return
+            self.file.close()
+
+    def put(self) -> None:
+        """Close it and make it the target. Raises `OSError`, the target being as it was."""
+        self.file.close()  # before the renaming: some disks say only here that they are full
+        replace(self.path, self.target)
+
+    def discard(self) -> None:
+        """Remove it, unless it was `put`."""
         with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+            self.file.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
 
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
+def reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
+
+
+def check_writable(folder: Path) -> None:
+    """Raises `OSError` where no file can be made in `folder`."""
+    Part(folder / "probe").discard()
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename a file over another one. Raises `OSError`, both being as they were.
+
+    Where a disk does not rename over a file, the old one is put aside first: there it can happen that after a kill only
+    `sweep` brings it back.
+    """
+    try:
+        _rename_over(source, target)
+    except OSError as refused:
+        if refused.errno not in MAY_NOT_RENAME_OVER or not target.is_file():
+            raise
+        aside = beside(target, OLD)
+        try:
+            target.rename(aside)
+        except OSError:
+            raise refused from None
+        try:
+            source.rename(target)
+        except OSError:
+            _put_back(aside, target)
+            raise refused from None
+        with contextlib.suppress(OSError):
+            aside.unlink()
+
+
+def _put_back(aside: Path, target: Path) -> None:
+    try:
+        aside.rename(target)
+    except OSError as error:
+        raise GancliError(f"{target}: cannot be replaced ({reason(error)}); what was there is now {aside}") from error
+
+
+def _rename_over(source: Path, target: Path) -> None:
+    for pause_s in PAUSES_S if sys.platform == "win32" else ():
+        with contextlib.suppress(PermissionError):
+            os.replace(source, target)  # noqa: PTH105 - the call the tests make fail
+            return
+        time.sleep(pause_s)
+    os.replace(source, target)  # noqa: PTH105
+
+
+def sync(handle: int) -> None:
+    """Have what was written to an open file taken to disk, where the disk knows of that. Raises `OSError`."""
     try:
         os.fsync(handle)
-    finally:
-        os.close(handle)
+    except OSError as error:
+        if error.errno not in CANNOT:
+            raise
+
+
+def sync_directory(directory: Path) -> None:
+    """The same for the names in a directory. Raises `OSError`."""
+    try:
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in CANNOT_FLUSH_DIRECTORY:
+            raise
+
+
+def sweep(folder: Path, patience_s: float = 0.0) -> None:
+    """Remove what writers that were killed left in `folder`; `patience_s`: see `abandoned`."""
+    try:
+        found = [(path, mark) for path in folder.iterdir() if (mark := mark_of(path.name)) and mark.kind in (PART, OLD)]
+    except OSError:
+        return
+    for path, mark in found:
+        if abandoned(path, patience_s):
+            whole = folder / mark.stem
+            with contextlib.suppress(OSError):
+                if mark.kind == PART or (mark.stem and whole.exists()):
+                    path.unlink()
+                elif mark.stem:
+                    path.rename(whole)  # killed after this was put aside, before the new one was in its place
+
+
+def abandoned(path: Path, patience_s: float = 0.0) -> bool:
+    """Whether a file that `beside` named has no owner any more.
+
+    Of another machine's or container's process that is so if it holds no lock on the file, and has not written to it for
+    `patience_s` (some disks' locks reach no further than one machine); where there are no locks, for an hour at least.
+    """
+    mark = mark_of(path.name)
+    if mark is None or (ended := mark.owner.has_ended()) is False:
+        return False
+    if ended:
+        return True
+    try:
+        with path.open("r+b") as file:
+            outcome = try_lock(file.fileno())
+        age_s = abs(time.time() - path.stat().st_mtime)  # either may be of a clock that is wrong
+    except OSError:
+        return False
+    if outcome is Outcome.HELD:
+        return age_s >= patience_s
+    return outcome is Outcome.NO_LOCKS and age_s >= max(patience_s, AGE_S)

@@ -56,7 +56,8 @@ class PhaseStarted(Event):
 
 @dataclass(frozen=True)
 class LossRow(Event):
-    """Means over the log interval that ends at `step`. `memory_bytes`: peak, on the device (CPU: resident set)."""
+    """Means over the log interval that ends at `step`. `memory_bytes`: peak, on the device (CPU: resident set);
+    0 where the system does not tell."""
 
     step: int
     steps: int

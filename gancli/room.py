@@ -1,13 +1,17 @@
-"""How much memory this process may have, and how much of it is left."""
+"""How much memory and disk this process may have, and how much of it is left."""
 
 import os
-import resource
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
+from gancli import system
+
+resource = system.module("resource")  # not on Windows
+ASSUMED_BYTES = 8 << 30  # memory of a machine that does not tell
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
 MEMINFO = Path("/proc/meminfo")
@@ -51,17 +55,47 @@ def _upwards(root: Path, path: str, *names: str) -> Iterator[Path]:
 
 
 def own_bytes() -> int:
-    """What this process holds; where that is not told (macOS), the most it has held. On Linux the latter counts what the
-    process that started it held, too."""
+    """What this process holds; where that is not told (macOS), the most it has held; 0 where that is not told either. On
+    Linux the most counts what the process that started it held, too."""
     if (held := _told(STATUS, "VmRSS")) is not None:
         return held
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if (ours := system.process_memory()) is not None:
+        return int(ours.held)
+    return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The most that this process has held; 0 where that is not told."""
+    if resource is not None:
+        return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
+    ours = system.process_memory()
+    return 0 if ours is None else int(ours.peak)
+
+
+def total_bytes() -> int:
+    """Memory of this machine, free or not."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows, or a system that does not tell
+        status = system.machine_memory()
+        total = 0 if status is None else int(status.total)
+    return total if total > 0 else ASSUMED_BYTES
+
+
+def free_disk_bytes(path: Path) -> int | None:
+    """Room on the disk that `path` lies on; None where it does not tell."""
+    try:
+        return shutil.disk_usage(path).free
+    except (AttributeError, OSError):
+        return None
 
 
 def _left_on_this_machine() -> int:
     if (left := _told(MEMINFO, "MemAvailable")) is not None:
         return left
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # not told here (macOS): taken to be half
+    if (status := system.machine_memory()) is not None:
+        return int(status.available)
+    return total_bytes() // 2  # not told here (macOS): taken to be half
 
 
 def _told(path: Path, name: str) -> int | None:

@@ -159,12 +159,12 @@ def _train(variant: str, start: Start, directory: RunDirectory, stop: Stop, rank
     run = start.resolved.run
     finished: events.Event | None = None
     try:
-        with rundir.locked(directory), choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
+        with rundir.locked(directory) as notes, choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
             steps = train(
                 run, start.resolved.own, catalogue.load(variant), directory, stop, start.state, ranks or ALONE,
                 start.resolved.kept,
             )  # fmt: skip
-            for event in _with_warnings(start.warnings, steps):
+            for event in _with_warnings((*start.warnings, *notes), steps):
                 keep(event)
                 report(event)
                 finished = event

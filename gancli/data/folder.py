@@ -1,5 +1,6 @@
 """A folder or zip of images as a data set: decoded once, by all cores, and cached."""
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -180,7 +181,7 @@ def each(
 
 def _on_any_cpu() -> None:
     """Let this thread run on all of the process's CPUs, wherever its parent was tied to."""
-    if hasattr(os, "sched_setaffinity"):
+    with contextlib.suppress(AttributeError, OSError):  # not Linux, or some have been taken from the process meanwhile
         os.sched_setaffinity(0, CPUS)
 
 

@@ -16,7 +16,10 @@ def keep_freed_memory() -> None:
     """
     if sys.platform != "linux":
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    try:
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    except OSError:  # a program without a dynamic C library
+        return
     if mallopt is not None:
         mallopt(M_TRIM_THRESHOLD, NEVER)
         mallopt(M_MMAP_MAX, 0)

@@ -2,15 +2,13 @@
 
 import os
 import platform
-import resource
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-from gancli import CPUS
+from gancli import CPUS, room
 from gancli.engine.distributed import Ranks
 from gancli.engine.heap import keep_freed_memory
 from gancli.engine.processor import this_processor
@@ -58,11 +56,10 @@ class Machine:
         torch.use_deterministic_algorithms(deterministic)
 
     def peak_memory_bytes(self) -> int:
-        """Peak so far: allocated on a CUDA device, else the resident set of this process."""
+        """Peak so far: allocated on a CUDA device, else the resident set of this process; 0 where that is not told."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        return room.peak_bytes()
 
     def describe(self) -> str:
         """`"cuda:0 (NVIDIA H200)"`, `"cpu (x86_64)"` or `"cpu (x86_64) × 4 processes"`."""

@@ -44,8 +44,10 @@ class Processor:
 @cache
 def this_processor() -> Processor:
     """As Linux describes it; elsewhere nothing is known."""
-    path = Path("/proc/cpuinfo")
-    return described(path.read_text("utf-8", "replace") if path.is_file() else "")
+    try:
+        return described(Path("/proc/cpuinfo").read_text("utf-8", "replace"))
+    except OSError:
+        return described("")
 
 
 def described(cpuinfo: str) -> Processor:

@@ -1,20 +1,16 @@
 """A run directory: what lies where, who writes in it, which states there are. Imports no torch."""
 
 import contextlib
-import fcntl
 import fnmatch
-import json
-import os
 import re
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gancli import atomic
+from gancli import atomic, locks
 from gancli.errors import GancliError, UsageError
+from gancli.owner import mark_of
 
-LEAVINGS = (".lock", atomic.UNFINISHED, ".probe.*")
 AFTER_CONFIG = ("config.toml", "metrics.jsonl")  # what is written only beside a configuration of ours
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
 
@@ -62,8 +58,7 @@ class RunDirectory:
     def sweep(self) -> None:
         """Remove the unfinished files of a writer that was killed. Only for the one that holds the directory."""
         for folder in (self.path, self.path / "state", self.path / "samples"):
-            for path in folder.glob(atomic.UNFINISHED):
-                path.unlink(missing_ok=True)
+            atomic.sweep(folder)
 
     def discard_if_unused(self) -> None:
         """Remove what was made of the directory again if no run came about in it."""
@@ -75,11 +70,11 @@ class RunDirectory:
     @property
     def abandoned(self) -> bool:
         """Whether nothing lies here but what a run leaves that was killed before it had saved anything."""
-        names = (*LEAVINGS, *(AFTER_CONFIG if self._config_is_ours() else ()), "state", "samples")
+        names = (".lock", *(AFTER_CONFIG if self._config_is_ours() else ()), "state", "samples")
         folders = (
             (self.path, names),
-            (self.path / "state", LEAVINGS),
-            (self.path / "samples", (*LEAVINGS, "step-*.png")),
+            (self.path / "state", ()),
+            (self.path / "samples", ("step-*.png",)),
         )
         return all(_holds_only(folder, patterns) for folder, patterns in folders)
 
@@ -116,9 +111,7 @@ def prepared(path: Path) -> RunDirectory:
         made = not path.exists()
         for folder in (path, path / "state", path / "samples"):
             folder.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe.{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
+        atomic.check_writable(path)
     except OSError as error:
         raise GancliError(f"--out {path}: cannot be written to ({error.strerror})") from error
     return RunDirectory(path, made)
@@ -155,39 +148,15 @@ def _hindrance(path: Path, again: bool) -> str:
 
 
 def _holds_only(folder: Path, patterns: tuple[str, ...]) -> bool:
-    """Whether all names in a folder (none, where there is no folder) are of these patterns."""
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    """Whether all names in a folder (none, where there is no folder) are of these patterns, or of unfinished files."""
+    names = [entry.name for entry in folder.iterdir() if not mark_of(entry.name)] if folder.is_dir() else []
     return all(any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in names)
 
 
 @contextlib.contextmanager
-def locked(directory: RunDirectory) -> Iterator[None]:
-    """Hold the directory for one writer. Raises `GancliError` with the other's host and pid if there is one.
-
-    The kernel drops the lock with the process that holds it, so one that was killed leaves nothing to clean up.
-    """
-    path = directory.path / ".lock"
-    with path.open("a+b") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise GancliError(f"{directory.path}: another run is writing there ({_owner(file.read(500))})") from None
-        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
-            raise GancliError(f"{directory.path}: another run has just ended there; try again")
+def locked(directory: RunDirectory) -> Iterator[tuple[str, ...]]:
+    """Hold the directory for one writer; gives what to warn of. Raises `GancliError` with the other's host and pid if there
+    is one."""
+    with locks.only_writer(directory.path / ".lock") as note:
         directory.sweep()
-        file.truncate(0)
-        file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
-        file.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _owner(content: bytes) -> str:
-    try:
-        owner = json.loads(content)
-        return f"pid {int(owner['pid'])} on {str(owner['host'])[:100]}"
-    except (ValueError, KeyError, TypeError):
-        return "its owner is not known"
+        yield (note,) if note else ()

@@ -1,7 +1,6 @@
 """What a session leaves on disk."""
 
 import dataclasses
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from gancli.engine.runner import Runner
 from gancli.engine.session import Session
 from gancli.engine.writer import Snapshot
 from gancli.errors import DivergedError, GancliError
+from gancli.room import free_disk_bytes
 from gancli.variant import Phase
 
 
@@ -69,7 +69,9 @@ def check_disk(session: Session) -> Iterator[str]:
     if not session.ranks.first:
         return
     path, one = session.directory.path, state_bytes(session)
-    free = shutil.disk_usage(path).free
+    free = free_disk_bytes(path)
+    if free is None:
+        return
     most = one * (session.run.keep + 1)  # a new state is written before the oldest one goes
     if free < one:
         raise GancliError(

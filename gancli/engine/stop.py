@@ -8,9 +8,10 @@ from types import FrameType, TracebackType
 
 from gancli.errors import StoppedError, UsageError
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")  # SIGHUP: the terminal or the connection has gone
-SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")  # SIGHUP: the terminal or connection has gone
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))  # those that this system has
 SHIELDED = ("SIGINT", "SIGHUP")  # by nohup, and by shells for what runs in the background: ignored then, as meant
+WORDS = {"SIGINT": "Ctrl-C", "SIGBREAK": "Ctrl-Break"}
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -40,7 +41,7 @@ class Stop:
     @property
     def reason(self) -> str | None:
         if self._signal is not None:
-            return "Ctrl-C" if self._signal == signal.SIGINT else self._signal.name
+            return WORDS.get(self._signal.name, self._signal.name)
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "--max-time"
         return None
@@ -51,9 +52,10 @@ class Stop:
             raise StoppedError(f"stopped by {self.reason} before the first step; nothing was trained yet")
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._signal == signal.SIGINT:
+        asked = signal.Signals(number)
+        if asked.name in WORDS and self._signal == asked:
             raise KeyboardInterrupt
-        self._signal = signal.Signals(number)
+        self._signal = asked
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
@@ -65,4 +67,5 @@ class Stop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave
+            # What signal.signal gave: None for a handler that is not Python's.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]

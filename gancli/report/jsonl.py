@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, TextIO
 
+from gancli import atomic
 from gancli.errors import GancliError, StdoutError
 from gancli.events import Evaluated, Event, LossRow, RunStarted
 from gancli.report.reporter import Reporter, abandon
@@ -122,19 +123,13 @@ def _row(event: LossRow) -> dict[str, object]:
 
 def _keep_rows(path: Path, last_step: int) -> None:
     """Leave only the whole rows of `path` up to `last_step`; the file is replaced at once, or not at all."""
-    if not path.exists():
-        return
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with path.open("rb") as old, beside.open("wb") as new:
-            for line, row in _rows(old):
-                if row["step"] <= last_step:
-                    new.write(line.rstrip(b"\r\n") + b"\n")
-            new.flush()
-            os.fsync(new.fileno())
-        os.replace(beside, path)  # noqa: PTH105 - the call the tests make fail
-    finally:
-        beside.unlink(missing_ok=True)
+
+    def kept() -> Iterator[bytes]:
+        with path.open("rb") as old:
+            yield from (line.rstrip(b"\r\n") + b"\n" for line, row in _rows(old) if row["step"] <= last_step)
+
+    if path.exists():
+        atomic.write(path, kept())
 
 
 def _rows(file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:

@@ -91,7 +91,7 @@ class Lines(Reporter):
             *(f"{name} {words.term(name, value)}" for name, value in event.terms.items()),
             f"{words.count(event.images_per_s)} images/s",
             f"{words.duration(event.left_s)} left",
-            words.size(event.memory_bytes),
+            words.memory(event.memory_bytes),
         ]
         return ["  ".join(parts)]
 

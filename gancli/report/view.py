@@ -119,7 +119,7 @@ def _status(state: State, step: int, now: float) -> Text:
         left = max(0.0, row.left_s - (now - state.row_at))
         parts += [("epoch ", f"{row.epoch:.2f}"), ("", f"{words.count(row.images_per_s)} images/s")]
         parts += [] if state.finished else [("", f"{words.duration(left)} left")]
-        parts += [("", words.size(row.memory_bytes))]
+        parts += [("", words.memory(row.memory_bytes))]
     return Text("   ").join([Text.assemble((name, "dim"), value) for name, value in parts])
 
 

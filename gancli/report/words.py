@@ -45,6 +45,11 @@ def size(num_bytes: float) -> str:
     return f"{num_bytes:.0f} B"
 
 
+def memory(num_bytes: float) -> str:
+    """As `size`; `memory not told` for 0, where the system does not say what a process holds."""
+    return size(num_bytes) if num_bytes else "memory not told"
+
+
 def _three_digits(number: float) -> str:
     if abs(number) >= 99.95:
         return f"{number:.0f}"

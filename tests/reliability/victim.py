@@ -22,7 +22,7 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def doomed(point: str, count: int) -> Callable[[Path, Iterable[atomic.Piece]], None]:
+def doomed(point: str, count: int) -> Callable[..., None]:
     """`atomic.write`, the `count`-th call of which does not come back."""
     write, fsync, replace, calls = atomic.write, os.fsync, os.replace, itertools.count(1)
 
@@ -31,9 +31,9 @@ def doomed(point: str, count: int) -> Callable[[Path, Iterable[atomic.Piece]], N
             yield piece[: len(piece) // 2]
             die()
 
-    def last_write(path: Path, pieces: Iterable[atomic.Piece]) -> None:
+    def last_write(path: Path, pieces: Iterable[atomic.Piece], **options: bool) -> None:
         if next(calls) < count:
-            write(path, pieces)
+            write(path, pieces, **options)
             return
 
         def dying(call: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
@@ -48,11 +48,11 @@ def doomed(point: str, count: int) -> Callable[[Path, Iterable[atomic.Piece]], N
             os.fsync = dying(fsync, after=point == "flushed")
         if point == "renamed":
             os.replace = dying(replace, after=True)
-        write(path, some(pieces) if point == "writing" else pieces)
+        write(path, some(pieces) if point == "writing" else pieces, **options)
 
     return last_write
 
 
 if __name__ == "__main__":
-    atomic.write = doomed(sys.argv[1], int(sys.argv[2]))  # type: ignore[assignment]
+    atomic.write = doomed(sys.argv[1], int(sys.argv[2]))
     sys.exit(main(sys.argv[3:]))
