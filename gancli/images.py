@@ -36,15 +36,21 @@ def columns_for(count: int) -> int:
     return max(1, math.ceil(math.sqrt(count)))
 
 
+def grid_size(count: int, height: int, width: int, columns: int | None = None, gap: int = 2) -> tuple[int, int]:
+    """Width and height in pixels of the `grid` of `count` tiles of that height and width."""
+    columns = min(columns or columns_for(count), count)
+    return columns * (width + gap) - gap, math.ceil(count / columns) * (height + gap) - gap
+
+
 def grid(pixels: Tensor, columns: int | None = None, gap: int = 2) -> Tensor:
     """Tiles side by side: uint8 `[N, C, H, W]` → uint8 `[C, rows·(H+gap)-gap, columns·(W+gap)-gap]`.
 
     Tiles run left to right, then top to bottom; gaps and missing tiles are mid grey.
     """
     count, channels, height, width = pixels.shape
+    across, down = grid_size(count, height, width, columns, gap)
     columns = min(columns or columns_for(count), count)
-    rows = math.ceil(count / columns)
-    canvas = torch.full((channels, rows * (height + gap) - gap, columns * (width + gap) - gap), 128, dtype=torch.uint8)
+    canvas = torch.full((channels, down, across), 128, dtype=torch.uint8)
     for index, tile in enumerate(pixels.cpu()):
         top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
         canvas[:, top : top + height, left : left + width] = tile

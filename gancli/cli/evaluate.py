@@ -11,6 +11,7 @@ import typer
 
 from gancli import events
 from gancli.cli import console
+from gancli.cli.effects import refuse
 from gancli.config import paths, toml
 from gancli.config.run import DATA_ROOT
 from gancli.engine.rundir import RunDirectory
@@ -58,8 +59,10 @@ def evaluate(
         "ckpt.safetensors files, or run directories; several are compared in one table."))],
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", metavar="NAME|PATH", help=(
         "What to compare with; for srgan a folder of true pictures."), show_default="what it was trained on")] = None,
-    count: Annotated[int, typer.Option("-n", "--count", help="How many pictures to draw.")] = DEFAULT_COUNT,
-    seed: Annotated[int, typer.Option(help="Seed of the first picture; the next has the next.")] = 0,
+    count: Annotated[int | None, typer.Option("-n", "--count", help="How many pictures to draw.", show_default=str(
+        DEFAULT_COUNT))] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the first picture; the next has the next.",
+                                             show_default="0")] = None,
     metrics: Annotated[str | None, typer.Option(metavar="NAMES", show_default="all", help=(
         "Only these, with commas: frechet, kernel, prdc, parzen, swd, labels, modes, diversity, nearest."))] = None,
     gan_train: Annotated[bool, typer.Option("--gan-train", help=(
@@ -76,9 +79,9 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
     """Measure how good a checkpoint's pictures are, beside what real pictures would score. Needs no download."""
-    if not FEWEST <= count <= MAX_COUNT:
+    if count is not None and not FEWEST <= count <= MAX_COUNT:
         raise UsageError(f"-n {count}: must be at least {FEWEST} and at most {MAX_COUNT}")
-    if not 0 <= seed < 2**63:
+    if seed is not None and not 0 <= seed < 2**63:
         raise UsageError(f"--seed {seed}: must be at least 0 and at most {2**63 - 1}")
     neighbours = _expanded(neighbours, "--neighbours")
     if neighbours is not None and (neighbours.suffix.lower() != ".png" or not neighbours.parent.is_dir()):
@@ -89,16 +92,23 @@ def evaluate(
     from gancli.engine.machine import choose_device
 
     where = choose_device(device)
-    files = [path / "ckpt.safetensors" if path.is_dir() else path for path in checkpoints]
+    files = [
+        path / "ckpt.safetensors" if path.is_dir() else path
+        for path in (paths.expanded(p, "CKPT") for p in checkpoints)
+    ]
     models = [load_model(file) for file in files]
+    if any(model.variant.reads == "low_res" for model in models):
+        drawing = (("-n", count), ("--seed", seed), ("--metrics", metrics), ("--gan-train", gan_train),
+                   ("--neighbours", neighbours), ("--inception", inception))  # fmt: skip
+        refuse(*drawing, why=f"is for models that draw pictures; {models[0].facts.variant} enlarges them")
     name = dataset or _trained_on(files[0], models[0])
     job = Job(
         name,
         data_root,
         download,
         _expanded(low_res, "--low-res"),
-        count,
-        seed,
+        DEFAULT_COUNT if count is None else count,
+        seed or 0,
         _wanted(metrics),
         gan_train,
         neighbours,
@@ -141,11 +151,11 @@ def _trained_on(file: Path, model: "Model") -> str:
         raise UsageError(
             "--dataset: say which folder of true pictures to enlarge to (it should not be the training set)"
         )
-    if recorded.exists():
-        return str(toml.read(recorded).get("dataset", model.facts.dataset))
-    if model.facts.dataset in source_names():
-        return model.facts.dataset
-    raise UsageError(f"--dataset: {file} was trained on {model.facts.dataset}; say where it is")
+    name = str(toml.read(recorded).get("dataset", "")) if recorded.is_file() else ""
+    name = name or model.facts.dataset
+    if name in source_names() or (recorded.is_file() and paths.expanded(name, "--dataset").exists()):
+        return name
+    raise UsageError(f"--dataset: {file} was trained on {name}, which is not there; say with -d where it lies")
 
 
 def _measured(

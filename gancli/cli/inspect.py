@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gancli.cli import console
+from gancli.config.paths import expanded
 from gancli.engine.facts import Facts, from_header
 from gancli.engine.header import Header, read_header
 from gancli.engine.rundir import RunDirectory
@@ -29,7 +30,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Tell what a checkpoint or a run directory is, without loading its tensors (unless --verify)."""
-    file = _file(path)
+    file = _file(expanded(path, "CKPT"))
     header = read_header(file)
     facts = from_header(file, header)
     if verify:

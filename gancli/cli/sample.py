@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancli.cli import console
+from gancli.cli.effects import refuse
 from gancli.cli.labels import parse_labels
+from gancli.config.paths import expanded
 from gancli.errors import GancliError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 GRIDS = (".png", ".jpg", ".jpeg", ".webp")
 ANIMATIONS = (".gif", ".webp")
 FRAMES_PER_LEG = 16
-DEFAULT_COUNT = 64
+DEFAULT_COUNT, DEFAULT_CHUNK = 64, 1024
 MAX_COUNT = 1_000_000
 
 
@@ -37,15 +39,18 @@ class Order:
     truncation: float | None
     walk: int | None
     paint: "Paint"
+    num_levels: int = 1  # shown side by side
 
 
 def sample(
     checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="A ckpt.safetensors, or a run directory.")],
-    count: Annotated[int, typer.Option("-n", "--count", help="How many pictures.", show_default=True)] = DEFAULT_COUNT,
+    count: Annotated[int | None, typer.Option("-n", "--count", help="How many pictures.", show_default=str(
+        DEFAULT_COUNT))] = None,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="PATH", show_default="samples.png", help=(
         "Where to: .png .jpg .webp is a grid; a directory gets one file per picture, named by seed; .npz an array; "
         ".gif .webp with --walk an animation; - is a PNG on stdout."))] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the first picture; the next has the next.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of the first picture; the next has the next.",
+                                             show_default="0")] = None,
     label: Annotated[str | None, typer.Option("--label", "-l", show_default="all, in turn", help=(
         "Which classes, for a conditional model: 7, 0-9, a name, 3,5, all."))] = None,
     columns: Annotated[int | None, typer.Option(show_default="square", help="Columns of the grid.")] = None,
@@ -60,7 +65,8 @@ def sample(
     skip_existing: Annotated[bool, typer.Option("--skip-existing", help=(
         "With -i: leave alone what was enlarged before."))] = False,
     truncation: Annotated[float | None, typer.Option(help="Keep the noise within ±this: likelier, less varied.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Pictures held at a time; the pictures do not depend on it.")] = 1024,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures held at a time; the pictures do not depend on it.",
+                                                   show_default=str(DEFAULT_CHUNK))] = None,
     device: Annotated[str, typer.Option(envvar="GAN_DEVICE", help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document about what was written.")] = False,
 ) -> None:  # fmt: skip
@@ -78,24 +84,25 @@ def sample(
             raise UsageError(f"{flag} {number}: must be at least {low} and at most {high}")
     if truncation is not None and not 0 < truncation <= 10:
         raise UsageError(f"--truncation {truncation}: must be above 0 and at most 10")
+    checkpoint = expanded(checkpoint, "CKPT")
+    refuse(("--json", as_json and output == "-"), why="stdout takes the picture; give -o a file")
+    drawing = (("-n", count), ("--seed", seed), ("--label", label), ("--columns", columns), ("--walk", walk),
+               ("--levels", levels), ("--truncation", truncation), ("--batch-size", batch_size))  # fmt: skip
+    enlarging = (("--tile", tile), ("--recursive", recursive), ("--skip-existing", skip_existing))
     if source is not None:
-        drawing = (
-            ("--label", label),
-            ("--columns", columns),
-            ("--walk", walk),
-            ("--levels", levels),
-            ("--truncation", truncation),
-        )
-        for flag, value in drawing:
-            if value:
-                raise UsageError(f"{flag} {value}: is for drawing pictures; -i enlarges them")
+        refuse(*drawing, why="is for drawing pictures; -i enlarges them")
         from gancli.cli.upscale import Wish, upscale
 
-        wish = Wish(source, output, device, tile, recursive, skip_existing, as_json)
+        wish = Wish(expanded(source, "-i"), output, device, tile, recursive, skip_existing, as_json)
         upscale(_model(checkpoint, "low_res"), wish)
         return
+    refuse(*enlarging, why="is for enlarging pictures; say which with -i")
+    refuse(("--batch-size", walk and batch_size), why="has no effect on --walk, which draws frame by frame")
+    count, seed = DEFAULT_COUNT if count is None else count, seed or 0
     path = _output_path(output, walk)
     write = _writer(output, path, walk)
+    if write.__name__ in ("folder", "array"):
+        refuse(("--columns", columns), why=f"has no effect: -o {path} is no grid")
 
     from gancli.engine.machine import choose_device
     from gancli.sampling.draw import requests
@@ -107,7 +114,9 @@ def sample(
     if columns is None and 1 < len(labels) <= 32:
         columns = len(labels)
     wanted = requests(count, seed, labels)
-    files = write(Order(model, wanted, where, path, columns, batch_size, truncation, walk, _paint(model, levels)))
+    order = Order(model, wanted, where, path, columns, batch_size or DEFAULT_CHUNK, truncation, walk, _paint(model, levels),
+                  model.variant.num_levels if levels else 1)  # fmt: skip
+    files = write(order)
     if as_json:
         about = {"variant": model.facts.variant, "step": model.facts.step, "count": count, "seed": seed, "files": files}
         console.print_json(about)
@@ -132,7 +141,7 @@ def _output_path(output: str | None, walk: int | None) -> Path | None:
     """The path to write to, known to be writable before anything is drawn; None for stdout."""
     if output == "-":
         return None
-    path = Path(output) if output is not None else _free("samples", ".gif" if walk else ".png")
+    path = expanded(output, "-o") if output is not None else _free("samples", ".gif" if walk else ".png")
     if path.suffix.lower() in (*GRIDS, *ANIMATIONS, ".npz") and not path.is_dir():
         if not path.parent.is_dir():
             raise GancliError(f"-o {path}: there is no directory {path.parent} to write it into")

@@ -22,23 +22,29 @@ MAX_WEBP_SIDE = 16_383
 
 def grid(order: "Order") -> list[str]:
     """All pictures as one picture; on stdout as a PNG where there is no path."""
-    pixels = _all(order)
     suffix = order.output.suffix.lower() if order.output else ".png"
-    picture = images.to_pil(images.grid(pixels, order.columns))
-    limit = MAX_WEBP_SIDE if suffix == ".webp" else MAX_SIDE
-    if max(picture.size) > limit:
-        raise UsageError(
-            f"-n {len(order.wanted)}: a grid of {picture.size} pixels is too large; use a directory or .npz"
-        )
-    encoded = images.encode(picture, suffix)
+    _check_size(order, suffix)
+    if order.output is None and sys.stdout.isatty():
+        raise UsageError("-o -: would write a PNG to the terminal; redirect stdout")
+    encoded = images.encode(images.to_pil(images.grid(_all(order), order.columns)), suffix)
     if order.output is None:
-        if sys.stdout.isatty():
-            raise UsageError("-o -: would write a PNG to the terminal; redirect stdout")
         sys.stdout.buffer.write(encoded)
         sys.stdout.buffer.flush()
         return []
     atomic.write(order.output, [encoded])
     return [str(order.output)]
+
+
+def _check_size(order: "Order", suffix: str) -> None:
+    """Before anything is drawn: raises `UsageError` for a grid that no file of this kind can hold."""
+    side, num_levels = order.model.variant.images.size, order.num_levels
+    width, height = images.grid_size(len(order.wanted), side, draw.width_side_by_side(side, num_levels), order.columns)
+    limit = MAX_WEBP_SIDE if suffix == ".webp" else MAX_SIDE
+    if max(width, height) > limit:
+        raise UsageError(
+            f"-n {len(order.wanted)}: a grid of {width}×{height} pixels is over the {limit} that a {suffix} may have; give "
+            "other --columns, or take a directory or .npz"
+        )
 
 
 def folder(order: "Order") -> list[str]:
@@ -87,10 +93,11 @@ def animation(order: "Order") -> list[str]:
 
     assert order.output is not None
     assert order.walk is not None
+    _check_size(order, order.output.suffix.lower())
     frames = [
         images.to_pil(images.grid(pixels, order.columns))
         for pixels in walk.walk(
-            order.model.variant, order.paint, order.wanted, order.walk, FRAMES_PER_LEG, order.device
+            order.model.variant, order.paint, order.wanted, order.walk, FRAMES_PER_LEG, order.device, order.truncation
         )
     ]
     buffer = io.BytesIO()

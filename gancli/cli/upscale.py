@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from gancli import atomic, images
 from gancli.cli import console
+from gancli.cli.effects import refuse
+from gancli.config.paths import expanded
 from gancli.data.decode import decode_layers, is_image
 from gancli.errors import DataError, GancliError, PartlyFailedError, UsageError, did_you_mean
 
@@ -129,6 +131,8 @@ def _jobs(wish: Wish, scale: int) -> tuple[list[Job], Path | None]:
     source = wish.source
     if source.is_dir():
         return _folder_jobs(wish, scale)
+    refuse(("--recursive", wish.recursive), why=f"is for a folder, and -i {source} is none")
+    refuse(("--skip-existing", wish.skip_existing and wish.output == "-"), why="has no effect on stdout")
     if not source.exists():
         near = [p.name for p in source.parent.iterdir()] if source.parent.is_dir() else []
         raise UsageError(f"-i {source}: does not exist{did_you_mean(source.name, near)}")
@@ -136,14 +140,14 @@ def _jobs(wish: Wish, scale: int) -> tuple[list[Job], Path | None]:
         if sys.stdout.isatty():
             raise UsageError("-o -: would write a PNG to the terminal; redirect stdout")
         return [Job(source, source)], None
-    target = Path(wish.output) if wish.output else source.with_name(f"{source.stem}_x{scale}.png")
+    target = expanded(wish.output, "-o") if wish.output else source.with_name(f"{source.stem}_x{scale}.png")
     if target.is_dir():
         target = target / f"{source.stem}_x{scale}.png"
     if target.suffix.lower() not in SUFFIXES:
         raise UsageError(f"-o {target}: must end in {' '.join(SUFFIXES)}, or be a directory that exists")
     if not target.parent.is_dir():
         raise GancliError(f"-o {target}: there is no directory {target.parent} to write it into")
-    asked_for = wish.output is not None and target == Path(wish.output)
+    asked_for = wish.output is not None and target == expanded(str(wish.output), "-o")
     if target.exists() and (target.samefile(source) or not (asked_for or wish.skip_existing)):
         raise UsageError(f"-o {target}: is there already; give another name")
     return [Job(source, target)], target
@@ -151,7 +155,7 @@ def _jobs(wish: Wish, scale: int) -> tuple[list[Job], Path | None]:
 
 def _folder_jobs(wish: Wish, scale: int) -> tuple[list[Job], Path]:
     source = wish.source
-    place = Path(wish.output) if wish.output else source.with_name(f"{source.resolve().name}_x{scale}")
+    place = expanded(wish.output, "-o") if wish.output else source.with_name(f"{source.resolve().name}_x{scale}")
     if place.is_file() or place.suffix.lower() in SUFFIXES or wish.output == "-":
         raise UsageError(f"-o {place}: must be a directory, as -i {source} is one")
     inside = place.resolve()

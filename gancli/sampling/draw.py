@@ -99,7 +99,15 @@ def truncated(variant: Variant, z: Tensor, bound: float) -> Tensor:
     return (root2 * torch.erfinv(torch.erf(z.double() / root2) * share)).to(z.dtype)
 
 
-def side_by_side(variant: Variant, gap: int = 1) -> Paint:
+GAP = 1  # pixels between levels side by side
+
+
+def width_side_by_side(side: int, num_levels: int) -> int:
+    """Pixels that `num_levels` pictures of `side` pixels take side by side."""
+    return num_levels * (side + GAP) - GAP
+
+
+def side_by_side(variant: Variant, gap: int = GAP) -> Paint:
     """Paints every level of each picture side by side, coarse to fine, enlarged to the final size, with grey between."""
 
     def paint(*arguments: Tensor) -> Tensor:

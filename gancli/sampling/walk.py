@@ -6,8 +6,12 @@ import torch
 from torch import Tensor
 
 from gancli import images
-from gancli.sampling.draw import Paint, Request, latents
+from gancli.sampling.draw import Paint, Request, latents, truncated
 from gancli.variant import Variant
+
+
+def _within(variant: Variant, z: Tensor, truncation: float | None) -> Tensor:
+    return z if truncation is None else truncated(variant, z, truncation)
 
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
@@ -32,14 +36,17 @@ def walk(
     stops: int,
     frames_per_leg: int,
     device: torch.device,
+    truncation: float | None = None,
 ) -> Iterator[Tensor]:
     """Frames of `len(walkers)` pictures each, uint8 `[N, C, H, W]`; `stops · frames_per_leg` frames that loop.
 
     Walker i starts at its own seed s and visits s, s+N, s+2N, … with N the number of walkers; its label stays.
+    `truncation`: of the seeds' noise, as in `draw`.
     """
     condition = torch.tensor([walker.label for walker in walkers], device=device)
+    seeds = [[(walker.seed + stop * len(walkers)) % 2**63 for stop in range(stops)] for walker in walkers]
     visited = [
-        [latents(variant, (walker.seed + stop * len(walkers)) % 2**63) for stop in range(stops)] for walker in walkers
+        [tuple(_within(variant, z, truncation) for z in latents(variant, seed)) for seed in each] for each in seeds
     ]
     for frame in range(stops * frames_per_leg):
         leg, share = frame // frames_per_leg, frame % frames_per_leg / frames_per_leg

@@ -1,0 +1,102 @@
+"""What is accepted has an effect, or is refused in one line before anything is done."""
+
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.cli.test_errors import assert_one_line
+from tests.conftest import SMALL, TINY, Gan
+
+QUIET = ("--progress", "none")
+
+
+@pytest.fixture
+def sharpener(gan: Gan) -> str:
+    """The run directory of a tiny srgan, and a picture to enlarge."""
+    Image.new("RGB", (12, 10), "red").save("a.png")
+    args = ("--variant", "srgan", *TINY, "--width", 4, "--blocks", 1, "--d-width", 4, "--steps", 2)
+    assert gan("train", *args, "--out", "srgan").code == 0
+    return "srgan"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--tile", 8], ["--recursive"], ["--skip-existing"], ["-o", "-", "--json"], ["-o", "out/", "--columns", 2],
+     ["-o", "a.npz", "--columns", 2], ["-o", "a.gif", "--walk", 2, "--batch-size", 2], ["--levels"], ["--label", 1]],
+    ids=str,
+)  # fmt: skip
+def test_sample_refuses_what_has_no_effect(gan: Gan, trained: Path, tmp_path: Path, args: list[object]) -> None:
+    flag = next(str(arg) for arg in reversed(args) if str(arg).startswith("--") and arg != "--walk")
+    assert_one_line(gan("sample", trained, *args), 2, flag)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_enlarging_refuses_what_is_for_drawing(gan: Gan, sharpener: str) -> None:
+    drawing = (["-n", 4], ["--seed", 0], ["--batch-size", 4], ["--label", "0"], ["--columns", 1], ["--walk", 2],
+               ["--levels"], ["--truncation", 1])  # fmt: skip
+    for args in (*drawing, ["--recursive"], ["--skip-existing", "-o", "-"], ["-o", "-", "--json"]):
+        assert_one_line(gan("sample", sharpener, "-i", "a.png", *args), 2, str(args[0]).replace("-o", "--json"))
+    for args in (["-n", 10], ["--seed", 0], ["--metrics", "swd"], ["--gan-train"], ["--neighbours", "a.png"]):
+        assert_one_line(gan("evaluate", sharpener, "-d", ".", *args), 2, str(args[0]))
+
+
+def test_a_grid_too_large_for_its_file_is_refused_before_it_is_drawn(
+    gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gancli.sampling.draw.draw", None)
+    for args in (["-o", "a.png"], ["-o", "-"], ["-o", "a.webp", "--walk", 2], ["-o", "a.jpg"]):
+        began = time.monotonic()
+        refused = gan("sample", trained, "-n", 40_000, "--columns", 1, *args)
+        assert_one_line(refused, 2, "-n 40000", "--columns")
+        assert time.monotonic() - began < 5
+
+
+def test_truncation_changes_a_walk(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    for name, more in (("far.gif", []), ("near.gif", ["--truncation", 0.1])):
+        assert gan("sample", trained, "-n", 4, "--walk", 2, "-o", name, *more).code == 0
+    assert (tmp_path / "far.gif").read_bytes() != (tmp_path / "near.gif").read_bytes()
+
+
+def test_homes_are_found_behind_an_equals_sign(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    home = tmp_path / "home"
+    home.mkdir()
+    assert gan("train", *SMALL, "--steps", 5, "--out=~/run", "--data-root=~/root").code == 0
+    assert gan("train", "--resume=~/run", "--steps", 6).code == 0
+    assert gan("train", "--config=~/run/config.toml", "--out=~/again", *QUIET).code == 0
+    assert gan("sample", "~/run", "-n", 1, "--output=~/a.png").code == 0
+    assert gan("sample", "~/run", "-n", 1, "--output=~/many/").code == 0
+    assert gan("inspect", "~/run").code == 0
+    assert gan("evaluate", "~/run/ckpt.safetensors", "-n", 10, "--metrics=diversity", "--neighbours=~/n.png").code == 0
+    assert {path.name for path in home.iterdir()} == {"run", "again", "a.png", "many", "n.png"}
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_out_and_max_time_of_a_config_file_count(gan: Gan, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('out = "there"\nmax_time = "1ms"\nsteps = 1000000\n')
+    stopped = gan("train", "--config", "c.toml", *SMALL, *QUIET)
+    assert (stopped.code, (tmp_path / "runs").exists()) == (75, False)
+    (tmp_path / "c.toml").write_text('out = "there"\nsteps = 5\n')
+    assert gan("train", "--config", "c.toml", *SMALL).out == "there/ckpt.safetensors\n"
+    (tmp_path / "c.toml").write_text('out = "there"\nsteps = 8\n')
+    assert gan("train", "--config", "c.toml", *SMALL, "--resume", "auto").code == 0
+    assert (tmp_path / "there" / "state" / "step-00000008.safetensors").exists()
+
+
+def test_a_dry_run_refuses_what_the_run_would(gan: Gan, trained: Path) -> None:
+    assert_one_line(gan("train", "--dry-run", "--out", trained), 2, f"--out {trained}")
+
+
+def test_options_that_need_another_are_refused_without_it(gan: Gan) -> None:
+    assert_one_line(gan("train", "--eval-metric", "coverage", *QUIET), 2, "--eval-metric coverage", "--eval-every")
+    assert_one_line(gan("train", "--preset", "paper", "--beta1", 0.3, *QUIET), 2, "--beta1 0.3", "--optimizer adam")
+    paper = ("train", "-v", "lapgan", "--preset", "paper", "--falling", 0.5, *QUIET)
+    assert_one_line(gan(*paper), 2, "--falling 0.5", "--optimizer adam")
+
+
+@pytest.mark.parametrize("flag", ["--out", "--dataset", "--data-root", "--config", "--resume"])
+def test_an_empty_path_is_refused(gan: Gan, tmp_path: Path, flag: str) -> None:
+    assert_one_line(gan("train", *SMALL, "--steps", 5, flag, "", *QUIET), 2, flag)
+    assert list(tmp_path.iterdir()) == []
