@@ -47,7 +47,7 @@ def begin(variant: str, layers: Sequence[Layer], resume: str | None, dry_run: bo
         if not RunDirectory(path).states():
             return _fresh(variant, layers, path, dry_run, again=True)
         return _resumed(variant, path, layers, path, dry_run)
-    if resume:
+    if resume is not None:
         return _resumed(variant, expanded(resume, "--resume"), layers, path, dry_run)
     return _fresh(variant, layers, path, dry_run, again=False)
 

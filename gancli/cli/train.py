@@ -40,7 +40,7 @@ def named_variant(args: list[str]) -> str:
     if name := _value_of(args, "--variant", "-v"):
         return catalogue.check_name(name)
     config = _value_of(args, "--config")
-    table = toml.read(expanded(config, "--config")) if config else {}
+    table = {} if config is None else toml.read(expanded(config, "--config"))
     if "variant" in table:
         return catalogue.check_name(str(table["variant"]))
     resume = _value_of(args, "--resume")
@@ -135,7 +135,7 @@ def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], co
     fields = known_fields(config_class)
     flags: dict[str, object] = {}
     layers: list[Layer] = []
-    if config:
+    if config is not None:
         others = [name for name in catalogue.names() if name != variant]
         layers.append(file_layer(config, toml.read(expanded(config, "--config")), variant, config_class, others))
     for name, value in given.items():

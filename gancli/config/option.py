@@ -81,6 +81,8 @@ class Field:
         if isinstance(value, int | float) and not (math.isfinite(value) and self.option.allows(value)):
             bounds = self.option.bounds() or "finite"
             raise UsageError(f"{self.flag} {value}{where}: must be {bounds}")
+        if self.option.path and value == "":
+            raise UsageError(f"{self.flag}{where}: must not be empty")
         if isinstance(value, str) and not value.isprintable():
             raise UsageError(f"{self.flag} {value!r}{where}: must not hold control characters or undecodable bytes")
         return value

@@ -18,7 +18,10 @@ class DataRoot(NamedTuple):
 
 
 def expanded(path: str | Path, flag: str) -> Path:
-    """`path` with `~` and `~user` replaced by that home. Raises `UsageError` naming `flag` where there is no such home."""
+    """`path` with `~` and `~user` replaced by that home. Raises `UsageError`
+    naming `flag` where there is no such home, or the path is empty."""
+    if not str(path):
+        raise UsageError(f"{flag}: must not be empty")
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -75,7 +75,7 @@ def test_homes_are_found_behind_an_equals_sign(gan: Gan, tmp_path: Path, monkeyp
 
 
 def test_out_and_max_time_of_a_config_file_count(gan: Gan, tmp_path: Path) -> None:
-    (tmp_path / "c.toml").write_text('out = "there"\nmax_time = "1ms"\nsteps = 1000000\n')
+    (tmp_path / "c.toml").write_text('out = "there"\nmax_time = "0.001s"\nsteps = 1000000\n')
     stopped = gan("train", "--config", "c.toml", *SMALL, *QUIET)
     assert (stopped.code, (tmp_path / "runs").exists()) == (75, False)
     (tmp_path / "c.toml").write_text('out = "there"\nsteps = 5\n')
