@@ -30,7 +30,7 @@ def cache(
 
     GAN_CACHE_SIZE (such as 20G; a quarter of the disk) is how much is kept; what was not used for longest goes first.
     """
-    folder = data_root.expanduser() / "cache"
+    folder = _expanded(data_root, "--data-root") / "cache"
     found = _chosen(_listed(folder), name, clear)
     removed, failed = _cleared(folder, found) if clear else ([], {})
     if as_json:
@@ -43,6 +43,13 @@ def cache(
     if failed:
         first = next(iter(failed.values()))
         raise PartlyFailedError(f"{len(failed)} of {len(found)} stay; the first: {first}")
+
+
+def _expanded(path: Path, flag: str) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(f"{flag} {path}: no such home directory is known; write the path out") from None
 
 
 def _listed(folder: Path) -> list[Kept]:
@@ -59,7 +66,7 @@ def _chosen(everything: list[Kept], name: str | None, clear: bool) -> list[Kept]
     """What was made of `name`, or everything. Raises `UsageError` where nothing was."""
     if name is None:
         return everything
-    place = Path(name).expanduser()
+    place = _expanded(Path(name), "NAME|PATH")
     known = {word for one in everything for word in _words(one)}
     found = [one for one in everything if name in _words(one) or str(place.resolve()) == one.source]
     if not found:

@@ -1,7 +1,5 @@
 """Decoded data sets, kept: one raw uint8 file and a small description beside it. Never trusted, rebuilt if odd."""
 
-import atexit
-import contextlib
 import errno
 import hashlib
 import json
@@ -19,8 +17,6 @@ from torch import Tensor
 from gancli import atomic, room
 from gancli.data import kept
 from gancli.errors import GancliError
-from gancli.locks import try_lock
-from gancli.owner import beside
 
 VERSION = 4  # of the decoders and of the description
 BLOCK = bytes(1 << 20)
@@ -85,7 +81,7 @@ class Cache:
             size = facts.st_size
             mapped = too_large(size)
             if mapped:
-                _note_use(self.folder / self._key)
+                kept.note_use(self.folder, self._key)
             flat = _mapped(self.pixels, size, shared=False) if mapped else _read(self.pixels, size)
             if about["bytes"] != size or (not mapped and _checksum(flat) != about["crc32"]):
                 return None
@@ -245,21 +241,6 @@ def _about(images: Tensor, labels: Tensor, class_names: Sequence[str], note: str
         "class_names": list(class_names),
         "note": note,
     }
-
-
-def _note_use(name: Path) -> None:
-    """Say in the cache that this process uses what lies there under `name`, as long as it lives."""
-    with contextlib.suppress(OSError):  # somebody else's cache: they see to it
-        path = beside(name, kept.USE)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        try_lock(handle)
-        atexit.register(_end_use, handle, path)
-
-
-def _end_use(handle: int, path: Path) -> None:
-    with contextlib.suppress(OSError):
-        os.close(handle)
-        path.unlink()
 
 
 def too_large(num_bytes: int) -> bool:

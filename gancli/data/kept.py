@@ -3,6 +3,7 @@
 Everything in it can be made again, so whatever cannot be removed just stays. Imports no torch.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -16,7 +17,8 @@ from typing import Any
 
 from gancli import atomic
 from gancli.errors import UsageError
-from gancli.owner import mark_of
+from gancli.locks import try_lock
+from gancli.owner import beside, mark_of
 
 SIZE_VARIABLE = "GAN_CACHE_SIZE"
 SHARE = 1 / 4  # of the disk that a cache may fill, unless GAN_CACHE_SIZE says how much
@@ -113,6 +115,21 @@ def _about(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError, RecursionError, AttributeError, TypeError):
         return {}
     return read if isinstance(read, dict) else {}
+
+
+def note_use(folder: Path, key: str) -> None:
+    """Say in the cache that this process uses what lies there under `key`, as long as it lives."""
+    with contextlib.suppress(OSError):  # somebody else's cache: they see to it
+        path = beside(folder / key, USE)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        try_lock(handle)
+        atexit.register(_end_use, handle, path)
+
+
+def _end_use(handle: int, path: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.close(handle)
+        path.unlink()
 
 
 def touch(path: Path) -> None:
