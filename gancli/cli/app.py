@@ -68,12 +68,13 @@ def _train() -> None:
 
 
 def _register() -> None:
-    from gancli.cli import evaluate, inspect, sample, variants
+    from gancli.cli import cache, evaluate, inspect, sample, variants
 
     app.command("sample")(sample.sample)
     app.command("evaluate")(evaluate.evaluate)
     app.command("inspect")(inspect.inspect)
     app.command("variants")(variants.variants)
+    app.command("cache")(cache.cache)
 
 
 _register()

@@ -7,16 +7,17 @@ import contextlib
 import errno
 import hashlib
 import http.client
-import os
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Generator
 from pathlib import Path
 
+from gancli import atomic
 from gancli.data.remote import RemoteFile
-from gancli.errors import DataError
+from gancli.errors import DataError, GancliError
 from gancli.events import Event, Preparing, Warned
+from gancli.owner import beside
 
 TRIES = 3  # rounds over all mirrors
 PAUSE_S = 1.0  # before the second round; doubles
@@ -32,6 +33,10 @@ OWN_FAULT = {
     errno.ENOENT,
     errno.ENOTDIR,
     errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.EFBIG,
+    errno.ELOOP,
 }
 
 
@@ -42,7 +47,8 @@ def fetch(file: RemoteFile, root: Path, dataset: str, by_hand: str) -> Generator
     the transfer and removes what was fetched so far.
     """
     target = root / file.path
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = beside(target, atomic.PART)
+    atomic.sweep(target.parent, atomic.AGE_S)
     reasons: dict[str, str] = {}
     try:
         for attempt in range(TRIES):
@@ -51,11 +57,12 @@ def fetch(file: RemoteFile, root: Path, dataset: str, by_hand: str) -> Generator
             for url in file.urls:
                 error = yield from _transfer(url, part, file.md5)
                 if error is None:
-                    part.replace(target)
+                    error = _placed(part, target)
+                if error is None:
                     return target
                 reasons[url] = " ".join(f"{type(error).__name__}: {error}".split())[:160]
                 if isinstance(error, OSError) and error.errno in OWN_FAULT:
-                    raise DataError(f"{target}: cannot be written ({error.strerror}); {by_hand}")
+                    raise DataError(f"{target}: cannot be written ({atomic.reason(error)}); {by_hand}")
                 if attempt + 1 < TRIES:
                     yield Warned(f"{url}: {reasons[url]}; trying again")
     finally:
@@ -63,6 +70,15 @@ def fetch(file: RemoteFile, root: Path, dataset: str, by_hand: str) -> Generator
             part.unlink(missing_ok=True)
     tried = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
     raise DataError(f"--dataset {dataset}: {target.name} cannot be downloaded (tried {tried}); {by_hand}")
+
+
+def _placed(part: Path, target: Path) -> Exception | None:
+    """Put what was fetched in its place. Returns what went wrong."""
+    try:
+        atomic.replace(part, target)
+    except (OSError, GancliError) as error:
+        return error
+    return None
 
 
 def _pause(seconds: float, name: str) -> Generator[Event, None, None]:
@@ -112,7 +128,7 @@ class _Transfer(threading.Thread):
             self.error = error
 
     def _pull(self) -> None:
-        """Append what is missing, if the server can; else start afresh."""
+        """Append what is missing, if the server can; else start afresh. Nobody else has this file."""
         have = self.part.stat().st_size if self.part.exists() else 0
         headers = {"User-Agent": "gancli"} | ({"Range": f"bytes={have}-"} if have else {})
         with urllib.request.urlopen(urllib.request.Request(self.url, headers=headers), timeout=TIMEOUT_S) as response:

@@ -45,7 +45,7 @@ def open_folder(path: Path, data_root: Path, image_size: int | None, on_bad: OnB
         if not listing.entries:
             raise DataError(f"--dataset {path}: holds no images (.png .jpg .webp .bmp .gif .tif, also in subfolders)")
         content = [[entry.name, entry.label, *entry.mark] for entry in listing.entries]
-        cache = Cache(data_root, name, [image_size, on_bad, content])
+        cache = Cache(data_root, name, [image_size, on_bad], content, path.resolve(), split)
         cached = cache.load() or (yield from _decoded(listing, cache, image_size, on_bad))
     if cached.note:
         yield Warned(cached.note)
@@ -84,11 +84,9 @@ def _decoded(listing: Listing, cache: Cache, image_size: int | None, on_bad: OnB
     size, channels = yield from _size_and_channels(listing, image_size, on_bad)
     shape, bad, labels = (len(listing.entries), channels, size, size), Bad(on_bad), list[int]()
     try:
-        try:
-            images = cache.create(shape)
-        except OSError as error:
-            yield Warned(f"{cache.folder}: cannot be written ({error}); the images are decoded anew each time")
-            images = torch.empty(shape, dtype=torch.uint8)
+        images, warning = cache.room(shape)
+        if warning:
+            yield Warned(warning)
 
         def pixels(entry: Entry) -> Tensor:
             picture = decode(listing.read(entry), listing.where(entry), size).convert("L" if channels == 1 else "RGB")
@@ -104,10 +102,8 @@ def _decoded(listing: Listing, cache: Cache, image_size: int | None, on_bad: OnB
         if not labels:
             raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
         done = Cached(images[: len(labels)], torch.tensor(labels), listing.class_names, bad.note())
-        try:
-            cache.commit(done.images, done.labels, done.class_names, done.note)
-        except OSError:
-            return done  # said above
+        if warning := cache.keep(done.images, done.labels, done.class_names, done.note):
+            yield Warned(warning)
         return cache.load() or done
     finally:
         cache.discard()

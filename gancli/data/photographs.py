@@ -114,8 +114,8 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad) -> Generator[Event, 
     with (yield from listed(path, "train")) as listing:
         if not listing.entries:
             raise DataError(f"--dataset {path}: holds no images (.png .jpg .webp .bmp .gif .tif, also in subfolders)")
-        content = ["photographs", on_bad, [[entry.name, *entry.mark] for entry in listing.entries]]
-        cache = Cache(data_root, name, content)
+        content = [[entry.name, *entry.mark] for entry in listing.entries]
+        cache = Cache(data_root, name, ["photographs", on_bad], content, path.resolve())
         if (kept := _from_cache(name, cache)) is not None:
             photographs, note = kept
         else:
@@ -148,20 +148,16 @@ def _decoded(
     channels = 1 if all(head.grey for head in heads.values()) else 3
     total = sum(head.width * head.height for head in heads.values()) * channels
     try:
-        try:
-            flat = cache.create((max(1, total),))
-        except OSError as error:
-            yield Warned(f"{cache.folder}: cannot be written ({error}); the images are decoded anew each time")
-            flat = torch.empty(total, dtype=torch.uint8)
+        flat, warning = cache.room((max(1, total),))
+        if warning:
+            yield Warned(warning)
         sizes = yield from _fill(flat, name, listing, heads, channels, bad)
         if not sizes:
             raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
         done = _laid_out(name, flat, torch.tensor(sizes), channels, False)
         note, filled = bad.note(), sum(height * width for height, width in sizes) * channels
-        try:
-            cache.commit_flat(flat[:filled], {"sizes": sizes, "channels": channels, "note": note})
-        except OSError:
-            return done, note  # said above
+        if warning := cache.keep_flat(flat[:filled], {"sizes": sizes, "channels": channels, "note": note}):
+            yield Warned(warning)
         return _from_cache(name, cache) or (done, note)
     finally:
         cache.discard()

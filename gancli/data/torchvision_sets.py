@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gancli import atomic
 from gancli.data import cifar, remote
 from gancli.data.cache import Cache
 from gancli.data.download import fetch
@@ -49,7 +50,7 @@ def open_torchvision(name: str, root: Path, image_size: int | None, download: bo
         if image_size is not None:
             images = yield from resized(images, image_size, name)
         return Source(name, images, labels, class_names)
-    cache = Cache(root, f"{name}-{split}", [name, split, image_size])
+    cache = Cache(root, f"{name}-{split}", [name, split, image_size], source=name)
     if (cached := cache.load()) is not None:
         return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped, cached.digest)
     images, labels, class_names = yield from READERS[name](root, download, split)
@@ -58,7 +59,7 @@ def open_torchvision(name: str, root: Path, image_size: int | None, download: bo
     try:
         cache.store(images, labels, class_names)
     except OSError as error:
-        yield Warned(f"{cache.folder}: cannot be written ({error}); {name} is unpacked anew each time")
+        yield Warned(f"{cache.folder}: cannot be written ({atomic.reason(error)}); {name} is unpacked anew each time")
     return Source(name, images, labels, class_names)
 
 

@@ -5,7 +5,6 @@ never across data sets, and never with figures taken on Inception. Where a data 
 which way up a picture is (Gidaris et al. 2018), which takes knowing what is in it.
 """
 
-import contextlib
 import hashlib
 import json
 import zlib
@@ -20,9 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancli import atomic, images
+from gancli.data import kept
 from gancli.data.source import Source
 from gancli.errors import GancliError
-from gancli.events import Event, Preparing
+from gancli.events import Event, Preparing, Warned
 
 RECIPE = 1  # raised with every change of what follows
 NUM_FEATURES = 128
@@ -127,14 +127,19 @@ def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
         network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes or NUM_ROTATIONS)
     try:
         network.load_state_dict(safetensors.torch.load(path.read_bytes()), assign=True)
+        kept.touch(path)
         return Judge(network.to(device).eval().requires_grad_(False), device, bool(num_classes))
     except (OSError, safetensors.SafetensorError, RuntimeError):
         pass  # not there, or damaged: it is made again
     judge = yield from fit(pixels, source.labels, num_classes, device)
     weights = {name: tensor.cpu() for name, tensor in judge.classifier.state_dict().items()}
-    with contextlib.suppress(OSError, GancliError):  # a read-only data root: trained anew each time
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(path, [safetensors.torch.save(weights)])
+        atomic.write(path, [safetensors.torch.save(weights, {"dataset": source.name})])
+        kept.tidy(path.parent, path.stem)
+    except (OSError, GancliError) as error:  # a read-only data root
+        why = atomic.reason(error) if isinstance(error, OSError) else error
+        yield Warned(f"{path.parent}: the classifier cannot be kept there ({why}); it is trained anew each time")
     return judge
 
 

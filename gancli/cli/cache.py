@@ -1,0 +1,134 @@
+"""`gan cache`: the decoded data sets that are kept, and clearing them. Imports no torch."""
+
+import datetime
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from gancli import atomic
+from gancli.cli import console
+from gancli.data import kept
+from gancli.data.kept import Kept
+from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_mean, printable
+from gancli.report import words
+
+
+def cache(
+    name: Annotated[str | None, typer.Argument(metavar="NAME|PATH", show_default=False, help=(
+        "Only what was made of one data set: its name, folder or zip, or a file of the list."))] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove it, but for what a run is using.")] = False,
+    data_root: Annotated[Path, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = Path(
+        "~/.cache/gancli"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:  # fmt: skip
+    """List the decoded data sets that are kept in the data root, or clear them. Everything here is made again when needed.
+
+    GAN_CACHE_SIZE (such as 20G; a quarter of the disk) is how much is kept; what was not used for longest goes first.
+    """
+    folder = _expanded(data_root, "--data-root") / "cache"
+    found = _chosen(_listed(folder), name, clear)
+    removed, failed = _cleared(folder, found) if clear else ([], {})
+    if as_json:
+        console.print_result(json.dumps(_document(folder, removed if clear else found, failed, clear), indent=2))
+    elif clear:
+        size = words.size(sum(one.num_bytes for one in removed))
+        console.print_result(f"removed {len(removed)} of {len(found)} from {folder}: {size}")
+    else:
+        _show(folder, found)
+    if failed:
+        first = next(iter(failed.values()))
+        raise PartlyFailedError(f"{len(failed)} of {len(found)} stay; the first: {first}")
+
+
+def _expanded(path: Path, flag: str) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(f"{flag} {path}: no such home directory is known; write the path out") from None
+
+
+def _listed(folder: Path) -> list[Kept]:
+    kept.own_limit()
+    try:
+        return kept.kept(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise GancliError(f"{folder}: cannot be listed ({atomic.reason(error)})") from error
+
+
+def _chosen(everything: list[Kept], name: str | None, clear: bool) -> list[Kept]:
+    """What was made of `name`, or everything. Raises `UsageError` where nothing was."""
+    if name is None:
+        return everything
+    place = _expanded(Path(name), "NAME|PATH")
+    known = {word for one in everything for word in _words(one)}
+    found = [one for one in everything if name in _words(one) or str(place.resolve()) == one.source]
+    if not found:
+        flag = "--clear " if clear else ""
+        raise UsageError(f"{flag}{name}: nothing is kept of it{did_you_mean(name, known)}; gan cache lists what is")
+    return found
+
+
+def _words(one: Kept) -> set[str]:
+    """What something in the cache can be called by."""
+    return {one.name, one.files[0].name, one.source, Path(one.source).name} - {""}
+
+
+def _cleared(folder: Path, found: list[Kept]) -> tuple[list[Kept], dict[str, str]]:
+    """Removes what no run is using; gives that, and why the others stay."""
+    removed, failed = [], dict[str, str]()
+    for one in found:
+        try:
+            if one.is_in_use():
+                failed[one.name] = f"{one.files[0]}: a run is using it"
+                continue
+            one.remove()
+            removed.append(one)
+        except OSError as error:
+            failed[one.name] = f"{one.files[0]}: cannot be removed ({atomic.reason(error)})"
+    kept.sweep(folder)
+    return removed, failed
+
+
+def _document(folder: Path, them: list[Kept], failed: dict[str, str], clear: bool) -> dict[str, Any]:
+    rows = [
+        {
+            "file": str(one.files[0]),
+            "source": one.source or None,
+            "what": one.what,
+            "bytes": one.num_bytes,
+            "last_used": datetime.datetime.fromtimestamp(one.last_used, datetime.UTC).isoformat(timespec="seconds"),
+            **({} if clear else {"in_use": one.is_in_use()}),
+        }
+        for one in them
+    ]
+    place = {"folder": str(folder), "limit_bytes": kept.limit(folder)}
+    return {**place, "removed": rows, "failed": failed} if clear else {**place, "kept": rows}
+
+
+def _show(folder: Path, found: list[Kept]) -> None:
+    out, now = console.out(), time.time()
+    if found:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        table.add_column("made of", overflow="fold")
+        table.add_column("what", overflow="fold")
+        table.add_column("size", justify="right", no_wrap=True)
+        table.add_column("last used", no_wrap=True)
+        table.add_column("file", overflow="fold")
+        for one in found:
+            used = "now" if one.is_in_use() else f"{words.duration(now - one.last_used)} ago"
+            source = one.source or "not known"
+            table.add_row(
+                *(escape(printable(text)) for text in (source, one.what, words.size(one.num_bytes), used)),
+                escape(printable(one.files[0].name)),
+            )
+        out.print(table)
+    total, most = sum(one.num_bytes for one in found), kept.limit(folder)
+    room = "" if most is None else f" of at most {words.size(most)} ({kept.SIZE_VARIABLE})"
+    out.print(f"{folder}: {words.size(total)}{room}", markup=False)
