@@ -18,7 +18,7 @@ from torch import Tensor
 from gancli import atomic
 from gancli.errors import GancliError
 
-VERSION = 3  # of the decoders and of the description
+VERSION = 4  # of the decoders and of the description
 UNFINISHED = ".*.u8.*.part"  # pixels that a run is decoding, or was when it was killed
 
 
