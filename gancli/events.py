@@ -1,9 +1,10 @@
 """The only words reporters know: what `engine.train.train` yields, in the order it happens."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
+T = TypeVar("T")
 Status = Literal["done", "stopped"]
 FileKind = Literal["state", "model"]
 
@@ -121,3 +122,18 @@ class RunFinished(Event):
     checkpoint: str
     reason: str
     resume_command: str
+
+
+def told_once(work: Generator[Event, None, T], told: set[str]) -> Generator[Event, None, T]:
+    """The events of `work` without the warnings in `told`, to which its own are added; returns what it returns."""
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if isinstance(event, Warned):
+            if event.message in told:
+                continue
+            told.add(event.message)
+        yield event

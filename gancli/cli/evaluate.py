@@ -182,7 +182,9 @@ def _enlarging(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, 
 
 
 def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, None, list[list[Figure]]]":
+    import torch
 
+    from gancli.data.classes import translated
     from gancli.data.source import open_source
     from gancli.metrics import yardstick
     from gancli.metrics.inception import InceptionFid
@@ -203,8 +205,9 @@ def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, No
         download=job.download,
         on_bad_image="fail",
     )
-    train = yield from place(split="train")
-    test = yield from place(split="test")
+    told = set[str]()
+    train = yield from events.told_once(place(split="train"), told)
+    test = yield from events.told_once(place(split="test"), told)
     if train.spec.channels != spec.channels:
         raise UsageError(
             f"--dataset {job.dataset}: {train.spec.channels} channels, but the checkpoint draws pictures of {spec.channels}"
@@ -216,10 +219,8 @@ def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, No
     found = []
     for model in models:
         pixels, labels = yield from _drawn(job, model, stick.count)
-        if labels is not None and model.facts.images.num_classes != train.spec.num_classes:
-            raise UsageError(
-                f"--dataset {job.dataset}: {train.spec.num_classes} classes, the model has {model.facts.images.num_classes}"
-            )
+        if labels is not None:
+            labels = torch.tensor(translated(model.facts.images.class_names, train.class_names, job.dataset))[labels]
         yield events.Preparing("measuring", 0, 0, "")
         fake = stick.seen(pixels, labels)
         figures = stick.figures(fake)
@@ -228,6 +229,8 @@ def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, No
         if job.gan_train:
             if labels is None:
                 raise UsageError(f"--gan-train: {model.facts.variant} is not conditional: its pictures have no labels")
+            if not test.class_names:
+                raise UsageError(f"--gan-train: the pictures of {job.dataset} to test on have no labels")
             figures.append((yield from stick.gan_train(fake)))
         found.append(figures)
         if job.neighbours is not None and model is models[0]:

@@ -51,8 +51,8 @@ def sample(
         ".gif .webp with --walk an animation; - is a PNG on stdout."))] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the first picture; the next has the next.",
                                              show_default="0")] = None,
-    label: Annotated[str | None, typer.Option("--label", "-l", show_default="all, in turn", help=(
-        "Which classes, for a conditional model: 7, 0-9, a name, 3,5, all."))] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", "-l", show_default="all, in turn", help=(
+        "Which classes, for a conditional model: a name, 7, 0-9, 3,5, all; several times for several."))] = None,
     columns: Annotated[int | None, typer.Option(show_default="square", help="Columns of the grid.")] = None,
     walk: Annotated[int | None, typer.Option(metavar="STOPS", help="Walk through latent space over so many seeds.")] = None,
     levels: Annotated[bool, typer.Option("--levels", help=(
@@ -86,7 +86,8 @@ def sample(
         raise UsageError(f"--truncation {truncation}: must be above 0 and at most 10")
     checkpoint = expanded(checkpoint, "CKPT")
     refuse(("--json", as_json and output == "-"), why="stdout takes the picture; give -o a file")
-    drawing = (("-n", count), ("--seed", seed), ("--label", label), ("--columns", columns), ("--walk", walk),
+    drawing = (("-n", count), ("--seed", seed), ("--label", ",".join(label) if label else None),
+               ("--columns", columns), ("--walk", walk),
                ("--levels", levels), ("--truncation", truncation), ("--batch-size", batch_size))  # fmt: skip
     enlarging = (("--tile", tile), ("--recursive", recursive), ("--skip-existing", skip_existing))
     if source is not None:
@@ -177,15 +178,15 @@ def _writer(output: str | None, path: Path | None, walk: int | None) -> Callable
     return files.grid if suffix in GRIDS and (path is None or not path.is_dir()) else files.folder
 
 
-def _labels(model: "Model", label: str | None) -> tuple[int, ...]:
+def _labels(model: "Model", label: list[str] | None) -> tuple[int, ...]:
     names = model.variant.images.class_names
     if not model.variant.conditional:
-        if label is not None:
+        if label:
             raise UsageError(
-                f"--label {label}: {model.facts.variant} is not conditional: its pictures cannot be chosen"
+                f"--label {','.join(label)}: {model.facts.variant} is not conditional: its pictures cannot be chosen"
             )
         return (0,)
-    return parse_labels(label if label is not None else "all", names)
+    return parse_labels(label, names) if label else tuple(range(len(names)))
 
 
 def _paint(model: "Model", levels: bool) -> "Paint":

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from PIL import Image, PngImagePlugin
 
 from gancli import atomic, images
-from gancli.errors import GancliError, UsageError
+from gancli.cli.labels import file_names
+from gancli.errors import GancliError, UsageError, printable
 from gancli.sampling import draw, walk
 
 if TYPE_CHECKING:
@@ -48,22 +49,23 @@ def _check_size(order: "Order", suffix: str) -> None:
 
 
 def folder(order: "Order") -> list[str]:
-    """One PNG per picture, named by its seed (and label), with both in the file's text."""
+    """One PNG per picture, named by its seed (and class), with both in the file's text."""
     assert order.output is not None
     try:
         order.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GancliError(f"-o {order.output}: cannot be made a directory ({error.strerror})") from error
-    labelled = order.model.variant.conditional
+    class_names = order.model.variant.images.class_names if order.model.variant.conditional else ()
+    endings = [f"-label-{name}" for name in file_names(class_names)] or [""]
     written = []
     for one in _chunks(order):
-        name = f"seed-{one.request.seed:06d}" + (f"-label-{one.request.label}" if labelled else "") + ".png"
+        name = f"seed-{one.request.seed:06d}{endings[one.request.label]}.png"
         path = order.output / name
         note = PngImagePlugin.PngInfo()
         note.add_text("Software", "gancli")
         note.add_text("gan:seed", str(one.request.seed))
-        if labelled:
-            note.add_text("gan:label", order.model.variant.images.class_names[one.request.label])
+        if class_names:
+            note.add_text("gan:label", _text(class_names[one.request.label]))
         buffer = io.BytesIO()
         images.to_pil(one.pixels).save(buffer, "PNG", pnginfo=note)
         atomic.write(path, [buffer.getvalue()])
@@ -71,17 +73,25 @@ def folder(order: "Order") -> list[str]:
     return sorted(written)
 
 
+def _text(name: str) -> str:
+    """A class's name as a PNG's text can hold it: undecodable bytes and control characters as `gan inspect` shows them."""
+    return "".join(c if c.isprintable() or (c.isspace() and c > "\x1f") else printable(c) for c in name)
+
+
 def array(order: "Order") -> list[str]:
-    """NumPy's `.npz`: `images` uint8 [N, H, W, C], `labels` int64 [N], `seeds` int64 [N]."""
+    """NumPy's `.npz`: `images` uint8 [N, H, W, C], `labels` int64 [N], `seeds` int64 [N], and the `class_names` that the
+    labels number, str [K]; none where the pictures were not drawn by class."""
     import numpy as np
 
     assert order.output is not None
+    class_names = order.model.variant.images.class_names if order.model.variant.conditional else ()
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
         images=_all(order).permute(0, 2, 3, 1).numpy(),
         labels=np.array([request.label for request in order.wanted], dtype=np.int64),
         seeds=np.array([request.seed for request in order.wanted], dtype=np.int64),
+        class_names=np.array(class_names, dtype=np.str_),
     )
     atomic.write(order.output, [buffer.getvalue()])
     return [str(order.output)]

@@ -3,17 +3,17 @@
 import io
 import warnings
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from gancli.data.formats import accepted
+from gancli.data.formats import is_image as is_image
 from gancli.errors import DataError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # no others: EPS would start Ghostscript
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+MOVING = frozenset({"GIF", "PNG", "WEBP", "AVIF", "TIFF"})  # what has frames; an MPO's are depths, a PSD's are layers
 MAX_PIXELS = 1 << 27  # 134 million: far above any photograph, far below what exhausts memory
 # Of a large picture: nothing that shows anything comes to less, and a few damaged bytes can claim seconds of work.
 LARGE, MAX_PIXELS_PER_BYTE = 1 << 24, 10_000
@@ -44,18 +44,32 @@ def read_head(data: bytes, name: str) -> Head:
         raise DataError(f"{name}: cannot be read ({_words(error)})") from None
 
 
+@dataclass(frozen=True)
+class First:
+    """A picture of mode L or RGB, and whether its file holds more frames (or pages) than this first one."""
+
+    picture: Image.Image
+    has_more: bool
+
+
 def decode(data: bytes, name: str, side: int | None = None) -> Image.Image:
     """An encoded image upright, as Pillow mode L or RGB; alpha is composited on white. Raises `DataError` naming it.
 
     Given the `side` it will be resized to, a large JPEG may be decoded at a half, quarter or eighth, but at no less than
     twice that side: several times faster, with no visible difference.
     """
+    return decode_first(data, name, side).picture
+
+
+def decode_first(data: bytes, name: str, side: int | None = None) -> First:
+    """As `decode`; of several frames the first."""
     try:
         with _opened(data, name) as image:
             if side is not None:
                 image.draft(None, (2 * side, 2 * side))
+            has_more = _has_more(image, data)
             image.load()
-            return _eight_bit(ImageOps.exif_transpose(image))
+            return First(_eight_bit(ImageOps.exif_transpose(image)), has_more)
     except DataError:
         raise
     except Exception as error:  # as above
@@ -70,33 +84,30 @@ def square(image: Image.Image, size: int) -> Image.Image:
     return centre if side == size else centre.resize((size, size), Image.Resampling.LANCZOS)
 
 
-def is_image(name: str) -> bool:
-    """Whether a file's name, relative to its folder, says it is an image; hidden files and macOS's shadows are none."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
-
-
 @dataclass(frozen=True)
 class Layers:
-    """A picture taken apart: colour (mode L or RGB), transparency (mode L) if it has any, ICC profile if it has one."""
+    """A picture taken apart: colour (mode L or RGB), transparency (mode L) if it has any, ICC profile if it has one, and
+    whether its file holds more frames (or pages) than this first one."""
 
     colour: Image.Image
     alpha: Image.Image | None
     profile: bytes | None
+    has_more: bool = False
 
 
 def decode_layers(data: bytes, name: str) -> Layers:
     """An encoded image upright, with its transparency apart. Raises `DataError` naming it."""
     try:
         with _opened(data, name) as image:
+            has_more = _has_more(image, data)
             image.load()
             profile = image.info.get("icc_profile") if image.mode in ("L", "LA", "RGB", "RGBA", "P") else None
             upright = ImageOps.exif_transpose(image)
             if upright.mode not in ALPHA_MODES and "transparency" not in upright.info:
-                return Layers(_eight_bit(upright), None, profile)
+                return Layers(_eight_bit(upright), None, profile, has_more)
             rgba = upright.convert("LA" if upright.mode == "La" else "RGBA").convert("RGBA")
             colour = rgba.convert("RGB").convert("L" if upright.mode in GREY_MODES else "RGB")
-            return Layers(colour, rgba.getchannel("A"), profile)
+            return Layers(colour, rgba.getchannel("A"), profile, has_more)
     except DataError:
         raise
     except Exception as error:  # as above
@@ -109,7 +120,7 @@ def _words(error: Exception) -> str:
 
 def _opened(data: bytes, name: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=accepted(name))
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a picture, or a damaged one") from None
     num_pixels = image.width * image.height
@@ -118,6 +129,19 @@ def _opened(data: bytes, name: str) -> Image.Image:
     if num_pixels > max(LARGE, MAX_PIXELS_PER_BYTE * len(data)):
         raise DataError(f"{name}: {image.width}×{image.height} pixels in {len(data)} bytes: empty, or damaged")
     return image
+
+
+def _has_more(image: Image.Image, data: bytes) -> bool:
+    """Whether there are frames after the first. One that cannot be read is none: the first is what counts."""
+    if image.format not in MOVING:
+        return False
+    try:
+        if image.format == "GIF":  # looking for its second frame would change the first
+            with Image.open(io.BytesIO(data), formats=("GIF",)) as again:
+                return bool(getattr(again, "is_animated", False))
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # as above
+        return False
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from gancli import CPUS
 from gancli.data.cache import Cache, Cached
-from gancli.data.decode import Head, decode, read_head, square
-from gancli.data.listing import Entry, Listing, listed
+from gancli.data.decode import Head, decode_first, read_head, square
+from gancli.data.listing import Entry, Listing, OnBad, listed
 from gancli.data.names import Split
 from gancli.data.pace import PACE_S, Pace
 from gancli.data.source import Opening, Source
+from gancli.data.walk import few
 from gancli.errors import DataError
 from gancli.events import Event, Preparing, Warned
 
@@ -30,25 +31,23 @@ SMALLEST, LARGEST_OWN_SIZE = 4, 128
 HEAD_BYTES = 1 << 16
 GROUP_BYTES, GROUP_ENTRIES = 1 << 18, 64  # read and decoded by one thread in one go
 T = TypeVar("T")
-OnBad = Literal["fail", "skip"]
 
 
 def open_folder(path: Path, data_root: Path, image_size: int | None, on_bad: OnBad, split: Split = "train") -> Opening:
-    """Open a folder or zip; `listing.arranged` says what its subfolders mean.
+    """Open a folder or zip; `arrange.Arranger` says what its subfolders mean.
 
     Images become RGB, or grey if all are. Each is cropped to its centre square and resized, antialiased, to `image_size`
     (None: see `common_size`). Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the
     first image that cannot be read.
     """
     name = path.resolve().name.removesuffix(".zip")
-    with (yield from listed(path, split)) as listing:
-        if not listing.entries:
-            raise DataError(f"--dataset {path}: holds no images (.png .jpg .webp .bmp .gif .tif, also in subfolders)")
+    with (yield from listed(path, split, on_bad)) as listing:
         content = [[entry.name, entry.label, *entry.mark] for entry in listing.entries]
-        cache = Cache(data_root, name, [image_size, on_bad], content, path.resolve(), split)
+        found = [listing.class_names, content]
+        cache = Cache(data_root, name, [image_size, on_bad], found, path.resolve(), split)
         cached = cache.load() or (yield from _decoded(listing, cache, image_size, on_bad))
-    if cached.note:
-        yield Warned(cached.note)
+    for note in (*listing.notes, *cached.note.splitlines()):
+        yield Warned(note)
     return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped, cached.digest)
 
 
@@ -62,10 +61,11 @@ def common_size(sizes: Iterable[tuple[int, int]]) -> int:
 
 @dataclass
 class Bad:
-    """The images that could not be read: the first ends it all, or they are counted."""
+    """The images that could not be read: the first ends it all, or they are counted. And those of several frames."""
 
     on_bad: OnBad
     reasons: list[str] = field(default_factory=list)
+    animated: list[str] = field(default_factory=list)
 
     def take(self, error: DataError) -> None:
         if self.on_bad == "fail":
@@ -73,10 +73,16 @@ class Bad:
         self.reasons.append(str(error))
 
     def note(self) -> str:
-        if not self.reasons:
-            return ""
-        more = "; …" if len(self.reasons) > 3 else ""
-        return f"{len(self.reasons)} unreadable image(s) left out: {'; '.join(self.reasons[:3])}{more}"
+        """What to warn of each time the images are used, a line for each kind."""
+        lines = []
+        if self.reasons:
+            more = "; …" if len(self.reasons) > 3 else ""
+            lines.append(f"{len(self.reasons)} unreadable image(s) left out: {'; '.join(self.reasons[:3])}{more}")
+        if self.animated:
+            lines.append(
+                f"{len(self.animated)} with several frames or pages: the first is taken ({few(self.animated)})"
+            )
+        return "\n".join(lines)
 
 
 def _decoded(listing: Listing, cache: Cache, image_size: int | None, on_bad: OnBad) -> Generator[Event, None, Cached]:
@@ -88,14 +94,16 @@ def _decoded(listing: Listing, cache: Cache, image_size: int | None, on_bad: OnB
         if warning:
             yield Warned(warning)
 
-        def pixels(entry: Entry) -> Tensor:
-            picture = decode(listing.read(entry), listing.where(entry), size).convert("L" if channels == 1 else "RGB")
+        def pixels(entry: Entry) -> tuple[Tensor, bool]:
+            first = decode_first(listing.read(entry), listing.where(entry), size)
+            picture = first.picture.convert("L" if channels == 1 else "RGB")
             flat = torch.frombuffer(bytearray(square(picture, size).tobytes()), dtype=torch.uint8)
-            return flat.view(size, size, channels).permute(2, 0, 1)
+            return flat.view(size, size, channels).permute(2, 0, 1), first.has_more
 
-        def take(entry: Entry, row: Tensor) -> bool:
-            images[len(labels)] = row
+        def take(entry: Entry, one: tuple[Tensor, bool]) -> bool:
+            images[len(labels)], has_more = one
             labels.append(entry.label)
+            bad.animated += [entry.name] if has_more else []
             return True
 
         yield from each(pixels, listing.entries, f"decoding {listing.path.name}", take, bad)

@@ -1,29 +1,26 @@
-"""The images in a folder or zip, in a stable order, with the classes that its subfolders are."""
+"""The images in a folder or zip, in a stable order, with their classes."""
 
 import contextlib
-import os
-import stat
 import threading
 import zipfile
 import zlib
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
-from gancli.data.decode import is_image
+from gancli.data import manifest
+from gancli.data.arrange import Arranger
 from gancli.data.names import Split
-from gancli.data.pace import Pace
+from gancli.data.walk import Found, Mark, in_zip, walked
 from gancli.errors import DataError, printable
-from gancli.events import Event, Preparing
+from gancli.events import Event
 
 MAX_ENTRIES = 5_000_000
 MAX_FILE_BYTES = 1 << 28
 MAX_INFLATION = 1032  # times its own size is the most that deflate unpacks to: beyond it, entries share their bytes
-Marks = Mapping[str, tuple[int, int]]
-SPLIT_FOLDERS: Mapping[Split, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "test": ("test", "testing", "val", "valid", "validation"),
-}
+OnBad = Literal["fail", "skip"]
 
 
 @dataclass(frozen=True)
@@ -32,43 +29,60 @@ class Entry:
 
     name: str
     label: int
-    mark: tuple[int, int]  # size in bytes; mtime in ns, or the CRC in a zip
+    mark: Mark
 
 
 class Listing:
-    """The image files of a folder or zip; made by `listed`. As a context manager it closes the zip."""
+    """The image files of a folder or zip; made by `listed`. As a context manager it closes the zip.
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile | None, marks: Marks, split: Split) -> None:
+    `notes`: what the user should know about it, a line for each kind of thing.
+    """
+
+    def __init__(
+        self, path: Path, archive: zipfile.ZipFile | None, found: Found, split: Split, with_classes: bool
+    ) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._zip = archive
-        prefix, self.class_names = arranged(marks, split)
-        order = {name: index for index, name in enumerate(self.class_names)}
-        self.entries = [
-            Entry(name, order.get(name[len(prefix) :].split("/")[0], 0), marks[name])
-            for name in sorted(marks)
-            if name.startswith(prefix)
-        ]
+        self._zip, self._members = archive, found.members
+        arranger = Arranger(printable(f"--dataset {path}"), found, cache(self._manifest))
+        arranged = arranger.arrange(split, with_classes)
+        self.class_names = arranged.class_names
+        self.notes = (*found.notes(), *arranged.notes)
+        self.entries = [Entry(name, label, found.marks[name]) for name, label in arranged.labels.items()]
 
     def where(self, entry: Entry) -> str:
         """The file's name for messages."""
-        return printable(f"{self.path}/{entry.name}")
+        return self._where(entry.name)
+
+    def _where(self, name: str) -> str:
+        return printable(f"{self.path}/{name}")
 
     def read(self, entry: Entry, limit: int | None = None) -> bytes:
         """The bytes of a file, or its first `limit`. Safe to call from several threads. Raises `DataError` naming it."""
         size = entry.mark[0]
         if size > MAX_FILE_BYTES:
             raise DataError(f"{self.where(entry)}: over the limit of {MAX_FILE_BYTES} bytes")
+        return self._read(entry.name, min(size, limit or size))
+
+    def _read(self, name: str, num_bytes: int) -> bytes:
         try:
             with contextlib.ExitStack() as held:
                 if self._zip is None:
-                    file = held.enter_context((self.path / entry.name).open("rb"))
-                    return file.read(min(size, limit or size))
+                    return held.enter_context((self.path / name).open("rb")).read(num_bytes)
                 held.enter_context(self._lock)
-                member = held.enter_context(self._zip.open(entry.name))
-                return member.read(min(size, limit or size))
+                return held.enter_context(self._zip.open(self._members[name])).read(num_bytes)
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
-            raise DataError(f"{self.where(entry)}: cannot be read ({' '.join(str(error).split())})") from None
+            raise DataError(f"{self._where(name)}: cannot be read ({' '.join(str(error).split())})") from None
+
+    def _manifest(self, prefix: str) -> manifest.Manifest | None:
+        """What the `dataset.json` of a folder says; None where there is none. Raises `DataError` for a damaged one."""
+        name = f"{prefix}{manifest.NAME}"
+        if name not in self._members if self._zip is not None else not (self.path / name).is_file():
+            return None
+        text = self._read(name, manifest.MAX_BYTES + 1)
+        if len(text) > manifest.MAX_BYTES:
+            raise DataError(f"{self._where(name)}: over the limit of {manifest.MAX_BYTES} bytes")
+        return manifest.parsed(text, self._where(name))
 
     def __enter__(self) -> "Listing":
         return self
@@ -78,77 +92,41 @@ class Listing:
             self._zip.close()
 
 
-def listed(path: Path, split: Split) -> Generator[Event, None, Listing]:
-    """List a folder or zip. Raises `DataError` for what is neither, or cannot be listed."""
+def listed(
+    path: Path, split: Split, on_bad: OnBad = "fail", with_classes: bool = True
+) -> Generator[Event, None, Listing]:
+    """List a folder or zip. `arrange.Arranger` says what its subfolders mean.
+
+    Raises `DataError` for what is neither, holds no images of the split, or cannot be listed; with `on_bad` "skip" a
+    subfolder that cannot be is passed over.
+    """
     if path.is_dir():
-        marks = yield from _folder_files(path)
-        return Listing(path, None, marks, split)
+        archive, found = None, (yield from walked(path, on_bad == "skip"))
+    else:
+        archive, found = _opened_zip(path)
+    try:
+        if not found.marks:
+            more = "".join(f"; {note}" for note in found.notes())
+            raise DataError(
+                f"--dataset {path}: holds no images (.png .jpg .webp .bmp .gif .tif, also in subfolders){more}"
+            )
+        return Listing(path, archive, found, split, with_classes)
+    except DataError:
+        if archive is not None:
+            archive.close()
+        raise
+
+
+def _opened_zip(path: Path) -> tuple[zipfile.ZipFile, Found]:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise DataError(f"--dataset {path}: neither a folder nor a zip of images ({error})") from None
-    found = archive.infolist()
-    if len(found) > MAX_ENTRIES:
+    infos = archive.infolist()
+    if len(infos) > MAX_ENTRIES:
         archive.close()
-        raise DataError(f"--dataset {path}: {len(found)} entries are over the limit of {MAX_ENTRIES}")
-    if sum(e.file_size for e in found) > MAX_INFLATION * max(1, path.stat().st_size):
+        raise DataError(f"--dataset {path}: {len(infos)} entries are over the limit of {MAX_ENTRIES}")
+    if sum(info.file_size for info in infos) > MAX_INFLATION * max(1, path.stat().st_size):
         archive.close()
         raise DataError(f"--dataset {path}: its entries claim to unpack to more than a zip of its size can hold")
-    marks = {e.filename: (e.file_size, e.CRC) for e in found if not e.is_dir() and is_image(e.filename)}
-    return Listing(path, archive, marks, split)
-
-
-def arranged(marks: Marks, split: Split) -> tuple[str, tuple[str, ...]]:
-    """Where the images of `split` lie and what their classes are: a common prefix of names, and class names.
-
-    Folders that hold everything are passed over (a zip of one folder). `train` beside `test` (or `val`) are splits, not
-    classes; a folder without them is its own test split. Then subfolders are classes, if every image lies in one.
-    """
-    prefix = _descended("", marks)
-    tops = _tops(prefix, marks)
-    known = [folder for folders in SPLIT_FOLDERS.values() for folder in folders]
-    if tops and {top.lower() for top in tops} <= set(known) and any(t.lower() in SPLIT_FOLDERS["train"] for t in tops):
-        folders = [top for each in (split, "train") for top in sorted(tops) if top.lower() in SPLIT_FOLDERS[each]]
-        prefix = _descended(f"{prefix}{folders[0]}/", marks)
-        tops = _tops(prefix, marks)
-    return prefix, tuple(sorted(tops))
-
-
-def _tops(prefix: str, marks: Marks) -> set[str]:
-    """The folders that all images below `prefix` lie in; none if some image lies in none."""
-    rests = [name[len(prefix) :] for name in marks if name.startswith(prefix)]
-    return {rest.split("/")[0] for rest in rests} if all("/" in rest for rest in rests) else set()
-
-
-def _descended(prefix: str, marks: Marks) -> str:
-    while len(tops := _tops(prefix, marks)) == 1:
-        prefix = f"{prefix}{tops.pop()}/"
-    return prefix
-
-
-def _folder_files(root: Path) -> Generator[Event, None, dict[str, tuple[int, int]]]:
-    """Size and mtime of every image below `root`. Links to folders are followed, each folder is visited once."""
-    found: dict[str, tuple[int, int]] = {}
-    visited: set[tuple[int, int]] = set()
-    pace, todo = Pace(), [""]
-    while todo:
-        folder = todo.pop()
-        try:
-            here = (root / folder).stat()
-            if (here.st_dev, here.st_ino) in visited:
-                continue
-            visited.add((here.st_dev, here.st_ino))
-            with os.scandir(root / folder) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
-        except OSError as error:
-            raise DataError(f"{root / folder}: cannot be listed ({error.strerror})") from None
-        for entry in inside:
-            with contextlib.suppress(OSError):  # a dangling link, or a file removed meanwhile, is none
-                facts = entry.stat()
-                if stat.S_ISDIR(facts.st_mode) and not entry.name.startswith((".", "__MACOSX")):
-                    todo.append(f"{folder}{entry.name}/")
-                elif stat.S_ISREG(facts.st_mode) and is_image(entry.name):
-                    found[f"{folder}{entry.name}"] = (facts.st_size, facts.st_mtime_ns)
-            if pace.due():
-                yield Preparing(f"listing {root.name}", len(found), 0, "images")
-    return found
+    return archive, in_zip(archive)

@@ -12,9 +12,9 @@ from torch import Tensor
 from gancli.data import fingerprint
 from gancli.data.batch import ImageSpec
 from gancli.data.cache import Cache
-from gancli.data.decode import Head, decode
-from gancli.data.folder import Bad, OnBad, each, head_of
-from gancli.data.listing import Entry, Listing, listed
+from gancli.data.decode import Head, decode_first
+from gancli.data.folder import Bad, each, head_of
+from gancli.data.listing import Entry, Listing, OnBad, listed
 from gancli.data.names import DRAWN, TORCHVISION
 from gancli.data.source import existing, open_source
 from gancli.errors import DataError, UsageError
@@ -111,17 +111,15 @@ def _large_enough(found: Photographs, crop: int | None, dataset: str) -> Generat
 
 def _open_files(path: Path, data_root: Path, on_bad: OnBad) -> Generator[Event, None, Photographs]:
     name = path.resolve().name.removesuffix(".zip")
-    with (yield from listed(path, "train")) as listing:
-        if not listing.entries:
-            raise DataError(f"--dataset {path}: holds no images (.png .jpg .webp .bmp .gif .tif, also in subfolders)")
+    with (yield from listed(path, "train", on_bad, with_classes=False)) as listing:
         content = [[entry.name, *entry.mark] for entry in listing.entries]
         cache = Cache(data_root, name, ["photographs", on_bad], content, path.resolve())
         if (kept := _from_cache(name, cache)) is not None:
             photographs, note = kept
         else:
             photographs, note = yield from _decoded(name, listing, cache, on_bad)
-    if note:
-        yield Warned(note)
+    for line in (*listing.notes, *note.splitlines()):
+        yield Warned(line)
     return photographs
 
 
@@ -181,15 +179,18 @@ def _fill(
     sizes: list[tuple[int, int]] = []
     filled = 0
 
-    def pixels(entry: Entry) -> tuple[int, int, Tensor]:
-        picture = decode(listing.read(entry), listing.where(entry)).convert("L" if channels == 1 else "RGB")
+    def pixels(entry: Entry) -> tuple[int, int, Tensor, bool]:
+        first = decode_first(listing.read(entry), listing.where(entry))
+        picture = first.picture.convert("L" if channels == 1 else "RGB")
         if picture.size != (heads[entry].width, heads[entry].height):
             raise DataError(f"{listing.where(entry)}: not of the size that its header says")
-        return picture.height, picture.width, torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+        flat = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+        return picture.height, picture.width, flat, first.has_more
 
-    def take(_: Entry, one: tuple[int, int, Tensor]) -> bool:
+    def take(entry: Entry, one: tuple[int, int, Tensor, bool]) -> bool:
         nonlocal filled
-        height, width, values = one
+        height, width, values, has_more = one
+        bad.animated += [entry.name] if has_more else []
         flat[filled : filled + len(values)] = values
         filled += len(values)
         sizes.append((height, width))

@@ -102,7 +102,7 @@ class Yardstick:
         self.floors = {row.name: row.measure for row in [*self._compared(others), *self._of_training(self.reference)]}
 
     def _real(self, source: Source, chosen: Tensor) -> Pictures:
-        labels = source.labels[chosen] if self.judge.labelled else None
+        labels = source.labels[chosen] if self.judge.labelled and source.class_names else None
         return self.seen(source.images[chosen], labels)
 
     def seen(self, pixels: Tensor, labels: Tensor | None) -> Pictures:

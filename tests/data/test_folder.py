@@ -89,7 +89,7 @@ def test_images_without_subfolders_have_no_labels(tmp_path: Path) -> None:
 def test_the_second_time_nothing_is_decoded(classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, events = opened(classes, tmp_path)
     assert events
-    monkeypatch.setattr("gancli.data.folder.decode", None)
+    monkeypatch.setattr("gancli.data.folder.decode_first", None)
     again, events = opened(classes, tmp_path)
     assert events == []
     assert torch.equal(first.images, again.images)

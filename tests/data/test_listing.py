@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli.data.decode import decode
+from gancli.data.decode import First, decode
 from gancli.data.source import Source, Split, open_source
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Preparing, Warned
@@ -28,6 +28,10 @@ def opened(
             return end.value, seen
 
 
+def warnings(seen: list[Event]) -> list[str]:
+    return [event.message for event in seen if isinstance(event, Warned)]
+
+
 def picture(path: Path, colour: str = "red") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (8, 8), colour).save(path)
@@ -40,12 +44,13 @@ def test_a_folder_that_holds_everything_is_no_class(tmp_path: Path) -> None:
     assert opened(tmp_path / "set" / "photos" / "cat", tmp_path)[0].class_names == ()
 
 
-def test_a_picture_beside_the_folders_makes_them_no_classes(tmp_path: Path) -> None:
-    for name in ("cat/1.png", "dog/1.png", "2.png"):
+def test_many_pictures_beside_the_folders_make_them_no_classes(tmp_path: Path) -> None:
+    for name in ("cat/1.png", "dog/1.png", "2.png", "3.png"):
         picture(tmp_path / "set" / name)
-    source, _ = opened(tmp_path / "set", tmp_path)
+    source, seen = opened(tmp_path / "set", tmp_path)
     assert source.class_names == ()
-    assert len(source.images) == 3
+    assert len(source.images) == 4
+    assert warnings(seen) == ["without classes: 2 of 4 pictures are not in class folders (2.png, 3.png)"]
 
 
 def test_train_beside_test_are_splits(tmp_path: Path) -> None:
@@ -137,14 +142,14 @@ def test_progress_comes_while_pictures_are_decoded_and_closing_stops_the_work(
     for index in range(400):
         picture(tmp_path / "set" / f"{index}.png")
 
-    def slow(*args: object) -> Image.Image:
+    def slow(*args: object) -> First:
         done.append(args)
         pause.wait(0.05)
-        return Image.new("RGB", (8, 8))
+        return First(Image.new("RGB", (8, 8)), has_more=False)
 
     done: list[object] = []
     pause = threading.Event()
-    monkeypatch.setattr("gancli.data.folder.decode", slow)
+    monkeypatch.setattr("gancli.data.folder.decode_first", slow)
     opening = open_source(
         str(tmp_path / "set"), data_root=tmp_path, image_size=None, download=False, on_bad_image="fail"
     )

@@ -14,6 +14,7 @@ import random
 import resource
 import shutil
 import signal
+import struct
 import sys
 import tempfile
 import time
@@ -173,12 +174,14 @@ def checkpoints(count: int, rng: random.Random, folder: Path) -> Tally:
     return tally
 
 
-def pictures() -> Iterator[bytes]:
-    """A small picture in every format and mode that is read."""
+def pictures() -> Iterator[tuple[str, bytes]]:
+    """A small picture in every format and mode that is read, and a name for it; animated ones where there are such."""
     wanted = {
         "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), "JPEG": ("L", "RGB", "CMYK"), "WEBP": ("RGB", "RGBA"),
         "BMP": ("1", "L", "P", "RGB"), "GIF": ("P", "L"), "TIFF": ("1", "L", "P", "RGB", "RGBA", "I;16", "F"),
-        "PPM": ("L", "RGB"),
+        "PPM": ("L", "RGB"), "AVIF": ("RGB", "RGBA"), "JPEG2000": ("L", "LA", "RGB", "RGBA"),
+        "TGA": ("1", "L", "LA", "P", "RGB", "RGBA"), "PCX": ("1", "L", "P", "RGB"), "DIB": ("L", "RGB"),
+        "SGI": ("L", "RGB", "RGBA"), "QOI": ("RGB", "RGBA"),
     }  # fmt: skip
     gradient = Image.linear_gradient("L").resize((24, 17))
     for name, modes in wanted.items():
@@ -186,18 +189,30 @@ def pictures() -> Iterator[bytes]:
             picture = gradient.convert("I").convert("I;16") if mode == "I;16" else gradient.convert(mode)
             out = io.BytesIO()
             picture.save(out, name, **({"exif": bytes(Image.Exif().tobytes())} if name == "JPEG" else {}))
-            yield out.getvalue()
+            yield f"odd.{name.lower()}", out.getvalue()
+    yield "odd.psd", _photoshop(gradient)
+    yield "odd.ras", struct.pack(">8I", 0x59A66A95, 24, 17, 8, 24 * 17, 1, 0, 0) + gradient.tobytes()  # Sun's
+    for name in ("GIF", "PNG", "WEBP", "TIFF", "AVIF"):
+        out = io.BytesIO()
+        gradient.convert("RGB").save(out, name, save_all=True, append_images=[gradient.rotate(90).convert("RGB")])
+        yield f"odd.{name.lower()}", out.getvalue()
+
+
+def _photoshop(picture: Image.Image) -> bytes:
+    """A grey picture as Photoshop's file: its head, three empty sections, and the pixels as they are."""
+    head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 1, picture.height, picture.width, 8, 1)
+    return head + bytes(12) + struct.pack(">H", 0) + picture.tobytes()
 
 
 def images(count: int, rng: random.Random) -> Tally:
     """Damage pictures, and decode them in the three ways there are."""
     originals, tally = list(pictures()), Tally()
 
-    def attempt(data: bytes) -> str:
+    def attempt(name: str, data: bytes) -> str:
         ends = set()
         for way in (read_head, decode, decode_layers):
             try:
-                way(data, "odd")
+                way(data, name)
                 ends.add("decoded")
             except DataError as error:
                 ends.add("one line of error" if "\n" not in str(error) else "several lines of error")
@@ -205,10 +220,10 @@ def images(count: int, rng: random.Random) -> Tally:
         return " or ".join(sorted(ends))
 
     for number in range(count):
-        data = rng.choice(originals)
+        name, data = rng.choice(originals)
         for _ in range(rng.choice((1, 1, 2))):
             data = rng.choice((flipped, flipped, cut))(rng, data or b"\0")
-        tally.trial(f"picture {number}", attempt, data)
+        tally.trial(f"picture {number} ({name})", attempt, name, data)
     return tally
 
 

@@ -1,0 +1,181 @@
+"""What lies in a folder or a zip: its pictures, its folders, and what is passed over."""
+
+import contextlib
+import os
+import stat
+import zipfile
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from gancli.data.formats import is_image, is_junk, is_other_picture
+from gancli.data.pace import Pace
+from gancli.errors import DataError, printable
+from gancli.events import Event, Preparing
+
+RUN_CONFIG, RUN_PARTS = "config.toml", ("state", "ckpt.safetensors", "best.safetensors", "metrics.jsonl")
+ON_WINDOWS = (0, 10, 11)  # FAT, NTFS and VFAT in a zip entry's `create_system`
+UTF8_NAME = 0x800
+MAX_DEPTH = 100  # folders in one another, in a zip
+SHOWN = 3
+Mark = tuple[int, int]
+
+
+@dataclass
+class Found:
+    """Names relative to the folder or zip, with `/`. `marks`: of every picture, what shows a change: its size in bytes,
+    and its mtime in ns, or CRC in a zip. The lists are of what is passed over."""
+
+    marks: dict[str, Mark] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    empty: set[str] = field(default_factory=set)  # folders that hold nothing at all
+    members: dict[str, zipfile.ZipInfo] = field(default_factory=dict)  # of a zip, every file
+    others: list[str] = field(default_factory=list)  # pictures that are not read here
+    runs: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        """What a user should know of, one line for each kind."""
+        kinds = ", ".join(sorted({PurePosixPath(name).suffix.lower() for name in self.others}))
+        told = (
+            (self.others, "picture", f"left out: {kinds} cannot be decoded here; convert to .png or .jpg"),
+            (self.runs, "folder", "passed over: of runs of gan, whose pictures are samples"),
+            (self.twice, "name", "passed over: another link or entry of the same leads there"),
+            (self.outside, "entry", "left out: named to lie outside of the zip, or too deep in it"),
+            (self.closed, "folder", "passed over: cannot be listed"),
+        )
+        return [f"{counted(names, thing)} {what} ({few(names)})" for names, thing, what in told if names]
+
+
+def counted(things: Sequence[str], word: str) -> str:
+    """`1 picture`, `2 pictures`, `3 entries`."""
+    plural = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    return f"{len(things)} {word if len(things) == 1 else plural}"
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names of many, for a message."""
+    return printable(", ".join(names[:SHOWN])) + (", …" if len(names) > SHOWN else "")
+
+
+def walked(root: Path, skip_closed: bool) -> Generator[Event, None, Found]:
+    """Everything below a folder. Links to folders are followed, each folder is visited once, by its own name if it has one
+    here. Raises `DataError` for a folder that cannot be listed, unless those below `root` are to be skipped."""
+    found, pace = Found(), Pace()
+    visited: set[tuple[int, int]] = set()
+    todo, links = [""], list[str]()
+    while todo or links:
+        folder = todo.pop() if todo else links.pop(0)
+        try:
+            here = (root / folder).stat()
+            if (here.st_dev, here.st_ino) in visited:
+                found.twice.append(folder[:-1])
+                continue
+            visited.add((here.st_dev, here.st_ino))
+            with os.scandir(root / folder) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
+        except OSError as error:
+            if not folder or not skip_closed:
+                way_out = "; --on-bad-image skip passes it over" if folder else ""
+                raise DataError(f"{root / folder}: cannot be listed ({error.strerror}){way_out}") from None
+            found.closed.append(folder[:-1])
+            continue
+        if is_run(entry.name for entry in inside):
+            found.runs.append(folder[:-1] or "samples")
+            inside = [] if folder else [entry for entry in inside if entry.name != "samples"]
+        elif folder:
+            found.folders.add(folder[:-1])
+            found.empty |= set() if any(not is_junk(entry.name) for entry in inside) else {folder[:-1]}
+        for entry in inside:
+            if _is_folder(entry, f"{folder}{entry.name}", found):
+                (links if entry.is_symlink() else todo).append(f"{folder}{entry.name}/")
+            if pace.due():
+                yield Preparing(f"listing {root.name}", len(found.marks), 0, "images")
+    found.others.sort()
+    return found
+
+
+def _is_folder(entry: "os.DirEntry[str]", name: str, found: Found) -> bool:
+    """Whether to look into an entry; a file that is a picture is noted."""
+    with contextlib.suppress(OSError):  # a dangling link, or a file removed meanwhile, is none
+        facts = entry.stat()
+        if stat.S_ISDIR(facts.st_mode):
+            return not is_junk(entry.name)
+        if stat.S_ISREG(facts.st_mode) and is_image(entry.name):
+            found.marks[name] = (facts.st_size, facts.st_mtime_ns)
+        elif stat.S_ISREG(facts.st_mode) and is_other_picture(entry.name):
+            found.others.append(name)
+    return False
+
+
+def is_run(names: Iterable[str]) -> bool:
+    """Whether a folder that holds these names is a run directory, whose sample grids are no data."""
+    there = set(names)
+    return RUN_CONFIG in there and not there.isdisjoint(RUN_PARTS)
+
+
+def in_zip(archive: zipfile.ZipFile) -> Found:
+    """Everything in a zip, made on whatever system. Of entries with one name the last counts, as in unpacking."""
+    found, infos = Found(), archive.infolist()
+    slashes = any("/" in info.filename for info in infos)
+    named = set[str]()
+    for info in infos:
+        raw = _name_of(info)
+        windows = info.create_system in ON_WINDOWS or not slashes
+        parts = (raw.replace("\\", "/") if windows else raw).split("/")
+        name = "/".join(part for part in parts if part not in ("", "."))
+        if ".." in parts or len(parts) > MAX_DEPTH:
+            found.outside.append(raw)
+        elif parts[-1] == "":
+            named.add(name)
+        else:
+            found.twice += [name] if name in found.members else []
+            found.members[name] = info
+    for name in found.members:
+        _add_parents(name, found.folders)
+    found.empty = {name for name in named - found.folders if not any(map(is_junk, name.split("/")))}
+    found.folders |= found.empty
+    runs = _runs(found.members)
+    for name, info in found.members.items():
+        if is_image(name) and not (runs and _is_within(name, runs)):
+            found.marks[name] = (info.file_size, info.CRC)
+        elif is_other_picture(name):
+            found.others.append(name)
+    found.runs, found.others = sorted(runs), sorted(found.others)
+    found.twice = [name for name in found.twice if name in found.marks]
+    return found
+
+
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """An entry's name. Old ones are in code page 437, but macOS writes UTF-8 without saying so."""
+    if info.flag_bits & UTF8_NAME or info.filename.isascii():
+        return info.filename
+    with contextlib.suppress(UnicodeError):
+        return info.filename.encode("cp437").decode("utf-8")
+    return info.filename
+
+
+def _add_parents(name: str, folders: set[str]) -> None:
+    while (name := name.rpartition("/")[0]) and name not in folders:
+        folders.add(name)
+
+
+def _runs(names: Iterable[str]) -> set[str]:
+    """The run directories among files: "" is the zip's own top, of which the samples alone are passed over."""
+    inside: dict[str, set[str]] = {}
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        if last == RUN_CONFIG or last in RUN_PARTS:
+            inside.setdefault(folder, set()).add(last)
+        if folder.rpartition("/")[2] == "state":
+            inside.setdefault(folder.rpartition("/")[0], set()).add("state")
+    return {folder or "samples" for folder, there in inside.items() if is_run(there)}
+
+
+def _is_within(name: str, folders: set[str]) -> bool:
+    while name := name.rpartition("/")[0]:
+        if name in folders:
+            return True
+    return False

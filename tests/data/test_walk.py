@@ -1,0 +1,242 @@
+"""What lies in other people's folders and zips: runs of ours, links, names from other systems, files of other programs."""
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from PIL import Image
+
+from gancli.data.source import Source, Split, open_source
+from gancli.errors import DataError
+from gancli.events import Event, Warned
+
+
+def opened(
+    path: Path, split: Split = "train", bad: Literal["fail", "skip"] = "fail", root: Path | None = None
+) -> tuple[Source, list[str]]:
+    """A data set, and the warnings on the way."""
+    seen: list[Event] = []
+    data_root = root or path.parent / "root"
+    opening = open_source(str(path), data_root=data_root, image_size=8, download=False, on_bad_image=bad, split=split)
+    while True:
+        try:
+            seen.append(next(opening))
+        except StopIteration as end:
+            return end.value, [event.message for event in seen if isinstance(event, Warned)]
+
+
+def encoded(kind: str = "PNG", **how: Any) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(out, kind, **how)
+    return out.getvalue()
+
+
+def folder(root: Path, *names: str, content: bytes | None = None) -> Path:
+    """A folder of pictures with these names."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content or encoded())
+    return root
+
+
+def zipped(path: Path, *names: str, system: int = 3) -> Path:
+    """A zip of pictures with these names."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            info = zipfile.ZipInfo("x")
+            info.filename, info.create_system = name, system
+            archive.writestr(info, b"" if name.endswith(("/", "\\")) else encoded())
+    return path
+
+
+def test_runs_inside_the_data_set_are_no_data(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", "cat/1.png", "dog/1.png")
+    before, _ = opened(pets)
+    for run, part in (("runs/a", "state/x.safetensors"), ("runs/b", "ckpt.safetensors"), ("mine", "metrics.jsonl")):
+        folder(pets / run, "samples/1.png", "config.toml", part)
+    after, told = opened(pets)
+    assert (after.class_names, len(after.images)) == (before.class_names, 2)
+    assert told == [
+        "3 folders passed over: of runs of gan, whose pictures are samples (mine, runs/a, runs/b)",
+    ]
+    zipped(tmp_path / "pets.zip", *(path.relative_to(pets).as_posix() for path in pets.rglob("*.*")))
+    packed, again = opened(tmp_path / "pets.zip")
+    assert (packed.class_names, len(packed.images), again) == (("cat", "dog"), 2, told)
+
+
+def test_a_run_directory_as_the_data_set_gives_no_samples(tmp_path: Path) -> None:
+    run = folder(tmp_path / "run", "samples/1.png", "config.toml", "ckpt.safetensors")
+    with pytest.raises(DataError, match=r"holds no images .*; 1 folder passed over: of runs of gan"):
+        opened(run)
+
+
+def test_a_zip_made_on_windows_keeps_its_classes(tmp_path: Path) -> None:
+    names = ("pets\\", "pets\\cat\\", "pets\\cat\\1.png", "pets\\dog\\1.png", "pets\\dog\\2.PNG", "pets\\fox\\")
+    for system in (0, 3):
+        source, told = opened(zipped(tmp_path / f"{system}.zip", *names, system=system))
+        assert (source.class_names, source.labels.tolist()) == (("cat", "dog"), [0, 1, 1])
+        assert told == ["no class: 1 empty folder (fox)"]
+
+
+def test_names_in_zips_are_those_that_unpacking_gives(tmp_path: Path) -> None:
+    source, told = opened(zipped(tmp_path / "a.zip", "./cat/1.png", "/dog//1.png", "C:/x/../dog/2.png", "dog/./1.png"))
+    assert (source.class_names, len(source.images)) == (("cat", "dog"), 2)
+    assert told == [
+        "1 name passed over: another link or entry of the same leads there (dog/1.png)",
+        "1 entry left out: named to lie outside of the zip, or too deep in it (C:/x/../dog/2.png)",
+    ]
+
+
+def test_names_in_zips_of_macos_are_utf_8(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.zip", "Zo\u00eb/1.png", "dog/1.png", "__MACOSX/dog/._1.png", "dog/.DS_Store", "dog/Thumbs.db")
+    raw = bytearray((tmp_path / "a.zip").read_bytes())
+    for head, flags in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+        at = -1
+        while (at := raw.find(head, at + 1)) >= 0:
+            raw[at + flags] &= ~8  # "names are UTF-8"
+    (tmp_path / "a.zip").write_bytes(raw)
+    source, told = opened(tmp_path / "a.zip", bad="skip")
+    assert source.class_names == ("dog", "Zo\u00eb")
+    assert told == []
+
+
+def test_locked_entries_are_named(tmp_path: Path) -> None:
+    raw = bytearray(zipped(tmp_path / "a.zip", "1.png", "2.png").read_bytes())
+    raw[raw.rindex(b"PK\1\2") + 8] |= 1
+    (tmp_path / "a.zip").write_bytes(raw)
+    with pytest.raises(DataError, match=r"2\.png: cannot be read .*encrypted"):
+        opened(tmp_path / "a.zip")
+    _, told = opened(tmp_path / "a.zip", bad="skip")
+    assert "2.png" in told[0]
+
+
+@pytest.mark.parametrize("how", ["folder", "zip"])
+def test_a_stylegan_data_set_has_the_classes_of_its_manifest(tmp_path: Path, how: str) -> None:
+    names = [f"0000{shard}/img{index:08d}.png" for shard in (0, 1) for index in range(3)]
+    path = folder(tmp_path / "set", *names)
+    text = json.dumps({"labels": [[name, index % 2 * 9] for index, name in enumerate(names)]})
+    (path / "dataset.json").write_text(text)
+    if how == "zip":
+        path = zipped(tmp_path / "set.zip", *names)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("dataset.json", text)
+    source, told = opened(path)
+    assert (source.class_names, source.labels.tolist(), told) == (("0", "9"), [0, 1, 0, 1, 0, 1], [])
+
+
+def test_other_labels_in_the_manifest_are_other_data(tmp_path: Path) -> None:
+    path = folder(tmp_path / "set", "0/a.png", "0/b.png")
+    for labels in ([0, 1], [1, 0], [4, 7]):
+        (path / "dataset.json").write_text(json.dumps({"labels": [["0/a.png", labels[0]], ["0/b.png", labels[1]]]}))
+        source, _ = opened(path)
+        assert [int(source.class_names[label]) for label in source.labels.tolist()] == labels
+    (path / "dataset.json").write_text('{"labels": [["0/a.png"')
+    with pytest.raises(DataError, match=r"set/dataset\.json: not sound JSON"):
+        opened(path)
+
+
+def test_a_class_more_in_training_is_seen_by_the_cached_test_split(tmp_path: Path) -> None:
+    path = folder(tmp_path / "set", *(f"{split}/{pet}/1.png" for split in ("train", "test") for pet in ("a", "b")))
+    assert opened(path, "test")[0].class_names == ("a", "b")
+    folder(path, "train/c/1.png")
+    assert opened(path, "test")[0].class_names == ("a", "b", "c")
+
+
+def test_the_same_folder_by_two_names_counts_once_by_its_own(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", "cat/1.png", "dog/1.png")
+    (pets / "ant").symlink_to(pets / "cat")
+    (pets / "dog" / "up").symlink_to(pets)
+    source, told = opened(pets)
+    assert (source.class_names, len(source.images)) == (("cat", "dog"), 2)
+    assert told == ["2 names passed over: another link or entry of the same leads there (ant, dog/up)"]
+
+
+def test_a_folder_that_cannot_be_listed_is_named_and_can_be_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets = folder(tmp_path / "pets", "cat/1.png", "dog/1.png", "fox/1.png")
+    scandir = os.scandir
+
+    def closed(path: Path) -> Any:
+        if path.name == "fox":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr("gancli.data.walk.os.scandir", closed)
+    with pytest.raises(DataError, match=r"pets/fox: cannot be listed \(Permission denied\); --on-bad-image skip"):
+        opened(pets)
+    source, told = opened(pets, bad="skip")
+    assert source.class_names == ("cat", "dog")
+    assert told == ["1 folder passed over: cannot be listed (fox)"]
+
+
+def test_folders_of_systems_and_hidden_ones_are_no_classes(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", "cat/1.png", "dog/1.png", ".git/1.png", "@eaDir/1.png", "lost+found/1.png")
+    source, told = opened(pets)
+    assert (source.class_names, told) == (("cat", "dog"), [])
+
+
+def test_the_data_root_may_lie_in_the_data_set(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", "cat/1.png", "dog/1.png")
+    for _ in range(2):
+        source, told = opened(pets, root=pets)
+        assert (source.class_names, len(source.images), told) == (("cat", "dog"), 2, [])
+
+
+FORMATS = {
+    ".jfif": "JPEG", ".jpe": "JPEG", ".JPG": "JPEG", ".avif": "AVIF", ".jp2": "JPEG2000", ".tga": "TGA", ".pcx": "PCX",
+    ".qoi": "QOI", ".sgi": "SGI", ".dib": "DIB", ".pbm": "PPM", ".webp": "WEBP", ".apng": "PNG", ".tiff": "TIFF",
+}  # fmt: skip
+
+
+def test_what_pillow_decodes_is_data(tmp_path: Path) -> None:
+    for suffix, kind in FORMATS.items():
+        folder(tmp_path / "set", f"{kind}{suffix}", content=encoded(kind))
+    source, told = opened(tmp_path / "set")
+    assert (len(source.images), told) == (len(FORMATS), [])
+    assert (source.images[:, 0] > 200).all()
+    assert (source.images[:, 1] < 60).all()
+
+
+def test_what_is_not_decoded_is_counted_and_named_once(tmp_path: Path) -> None:
+    pets = folder(tmp_path / "pets", "cat/1.png", "dog/1.png", "cat/2.HEIC", "dog/3.jxl", "dog/4.svg", "dog/5.jxl")
+    folder(pets, "cat/notes.txt", "labels.csv", "a.json", "film.mp4", content=b"words")
+    source, told = opened(pets)
+    assert len(source.images) == 2
+    assert told == [
+        "4 pictures left out: .heic, .jxl, .svg cannot be decoded here; convert to .png or .jpg "
+        "(cat/2.HEIC, dog/3.jxl, dog/4.svg, …)"
+    ]
+    with pytest.raises(DataError, match=r"holds no images .*; 1 picture left out: \.heic cannot be decoded here"):
+        opened(folder(tmp_path / "phone", "1.heic"))
+
+
+def test_text_is_no_picture_whatever_its_name(tmp_path: Path) -> None:
+    """Some formats have no first bytes to know them by: they are tried only where the name says so."""
+    for suffix in (".png", ".tga", ".psd", ".jp2", ".avif", ".ras"):
+        path = folder(tmp_path / suffix[1:], f"1{suffix}", content=b"no picture, just words, so many words" * 9)
+        with pytest.raises(DataError, match=rf"1\{suffix}: (not a picture|cannot be)"):
+            opened(path)
+    with pytest.raises(DataError, match=r"1\.png: not a picture"):
+        opened(folder(tmp_path / "disguised", "1.png", content=encoded("TGA")))
+
+
+def test_of_animated_files_the_first_frame_is_taken_and_that_is_told_once(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    for kind in ("GIF", "PNG", "WEBP", "TIFF", "AVIF"):
+        out = io.BytesIO()
+        frames[0].save(out, kind, save_all=True, append_images=frames[1:])
+        folder(tmp_path / "set", f"moving.{kind.lower()}", content=out.getvalue())
+    folder(tmp_path / "set", "still.png", "still.jpg")
+    folder(tmp_path / "set", "still.gif", content=encoded("GIF"))
+    for _ in range(2):  # the second time from the cache
+        source, told = opened(tmp_path / "set")
+        assert (source.images[:, 0] > 200).all()
+        assert (source.images[:, 1:] < 60).all()
+        assert told == [
+            "5 with several frames or pages: the first is taken (moving.avif, moving.gif, moving.png, …)",
+        ]
