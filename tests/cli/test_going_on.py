@@ -11,6 +11,7 @@ from PIL import Image
 
 from gancli.engine import checkpoint, facts, state
 from gancli.engine.rundir import RunDirectory
+from gancli.metrics import classifier
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import SMALL, TINY, Gan, sha256
 from tests.engine.test_resume import stop_after
@@ -138,11 +139,12 @@ def test_a_run_goes_on_from_another_directory(gan: Gan, tmp_path: Path, monkeypa
     pictures(tmp_path / "pics")
     args = ("train", "-v", "dcgan", *SMALL, "-d", "pics", "--data-root", "root", "--out", "run")
     assert gan(*args, "--steps", 5).code == 0
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     again = gan("train", "--resume", "../run", "--steps", 8)
     assert again.code == 0, again.err
-    measured = gan("evaluate", "../run", "-n", 10, "--metrics", "modes,diversity")
+    measured = gan("evaluate", "../run", "-n", 10, "--metrics", "swd")
     assert measured.code == 0, measured.err
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
