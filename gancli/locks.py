@@ -46,11 +46,14 @@ def try_lock(handle: int) -> Outcome:
 
 
 def _try_lock_on_windows(handle: int) -> Outcome:
+    here = os.lseek(handle, 0, os.SEEK_CUR)
     os.lseek(handle, FAR, os.SEEK_SET)
     try:
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
     except OSError as error:
         return Outcome.TAKEN if error.errno in (errno.EACCES, errno.EDEADLK) else Outcome.NO_LOCKS
+    finally:
+        os.lseek(handle, here, os.SEEK_SET)
     return Outcome.HELD
 
 
