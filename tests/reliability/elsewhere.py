@@ -31,7 +31,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 NOT_OURS = (
-    *("torch", "torchvision", "torch.fx.experimental.proxy_tensor", "torchmetrics", "safetensors.torch", "PIL.Image"),
+    *("torch", "torch.fx.experimental.proxy_tensor", "safetensors.torch", "PIL.Image"),
     *("typer", "rich.live", "rich.progress", "rich.table", "zipfile", "tarfile", "urllib.request", "platform"),
 )
 NO_MODULE = ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty")
