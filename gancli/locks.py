@@ -188,8 +188,8 @@ def _give_way_if_foreign(path: Path, error: OSError) -> None:
     """Where the file is there and not ours to write, what stands in it counts. Raises `GancliError`."""
     if error.errno not in (errno.EACCES, errno.EPERM) or not path.is_file():
         raise GancliError(
-            f"{path}: cannot be opened ({error.strerror}), and a run writes where it can lock; "
-            "copy the directory to one of your own, or give --out"
+            f"{path}: cannot be opened ({error.strerror}): a run goes on only in a directory that it may write to; "
+            "copy it, or give --resume RUN --out ANOTHER"
         ) from error
     _give_way(path)
 

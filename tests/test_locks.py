@@ -201,7 +201,7 @@ def test_a_directory_that_cannot_be_written_to_is_one_true_line(
         raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
 
     monkeypatch.setattr(os, "open", refuse)
-    told = r"\.lock: cannot be opened .*copy the directory"
+    told = r"\.lock: cannot be opened .*copy it, or give --resume RUN --out ANOTHER"
     with pytest.raises(GancliError, match=told) as refusal, only_writer(lock):
         pass
     assert "another run" not in str(refusal.value)
