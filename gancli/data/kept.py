@@ -23,7 +23,7 @@ from gancli.owner import beside, mark_of
 SIZE_VARIABLE = "GAN_CACHE_SIZE"
 SHARE = 1 / 4  # of the disk that a cache may fill, unless GAN_CACHE_SIZE says how much
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-OURS = re.compile(r"[^.].*-[0-9a-f]{20}\.(?:u8|json|safetensors)", re.DOTALL)
+OURS = re.compile(r"(?!\.).*-[0-9a-f]{20}\.(?:u8|json|safetensors)", re.DOTALL)
 MAX_HEADER_BYTES = 1 << 16
 YOUNG_S = 3600.0  # files that belong together come one after the other: they are left alone so long
 USE = "use"  # kind of the files that say that a process has the pixels mapped
