@@ -46,11 +46,14 @@ def try_lock(handle: int) -> Outcome:
 
 
 def _try_lock_on_windows(handle: int) -> Outcome:
+    here = os.lseek(handle, 0, os.SEEK_CUR)
     os.lseek(handle, FAR, os.SEEK_SET)
     try:
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
     except OSError as error:
         return Outcome.TAKEN if error.errno in (errno.EACCES, errno.EDEADLK) else Outcome.NO_LOCKS
+    finally:
+        os.lseek(handle, here, os.SEEK_SET)
     return Outcome.HELD
 
 
@@ -185,8 +188,8 @@ def _give_way_if_foreign(path: Path, error: OSError) -> None:
     """Where the file is there and not ours to write, what stands in it counts. Raises `GancliError`."""
     if error.errno not in (errno.EACCES, errno.EPERM) or not path.is_file():
         raise GancliError(
-            f"{path}: cannot be opened ({error.strerror}), and a run writes where it can lock; "
-            "copy the directory to one of your own, or give --out"
+            f"{path}: cannot be opened ({error.strerror}): a run goes on only in a directory that it may write to; "
+            "copy it, or give --resume RUN --out ANOTHER"
         ) from error
     _give_way(path)
 

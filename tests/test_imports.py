@@ -60,7 +60,15 @@ def test_layers_cover_every_part() -> None:
 
 @pytest.mark.parametrize(
     "args",
-    [["--help"], ["--version"], ["evaluate", "--help"], ["variants"], ["variants", "vanilla"], ["train", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["evaluate", "--help"],
+        ["cache"],
+        ["variants"],
+        ["variants", "vanilla"],
+        ["train", "--help"],
+    ],
     ids=" ".join,
 )
 def test_light_commands_do_not_import_torch(args: list[str]) -> None:

@@ -201,7 +201,7 @@ def test_a_directory_that_cannot_be_written_to_is_one_true_line(
         raise OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
 
     monkeypatch.setattr(os, "open", refuse)
-    told = r"\.lock: cannot be opened .*copy the directory"
+    told = r"\.lock: cannot be opened .*copy it, or give --resume RUN --out ANOTHER"
     with pytest.raises(GancliError, match=told) as refusal, only_writer(lock):
         pass
     assert "another run" not in str(refusal.value)
@@ -239,6 +239,11 @@ def test_windows_locks_one_byte_far_from_what_others_read(lock: Path, monkeypatc
     monkeypatch.setattr(locks, "fcntl", None)
     monkeypatch.setattr(locks, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2))
     monkeypatch.setattr(sys, "platform", "win32")
+    with (lock.parent / "a").open("xb") as file:
+        assert locks.try_lock(file.fileno()) is locks.Outcome.HELD
+        file.write(b"some")
+    taken.clear()
+    assert (lock.parent / "a").read_bytes() == b"some", "what is written goes where it went before"
     with only_writer(lock) as note:
         assert note == ""
         told = rf"another run is writing there \(pid {os.getpid()} on "

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from gancli import atomic
 from gancli.cli import console
@@ -113,22 +111,21 @@ def _document(folder: Path, them: list[Kept], failed: dict[str, str], clear: boo
 
 
 def _show(folder: Path, found: list[Kept]) -> None:
+    """A line each, the source last, so that none is broken up however long its path is."""
     out, now = console.out(), time.time()
-    if found:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        table.add_column("made of", overflow="fold")
-        table.add_column("what", overflow="fold")
-        table.add_column("size", justify="right", no_wrap=True)
-        table.add_column("last used", no_wrap=True)
-        table.add_column("file", overflow="fold")
-        for one in found:
-            used = "now" if one.is_in_use() else f"{words.duration(now - one.last_used)} ago"
-            source = one.source or "not known"
-            table.add_row(
-                *(escape(printable(text)) for text in (source, one.what, words.size(one.num_bytes), used)),
-                escape(printable(one.files[0].name)),
-            )
-        out.print(table)
+    rows = [
+        (
+            words.size(one.num_bytes),
+            "in use" if one.is_in_use() else f"used {words.duration(now - one.last_used)} ago",
+            one.what,
+            printable(one.source or str(one.files[0])),
+        )
+        for one in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for *cells, source in rows:
+        padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        out.print(f"{padded}  {source}", markup=False, soft_wrap=True)
     total, most = sum(one.num_bytes for one in found), kept.limit(folder)
     room = "" if most is None else f" of at most {words.size(most)} ({kept.SIZE_VARIABLE})"
-    out.print(f"{folder}: {words.size(total)}{room}", markup=False)
+    out.print(f"{folder}: {words.size(total)}{room}", markup=False, soft_wrap=True)

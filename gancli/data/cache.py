@@ -84,12 +84,14 @@ class Cache:
             facts = self.pixels.stat()
             self._damaged = facts.st_ino, facts.st_mtime_ns
             about = json.loads(self.description.read_text("utf-8"))
-            size = facts.st_size
+            size = int(about["bytes"])
+            if not 0 < size <= facts.st_size:
+                return None
             mapped = too_large(size)
             if mapped:
                 kept.note_use(self.folder, self._key)
             flat = _mapped(self.pixels, size, shared=False) if mapped else _read(self.pixels, size)
-            if about["bytes"] != size or (not mapped and digest(flat) != about["digest"]):
+            if not mapped and digest(flat) != about["digest"]:
                 return None
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, RecursionError):
             return None  # not there, or damaged: it is made again
@@ -203,7 +205,7 @@ class Cache:
             part.file.seek(0)
             part.file.write(flat.contiguous().numpy().data)
             part.file.flush()
-        part.file.truncate(flat.numel())
+            part.file.truncate(flat.numel())  # while it is mapped it must not shrink
         atomic.sync(part.file.fileno())
         said = json.dumps({**self._origin, **about, "bytes": flat.numel(), "digest": digest(flat)})
         if not self._is_there(said):
@@ -220,7 +222,7 @@ class Cache:
         other side of a network, stays."""
         try:
             facts = self.pixels.stat()
-            whole = self.description.read_text("utf-8") == said and facts.st_size == json.loads(said)["bytes"]
+            whole = self.description.read_text("utf-8") == said and facts.st_size >= json.loads(said)["bytes"]
             return whole and self._damaged != (facts.st_ino, facts.st_mtime_ns)
         except (OSError, ValueError):
             return False

@@ -23,6 +23,7 @@ from gancli.owner import beside, mark_of
 SIZE_VARIABLE = "GAN_CACHE_SIZE"
 SHARE = 1 / 4  # of the disk that a cache may fill, unless GAN_CACHE_SIZE says how much
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+OURS = re.compile(r"(?!\.).*-[0-9a-f]{20}\.(?:u8|json|safetensors)", re.DOTALL)
 MAX_HEADER_BYTES = 1 << 16
 YOUNG_S = 3600.0  # files that belong together come one after the other: they are left alone so long
 USE = "use"  # kind of the files that say that a process has the pixels mapped
@@ -82,7 +83,7 @@ def kept(folder: Path) -> list[Kept]:
     """What lies in the cache `folder`, the last used first. Raises `OSError` where it cannot be listed."""
     stems: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir(), reverse=True):  # the pixels before their description
-        if not path.name.startswith(".") and path.suffix in (".u8", ".json", ".safetensors"):
+        if OURS.fullmatch(path.name):
             stems.setdefault(path.stem, []).append(path)
     found = [one for name, files in stems.items() if (one := _kept(name, files)) is not None]
     return sorted(found, key=lambda one: one.last_used, reverse=True)

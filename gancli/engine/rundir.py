@@ -51,9 +51,10 @@ class RunDirectory:
         return [path for _, path in sorted(found, reverse=True)]
 
     def prune(self, keep: int) -> None:
-        """Remove all but the newest `keep` states."""
+        """Remove all but the newest `keep` states. One that cannot be removed (open elsewhere, on Windows) goes later."""
         for path in self.states()[keep:]:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def sweep(self) -> None:
         """Remove the unfinished files of a writer that was killed. Only for the one that holds the directory."""

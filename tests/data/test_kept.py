@@ -159,11 +159,24 @@ def test_what_is_not_whole_is_left_alone_while_it_is_young(tmp_path: Path, monke
     folder = tmp_path / "cache"
     folder.mkdir()
     for name, age_s in (("young", 60.0), ("old", 2 * 3600.0)):
-        (folder / f"{name}-0123.u8").write_bytes(b"some")
-        os.utime(folder / f"{name}-0123.u8", (time.time() - age_s,) * 2)
+        path = folder / f"{name}-{'0123456789' * 2}.u8"
+        path.write_bytes(b"some")
+        os.utime(path, (time.time() - age_s,) * 2)
     monkeypatch.setenv(kept.SIZE_VARIABLE, "1")
     keep(tmp_path, "new")
     assert stems(tmp_path) == ["new", "young"]
+
+
+def test_what_is_not_ours_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("notes.json", "raw.u8", "my-weights.safetensors", ".hidden-01234567890123456789.u8")
+    (tmp_path / "cache").mkdir()
+    for name in names:
+        (tmp_path / "cache" / name).write_bytes(b"some")
+        os.utime(tmp_path / "cache" / name, (1, 1))
+    monkeypatch.setenv(kept.SIZE_VARIABLE, "0")
+    pixels = keep(tmp_path, "new")
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == {*names, pixels.name, f"{pixels.stem}.json"}
+    assert [one.name for one in kept.kept(tmp_path / "cache")] == [pixels.stem]
 
 
 def test_what_earlier_versions_were_decoding_into_is_removed(tmp_path: Path) -> None:

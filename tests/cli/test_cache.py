@@ -1,0 +1,115 @@
+"""`gan cache`: what is kept of decoded data sets, and clearing it."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gancli.data import kept
+from tests.conftest import SMALL, Gan
+
+
+@pytest.fixture
+def root(gan: Gan, tmp_path: Path) -> Path:
+    """A data root in which two folders of pictures have been decoded."""
+    for name in ("cats", "some dogs"):
+        (tmp_path / name).mkdir()
+        for index in range(20):
+            Image.new("RGB", (8, 8), (index, 5, 9)).save(tmp_path / name / f"{index}.png")
+        done = gan("train", "-d", tmp_path / name, *SMALL, "--steps", 1, "--data-root", "root", "--progress", "none")
+        assert done.code == 0, done.err
+    return tmp_path / "root"
+
+
+def sources(gan: Gan, root: Path) -> set[str]:
+    listed = gan("cache", "--data-root", root, "--json")
+    assert (listed.code, listed.err) == (0, "")
+    return {Path(each["source"]).name for each in json.loads(listed.out)["kept"]}
+
+
+def test_what_is_kept_is_listed_and_cleared(gan: Gan, root: Path, tmp_path: Path) -> None:
+    shown = gan("cache", "--data-root", root)
+    assert shown.code == 0
+    assert str(tmp_path / "some dogs") in shown.out
+    assert "20 pictures of 3×8×8" in shown.out
+    assert str(root / "cache") in shown.out.splitlines()[-1]
+    document = json.loads(gan("cache", "--data-root", root, "--json").out)
+    assert Path(document["folder"]) == root / "cache"
+    assert document["limit_bytes"] > 0
+    for each in document["kept"]:
+        assert Path(each["file"]).is_file()
+        assert each["bytes"] >= 20 * 3 * 8 * 8
+        assert not each["in_use"]
+    cleared = gan("cache", "--data-root", root, "--clear")
+    assert cleared.code == 0
+    assert cleared.out.startswith("removed 2 of 2 from ")
+    assert list((root / "cache").iterdir()) == []
+    assert gan("cache", "--data-root", root, "--clear").out.startswith("removed 0 of 0")
+
+
+@pytest.mark.parametrize("called", ["some dogs", "./some dogs", "the file"])
+def test_one_data_set_is_cleared_by_its_name_path_or_file(gan: Gan, root: Path, called: str) -> None:
+    if called == "the file":
+        (called,) = (path.name for path in (root / "cache").glob("some-dogs*.u8"))
+    cleared = gan("cache", "--data-root", root, "--clear", called, "--json")
+    assert cleared.code == 0, cleared.err
+    (removed,) = json.loads(cleared.out)["removed"]
+    assert Path(removed["source"]).name == "some dogs"
+    assert sources(gan, root) == {"cats"}
+
+
+def test_what_was_made_of_a_folder_that_is_gone_can_be_cleared(gan: Gan, root: Path) -> None:
+    shutil.rmtree("cats")
+    assert gan("cache", "--data-root", root, "--clear", "cats").code == 0
+    assert sources(gan, root) == {"some dogs"}
+
+
+def test_a_folder_that_changes_is_kept_once(gan: Gan, root: Path) -> None:
+    os.utime("cats/3.png", (1, 1))
+    done = gan("train", "-d", "cats", *SMALL, "--steps", 1, "--data-root", root, "--progress", "none")
+    assert done.code == 0, done.err
+    listed = json.loads(gan("cache", "--data-root", root, "--json").out)["kept"]
+    assert sorted(Path(each["source"]).name for each in listed) == ["cats", "some dogs"]
+
+
+def test_a_name_of_nothing_removes_nothing_and_suggests(gan: Gan, root: Path) -> None:
+    refused = gan("cache", "--data-root", root, "--clear", "cat")
+    assert refused.code == 2
+    assert refused.err == "gan: --clear cat: nothing is kept of it (did you mean cats?); gan cache lists what is\n"
+    assert len(sources(gan, root)) == 2
+
+
+def test_what_a_run_is_using_stays(gan: Gan, root: Path) -> None:
+    (path,) = (root / "cache").glob("cats*.u8")
+    kept.note_use(root / "cache", path.stem.rpartition("-")[2])
+    cleared = gan("cache", "--data-root", root, "--clear")
+    assert cleared.code == 3
+    assert cleared.out.startswith("removed 1 of 2")
+    assert "1 of 2 stay; the first: " in cleared.err
+    assert "a run is using it" in cleared.err
+    assert sources(gan, root) == {"cats"}
+    assert "in use" in gan("cache", "--data-root", root).out
+
+
+def test_a_data_root_without_a_cache_keeps_nothing(gan: Gan) -> None:
+    for args in ((), ("--clear",)):
+        nothing = gan("cache", "--data-root", "nowhere", *args)
+        assert (nothing.code, nothing.err) == (0, "")
+    assert json.loads(gan("cache", "--data-root", "nowhere", "--json").out)["kept"] == []
+
+
+def test_what_cannot_be_listed_is_one_line(gan: Gan, tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "cache").write_text("in the way")
+    refused = gan("cache", "--data-root", "root")
+    assert (refused.code, refused.err) == (1, "gan: root/cache: cannot be listed (Not a directory)\n")
+
+
+def test_a_size_that_is_none_is_refused(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAN_CACHE_SIZE", "much")
+    refused = gan("cache")
+    assert refused.code == 2
+    assert refused.err.startswith("gan: GAN_CACHE_SIZE=much: must be a size such as 500M or 20G")
