@@ -13,7 +13,10 @@ from gancli.errors import DataError, UsageError
 
 
 def arranged(
-    names: Iterable[str], split: Split = "train", manifests: dict[str, Manifest] | None = None, with_classes: bool = True
+    names: Iterable[str],
+    split: Split = "train",
+    manifests: dict[str, Manifest] | None = None,
+    with_classes: bool = True,
 ) -> Arranged:
     """How pictures of these names are arranged; names that end in / are empty folders."""
     found = Found()
@@ -145,7 +148,9 @@ def test_classes_of_the_test_split_that_were_not_learnt_are_left_out_by_name() -
     assert held_out.notes == (
         "2 pictures left out: of test, in none of the classes to train on but in wolf (test/wolf/1.png, test/x.png)",
     )
-    with pytest.raises(DataError, match=r"none of the folders of test \(fox, wolf\) is one of the classes .* \(cat, dog\)"):
+    with pytest.raises(
+        DataError, match=r"none of the folders of test \(fox, wolf\) is one of the classes .* \(cat, dog\)"
+    ):
         arranged([*train, "test/wolf/1.png", "test/fox/1.png"], "test")
 
 
@@ -207,7 +212,9 @@ def test_each_split_may_have_its_manifest() -> None:
 
 
 def test_a_manifest_is_read_as_stylegan_writes_it() -> None:
-    assert parsed(b'{"labels": [["00000/a.png", 6], ["b\\\\c.png", 0]]}', "x") == Manifest({"00000/a.png": 6, "b/c.png": 0})
+    assert parsed(b'{"labels": [["00000/a.png", 6], ["b\\\\c.png", 0]]}', "x") == Manifest(
+        {"00000/a.png": 6, "b/c.png": 0}
+    )
     assert parsed(b'{"labels": null}', "x") == parsed(b'{"labels": []}', "x") == Manifest({})
     assert parsed(b'{"images": []}', "x") is None
     assert parsed(b"[1]", "x") is None
