@@ -81,7 +81,7 @@ def sample(
         raise UsageError(f"--truncation {truncation}: must be above 0 and at most 10")
     if source is not None:
         drawing = (
-            ("--label", ",".join(label or ())),
+            ("--label", ",".join(label) or "''" if label else None),
             ("--columns", columns),
             ("--walk", walk),
             ("--levels", levels),

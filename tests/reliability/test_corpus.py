@@ -18,7 +18,8 @@ READ = {
     "checkpoints": {"sound"},
     "pictures": {
         "alpha.png", "animated.avif", "animated.gif", "cmyk.jpg", "floats.tif", "grey-16-bit.png", "grey-alpha.png",
-        "grey.png", "on-its-side.jpg", "one-bit.png", "palette-transparent.png", "plain.avif", "plain.jp2", "plain.tga", "trailing-bytes.jpg",
+        "grey.png", "on-its-side.jpg", "one-bit.png", "palette-transparent.png", "plain.avif", "plain.jp2", "plain.tga",
+        "trailing-bytes.jpg",
     },
     "archives": {"sound.zip", "absolute.zip"},
 }  # fmt: skip
