@@ -74,12 +74,12 @@ class Arranger:
     def _by_crossed(self, top: Level, found: Crossed, split: Split, with_classes: bool) -> Arranged:
         """The pictures of `split` where each class has splits of its own."""
         self._leave_out(found.beside, "in none of the splits that each class has")
-        train = Level(top.prefix, found.train, [])
-        if not with_classes:
-            return self._unlabelled(train.everything())
-        if split == "train":
-            return self._numbered(train, found.train)
-        return self._test("the test split", Level(top.prefix, found.test, []), ordered(found.train))
+        chosen = Level(top.prefix, found.train if split == "train" or not found.test else found.test, [])
+        if not with_classes or len(found.train) < 2:
+            return self._unlabelled(chosen.everything())
+        if chosen.folders is found.train:
+            return self._numbered(chosen, found.train)
+        return self._test("the test split", chosen, ordered(found.train))
 
     def _unlabelled(self, pictures: Sequence[str]) -> Arranged:
         return Arranged(dict.fromkeys(sorted(pictures), 0), (), tuple(self.notes))
@@ -177,7 +177,8 @@ class Arranger:
             [*rest, *(picture for name in strange for picture in groups[name])],
             f"of {folder}, in none of the classes to train on" + (f" but in {few(strange)}" if strange else ""),
         )
-        if missing := [name for label, name in enumerate(classes) if label not in indices.values()]:
+        known = set(indices.values())
+        if missing := [name for label, name in enumerate(classes) if label not in known]:
             self.notes.append(f"{folder} has no pictures of {len(missing)} of {len(classes)} classes ({few(missing)})")
         return Arranged(dict(sorted(labels.items())), classes, tuple(self.notes))
 
