@@ -173,9 +173,10 @@ def _enlarging(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, 
     from gancli.metrics.upscaled import enlarged, read_pairs
     from gancli.sampling.upscale import Upscaler
 
-    found = []
+    found, told = [], set[str]()
     for model in models:
-        pairs = read_pairs(paths.expanded(job.dataset, "--dataset"), job.low_res, model.variant.scale)
+        place = paths.expanded(job.dataset, "--dataset")
+        pairs = yield from events.told_once(read_pairs(place, job.low_res, model.variant.scale), told)
         model.variant.generator.to(job.device)
         found.append((yield from enlarged(Upscaler(model.variant, job.device), pairs)))
     return found

@@ -1,22 +1,14 @@
 """What the folders of a data set mean: splits, classes, or nothing. Names alone decide; what is not plain is told."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gancli.data.classes import canonical, ordered, renumbered
 from gancli.data.manifest import Manifest
 from gancli.data.names import Split
+from gancli.data.splits import Crossed, Groups, Level, crossed, level_of, said_by, splits_of
 from gancli.data.walk import MAX_DEPTH, Found, counted, few
 from gancli.errors import DataError, printable
-
-SPLIT_WORDS: Mapping[Split, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "test": ("test", "testing", "val", "valid", "validation"),
-}
-SPLIT_WORD = re.compile(f"({'|'.join(word for words in SPLIT_WORDS.values() for word in words)})(?:set)?([0-9]*)")
-FILLERS = frozenset({"set", "data", "dataset", "split", "image", "images", "img", "imgs", "picture", "pictures"})
-Groups = Mapping[str, Sequence[str]]  # the pictures of each class
 
 
 @dataclass(frozen=True)
@@ -26,28 +18,6 @@ class Arranged:
     labels: Mapping[str, int]
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Level:
-    """What lies directly below `prefix` ("" or "a/b/"): the pictures of each folder there, and those in none."""
-
-    prefix: str
-    folders: Groups
-    loose: Sequence[str]
-
-    @property
-    def num_inside(self) -> int:
-        return sum(map(len, self.folders.values()))
-
-
-@dataclass(frozen=True)
-class Splits:
-    """The folders that are splits, and those beside them that are not."""
-
-    train: str
-    test: str
-    others: Sequence[str]
 
 
 @dataclass
@@ -65,6 +35,10 @@ class Arranger:
             parent, _, name = folder.rpartition("/")
             self._children.setdefault(f"{parent}/" if parent else "", set()).add(name)
 
+    def _names(self, prefix: str) -> set[str]:
+        """The folders directly below a prefix."""
+        return self._children.get(prefix, set())
+
     def arrange(self, split: Split, with_classes: bool = True) -> Arranged:
         """The pictures of `split` and, if asked for, their classes.
 
@@ -75,23 +49,40 @@ class Arranger:
         """
         pictures = sorted(self.found.marks)
         top = self._settled("", pictures)
-        splits = self._splits(top)
+        splits = splits_of(top, self._names)
         if splits is None:
+            if (found := crossed(top, self._names)) is not None:
+                return self._by_crossed(top, found, split, with_classes)
             if not with_classes:
-                return Arranged(dict.fromkeys(pictures, 0), (), tuple(self.notes))
+                return self._unlabelled(pictures)
             self._tell_splits_that_are_none(top)
             return self._numbered(top, self._groups(top))
         train = self._inside(top, splits.train)
-        self._leave_out(
-            sorted([*top.loose, *(name for other in splits.others for name in top.folders[other])]),
-            f"beside {printable(splits.train)} and {printable(splits.test)}, which are taken for splits",
-        )
+        beside = [*top.loose, *(name for other in splits.others for name in top.folders[other])]
+        self._leave_out(beside, f"beside {printable(splits.train)} and {printable(splits.test)}, taken for splits")
         if not with_classes:
-            return Arranged(dict.fromkeys(top.folders[splits.train], 0), (), tuple(self.notes))
+            return self._unlabelled(top.folders[splits.train])
         groups = self._groups(train)
         if split == "train" or splits.test not in top.folders:
             return self._numbered(train, groups)
-        return self._test(splits.test, top.folders[splits.test], f"{top.prefix}{splits.test}/", ordered(groups or ()))
+        if groups is None:
+            return self._unlabelled(top.folders[splits.test])
+        classes = ordered(groups)
+        test = self._settled(f"{top.prefix}{splits.test}/", top.folders[splits.test], classes)
+        return self._test(printable(splits.test), test, classes)
+
+    def _by_crossed(self, top: Level, found: Crossed, split: Split, with_classes: bool) -> Arranged:
+        """The pictures of `split` where each class has splits of its own."""
+        self._leave_out(found.beside, "in none of the splits that each class has")
+        chosen = Level(top.prefix, found.train if split == "train" or not found.test else found.test, [])
+        if not with_classes or len(found.train) < 2:
+            return self._unlabelled(chosen.everything())
+        if chosen.folders is found.train:
+            return self._numbered(chosen, found.train)
+        return self._test("the test split", chosen, ordered(found.train))
+
+    def _unlabelled(self, pictures: Sequence[str]) -> Arranged:
+        return Arranged(dict.fromkeys(sorted(pictures), 0), (), tuple(self.notes))
 
     def _inside(self, top: Level, folder: str) -> Level:
         if folder not in top.folders:
@@ -103,13 +94,13 @@ class Arranger:
 
         Beside such a folder a few pictures may lie, if it has a structure in it: then they are left out.
         """
-        levels = [_level(prefix, pictures)]
+        levels = [level_of(prefix, pictures)]
         known = set(map(canonical, classes))
         while len(levels[-1].folders) == 1 and len(levels) < MAX_DEPTH and not self._is_structured(levels[-1]):
             ((name, inside),) = levels[-1].folders.items()
             if canonical(name) in known:
                 break
-            levels.append(_level(f"{levels[-1].prefix}{name}/", inside))
+            levels.append(level_of(f"{levels[-1].prefix}{name}/", inside))
         begins = self._is_structured(levels[-1]) or len(levels[-1].folders) > 1
         for level in levels[:-1]:
             if level.loose and not (begins and len(level.loose) < level.num_inside):
@@ -119,33 +110,7 @@ class Arranger:
         return levels[-1]
 
     def _is_structured(self, level: Level) -> bool:
-        return self.manifest(level.prefix) is not None or self._splits(level) is not None
-
-    def _splits(self, level: Level) -> Splits | None:
-        """The splits among the folders of a level, if a train and a test split are among them and few others."""
-        groups: dict[tuple[str, ...], dict[str, tuple[Split, int]]] = {}
-        for name in sorted(level.folders.keys() | self._children.get(level.prefix, set())):
-            if (said := _split_of(name)) is not None:
-                split, rank, rest = said
-                groups.setdefault(rest, {})[name] = (split, rank)
-        both = [group for group in groups.values() if len({split for split, _ in group.values()}) == 2]
-        if len(both) != 1 or level.folders.keys().isdisjoint(both[0]):
-            return None
-        (group,) = both
-        best: dict[Split, str] = {
-            split: min((rank, name != canonical(name), name) for name, (own, rank) in group.items() if own == split)[2]
-            for split in SPLIT_WORDS
-        }
-        unused = [name for name, (split, _) in group.items() if split == "train" and name != best["train"]]
-        others = [name for name in level.folders if name not in group or name in unused]
-        if len(others) > len(group) and not self._have_common(level.prefix, *best.values()):
-            return None
-        return Splits(best["train"], best["test"], others)
-
-    def _have_common(self, prefix: str, *folders: str) -> bool:
-        """Whether folders have subfolders of the same names."""
-        inside = [set(map(canonical, self._children.get(f"{prefix}{folder}/", ()))) for folder in folders]
-        return bool(set.intersection(*inside))
+        return self.manifest(level.prefix) is not None or splits_of(level, self._names) is not None
 
     def _groups(self, level: Level) -> Groups | None:
         """The classes of a level's pictures; None where there are none."""
@@ -168,7 +133,7 @@ class Arranger:
         """The pictures of each class that a `dataset.json` knows, and those that it does not know."""
         groups: dict[str, list[str]] = {}
         rest = []
-        below = sorted([*level.loose, *(name for names in level.folders.values() for name in names)])
+        below = sorted(level.everything())
         for name in below:
             label = manifest.labels.get(name[len(level.prefix) :])
             if label is None:
@@ -184,26 +149,22 @@ class Arranger:
 
     def _numbered(self, level: Level, groups: Groups | None) -> Arranged:
         if groups is None:
-            below = sorted([*level.loose, *(name for names in level.folders.values() for name in names)])
-            return Arranged(dict.fromkeys(below, 0), (), tuple(self.notes))
+            return self._unlabelled(level.everything())
         names = ordered(groups)
         labels = {picture: index for index, name in enumerate(names) for picture in groups[name]}
-        if empty := [name for name in self._children.get(level.prefix, ()) if level.prefix + name in self.found.empty]:
+        if empty := [name for name in self._names(level.prefix) if level.prefix + name in self.found.empty]:
             self.notes.append(f"no class: {counted(empty, 'empty folder')} ({few(ordered(empty))})")
         return Arranged(dict(sorted(labels.items())), names, tuple(self.notes))
 
-    def _test(self, folder: str, pictures: Sequence[str], prefix: str, classes: tuple[str, ...]) -> Arranged:
+    def _test(self, folder: str, level: Level, classes: tuple[str, ...]) -> Arranged:
         """The test split, with the classes of the train split as their numbers say."""
-        if not classes:
-            return Arranged(dict.fromkeys(pictures, 0), (), tuple(self.notes))
-        level, folder = self._settled(prefix, pictures, classes), printable(folder)
         manifest = self.manifest(level.prefix)
         groups, rest = (level.folders, level.loose) if manifest is None else self._by_manifest(level, manifest)
         if not groups:
             self.notes.append(
                 f"the pictures of {folder} lie in no class folders: they are measured with, without labels"
             )
-            return Arranged(dict.fromkeys(pictures, 0), (), tuple(self.notes))
+            return self._unlabelled(rest)
         indices = dict(zip(groups, renumbered(tuple(groups), classes), strict=True))
         labels = {name: label for own, label in indices.items() if label is not None for name in groups[own]}
         if not labels:
@@ -213,44 +174,21 @@ class Arranger:
             )
         strange = ordered(name for name, label in indices.items() if label is None)
         self._leave_out(
-            sorted([*rest, *(picture for name in strange for picture in groups[name])]),
+            [*rest, *(picture for name in strange for picture in groups[name])],
             f"of {folder}, in none of the classes to train on" + (f" but in {few(strange)}" if strange else ""),
         )
-        if missing := [name for label, name in enumerate(classes) if label not in indices.values()]:
+        known = set(indices.values())
+        if missing := [name for label, name in enumerate(classes) if label not in known]:
             self.notes.append(f"{folder} has no pictures of {len(missing)} of {len(classes)} classes ({few(missing)})")
         return Arranged(dict(sorted(labels.items())), classes, tuple(self.notes))
 
     def _leave_out(self, pictures: Sequence[str], why: str) -> None:
         if pictures:
-            self.notes.append(f"{counted(pictures, 'picture')} left out: {why} ({few(pictures)})")
+            self.notes.append(f"{counted(pictures, 'picture')} left out: {why} ({few(sorted(pictures))})")
 
     def _tell_splits_that_are_none(self, level: Level) -> None:
-        named = [name for name in level.folders if (said := _split_of(name)) is not None and not said[2]]
+        named = [name for name in level.folders if (said := said_by(name)) is not None and not said.rest]
         if named and len(level.folders) > 1:
             others = [name for name in level.folders if name not in named]
             beside = f"like {few(ordered(others))}" if others else "each"
             self.notes.append(f"taken for classes {beside}, not for splits: {few(ordered(named))}")
-
-
-def _level(prefix: str, pictures: Sequence[str]) -> Level:
-    folders: dict[str, list[str]] = {}
-    loose = []
-    for name in pictures:
-        head, slash, _ = name[len(prefix) :].partition("/")
-        if slash:
-            folders.setdefault(head, []).append(name)
-        else:
-            loose.append(name)
-    return Level(prefix, folders, loose)
-
-
-def _split_of(folder: str) -> tuple[Split, int, tuple[str, ...]] | None:
-    """Which split a folder's name says, how plainly (0 most), and what else it says: `seg_train` goes with `seg_test`."""
-    words = [word for word in re.split(r"[ _.-]+", canonical(folder)) if word]
-    found = [(at, match) for at, word in enumerate(words) if (match := SPLIT_WORD.fullmatch(word))]
-    if len(found) != 1:
-        return None
-    ((at, match),) = found
-    rest = [word for word in (*words[:at], match[2], *words[at + 1 :]) if word and word not in FILLERS]
-    split: Split = "train" if match[1] in SPLIT_WORDS["train"] else "test"
-    return split, SPLIT_WORDS[split].index(match[1]), tuple(rest)

@@ -1,6 +1,7 @@
 """One image file of any mode, size and orientation to 8-bit grey or RGB."""
 
 import io
+import logging
 import warnings
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gancli.data.formats import accepted
-from gancli.data.formats import is_image as is_image
+from gancli.data.formats import is_image as is_image  # as users of `decode` need it
 from gancli.errors import DataError
 
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -19,6 +20,7 @@ MAX_PIXELS = 1 << 27  # 134 million: far above any photograph, far below what ex
 LARGE, MAX_PIXELS_PER_BYTE = 1 << 24, 10_000
 Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, by name, instead of as a warning
 warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd metadata; broken pixels raise
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it logs of odd files goes to stderr
 
 
 @dataclass(frozen=True)

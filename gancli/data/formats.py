@@ -56,7 +56,8 @@ def is_image(name: str) -> bool:
 def is_other_picture(name: str) -> bool:
     """Whether a file's name says that it is a picture, but of a kind that is not read here."""
     path = PurePosixPath(name)
-    return path.suffix.lower() in OTHER_PICTURES - suffixes().keys() and not any(map(is_junk, path.parts))
+    suffix = path.suffix.lower()
+    return suffix in OTHER_PICTURES and suffix not in suffixes() and not any(map(is_junk, path.parts))
 
 
 def is_junk(part: str) -> bool:

@@ -39,8 +39,9 @@ class Found:
     def notes(self) -> list[str]:
         """What a user should know of, one line for each kind."""
         kinds = ", ".join(sorted({PurePosixPath(name).suffix.lower() for name in self.others}))
+        heif = ", or install pillow-heif" if ".hei" in kinds else ""
         told = (
-            (self.others, "picture", f"left out: {kinds} cannot be decoded here; convert to .png or .jpg"),
+            (self.others, "picture", f"left out: {kinds} cannot be decoded here; convert to .png or .jpg{heif}"),
             (self.runs, "folder", "passed over: of runs of gan, whose pictures are samples"),
             (self.twice, "name", "passed over: another link or entry of the same leads there"),
             (self.outside, "entry", "left out: named to lie outside of the zip, or too deep in it"),

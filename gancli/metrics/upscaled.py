@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from gancli import images
-from gancli.data.decode import decode, is_image
+from gancli.data.decode import decode
+from gancli.data.formats import is_image, is_other_picture
 from gancli.data.pairs import enlarge, reduce
+from gancli.data.walk import Found
 from gancli.errors import DataError, UsageError
-from gancli.events import Event, Preparing
+from gancli.events import Event, Preparing, Warned
 from gancli.metrics.fidelity import psnr, ssim
 from gancli.metrics.figure import Figure, Measure
 from gancli.sampling.upscale import Upscaler
@@ -26,25 +28,30 @@ class Pair:
     low_res: Tensor
 
 
-def read_pairs(folder: Path, low_res: Path | None, scale: int) -> list[Pair]:
-    """The pictures of a folder, by name; their low-resolution forms are the files of `low_res` of the same name, else made
-    by antialiased bicubic interpolation. A folder of `HR` and `LRx4` (for scale 4) is read as both.
+def read_pairs(folder: Path, low_res: Path | None, scale: int) -> Generator[Event, None, list[Pair]]:
+    """The pictures of a folder, by name, as a generator of warnings that returns them; their low-resolution forms are the
+    files of `low_res` of the same name, else made by antialiased bicubic interpolation. A folder of `HR` and `LRx4` (for
+    scale 4) is read as both.
 
     A true picture's last rows and columns are left out where its size is no multiple of the scale. Raises `DataError` for
     what cannot be read or does not fit.
     """
     if low_res is None and (folder / "HR").is_dir() and (folder / f"LRx{scale}").is_dir():
         folder, low_res = folder / "HR", folder / f"LRx{scale}"
-    files = _images(folder)
+    found = _files(folder)
+    files = [path for path in found if is_image(path.name)]
+    notes = Found(others=[path.name for path in found if is_other_picture(path.name)]).notes()
     if not files:
-        raise DataError(f"--dataset {folder}: holds no images")
-    small = {path.stem: path for path in _images(low_res)} if low_res is not None else {}
+        raise DataError("; ".join([f"--dataset {folder}: holds no images", *notes]))
+    for note in notes:
+        yield Warned(note)
+    small = {path.stem: path for path in _files(low_res) if is_image(path.name)} if low_res is not None else {}
     return [_pair(path, small, low_res, scale) for path in files]
 
 
-def _images(folder: Path) -> list[Path]:
+def _files(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.is_file() and is_image(path.name))
+        return sorted(path for path in folder.iterdir() if path.is_file())
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror})") from None
 

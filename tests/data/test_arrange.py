@@ -84,7 +84,7 @@ def test_what_lies_beside_splits_does_not_mix_them(above: str, stray: str) -> No
     assert list(learnt.labels) == names[:2]
     assert list(held_out.labels) == names[2:]
     (note,) = learnt.notes
-    assert note.startswith("1 picture left out: beside train and test, which are taken for splits")
+    assert note.startswith("1 picture left out: beside train and test, taken for splits")
     assert stray in note
 
 
@@ -123,6 +123,27 @@ def test_splits_with_the_same_classes_are_splits_whatever_lies_beside_them() -> 
     result = arranged([*names, *(f"{other}/1.png" for other in "abcde")])
     assert result.class_names == ("cat", "dog")
     assert result.notes[0].startswith("5 pictures left out: beside train and test")
+
+
+def test_splits_inside_of_each_class_are_splits() -> None:
+    names = [f"{pet}/{split}/1.png" for pet in ("cat", "dog") for split in ("test", "train")]
+    learnt, held_out = both([*names, "cat/masks/1.png", "teaser.png"])
+    assert classes_of(learnt) == {"cat/train/1.png": "cat", "dog/train/1.png": "dog"}
+    assert classes_of(held_out) == {"cat/test/1.png": "cat", "dog/test/1.png": "dog"}
+    assert learnt.notes == (
+        "2 pictures left out: in none of the splits that each class has (cat/masks/1.png, teaser.png)",
+    )
+    assert list(arranged(names, with_classes=False).labels) == ["cat/train/1.png", "dog/train/1.png"]
+
+
+def test_horses_and_zebras_are_two_classes_with_two_splits() -> None:
+    names = [f"{split}{domain}/1.png" for split in ("train", "test") for domain in "AB"]
+    learnt, held_out = both(names)
+    assert classes_of(learnt) == {"trainA/1.png": "A", "trainB/1.png": "B"}
+    assert classes_of(held_out) == {"testA/1.png": "A", "testB/1.png": "B"}
+    assert learnt.notes == held_out.notes == ()
+    alone, _ = both(["trainA/1.png", "testA/1.png"])
+    assert (list(alone.labels), alone.class_names) == (["trainA/1.png"], ())
 
 
 def test_a_train_split_that_holds_nothing_readable_is_not_replaced_by_the_test_split() -> None:

@@ -146,6 +146,18 @@ def pictures() -> Iterator[tuple[str, bytes]]:
     yield "tall-100-million-pixels.tif", bytes(tiff)
     yield "checksum-wrong.png", saved(gradient, "PNG")[:-20] + bytes(20)
     yield "trailing-bytes.jpg", jpeg + bytes(1000)
+    photo = gradient.convert("RGB")
+    avif, jpeg_2000 = saved(photo, "AVIF"), saved(photo, "JPEG2000")
+    yield "plain.avif", avif
+    yield "animated.avif", saved(photo, "AVIF", save_all=True, append_images=[photo.rotate(90)])
+    yield "cut.avif", avif[: len(avif) * 2 // 3]
+    yield "plain.jp2", jpeg_2000
+    yield "cut.jp2", jpeg_2000[: len(jpeg_2000) // 3]
+    yield "plain.tga", saved(photo, "TGA", compression="tga_rle")
+    yield "claims-900-million-pixels.tga", struct.pack("<3B5x4H2B", 0, 0, 10, 0, 0, 30_000, 30_000, 24, 0) + bytes(99)
+    yield "text.tga", b"this is not a picture\n" * 20
+    yield "claims-100-million-pixels.psd", struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 10_000, 10_000, 8, 3) + bytes(99)
+    yield "claims-100-million-pixels.qoi", struct.pack(">4s2I2B", b"qoif", 10_000, 10_000, 3, 0) + b"\xfd" * 99
 
 
 def archives(picture: bytes) -> Iterator[tuple[str, bytes]]:
@@ -163,6 +175,7 @@ def archives(picture: bytes) -> Iterator[tuple[str, bytes]]:
     yield "sound.zip", sound
     yield "leads-outside.zip", zipped(*((f"../../outside/{n}.png", picture) for n in range(12)))
     yield "absolute.zip", zipped(*((f"/tmp/outside/{n}.png", picture) for n in range(12)))
+    yield "leads-outside-by-backslashes.zip", zipped(*((f"..\\..\\outside\\{n}.png", picture) for n in range(12)))
     yield "link.zip", zipped((link, b"/etc/passwd"), *((f"{n}.png", picture) for n in range(12)))
     yield "name-escape-codes.zip", zipped((f"{ESCAPE}.png", b"no picture"), ("b.png", picture))
     yield "cut.zip", sound[: len(sound) // 2]
