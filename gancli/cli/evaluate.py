@@ -14,7 +14,7 @@ from gancli.cli import console
 from gancli.config import paths, toml
 from gancli.config.run import DATA_ROOT
 from gancli.engine.rundir import RunDirectory
-from gancli.errors import GancliError, UsageError, did_you_mean
+from gancli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -80,7 +80,10 @@ def evaluate(
         raise UsageError(f"-n {count}: must be at least {FEWEST} and at most {MAX_COUNT}")
     if not 0 <= seed < 2**63:
         raise UsageError(f"--seed {seed}: must be at least 0 and at most {2**63 - 1}")
+    console.check_stdout()
     neighbours = _expanded(neighbours, "--neighbours")
+    if neighbours is not None:
+        paths.check_replaceable(neighbours, "--neighbours")
     if neighbours is not None and (neighbours.suffix.lower() != ".png" or not neighbours.parent.is_dir()):
         raise UsageError(f"--neighbours {neighbours}: must be a .png file in a directory that exists")
 
@@ -262,7 +265,8 @@ def _draw_neighbours(path: Path, pixels: "torch.Tensor", training: "torch.Tensor
 
 
 def _remember(subject: Subject, dataset: str) -> None:
-    """Add the figures to `metrics.jsonl` of the run that the checkpoint lies in, if it lies in one."""
+    """Add the figures to `metrics.jsonl` of the run that the checkpoint lies in, if it lies in one; says so where it is
+    somebody else's, and shows them all the same."""
     run = RunDirectory(subject.path.parent)
     if not run.holds_run:
         return
@@ -272,7 +276,7 @@ def _remember(subject: Subject, dataset: str) -> None:
         with run.metrics.open("ab") as file:
             file.write(json.dumps(row).encode() + b"\n")
     except OSError as error:
-        raise GancliError(f"{run.metrics}: cannot be written ({error.strerror})") from error
+        console.say(f"warning: {run.metrics}: cannot be written ({error.strerror}); the figures are not kept there")
 
 
 def _document(job: Job, subjects: Sequence[Subject]) -> dict[str, object]:

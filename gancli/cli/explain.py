@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from typing import Any
 
 from gancli import catalogue
@@ -12,6 +13,7 @@ SMALLER = {
     "sample": "try a smaller --batch-size, or with -i a smaller --tile",
     "evaluate": "try a smaller -n",
 }
+UNREADABLE = "cannot be read (Permission denied)"
 ABOUT_CUDA = ("CUDA error", "CUDA driver", "CUDA out of memory", "NVIDIA driver", "cuDNN error", "CUBLAS", "NVML")
 
 
@@ -20,7 +22,8 @@ def explained(error: Exception, args: list[str]) -> tuple[int, str]:
     if isinstance(error, GancliError):
         return error.exit_code, str(error)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own errors
-        return int(error.exit_code), _usage(error, args)
+        line = _usage(error, args)
+        return 1 if line.endswith(UNREADABLE) else int(error.exit_code), line
     code, command = 1, next(iter(args), "")
     if _out_of_memory(error):
         hint = SMALLER.get(command)
@@ -100,6 +103,8 @@ def _unknown_option(option: str, near: list[str], args: list[str]) -> str:
 def _bad_value(parameter: Any, complaint: str, args: list[str]) -> str:
     """A line for a value that Typer could not read: Typer's own leaves the value out."""
     flag = max(parameter.opts, key=len)
+    if path := re.search(r"'(.*)' is not readable", complaint):
+        return f"{'' if parameter.opts[0][0] != '-' else flag + ' '}{path[1]}: {UNREADABLE}"
     given = next((a for flag_at, a in zip(args, [*args[1:], ""], strict=True) if flag_at in parameter.opts), "")
     given = given or next((a.partition("=")[2] for a in args if a.startswith(f"{flag}=")), "")
     for kind, noun in (("integer", "a whole number"), ("number", "a number"), ("boolean", "true or false")):

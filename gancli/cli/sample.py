@@ -9,6 +9,7 @@ import typer
 
 from gancli.cli import console
 from gancli.cli.labels import parse_labels
+from gancli.config import paths
 from gancli.errors import GancliError, UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def sample(
     walk: Annotated[int | None, typer.Option(metavar="STOPS", help="Walk through latent space over so many seeds.")] = None,
     levels: Annotated[bool, typer.Option("--levels", help=(
         "Show each picture's levels side by side, coarse to fine, for a variant that works in levels."))] = False,
-    source: Annotated[Path | None, typer.Option("--input", "-i", metavar="FILE|DIR", help=(
+    source: Annotated[str | None, typer.Option("--input", "-i", metavar="FILE|DIR", help=(
         "Picture or folder to enlarge, for srgan; -o is then a picture or a folder."))] = None,
     tile: Annotated[int | None, typer.Option(help=(
         "With -i: enlarge in tiles of this side, in pixels of the input."), show_default="as memory allows")] = None,
@@ -91,7 +92,7 @@ def sample(
                 raise UsageError(f"{flag} {value}: is for drawing pictures; -i enlarges them")
         from gancli.cli.upscale import Wish, upscale
 
-        wish = Wish(source, output, device, tile, recursive, skip_existing, as_json)
+        wish = Wish(paths.expanded(source, "-i"), output, device, tile, recursive, skip_existing, as_json)
         upscale(_model(checkpoint, "low_res"), wish)
         return
     path = _output_path(output, walk)
@@ -131,8 +132,10 @@ def _model(checkpoint: Path, reads: str) -> "Model":
 def _output_path(output: str | None, walk: int | None) -> Path | None:
     """The path to write to, known to be writable before anything is drawn; None for stdout."""
     if output == "-":
+        console.binary_stdout()
         return None
-    path = Path(output) if output is not None else _free("samples", ".gif" if walk else ".png")
+    path = paths.expanded(output, "-o") if output is not None else _free("samples", ".gif" if walk else ".png")
+    paths.check_replaceable(path, "-o")
     if path.suffix.lower() in (*GRIDS, *ANIMATIONS, ".npz") and not path.is_dir():
         if not path.parent.is_dir():
             raise GancliError(f"-o {path}: there is no directory {path.parent} to write it into")

@@ -1,13 +1,13 @@
 """The files that `gan sample` writes. Each function draws an order, writes it and gives the paths written."""
 
 import io
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from PIL import Image, PngImagePlugin
 
 from gancli import atomic, images
+from gancli.cli import console
 from gancli.errors import GancliError, UsageError
 from gancli.sampling import draw, walk
 
@@ -32,10 +32,9 @@ def grid(order: "Order") -> list[str]:
         )
     encoded = images.encode(picture, suffix)
     if order.output is None:
-        if sys.stdout.isatty():
-            raise UsageError("-o -: would write a PNG to the terminal; redirect stdout")
-        sys.stdout.buffer.write(encoded)
-        sys.stdout.buffer.flush()
+        stdout = console.binary_stdout()
+        stdout.write(encoded)
+        stdout.flush()
         return []
     atomic.write(order.output, [encoded])
     return [str(order.output)]

@@ -83,6 +83,8 @@ def listed(path: Path, split: Split) -> Generator[Event, None, Listing]:
     if path.is_dir():
         marks = yield from _folder_files(path)
         return Listing(path, None, marks, split)
+    if not path.is_file():
+        raise DataError(f"--dataset {path}: neither a folder nor a zip of images (it is no regular file)")
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:

@@ -46,8 +46,14 @@ class RunDirectory:
         return self.path / "samples" / f"step-{step:08d}.png"
 
     def states(self) -> list[Path]:
-        """The saved states, newest first."""
-        found = [(int(m[1]), p) for p in (self.path / "state").glob("*") if (m := STATE.fullmatch(p.name))]
+        """The saved states, newest first. Raises `GancliError` where they may not be seen: that is not to have none."""
+        folder = self.path / "state"
+        try:
+            found = [(int(m[1]), p) for p in folder.iterdir() if (m := STATE.fullmatch(p.name))]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise GancliError(f"{folder}: cannot be listed ({error.strerror})") from None
         return [path for _, path in sorted(found, reverse=True)]
 
     def prune(self, keep: int) -> None:
@@ -120,7 +126,13 @@ def locked(directory: RunDirectory) -> Iterator[None]:
     The kernel drops the lock with the process that holds it, so one that was killed leaves nothing to clean up.
     """
     path = directory.path / ".lock"
-    with path.open("a+b") as file:
+    try:
+        opened = path.open("a+b")
+    except OSError as error:
+        raise GancliError(
+            f"{directory.path}: cannot be written to ({error.strerror}); --out says another directory to go on in"
+        ) from None
+    with opened as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
