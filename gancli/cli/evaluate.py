@@ -1,6 +1,5 @@
 """`gan evaluate`: how good the pictures of one or several checkpoints are, in one table."""
 
-import json
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,7 +13,8 @@ from gancli.cli import console
 from gancli.config import paths, toml
 from gancli.config.run import DATA_ROOT
 from gancli.engine.rundir import RunDirectory
-from gancli.errors import UsageError, did_you_mean
+from gancli.errors import UsageError, did_you_mean, printable
+from gancli.report.jsonl import dump
 
 if TYPE_CHECKING:
     import torch
@@ -80,6 +80,7 @@ def evaluate(
         raise UsageError(f"-n {count}: must be at least {FEWEST} and at most {MAX_COUNT}")
     if not 0 <= seed < 2**63:
         raise UsageError(f"--seed {seed}: must be at least 0 and at most {2**63 - 1}")
+    paths.check_standing()
     console.check_stdout()
     neighbours = _expanded(neighbours, "--neighbours")
     if neighbours is not None:
@@ -274,7 +275,7 @@ def _remember(subject: Subject, dataset: str) -> None:
     row = {"step": subject.model.facts.step, "evaluated_on": dataset, "figures": values}
     try:
         with run.metrics.open("ab") as file:
-            file.write(json.dumps(row).encode() + b"\n")
+            file.write(dump(row).encode() + b"\n")
     except OSError as error:
         console.say(f"warning: {run.metrics}: cannot be written ({error.strerror}); the figures are not kept there")
 
@@ -302,6 +303,6 @@ def _show(job: Job, subjects: Sequence[Subject]) -> None:
     headings = [f"{s.model.facts.variant} {s.path.parent.name}".strip() for s in subjects]
     out = console.out()
     out.print(table(headings, [s.figures for s in subjects], beside))
-    out.print(f"data set {job.dataset}; seed {job.seed}; ± is one standard error", markup=False, style="dim")
+    out.print(f"data set {printable(job.dataset)}; seed {job.seed}; ± is one standard error", markup=False, style="dim")
     if job.neighbours is not None:
         console.print_path(job.neighbours)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from gancli import catalogue
+from gancli.config import paths
 from gancli.errors import GancliError, did_you_mean
 
 SMALLER = {
@@ -65,17 +66,11 @@ def _refused(error: OSError) -> str:
     if error.filename is not None:
         name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
         return f"{name or 'a file'}: {error.strerror or error}"
-    if error.errno == errno.ENOENT and not _stands_somewhere():
-        return "the working directory is gone; cd to one that exists"
-    return str(error.strerror or error or type(error).__name__)
-
-
-def _stands_somewhere() -> bool:
     try:
-        os.getcwd()  # noqa: PTH109 - asks the system, as Path.cwd() does
-    except OSError:
-        return False
-    return True
+        paths.check_standing()
+    except GancliError as gone:
+        return str(gone)
+    return str(error.strerror or error or type(error).__name__)
 
 
 def _usage(error: Any, args: list[str]) -> str:
@@ -87,6 +82,8 @@ def _usage(error: Any, args: list[str]) -> str:
     parameter, complaint = getattr(error, "param", None), str(getattr(error, "message", None) or "")
     if parameter is not None and complaint:
         return _bad_value(parameter, complaint, args)
+    if extra := re.search(r"extra arguments?(?:\(s\))? \((.*)\)$", complaint, re.DOTALL):
+        return f"{extra[1] or 'an empty word'}: more than the command takes; see its --help"
     return str(error.format_message()) or "wrong usage; --help tells what there is"
 
 

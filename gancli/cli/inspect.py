@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gancli.cli import console
+from gancli.config import paths
 from gancli.engine.facts import Facts, from_header
 from gancli.engine.header import Header, read_header
 from gancli.engine.rundir import RunDirectory
@@ -33,6 +34,7 @@ def inspect(
     header = read_header(file)
     facts = from_header(file, header)
     if verify:
+        paths.check_standing()
         from gancli.engine.verify import verify as verified
 
         verified(file, header, facts)

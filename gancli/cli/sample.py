@@ -66,6 +66,7 @@ def sample(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document about what was written.")] = False,
 ) -> None:  # fmt: skip
     """Draw pictures from a checkpoint. The picture of a seed is the same whatever else is drawn."""
+    paths.check_standing()
     ranges = (
         ("-n", count, 1, MAX_COUNT),
         ("--seed", seed, 0, 2**63 - 1),

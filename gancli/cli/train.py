@@ -15,7 +15,7 @@ import typer
 from gancli import catalogue, events
 from gancli.cli import begin, console, options
 from gancli.cli.begin import Start, run_directory
-from gancli.config import RunConfig, fields_of, toml
+from gancli.config import RunConfig, fields_of, paths, toml
 from gancli.config.resolve import Layer, file_layer, known_fields
 from gancli.data.names import source_names
 from gancli.engine import rundir
@@ -36,7 +36,7 @@ COMPLETERS: Mapping[str, options.Completer] = {
 
 def named_variant(args: list[str]) -> str:
     """The variant that a `gan train` command line is about: named by flag, by `--config` or by the run to resume."""
-    if name := _value_of(args, "--variant", "-v"):
+    if (name := _value_of(args, "--variant", "-v")) is not None:
         return catalogue.check_name(name)
     config = _value_of(args, "--config")
     if config:
@@ -114,6 +114,7 @@ class Orders:
 
 def _run(variant: str, ctx: typer.Context, given: dict[str, Any]) -> int:
     resume, config, dry_run = given.pop("resume"), given.pop("config"), given.pop("dry_run")
+    paths.check_standing()
     layers = _given_layers(variant, ctx, given, config)
     if resume == "auto" and given["out"] is None:
         raise UsageError("--resume auto: needs --out, the run directory to go on in or to start")

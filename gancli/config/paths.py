@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from gancli.config.run import DATA_ROOT
-from gancli.errors import UsageError
+from gancli.errors import GancliError, UsageError
 
 
 class DataRoot(NamedTuple):
@@ -32,6 +32,15 @@ def expanded(path: str | Path, flag: str) -> Path:
         else:
             reason = "no home directory is known, HOME is not set; write the path out"
         raise UsageError(f"{flag} {path}: {reason}") from None
+
+
+def check_standing() -> None:
+    """Raises `GancliError` where the working directory was removed: MKL, in torch, would end the process at its first word,
+    in words of its own."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise GancliError("the working directory is gone; cd to one that exists") from None
 
 
 def open_file(path: Path) -> BinaryIO:
