@@ -4,6 +4,8 @@ Simonyan & Zisserman 2015; used as a loss by Ledig et al. 2017, section 2.2.1. T
 download (548 MB, checksum verified), or a safetensors file with the same names.
 """
 
+import contextlib
+import sys
 from pathlib import Path
 
 import safetensors
@@ -81,8 +83,16 @@ def _from_file(path: str) -> dict[str, Tensor]:
 def _downloaded() -> dict[str, Tensor]:
     from torchvision.models import VGG19_Weights
 
+    if torch.hub.get_dir().startswith("~"):  # it would make a folder of that name
+        raise GancliError(
+            "--content vgg: no home directory is known to download VGG19's weights to; set TORCH_HOME, or give "
+            "--vgg-weights FILE.safetensors"
+        )
     try:
-        weights: dict[str, Tensor] = dict(VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True))
+        with contextlib.redirect_stdout(sys.stderr):  # torch says there what it downloads; stdout is for results
+            weights: dict[str, Tensor] = dict(
+                VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+            )
     except (OSError, RuntimeError) as error:  # no network, no room, or another file than was expected
         raise GancliError(
             f"--content vgg: torchvision's VGG19 weights cannot be had ({error}); give --vgg-weights FILE.safetensors, "

@@ -1,6 +1,7 @@
 """Where words go: results to stdout, everything else to stderr. Terminals are recognised by us, not by Rich."""
 
 import contextlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import BinaryIO, TextIO
 
 from rich.console import Console
 
+from gancli.cli.streams import reason
 from gancli.errors import StdoutError, UsageError
 from gancli.report.jsonl import dump
 from gancli.text import printable
@@ -69,14 +71,20 @@ def print_json(document: object, indent: int | None = None) -> None:
     print_result(dump(document, indent))
 
 
-def binary_stdout(what: str) -> BinaryIO:
-    """stdout for the bytes of `what`. Raises `UsageError` if it is a terminal, `StdoutError` if it is closed: to be asked
-    before the bytes are made, which may take long."""
+def check_stdout() -> None:
+    """Raises `StdoutError` if stdout is closed: to be asked before work that takes long, for a result that goes there."""
+    with contextlib.suppress(ValueError, io.UnsupportedOperation):  # no file of the system's
+        descriptor = sys.stdout.fileno()
+        try:
+            os.write(descriptor, b"")
+        except OSError as error:
+            raise StdoutError(f"stdout: cannot be written to ({reason(error)})") from None
+
+
+def binary_stdout() -> BinaryIO:
+    """stdout for the bytes of a picture. Raises `UsageError` if it is a terminal, `StdoutError` if it is closed."""
     if sys.stdout.isatty():
-        raise UsageError(f"-o -: would write {what} to the terminal; redirect stdout")
+        raise UsageError("-o -: would write a PNG to the terminal; redirect stdout")
+    check_stdout()
     sys.stdout.flush()
-    try:
-        os.write(sys.stdout.fileno(), b"")  # fails at once where it is closed
-    except OSError as error:
-        raise StdoutError(f"-o -: stdout cannot be written to ({error.strerror})") from None
     return sys.stdout.buffer

@@ -1,6 +1,5 @@
 """`gan evaluate`: how good the pictures of one or several checkpoints are, in one table."""
 
-import json
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,7 +14,8 @@ from gancli.cli.effects import refuse
 from gancli.config import paths, toml
 from gancli.config.run import DATA_ROOT
 from gancli.engine.rundir import RunDirectory
-from gancli.errors import GancliError, UsageError, did_you_mean
+from gancli.errors import UsageError, did_you_mean, printable
+from gancli.report.jsonl import dump
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,11 @@ def evaluate(
         raise UsageError(f"-n {count}: must be at least {FEWEST} and at most {MAX_COUNT}")
     if seed is not None and not 0 <= seed < 2**63:
         raise UsageError(f"--seed {seed}: must be at least 0 and at most {2**63 - 1}")
+    paths.check_standing()
+    console.check_stdout()
     neighbours = _expanded(neighbours, "--neighbours")
+    if neighbours is not None:
+        paths.check_replaceable(neighbours, "--neighbours")
     if neighbours is not None and (neighbours.suffix.lower() != ".png" or not neighbours.parent.is_dir()):
         raise UsageError(f"--neighbours {neighbours}: must be a .png file in a directory that exists")
 
@@ -276,7 +280,8 @@ def _draw_neighbours(path: Path, pixels: "torch.Tensor", training: "torch.Tensor
 
 
 def _remember(subject: Subject, dataset: str) -> None:
-    """Add the figures to `metrics.jsonl` of the run that the checkpoint lies in, if it lies in one."""
+    """Add the figures to `metrics.jsonl` of the run that the checkpoint lies in, if it lies in one; says so where it is
+    somebody else's, and shows them all the same."""
     run = RunDirectory(subject.path.parent)
     if not run.holds_run:
         return
@@ -284,9 +289,9 @@ def _remember(subject: Subject, dataset: str) -> None:
     row = {"step": subject.model.facts.step, "evaluated_on": dataset, "figures": values}
     try:
         with run.metrics.open("ab") as file:
-            file.write(json.dumps(row).encode() + b"\n")
+            file.write(dump(row).encode() + b"\n")
     except OSError as error:
-        raise GancliError(f"{run.metrics}: cannot be written ({error.strerror})") from error
+        console.say(f"warning: {run.metrics}: cannot be written ({error.strerror}); the figures are not kept there")
 
 
 def _document(job: Job, subjects: Sequence[Subject]) -> dict[str, object]:
@@ -312,6 +317,6 @@ def _show(job: Job, subjects: Sequence[Subject]) -> None:
     headings = [f"{s.model.facts.variant} {s.path.parent.name}".strip() for s in subjects]
     out = console.out()
     out.print(table(headings, [s.figures for s in subjects], beside))
-    out.print(f"data set {job.dataset}; seed {job.seed}; ± is one standard error", markup=False, style="dim")
+    out.print(f"data set {printable(job.dataset)}; seed {job.seed}; ± is one standard error", markup=False, style="dim")
     if job.neighbours is not None:
         console.print_path(job.neighbours)

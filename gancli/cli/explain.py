@@ -2,9 +2,11 @@
 
 import errno
 import os
+import re
 from typing import Any
 
 from gancli import catalogue
+from gancli.config import paths
 from gancli.errors import GancliError, did_you_mean
 
 SMALLER = {
@@ -12,6 +14,7 @@ SMALLER = {
     "sample": "try a smaller --batch-size, or with -i a smaller --tile",
     "evaluate": "try a smaller -n",
 }
+UNREADABLE = "cannot be read (Permission denied)"
 ABOUT_CUDA = ("CUDA error", "CUDA driver", "CUDA out of memory", "NVIDIA driver", "cuDNN error", "CUBLAS", "NVML")
 
 
@@ -20,7 +23,8 @@ def explained(error: Exception, args: list[str]) -> tuple[int, str]:
     if isinstance(error, GancliError):
         return error.exit_code, str(error)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own errors
-        return int(error.exit_code), _usage(error, args)
+        line = _usage(error, args)
+        return 1 if line.endswith(UNREADABLE) else int(error.exit_code), line
     code, command = 1, next(iter(args), "")
     if _out_of_memory(error):
         hint = SMALLER.get(command)
@@ -62,17 +66,11 @@ def _refused(error: OSError) -> str:
     if error.filename is not None:
         name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
         return f"{name or 'a file'}: {error.strerror or error}"
-    if error.errno == errno.ENOENT and not _stands_somewhere():
-        return "the working directory is gone; cd to one that exists"
-    return str(error.strerror or error or type(error).__name__)
-
-
-def _stands_somewhere() -> bool:
     try:
-        os.getcwd()  # noqa: PTH109 - asks the system, as Path.cwd() does
-    except OSError:
-        return False
-    return True
+        paths.check_standing()
+    except GancliError as gone:
+        return str(gone)
+    return str(error.strerror or error or type(error).__name__)
 
 
 def _usage(error: Any, args: list[str]) -> str:
@@ -84,6 +82,8 @@ def _usage(error: Any, args: list[str]) -> str:
     parameter, complaint = getattr(error, "param", None), str(getattr(error, "message", None) or "")
     if parameter is not None and complaint:
         return _bad_value(parameter, complaint, args)
+    if extra := re.search(r"extra arguments?(?:\(s\))? \((.*)\)$", complaint, re.DOTALL):
+        return f"{extra[1] or 'an empty word'}: more than the command takes; see its --help"
     return str(error.format_message()) or "wrong usage; --help tells what there is"
 
 
@@ -100,6 +100,8 @@ def _unknown_option(option: str, near: list[str], args: list[str]) -> str:
 def _bad_value(parameter: Any, complaint: str, args: list[str]) -> str:
     """A line for a value that Typer could not read: Typer's own leaves the value out."""
     flag = max(parameter.opts, key=len)
+    if path := re.search(r"'(.*)' is not readable", complaint):
+        return f"{'' if parameter.opts[0][0] != '-' else flag + ' '}{path[1]}: {UNREADABLE}"
     given = next((a for flag_at, a in zip(args, [*args[1:], ""], strict=True) if flag_at in parameter.opts), "")
     given = given or next((a.partition("=")[2] for a in args if a.startswith(f"{flag}=")), "")
     for kind, noun in (("integer", "a whole number"), ("number", "a number"), ("boolean", "true or false")):

@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from gancli.cli import console
-from gancli.config.paths import expanded
+from gancli.config import paths
 from gancli.engine.facts import Facts, from_header
 from gancli.engine.header import Header, read_header
 from gancli.engine.rundir import RunDirectory
-from gancli.errors import CheckpointError, printable
+from gancli.errors import CheckpointError, GancliError, printable
 from gancli.report.jsonl import read_metrics
 from gancli.report.plot import plot_text
 
@@ -30,10 +30,11 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Tell what a checkpoint or a run directory is, without loading its tensors (unless --verify)."""
-    file = _file(expanded(path, "CKPT"))
+    file = _file(paths.expanded(path, "CKPT"))
     header = read_header(file)
     facts = from_header(file, header)
     if verify:
+        paths.check_standing()
         from gancli.engine.verify import verify as verified
 
         verified(file, header, facts)
@@ -51,7 +52,7 @@ def _file(path: Path) -> Path:
     if not path.is_dir():
         return path
     directory = RunDirectory(path)
-    candidates = [p for p in (directory.checkpoint, *directory.states()) if p.exists()]
+    candidates = [directory.checkpoint] if directory.checkpoint.exists() else directory.states()
     if not candidates:
         raise CheckpointError(f"{path}: holds no checkpoint")
     return candidates[0]
@@ -90,9 +91,20 @@ def _last(facts: Facts) -> dict[str, float]:
 def _evaluated(file: Path) -> dict[str, float]:
     """The newest figures in `metrics.jsonl` of the run that a file lies in."""
     metrics = RunDirectory(file.parent.parent if file.parent.name == "state" else file.parent).metrics
-    rows = read_metrics(metrics) if metrics.exists() else []
+    try:
+        rows = read_metrics(metrics) if metrics.is_file() else []
+    except (GancliError, OSError) as error:  # somebody else's: the rest is told all the same
+        console.say(f"warning: {error}")
+        rows = []
     found: dict[str, Any] = next((row["figures"] for row in reversed(rows) if isinstance(row.get("figures"), dict)), {})
-    return {str(name): float(value) for name, value in found.items() if isinstance(value, int | float)}
+    return {str(name): _float(value) for name, value in found.items() if isinstance(value, int | float)}
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # JSON has whole numbers of any length
+        return math.inf
 
 
 def _show(file: Path, header: Header, facts: Facts, verified: bool) -> None:

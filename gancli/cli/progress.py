@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from gancli.cli import console
 from gancli.data.pace import Pace
 from gancli.events import Event, Preparing, Warned
+from gancli.text import printable
 
 T = TypeVar("T")
 EVERY_S = 10.0
@@ -34,7 +35,7 @@ def shown(work: Generator[Event, None, T]) -> T:
 
 @contextmanager
 def _bar(terminal: Console) -> Iterator[Callable[[Preparing], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=terminal, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -43,7 +44,7 @@ def _bar(terminal: Console) -> Iterator[Callable[[Preparing], None]]:
                 for task in tasks.values():
                     bar.remove_task(task)
                 tasks.clear()
-                tasks[event.what] = bar.add_task(event.what)
+                tasks[event.what] = bar.add_task(printable(event.what))
             bar.update(tasks[event.what], completed=event.done, total=event.total or None)
 
         yield show

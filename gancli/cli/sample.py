@@ -10,7 +10,7 @@ import typer
 from gancli.cli import console
 from gancli.cli.effects import refuse
 from gancli.cli.labels import parse_labels
-from gancli.config.paths import expanded
+from gancli.config import paths
 from gancli.errors import GancliError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def sample(
     walk: Annotated[int | None, typer.Option(metavar="STOPS", help="Walk through latent space over so many seeds.")] = None,
     levels: Annotated[bool, typer.Option("--levels", help=(
         "Show each picture's levels side by side, coarse to fine, for a variant that works in levels."))] = False,
-    source: Annotated[Path | None, typer.Option("--input", "-i", metavar="FILE|DIR", help=(
+    source: Annotated[str | None, typer.Option("--input", "-i", metavar="FILE|DIR", help=(
         "Picture or folder to enlarge, for srgan; -o is then a picture or a folder."))] = None,
     tile: Annotated[int | None, typer.Option(help=(
         "With -i: enlarge in tiles of this side, in pixels of the input."), show_default="as memory allows")] = None,
@@ -71,6 +71,7 @@ def sample(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document about what was written.")] = False,
 ) -> None:  # fmt: skip
     """Draw pictures from a checkpoint. The picture of a seed is the same whatever else is drawn."""
+    paths.check_standing()
     ranges = (
         ("-n", count, 1, MAX_COUNT),
         ("--seed", seed, 0, 2**63 - 1),
@@ -84,7 +85,7 @@ def sample(
             raise UsageError(f"{flag} {number}: must be at least {low} and at most {high}")
     if truncation is not None and not 0 < truncation <= 10:
         raise UsageError(f"--truncation {truncation}: must be above 0 and at most 10")
-    checkpoint = expanded(checkpoint, "CKPT")
+    checkpoint = paths.expanded(checkpoint, "CKPT")
     refuse(("--json", as_json and output == "-"), why="stdout takes the picture; give -o a file")
     drawing = (("-n", count), ("--seed", seed), ("--label", ",".join(label) if label else None),
                ("--columns", columns), ("--walk", walk),
@@ -94,7 +95,7 @@ def sample(
         refuse(*drawing, why="is for drawing pictures; -i enlarges them")
         from gancli.cli.upscale import Wish, upscale
 
-        wish = Wish(expanded(source, "-i"), output, device, tile, recursive, skip_existing, as_json)
+        wish = Wish(paths.expanded(source, "-i"), output, device, tile, recursive, skip_existing, as_json)
         upscale(_model(checkpoint, "low_res"), wish)
         return
     refuse(*enlarging, why="is for enlarging pictures; say which with -i")
@@ -141,8 +142,10 @@ def _model(checkpoint: Path, reads: str) -> "Model":
 def _output_path(output: str | None, walk: int | None) -> Path | None:
     """The path to write to, known to be writable before anything is drawn; None for stdout."""
     if output == "-":
+        console.binary_stdout()
         return None
-    path = expanded(output, "-o") if output is not None else _free("samples", ".gif" if walk else ".png")
+    path = paths.expanded(output, "-o") if output is not None else _free("samples", ".gif" if walk else ".png")
+    paths.check_replaceable(path, "-o")
     if path.suffix.lower() in (*GRIDS, *ANIMATIONS, ".npz") and not path.is_dir():
         if not path.parent.is_dir():
             raise GancliError(f"-o {path}: there is no directory {path.parent} to write it into")

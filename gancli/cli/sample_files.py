@@ -1,13 +1,13 @@
 """The files that `gan sample` writes. Each function draws an order, writes it and gives the paths written."""
 
 import io
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from PIL import Image, PngImagePlugin
 
 from gancli import atomic, images
+from gancli.cli import console
 from gancli.cli.labels import file_names
 from gancli.errors import GancliError, UsageError, printable
 from gancli.sampling import draw, walk
@@ -25,12 +25,11 @@ def grid(order: "Order") -> list[str]:
     """All pictures as one picture; on stdout as a PNG where there is no path."""
     suffix = order.output.suffix.lower() if order.output else ".png"
     _check_size(order, suffix)
-    if order.output is None and sys.stdout.isatty():
-        raise UsageError("-o -: would write a PNG to the terminal; redirect stdout")
     encoded = images.encode(images.to_pil(images.grid(_all(order), order.columns)), suffix)
     if order.output is None:
-        sys.stdout.buffer.write(encoded)
-        sys.stdout.buffer.flush()
+        stdout = console.binary_stdout()
+        stdout.write(encoded)
+        stdout.flush()
         return []
     atomic.write(order.output, [encoded])
     return [str(order.output)]

@@ -32,8 +32,7 @@ class _Out(io.FileIO):
         except BrokenPipeError as error:
             raise ReaderGoneError(f"stdout: nobody reads it any more ({error.strerror})") from None
         except OSError as error:
-            reason = "it is closed" if error.errno == errno.EBADF else error.strerror
-            raise StdoutError(f"stdout: cannot be written to ({reason})") from None
+            raise StdoutError(f"stdout: cannot be written to ({reason(error)})") from None
 
 
 class _Err(io.FileIO):
@@ -51,6 +50,11 @@ def _written(write: "Callable[[ReadableBuffer], int | None]", data: "ReadableBuf
     while (count := write(data)) is None:
         select.select([], [descriptor], [])
     return count
+
+
+def reason(error: OSError) -> str:
+    """Why a stream cannot be written to."""
+    return "it is closed" if error.errno == errno.EBADF else str(error.strerror)
 
 
 def settle() -> None:

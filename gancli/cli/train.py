@@ -15,8 +15,7 @@ import typer
 from gancli import catalogue, events
 from gancli.cli import begin, console, options
 from gancli.cli.begin import Start, run_directory
-from gancli.config import RunConfig, fields_of, toml
-from gancli.config.paths import expanded
+from gancli.config import RunConfig, fields_of, paths, toml
 from gancli.config.resolve import FLAG, Layer, file_layer, known_fields
 from gancli.data.names import source_names
 from gancli.engine import rundir
@@ -37,16 +36,20 @@ COMPLETERS: Mapping[str, options.Completer] = {
 
 def named_variant(args: list[str]) -> str:
     """The variant that a `gan train` command line is about: named by flag, by `--config` or by the run to resume."""
-    if name := _value_of(args, "--variant", "-v"):
+    if (name := _value_of(args, "--variant", "-v")) is not None:
         return catalogue.check_name(name)
     config = _value_of(args, "--config")
-    table = {} if config is None else toml.read(expanded(config, "--config"))
+    table = {} if config is None else toml.read(paths.expanded(config, "--config"))
     if "variant" in table:
         return catalogue.check_name(str(table["variant"]))
     resume = _value_of(args, "--resume")
     out = _value_of(args, "--out", "-o") or table.get("out")
     directory = out if resume == "auto" else resume
-    if resume and directory and (recorded := run_directory(expanded(str(directory), "--resume")).config).is_file():
+    if (
+        resume
+        and directory
+        and (recorded := run_directory(paths.expanded(str(directory), "--resume")).config).is_file()
+    ):
         return catalogue.check_name(str(toml.read(recorded).get("variant", "vanilla")))
     return "vanilla"
 
@@ -114,6 +117,7 @@ class Orders:
 
 def _run(variant: str, ctx: typer.Context, given: dict[str, Any]) -> int:
     resume, config, dry_run = given.pop("resume"), given.pop("config"), given.pop("dry_run")
+    paths.check_standing()
     layers = _given_layers(variant, ctx, given, config)
     max_time = begin.last_value(layers, "max_time")
     with Stop(parse_duration(max_time) if max_time else None) as stop:  # before torch, whose import takes seconds
@@ -137,7 +141,7 @@ def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], co
     layers: list[Layer] = []
     if config is not None:
         others = [name for name in catalogue.names() if name != variant]
-        layers.append(file_layer(config, toml.read(expanded(config, "--config")), variant, config_class, others))
+        layers.append(file_layer(config, toml.read(paths.expanded(config, "--config")), variant, config_class, others))
     for name, value in given.items():
         if value is None:
             continue

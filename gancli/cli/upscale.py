@@ -1,6 +1,5 @@
 """`gan sample CKPT -i …`: files and folders of pictures enlarged, one after the other; a bad one does not stop the rest."""
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from gancli import atomic, images
 from gancli.cli import console
 from gancli.cli.effects import refuse
-from gancli.config.paths import expanded
+from gancli.config import paths
 from gancli.data.decode import decode_layers, is_image
 from gancli.errors import DataError, GancliError, PartlyFailedError, UsageError, did_you_mean
 
@@ -109,7 +108,7 @@ def _one(upscaler: "Upscaler", job: Job, to_stdout: bool) -> Done:
     from gancli.sampling.upscale import enlarge_layers
 
     try:
-        data = job.source.read_bytes()
+        data = paths.read_file(job.source)
     except OSError as error:
         raise DataError(f"{job.source}: cannot be read ({error.strerror})") from None
     picture = enlarge_layers(upscaler, decode_layers(data, str(job.source)))
@@ -118,8 +117,9 @@ def _one(upscaler: "Upscaler", job: Job, to_stdout: bool) -> Done:
         raise UsageError(f"-o {job.target}: JPEG cannot hold the transparency of {job.source}; take .png or .webp")
     encoded = images.encode(picture, suffix)
     if to_stdout:
-        sys.stdout.buffer.write(encoded)
-        sys.stdout.buffer.flush()
+        stdout = console.binary_stdout()
+        stdout.write(encoded)
+        stdout.flush()
     else:
         job.target.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(job.target, [encoded])
@@ -137,17 +137,19 @@ def _jobs(wish: Wish, scale: int) -> tuple[list[Job], Path | None]:
         near = [p.name for p in source.parent.iterdir()] if source.parent.is_dir() else []
         raise UsageError(f"-i {source}: does not exist{did_you_mean(source.name, near)}")
     if wish.output == "-":
-        if sys.stdout.isatty():
-            raise UsageError("-o -: would write a PNG to the terminal; redirect stdout")
+        console.binary_stdout()
         return [Job(source, source)], None
-    target = expanded(wish.output, "-o") if wish.output else source.with_name(f"{source.stem}_x{scale}.png")
+    target = (
+        source.with_name(f"{source.stem}_x{scale}.png") if wish.output is None else paths.expanded(wish.output, "-o")
+    )
     if target.is_dir():
         target = target / f"{source.stem}_x{scale}.png"
     if target.suffix.lower() not in SUFFIXES:
         raise UsageError(f"-o {target}: must end in {' '.join(SUFFIXES)}, or be a directory that exists")
     if not target.parent.is_dir():
         raise GancliError(f"-o {target}: there is no directory {target.parent} to write it into")
-    asked_for = wish.output is not None and target == expanded(str(wish.output), "-o")
+    paths.check_replaceable(target, "-o")
+    asked_for = wish.output is not None and target == paths.expanded(wish.output, "-o")
     if target.exists() and (target.samefile(source) or not (asked_for or wish.skip_existing)):
         raise UsageError(f"-o {target}: is there already; give another name")
     return [Job(source, target)], target
@@ -155,7 +157,8 @@ def _jobs(wish: Wish, scale: int) -> tuple[list[Job], Path | None]:
 
 def _folder_jobs(wish: Wish, scale: int) -> tuple[list[Job], Path]:
     source = wish.source
-    place = expanded(wish.output, "-o") if wish.output else source.with_name(f"{source.resolve().name}_x{scale}")
+    named = source.with_name(f"{source.resolve().name}_x{scale}")
+    place = named if wish.output is None else paths.expanded(wish.output, "-o")
     if place.is_file() or place.suffix.lower() in SUFFIXES or wish.output == "-":
         raise UsageError(f"-o {place}: must be a directory, as -i {source} is one")
     inside = place.resolve()

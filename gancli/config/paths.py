@@ -1,13 +1,14 @@
 """Paths as people write them: `~` is a home directory, in every option that takes a path."""
 
+import errno
 import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from gancli.config.run import DATA_ROOT
-from gancli.errors import UsageError
+from gancli.errors import GancliError, UsageError
 
 
 class DataRoot(NamedTuple):
@@ -18,10 +19,10 @@ class DataRoot(NamedTuple):
 
 
 def expanded(path: str | Path, flag: str) -> Path:
-    """`path` with `~` and `~user` replaced by that home. Raises `UsageError`
-    naming `flag` where there is no such home, or the path is empty."""
+    """`path` with `~` and `~user` replaced by that home. Raises `UsageError` naming `flag` where there is no such home, and
+    for an empty path, which mostly is a shell's variable that was never set, and would be the working directory."""
     if not str(path):
-        raise UsageError(f"{flag}: must not be empty")
+        raise UsageError(f"{flag}: is empty; a path is wanted (the working directory is .)")
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -31,6 +32,53 @@ def expanded(path: str | Path, flag: str) -> Path:
         else:
             reason = "no home directory is known, HOME is not set; write the path out"
         raise UsageError(f"{flag} {path}: {reason}") from None
+
+
+def check_standing() -> None:
+    """Raises `GancliError` where the working directory was removed: MKL, in torch, would end the process at its first word,
+    in words of its own."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise GancliError("the working directory is gone; cd to one that exists") from None
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file to read. Raises `OSError` for what is none: a pipe may be silent for ever, a device endless."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "it is no regular file", str(path))
+
+
+def read_file(path: Path) -> bytes:
+    """All of a regular file. Raises `OSError`."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def input_file(path: str | Path, flag: str) -> Path:
+    """An expanded path to read from. Raises `UsageError` for a pipe or device."""
+    place = expanded(path, flag)
+    try:
+        with open_file(place):
+            return place
+    except OSError as error:
+        raise UsageError(f"{flag} {path}: cannot be read ({error.strerror})") from None
+
+
+def check_replaceable(path: Path, flag: str) -> None:
+    """Raises `UsageError` for an output that is a pipe, a socket or a device: a file would take its place."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # nothing there, or nothing that may be seen: writing will tell
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UsageError(f"{flag} {path}: is there, and no regular file; give another name, or - for stdout")
 
 
 def data_root(path: str | Path) -> DataRoot:

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from gancli.config.paths import read_file
 from gancli.errors import UsageError
 
 Scalars = Mapping[str, object]
@@ -38,9 +39,11 @@ def _literal(value: object) -> str:
 def read(path: Path) -> dict[str, object]:
     """The values of a TOML file. Raises `UsageError` that names the file, and the line where it is not TOML."""
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: cannot be read ({error.__class__.__name__}: {error})") from error
+        text = read_file(path).decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"--config {path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--config {path}: cannot be read (not UTF-8)") from error
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -118,6 +118,8 @@ def listed(
 
 
 def _opened_zip(path: Path) -> tuple[zipfile.ZipFile, Found]:
+    if not path.is_file():
+        raise DataError(f"--dataset {path}: neither a folder nor a zip of images (it is no regular file)")
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:

@@ -91,6 +91,8 @@ def existing(dataset: str) -> Path | None:
     path = expanded(dataset, "--dataset")
     try:
         return path if path.exists() else None
+    except PermissionError as error:
+        raise DataError(f"--dataset {dataset}: cannot be read ({error.strerror})") from None
     except (OSError, ValueError):  # a name no file can have
         return None
 

@@ -75,7 +75,7 @@ def from_header(path: Path, header: Header) -> Facts:
         raise CheckpointError(f"{path}: a safetensors file, but not one that `gan train` wrote")
     try:
         return _facts(json_object(header.metadata[KEY]))
-    except (ValueError, UsageError) as error:
+    except (ValueError, OverflowError, UsageError) as error:
         raise CheckpointError(f"{path}: its description is not sound: {error}") from None
 
 
@@ -94,6 +94,7 @@ def _facts(values: dict[str, Any]) -> Facts:
         _require(type(values[name]) is int and 0 <= values[name] < 2**63, name)
     for name in ("ema", "epoch"):
         _require(type(values[name]) in (int, float) and values[name] >= 0, name)
+        values[name] = float(values[name])
     return Facts(
         **{
             **values,

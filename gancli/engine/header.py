@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gancli.config.paths import open_file
 from gancli.errors import CheckpointError
 
 MAX_HEADER_BYTES = 8 << 20
@@ -47,7 +48,7 @@ class Header:
 def read_header(path: Path) -> Header:
     """Read and check the header of `path`. Raises `CheckpointError`, one line, for anything that is not sound."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             file_bytes = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
             if file_bytes < 10 or not 2 <= length <= file_bytes - 8:

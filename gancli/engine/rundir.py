@@ -46,8 +46,14 @@ class RunDirectory:
         return self.path / "samples" / f"step-{step:08d}.png"
 
     def states(self) -> list[Path]:
-        """The saved states, newest first."""
-        found = [(int(m[1]), p) for p in (self.path / "state").glob("*") if (m := STATE.fullmatch(p.name))]
+        """The saved states, newest first. Raises `GancliError` where they may not be seen: that is not to have none."""
+        folder = self.path / "state"
+        try:
+            found = [(int(m[1]), p) for p in folder.iterdir() if (m := STATE.fullmatch(p.name))]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise GancliError(f"{folder}: cannot be listed ({error.strerror})") from None
         return [path for _, path in sorted(found, reverse=True)]
 
     def prune(self, keep: int) -> None:

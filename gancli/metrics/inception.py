@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gancli.config.paths import read_file
 from gancli.errors import GancliError, UsageError
 from gancli.events import Event, Preparing
 from gancli.metrics.distances import torchmetrics
@@ -28,7 +29,7 @@ class InceptionFid:
 
     def __init__(self, weights: Path, device: torch.device) -> None:
         try:
-            checksum = hashlib.sha256(weights.read_bytes()).hexdigest()
+            checksum = hashlib.sha256(read_file(weights)).hexdigest()
         except OSError as error:
             raise GancliError(f"--inception {weights}: cannot be read ({error.strerror})") from None
         if not checksum.startswith(SHA256_BEGINS):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gancli import images
+from gancli.config.paths import read_file
 from gancli.data.decode import decode
 from gancli.data.formats import is_image, is_other_picture
 from gancli.data.pairs import enlarge, reduce
@@ -58,7 +59,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> Tensor:
     try:
-        return images.from_pil(decode(path.read_bytes(), str(path)))
+        return images.from_pil(decode(read_file(path), str(path)))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 

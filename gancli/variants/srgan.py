@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from gancli import losses
 from gancli.config import VariantConfig, option
-from gancli.config.paths import expanded
+from gancli.config.paths import input_file
 from gancli.data.batch import Batch, ImageSpec
 from gancli.data.pairs import enlarge
 from gancli.errors import UsageError
@@ -185,7 +185,7 @@ class Srgan(Variant):
                 "content loss: squared error of pixels (the paper's SRGAN-MSE); --content vgg takes VGG19 features instead",
             )
         path = self.config.vgg_weights
-        origin = self.vgg.load(None if path is None else str(expanded(path, "--vgg-weights")))
+        origin = self.vgg.load(None if path is None else str(input_file(path, "--vgg-weights")))
         self.vgg.to(device)
         return (f"content loss: VGG19 features after φ5,4, weights from {origin}",)
 
