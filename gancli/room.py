@@ -51,10 +51,10 @@ def _upwards(root: Path, path: str, *names: str) -> Iterator[Path]:
 
 
 def own_bytes() -> int:
-    """What this process holds; where that is not told (macOS), the most it has held. On Linux the latter counts what the
-    process that started it held, too."""
+    """What this process holds, without pages of files, which the system takes back when it needs them; where that is not
+    told (macOS), the most it has held. On Linux the latter counts what the process that started it held, too."""
     if (held := _told(STATUS, "VmRSS")) is not None:
-        return held
+        return held - (_told(STATUS, "RssFile") or 0)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

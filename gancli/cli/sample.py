@@ -90,7 +90,8 @@ def sample(
         for flag, value in drawing:
             if value:
                 raise UsageError(f"{flag} {value}: is for drawing pictures; -i enlarges them")
-        from gancli.cli.upscale import Wish, upscale
+        from gancli.cli.upscale import upscale
+        from gancli.cli.upscale_jobs import Wish
 
         wish = Wish(source, output, device, tile, recursive, skip_existing, as_json)
         upscale(_model(checkpoint, "low_res"), wish)
