@@ -1,5 +1,6 @@
 """What a picture's file says beside its pixels (colour profile, EXIF, XMP, resolution, comments), fit for a larger one."""
 
+import contextlib
 import math
 import re
 from collections.abc import Mapping
@@ -109,8 +110,9 @@ def _exif(image: Image.Image) -> bytes | None:
     for tag in DESCRIPTIVE & set(old):
         new[tag] = old[tag]
     details = {tag: value for tag, value in old.get_ifd(ExifTags.IFD.Exif).items() if tag not in IN_PIXELS}
-    if ExifTags.IFD.Interop in details:
-        details[ExifTags.IFD.Interop] = dict(old.get_ifd(ExifTags.IFD.Interop))
+    if details.pop(ExifTags.IFD.Interop, None) is not None:
+        with contextlib.suppress(Exception):  # it is often damaged, and says next to nothing
+            details[ExifTags.IFD.Interop] = dict(old.get_ifd(ExifTags.IFD.Interop))
     for directory, found in (
         (ExifTags.IFD.Exif, details),
         (ExifTags.IFD.GPSInfo, dict(old.get_ifd(ExifTags.IFD.GPSInfo))),
@@ -147,8 +149,10 @@ def _xmp(packet: object) -> bytes | None:
 
 
 def _dpi(told: object) -> tuple[float, float] | None:
+    if not isinstance(told, tuple) or len(told) != 2:
+        return None
     try:
-        across, down = (float(value) for value in told)  # type: ignore[attr-defined]
+        across, down = float(told[0]), float(told[1])
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     sound = all(math.isfinite(value) and 1 <= value <= MAX_DPI for value in (across, down))

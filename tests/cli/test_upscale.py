@@ -6,16 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms
 
-from tests.conftest import TINY, Gan, sha256
-
-
-@pytest.fixture
-def enlarger(gan: Gan, tmp_path: Path) -> Path:
-    """A tiny trained srgan."""
-    small = ("--width", 4, "--blocks", 1, "--d-width", 4)
-    outcome = gan("train", "-v", "srgan", *TINY, "--image-size", 16, *small, "--steps", 4, "--out", tmp_path / "sr")
-    assert outcome.code == 0, outcome.err
-    return tmp_path / "sr"
+from tests.conftest import Gan, sha256
 
 
 def noise(mode: str, size: tuple[int, int]) -> Image.Image:
