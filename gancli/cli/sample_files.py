@@ -61,7 +61,9 @@ def folder(order: "Order") -> list[str]:
             note.add_text("gan:label", order.model.variant.images.class_names[one.request.label])
         buffer = io.BytesIO()
         images.to_pil(one.pixels).save(buffer, "PNG", pnginfo=note, compress_level=images.PNG_EFFORT)
-        atomic.write(path, [buffer.getvalue()], durable=False)  # drawn again in less time than thousands of flushes take
+        atomic.write(
+            path, [buffer.getvalue()], durable=False
+        )  # drawn again in less time than thousands of flushes take
         written.append(str(path))
     with contextlib.suppress(OSError):
         atomic.sync_directory(order.output)

@@ -15,7 +15,7 @@ from gancli.data.decode import Layers
 from gancli.engine.heap import give_freed_memory_back
 from gancli.errors import GancliError
 from gancli.events import Preparing
-from gancli.report import words
+from gancli.report.words import size as shown
 from gancli.room import free_bytes
 from gancli.variant import Variant
 
@@ -91,7 +91,8 @@ class Upscaler:
                     raise
                 if side <= SMALLEST_TILE:
                     way_out = "give it more" if self.device.type == "cpu" else "try --device cpu"
-                    raise GancliError(f"--tile {side}: out of memory on {self.device}; {way_out}") from error
+                    words = " ".join(str(error).split())[:200]
+                    raise GancliError(f"--tile {side}: out of memory on {self.device} ({words}); {way_out}") from error
                 side = max(SMALLEST_TILE, min(side, max(height, width)) // 2)
 
     def _paint(self, pictures: Tensor, tile: "Tile") -> Tensor:
@@ -137,9 +138,9 @@ def _joined(fine: Tensor, channels: int) -> Tensor:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, in the words of torch's allocators, C++ and oneDNN."""
-    told = ("DefaultCPUAllocator", "bad_alloc", "could not create a memory object", "could not execute a primitive")
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in told)
+    """Whether memory ran out, in the words of torch's allocators, C++ and oneDNN (which cannot create a primitive then)."""
+    told = ("DefaultCPUAllocator", "bad_alloc", "could not create a", "could not execute a primitive")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(text in str(error) for text in told)
 
 
 def memory_needed(upscaler: Upscaler, shape: tuple[int, int, int], suffix: str) -> int:
@@ -162,8 +163,8 @@ def check_memory(upscaler: Upscaler, shape: tuple[int, int, int], suffix: str, n
             width, height = (side * upscaler.variant.scale for side in shape[:2])
             other = "; .png takes less" if suffix == ".webp" else ""
             raise GancliError(
-                f"{name}: enlarged to {width}×{height} pixels it takes {words.size(total)} of memory, and "
-                f"{words.size(free)} are free; enlarge it in parts, or where there is more{other}"
+                f"{name}: enlarged to {width}×{height} pixels it takes {shown(total)} of memory, and "
+                f"{shown(free)} are free; enlarge it in parts, or where there is more{other}"
             )
     return needed
 

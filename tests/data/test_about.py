@@ -147,7 +147,9 @@ def test_a_profile_that_readers_refuse_is_left_out_of_png_and_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "profile", [b"none at all", SRGB[:200], LAB, SRGB[:36] + b"xxxx" + SRGB[40:]], ids=["short", "cut", "lab", "unsigned"]
+    "profile",
+    [b"none at all", SRGB[:200], LAB, SRGB[:36] + b"xxxx" + SRGB[40:]],
+    ids=["short", "cut", "lab", "unsigned"],
 )
 def test_what_is_no_profile_of_such_a_picture_is_left_out_and_told(profile: bytes) -> None:
     told = about(file(icc_profile=profile))
