@@ -182,7 +182,10 @@ def _enlarged(upscaler: "Upscaler", job: Job, suffix: str) -> Generator[Event, N
 
 
 def _read(path: Path) -> bytes:
+    from gancli.sampling.upscale import check_file
+
     try:
+        check_file(str(path), path.stat().st_size)
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None

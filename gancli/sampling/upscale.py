@@ -143,6 +143,12 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(text in str(error) for text in told)
 
 
+def check_file(name: str, num_bytes: int) -> None:
+    """Raises `GancliError` where there is no memory for a picture's very file."""
+    if num_bytes > (free := free_bytes(CPU)):
+        raise GancliError(f"{name}: is a file of {shown(num_bytes)}, and {shown(free)} of memory are free")
+
+
 def memory_needed(upscaler: Upscaler, shape: tuple[int, int, int], suffix: str) -> int:
     """Main memory in bytes, roughly, that a picture takes until it is a file: decoded, enlarged, encoded. `shape`: width,
     height and bytes per pixel in memory of the low-resolution one."""
@@ -154,9 +160,10 @@ def memory_needed(upscaler: Upscaler, shape: tuple[int, int, int], suffix: str) 
 def check_memory(upscaler: Upscaler, shape: tuple[int, int, int], suffix: str, name: str) -> int:
     """The memory that a picture needs besides its tiles (`memory_needed`). Raises `GancliError` where it is not there."""
     needed = memory_needed(upscaler, shape, suffix)
-    margin = SMALLEST_TILE + 2 * upscaler.variant.reach
-    tile = upscaler.pixel_bytes * min(shape[0], margin) * min(shape[1], margin)
-    total = needed + (tile if upscaler.device.type == "cpu" else 0)
+    side = SMALLEST_TILE + 2 * upscaler.variant.reach
+    total = needed
+    if upscaler.device.type == "cpu":
+        total += upscaler.pixel_bytes * min(shape[0], side) * min(shape[1], side)
     if total > free_bytes(CPU):
         give_freed_memory_back()
         if total > (free := free_bytes(CPU)):
