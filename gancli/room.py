@@ -55,10 +55,11 @@ def _upwards(root: Path, path: str, *names: str) -> Iterator[Path]:
 
 
 def own_bytes() -> int:
-    """What this process holds; where that is not told (macOS), the most it has held; 0 where that is not told either. On
-    Linux the most counts what the process that started it held, too."""
+    """What this process holds, without pages of files, which the system takes back when it needs them; where that is not
+    told (macOS), the most it has held; 0 where that is not told either. On Linux the most counts what the process that
+    started it held, too."""
     if (held := _told(STATUS, "VmRSS")) is not None:
-        return held
+        return held - (_told(STATUS, "RssFile") or 0)
     if (ours := system.process_memory()) is not None:
         return int(ours.held)
     return peak_bytes()

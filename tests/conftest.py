@@ -92,6 +92,16 @@ def trained(gan: Gan, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.fixture(scope="session")
+def enlarger(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory of a tiny finished srgan, which enlarges four times. Tests only read it."""
+    run, threads = tmp_path_factory.mktemp("srgan") / "sr", torch.get_num_threads()
+    small = ("--image-size", "16", "--width", "4", "--blocks", "1", "--d-width", "4", "--steps", "4")
+    assert main(["train", "-v", "srgan", *TINY, *small, "--data-root", str(data_root), "--out", str(run)]) == 0
+    torch.set_num_threads(threads)
+    return run
+
+
 @pytest.fixture
 def mnist_root() -> Path:
     """A data root with the real MNIST files."""

@@ -1,6 +1,7 @@
 """How far a command has come: a bar where stderr is a terminal, else a line now and then."""
 
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -61,3 +62,15 @@ def _lines() -> Iterator[Callable[[Preparing], None]]:
             console.say(f"{event.what}{share}")
 
     yield show
+
+
+def shown_if_slow(work: Generator[Event, None, T], quiet_s: float) -> T:
+    """As `shown`, but silent for the first `quiet_s` seconds, in which most work is done."""
+    begun = time.monotonic()
+    try:
+        while time.monotonic() - begun < quiet_s:
+            next(work)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    return shown(work)

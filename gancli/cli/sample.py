@@ -93,7 +93,8 @@ def sample(
     enlarging = (("--tile", tile), ("--recursive", recursive), ("--skip-existing", skip_existing))
     if source is not None:
         refuse(*drawing, why="is for drawing pictures; -i enlarges them")
-        from gancli.cli.upscale import Wish, upscale
+        from gancli.cli.upscale import upscale
+        from gancli.cli.upscale_jobs import Wish
 
         wish = Wish(paths.expanded(source, "-i"), output, device, tile, recursive, skip_existing, as_json)
         upscale(_model(checkpoint, "low_res"), wish)

@@ -6,8 +6,9 @@ import warnings
 from dataclasses import dataclass
 
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from gancli.data.about import ORIENTATION, About, read_about
 from gancli.data.formats import accepted
 from gancli.data.formats import is_image as is_image  # as users of `decode` need it
 from gancli.errors import DataError
@@ -18,6 +19,16 @@ MOVING = frozenset({"GIF", "PNG", "WEBP", "AVIF", "TIFF"})  # what has frames; a
 MAX_PIXELS = 1 << 27  # 134 million: far above any photograph, far below what exhausts memory
 # Of a large picture: nothing that shows anything comes to less, and a few damaged bytes can claim seconds of work.
 LARGE, MAX_PIXELS_PER_BYTE = 1 << 24, 10_000
+# What sets a picture upright, by its EXIF orientation. ImageOps.exif_transpose also writes EXIF anew; odd EXIF stops it.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 Image.MAX_IMAGE_PIXELS = None  # the limit is checked here, by name, instead of as a warning
 warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd metadata; broken pixels raise
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it logs of odd files goes to stderr
@@ -37,7 +48,7 @@ def read_head(data: bytes, name: str) -> Head:
     try:
         with _opened(data, name) as image:
             width, height = image.size
-            if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # they lie on their side
+            if _orientation(image) in (5, 6, 7, 8):  # they lie on their side
                 width, height = height, width
             return Head(width, height, image.mode in GREY_MODES)
     except DataError:
@@ -71,7 +82,7 @@ def decode_first(data: bytes, name: str, side: int | None = None) -> First:
                 image.draft(None, (2 * side, 2 * side))
             has_more = _has_more(image, data)
             image.load()
-            return First(_eight_bit(ImageOps.exif_transpose(image)), has_more)
+            return First(_eight_bit(_upright(image)), has_more)
     except DataError:
         raise
     except Exception as error:  # as above
@@ -88,12 +99,12 @@ def square(image: Image.Image, size: int) -> Image.Image:
 
 @dataclass(frozen=True)
 class Layers:
-    """A picture taken apart: colour (mode L or RGB), transparency (mode L) if it has any, ICC profile if it has one, and
-    whether its file holds more frames (or pages) than this first one."""
+    """A picture taken apart: colour (mode L or RGB), transparency (mode L) if it has any, what its file says of it, and
+    whether that holds more frames (or pages) than this first one."""
 
     colour: Image.Image
     alpha: Image.Image | None
-    profile: bytes | None
+    about: About
     has_more: bool = False
 
 
@@ -103,17 +114,30 @@ def decode_layers(data: bytes, name: str) -> Layers:
         with _opened(data, name) as image:
             has_more = _has_more(image, data)
             image.load()
-            profile = image.info.get("icc_profile") if image.mode in ("L", "LA", "RGB", "RGBA", "P") else None
-            upright = ImageOps.exif_transpose(image)
+            about = read_about(image, image.mode in GREY_MODES)
+            upright = _upright(image)
             if upright.mode not in ALPHA_MODES and "transparency" not in upright.info:
-                return Layers(_eight_bit(upright), None, profile, has_more)
+                return Layers(_eight_bit(upright), None, about, has_more)
             rgba = upright.convert("LA" if upright.mode == "La" else "RGBA").convert("RGBA")
             colour = rgba.convert("RGB").convert("L" if upright.mode in GREY_MODES else "RGB")
-            return Layers(colour, rgba.getchannel("A"), profile, has_more)
+            return Layers(colour, rgba.getchannel("A"), about, has_more)
     except DataError:
         raise
     except Exception as error:  # as above
         raise DataError(f"{name}: cannot be decoded ({_words(error)})") from None
+
+
+def read_shape(data: bytes, name: str) -> tuple[int, int, int]:
+    """Width, height and bytes per pixel in memory of an encoded image as it lies in its file, without decoding it (which
+    EXIF may need). Raises `DataError` naming it."""
+    try:
+        with _opened(data, name) as image:
+            plain_grey = image.mode in GREY_MODES - ALPHA_MODES and "transparency" not in image.info
+            return (*image.size, 1 if plain_grey else 4)
+    except DataError:
+        raise
+    except Exception as error:  # as above
+        raise DataError(f"{name}: cannot be read ({_words(error)})") from None
 
 
 def _words(error: Exception) -> str:
@@ -144,6 +168,18 @@ def _has_more(image: Image.Image, data: bytes) -> bool:
         return bool(getattr(image, "is_animated", False))
     except Exception:  # as above
         return False
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # the picture is whole where its EXIF is not
+        return 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = UPRIGHT.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -7,6 +7,13 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 NEVER = 2**31 - 1
 
 
+def give_freed_memory_back() -> None:
+    """What the heap keeps for later goes back to the system, though `keep_freed_memory` was called. Only with glibc."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
 def keep_freed_memory() -> None:
     """Large tensors come from the heap, and it does not shrink: otherwise each activation is fetched from the kernel and
     zeroed page by page, in every step. Only with glibc; elsewhere nothing changes.

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def test_a_directory_gets_one_file_per_picture_named_by_seed(gan: Gan, trained: 
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"seed-{seed:06d}.png" for seed in range(7, 17)]
     assert opened(tmp_path / "out" / names[0]).size == (8, 8)
+
+
+def test_many_files_are_not_flushed_one_by_one(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed = list[int]()
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    assert gan("sample", trained, "-n", 40, "-o", "out").code == 0
+    assert len(list(Path("out").iterdir())) == 40
+    assert len(flushed) == 1, "the directory, at the end"
+    assert gan("sample", trained, "-n", 40, "-o", "grid.png").code == 0
+    assert len(flushed) > 1, "a single file is"
 
 
 def test_the_picture_of_a_seed_depends_on_nothing_else(gan: Gan, trained: Path, tmp_path: Path) -> None:

@@ -1,0 +1,247 @@
+"""Which pictures `gan sample CKPT -i …` enlarges, and where each one goes: decided before the first is written."""
+
+import contextlib
+import hashlib
+import os
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gancli import atomic
+from gancli.cli import console
+from gancli.cli.effects import refuse
+from gancli.config import paths
+from gancli.data import walk
+from gancli.data.formats import is_image, is_other_picture
+from gancli.errors import DataError, GancliError, UsageError, did_you_mean
+from gancli.owner import LONGEST_NAME
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command line asks for."""
+
+    source: Path
+    output: str | None
+    device: str
+    tile: int | None
+    recursive: bool
+    skip_existing: bool
+    as_json: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to enlarge."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`place`: the path to tell at the end (None: stdout takes the picture); `alone`: whether one picture was asked for;
+    `refused`: what cannot be read, with the reason."""
+
+    jobs: list[Job]
+    place: Path | None
+    alone: bool
+    refused: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()  # what to warn of beforehand
+
+
+def plan(wish: Wish, scale: int) -> Plan:
+    """What is to be done for a file or a folder. Raises `UsageError`, or `DataError` for what cannot be read at all."""
+    try:
+        is_folder = stat.S_ISDIR(wish.source.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        near: list[str] = []
+        with contextlib.suppress(OSError):
+            near = [path.name for path in wish.source.parent.iterdir()]
+        raise UsageError(f"-i {wish.source}: does not exist{did_you_mean(wish.source.name, near)}") from None
+    except OSError as error:
+        raise DataError(f"-i {wish.source}: cannot be read ({error.strerror})") from None
+    return _folder_plan(wish, scale) if is_folder else _single_plan(wish, scale)
+
+
+def _single_plan(wish: Wish, scale: int) -> Plan:
+    source = wish.source
+    refuse(("--recursive", wish.recursive), why=f"is for a folder, and -i {source} is none")
+    refuse(("--skip-existing", wish.skip_existing and wish.output == "-"), why="has no effect on stdout")
+    if wish.output == "-":
+        console.binary_stdout()
+        return Plan([Job(source, source)], None, alone=True)
+    target = (
+        source.with_name(f"{source.stem}_x{scale}.png") if wish.output is None else paths.expanded(wish.output, "-o")
+    )
+    if _is_directory(target):
+        target = target / f"{source.stem}_x{scale}.png"
+    if target.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"-o {target}: must end in {' '.join(SUFFIXES)}, or be a directory that exists")
+    if not _is_directory(target.parent):
+        raise GancliError(f"-o {target}: there is no directory {target.parent} to write it into")
+    if len(os.fsencode(target.name)) > LONGEST_NAME:
+        raise UsageError(f"-o {target}: is too long a name; give another one with -o")
+    paths.check_replaceable(target, "-o")
+    asked_for = wish.output is not None and target == paths.expanded(wish.output, "-o")
+    if is_there(target) and (_is_same(target, source) or not (asked_for or wish.skip_existing)):
+        raise UsageError(f"-o {target}: is there already; give another name")
+    return Plan([Job(source, target)], target, alone=True)
+
+
+def _folder_plan(wish: Wish, scale: int) -> Plan:
+    source, whole = wish.source, wish.source.resolve()
+    beside = whole.parent if source.name in ("", "..") else source.parent
+    place = beside / f"{whole.name}_x{scale}" if wish.output is None else paths.expanded(wish.output, "-o")
+    if place.suffix.lower() in SUFFIXES or wish.output == "-" or (is_there(place) and not _is_directory(place)):
+        raise UsageError(f"-o {place}: must be a directory, as -i {source} is one")
+    if _is_same(place, source):
+        raise UsageError(f"-o {place}: is the folder of the originals; give another one")
+    found = found_in(source, wish.recursive, place)
+    refused = {str(source / name): reason for name, reason in found.refused.items()}
+    if not found.pictures:
+        more = "" if wish.recursive else "; --recursive looks into its subfolders too"
+        broken = f"; {next(iter(refused.values()))}" if refused else ""
+        others = "".join(f"; {note}" for note in walk.Found(others=found.others).notes())
+        raise DataError(f"-i {source}: holds no pictures{more}{broken}{others}")
+    jobs = [
+        Job(source / name, place / target) for name, target in zip(found.pictures, targets(found.pictures), strict=True)
+    ]
+    there = sum(is_there(job.target) for job in jobs)
+    if there and not wish.skip_existing:
+        raise UsageError(f"-o {place}: has {there} of these {len(jobs)} pictures already; --skip-existing leaves them")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        atomic.check_writable(place)
+    except OSError as error:
+        raise GancliError(f"-o {place}: cannot be written into ({error.strerror})") from error
+    return Plan(jobs, place, alone=False, refused=refused, notes=walk.Found(others=found.others).notes())
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything of that name, a link that leads nowhere too."""
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return (one := _identity(path)) is not None and one == _identity(other)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a folder holds: pictures by their path in it, in order; what could not be looked at, with the reason; pictures
+    of kinds that are not read here."""
+
+    pictures: list[Path]
+    refused: dict[Path, str]
+    others: list[str] = field(default_factory=list)
+
+
+def found_in(folder: Path, recursive: bool, left_out: Path) -> Found:
+    """The pictures in a folder, and in its subfolders if `recursive`; not in `left_out`, where the enlarged ones go.
+
+    Links to folders are followed, each folder is visited once. Raises `DataError` where the folder itself cannot be listed.
+    """
+    found, visited = Found([], {}), {_identity(left_out)}
+    folders, links = [Path()], list[Path]()
+    while folders or links:
+        below = folders.pop() if folders else links.pop(0)  # a folder goes by its own name before that of a link to it
+        if (identity := _identity(folder / below)) is not None and identity in visited:
+            continue
+        visited.add(identity)
+        try:
+            with os.scandir(folder / below) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            if below == Path():
+                raise DataError(f"-i {folder}: cannot be listed ({error.strerror})") from None
+            found.refused[below] = f"{folder / below}: cannot be listed ({error.strerror})"
+            continue
+        for entry in inside:
+            path = below / entry.name
+            if _is_folder(entry):
+                if recursive and not entry.name.startswith((".", "__MACOSX")):
+                    (links if entry.is_symlink() else folders).append(path)
+            elif is_image(path.as_posix()) and _is_picture_file(folder / path, found.refused, path):
+                found.pictures.append(path)
+            elif is_other_picture(path.as_posix()):
+                found.others.append(path.as_posix())
+    found.pictures.sort()
+    return found
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_picture_file(path: Path, refused: dict[Path, str], name: Path) -> bool:
+    """Whether it is a file, which can be read to its end; else says in `refused` what it is."""
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return True
+        refused[name] = f"{path}: is no file"
+    except OSError as error:
+        refused[name] = f"{path}: cannot be read ({error.strerror})"
+    return False
+
+
+def targets(names: Sequence[Path]) -> list[Path]:
+    """Where in the folder of enlarged pictures each goes: to a place of its own, also on a disk where case does not count.
+
+    `a.jpg` becomes `a.png` where no other picture of its folder is called `a` or `a.png`, whatever the ending; else
+    `a.jpg.png`. Where that is too long, or names differ in case only, some digits of the name's SHA-256 make the
+    difference. So a picture's place depends on nothing but its own name and those like it.
+    """
+    forms = [(name.with_suffix(".png"), name.with_name(f"{name.name}.png"), _numbered(name)) for name in names]
+    longer = Counter(_key(form) for _, *rest in forms for form in rest)
+    longer.update({_key(parent) for name in names for parent in name.parents})
+    shortest = Counter(_key(short) for short, *_ in forms)
+    chosen = []
+    for short, long, numbered in forms:
+        if shortest[_key(short)] == 1 and not longer[_key(short)]:
+            chosen.append(short)
+        elif longer[_key(long)] == 1 and len(os.fsencode(long.name)) <= LONGEST_NAME:
+            chosen.append(long)
+        else:
+            chosen.append(numbered)
+    return chosen
+
+
+def _numbered(name: Path) -> Path:
+    digits = hashlib.sha256(os.fsencode(name.as_posix())).hexdigest()[:12]
+    stem = name.name
+    while len(os.fsencode(f"{stem}.{digits}.png")) > LONGEST_NAME:
+        stem = stem[:-1]
+    return name.with_name(f"{stem}.{digits}.png")
+
+
+def _key(path: Path) -> str:
+    """Equal for what is one name on a disk where neither case counts nor how an accent is written."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path.as_posix()).casefold())
