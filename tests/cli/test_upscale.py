@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 
 from gancli import atomic, images
 from gancli.cli import upscale as cli
+from gancli.config import paths
 from gancli.errors import GancliError
 from gancli.sampling import upscale
 from tests.conftest import Gan, sha256
@@ -401,14 +402,14 @@ def test_the_folder_one_stands_in_is_enlarged_beside_itself(
 def test_an_input_that_may_not_be_read_is_told(gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain("a.png")
 
-    read = Path.read_bytes
+    read = paths.read_file
 
     def refuse(path: Path) -> bytes:
         if path.name == "a.png":
             raise PermissionError(errno.EACCES, "Permission denied")
         return read(path)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(paths, "read_file", refuse)
     outcome = gan("sample", enlarger, "-i", "a.png")
     assert (outcome.code, outcome.err) == (1, "gan: a.png: cannot be read (Permission denied)\n")
 
