@@ -1,5 +1,6 @@
 """The table that `gan evaluate` prints."""
 
+import math
 from collections.abc import Sequence
 
 from rich.markup import escape
@@ -33,8 +34,10 @@ def table(headings: Sequence[str], columns: Sequence[Sequence[Figure]], beside: 
 
 
 def number(measure: Measure) -> str:
-    """`9.72`, `98.75 ±0.11`: as many digits as tell something."""
+    """`9.72`, `98.75 ±0.11`: as many digits as tell something. `inf`: a PSNR of pictures that are the same."""
     value = measure.value
+    if not math.isfinite(value):
+        return str(value)
     digits = 0 if value == int(value) else 1 if abs(value) >= 1000 else 2 if abs(value) >= 10 else 3
     error = f" ±{measure.error:.{max(digits, 2)}f}" if measure.error is not None else ""
     return f"{value:.{digits}f}{error}"

@@ -217,3 +217,14 @@ def test_eval_every_measures_a_super_resolution_run_by_psnr(gan: Gan, sr_run: Pa
     assert all(10 < row["figures"]["psnr"] < 60 for row in measured)
     best = max(measured, key=lambda row: row["figures"]["psnr"])
     assert json.loads(gan("inspect", out / "best.safetensors", "--json").out)["step"] == best["step"]
+
+
+def test_pictures_that_are_the_same_have_an_infinite_psnr_and_a_row(gan: Gan, sr_run: Path, tmp_path: Path) -> None:
+    """Of one colour: bicubic interpolation leaves no error to divide by."""
+    (tmp_path / "plain").mkdir()
+    for index in range(2):
+        Image.new("RGB", (32, 32), (9, 9, index)).save(tmp_path / "plain" / f"{index}.png")
+    outcome = gan("evaluate", sr_run, "-d", tmp_path / "plain")
+    assert (outcome.code, outcome.err.count("unexpected")) == (0, 0), outcome.err
+    (row,) = [line for line in outcome.out.splitlines() if line.startswith("psnr on Y")]
+    assert "inf" in row.split()
