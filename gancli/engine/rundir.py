@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from gancli import atomic
 from gancli.errors import GancliError, UsageError
@@ -144,3 +145,41 @@ def _owner(content: bytes) -> str:
         return f"pid {int(owner['pid'])} on {str(owner['host'])[:100]}"
     except (ValueError, KeyError, TypeError):
         return "its owner is not known"
+
+
+def writer(directory: RunDirectory) -> str | None:
+    """Who writes in the directory, as `pid 12 on host`, or None. Looks only: makes no file, and takes the lock for an instant
+    at most, where the process that it names is there."""
+    try:
+        with (directory.path / ".lock").open("rb") as file:
+            content = file.read(500)
+            return _owner(content) if _alive(content) and _is_locked(file) else None
+    except OSError:
+        return None
+
+
+def _alive(content: bytes) -> bool:
+    """Whether the process that wrote a lock file may be running; of other machines nobody knows."""
+    try:
+        owner = json.loads(content)
+        here, pid = owner["host"] == socket.gethostname(), int(owner["pid"])
+    except (ValueError, KeyError, TypeError):
+        return True
+    if not here or os.name != "posix":  # elsewhere os.kill would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _is_locked(file: BinaryIO) -> bool:
+    """Whether another process holds the lock; where the file system has none, the file's word is taken."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
