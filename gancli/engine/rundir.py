@@ -148,8 +148,8 @@ def _owner(content: bytes) -> str:
 
 
 def writer(directory: RunDirectory) -> str | None:
-    """Who writes in the directory, as `pid 12 on host`, or None. Looks only: makes no file, and takes the lock for an instant
-    at most, where the process that it names is there."""
+    """Who writes in the directory, as `pid 12 on host`, or None. Looks only: makes no file, and takes the lock for an
+    instant at most, where the process that it names is there."""
     try:
         with (directory.path / ".lock").open("rb") as file:
             content = file.read(500)

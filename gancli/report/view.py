@@ -136,6 +136,7 @@ def _top(state: State, columns: int, rows: int, now: float) -> list[Text]:
         *(head if rows > LOW else head[:1]),
         progress,
         _status(state, step, word),
+        *([] if state.finished else _doing(word)),
         *_phase(state.phase),
         *_evaluated(state.evaluated),
     ]
@@ -155,9 +156,14 @@ def _status(state: State, step: int, progress: Progress | None) -> Text:
         parts += [] if state.finished else [("", f"{words.duration(progress.left_s)} left")]
     if state.row:
         parts += [("", words.size(state.row.memory_bytes))]
-    if progress and not state.finished and progress.doing_s >= (NO_STEP_S if progress.doing == TRAINING else DOING_S):
-        parts += [("", printable(words.doing(progress)))]
     return Text("   ").join([Text.assemble((name, "dim"), value) for name, value in parts])
+
+
+def _doing(progress: Progress | None) -> list[Text]:
+    """What keeps the steps waiting, once it has for long."""
+    if progress is None or progress.doing_s < (NO_STEP_S if progress.doing == TRAINING else DOING_S):
+        return []
+    return [Text(printable(words.doing(progress)), style="dim")]
 
 
 def _phase(phase: PhaseStarted | None) -> list[Text]:

@@ -2,6 +2,7 @@ import io
 import json
 import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,8 @@ def test_metrics_are_flat_rows(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     trained(path, 0, 100)
     (only,) = read_metrics(path)
-    assert list(only) == ["step", "epoch", "phase", *TERMS, "images_per_s", "elapsed_s", "memory_bytes"]
+    assert list(only) == ["step", "epoch", "phase", *TERMS, "images_per_s", "elapsed_s", "memory_bytes", "time"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", only["time"])
 
 
 def test_a_measurement_is_a_row_with_figures(tmp_path: Path) -> None:
@@ -63,7 +65,20 @@ def test_a_measurement_is_a_row_with_figures(tmp_path: Path) -> None:
         keep(started())
         keep(row(4000))
         keep(evaluated())
-    assert read_metrics(path)[-1] == {"step": 4000, "figures": evaluated().figures, "best": True}
+    measured = read_metrics(path)[-1]
+    assert measured.pop("time").endswith("Z")
+    assert measured == {
+        "step": 4000,
+        "best": True,
+        "evaluated_on": "digits",
+        "split": "half of train",
+        "n": 2000,
+        "seed": 0,
+        "beside": "real pictures",
+        "figures": evaluated().figures,
+        "errors": {"frechet": 0.5},
+        "real": {"frechet": 1.5, "coverage": 0.96},
+    }
 
 
 def test_a_row_is_on_disk_as_soon_as_it_is_told(tmp_path: Path) -> None:
