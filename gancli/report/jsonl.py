@@ -136,12 +136,19 @@ def _append(file: FileIO, row: Mapping[str, object]) -> None:
     """In a single write at the end of the file, so that the rows of two processes do not mix; after half a row that somebody
     could not finish, on a line of its own."""
     line = _dump(row).encode() + b"\n"
-    if file.seek(0, os.SEEK_END):
-        file.seek(-1, os.SEEK_END)
-        if file.read(1) != b"\n":
-            line = b"\n" + line
+    if not _whole(file):
+        time.sleep(0.02)  # somebody may be at it just now
+        line = line if _whole(file) else b"\n" + line
     if file.write(line) != len(line):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _whole(file: FileIO) -> bool:
+    """Whether the last line has its end."""
+    if not file.seek(0, os.SEEK_END):
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
 
 
 def _keep_rows(path: Path, last_step: int) -> None:

@@ -11,7 +11,6 @@ from gancli.report import pulse
 from gancli.report.lines import Lines
 from tests.report.facts import evaluated, finished, row, samples, started
 
-
 BEGAN = datetime(2026, 11, 27, 12, 3, 44, tzinfo=timezone(timedelta(hours=1)))
 FIRST = "2026-11-27 12:03:44 +0100 "
 
