@@ -96,7 +96,7 @@ class Table(Reporter):
                 self._area.above("\n".join(self._ansi([view.warning(event)])))
                 return
             self._note(event)
-            self._changed = True
+            self._changed |= not isinstance(event, Progress)  # which comes often, and is seen at the next tick
             if isinstance(event, RunFinished):
                 self.redraw()
                 self._ended.set()
