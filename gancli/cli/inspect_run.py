@@ -49,9 +49,7 @@ def document(directory: RunDirectory) -> dict[str, Any]:
     """What is known of a run without a saved state. Raises `CheckpointError` where there is no run."""
     writer = rundir.writer(directory)
     if not directory.holds_run and writer is None:
-        raise CheckpointError(
-            f"{directory.path}: is no run directory: it holds neither ckpt.safetensors nor config.toml"
-        )
+        raise CheckpointError(f"{directory.path}: holds no checkpoint, nor the config.toml of a run")
     config = _config(directory)
     variant = config.get("variant")
     own = config.pop(variant, {}) if isinstance(variant, str) else {}
