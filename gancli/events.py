@@ -1,5 +1,7 @@
 """The only words reporters know: what `engine.train.train` yields, in the order it happens."""
 
+import dataclasses
+import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -7,6 +9,10 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 Status = Literal["done", "stopped"]
 FileKind = Literal["state", "model"]
+
+TRAINING = "training"
+STEADY_S = 30.0  # what a stop of this length adds to the time left: as much again
+STEADY_STEPS = 3  # or one of so many steps, where these take longer
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,38 @@ class LossRow(Event):
 
 
 @dataclass(frozen=True)
+class Progress(Event):
+    """What the run is at, between other events: `doing` has gone on for `doing_s`. Comes several times a second, and before
+    whatever may take long; when depends on the clock, so nothing of it is kept.
+
+    `steps` 0: the length of the run is not known yet. `terms`: every so often the means over the `num_means` steps since the
+    last row, else empty. `left_s` not a number: not known yet.
+    """
+
+    step: int = 0
+    steps: int = 0
+    doing: str = TRAINING
+    doing_s: float = 0.0
+    terms: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    num_means: int = 0
+    epoch: float = 0.0
+    images_per_s: float = 0.0
+    left_s: float = math.nan
+
+    def after(self, seconds: float) -> "Progress":
+        """The same when `seconds` more have gone by without a word: the time left runs down as long as a step takes no
+        longer than foreseen, and grows from then on."""
+        left = self.left_s
+        if self.doing == TRAINING and self.steps > self.step:
+            foreseen = left / (self.steps - self.step)  # seconds per step
+            late = seconds - foreseen
+            left = left - seconds
+            if late > 0:
+                left = (self.left_s - foreseen) * (1 + late / max(STEADY_S, STEADY_STEPS * foreseen)) + late
+        return dataclasses.replace(self, doing_s=self.doing_s + seconds, left_s=left)
+
+
+@dataclass(frozen=True)
 class SamplesDrawn(Event):
     """The fixed latents drawn once more. `rgb`: `height × width × 3` bytes of the grid, row by row."""
 
@@ -83,6 +121,24 @@ class SamplesDrawn(Event):
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What a model's figures were measured with: `num_pictures` of it, drawn from `seed` on (None: enlarged, not drawn),
+    compared with pictures of `split` of `dataset`. By the figure's name, where there are any: its standard error, the `real`
+    score (that of what stands `beside`: real pictures, or bicubic enlarging), that one's standard error, and the number of
+    pictures where it is another."""
+
+    dataset: str = ""
+    split: str = ""
+    num_pictures: int | None = None
+    seed: int | None = None
+    beside: str = "real pictures"
+    errors: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    real: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    real_errors: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Evaluated(Event):
     """The averaged generator was measured. `best`: `metric` has never been better, and the model was saved to `path`."""
 
@@ -91,6 +147,7 @@ class Evaluated(Event):
     metric: str
     best: bool
     path: str
+    compared: Comparison = Comparison()
 
 
 @dataclass(frozen=True)

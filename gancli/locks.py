@@ -152,6 +152,13 @@ def _peek(path: Path) -> Record | None:
         return None
 
 
+def named_owner(path: Path) -> str | None:
+    """Who holds the lock file `path`, as `pid 12 on host`; None where nobody does who runs, as far as can be told. Looks
+    only."""
+    there = _peek(path)
+    return None if there is None or there.owner.has_ended() else _named(there)
+
+
 def _waited_for(path: Path) -> Record | None:
     """What stands in a file that was perhaps made just now."""
     until = time.monotonic() + PATIENCE_S

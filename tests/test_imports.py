@@ -78,6 +78,9 @@ def test_light_commands_do_not_import_torch(args: list[str]) -> None:
 def test_inspect_does_not_import_torch(trained: Path) -> None:
     assert_no_torch(["inspect", str(trained)])
     assert_no_torch(["inspect", "--json", "--tensors", str(trained / "ckpt.safetensors")])
+    for path in (trained / "ckpt.safetensors", *(trained / "state").iterdir()):
+        path.unlink()
+    assert_no_torch(["inspect", str(trained)])
 
 
 def test_completion_does_not_import_torch() -> None:

@@ -4,18 +4,17 @@ from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from gancli import events
-from gancli.cli import console
+from gancli.cli import console, evaluations
 from gancli.cli.effects import refuse
 from gancli.config import paths, toml
 from gancli.config.run import DATA_ROOT
 from gancli.engine.rundir import RunDirectory
 from gancli.errors import UsageError, did_you_mean, printable
-from gancli.report.jsonl import dump
 
 if TYPE_CHECKING:
     import torch
@@ -47,11 +46,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Subject:
-    """A checkpoint, and the figures found of it."""
+    """A checkpoint, the figures found of it, and what they were measured with."""
 
     path: Path
     model: "Model"
     figures: "list[Figure]"
+    compared: events.Comparison
+
+
+class Found(NamedTuple):
+    """Figures by checkpoint; what of the data set they were compared with, from which seed on pictures were drawn (None:
+    they were enlarged), and what stands beside the figures."""
+
+    figures: "list[list[Figure]]"
+    split: str
+    seed: int | None
+    beside: str
 
 
 def evaluate(
@@ -121,7 +131,8 @@ def evaluate(
     )
     subjects = shown(_measured(job, files, models))
     for subject in subjects:
-        _remember(subject, name)
+        values = {figure.name: figure.model.value for figure in subject.figures}
+        evaluations.remember(subject.path, subject.model.facts, values, subject.compared)
     if as_json:
         console.print_json(_document(job, subjects))
     else:
@@ -170,10 +181,22 @@ def _measured(
         raise UsageError("CKPT: models that draw pictures and models that enlarge them cannot be compared in one table")
     measure = _enlarging if reads == {"low_res"} else _drawing
     found = yield from measure(job, models)
-    return [Subject(file, model, figures) for file, model, figures in zip(files, models, found, strict=True)]
+    return [
+        Subject(file, model, figures, _comparison(job, figures, found))
+        for file, model, figures in zip(files, models, found.figures, strict=True)
+    ]
 
 
-def _enlarging(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, None, list[list[Figure]]]":
+def _comparison(job: Job, figures: "list[Figure]", found: Found) -> events.Comparison:
+    from gancli.data.names import source_names
+    from gancli.metrics.figure import comparison
+
+    named = job.dataset in source_names()
+    dataset = job.dataset if named else str(Path(job.dataset).expanduser().resolve())
+    return comparison(figures, dataset, found.split, found.seed, found.beside)
+
+
+def _enlarging(job: Job, models: "Sequence[Model]") -> Generator[events.Event, None, Found]:
     from gancli.metrics.upscaled import enlarged, read_pairs
     from gancli.sampling.upscale import Upscaler
 
@@ -183,10 +206,10 @@ def _enlarging(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, 
         pairs = yield from events.told_once(read_pairs(place, job.low_res, model.variant.scale), told)
         model.variant.generator.to(job.device)
         found.append((yield from enlarged(Upscaler(model.variant, job.device), pairs)))
-    return found
+    return Found(found, "all", None, "bicubic")
 
 
-def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, None, list[list[Figure]]]":
+def _drawing(job: Job, models: "Sequence[Model]") -> Generator[events.Event, None, Found]:
     import torch
 
     from gancli.data.classes import translated
@@ -240,7 +263,7 @@ def _drawing(job: Job, models: "Sequence[Model]") -> "Generator[events.Event, No
         found.append(figures)
         if job.neighbours is not None and model is models[0]:
             _draw_neighbours(job.neighbours, pixels[:NUM_SHOWN], train.images)
-    return found
+    return Found(found, stick.split, job.seed, "real pictures")
 
 
 def _drawn(
@@ -279,21 +302,6 @@ def _draw_neighbours(path: Path, pixels: "torch.Tensor", training: "torch.Tensor
     atomic.write(path, [images.encode(images.to_pil(grid), ".png")])
 
 
-def _remember(subject: Subject, dataset: str) -> None:
-    """Add the figures to `metrics.jsonl` of the run that the checkpoint lies in, if it lies in one; says so where it is
-    somebody else's, and shows them all the same."""
-    run = RunDirectory(subject.path.parent)
-    if not run.holds_run:
-        return
-    values = {figure.name: figure.model.value for figure in subject.figures}
-    row = {"step": subject.model.facts.step, "evaluated_on": dataset, "figures": values}
-    try:
-        with run.metrics.open("ab") as file:
-            file.write(dump(row).encode() + b"\n")
-    except OSError as error:
-        console.say(f"warning: {run.metrics}: cannot be written ({error.strerror}); the figures are not kept there")
-
-
 def _document(job: Job, subjects: Sequence[Subject]) -> dict[str, object]:
     return {
         "dataset": job.dataset,
@@ -303,6 +311,7 @@ def _document(job: Job, subjects: Sequence[Subject]) -> dict[str, object]:
                 "file": str(subject.path),
                 "variant": subject.model.facts.variant,
                 "step": subject.model.facts.step,
+                "compared_with": subject.compared.split,
                 "figures": [asdict(figure) for figure in subject.figures],
             }
             for subject in subjects
@@ -313,10 +322,9 @@ def _document(job: Job, subjects: Sequence[Subject]) -> dict[str, object]:
 def _show(job: Job, subjects: Sequence[Subject]) -> None:
     from gancli.cli.evaluate_table import table
 
-    beside = "bicubic" if subjects[0].model.variant.reads == "low_res" else "real pictures"
     headings = [f"{s.model.facts.variant} {s.path.parent.name}".strip() for s in subjects]
     out = console.out()
-    out.print(table(headings, [s.figures for s in subjects], beside))
+    out.print(table(headings, [s.figures for s in subjects], subjects[0].compared.beside))
     out.print(f"data set {printable(job.dataset)}; seed {job.seed}; ± is one standard error", markup=False, style="dim")
     if job.neighbours is not None:
         console.print_path(job.neighbours)

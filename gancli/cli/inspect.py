@@ -1,7 +1,7 @@
 """`gan inspect`: what a checkpoint or a run directory is. Reads the header only; imports no torch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,13 +10,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gancli.cli import console
+from gancli.cli import console, evaluations, inspect_run
+from gancli.cli.begin import run_directory
 from gancli.config import paths
+from gancli.engine import rundir
 from gancli.engine.facts import Facts, from_header
 from gancli.engine.header import Header, read_header
 from gancli.engine.rundir import RunDirectory
-from gancli.errors import CheckpointError, GancliError, printable
-from gancli.report.jsonl import read_metrics
+from gancli.errors import UsageError, printable
 from gancli.report.plot import plot_text
 
 
@@ -30,7 +31,13 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Tell what a checkpoint or a run directory is, without loading its tensors (unless --verify)."""
-    file = _file(paths.expanded(path, "CKPT"))
+    path = paths.expanded(path, "CKPT")
+    file = _file(path)
+    if file is None:
+        if tensors or verify:
+            raise UsageError(f"--{'verify' if verify else 'tensors'}: {path} holds no checkpoint yet")
+        _show_run(RunDirectory(path), as_json)
+        return
     header = read_header(file)
     facts = from_header(file, header)
     if verify:
@@ -47,15 +54,24 @@ def inspect(
         console.out().print(_tensor_table(header))
 
 
-def _file(path: Path) -> Path:
-    """The file that a path stands for: itself, a run's checkpoint, or its newest state where it has none yet."""
+def _file(path: Path) -> Path | None:
+    """The file that a path stands for: itself, a run's checkpoint, or its newest state where it has none yet; None: nor
+    that."""
     if not path.is_dir():
         return path
     directory = RunDirectory(path)
     candidates = [directory.checkpoint] if directory.checkpoint.exists() else directory.states()
-    if not candidates:
-        raise CheckpointError(f"{path}: holds no checkpoint")
-    return candidates[0]
+    return candidates[0] if candidates else None
+
+
+def _show_run(directory: RunDirectory, as_json: bool) -> None:
+    """What is known of a run that has saved nothing yet."""
+    about = inspect_run.document(directory)
+    if as_json:
+        console.print_json(about, indent=2)
+        return
+    _print([*inspect_run.table(about), *_evaluated(about["evaluations"])])
+    _plot(inspect_run.curves(inspect_run.read_rows(directory)))
 
 
 def _groups(header: Header) -> dict[str, tuple[int, int, tuple[str, ...]]]:
@@ -76,7 +92,13 @@ def _document(file: Path, header: Header, facts: Facts, tensors: bool) -> dict[s
         for name, (count, size, dtypes) in _groups(header).items()
     }
     document["last_metrics"] = _last(facts)
-    document["evaluated"] = _evaluated(file)
+    directory = run_directory(file)
+    rows = inspect_run.read_rows(directory)
+    found = evaluations.found(rows)
+    document["evaluated"] = found[0]["figures"] if found else {}
+    document["evaluations"] = found
+    document["running"] = rundir.writer(directory)
+    document["last_row"] = inspect_run.last_row(rows).get("step")
     if tensors:
         document["tensors"] = {
             name: {"dtype": info.dtype, "shape": info.shape} for name, info in sorted(header.tensors.items())
@@ -88,42 +110,43 @@ def _last(facts: Facts) -> dict[str, float]:
     return {name: points[-1][1] for name, points in facts.losses.items() if points}
 
 
-def _evaluated(file: Path) -> dict[str, float]:
-    """The newest figures in `metrics.jsonl` of the run that a file lies in."""
-    metrics = RunDirectory(file.parent.parent if file.parent.name == "state" else file.parent).metrics
-    try:
-        rows = read_metrics(metrics) if metrics.is_file() else []
-    except (GancliError, OSError) as error:  # somebody else's: the rest is told all the same
-        console.say(f"warning: {error}")
-        rows = []
-    found: dict[str, Any] = next((row["figures"] for row in reversed(rows) if isinstance(row.get("figures"), dict)), {})
-    return {str(name): _float(value) for name, value in found.items() if isinstance(value, int | float)}
+def _evaluated(found: list[evaluations.Evaluation]) -> list[tuple[str, str]]:
+    """A row for each measurement of the run that is shown."""
+    return [("" if index else "evaluated", line) for index, line in enumerate(evaluations.shown(found))]
 
 
-def _float(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:  # JSON has whole numbers of any length
-        return math.inf
+def _going_on(directory: RunDirectory, rows: inspect_run.Rows, step: int) -> list[tuple[str, str]]:
+    """Whether the run that a file of this step lies in goes on, and how far it is."""
+    writer, last = rundir.writer(directory), inspect_run.last_row(rows).get("step", 0)
+    told = [f"training ({writer})"] if writer else []
+    told += [f"its last row of losses is of step {last:,}"] if last > step else []
+    return [("run", ", ".join(told))] if told else []
 
 
 def _show(file: Path, header: Header, facts: Facts, verified: bool) -> None:
-    out = console.out()
+    proof = [("verified", "checksum, shapes and values are sound")] if verified else []
+    _print([*_rows(file, header, facts), *proof])
+    _plot(facts.losses)
+
+
+def _print(rows: Sequence[tuple[str, str]]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    proof = {"verified": "checksum, shapes and values are sound"} if verified else {}
-    for name, value in {**_rows(file, header, facts), **proof}.items():
+    for name, value in rows:
         table.add_row(name, escape(printable(value)))
-    out.print(table)
-    if any(len(points) > 1 for points in facts.losses.values()):
+    console.out().print(table)
+
+
+def _plot(losses: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+    if any(len(points) > 1 for points in losses.values()):
+        out = console.out()
         out.print()
-        losses = {name: points for name, points in facts.losses.items() if not name.startswith("d_real")}
-        shown = {name: points for name, points in losses.items() if not name.startswith("d_fake")}
-        out.print(plot_text(shown or facts.losses, width=min(out.width, 100), height=10))
+        shown = {name: points for name, points in losses.items() if not name.startswith(("d_real", "d_fake"))}
+        out.print(plot_text(shown or losses, width=min(out.width, 100), height=10))
 
 
-def _rows(file: Path, header: Header, facts: Facts) -> Mapping[str, str]:
+def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
     spec = facts.images
     names = ", ".join(spec.class_names[:12]) + (", …" if spec.num_classes > 12 else "")
     options = "  ".join(f"{name}={value}" for name, value in asdict(facts.config).items())
@@ -141,15 +164,24 @@ def _rows(file: Path, header: Header, facts: Facts) -> Mapping[str, str]:
         "trained": f"step {facts.step:,} of {facts.steps:,}, epoch {facts.epoch:.2f}, phase {facts.phase}",
         "how": f"batch {facts.batch_size}, seed {facts.seed}, {facts.precision}, averaged with decay {facts.ema:g}",
     }
-    tables = {"tensors": networks.replace("\n", "; ")}
-    metrics = {"last metrics": "  ".join(f"{name} {_number(value)}" for name, value in _last(facts).items())}
-    if figures := _evaluated(file):
-        metrics["evaluated"] = "  ".join(f"{name} {_number(value)}" for name, value in figures.items())
+    tables = {
+        "tensors": networks.replace("\n", "; "),
+        "last metrics": "  ".join(f"{name} {_number(value)}" for name, value in _last(facts).items()),
+    }
     origin = {
         "written by": "  ".join(f"{name} {version}" for name, version in facts.versions.items()),
         "sha256": facts.sha256,
     }
-    return rows | tables | metrics | origin
+    directory = run_directory(file)
+    metrics = inspect_run.read_rows(directory)
+    measured = _evaluated(evaluations.found(metrics))
+    return [
+        *rows.items(),
+        *_going_on(directory, metrics, facts.step),
+        *tables.items(),
+        *measured,
+        *origin.items(),
+    ]
 
 
 def _number(value: float) -> str:

@@ -10,37 +10,37 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gancli.cli import console
-from gancli.data.pace import Pace
 from gancli.events import Event, Preparing, Warned
+from gancli.report.lines import Lines
 from gancli.text import printable
 
 T = TypeVar("T")
-EVERY_S = 10.0
 
 
 def shown(work: Generator[Event, None, T]) -> T:
     """Run a generator of events to its end, showing its progress and warnings on stderr; gives what it returns."""
     terminal = console.console(sys.stderr)
-    with _bar(terminal) if terminal.is_terminal else _lines() as show:
+    with _bar(terminal) if terminal.is_terminal else Lines(sys.stderr) as show:
         while True:
             try:
                 event = next(work)
             except StopIteration as end:
                 result: T = end.value
                 return result
-            if isinstance(event, Warned):
-                console.say(f"warning: {event.message}")
-            elif isinstance(event, Preparing):
-                show(event)
+            show(event)
 
 
 @contextmanager
-def _bar(terminal: Console) -> Iterator[Callable[[Preparing], None]]:
+def _bar(terminal: Console) -> Iterator[Callable[[Event], None]]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=terminal, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def show(event: Preparing) -> None:
+        def show(event: Event) -> None:
+            if isinstance(event, Warned):
+                console.say(f"warning: {event.message}")
+            if not isinstance(event, Preparing):
+                return
             if event.what not in tasks:
                 for task in tasks.values():
                     bar.remove_task(task)
@@ -49,19 +49,6 @@ def _bar(terminal: Console) -> Iterator[Callable[[Preparing], None]]:
             bar.update(tasks[event.what], completed=event.done, total=event.total or None)
 
         yield show
-
-
-@contextmanager
-def _lines() -> Iterator[Callable[[Preparing], None]]:
-    pace, told = Pace(EVERY_S), set[str]()
-
-    def show(event: Preparing) -> None:
-        if event.what not in told or pace.due():
-            told.add(event.what)
-            share = f": {event.done} of {event.total} {event.unit}" if event.total else ""
-            console.say(f"{event.what}{share}")
-
-    yield show
 
 
 def shown_if_slow(work: Generator[Event, None, T], quiet_s: float) -> T:

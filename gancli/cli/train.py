@@ -155,8 +155,6 @@ def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], co
 
 def _train(variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None" = None) -> int:
     """Train, reporting; prints the checkpoint's path on stdout. Gives the exit code."""
-    from gancli.engine.machine import ALONE
-    from gancli.engine.train import train
     from gancli.report.choose import choose
     from gancli.report.jsonl import MetricsFile
 
@@ -164,6 +162,10 @@ def _train(variant: str, start: Start, directory: RunDirectory, stop: Stop, rank
     finished: events.Event | None = None
     try:
         with rundir.locked(directory) as notes, choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
+            report(events.Progress(doing="loading torch"))  # from a slow disk it takes minutes
+            from gancli.engine.machine import ALONE
+            from gancli.engine.train import train
+
             steps = train(
                 run, start.resolved.own, catalogue.load(variant), directory, stop, start.state, ranks or ALONE,
                 start.resolved.kept,

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Union
 
@@ -28,6 +28,9 @@ class Option:
     default_text: str | None = None  # what the help says when the default is worked out at run time
     only_with: str | None = None  # the other option, or `option=value`, without which this one has no effect
     path: bool = False  # of a file or folder, or for `dataset` perhaps
+    reads: Callable[[object], object] | None = (
+        None  # of a text with a grammar: raises ValueError saying what it must be
+    )
 
     def bounds(self) -> str:
         """`"at least 1 and below 2"`, or `""` without bounds."""
@@ -71,6 +74,12 @@ class Field:
         where = f" (from {origin})" if origin else ""
         if value is None and self.optional:
             return None
+        if self.option.reads is not None:
+            try:
+                self.option.reads(value)
+            except ValueError as error:
+                raise UsageError(f"{self.flag} {value}{where}: {error}") from None
+            return value if isinstance(value, str) else str(value)
         if self.kind is float and type(value) is int:
             value = float(value)
         if type(value) is not self.kind:

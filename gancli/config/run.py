@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from gancli.config import interval
 from gancli.config.option import check_values, option
 
 DATA_ROOT = "~/.cache/gancli"
@@ -69,8 +70,13 @@ class RunConfig:
     sample_every: int | None = option(
         None, "steps between sample grids", ge=1, le=10**12, panel=OUTPUT, default_text="a tenth of the run"
     )
-    save_every: int | None = option(
-        None, "steps between saved states", ge=1, le=10**12, panel=OUTPUT, default_text="a tenth of the run"
+    save_every: str | None = option(
+        None,
+        "when states are saved: a time (10m, 1h), a number of steps (only then), or both (1000,10m: whichever comes first)",
+        metavar="TIME|STEPS",
+        panel=OUTPUT,
+        default_text="a tenth of the run, at the latest after 10m",
+        reads=interval.parse,
     )
     eval_every: int | None = option(
         None,

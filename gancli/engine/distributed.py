@@ -80,13 +80,14 @@ class Ranks:
                 dist.broadcast(contiguous, 0)
                 tensor.copy_(contiguous)
 
-    def any(self, asked: bool) -> bool:
-        """Whether any process says so. All of them have to ask at the same step."""
+    def highest(self, *numbers: int) -> list[int]:
+        """The highest of each number that any process says. All of them have to ask at the same step."""
         if self.alone:
-            return asked
-        flag = torch.tensor(int(asked))  # on the CPU: the device need not be waited for
-        dist.all_reduce(flag, dist.ReduceOp.MAX)
-        return bool(flag)
+            return list(numbers)
+        highest = torch.tensor(numbers)  # on the CPU: the device need not be waited for
+        dist.all_reduce(highest, dist.ReduceOp.MAX)
+        found: list[int] = highest.tolist()
+        return found
 
     def tell(self, words: object) -> None:
         """From the first process to all others, which `hear` it."""

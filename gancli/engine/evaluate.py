@@ -3,16 +3,17 @@
 Only training pictures are measured with, so that the test split stays unseen until `gan evaluate`.
 """
 
-from collections.abc import Generator
+import dataclasses
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gancli import images
 from gancli.config import RunConfig
 from gancli.config.paths import data_root
-from gancli.data.pairs import PairBatches
+from gancli.data.pairs import PairBatches, enlarge
 from gancli.data.photographs import Photographs
 from gancli.engine.facts import from_header
 from gancli.engine.header import read_header
@@ -20,6 +21,7 @@ from gancli.errors import UsageError
 from gancli.events import Event
 from gancli.metrics import yardstick
 from gancli.metrics.fidelity import psnr
+from gancli.metrics.figure import Figure, Measure, mean
 from gancli.metrics.yardstick import Yardstick
 from gancli.sampling import draw
 from gancli.variant import Variant
@@ -33,9 +35,19 @@ LOWER_IS_BETTER = ("frechet",)
 
 
 class Measuring(Protocol):
-    """A way to measure a generator: figure by name."""
+    """A way to measure a generator. `split`: of the training pictures, what it is compared with; `seed`: of the first
+    picture drawn, if any are; `beside`: what the figures' real score is of."""
 
-    def __call__(self, generator: nn.Module) -> dict[str, float]: ...
+    @property
+    def split(self) -> str: ...
+
+    @property
+    def seed(self) -> int | None: ...
+
+    @property
+    def beside(self) -> str: ...
+
+    def __call__(self, generator: nn.Module) -> list[Figure]: ...
 
 
 class Evaluation:
@@ -44,9 +56,9 @@ class Evaluation:
     def __init__(self, measure: Measuring, metric: str, every: int, best: float | None) -> None:
         self.measure, self.metric, self.every, self._best = measure, metric, every, best
 
-    def note(self, figures: dict[str, float]) -> bool:
+    def note(self, figures: Sequence[Figure]) -> bool:
         """Whether these figures are the best so far."""
-        value = figures[self.metric]
+        (value,) = (figure.model.value for figure in figures if figure.name == self.metric)
         better = self._best is None or (value < self._best if self.metric in LOWER_IS_BETTER else value > self._best)
         if better:
             self._best = value
@@ -82,17 +94,23 @@ def _best_so_far(session: "Session", metric: str) -> float | None:
 class _Enlarged:
     """PSNR of the centres of the first training photographs: they were learnt from, so it is a guide, not a result."""
 
+    split, seed, beside = "train", None, "bicubic"
+
     def __init__(self, batches: PairBatches, variant: Variant) -> None:
         self._batch = batches.preview(PHOTOGRAPHS)
         self._scale = variant.scale
+        self._bicubic = self._psnr(lambda low_res: enlarge(low_res, variant.scale))
+
+    def __call__(self, generator: nn.Module) -> list[Figure]:
+        return [Figure("psnr", "dB", True, len(self._batch.images), self._psnr(generator), self._bicubic)]
 
     @torch.inference_mode()
-    def __call__(self, generator: nn.Module) -> dict[str, float]:
+    def _psnr(self, enlarging: Callable[[Tensor], Tensor]) -> Measure:
         found = []
         for truth, low_res in zip(self._batch.images, self._batch.condition, strict=True):
-            sharp = images.to_uint8(generator(low_res[None]))[0].cpu()
+            sharp = images.to_uint8(enlarging(low_res[None]))[0].cpu()
             found.append(psnr(sharp, images.to_uint8(truth).cpu(), self._scale))
-        return {"psnr": sum(found) / len(found)}
+        return mean(found)
 
 
 def _drawn(run: RunConfig, session: "Session") -> "Generator[Event, None, _Drawn]":
@@ -107,15 +125,18 @@ def _drawn(run: RunConfig, session: "Session") -> "Generator[Event, None, _Drawn
 class _Drawn:
     """Fréchet distance, coverage and density against a half of the training pictures; the same seeds each time."""
 
+    seed, beside = 0, "real pictures"
+
     def __init__(self, stick: Yardstick, variant: Variant, device: torch.device) -> None:
         self._stick, self._variant, self._device = stick, variant, device
         self.conditional = variant.conditional
+        self.split = stick.split
         labels = tuple(range(variant.images.num_classes)) if self.conditional else (0,)
-        self._wanted = draw.requests(COUNT, labels=labels)
+        self._wanted = draw.requests(COUNT, self.seed, labels)
         self._labels = torch.tensor([request.label for request in self._wanted]) if self.conditional else None
 
-    def __call__(self, generator: nn.Module) -> dict[str, float]:
+    def __call__(self, generator: nn.Module) -> list[Figure]:
         pixels = draw.draw_all(self._variant, generator, self._wanted, self._device)
-        found = {f.name: f.model.value for f in self._stick.figures(self._stick.seen(pixels, self._labels))}
+        found = {figure.name: figure for figure in self._stick.figures(self._stick.seen(pixels, self._labels))}
         names = {"frechet": "frechet distance", "coverage": "coverage", "density": "density", "gan-test": "gan-test"}
-        return {short: found[name] for short, name in names.items() if name in found}
+        return [dataclasses.replace(found[name], name=short) for short, name in names.items() if name in found]

@@ -25,6 +25,7 @@ class Ledger:
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
         self._rows: list[Tensor] = []
+        self._num_averaged = 0  # of the rows' tensors: the first ones
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """Note one step's terms: scalars on the device; nothing is read back."""
@@ -36,11 +37,13 @@ class Ledger:
         self._rows.append(rows)
 
     def average(self, average: Callable[[Sequence[Tensor]], None]) -> None:
-        """Let `average` replace the losses of this process by the mean over all."""
-        if self._rows:
-            table = torch.cat(self._rows)
+        """Let `average` replace the losses of this process by the mean over all; those that are it already stay, for the
+        mean of three equal numbers may be another one."""
+        if fresh := self._rows[self._num_averaged :]:
+            table = torch.cat(fresh)
             average([table])
-            self._rows = [table]
+            self._rows = [*self._rows[: self._num_averaged], table]
+            self._num_averaged = len(self._rows)
 
     def first_not_finite(self) -> NotFinite | None:
         """The earliest term since the last reading that is not finite, the first reported if several are."""
@@ -53,9 +56,18 @@ class Ledger:
 
     def read(self) -> dict[str, float]:
         """The means since the last reading, in fp64; then start anew."""
-        means = self._table().mean(0).tolist()
+        means = self.means()
         self._rows.clear()
-        return dict(zip(self._names, means, strict=True))
+        self._num_averaged = 0
+        return means
+
+    def means(self) -> dict[str, float]:
+        """The means since the last reading, in fp64; nothing changes."""
+        return dict(zip(self._names, self._table().mean(0).tolist(), strict=True))
+
+    def __len__(self) -> int:
+        """Steps since the last reading."""
+        return sum(len(rows) for rows in self._rows)
 
     def _table(self) -> Tensor:
         return torch.cat(self._rows).double() if self._rows else torch.zeros(0, len(self._names))
@@ -74,6 +86,7 @@ class Ledger:
         ordered = sorted(columns.items(), key=lambda item: int(item[0].partition(".")[0]))
         self._names = tuple(name.partition(".")[2] for name, _ in ordered)
         self._rows = [torch.stack([column for _, column in ordered], 1).to(device)] if ordered else []
+        self._num_averaged = len(self._rows)
 
 
 class LossHistory:

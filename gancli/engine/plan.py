@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from gancli.config import RunConfig, VariantConfig, fields_of
+from gancli.config import RunConfig, VariantConfig, fields_of, interval
+from gancli.config.interval import Interval
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.data.stream import IndexStream
@@ -16,6 +17,8 @@ from gancli.engine.facts import Facts
 from gancli.engine.machine import ALONE, Machine
 from gancli.errors import UsageError
 from gancli.variant import Variant
+
+SAVED_WITHIN_S = 600.0  # nobody loses more who has not asked for something else
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Plan:
     machine: Machine
     steps: int
     sample_every: int
-    save_every: int
+    save_every: Interval
     graph: bool  # whether whole steps are captured and replayed
 
 
@@ -55,7 +58,7 @@ def make(
     threads = machine.choose_threads(run.threads, flop, ranks.local_world)
     every = tenth(steps, run.log_every)
     sample_every = run.sample_every or every
-    save_every = run.save_every or every
+    save_every = interval.parse(run.save_every) if run.save_every else Interval(every, SAVED_WITHIN_S)
     resolved = dataclasses.replace(
         run,
         device=str(device),
@@ -63,7 +66,7 @@ def make(
         threads=threads,
         image_size=source.spec.size,
         sample_every=sample_every,
-        save_every=save_every,
+        save_every=str(save_every),
     )
     graph = machine.choose_graph(run.graph, device, ranks)
     chosen = Machine(device, precision, threads, ranks, machine.choose_onednn(device, ranks))

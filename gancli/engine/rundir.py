@@ -167,3 +167,8 @@ def locked(directory: RunDirectory) -> Iterator[tuple[str, ...]]:
     with locks.only_writer(directory.path / ".lock") as note:
         directory.sweep()
         yield (note,) if note else ()
+
+
+def writer(directory: RunDirectory) -> str | None:
+    """Who writes in the directory, as `pid 12 on host`, or None. Looks only."""
+    return locks.named_owner(directory.path / ".lock")

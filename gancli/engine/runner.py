@@ -68,6 +68,13 @@ class Runner:
         self._replayed(stride, step)
         return stride
 
+    def captures(self, step: int, room: int) -> bool:
+        """Whether `advance` would capture its steps first, which takes longer than they do."""
+        if self._warm_up or len(self._replays) == len(self._strides):
+            return False
+        stride = self._stride(step, room)
+        return stride is not None and stride not in self._replays
+
     def _stride(self, step: int, room: int) -> int | None:
         """The longest stride that fits: not beyond `room` or the rows there are, and one step at a time as long as the host
         has something to change before each."""

@@ -25,6 +25,7 @@ def save(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Even
     """Have the state written, then the model; gives the events of files that were written meanwhile. Raises
     `DivergedError` rather than save what is not finite."""
     session.check_losses()
+    session.clock.saved()
     if not session.ranks.first:
         return
     generator = session.average.refresh().state_dict()

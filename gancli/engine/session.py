@@ -1,6 +1,8 @@
 """What lives while a run runs."""
 
+import math
 from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 
@@ -23,11 +25,23 @@ from gancli.engine.step import Stepper
 from gancli.engine.stop import Stop
 from gancli.engine.writer import Writer
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError, shell_quoted
+from gancli.metrics.figure import comparison
 from gancli.sampling import preview
 from gancli.variant import Phase, Variant
 
 PREVIEW_PHOTOGRAPHS = 6
-AGREE_EVERY = 16  # steps between two questions to the other processes whether to stop
+AGREE_EVERY = 16  # at most so many steps between two questions to the other processes whether to stop or save
+AGREE_S = 1.0  # and about so many seconds where steps are slow
+
+
+class Asked(NamedTuple):
+    """What is to be done before the next step: stop (why), save."""
+
+    stop: str | None
+    save: bool
+
+
+NOTHING = Asked(None, False)
 
 
 class Session:
@@ -57,6 +71,7 @@ class Session:
         self.health = Health()
         self.clock = Clock()
         self.writer = Writer()
+        self._agree_at = 0  # the step of the next question to the other processes
 
     def _make_batches(self) -> ResidentBatches | PairBatches:
         """What the variant reads: pictures with labels, or with their low-resolution form."""
@@ -119,20 +134,26 @@ class Session:
         self.step += done
         self.clock.count(done)
 
-    def due(self, every: int) -> bool:
-        return self.step % every == 0
+    def due(self, every: int | None) -> bool:
+        return every is not None and self.step % every == 0
 
     def room(self, end: int, intervals: Iterable[int]) -> int:
         """How many steps there are to `end` or to the next multiple of one of `intervals`."""
         return min(end - self.step, *(every - self.step % every for every in intervals))
 
-    def asked_to_stop(self, stop: Stop) -> str | None:
-        """Why to stop now, or None. Several processes agree on it, every few steps."""
+    def asked(self, stop: Stop) -> Asked:
+        """Whether to stop now, and whether to save because the last state is too old. Of several processes all say whether
+        to stop, and the first one, by its clock, whether to save; they agree every few steps."""
+        reason = stop.reason
+        late = self.ranks.first and self.clock.save_due(self.plan.save_every.seconds) and not self.writer.busy
         if self.ranks.alone:
-            return stop.reason
-        if self.step % AGREE_EVERY or not self.ranks.any(stop.reason is not None):
-            return None
-        return stop.reason or "another process"
+            return Asked(reason, late)
+        if self.step < self._agree_at:
+            return NOTHING
+        pause = min(AGREE_EVERY, max(1, int(AGREE_S / self.clock.seconds_per_step()))) if self.ranks.first else 0
+        stopping, saving, steps = self.ranks.highest(reason is not None, late, pause)
+        self._agree_at = self.step + steps
+        return Asked((reason or "another process") if stopping else None, bool(saving))
 
     def started(self) -> events.RunStarted:
         spec = self.source.spec
@@ -169,10 +190,35 @@ class Session:
             terms=means,
             images_per_s=self.run.batch_size / seconds_per_step,
             elapsed_s=self.clock.elapsed(),
-            left_s=(self.plan.steps - self.step) * seconds_per_step,
+            left_s=self.clock.foreseen(self.plan.steps - self.step),
             memory_bytes=self.machine.peak_memory_bytes(),
         )
         yield from map(events.Warned, self.health.losses(self.step, means))
+
+    def doing(self, what: str) -> events.Progress:
+        """What begins here may take long."""
+        return self._progress(doing=what)
+
+    def word(self) -> Iterator[events.Progress]:
+        """Where the run is, if it is time to say so; every so often with the means so far, which stay in the ledger: when
+        that is depends on the clock, and what is saved must not. Of several processes each knows its own losses only."""
+        if not self.clock.word_due():
+            return
+        if self.ranks.alone and self.clock.means_due() and len(self.ledger):
+            yield self._progress(terms=self.ledger.means(), num_means=len(self.ledger))
+        else:
+            yield self._progress()
+
+    def _progress(self, **more: Any) -> events.Progress:
+        seconds_per_step = self.clock.seconds_per_step()
+        return events.Progress(
+            step=self.step,
+            steps=self.plan.steps,
+            epoch=self.stream.epoch(self.step),
+            images_per_s=0.0 if math.isnan(seconds_per_step) else self.run.batch_size / seconds_per_step,
+            left_s=self.clock.foreseen(self.plan.steps - self.step),
+            **more,
+        )
 
     def draw_samples(self) -> Iterator[events.SamplesDrawn | events.Warned]:
         """The same seeds (and labels), or the same photographs, drawn once more as a grid in `samples/`."""
@@ -195,11 +241,13 @@ class Session:
 
     def evaluate(self, evaluation: Evaluation) -> events.Evaluated:
         """Measure the averaged generator."""
-        figures = evaluation.measure(self.average.refresh())
+        found, how = evaluation.measure(self.average.refresh()), evaluation.measure
+        figures = {figure.name: figure.model.value for figure in found}
         self.history.add(self.step, figures)
-        best = evaluation.note(figures)
+        best = evaluation.note(found)
         self.clock.restart()
-        return events.Evaluated(self.step, figures, evaluation.metric, best, str(self.directory.best))
+        compared = comparison(found, self.run.dataset, how.split, how.seed, how.beside)
+        return events.Evaluated(self.step, figures, evaluation.metric, best, str(self.directory.best), compared)
 
     def finished(self, status: events.Status, reason: str = "") -> events.RunFinished:
         seconds = self.clock.elapsed()

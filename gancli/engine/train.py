@@ -12,10 +12,11 @@ from gancli.engine import evaluate, memory, plan, resume, saving
 from gancli.engine.distributed import Ranks
 from gancli.engine.machine import ALONE
 from gancli.engine.rundir import RunDirectory
-from gancli.engine.session import Session
+from gancli.engine.runner import Runner
+from gancli.engine.session import NOTHING, Session
 from gancli.engine.state import State
 from gancli.engine.stop import Stop
-from gancli.variant import Reads, Variant
+from gancli.variant import Phase, Reads, Variant
 
 T = TypeVar("T")
 Opener = Callable[..., Generator[events.Event, None, Source | Photographs]]
@@ -41,11 +42,13 @@ def train(
     """
     with ranks.first_goes_first():
         source = yield from open_data(run, stop, variant_class.reads)
+        yield events.Progress(doing="waiting for the other processes" if ranks.world > 1 else "building the networks")
     saved = resumed.facts if resumed is not None else None
     planned = plan.make(run, own, source, variant_class, ranks, saved, asked)
     planned.machine.settle(run.deterministic)
     session = Session(planned, source, variant_class, directory)
     if resumed is not None:
+        yield events.Progress(doing="taking up the saved state")
         yield from map(events.Warned, resume.restore(session, resumed))
         if session.step >= planned.steps:
             yield events.Warned(
@@ -55,6 +58,7 @@ def train(
             return
     yield from map(events.Warned, saving.check_disk(session))
     yield from map(events.Warned, memory.shortage(planned, source, variant_class))
+    yield events.Progress(doing="preparing the variant")
     with ranks.first_goes_first():
         notes = session.variant.prepare(planned.machine.device)
     evaluation = None
@@ -76,31 +80,47 @@ def _steps(
 ) -> Iterator[events.Event]:
     """All steps that are left, with what happens between them."""
     run, planned, first = session.run, session.plan, session.ranks.first
-    intervals = tuple(filter(None, (run.log_every, planned.sample_every, planned.save_every, run.eval_every)))
+    intervals = tuple(filter(None, (run.log_every, planned.sample_every, planned.save_every.steps, run.eval_every)))
     for index, phase, start, end in session.phases():
         yield events.PhaseStarted(phase.name, index, len(session.bounds), start, end)
+        yield session.doing("doing the first step")
         runner = session.enter(phase, resumed)
         while session.step < end:
-            session.advance(runner, session.room(end, intervals))
+            room = session.room(end, intervals)
+            if runner.captures(session.step, room):
+                yield session.doing("capturing a step")
+            session.advance(runner, room)
+            last = session.step == planned.steps
             if session.due(run.log_every) or session.step == end:
                 yield from session.loss_row(phase)
-            if first and (session.due(planned.sample_every) or session.step == planned.steps):
+            if first and (last or session.due(planned.sample_every)):
+                yield session.doing("drawing samples")
                 yield from session.draw_samples()
-            if evaluation and (session.due(evaluation.every) or session.step == planned.steps):
+            if evaluation and (last or session.due(evaluation.every)):
+                yield session.doing("measuring")
                 measured = session.evaluate(evaluation)
                 if measured.best:
-                    saving.save_best(session, phase)
+                    yield from _keep_best(session, phase, runner)
                 yield measured
-            reason = session.asked_to_stop(stop) if session.step < planned.steps else None
-            if reason or session.due(planned.save_every) or session.step == planned.steps:
+            asked = NOTHING if last else session.asked(stop)
+            if last or asked.stop or asked.save or session.due(planned.save_every.steps):
+                yield session.doing("saving")
                 yield from saving.save(session, phase, runner)
             yield from session.writer.done()
-            if reason:
+            if last or asked.stop:
+                yield session.doing("writing the state and the model")
                 yield from session.writer.wait()
-                yield session.finished("stopped", reason)
+                yield session.finished("stopped" if asked.stop else "done", asked.stop or "")
                 return
-    yield from session.writer.wait()
-    yield session.finished("done")
+            yield from session.word()
+
+
+def _keep_best(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Event]:
+    """Save the best model so far; never before there is a state that its run can go on from."""
+    if not session.directory.states():
+        yield from saving.save(session, phase, runner)
+        yield from session.writer.wait()
+    saving.save_best(session, phase)
 
 
 def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Event, None, Source | Photographs]:

@@ -55,6 +55,11 @@ class Writer:
             job, self._job = self._job, None
             yield from job.result()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job is under way."""
+        return self._job is not None and not self._job.done()
+
     def settle(self) -> None:
         """Wait for the job under way, whose events (or error) still come later."""
         if self._job is not None:

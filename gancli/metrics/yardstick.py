@@ -101,6 +101,11 @@ class Yardstick:
         self.others = others = self._real(train, rest[: self.count])
         self.floors = {row.name: row.measure for row in [*self._compared(others), *self._of_training(self.reference)]}
 
+    @property
+    def split(self) -> str:
+        """What pictures are compared with."""
+        return "test" if self.has_test_split else "half of train"
+
     def _real(self, source: Source, chosen: Tensor) -> Pictures:
         labels = source.labels[chosen] if self.judge.labelled and source.class_names else None
         return self.seen(source.images[chosen], labels)

@@ -2,20 +2,25 @@
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
 import os
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, TextIO
 
 from gancli import atomic
 from gancli.errors import GancliError, StdoutError
-from gancli.events import Evaluated, Event, LossRow, RunStarted
+from gancli.events import Comparison, Evaluated, Event, LossRow, Preparing, Progress, RunStarted
+from gancli.report.pulse import Pulse
 from gancli.report.reporter import Reporter, abandon
+from gancli.report.stamp import utc
 from gancli.text import printable
 
 MAX_READ_BYTES = 32 * 2**20
@@ -24,28 +29,39 @@ MAX_LINE_BYTES = 2**16
 SURROGATE = re.compile("[\ud800-\udfff]")  # no character, and so no JSON; in names that could not be decoded
 
 
-class JsonLines(Reporter):
-    """One JSON object per event on `stream`, flushed at once: `"event"` is the class in snake case, then its fields.
+class JsonLines(Pulse):
+    """One JSON object per event on `stream`, flushed at once: `"event"` is the class in snake case, `"time"` when it was
+    told (ISO 8601, UTC), then its fields.
 
     Pixels are left out; NaN and infinity, which JSON has no word for, are null. Where the stream takes no more (its reader
     has gone, the disk is full), `warn` is told so once, and the run goes on without.
     """
 
-    def __init__(self, stream: TextIO, warn: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        warn: Callable[[str], None] = lambda _: None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(now)
         self._stream, self._warn = stream, warn
         self._broken = False
 
-    def __call__(self, event: Event) -> None:
+    def _tell(self, event: Event) -> bool:
         if self._broken:
-            return
+            return True
         fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event) if f.name != "rgb"}
         try:
-            self._stream.write(dump({"event": _snake(type(event).__name__), **fields}) + "\n")
+            self._stream.write(dump({"event": _snake(type(event).__name__), "time": utc(), **fields}) + "\n")
             self._stream.flush()
         except (OSError, ValueError, StdoutError) as error:
             self._broken = True
             abandon(self._stream)
             self._warn(f"warning: --progress json: {error}; the run goes on, and keeps its rows in metrics.jsonl")
+        return True
+
+    def _still(self, event: Preparing | Progress, seconds: float) -> None:
+        self._tell(event if isinstance(event, Preparing) else event.after(seconds))
 
 
 def _snake(name: str) -> str:
@@ -60,6 +76,8 @@ def dump(value: object, indent: int | None = None) -> str:
 
 def _plain(value: object) -> object:
     """`value` as JSON can hold it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):
@@ -70,32 +88,30 @@ def _plain(value: object) -> object:
 
 
 class MetricsFile(Reporter):
-    """Keeps `metrics.jsonl`: one flat row per `LossRow`, one with `figures` per `Evaluated`, appended and flushed.
+    """Keeps `metrics.jsonl`: one flat row per `LossRow`, one with `figures` per `Evaluated`, appended at once. `"time"` says
+    when (ISO 8601, UTC).
 
     A resumed run goes on after its `start_step`: later rows, which a killed run wrote after its last state, are dropped
-    first, as is a torn last line. Nothing is touched before `RunStarted`. Raises `GancliError` naming the file for what the
-    disk refuses.
+    first, as is a torn last line; what `gan evaluate` measured stays, for it is of a model that there was. Nothing is
+    touched before `RunStarted`. Raises `GancliError` naming the file for what the disk refuses.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
 
     def __call__(self, event: Event) -> None:
         try:
             if isinstance(event, RunStarted):
                 self._close()
                 _keep_rows(self._path, event.start_step)
-                self._file = self._path.open("ab")
+                self._file = self._path.open("a+b", buffering=0)
             elif isinstance(event, LossRow):
                 assert self._file is not None, "RunStarted comes before the first LossRow"
-                self._file.write(dump(_row(event)).encode() + b"\n")
-                self._file.flush()
+                _append(self._file, _row(event))
             elif isinstance(event, Evaluated):
                 assert self._file is not None, "RunStarted comes before the first Evaluated"
-                row = {"step": event.step, "figures": event.figures, "best": event.best}
-                self._file.write(dump(row).encode() + b"\n")
-                self._file.flush()
+                _append(self._file, evaluation_row(event.step, event.figures, event.compared, best=event.best))
         except OSError as error:
             raise GancliError(f"{self._path}: cannot be written ({error.strerror})") from error
 
@@ -117,19 +133,69 @@ def _row(event: LossRow) -> dict[str, object]:
         "images_per_s": event.images_per_s,
         "elapsed_s": event.elapsed_s,
         "memory_bytes": event.memory_bytes,
+        "time": utc(),
     }
     return {**head, **{name: value for name, value in event.terms.items() if name not in head | tail}, **tail}
 
 
+def evaluation_row(step: int, figures: Mapping[str, float], compared: Comparison, **more: object) -> dict[str, object]:
+    """The row of a measurement: what of, with what, and each figure with its error and the score beside it."""
+    told = {name: value for name, value in dataclasses.asdict(compared).items() if value not in ("", None, {})}
+    named = {"evaluated_on": "dataset", "n": "num_pictures"}
+    about = {name: told.pop(field) for name, field in named.items() if field in told}
+    return {"step": step, "time": utc(), **more, **about, "figures": figures, **told}
+
+
+def append(path: Path, row: Mapping[str, object]) -> None:
+    """Add a row to a metrics file, which a run may be writing to. Raises `OSError`."""
+    with path.open("a+b", buffering=0) as file:
+        _append(file, row)
+
+
+def _append(file: FileIO, row: Mapping[str, object]) -> None:
+    """In a single write at the end of the file, so that the rows of two processes do not mix; after half a row that somebody
+    could not finish, on a line of its own."""
+    line = dump(row).encode() + b"\n"
+    if not _whole(file):
+        time.sleep(0.02)  # somebody may be at it just now
+        line = line if _whole(file) else b"\n" + line
+    if file.write(line) != len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _whole(file: FileIO) -> bool:
+    """Whether the last line has its end."""
+    if not file.seek(0, os.SEEK_END):
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
 def _keep_rows(path: Path, last_step: int) -> None:
-    """Leave only the whole rows of `path` up to `last_step`; the file is replaced at once, or not at all."""
+    """Leave only the whole rows of `path` up to `last_step`, and what `gan evaluate` measured of a run that goes on; the
+    file is replaced at once, or not at all."""
 
     def kept() -> Iterator[bytes]:
         with path.open("rb") as old:
-            yield from (line.rstrip(b"\r\n") + b"\n" for line, row in _rows(old) if row["step"] <= last_step)
+            for line, row in _rows(old):
+                if row["step"] <= last_step or (last_step and is_evaluation(row) and "best" not in row):
+                    yield line.rstrip(b"\r\n") + b"\n"
 
     if path.exists():
         atomic.write(path, kept())
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a row is a finite number: JSON has whole ones of any length."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def is_evaluation(row: Mapping[str, Any]) -> bool:
+    """Whether a row of a metrics file holds figures rather than losses."""
+    return isinstance(row.get("figures"), dict)
 
 
 def _rows(file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:

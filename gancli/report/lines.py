@@ -14,30 +14,41 @@ from gancli.events import (
     LossRow,
     PhaseStarted,
     Preparing,
+    Progress,
     RunFinished,
     RunStarted,
     SamplesDrawn,
     Warned,
 )
 from gancli.report import words
-from gancli.report.reporter import Reporter
+from gancli.report.pulse import Pulse
+from gancli.report.stamp import Stamp, Wall, local_time
 from gancli.text import READABLE
 
 PREPARING_EVERY_S = 10.0
 
 
-class Lines(Reporter):
-    """Writes to `stream`, flushed at once. Goes quiet, rather than end the run, when nobody can read it any more."""
+class Lines(Pulse):
+    """Writes to `stream`, flushed at once. Goes quiet, rather than end the run, when nobody can read it any more. Each line
+    begins with the time of day, but for those that are there to be copied."""
 
-    def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
-        self._stream, self._now = stream, now
+    def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic, wall: Wall = local_time) -> None:
+        super().__init__(now)
+        self._stream, self._stamp = stream, Stamp(wall)
         self._broken = False
         self._preparing = ""
         self._preparing_at = -math.inf
 
-    def __call__(self, event: Event) -> None:
-        for line in self._lines(event):
-            self.write(line)
+    def _tell(self, event: Event) -> bool:
+        lines = self._lines(event)
+        for line in lines:
+            self.write(line if line.startswith("  ") else f"{self._stamp()} {line}")
+        return bool(lines)
+
+    def _still(self, event: Preparing | Progress, seconds: float) -> None:
+        line = _so_far(event) if isinstance(event, Preparing) else _at(event.after(seconds))
+        told = f"{line}, nothing new for {words.duration(seconds)}" if isinstance(event, Preparing) else line
+        self.write(f"{self._stamp()} {told}")
 
     def write(self, line: str) -> None:
         """One line, as it is but for control characters."""
@@ -62,8 +73,7 @@ class Lines(Reporter):
         if not (first or last or self._now() - self._preparing_at >= PREPARING_EVERY_S):
             return []
         self._preparing, self._preparing_at = event.what, self._now()
-        share = f" ({100 * event.done // event.total}%)" if event.total > 0 else ""
-        return [f"{event.what}: {words.amount(event.done, event.total, event.unit)}{share}"]
+        return [_so_far(event)]
 
     @_lines.register
     def _(self, event: RunStarted) -> list[str]:
@@ -96,6 +106,10 @@ class Lines(Reporter):
         return ["  ".join(parts)]
 
     @_lines.register
+    def _(self, event: Progress) -> list[str]:
+        return [_at(event)]
+
+    @_lines.register
     def _(self, event: SamplesDrawn) -> list[str]:
         return [f"step {event.step}: samples in {event.path}"]
 
@@ -122,3 +136,24 @@ class Lines(Reporter):
             "go on with:",
             f"  {event.resume_command}",
         ]
+
+
+def _so_far(event: Preparing) -> str:
+    """`decoding photos: 12 of 25 images (48%)`."""
+    if not event.unit:
+        return event.what
+    share = f" ({100 * event.done // event.total}%)" if event.total > 0 else ""
+    return f"{event.what}: {words.amount(event.done, event.total, event.unit)}{share}"
+
+
+def _at(event: Progress) -> str:
+    """Where a run is between two rows. Does not begin as a row does: its means are not an interval's."""
+    place = f"at step {event.step}/{event.steps}" if event.steps else ""
+    left = [] if math.isnan(event.left_s) else [f"{words.duration(event.left_s)} left"]
+    if event.terms:
+        means = [f"{name} {words.term(name, value)}" for name, value in event.terms.items()]
+        count = f"(means of {event.num_means} steps so far)"
+        parts = [place, f"epoch {event.epoch:.2f}", *means, count, f"{words.count(event.images_per_s)} images/s"]
+    else:
+        parts = [place, words.doing(event)]
+    return "  ".join([part for part in parts if part] + left)

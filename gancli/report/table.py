@@ -21,6 +21,7 @@ from gancli.events import (
     LossRow,
     PhaseStarted,
     Preparing,
+    Progress,
     RunFinished,
     RunStarted,
     SamplesDrawn,
@@ -95,7 +96,7 @@ class Table(Reporter):
                 self._area.above("\n".join(self._ansi([view.warning(event)])))
                 return
             self._note(event)
-            self._changed = True
+            self._changed |= not isinstance(event, Progress)  # which comes often, and is seen at the next tick
             if isinstance(event, RunFinished):
                 self.redraw()
                 self._ended.set()
@@ -105,9 +106,11 @@ class Table(Reporter):
         state = self._state
         match event:
             case Preparing():
-                state.preparing = event
+                state.preparing, state.progress = event, None
+            case Progress():
+                state.note_progress(event, self._now())
             case RunStarted():
-                state.started = event
+                state.started, state.progress = event, None
             case PhaseStarted():
                 state.phase = event
             case LossRow():

@@ -1,5 +1,6 @@
 """What the live table shows: the state of a run as lines that fit a terminal."""
 
+import math
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
@@ -7,7 +8,18 @@ from rich.color import ColorSystem
 from rich.text import Text
 
 from gancli.errors import printable
-from gancli.events import Evaluated, LossRow, PhaseStarted, Preparing, RunFinished, RunStarted, SamplesDrawn, Warned
+from gancli.events import (
+    TRAINING,
+    Evaluated,
+    LossRow,
+    PhaseStarted,
+    Preparing,
+    Progress,
+    RunFinished,
+    RunStarted,
+    SamplesDrawn,
+    Warned,
+)
 from gancli.report import pixels, words
 from gancli.report.plot import sparkline
 
@@ -15,24 +27,39 @@ MAX_HISTORY = 512
 LOW = 12  # rows up to which every line counts
 MIN_TERM_COLUMNS = 40  # columns that the terms get when samples stand beside them
 LABEL, VALUE = "bold", "cyan"
+NO_STEP_S, DOING_S = 10.0, 2.0  # so long without a step, or at something else, is worth a word
 
 
 @dataclass
 class State:
-    """What the events so far have told. `row_at`: when the last row came, in seconds of the reporter's clock."""
+    """What the events so far have told. `progress_at`: when the last word of progress came, in seconds of the reporter's
+    clock. `means`: of the steps so far, as long as there is no row."""
 
     preparing: Preparing | None = None
     started: RunStarted | None = None
     phase: PhaseStarted | None = None
     row: LossRow | None = None
-    row_at: float = 0.0
+    progress: Progress | None = None
+    progress_at: float = 0.0
+    means: dict[str, float] = field(default_factory=dict)
     samples: SamplesDrawn | None = None
     evaluated: Evaluated | None = None
     finished: RunFinished | None = None
     history: dict[str, list[float]] = field(default_factory=dict)
 
+    def note_progress(self, progress: Progress, now: float) -> None:
+        self.progress, self.progress_at = progress, now
+        if progress.terms:
+            self.means = dict(progress.terms)
+
+    def now(self, now: float) -> Progress | None:
+        """The last word of progress, as it stands by now."""
+        return self.progress and self.progress.after(now - self.progress_at)
+
     def note_row(self, row: LossRow, now: float) -> None:
-        self.row, self.row_at = row, now
+        self.row = row
+        word = Progress(row.step, row.steps, epoch=row.epoch, images_per_s=row.images_per_s, left_s=row.left_s)
+        self.note_progress(word, now)
         for name, value in row.terms.items():
             values = self.history.setdefault(name, [])
             values.append(value)
@@ -51,7 +78,7 @@ class Line:
 def lines(state: State, columns: int, rows: int, now: float, colours: ColorSystem | None) -> list[Line]:
     """At most `rows` lines of at most `columns` characters; without `colours`, samples are black and white."""
     if state.started is None:
-        shown = [Line(_preparing(state.preparing, columns))] if state.preparing else []
+        shown = [Line(text) for text in _before(state, columns, now)]
     else:
         top = [Line(text) for text in [*_top(state, columns, rows, now), Text()]]
         shown = [*top, *_body(state, columns, max(0, rows - len(top)), colours)]
@@ -67,6 +94,13 @@ def _bar(share: float, columns: int) -> Text:
     return Text.assemble((done, "green"), ("━" * (columns - len(done)), "bright_black"))
 
 
+def _before(state: State, columns: int, now: float) -> list[Text]:
+    """What is done before the run starts."""
+    if progress := state.now(now):
+        return [Text.assemble((printable(progress.doing), LABEL), f"  {words.duration(progress.doing_s)}")]
+    return [_preparing(state.preparing, columns)] if state.preparing else []
+
+
 def _preparing(event: Preparing, columns: int) -> Text:
     what, so_far = printable(event.what), words.amount(event.done, event.total, event.unit)
     if event.total <= 0:
@@ -77,7 +111,7 @@ def _preparing(event: Preparing, columns: int) -> Text:
 
 def _top(state: State, columns: int, rows: int, now: float) -> list[Text]:
     """What is trained, how far it is, and how fast."""
-    started, row = state.started, state.row
+    started = state.started
     assert started is not None
     shape = "×".join(map(str, started.image_shape))
     facts = [
@@ -93,14 +127,16 @@ def _top(state: State, columns: int, rows: int, now: float) -> list[Text]:
         if head[-1].cell_len + 3 + cell_len(fact) > columns:
             head.append(Text())
         head[-1] = Text.assemble(head[-1], " · " if head[-1] else "", fact)
-    step = state.finished.step if state.finished else row.step if row else started.start_step
+    word = state.now(now)
+    step = state.finished.step if state.finished else word.step if word else started.start_step
     share = step / max(1, started.steps)
     percent = f" {int(100 * share):3d}%"
     progress = _bar(share, columns - len(percent)).append(percent)
     return [
         *(head if rows > LOW else head[:1]),
         progress,
-        _status(state, step, now),
+        _status(state, step, word),
+        *([] if state.finished else _doing(word)),
         *_phase(state.phase),
         *_evaluated(state.evaluated),
     ]
@@ -112,15 +148,22 @@ def _evaluated(event: Evaluated | None) -> list[Text]:
     return [Text.assemble((f"measured at step {event.step:,}  ", "dim"), (printable(words.evaluated(event)), VALUE))]
 
 
-def _status(state: State, step: int, now: float) -> Text:
+def _status(state: State, step: int, progress: Progress | None) -> Text:
     assert state.started is not None
     parts: list[tuple[str, str]] = [("step ", f"{step:,} of {state.started.steps:,}")]
-    if row := state.row:
-        left = max(0.0, row.left_s - (now - state.row_at))
-        parts += [("epoch ", f"{row.epoch:.2f}"), ("", f"{words.count(row.images_per_s)} images/s")]
-        parts += [] if state.finished else [("", f"{words.duration(left)} left")]
-        parts += [("", words.memory(row.memory_bytes))]
+    if progress and not math.isnan(progress.left_s):
+        parts += [("epoch ", f"{progress.epoch:.2f}"), ("", f"{words.count(progress.images_per_s)} images/s")]
+        parts += [] if state.finished else [("", f"{words.duration(progress.left_s)} left")]
+    if state.row:
+        parts += [("", words.memory(state.row.memory_bytes))]
     return Text("   ").join([Text.assemble((name, "dim"), value) for name, value in parts])
+
+
+def _doing(progress: Progress | None) -> list[Text]:
+    """What keeps the steps waiting, once it has for long."""
+    if progress is None or progress.doing_s < (NO_STEP_S if progress.doing == TRAINING else DOING_S):
+        return []
+    return [Text(printable(words.doing(progress)), style="dim")]
 
 
 def _phase(phase: PhaseStarted | None) -> list[Text]:
@@ -138,8 +181,10 @@ class _Term:
 
 
 def _terms(state: State) -> list[_Term]:
-    terms = state.row.terms if state.row else {}
-    return [_Term(words.label(name), words.term(name, value), state.history[name]) for name, value in terms.items()]
+    terms = state.row.terms if state.row else state.means
+    return [
+        _Term(words.label(name), words.term(name, value), state.history.get(name, [])) for name, value in terms.items()
+    ]
 
 
 def _term_lines(terms: list[_Term], columns: int, rows: int) -> list[Text]:

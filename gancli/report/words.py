@@ -4,7 +4,7 @@ import math
 import re
 
 from gancli.errors import printable
-from gancli.events import Evaluated
+from gancli.events import TRAINING, Evaluated, Progress
 
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -22,6 +22,12 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}h {m:02d}m"
     return f"{minutes}m {s:02d}s" if minutes else f"{whole}s"
+
+
+def doing(event: Progress) -> str:
+    """`drawing samples for 35s`, `no step done for 35s`."""
+    what = "no step done" if event.doing == TRAINING else event.doing
+    return f"{what} for {duration(event.doing_s)}"
 
 
 def count(number: float) -> str:

@@ -74,6 +74,32 @@ def test_the_runs_metrics_get_the_figures_and_inspect_shows_them(gan: Gan, train
     assert gan("train", "--resume", trained, "--steps", 12).code == 0, "a resume takes the row as one of its own"
 
 
+def test_each_measurement_stays_with_what_it_was_made_with(gan: Gan, trained: Path) -> None:
+    """Those of other numbers of pictures do not replace each other."""
+    few = ("--metrics", "frechet,modes")
+    for count in (200, 100):
+        assert gan("evaluate", trained, "-n", count, "--seed", 7, *few).code == 0
+    rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    about = {"step": 10, "evaluated_on": "digits", "split": "test", "n": 100, "seed": 7, "beside": "real pictures"}
+    assert about.items() <= rows[-1].items()
+    assert rows[-1]["time"].endswith("Z")
+    assert rows[-1]["checkpoint"] == "ckpt.safetensors"
+    assert rows[-1]["sha256"] == json.loads(gan("inspect", trained, "--json").out)["sha256"]
+    assert 0 < rows[-1]["real"]["frechet distance"] < rows[-1]["figures"]["frechet distance"]
+    assert rows[-1]["errors"].keys() <= rows[-1]["figures"].keys()
+    (trained / "metrics.jsonl").open("a").write('{"step": 4, "evaluated_on": "old", "figures": {"coverage": 0.25}}\n')
+    shown = gan("inspect", trained)
+    assert shown.code == 0
+    text = " ".join(shown.out.split())
+    for word in ("200 pictures from seed 7, against digits (test)", "100 pictures from seed 7", "(real pictures "):
+        assert word in text
+    assert "step 4, number of pictures not recorded, against old: coverage 0.25" in text
+    assert text.index("against old") < text.index("100 pictures") < text.index("200 pictures"), "the newest first"
+    document = json.loads(gan("inspect", trained, "--json").out)
+    assert [each.get("n") for each in document["evaluations"]] == [None, 100, 200]
+    assert document["evaluated"] == {"coverage": 0.25}
+
+
 def test_several_checkpoints_stand_in_one_table(gan: Gan, trained: Path, tmp_path: Path) -> None:
     assert gan("train", "-v", "cgan", "--out", tmp_path / "other", "--steps", 10, *TINY, "--width", 16).code == 0
     outcome = gan("evaluate", trained, tmp_path / "other", "-n", 200, "--json", "--metrics", "labels,modes")
@@ -144,6 +170,13 @@ def test_eval_every_keeps_the_best_and_changes_nothing_else(gan: Gan, tmp_path: 
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     measured = {row["step"]: row for row in rows if "figures" in row}
     assert list(measured) == [4, 8, 12]
+    about = {"evaluated_on": "digits", "split": "half of train", "n": 2000, "seed": 0, "beside": "real pictures"}
+    assert all(
+        about.items() <= row.items() and {"frechet", "coverage"} <= set(row["real"]) for row in measured.values()
+    )
+    shown = " ".join(gan("inspect", tmp_path / "run").out.split())
+    assert "step 12, 2,000 pictures from seed 0, against digits (half of train)" in shown
+    assert shown.count("the best so far") == 1
     best = min(measured, key=lambda step: measured[step]["figures"]["frechet"])
     about = json.loads(gan("inspect", tmp_path / "run" / "best.safetensors", "--json").out)
     assert about["step"] == best == max(step for step, row in measured.items() if row["best"])
@@ -215,6 +248,8 @@ def test_eval_every_measures_a_super_resolution_run_by_psnr(gan: Gan, sr_run: Pa
     measured = [row for row in rows if "figures" in row]
     assert [row["step"] for row in measured] == [2, 4]
     assert all(10 < row["figures"]["psnr"] < 60 for row in measured)
+    assert all((row["beside"], row["n"]) == ("bicubic", 4) and row["real"]["psnr"] > 20 for row in measured)
+    assert all(row["errors"]["psnr"] > 0 for row in measured)
     best = max(measured, key=lambda row: row["figures"]["psnr"])
     assert json.loads(gan("inspect", out / "best.safetensors", "--json").out)["step"] == best["step"]
 

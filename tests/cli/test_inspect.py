@@ -1,6 +1,9 @@
 """`gan inspect` and `gan variants`."""
 
+import itertools
 import json
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,8 @@ import safetensors.torch
 
 from gancli import catalogue
 from gancli.engine import checkpoint, state
-from tests.conftest import Gan
+from tests.cli.test_train import started, wait_for
+from tests.conftest import SMALL, Gan
 from tests.engine.test_checkpoint import rewritten
 
 
@@ -80,3 +84,117 @@ def test_verify_reads_states_too_and_finds_a_value_that_is_none(gan: Gan, traine
     assert refused.code == 1
     assert "network.D/1.weight holds NaN" in refused.err
     assert gan("inspect", tmp_path / "odd.safetensors").code == 0
+
+
+@pytest.fixture
+def diverged(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that ended after two rows, before its first state."""
+    from gancli import losses
+
+    honest, counter = losses.non_saturating, itertools.count(1)
+    monkeypatch.setattr(losses, "non_saturating", lambda x: honest(x) * (float("nan") if next(counter) > 11 else 1.0))
+    assert gan("train", *SMALL, "--steps", 150, "--seed", 4, "--out", "run", "--save-every", 150).code == 4
+    assert not (tmp_path / "run" / "ckpt.safetensors").exists()
+    return tmp_path / "run"
+
+
+def test_a_run_that_ended_before_its_first_state_is_told_from_what_it_left(gan: Gan, diverged: Path) -> None:
+    shown = gan("inspect", diverged)
+    assert shown.code == 0, shown.err
+    text = " ".join(shown.out.split())
+    for words in (
+        "ended before its first state was saved; the same command with --resume auto starts it anew",
+        "variant vanilla, preset default",
+        "latent_dim=8",
+        "data set digits",
+        "step 10 of 150, epoch",
+        "batch 16, seed 4",
+        "g_loss",
+        "└step 5",
+    ):
+        assert words in text, words
+    document = json.loads(gan("inspect", diverged, "--json").out)
+    about = {
+        "file": None,
+        "running": None,
+        "variant": "vanilla",
+        "step": 10,
+        "steps": 150,
+        "seed": 4,
+        "batch_size": 16,
+    }
+    assert about.items() <= document.items()
+    assert document["config"]["width"] == 16
+    assert {"d_loss", "g_loss"} <= set(document["last_metrics"])
+
+
+def test_options_that_read_tensors_are_refused_where_there_are_none(gan: Gan, diverged: Path) -> None:
+    for option in ("--tensors", "--verify"):
+        refused = gan("inspect", diverged, option)
+        assert refused.code == 2
+        assert refused.err == f"gan: {option}: {diverged} holds no checkpoint yet\n"
+
+
+def test_a_run_without_rows_is_told_too(gan: Gan, diverged: Path) -> None:
+    (diverged / "metrics.jsonl").unlink()
+    shown = gan("inspect", diverged)
+    assert shown.code == 0
+    assert "no row of losses yet, of 150 steps" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("config", "metrics"),
+    [
+        ('variant = "\\u001b[2J"\nsteps = "x"\n[vanilla]\nwidth = "[red]"\n', ""),
+        ("variant = [1]\nvanilla = 3\n", '{"step": -5, "g_loss": "x", "epoch": [], "time": {}}\n'),
+        ("when = 2026-01-01\nvanilla = 3\nvariant = 'vanilla'\n", '{"step": 5, "figures": {"x": NaN, "y": "z"}}\n'),
+        ("", '{"step": 5, "g_loss": NaN}\n{"step": 6'),
+    ],
+)
+def test_what_lies_in_a_run_directory_cannot_harm(gan: Gan, tmp_path: Path, config: str, metrics: str) -> None:
+    (tmp_path / "config.toml").write_text(config)
+    (tmp_path / "metrics.jsonl").write_text(metrics)
+    shown, document = gan("inspect", tmp_path), gan("inspect", tmp_path, "--json")
+    assert (shown.code, document.code) == (0, 0), shown.err
+    assert "\x1b" not in shown.out
+    json.loads(document.out, parse_constant=pytest.fail)
+
+
+def test_a_directory_that_is_no_run_is_refused(gan: Gan, tmp_path: Path) -> None:
+    refused = gan("inspect", tmp_path)
+    assert refused.code == 1
+    assert refused.err == f"gan: {tmp_path}: holds no checkpoint, nor the config.toml of a run\n"
+    (tmp_path / "config.toml").write_text("[")
+    broken = gan("inspect", tmp_path)
+    assert broken.code == 1
+    assert broken.err.startswith(f"gan: {tmp_path / 'config.toml'}: not TOML")
+
+
+def test_a_run_that_is_being_written_says_so_before_and_after_its_first_state(gan: Gan, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with started(out, "--steps", "10000000", "--save-every", "10000000") as process:
+        wait_for(out / "metrics.jsonl", process)
+        until = time.monotonic() + 30
+        while not (out / "metrics.jsonl").read_text().endswith("\n") and time.monotonic() < until:
+            time.sleep(0.05)
+        before = gan("inspect", out)
+        running = json.loads(gan("inspect", out, "--json").out)["running"]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert before.code == 0, before.err
+    assert f"training, with no state saved yet (pid {process.pid} on" in " ".join(before.out.split())
+    assert running.startswith(f"pid {process.pid} on ")
+    with started(out, "--steps", "10000000", "--resume", "auto") as process:
+        wait_for(out / ".lock", process)
+        until = time.monotonic() + 30
+        while f"training (pid {process.pid} on" not in (after := " ".join(gan("inspect", out).out.split())):
+            assert time.monotonic() < until, after
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert json.loads(gan("inspect", out, "--json").out)["running"] is None
+
+
+def test_a_lock_that_a_killed_run_left_is_no_run(gan: Gan, diverged: Path) -> None:
+    (diverged / ".lock").write_text('{"host": "elsewhere", "pid": 1}')
+    assert json.loads(gan("inspect", diverged, "--json").out)["running"] is None
+    assert (diverged / ".lock").read_text() == '{"host": "elsewhere", "pid": 1}'

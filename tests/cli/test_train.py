@@ -47,8 +47,9 @@ def test_a_log_file_gets_a_line_per_interval_and_no_escape_codes(tmp_path: Path)
     text = done.stderr.decode()
     assert "\x1b" not in text
     assert "\r" not in text
-    rows = [line for line in text.splitlines() if re.match(r"step \d+/20 .*d_loss .*images/s", line)]
+    rows = [line for line in text.splitlines() if re.match(r"\d\d:\d\d:\d\d step \d+/20 .*d_loss .*images/s", line)]
     assert len(rows) == 4
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \S", text)
 
 
 def test_json_progress_is_one_document_per_line(gan: Gan) -> None:

@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gancli.engine import machine, rundir
 from gancli.engine.ema import Average
@@ -59,6 +60,32 @@ def test_the_ledger_gives_means_and_starts_anew() -> None:
     assert ledger.read() == {"a": 3.0, "b": -3.0}
     ledger.add({"a": torch.tensor(5.0), "b": torch.tensor(0.0)})
     assert ledger.read() == {"a": 5.0, "b": 0.0}
+
+
+def test_losses_are_averaged_over_processes_once_however_often_a_state_is_saved() -> None:
+    """A third of three times a number need not be that number."""
+    ledger, averaged = Ledger(), []
+
+    def average(tables: Sequence[Tensor]) -> None:
+        averaged.append([len(table) for table in tables])
+        for table in tables:
+            table.mul_(0.5)
+
+    ledger.add({"a": torch.tensor(2.0)})
+    ledger.add({"a": torch.tensor(4.0)})
+    ledger.average(average)
+    ledger.average(average)
+    assert ledger.means() == {"a": 1.5}
+    ledger.add({"a": torch.tensor(8.0)})
+    resumed = Ledger()
+    resumed.restore(ledger.tensors(), torch.device("cpu"))
+    ledger.average(average)
+    assert averaged == [[2], [1]]
+    assert len(ledger) == 3
+    assert ledger.read() == pytest.approx({"a": 7 / 3})
+    assert len(ledger) == 0
+    resumed.average(average)
+    assert len(averaged) == 2, "a saved ledger holds averages"
 
 
 def test_the_ledger_names_the_first_loss_that_is_not_finite() -> None:

@@ -55,7 +55,7 @@ def killed_any_time(arguments: Sequence[str], rng: random.Random) -> int:
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith("parameters:"):
+        if " parameters: " in line:
             break
     time.sleep(rng.uniform(0, LONGEST_S))
     process.kill()

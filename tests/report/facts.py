@@ -1,6 +1,6 @@
 """Events as a run would tell them, for the reporters' tests."""
 
-from gancli.events import Evaluated, LossRow, RunFinished, RunStarted, SamplesDrawn
+from gancli.events import Comparison, Evaluated, LossRow, RunFinished, RunStarted, SamplesDrawn
 
 TERMS = {"d_loss": 1.2034, "g_loss": 0.8123, "d_real": 0.61, "d_fake": 0.38}
 
@@ -64,4 +64,6 @@ def finished(status: str = "done") -> RunFinished:
 
 def evaluated(step: int = 4000, best: bool = True) -> Evaluated:
     figures = {"frechet": 12.3456, "coverage": 0.79214}
-    return Evaluated(step, figures, "frechet", best, "runs/vanilla-digits-001/best.safetensors")
+    real = {"frechet": 1.5, "coverage": 0.96}
+    compared = Comparison("digits", "half of train", 2000, 0, errors={"frechet": 0.5}, real=real)
+    return Evaluated(step, figures, "frechet", best, "runs/vanilla-digits-001/best.safetensors", compared)

@@ -2,6 +2,9 @@ import io
 import json
 import math
 import os
+import re
+import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gancli.errors import GancliError
+from gancli.events import Comparison, Preparing, Progress
 from gancli.report import jsonl
-from gancli.report.jsonl import JsonLines, MetricsFile, read_metrics
+from gancli.report.jsonl import JsonLines, MetricsFile, append, evaluation_row, read_metrics
 from tests.report.facts import TERMS, evaluated, finished, row, samples, started
 
 
@@ -43,6 +47,41 @@ def test_every_event_is_one_object_with_its_name_and_fields_but_no_pixels() -> N
     assert "rgb" not in third
 
 
+def test_every_object_says_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    for told_event in told(started(), row(100), evaluated(), finished()):
+        when = str(told_event["time"])
+        assert when.endswith("Z")
+        assert abs(datetime.now(UTC) - datetime.fromisoformat(when)) < timedelta(minutes=1)
+
+
+def test_silence_is_broken_by_an_object_that_says_where_the_run_is() -> None:
+    clock, stream = [0.0], io.StringIO()
+    report = JsonLines(stream, now=lambda: clock[0])
+    report(Progress(37, 900, images_per_s=32.0, left_s=60.0))
+    assert not stream.getvalue(), "it comes several times a second"
+    for second in (29.0, 30.0, 31.0):
+        clock[0] = second
+        report.tick()
+    (word,) = map(json.loads, stream.getvalue().splitlines())
+    assert (word["event"], word["step"], word["steps"], word["doing_s"]) == ("progress", 37, 900, 30.0)
+    assert word["left_s"] > 60.0
+    report(Preparing("decoding", 3, 6, "images"))
+    clock[0] = 62.0
+    report.tick()
+    again = [json.loads(line) for line in stream.getvalue().splitlines()[1:]]
+    assert [(each["event"], each["done"]) for each in again] == [("preparing", 3), ("preparing", 3)]
+
+
+def test_a_time_left_that_nobody_knows_is_null() -> None:
+    clock, stream = [0.0], io.StringIO()
+    report = JsonLines(stream, now=lambda: clock[0])
+    report(Progress(doing="loading torch"))
+    clock[0] = 40.0
+    report.tick()
+    assert json.loads(stream.getvalue())["left_s"] is None
+
+
 @given(st.dictionaries(st.text(), st.floats()))
 def test_json_stays_valid_for_any_terms(terms: dict[str, float]) -> None:
     (told_row,) = told(row(1, terms))
@@ -54,7 +93,8 @@ def test_metrics_are_flat_rows(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     trained(path, 0, 100)
     (only,) = read_metrics(path)
-    assert list(only) == ["step", "epoch", "phase", *TERMS, "images_per_s", "elapsed_s", "memory_bytes"]
+    assert list(only) == ["step", "epoch", "phase", *TERMS, "images_per_s", "elapsed_s", "memory_bytes", "time"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", only["time"])
 
 
 def test_a_measurement_is_a_row_with_figures(tmp_path: Path) -> None:
@@ -63,7 +103,20 @@ def test_a_measurement_is_a_row_with_figures(tmp_path: Path) -> None:
         keep(started())
         keep(row(4000))
         keep(evaluated())
-    assert read_metrics(path)[-1] == {"step": 4000, "figures": evaluated().figures, "best": True}
+    measured = read_metrics(path)[-1]
+    assert measured.pop("time").endswith("Z")
+    assert measured == {
+        "step": 4000,
+        "best": True,
+        "evaluated_on": "digits",
+        "split": "half of train",
+        "n": 2000,
+        "seed": 0,
+        "beside": "real pictures",
+        "figures": evaluated().figures,
+        "errors": {"frechet": 0.5},
+        "real": {"frechet": 1.5, "coverage": 0.96},
+    }
 
 
 def test_a_row_is_on_disk_as_soon_as_it_is_told(tmp_path: Path) -> None:
@@ -97,6 +150,62 @@ def test_a_torn_last_line_is_repaired_on_resume(tmp_path: Path, torn: bytes) -> 
     trained(path, 250, 300)
     assert steps(path) == [100, 200, 300]
     assert path.read_bytes().count(b"\n") == 3
+
+
+def test_what_gan_evaluate_measured_outlives_a_resume_and_what_was_measured_while_training_is_measured_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "metrics.jsonl"
+    trained(path, 0, 100, 200, 300)
+    append(path, evaluation_row(300, {"coverage": 0.5}, Comparison("digits", "test", 2000, 0)))
+    with path.open("a") as file:
+        file.write('{"step": 300, "figures": {"frechet": 9.0}, "best": true}\n')
+    trained(path, 250)
+    assert steps(path) == [100, 200, 300]
+    assert read_metrics(path)[-1]["figures"] == {"coverage": 0.5}
+    trained(path, 0)
+    assert steps(path) == []
+
+
+def test_rows_that_two_write_at_once_stay_whole(tmp_path: Path) -> None:
+    """Longer ones than a buffer, too."""
+    path = tmp_path / "metrics.jsonl"
+
+    def write(step: int) -> None:
+        for _ in range(50):
+            append(path, {"step": step, "figures": {"x" * 9_000: float(step)}})
+
+    writers = [threading.Thread(target=write, args=(step,)) for step in (1, 2)]
+    with MetricsFile(path) as keep:
+        keep(started())
+        for writer in writers:
+            writer.start()
+        for step in range(3, 103):
+            keep(row(step))
+        for writer in writers:
+            writer.join()
+    assert sorted(map(str, steps(path))) == sorted(map(str, [*[1, 2] * 50, *range(3, 103)]))
+    assert len(path.read_bytes().splitlines()) == 200
+
+
+def test_a_row_after_half_a_row_stands_on_a_line_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with MetricsFile(path) as keep:
+        keep(started())
+        keep(row(100))
+        path.write_bytes(path.read_bytes() + b'{"step": 100, "fig')
+        keep(row(200))
+        append(path, {"step": 200, "figures": {}})
+    assert steps(path) == [100, 200, 200]
+
+
+def test_half_a_row_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    class Full(io.FileIO):
+        def write(self, line: object) -> int:
+            return super().write(bytes(line)[:3])  # type: ignore[call-overload]
+
+    with Full(tmp_path / "metrics.jsonl", "a+") as file, pytest.raises(OSError, match="No space left"):
+        jsonl._append(file, {"step": 1})
 
 
 def test_a_fresh_run_leaves_nothing_of_an_abandoned_one(tmp_path: Path) -> None:

@@ -1,18 +1,43 @@
 import io
+import re
+import threading
+import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from gancli.events import CheckpointSaved, PhaseStarted, Preparing, Warned
+from gancli.events import CheckpointSaved, Event, PhaseStarted, Preparing, Progress, Warned
+from gancli.report import pulse
 from gancli.report.lines import Lines
 from tests.report.facts import evaluated, finished, row, samples, started
 
+BEGAN = datetime(2026, 11, 27, 12, 3, 44, tzinfo=timezone(timedelta(hours=1)))
+FIRST = "2026-11-27 12:03:44 +0100 "
 
-def told(*events: object, now: float = 0.0) -> str:
+
+def told(*events: object) -> str:
+    """The lines after the time of the first: of a clock that stands still."""
     stream = io.StringIO()
-    with Lines(stream, now=lambda: now) as report:
+    with Lines(stream, now=lambda: 0.0, wall=lambda: BEGAN) as report:
         for event in events:
             report(event)  # type: ignore[arg-type]  # events of any kind
-    return stream.getvalue()
+    return stream.getvalue().removeprefix(FIRST)
+
+
+class Clocked:
+    """A reporter without its thread, and a clock to turn."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.stream = io.StringIO()
+        self.report = Lines(self.stream, now=lambda: self.seconds, wall=self._wall)
+
+    def _wall(self) -> datetime:
+        return BEGAN + timedelta(seconds=self.seconds)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stream.getvalue().splitlines()
 
 
 def test_a_row_of_losses_is_one_line_with_step_losses_speed_and_time_left() -> None:
@@ -32,6 +57,7 @@ def test_a_measurement_is_one_line_that_says_if_it_is_the_best() -> None:
 def test_a_run_begins_with_what_is_trained_on_what() -> None:
     text = told(started())
     assert text.count("\n") == 2
+    assert text.splitlines()[1].startswith("12:03:44 parameters: ")
     for fact in ("vanilla", "default", "digits", "5620", "1x28x28", "cpu (x86_64)", "fp32", "2 threads", "batch 128"):
         assert fact in text
     assert "from step 1200 to 11700" in told(started(start_step=1200))
@@ -61,14 +87,96 @@ def test_each_line_is_flushed_at_once() -> None:
 
 
 def test_preparing_is_told_at_its_beginning_and_end_and_every_ten_seconds() -> None:
-    clock = [0.0]
-    stream = io.StringIO()
-    report = Lines(stream, now=lambda: clock[0])
+    clocked = Clocked()
     for second in range(26):
-        clock[0] = float(second)
-        report(Preparing("decoding photos", second, 25, "images"))
-    done = [line.split(": ")[1].split(" of")[0] for line in stream.getvalue().splitlines()]
+        clocked.seconds = float(second)
+        clocked.report(Preparing("decoding photos", second, 25, "images"))
+    done = [line.split(": ")[1].split(" of")[0] for line in clocked.lines]
     assert done == ["0", "10", "20", "25"]
+
+
+def test_the_first_line_has_date_and_zone_the_next_ones_the_time_until_the_date_changes() -> None:
+    clocked = Clocked()
+    for hours in (0, 11, 12):
+        clocked.seconds = hours * 3600.0
+        clocked.report(Warned("one"))
+    assert clocked.lines == [
+        "2026-11-27 12:03:44 +0100 warning: one",
+        "23:03:44 warning: one",
+        "2026-11-28 00:03:44 +0100 warning: one",
+    ]
+
+
+def test_every_line_begins_with_the_time_but_the_command_to_be_copied() -> None:
+    lines = told(started(), row(100), samples(), evaluated(), Warned("x"), finished("stopped")).splitlines()
+    assert all(re.match(r"\d\d:\d\d:\d\d \S", line) for line in lines[1:-1])
+    assert lines[-1] == "  gan train --resume runs/vanilla-digits-001"
+
+
+def test_a_step_that_takes_long_is_told_every_thirty_seconds_and_the_time_left_grows() -> None:
+    clocked = Clocked()
+    clocked.report(started())
+    clocked.report(Progress(37, 11700, images_per_s=32.0, left_s=3600.0))
+    for second in range(1, 100):
+        clocked.seconds = float(second)
+        clocked.report.tick()
+    assert clocked.lines[2:] == [
+        "12:04:14 at step 37/11700  no step done for 30s  1h 59m left",
+        "12:04:44 at step 37/11700  no step done for 1m 00s  3h 00m left",
+        "12:05:14 at step 37/11700  no step done for 1m 30s  4h 00m left",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (Progress(500, 900, "drawing samples", left_s=60.0), "at step 500/900  drawing samples for 35s  1m 00s left"),
+        (Progress(doing="loading torch"), "loading torch for 35s"),
+        (Preparing("decoding", 3, 6, "images"), "decoding: 3 of 6 images (50%), nothing new for 35s"),
+        (Preparing("measuring real pictures", 0, 0, ""), "measuring real pictures, nothing new for 35s"),
+    ],
+)
+def test_what_is_being_done_is_told_where_it_takes_long(event: Event, line: str) -> None:
+    clocked = Clocked()
+    clocked.report(Warned("the first line"))
+    clocked.seconds = 1.0
+    clocked.report(event)
+    clocked.seconds = 36.0
+    clocked.report.tick()
+    assert clocked.lines[-1] == f"12:04:20 {line}"
+
+
+def test_means_so_far_are_a_line_unlike_a_rows_and_only_where_there_has_been_none_for_long() -> None:
+    clocked = Clocked()
+    means = Progress(40, 11700, terms={"d_loss": 1.25}, num_means=40, epoch=0.5, images_per_s=32.0, left_s=90.0)
+    clocked.report(row(1))
+    for clocked.seconds in (5.0, 25.0):
+        clocked.report(means)
+    assert clocked.lines[1:] == [
+        "12:04:09 at step 40/11700  epoch 0.50  d_loss 1.2500  (means of 40 steps so far)  32 images/s  1m 30s left"
+    ]
+
+
+def test_nothing_is_told_after_the_end() -> None:
+    clocked = Clocked()
+    clocked.report(Progress(11700, 11700))
+    clocked.report(finished())
+    clocked.seconds = 100.0
+    clocked.report.tick()
+    assert len(clocked.lines) == 1
+
+
+def test_the_thread_breaks_the_silence_and_ends_with_the_reporter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "TICK_S", 0.005)
+    clocked = Clocked()
+    with clocked.report:
+        clocked.report(Progress(37, 11700))
+        clocked.seconds = 31.0
+        until = time.monotonic() + 10
+        while not clocked.lines and time.monotonic() < until:
+            time.sleep(0.005)
+    assert len(clocked.lines) == 1
+    assert "pulse" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_stopped_run_ends_with_the_command_that_resumes_on_a_line_of_its_own() -> None:
@@ -101,4 +209,4 @@ def test_a_stream_without_unicode_gets_escapes_instead() -> None:
     raw = io.BytesIO()
     report = Lines(io.TextIOWrapper(raw, encoding="ascii"))
     report(Warned("Übung"))
-    assert raw.getvalue() == b"warning: \\xdcbung\n"
+    assert raw.getvalue().endswith(b" warning: \\xdcbung\n")

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from gancli.events import Event, PhaseStarted, Preparing, Warned
+from gancli.events import Event, PhaseStarted, Preparing, Progress, Warned
 from gancli.report import table
 from gancli.report.table import Table
 from tests.report.facts import evaluated, finished, row, samples, started
@@ -50,16 +50,43 @@ def test_the_table_keeps_the_last_measurement_in_sight() -> None:
     assert "frechet 12.35  coverage 0.7921" in text
 
 
-def test_the_time_left_runs_down_between_rows() -> None:
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.0, "2m 10s left"), (4.0, "2m 06s left"), (30.0, "3m 05s left"), (600.0, "41m 05s left")]
+)
+def test_the_time_left_runs_down_during_a_step_and_grows_where_that_takes_longer_than_foreseen(
+    seconds: float, shown: str
+) -> None:
     clock = [0.0]
     stream, screen = io.StringIO(), Screen()
     report = Table(stream, now=lambda: clock[0])
     report(started())
     report(row(1200))
-    clock[0] = 20.0
+    report(Progress(11690, 11700, left_s=130.0))
+    clock[0] = seconds
     report.redraw()
     screen.feed(stream.getvalue())
-    assert "1m 50s left" in screen.text
+    assert shown in screen.text
+    assert "step 11,690 of 11,700" in screen.text
+    assert ("no step done for" in screen.text) == (seconds > 10)
+
+
+def test_what_takes_long_is_named_before_the_run_and_in_it() -> None:
+    clock = [0.0]
+    stream, screen = io.StringIO(), Screen()
+    report = Table(stream, now=lambda: clock[0])
+    report(Progress(doing="loading torch"))
+    clock[0] = 8.0
+    report.redraw()
+    seen = len(stream.getvalue())
+    screen.feed(stream.getvalue())
+    assert screen.text == "loading torch  8s"
+    report(started())
+    report(Progress(500, 11700, "measuring", left_s=60.0))
+    clock[0] = 20.0
+    report.redraw()
+    screen.feed(stream.getvalue()[seen:])
+    assert "measuring for 12s" in screen.text
+    assert "1m 00s left" in screen.text
 
 
 @pytest.mark.parametrize(("columns", "rows"), SIZES)

@@ -1,0 +1,70 @@
+"""How often: after so many steps, after so much time, or whichever comes first."""
+
+import re
+from dataclasses import dataclass
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+MAX_STEPS = 10**12
+MIN_SECONDS, MAX_SECONDS = 1.0, 366 * 86400.0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Every so many `steps`, every so many `seconds`; of both, whichever comes first. `str` of it is what `parse` reads."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        parts = [] if self.steps is None else [str(self.steps)]
+        return ",".join(parts if self.seconds is None else [*parts, duration(self.seconds)])
+
+
+def parse(given: object) -> Interval:
+    """An interval from `1000` (steps, also as an int), `10m` (a time) or `1000,10m`. Raises `ValueError` saying what it must
+    be."""
+    if type(given) not in (int, str):
+        raise ValueError(_FORM)
+    steps: int | None = None
+    seconds: float | None = None
+    for part in str(given).split(","):
+        part = part.strip()
+        if re.fullmatch(r"-?[0-9]+", part) and steps is None:
+            steps = _steps(part)
+        elif (found := in_seconds(part)) is not None and seconds is None:
+            seconds = _within(found)
+        else:
+            raise ValueError(_FORM)
+    return Interval(steps, seconds)
+
+
+_FORM = "must be a number of steps, a time such as 90s, 10m or 1h, or both as in 1000,10m"
+
+
+def _steps(digits: str) -> int:
+    if len(digits) > len(str(MAX_STEPS)) or not 1 <= int(digits) <= MAX_STEPS:
+        raise ValueError(f"must be at least 1 step and at most {MAX_STEPS}")
+    return int(digits)
+
+
+def _within(seconds: float) -> float:
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise ValueError("must be at least 1s and at most 366d")
+    return seconds
+
+
+def in_seconds(text: str) -> float | None:
+    """Seconds in `90s`, `30m`, `3h`, `1h30m`, `1.5h`; None for what is no time with units."""
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([smhd])", text[:40])
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def duration(seconds: float) -> str:
+    """`10m`, `1h30m`, `90s` as `1m30s`: what `in_seconds` reads as the same."""
+    text, left = "", seconds
+    for unit in ("d", "h", "m"):
+        whole, left = divmod(left, _UNITS[unit])
+        text += f"{whole:.0f}{unit}" if whole else ""
+    return text + (f"{left:.10g}s" if left else "")
