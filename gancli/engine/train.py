@@ -116,8 +116,9 @@ def _steps(
 
 
 def _keep_best(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Event]:
-    """Save the best model so far; never before there is a state that its run can go on from."""
-    if not session.directory.states():
+    """Save the best model so far; not before there is a state that its run can go on from (among several processes, of which
+    only the first measures, that cannot be seen to here)."""
+    if session.ranks.alone and not session.directory.states():
         yield from saving.save(session, phase, runner)
         yield from session.writer.wait()
     saving.save_best(session, phase)
