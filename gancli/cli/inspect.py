@@ -166,7 +166,7 @@ def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
     }
     tables = {
         "tensors": networks.replace("\n", "; "),
-        "last metrics": "  ".join(f"{name} {_number(value)}" for name, value in _last(facts).items()),
+        "last metrics": "  ".join(f"{name} {_number(value)}" for name, value in _last(facts).items()) or "none yet",
     }
     origin = {
         "written by": "  ".join(f"{name} {version}" for name, version in facts.versions.items()),
