@@ -154,14 +154,14 @@ def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], co
 
 def _train(variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None" = None) -> int:
     """Train, reporting; prints the checkpoint's path on stdout. Gives the exit code."""
-    from gancli.engine.machine import ALONE
-    from gancli.engine.train import train
-    from gancli.report.choose import choose
-    from gancli.report.jsonl import MetricsFile
-
     run = start.resolved.run
     finished: events.Event | None = None
     try:
+        from gancli.engine.machine import ALONE  # here, as torch may be broken or interrupted: no directory is to stay
+        from gancli.engine.train import train
+        from gancli.report.choose import choose
+        from gancli.report.jsonl import MetricsFile
+
         with rundir.locked(directory), choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
             steps = train(
                 run, start.resolved.own, catalogue.load(variant), directory, stop, start.state, ranks or ALONE

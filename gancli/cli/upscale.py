@@ -67,7 +67,7 @@ def upscale(model: "Model", wish: Wish) -> None:
     scale = model.variant.scale
     jobs, place = _jobs(wish, scale)
     model.variant.generator.to(device)
-    result = _run(Upscaler(model.variant, device, wish.tile), jobs, wish, alone=wish.source.is_file())
+    result = _run(Upscaler(model.variant, device, wish.tile), jobs, wish, alone=not wish.source.is_dir())
     if wish.as_json:
         about = {"variant": model.facts.variant, "step": model.facts.step, "scale": scale, "skipped": result.skipped}
         files = {"files": [asdict(one) for one in result.done], "failed": result.failed}
@@ -131,6 +131,8 @@ def _jobs(wish: Wish, scale: int) -> tuple[list[Job], Path | None]:
     if source.is_dir():
         return _folder_jobs(wish, scale)
     if not source.exists():
+        if source.is_symlink():
+            raise UsageError(f"-i {source}: a link to what does not exist")
         near = [p.name for p in source.parent.iterdir()] if source.parent.is_dir() else []
         raise UsageError(f"-i {source}: does not exist{did_you_mean(source.name, near)}")
     if wish.output == "-":
@@ -145,7 +147,7 @@ def _jobs(wish: Wish, scale: int) -> tuple[list[Job], Path | None]:
         raise UsageError(f"-o {target}: must end in {' '.join(SUFFIXES)}, or be a directory that exists")
     if not target.parent.is_dir():
         raise GancliError(f"-o {target}: there is no directory {target.parent} to write it into")
-    paths.check_replaceable(target, "-o")
+    paths.check_output(target, "-o")
     asked_for = wish.output is not None and target == paths.expanded(wish.output, "-o")
     if target.exists() and (target.samefile(source) or not (asked_for or wish.skip_existing)):
         raise UsageError(f"-o {target}: is there already; give another name")
@@ -158,6 +160,7 @@ def _folder_jobs(wish: Wish, scale: int) -> tuple[list[Job], Path]:
     place = named if wish.output is None else paths.expanded(wish.output, "-o")
     if place.is_file() or place.suffix.lower() in SUFFIXES or wish.output == "-":
         raise UsageError(f"-o {place}: must be a directory, as -i {source} is one")
+    paths.check_output(place, "-o")
     inside = place.resolve()
     if inside == source.resolve():
         raise UsageError(f"-o {place}: is the folder of the originals; give another one")
