@@ -80,7 +80,7 @@ def check_output(path: Path, flag: str) -> None:
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             raise UsageError(f"{flag} {path}: is there, and no regular file; give another name, or - for stdout")
     folder = path if path.is_dir() else path.parent
-    if folder.is_dir() and not os.access(folder, os.W_OK):
+    if folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         raise GancliError(f"{flag} {path}: cannot be written, as nothing can in {folder}")
 
 
