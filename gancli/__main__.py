@@ -1,5 +1,6 @@
 """`python -m gancli`, so that `torchrun -m gancli train …` works; and the console script."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -11,6 +12,11 @@ def entry() -> NoReturn:
     except KeyboardInterrupt:  # what it imports takes a while
         print("gan: interrupted", file=sys.stderr)  # noqa: T201
         sys.exit(130)
+    except ImportError as error:
+        if "GAN_DEBUG" in os.environ:
+            raise
+        print(f"gan: {error}; is it broken? pip install --force-reinstall gancli", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
     app.entry()
 
 

@@ -73,7 +73,7 @@ class StoppedError(GancliError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`" (did you mean dcgan?)"` for a near miss of a known word, else `""`."""
-    matches = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(word.lower(), [each for each in known if each != word], n=1, cutoff=0.6)
     return f" (did you mean {matches[0]}?)" if matches else ""
 
 

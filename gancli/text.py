@@ -10,13 +10,14 @@ import codecs
 READABLE = "gancli.readable"
 
 _NEAREST = {
-    "±": "+-", "²": "^2", "³": "^3", "µ": "u", "·": "-", "½": "1/2", "×": "x",
+    "±": "+-", "µ": "u", "·": "-", "½": "1/2", "×": "x",
     "–": "-", "—": "-", "‖": "||", "…": "...", "“": '"', "”": '"', "‘": "'", "’": "'", "\u00a0": " ",
     "←": "<-", "↑": "^", "→": "->", "↓": "v", "↔": "<->", "↦": "->", "−": "-", "√": "sqrt ", "≥": ">=", "≤": "<=",
     "─": "-", "━": "=", "│": "|", "┃": "|", "└": "+", "├": "+", "┤": "+", "┌": "+", "┐": "+", "┘": "+", "╸": "-", "╺": "-",
     "╭": "+", "╮": "+", "╯": "+", "╰": "+", "•": "*", "●": "*",
     **dict(zip("▁▂▃▄▅▆▇█", "_.-=+*%@", strict=True)),
 }  # fmt: skip
+_SUPERSCRIPTS = {"²": "2", "³": "3", "⁻": "-"}
 _BRAILLE = range(0x2800, 0x2900)
 _LEFT, _RIGHT = (
     (0x01, 0x02, 0x04, 0x40),
@@ -55,6 +56,9 @@ def _readable(error: UnicodeError) -> tuple[str | bytes, int]:
         return bytes([ord(character) - 0xDC00]), rest
     if ord(character) in _BRAILLE:
         return _stroke(ord(character) - _BRAILLE.start), rest
+    if character in _SUPERSCRIPTS:
+        goes_on = error.start > 0 and error.object[error.start - 1] in _SUPERSCRIPTS
+        return ("" if goes_on else "^") + _SUPERSCRIPTS[character], rest
     return _NEAREST.get(character) or _escaped(character), rest
 
 

@@ -97,7 +97,7 @@ def evaluate(
     console.check_stdout()
     neighbours = _expanded(neighbours, "--neighbours")
     if neighbours is not None:
-        paths.check_replaceable(neighbours, "--neighbours")
+        paths.check_output(neighbours, "--neighbours")
     if neighbours is not None and (neighbours.suffix.lower() != ".png" or not neighbours.parent.is_dir()):
         raise UsageError(f"--neighbours {neighbours}: must be a .png file in a directory that exists")
 

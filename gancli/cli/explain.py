@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 from gancli import catalogue
@@ -25,40 +26,47 @@ def explained(error: Exception, args: list[str]) -> tuple[int, str]:
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own errors
         line = _usage(error, args)
         return 1 if line.endswith(UNREADABLE) else int(error.exit_code), line
-    code, command = 1, next(iter(args), "")
+    module = _broken_module(error)
     if _out_of_memory(error):
-        hint = SMALLER.get(command)
-        return code, "out of memory" + (f"; {hint}" if hint else "")
-    if isinstance(error, OSError) and not _within_import(error):
-        return code, _refused(error)
-    if isinstance(error, ImportError) or _within_import(error):
-        name = str(getattr(error, "name", None) or "torch").partition(".")[0]
-        return code, f"{name} cannot be imported ({error}); it may be broken: pip install --force-reinstall {name}"
-    if isinstance(error, RecursionError):
-        return code, "what was read is nested too deeply"
-    if isinstance(error, RuntimeError) and "home directory" in str(error):
-        return code, "no home directory is known: HOME is not set"
-    if isinstance(error, RuntimeError) and any(words in str(error) for words in ABOUT_CUDA):
+        hint = SMALLER.get(next(iter(args), ""), "")
+        line = f"out of memory; {hint}" if hint and not module else "out of memory"
+    elif module:
+        line = f"{module} cannot be loaded ({error}); is it broken? pip install --force-reinstall {module}"
+    elif isinstance(error, OSError):
+        line = _refused(error)
+    elif isinstance(error, RecursionError):
+        line = "what was read is nested too deeply"
+    elif isinstance(error, RuntimeError) and "home directory" in str(error):
+        line = "no home directory is known: HOME is not set"
+    elif isinstance(error, RuntimeError) and any(words in str(error) for words in ABOUT_CUDA):
         first = str(error).strip().partition("\n")[0]
-        return code, f"--device: {first} (--device cpu does without; GAN_DEBUG=1 shows where)"
-    return code, f"unexpected {type(error).__name__}: {error} (GAN_DEBUG=1 shows where; please report it)"
+        line = f"--device: {first} (--device cpu does without; GAN_DEBUG=1 shows where)"
+    else:
+        line = f"unexpected {type(error).__name__}: {error} (GAN_DEBUG=1 shows where; please report it)"
+    return 1, line
 
 
 def _out_of_memory(error: Exception) -> bool:
-    # torch.OutOfMemoryError by name: this module imports no torch. The allocator of CPU memory has no type of its own.
+    # torch.OutOfMemoryError by name: this module imports no torch. The allocator of CPU memory has no type of its own, nor
+    # has the loader of libraries.
     known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     cannot = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    return known or cannot or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+    words = ("DefaultCPUAllocator", "failed to map segment", "annot allocate memory")
+    return known or cannot or (isinstance(error, RuntimeError | ImportError) and any(w in str(error) for w in words))
 
 
-def _within_import(error: Exception) -> bool:
-    """Whether an error came up while a module was loaded, as where one of torch's libraries is missing."""
-    trace = error.__traceback__
+def _broken_module(error: Exception) -> str:
+    """The installed package that could not be imported, or `""`: an `ImportError`, or where a library that it loads is
+    missing, an `OSError` of the system's."""
+    if not isinstance(error, ImportError | OSError):
+        return ""
+    found, trace = str(getattr(error, "name", None) or "").partition(".")[0], error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
+        _, installed, path = trace.tb_frame.f_code.co_filename.rpartition("site-packages" + os.sep)
+        if installed and trace.tb_frame.f_code.co_name == "<module>":
+            found = Path(path).parts[0].removesuffix(".py")
         trace = trace.tb_next
-    return False
+    return "" if found == "gancli" else found
 
 
 def _refused(error: OSError) -> str:

@@ -146,7 +146,7 @@ def _output_path(output: str | None, walk: int | None) -> Path | None:
         console.binary_stdout()
         return None
     path = paths.expanded(output, "-o") if output is not None else _free("samples", ".gif" if walk else ".png")
-    paths.check_replaceable(path, "-o")
+    paths.check_output(path, "-o")
     if path.suffix.lower() in (*GRIDS, *ANIMATIONS, ".npz") and not path.is_dir():
         if not path.parent.is_dir():
             raise GancliError(f"-o {path}: there is no directory {path.parent} to write it into")

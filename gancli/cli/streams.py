@@ -22,7 +22,7 @@ OUR_ERRORS = (
 )  # Python's own; others were asked for
 
 
-class _Out(io.FileIO):
+class Out(io.FileIO):
     """stdout's descriptor. Fails with `StdoutError`: Typer and Rich make an exit code of their own of a `BrokenPipeError`,
     and what the system says of other errors does not name the file."""
 
@@ -35,7 +35,7 @@ class _Out(io.FileIO):
             raise StdoutError(f"stdout: cannot be written to ({reason(error)})") from None
 
 
-class _Err(io.FileIO):
+class Err(io.FileIO):
     """stderr's descriptor. Never fails: what nobody can read (a terminal that is gone, a full disk) ends no command."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
@@ -70,29 +70,29 @@ def settle() -> None:
             os.set_inheritable(opened, True)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
-    sys.stdout = _rebuilt(sys.stdout, 1, _Out)
-    sys.stderr = _rebuilt(sys.stderr, 2, _Err)
+    sys.stdout = _rebuilt(sys.stdout, 1, Out)
+    sys.stderr = _rebuilt(sys.stderr, 2, Err)
+
+
+def over(descriptor: int, kind: type[io.FileIO], like: io.TextIOWrapper | None = None) -> TextIO:
+    """A text stream over an open descriptor, of our kind; otherwise `like` another, or as Python makes them."""
+    raw = io.BufferedWriter(kind(descriptor, "w", closefd=False))
+    if like is None:
+        return io.TextIOWrapper(raw, encoding="utf-8", errors=READABLE, newline="\n")
+    lines = like.line_buffering or like.write_through
+    return io.TextIOWrapper(raw, encoding=like.encoding, errors=_errors(like), newline="\n", line_buffering=lines)
 
 
 def _rebuilt(stream: TextIO | None, descriptor: int, kind: type[io.FileIO]) -> TextIO:
-    """A text stream as Python made it, or would have made it, over a descriptor of our kind."""
     if stream is None:
-        raw = kind(descriptor, "w", closefd=False)
-        return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors=READABLE, newline="\n")
+        return over(descriptor, kind)
     inner = getattr(stream, "buffer", None)
     inner = getattr(inner, "raw", inner)
     if os.name == "nt" or not isinstance(stream, io.TextIOWrapper) or not isinstance(inner, io.FileIO):
         make_readable(stream)  # a Windows console, or what somebody put in its place
         return stream
     stream.flush()
-    raw = kind(descriptor, "w", closefd=False)
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw),
-        encoding=stream.encoding,
-        errors=_errors(stream),
-        newline="\n",
-        line_buffering=stream.line_buffering or stream.write_through,
-    )
+    return over(descriptor, kind, stream)
 
 
 def make_readable(stream: TextIO | None) -> None:

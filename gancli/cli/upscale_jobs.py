@@ -60,6 +60,8 @@ def plan(wish: Wish, scale: int) -> Plan:
     try:
         is_folder = stat.S_ISDIR(wish.source.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
+        if wish.source.is_symlink():
+            raise UsageError(f"-i {wish.source}: a link to what does not exist") from None
         near: list[str] = []
         with contextlib.suppress(OSError):
             near = [path.name for path in wish.source.parent.iterdir()]
@@ -87,7 +89,7 @@ def _single_plan(wish: Wish, scale: int) -> Plan:
         raise GancliError(f"-o {target}: there is no directory {target.parent} to write it into")
     if len(os.fsencode(target.name)) > LONGEST_NAME:
         raise UsageError(f"-o {target}: is too long a name; give another one with -o")
-    paths.check_replaceable(target, "-o")
+    paths.check_output(target, "-o")
     asked_for = wish.output is not None and target == paths.expanded(wish.output, "-o")
     if is_there(target) and (_is_same(target, source) or not (asked_for or wish.skip_existing)):
         raise UsageError(f"-o {target}: is there already; give another name")
@@ -98,6 +100,7 @@ def _folder_plan(wish: Wish, scale: int) -> Plan:
     source, whole = wish.source, wish.source.resolve()
     beside = whole.parent if source.name in ("", "..") else source.parent
     place = beside / f"{whole.name}_x{scale}" if wish.output is None else paths.expanded(wish.output, "-o")
+    paths.check_output(place, "-o")
     if place.suffix.lower() in SUFFIXES or wish.output == "-" or (is_there(place) and not _is_directory(place)):
         raise UsageError(f"-o {place}: must be a directory, as -i {source} is one")
     if _is_same(place, source):

@@ -1,5 +1,6 @@
 """Paths as people write them: `~` is a home directory, in every option that takes a path."""
 
+import contextlib
 import errno
 import os
 import stat
@@ -71,14 +72,16 @@ def input_file(path: str | Path, flag: str) -> Path:
         raise UsageError(f"{flag} {path}: cannot be read ({error.strerror})") from None
 
 
-def check_replaceable(path: Path, flag: str) -> None:
-    """Raises `UsageError` for an output that is a pipe, a socket or a device: a file would take its place."""
-    try:
+def check_output(path: Path, flag: str) -> None:
+    """To be asked before the work whose result goes to `path`. Raises `UsageError` for a pipe, a socket or a device, whose
+    place a file would take, and `GancliError` where nothing can be written."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         mode = path.stat().st_mode
-    except OSError:
-        return  # nothing there, or nothing that may be seen: writing will tell
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise UsageError(f"{flag} {path}: is there, and no regular file; give another name, or - for stdout")
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise UsageError(f"{flag} {path}: is there, and no regular file; give another name, or - for stdout")
+    folder = path if path.is_dir() else path.parent
+    if folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise GancliError(f"{flag} {path}: cannot be written, as nothing can in {folder}")
 
 
 def data_root(path: str | Path) -> DataRoot:

@@ -101,6 +101,8 @@ def _unknown(dataset: str) -> str:
     """The message about a name or path that is not there, with the near miss among names or the path's neighbours."""
     path = expanded(dataset, "--dataset") if "/" in dataset else Path(dataset)
     try:
+        if path.is_symlink():
+            return f"--dataset {dataset}: a link to what does not exist"
         neighbours = {entry.name: str(entry) for entry in sorted(path.parent.iterdir())[:10_000]}
     except OSError:
         neighbours = {}

@@ -54,6 +54,13 @@ def assert_one_line(outcome: Outcome, code: int, *words: str) -> None:
         (["sample", "a.safetensors", "--seed", "-1"], 2, ["--seed -1"]),
         (["sample", "a.safetensors", "--truncation", "0"], 2, ["--truncation 0"]),
         (["sample"], 2, ["CKPT"]),
+        (["train", "more", "words"], 2, ["more words", "--help"]),
+        (["inspect", "a", "b"], 2, ["b: more than the command takes"]),
+        (["variants", "a", ""], 2, ["an empty word"]),
+        (["train", "--variant", ""], 2, ["--variant", "no such variant"]),
+        (["sample", "--output"], 2, ["--output"]),
+        (["train", "--dry-run=yes"], 2, ["--dry-run"]),
+        (["--"], 2, ["command"]),
         (["inspect", "nothing"], 1, ["nothing"]),
         (["inspect", "."], 1, ["no checkpoint"]),
         (["variants", "dcgn"], 2, ["dcgn"]),
@@ -138,6 +145,83 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_gan_debug(
     monkeypatch.setenv("GAN_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         main(["variants"])
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device", "a/b"), "a/b: No space left on device"),
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (PermissionError(13, "Permission denied", b"caf\xe9"), "caf\\xe9: Permission denied"),
+        (MemoryError(), "out of memory"),
+        (OSError(12, "Cannot allocate memory"), "out of memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB"), "out of memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out of memory"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object", name="torch"), "out of memory"),
+        (
+            ImportError("libcudart.so.13: cannot open shared object file", name="torch._C"),
+            "torch cannot be loaded (libcudart.so.13: cannot open shared object file); is it broken? "
+            "pip install --force-reinstall torch",
+        ),
+        (RecursionError("maximum recursion depth exceeded"), "what was read is nested too deeply"),
+        (
+            RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be"),
+            "--device: CUDA error: device-side assert triggered (--device cpu does without; GAN_DEBUG=1 shows where)",
+        ),
+        (RuntimeError("Could not determine home directory."), "no home directory is known: HOME is not set"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_the_surroundings_refuse_is_said_as_it_is(
+    gan: Gan, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
+) -> None:
+    def refused() -> tuple[str, ...]:
+        raise error
+
+    monkeypatch.setattr("gancli.catalogue.names", refused)
+    outcome = gan("variants")
+    assert (outcome.code, outcome.out, outcome.err) == (1, "", f"gan: {line}\n")
+
+
+def test_out_of_memory_names_the_way_out_of_each_command(
+    gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("gancli.sampling.draw.requests", too_much)
+    assert_one_line(gan("sample", trained), 1, "out of memory; try a smaller --batch-size")
+
+
+def test_ctrl_c_is_one_line(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gancli.sampling.draw.requests", interrupted)
+    outcome = gan("sample", trained)
+    assert (outcome.code, outcome.out, outcome.err) == (130, "", "gan: interrupted\n")
+
+
+def test_gan_alone_shows_its_help_and_no_error(gan: Gan) -> None:
+    outcome = gan()
+    assert (outcome.code, outcome.err) == (2, "")
+    assert "Usage: gan" in outcome.out
+
+
+def test_a_shell_that_asks_for_completions_in_an_unknown_way_gets_none(
+    gan: Gan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_GAN_COMPLETE", "complete_bash")
+    for name in ("COMP_WORDS", "COMP_CWORD"):
+        monkeypatch.delenv(name, raising=False)
+    outcome = gan()
+    assert (outcome.code, outcome.out, outcome.err) == (1, "", "")
+
+
+def test_a_run_that_cannot_load_torch_leaves_no_directory(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gancli.engine.train", None)
+    assert_one_line(gan("train", "--out", "run", "--progress", "none"), 1)
+    assert not Path("run").exists()
 
 
 def test_a_reader_that_goes_away_is_no_error(trained: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -51,6 +52,43 @@ def test_metadata_never_reaches_the_terminal_raw(gan: Gan, trained: Path, tmp_pa
     assert "\x1b" not in shown.out
     assert "\x07" not in shown.out
     assert "[red]x[/red]" in shown.out
+
+
+NAMES = ["cat", "a,b", " blanks ", "new\nline", "caf\udce9", "\ud800", "\u202eltr", "[/b]", "\x1b[2J", ""]
+
+
+def test_names_of_any_bytes_are_shown_escaped_and_make_sound_json(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    def odd(_: object, ours: dict[str, Any]) -> None:
+        ours["images"]["class_names"] = NAMES
+        ours["dataset"] = "caf\udce9"
+
+    path = rewritten(trained / "ckpt.safetensors", tmp_path / "odd.safetensors", odd)
+    shown = gan("inspect", path)
+    assert shown.code == 0, shown.err
+    for word in ("new\\nline", "caf\\xe9", "\\ud800", "\\u202eltr", "[/b]", "\\x1b[2J"):
+        assert word in shown.out
+    document = json.loads(gan("inspect", path, "--json").out)
+    json.dumps(document, ensure_ascii=False).encode("utf-8")  # a lone surrogate is no text: strict readers refuse it
+    assert document["dataset"] == "caf\\xe9"
+    assert document["images"]["class_names"][:4] == NAMES[:4]
+
+
+def test_figures_that_are_no_numbers_make_sound_json(gan: Gan, trained: Path) -> None:
+    with (trained / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 10, "figures": {"a": NaN, "b": 1e999, "c": 1%s, "d": 2.5}}\n' % ("0" * 400))
+    assert gan("inspect", trained).code == 0
+    document = json.loads(gan("inspect", trained, "--json").out, parse_constant=pytest.fail)
+    assert document["evaluated"] == {"a": None, "b": None, "c": None, "d": 2.5}
+
+
+def test_numbers_of_any_length_in_a_file_are_refused(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    def endless(_: object, ours: dict[str, Any]) -> None:
+        ours["losses"] = {"d_loss": [[1, 10**400]]}
+
+    path = rewritten(trained / "ckpt.safetensors", tmp_path / "odd.safetensors", endless)
+    outcome = gan("inspect", path)
+    assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+    assert "not sound" in outcome.err
 
 
 @pytest.mark.usefixtures("toys")

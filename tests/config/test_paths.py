@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gancli.config.paths import data_root, expanded
+from gancli.config.paths import check_output, data_root, expanded, input_file, read_file
 from gancli.config.run import DATA_ROOT
 from gancli.errors import UsageError
 
@@ -76,3 +76,30 @@ def test_a_folder_that_others_can_write_to_is_not_trusted_with_data(homeless: Pa
 
 def test_a_place_that_is_named_needs_no_home(homeless: Path) -> None:
     assert data_root(homeless / "data") == (homeless / "data", "")
+
+
+def test_an_empty_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^--out: is empty"):
+        expanded("", "--out")
+    assert expanded(tmp_path, "--out") == tmp_path
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"words")
+    (tmp_path / "link").symlink_to("file")
+    assert read_file(tmp_path / "link") == b"words"
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero"), tmp_path / "nothing"):
+        with pytest.raises(OSError, match=path.name):
+            read_file(path)
+        with pytest.raises(UsageError, match=r"^--vgg-weights .*: cannot be read"):
+            input_file(path, "--vgg-weights")
+
+
+def test_an_output_takes_no_pipes_place(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "file.png").write_bytes(b"words")
+    for name in ("file.png", "new.png", "nowhere/new.png", "file.png/new.png"):
+        check_output(tmp_path / name, "-o")
+    with pytest.raises(UsageError, match="no regular file"):
+        check_output(tmp_path / "pipe.png", "-o")

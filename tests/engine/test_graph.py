@@ -76,7 +76,9 @@ def session_of(
         "device": device, "steps": 120, "image_size": size, "batch_size": 16, "data_root": str(data_root),
         "precision": precision, "threads": 1, "ema": 0.5, **OWN.get(variant, {}), **more,
     }  # fmt: skip
-    resolved = resolve(variant, config_class, [*preset_layers(variant, config_class, "default"), Layer("the test", values)])
+    resolved = resolve(
+        variant, config_class, [*preset_layers(variant, config_class, "default"), Layer("the test", values)]
+    )
     opening = open_data(resolved.run, Stop(), catalogue.load(variant).reads)
     while True:
         try:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,57 @@ def test_a_run_stopped_at_any_moment_goes_on_to_the_same_bytes(
     assert resumed.code == 0, resumed.err
     for file in ("ckpt.safetensors", "state/step-00000020.safetensors"):
         assert sha256(tmp_path / "whole" / file) == sha256(tmp_path / "parts" / file)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_a_connection_that_is_lost_stops_a_run_as_any_signal_unless_it_was_started_to_outlive_it(
+    gan: Gan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Runner, "advance", signalled(signal.SIGHUP, 7, Runner.advance))
+        stopped = gan(*ARGS, "--out", "run")
+    assert stopped.code == 75, stopped.err
+    assert Path("run/state/step-00000007.safetensors").exists()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(Runner, "advance", signalled(signal.SIGHUP, 2, Runner.advance))
+            assert gan(*ARGS, "--out", "run", "--resume", "auto").code == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_ctrl_c_is_ignored_where_the_shell_put_the_run_into_the_background(
+    gan: Gan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(Runner, "advance", signalled(signal.SIGINT, 2, Runner.advance))
+        assert gan(*ARGS, "--out", "run").code == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no terminals of this kind")
+@pytest.mark.parametrize("progress", ["live", "plain"])
+def test_a_terminal_that_vanishes_costs_no_step(tmp_path: Path, progress: str) -> None:
+    import pty
+
+    words = [
+        str(word) for word in (*ARGS[:-3], 10, "--progress", progress, "--out", tmp_path / "run", "--steps", 10**6)
+    ]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "xterm"
+        os.execv(sys.executable, [sys.executable, "-m", "gancli", *words])
+    seen = b""
+    while b"images/s" not in seen:
+        seen += os.read(terminal, 65536)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 75
+    assert list((tmp_path / "run" / "state").iterdir())
 
 
 def test_a_signal_while_pictures_are_decoded_leaves_nothing_behind(

@@ -1,0 +1,58 @@
+"""Text for poor terminals, and file names that are no text."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gancli.report.plot import plot
+from gancli.text import READABLE, in_ascii, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "ascii_text"),
+    [
+        ("8×8², ±1, a → b, …, –", "8x8^2, +-1, a -> b, ..., -"),
+        ("↑ ↓", "^ v"),
+        ("×10⁻³", "x10^-3"),
+        ("╭─╮", "+-+"),
+        ("café", "caf\\xe9"),  # a name: not ours to spell otherwise
+        ("日本", "\\u65e5\\u672c"),
+        ("\u2800⠒⣿⡇⢸⠉⣀⡠⠑", " --||-_/\\"),
+    ],
+)
+def test_what_ascii_lacks_becomes_what_reads_like_it(text: str, ascii_text: str) -> None:
+    assert in_ascii(text) == ascii_text
+
+
+@given(st.text(), st.sampled_from(["ascii", "latin-1", "cp1252", "utf-8", "cp437", "utf-16"]))
+def test_any_text_can_be_written_in_any_encoding(text: str, encoding: str) -> None:
+    text.encode(encoding, READABLE)
+
+
+@given(st.binary(min_size=1, max_size=40))
+def test_the_bytes_of_a_file_name_come_out_as_they_are(name: bytes) -> None:
+    assert os.fsdecode(name).encode("utf-8", READABLE) == name
+
+
+@given(st.text(alphabet=st.characters()))
+def test_what_is_printable_is_one_line_that_every_stream_takes(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    shown.encode("utf-8")
+
+
+def test_bytes_that_are_no_text_are_shown_as_bytes() -> None:
+    assert printable(os.fsdecode(b"caf\xe9\n")) == "caf\\xe9\\n"
+
+
+def test_a_plot_in_ascii_keeps_its_shape() -> None:
+    series = {
+        "d_loss": [(step, float(step)) for step in range(20)],
+        "g_loss": [(step, 19.0 - step) for step in range(20)],
+    }
+    whole, poor = plot(series, width=60, height=10), in_ascii(plot(series, width=60, height=10))
+    assert [len(line) for line in poor.splitlines()] == [len(line) for line in whole.splitlines()]
+    assert "\\u" not in poor
+    assert "step 0" in poor
