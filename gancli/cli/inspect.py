@@ -66,7 +66,7 @@ def _show_run(directory: RunDirectory, as_json: bool) -> None:
     """What is known of a run that has saved nothing yet."""
     about = inspect_run.document(directory)
     if as_json:
-        console.print_result(json.dumps(about, indent=2, default=str))
+        console.print_result(json.dumps(about, indent=2))
         return
     _print([*inspect_run.table(about), *_evaluated(about["evaluations"])])
     _plot(inspect_run.curves(inspect_run.read_rows(directory)))

@@ -147,7 +147,10 @@ def test_a_run_without_rows_is_told_too(gan: Gan, diverged: Path) -> None:
     [
         ('variant = "\\u001b[2J"\nsteps = "x"\n[vanilla]\nwidth = "[red]"\n', ""),
         ("variant = [1]\nvanilla = 3\n", '{"step": -5, "g_loss": "x", "epoch": [], "time": {}}\n'),
-        ("when = 2026-01-01\nvanilla = 3\nvariant = 'vanilla'\n", '{"step": 5, "figures": {"x": NaN, "y": "z"}}\n'),
+        (
+            "when = [2026-01-01, nan]\nlr = -inf\nvanilla = 3\nvariant = 'vanilla'\n",
+            '{"step": 5, "figures": {"x": NaN, "y": "z"}}\n',
+        ),
         ("", '{"step": 5, "g_loss": NaN}\n{"step": 6'),
     ],
 )
