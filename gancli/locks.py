@@ -154,9 +154,15 @@ def _peek(path: Path) -> Record | None:
 
 def named_owner(path: Path) -> str | None:
     """Who holds the lock file `path`, as `pid 12 on host`; None where nobody does who runs, as far as can be told. Looks
-    only."""
+    only: of a process that is not of this machine it asks for an instant whether its lock still holds."""
     there = _peek(path)
-    return None if there is None or there.owner.has_ended() else _named(there)
+    if there is None or (ended := there.owner.has_ended()):
+        return None
+    if ended is None and there.by_kernel:
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            if try_lock(file.fileno()) is Outcome.HELD:
+                return None
+    return _named(there)
 
 
 def _waited_for(path: Path) -> Record | None:

@@ -83,9 +83,18 @@ def _config(directory: RunDirectory) -> dict[str, Any]:
     if not directory.holds_run:
         return {}
     try:
-        return toml.read(directory.config)
+        return {name: _sound(value) for name, value in toml.read(directory.config).items()}
     except UsageError as error:
         raise CheckpointError(str(error).removeprefix("--config ")) from None
+
+
+def _sound(value: object) -> object:
+    """A value of a TOML file as JSON can hold it: times and what is no number become text."""
+    if isinstance(value, dict):
+        return {name: _sound(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_sound(each) for each in value]
+    return value if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)) else str(value)
 
 
 def table(about: Mapping[str, Any]) -> list[tuple[str, str]]:
