@@ -76,7 +76,7 @@ def test_the_runs_metrics_get_the_figures_and_inspect_shows_them(gan: Gan, train
 
 def test_each_measurement_stays_with_what_it_was_made_with(gan: Gan, trained: Path) -> None:
     """Those of other numbers of pictures do not replace each other."""
-    few = ("--metrics", "frechet,modes")
+    few = ("--metrics", "frechet,kernel")
     for count in (200, 100):
         assert gan("evaluate", trained, "-n", count, "--seed", 7, *few).code == 0
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
