@@ -68,7 +68,7 @@ def upscale(model: "Model", wish: Wish) -> None:
         console.print_path(planned.place)
     if result.end is not None:
         raise GancliError(
-            f"{result.end}; {len(result.done)} of {len(planned.jobs)} pictures are done, the rest was left"
+            f"{result.end}; {len(result.done)} of {len(planned.jobs)} pictures are done, --skip-existing goes on"
         )
     if result.failed:
         total, first = len(planned.jobs) + len(planned.refused), next(iter(result.failed.values()))

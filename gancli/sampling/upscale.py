@@ -123,11 +123,19 @@ class Upscaler:
 
     def _fitting_tile(self, height: int, width: int, count: int, set_aside: int = 0) -> int:
         """The side of the largest tile that memory allows; at least the picture's where that fits whole."""
-        free = free_bytes(self.device) - (set_aside if self.device.type == "cpu" else 0)
-        values = min(MOST_BYTES, max(0, free) * MEMORY_SHARE) / (count * self.pixel_bytes)
+        pixel = count * self.pixel_bytes
+        room = self._room(set_aside)
+        if self.device.type == "cpu" and room < min(MOST_BYTES, height * width * pixel):
+            give_freed_memory_back()
+            room = self._room(set_aside)
+        values = min(MOST_BYTES, room) / pixel
         if height * width <= values:
             return max(height, width)
         return max(SMALLEST_TILE, int(math.sqrt(values)) - 2 * self.variant.reach)
+
+    def _room(self, set_aside: int) -> float:
+        free = free_bytes(self.device) - (set_aside if self.device.type == "cpu" else 0)
+        return max(0, free) * MEMORY_SHARE
 
 
 def _joined(fine: Tensor, channels: int) -> Tensor:
@@ -149,31 +157,26 @@ def check_file(name: str, num_bytes: int) -> None:
         raise GancliError(f"{name}: is a file of {shown(num_bytes)}, and {shown(free)} of memory are free")
 
 
-def memory_needed(upscaler: Upscaler, shape: tuple[int, int, int], suffix: str) -> int:
-    """Main memory in bytes, roughly, that a picture takes until it is a file: decoded, enlarged, encoded. `shape`: width,
-    height and bytes per pixel in memory of the low-resolution one."""
-    width, height, pixel = shape
-    pixels = width * height
-    return pixels * DECODING * pixel + pixels * upscaler.variant.scale**2 * (pixel + images.ENCODING_BYTES[suffix])
-
-
 def check_memory(upscaler: Upscaler, shape: tuple[int, int, int], suffix: str, name: str) -> int:
-    """The memory that a picture needs besides its tiles (`memory_needed`). Raises `GancliError` where it is not there."""
-    needed = memory_needed(upscaler, shape, suffix)
-    side = SMALLEST_TILE + 2 * upscaler.variant.reach
-    total = needed
+    """Main memory in bytes, roughly, that an enlarged picture takes with its file. `shape`: width, height and bytes per
+    pixel in memory of the low-resolution one. Raises `GancliError` where it is not there beside what decoding takes, and a
+    small tile."""
+    width, height, pixel = shape
+    result = width * height * upscaler.variant.scale**2 * (pixel + images.ENCODING_BYTES[suffix])
+    total = result + width * height * pixel * DECODING
     if upscaler.device.type == "cpu":
-        total += upscaler.pixel_bytes * min(shape[0], side) * min(shape[1], side)
+        side = SMALLEST_TILE + 2 * upscaler.variant.reach
+        total += upscaler.pixel_bytes * min(width, side) * min(height, side)
     if total > free_bytes(CPU):
         give_freed_memory_back()
         if total > (free := free_bytes(CPU)):
-            width, height = (side * upscaler.variant.scale for side in shape[:2])
+            width, height = width * upscaler.variant.scale, height * upscaler.variant.scale
             other = "; .png takes less" if suffix == ".webp" else ""
             raise GancliError(
                 f"{name}: enlarged to {width}×{height} pixels it takes {shown(total)} of memory, and "
                 f"{shown(free)} are free; enlarge it in parts, or where there is more{other}"
             )
-    return needed
+    return result
 
 
 @dataclass(frozen=True)
@@ -245,10 +248,13 @@ def enlarge_layers(
     colour, scale = layers.colour, upscaler.variant.scale
     size = (colour.width * scale, colour.height * scale)
     mode = colour.mode if layers.alpha is None else "RGBA" if colour.mode == "RGB" else "LA"
-    result = Image.new(mode, size)
+    result = None
     for part in upscaler.parts(images.from_pil(colour), set_aside):
+        if result is None:  # only now: it is counted in `set_aside`, and would be once more if it were there already
+            result = Image.new(mode, size)
         result.paste(images.to_pil(part.pixels), (part.left, part.top))
         yield Preparing(f"enlarging {name}", part.number, part.count, "tiles")
+    assert result is not None
     if layers.alpha is not None:
         result.putalpha(layers.alpha.resize(size, Image.Resampling.BICUBIC))
     result.info.update(layers.about.of_size(*size).info())
