@@ -13,6 +13,7 @@ from gancli.cli import console, explain, streams
 from gancli.errors import ReaderGoneError, StdoutError
 from gancli.report.reporter import abandon
 
+NARROWEST = 20  # columns that help can be read in
 INTERRUPTED = 130  # by Ctrl-C, as shells say it
 COMPLETING = "_GAN_COMPLETE"  # the shell asks for completions
 
@@ -124,6 +125,10 @@ def _invoked(args: list[str]) -> int:
 def entry() -> NoReturn:
     """The console script."""
     streams.settle()
+    for name in ("COLUMNS", "TERMINAL_WIDTH"):  # as some schedulers export them: Rich and Typer take any for the width
+        width = os.environ.get(name, "")
+        if not width.isdecimal() or int(width) < NARROWEST:
+            os.environ.pop(name, None)
     code = main()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python ends: no traceback

@@ -112,6 +112,9 @@ def _bad_value(parameter: Any, complaint: str, args: list[str]) -> str:
         return f"{'' if parameter.opts[0][0] != '-' else flag + ' '}{path[1]}: {UNREADABLE}"
     given = next((a for flag_at, a in zip(args, [*args[1:], ""], strict=True) if flag_at in parameter.opts), "")
     given = given or next((a.partition("=")[2] for a in args if a.startswith(f"{flag}=")), "")
+    variable = getattr(parameter, "envvar", None)
+    if not given and isinstance(variable, str) and variable in os.environ:
+        flag, given = variable, os.environ[variable]
     for kind, noun in (("integer", "a whole number"), ("number", "a number"), ("boolean", "true or false")):
         if f"valid {kind}" in complaint:
             complaint = f"must be {noun}"

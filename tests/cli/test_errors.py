@@ -224,6 +224,17 @@ def test_a_run_that_cannot_load_torch_leaves_no_directory(gan: Gan, monkeypatch:
     assert not Path("run").exists()
 
 
+def test_a_wrong_value_of_a_variable_names_the_variable(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAN_THREADS", "many")
+    assert_one_line(gan("train", "--progress", "none"), 2, "GAN_THREADS many: must be a whole number")
+
+
+def test_a_terminal_of_no_width_shows_help_all_the_same() -> None:
+    shown = gan_process("sample", "--help", COLUMNS="0", TERMINAL_WIDTH="wide")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert b"Draw pictures" in shown.stdout
+
+
 def test_a_reader_that_goes_away_is_no_error(trained: Path) -> None:
     shell = shutil.which("bash")
     assert shell is not None

@@ -3,7 +3,6 @@
 import ctypes
 import json
 import os
-import pwd
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -162,7 +161,7 @@ def test_nobody_without_a_home_still_trains(gan: Gan, tmp_path: Path, monkeypatc
 
     for name in ("HOME", "XDG_CACHE_HOME", "GAN_DATA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     assert gan("train", "--dry-run", *SMALL).code == 0

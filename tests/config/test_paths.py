@@ -1,7 +1,6 @@
 """`~` in options, and where data sets lie when nobody has a home."""
 
 import os
-import pwd
 import stat
 import tempfile
 from pathlib import Path
@@ -22,8 +21,8 @@ def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     for name in ("HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", unknown)
-    monkeypatch.setattr(pwd, "getpwnam", unknown)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr("pwd.getpwnam", unknown)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
