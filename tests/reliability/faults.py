@@ -1,7 +1,7 @@
 """What can be wrong with a machine, one function each, applied to this process: `apply(["locks:ENOSYS", "umask:077"])`.
 
 Faults are patched into `os`, `fcntl`, `time` and the like, where the code under test looks them up, or set as limits of the
-process. A fault that this process may not have (it needs root, say) raises `Impossible`.
+process. A fault that this process may not have (it needs root, say) raises `ImpossibleError`.
 """
 
 import builtins
@@ -25,7 +25,7 @@ DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER = 1, 2, 3  # capabilities of linux/capabil
 CAPABILITY_VERSION_3 = 0x20080522
 
 
-class Impossible(Exception):
+class ImpossibleError(Exception):
     """This process may not have that fault."""
 
 
@@ -172,7 +172,7 @@ def house(path: str) -> None:
 
     entry = pwd.getpwuid(os.getuid())
     own = pwd.struct_passwd((*entry[:5], path, entry[6]))
-    pwd.getpwuid = lambda _: own  # type: ignore[assignment]
+    pwd.getpwuid = lambda _: own
 
 
 def no_directory() -> None:
@@ -207,17 +207,17 @@ def bits() -> None:
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     data = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; then their upper halves
     if libc.capget(header, data):
-        raise Impossible("capabilities cannot be asked for")
+        raise ImpossibleError("capabilities cannot be asked for")
     for index in range(3):
         data[index] &= ~(1 << DAC_OVERRIDE | 1 << DAC_READ_SEARCH | 1 << FOWNER)
     if libc.capset(header, data):
-        raise Impossible("capabilities cannot be dropped")
+        raise ImpossibleError("capabilities cannot be dropped")
 
 
 def user(number: str) -> None:
     """Run as somebody else."""
     if os.geteuid() != 0:
-        raise Impossible("only root becomes somebody else")
+        raise ImpossibleError("only root becomes somebody else")
     os.setgroups([])
     os.setgid(int(number))
     os.setuid(int(number))
@@ -257,7 +257,7 @@ def room(megabytes: str) -> None:
         with open(f"{place}/memory.limit_in_bytes", "w", encoding="ascii") as file:  # noqa: PTH123
             file.write(str(limit_bytes))
     except OSError as error:
-        raise Impossible(f"no control group of memory can be made ({error.strerror})") from None
+        raise ImpossibleError(f"no control group of memory can be made ({error.strerror})") from None
 
 
 def umask(octal: str) -> None:

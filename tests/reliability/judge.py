@@ -5,15 +5,15 @@ deleted, nothing left about; no "unexpected", no traceback, no control character
 known, that one, with everything made that should be.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.reliability.cells import Cell, unfinished
-from tests.reliability.commands import Command, Wrong, some_state
+from tests.reliability.commands import Command
 from tests.reliability.places import Place
+from tests.reliability.products import WrongError, some_state
 from tests.reliability.servers import HUNG, LIMIT_S, Outcome
 
 DOCUMENTED = {0, 1, 2, 3, 4, 75, 130, 141}
@@ -79,7 +79,7 @@ def _of_streams(seen: Seen) -> Iterator[str]:
     if seen.place.colours:
         text = ESCAPE.sub("", text)
     if odd := {c for c in text if (c < " " and c != "\n") or c == "\x7f"}:
-        yield f"control characters: {ascii(''.join(sorted(odd)))}"
+        yield f"control characters: {''.join(sorted(odd))!a}"
     if len(errors) > 1 + (seen.command.name == "enlarge all") * 5:  # which has one for each that failed, too
         yield f"{len(errors)} lines of error"
     if any(not line.removeprefix("gan:").strip() for line in errors):
@@ -117,12 +117,12 @@ def _of_disk(seen: Seen) -> Iterator[str]:
 def _of_products(seen: Seen, reference: Reference) -> Iterator[str]:
     command, outcome, place = seen.command, seen.outcome, seen.place
     product = some_state if place.event.startswith("SIG") else command.product
-    if product and (seen.done or (command.trains and place.goes_on)):
+    if seen.done or (command.trains and place.goes_on):
         try:
             digest = product(seen.cell, outcome)
             if place.same_bytes and seen.done and digest != reference.made.get(command.name, digest):
                 yield "made other bytes than elsewhere"
-        except (Wrong, ValueError, KeyError) as wrong:
+        except (WrongError, ValueError, KeyError) as wrong:
             yield f"exit code {outcome.code}, but {wrong}"
     if command.same and place.says_same and outcome.out != reference.said.get(command.name, outcome.out):
         yield "said something else than elsewhere"
@@ -142,4 +142,4 @@ def _lies(seen: Seen) -> Iterator[str]:
 
 
 def _shown(text: str) -> str:
-    return json.dumps(text, ensure_ascii=True)[1:-1][:160]
+    return ascii(text)[1:-1][:160]

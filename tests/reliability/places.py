@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from tests.reliability.cells import PLAIN, Cell, Names
 from tests.reliability.commands import Command
-from tests.reliability.servers import Interpreter, Streams
+from tests.reliability.servers import PYTHON, USUAL, Interpreter
+from tests.reliability.streams import Streams
 
 Arranged = Callable[[Cell], AbstractContextManager[None]]
 
@@ -25,11 +26,11 @@ class Place:
     name: str
     faults: tuple[str, ...] = ()  # of faults.py; `{run}` and the like are paths of the cell
     environment: Mapping[str, str | None] = field(default_factory=dict)
-    streams: Streams = Streams()
+    streams: Streams = USUAL
     names: Names = PLAIN
     given: Mapping[str, str] = field(default_factory=dict)  # roles of which the command line says something else
     absolute: bool = False  # the command line has absolute paths
-    interpreter: Interpreter = Interpreter()
+    interpreter: Interpreter = PYTHON
     arranged: Arranged = nothing
     codes: Mapping[str, Iterable[int]] = field(default_factory=dict)
     only: frozenset[str] = frozenset()  # commands that it is about; empty: all

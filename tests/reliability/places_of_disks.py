@@ -9,16 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tests.reliability.cells import PLAIN, Cell, Names
-from tests.reliability.faults import Impossible
+from tests.reliability.cells import PLAIN, Cell
+from tests.reliability.faults import ImpossibleError
 from tests.reliability.places import Place
-from tests.reliability.servers import Streams
+from tests.reliability.streams import Streams
 
 OLD_S, NEW_S = -(10**8), 4 * 10**9  # 1966 and 2096
 ALL_READERS = {"run": {1}, "sr": {1}, "half": {1}}
-SMALL_DISK = Names(
-    **{n: f"disk/{getattr(PLAIN, n)}" for n in ("half", "out", "grid", "drawn", "array", "big", "enlarged")}
-)  # type: ignore[arg-type]
+SMALL_DISK = replace(
+    PLAIN, half="disk/half", out="disk/out", grid="disk/g.png", drawn="disk/drawn", array="disk/a.npz", big="disk/big",
+    enlarged="disk/e.png",
+)  # fmt: skip
+RUNS = ("run", "half", "sr")
+NO_LOCKS = ("ENOSYS", "ENOLCK", "EOPNOTSUPP")
 DENIED = r"[Pp]ermission denied|cannot be (read|written|opened|made)|may not"
 
 
@@ -47,7 +50,7 @@ def _found(cell: Cell, pattern: str) -> Iterable[Path]:
 def _owned_by_root(cell: Cell) -> Iterator[None]:
     """Everything is the other user's but the cache."""
     if os.geteuid() != 0:
-        raise Impossible("only root gives files away")
+        raise ImpossibleError("only root gives files away")
     (cell.data / "cache").mkdir()
     for folder, _, files in os.walk(cell.base):
         if not folder.startswith(str(cell.data)):
@@ -119,7 +122,7 @@ def _full_disk(cell: Cell) -> Iterator[None]:
 def _mounted(place: Path, *how: str) -> Iterator[None]:
     made = subprocess.run(["mount", *how, str(place)], capture_output=True)
     if made.returncode != 0:
-        raise Impossible(f"nothing can be mounted here ({made.stderr.decode().strip()})")
+        raise ImpossibleError(f"nothing can be mounted here ({made.stderr.decode().strip()})")
     try:
         yield
     finally:
@@ -143,7 +146,7 @@ def _file_systems() -> list[Place]:
         "a disk on which A.png is a.png", arranged=_two_cases, same_bytes=False, codes={"enlarge all": {0, 2, 3}}
     )
     return [
-        *(Place(f"no locks ({code})", (f"locks:{code}",), short=code == "ENOSYS") for code in ("ENOSYS", "ENOLCK", "EOPNOTSUPP")),
+        *(Place(f"no locks ({code})", (f"locks:{code}",), short=code == "ENOSYS") for code in NO_LOCKS),
         Place("directories cannot be synced (EINVAL)", ("fsync:EINVAL:directories",), short=True),
         Place("directories cannot be synced (EACCES)", ("fsync:EACCES:directories",)),
         Place("nothing can be synced (EINVAL)", ("fsync:EINVAL",)),
@@ -154,7 +157,7 @@ def _file_systems() -> list[Place]:
         replace(two, faults=("caseless:{big}", "caseless:{drawn}", "caseless:{out}", "caseless:{half}")),
         Place("files of 2096", arranged=_times(NEW_S)),
         Place("files of 1966", arranged=_times(OLD_S)),
-        Place("one process id in two containers", ("pid:7", "slow:20"), only=frozenset({"train", "train json"}), event="twin"),
+        Place("one process id in two containers", ("pid:7", "slow:20"), only=frozenset({"train"}), event="twin"),
         Place("another run in the directory", only=frozenset({"resume"}), event="rival", rival=True, truth="another run",
               codes={"resume": {1}}),
     ]  # fmt: skip
@@ -167,17 +170,17 @@ def _rights() -> list[Place]:
     models = ("{run}/ckpt.safetensors", "{sr}/ckpt.safetensors", "{half}/state/*", "{half}/ckpt.safetensors")
     some = ("{pics}/a/0.png", "{low}/0.png", "{photos}/0.png")
     return [
-        Place("read-only runs", bits, arranged=_modes(0o555, "{run}", "{run}/*/", "{half}", "{half}/*/", "{sr}", "{sr}/*/"),
+        Place("read-only runs", bits, arranged=_modes(0o555, *(f"{{{r}}}{end}" for r in RUNS for end in ("", "/*/"))),
               codes={"resume": {1}}, truth=DENIED, short=True),
         Place("read-only runs, files too", bits, codes={"resume": {1}}, truth=DENIED,
-              arranged=_modes(0o444, *(f"{{{role}}}/*.*" for role in ("run", "half", "sr")))),
+              arranged=_modes(0o444, *(f"{{{r}}}/*.*" for r in RUNS))),
         Place("a directory without the right to write", bits, arranged=_modes(0o555, "{work}"), truth=DENIED,
               codes={"resume": {0}, **read_only}),
         Place("a read-only disk", arranged=_read_only_mount, codes=read_only, truth=f"Read-only file system|{DENIED}"),
         Place("unreadable models", bits, arranged=_modes(0, *models), codes=ALL_READERS, truth=DENIED, short=True),
         Place("unreadable config.toml", bits, arranged=_modes(0, "{half}/config.toml", "{run}/config.toml"),
               codes={"resume": {1}}, truth=DENIED),
-        Place("unreadable metrics.jsonl", bits, arranged=_modes(0, *(f"{{{r}}}/metrics.jsonl" for r in ("run", "half", "sr"))),
+        Place("unreadable metrics.jsonl", bits, arranged=_modes(0, *(f"{{{r}}}/metrics.jsonl" for r in RUNS)),
               codes={"resume": {0, 1}, "inspect": {0, 1}, "inspect json": {0, 1}, "evaluate": {0, 1}}, truth=DENIED),
         Place("unreadable pictures", bits, arranged=_modes(0, *some), truth=DENIED,
               codes={"dry run": {0, 1}, "pics": {1}, "enlarge all": {3}, "low": {1}, "photos": {1}}, short=True),
@@ -199,6 +202,7 @@ def _losses() -> list[Place]:
     outputs = tuple(f"away:{{{role}}}:EIO" for role in ("out", "grid", "drawn", "array", "big", "enlarged"))
     full = {"resume": {1}, "trains": {1}, "pipe": {0}, "makes": {1}}
     little = {"trains": {1}, "pipe": {0}, "enlarge all": {1, 3}, "makes": {1}, "evaluate": {0, 1}}
+    pipes = Streams(stdout="pipe", stderr="pipe")
     room = r"[Nn]o space left|[Ff]ile too large|no room|is full|disk"
     return [
         Place("mounts that are gone (ENOTCONN)", all_of_them, codes=lost, truth="not connected|cannot be"),
@@ -207,7 +211,7 @@ def _losses() -> list[Place]:
         Place("outputs on a broken disk (EIO)", outputs, codes={"dry run": {0, 1}, "resume": {0}, "makes": {1}},
               truth="Input/output error|cannot be"),
         Place("a full disk", names=SMALL_DISK, arranged=_full_disk, codes=full, truth=room),
-        Place("a limit on the size of files", ("limit:FSIZE:100",), streams=Streams(stdout="pipe", stderr="pipe"), codes=little, truth=room, short=True),
+        Place("a limit on the size of files", ("limit:FSIZE:100",), streams=pipes, codes=little, truth=room, short=True),
         Place("odd files in folders", arranged=_odd_files, same_bytes=False,
               codes={"resume": {0, 1, 2}, "stopped": {75, 1}, "pics": {0, 1}, "enlarge all": {0, 3}, "photos": {0, 1}},
               absent=True, short=True),

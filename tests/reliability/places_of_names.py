@@ -27,7 +27,7 @@ def _longest(letter: str) -> Names:
 
     files = {"picture": ".png", "grid": "g.png", "array": ".npz", "enlarged": "e.png"}
     folders = {role: role[:3] for role in ("run", "half", "sr", "pics", "photos", "low", "out", "drawn", "big")}
-    return Names(**{role: name(end) for role, end in (files | folders).items()}, classes=(name("1"), name("2")))  # type: ignore[arg-type]
+    return Names(**{role: name(end) for role, end in (files | folders).items()}, classes=(name("1"), name("2")))
 
 
 @contextlib.contextmanager
@@ -70,6 +70,10 @@ def _somebodys_config(cell: Cell) -> Iterator[None]:
 
 def places() -> list[Place]:
     long_truth = r"too long|255|name"
+    refused, trainings = (
+        {"dry run": {0, 1, 2}, "trains": {1, 2}},
+        frozenset({"dry run", "train", "train json", "stopped"}),
+    )
     ways = {"makes": {1, 2}, "resume": {0}}
     inside = replace(PLAIN, run="pics/run", half="pics/half", out="pics/out", sr="photos/sr", grid="pics/grid.png")
     return [
@@ -82,12 +86,11 @@ def places() -> list[Place]:
         Place("runs inside the data set", names=inside, short=True),
         Place("absolute paths", absolute=True),
         Place("a stranger's home", given={"pics": "~nosuchuser/pics"}, codes={"resume": {0}, "pics": {1, 2}}, absent=True,
-              only=frozenset({"dry run", "train", "train json", "stopped"})),
+              only=trainings),
         Place("neighbours named like part files", arranged=_named_like_results),
         Place("folders where files go, files where folders go", arranged=_folders_in_the_way,
               codes={"resume": {0}, "grid": {0, 1, 2}, "array": {0, 1, 2}, "enlarge": {0, 1, 2}, **ways}),
-        Place("somebody's config.toml in --out", arranged=_somebodys_config, codes={"dry run": {0, 1, 2}, "resume": {0}, "trains": {1, 2}},
-              only=frozenset({"dry run", "train", "train json", "stopped"})),
-        Place("the same, with --resume auto", arranged=_somebodys_config, codes={"dry run": {0, 1, 2}, "trains": {1, 2}},
-              more=("--resume", "auto"), only=frozenset({"dry run", "train", "train json", "stopped"})),
+        Place("somebody's config.toml in --out", arranged=_somebodys_config, codes=refused, only=trainings),
+        Place("the same, with --resume auto", arranged=_somebodys_config, codes=refused, only=trainings,
+              more=("--resume", "auto")),
     ]  # fmt: skip

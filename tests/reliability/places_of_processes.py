@@ -7,7 +7,8 @@ from PIL import Image
 
 from tests.reliability.cells import Cell
 from tests.reliability.places import Place
-from tests.reliability.servers import Interpreter, Streams
+from tests.reliability.servers import Interpreter
+from tests.reliability.streams import Streams
 
 WINDOWS = Interpreter(faults=("windows",))
 WINDOWS_HOLDS = Interpreter(faults=("windows_holds",))
@@ -41,7 +42,8 @@ def _streams() -> list[Place]:
         Place("stdout and stderr full", streams=Streams(stdout="full", stderr="full"), codes=full, goes_on=True,
               says_same=False),
         Place("the reader of stdout goes", streams=Streams(stdout="gone"), codes=gone, goes_on=True, says_same=False),
-        Place("nobody reads stdout", streams=Streams(stdout="nobody"), codes=deaf, goes_on=True, says_same=False, short=True),
+        Place("nobody reads stdout", streams=Streams(stdout="nobody"), codes=deaf, goes_on=True, says_same=False,
+              short=True),
         Place("the reader of stderr goes", streams=Streams(stderr="gone")),
         Place("nobody reads stderr", streams=Streams(stderr="nobody"), goes_on=True, short=True),
         Place("nobody reads anything", streams=Streams(stdout="nobody", stderr="nobody"), codes=deaf, goes_on=True,
@@ -103,6 +105,9 @@ def _large_pictures(cell: Cell) -> Iterator[None]:
     yield
 
 
+ENDLESS = ("--steps", "1000000")
+
+
 def _limits() -> list[Place]:
     signals = {"trains": {75}}
     train = frozenset({"train", "train json"})
@@ -113,13 +118,13 @@ def _limits() -> list[Place]:
         Place("150 MB left in a control group", ("room:150",), arranged=_large_pictures, codes=little, memory=True,
               truth="memory", same_bytes=False, interpreter=GROUPED,
               only=frozenset({"train", "grid", "enlarge", "enlarge all", "evaluate"})),
-        Place("SIGTERM", only=train, event="SIGTERM", codes=signals, more=("--steps", "1000000"), same_bytes=False),
-        Place("SIGHUP", only=train, event="SIGHUP", codes=signals, more=("--steps", "1000000"), same_bytes=False, short=True),
+        Place("SIGTERM", only=train, event="SIGTERM", codes=signals, more=ENDLESS, same_bytes=False),
+        Place("SIGHUP", only=train, event="SIGHUP", codes=signals, more=ENDLESS, same_bytes=False, short=True),
         Place("SIGHUP, ignored", ("ignored:SIGHUP",), only=train, event="SIGHUP", more=("--steps", "600"), same_bytes=False),
-        Place("Ctrl-C twice", only=train, event="SIGINT SIGINT", codes={"trains": {75, 130}}, more=("--steps", "1000000"),
+        Place("Ctrl-C twice", only=train, event="SIGINT SIGINT", codes={"trains": {75, 130}}, more=ENDLESS,
               same_bytes=False),
         Place("nobody reads on, and SIGHUP", streams=Streams(stdout="gone", stderr="gone"), only=train, event="SIGHUP",
-              codes={"trains": {75, 141}}, more=("--steps", "1000000"), same_bytes=False),
+              codes={"trains": {75, 141}}, more=ENDLESS, same_bytes=False),
     ]  # fmt: skip
 
 

@@ -146,7 +146,7 @@ def ended(end: BaseException) -> NoReturn:
 def _in_world(world: list[str], args: list[str], about: str | None) -> None:
     try:
         faults.apply(world)
-    except faults.Impossible as reason:
+    except faults.ImpossibleError as reason:
         sys.stderr.write(f"{reason}\n")
         sys.exit(IMPOSSIBLE)
     try:

@@ -1,0 +1,159 @@
+"""The matrix: one surrounding after the other, each command laid out, run and judged in it."""
+
+import dataclasses
+import shutil
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.reliability import meanwhile
+from tests.reliability.cells import (
+    PLAIN,
+    STEPS,
+    Cell,
+    Names,
+    contents,
+    laid_out,
+    pictures,
+    removed,
+    reopened,
+    unfinished,
+)
+from tests.reliability.commands import ENLARGER, MODEL, OFTEN, Command, commands
+from tests.reliability.faults import ImpossibleError
+from tests.reliability.judge import Reference, Seen, complaints
+from tests.reliability.places import Place
+from tests.reliability.servers import PYTHON, Job, Outcome, Servers
+
+HOLDS, FAILS, SKIPPED, NONE = ".", "X", "s", " "
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of a cell. `skipped` is why it could not be made here."""
+
+    place: str
+    command: str
+    code: int | str
+    seconds: float
+    complaints: tuple[str, ...]
+    skipped: str = ""
+    err: str = ""
+
+    @property
+    def mark(self) -> str:
+        return SKIPPED if self.skipped else FAILS if self.complaints else HOLDS
+
+
+class Matrix:
+    """Runs cells below `base`, one after the other."""
+
+    def __init__(self, base: Path, running: Servers) -> None:
+        self._base, self._servers = base, running
+        self._kept = dict[Names, Path]()
+        self._reference = Reference()
+
+    def prepare(self, places: Iterable[Place]) -> None:
+        """Train what the cells need to have, once for each way of naming."""
+        for names in [PLAIN, *{place.names: None for place in places}]:
+            if names not in self._kept:
+                self._kept[names] = self._trained(names)
+        for command in commands():
+            self._cell(Place("nothing odd"), command, keep=True)
+
+    def _trained(self, names: Names) -> Path:
+        cell, kept = Cell(self._base / "cell", names), self._base / f"kept-{len(self._kept)}"
+        removed(cell.base)
+        pictures(cell)
+        train = ["train", "-d", names.pics, *MODEL, *OFTEN, "--steps", str(STEPS), "--out"]
+        made = {
+            "half": ([*train, names.half], [f"dies:step-{STEPS:08d}.safetensors"], -signal.SIGKILL),
+            "run": ([*train, names.run], [], 0),
+            "sr": (["train", "-d", names.photos, *ENLARGER, "--out", names.sr, "--progress", "none"], [], 0),
+        }
+        for role, (args, faults, wanted) in made.items():
+            outcome = self._fixture(cell, args, faults)
+            if outcome.code != wanted:
+                if names == PLAIN:
+                    raise SystemExit(f"gan {' '.join(args)}: ended with {outcome.code}: {outcome.err.decode()}")
+                shutil.rmtree(cell.path(role), ignore_errors=True)
+                shutil.copytree(self._kept[PLAIN] / "work" / role, cell.path(role))
+        if names == PLAIN:
+            self._fixture(cell, [*train, names.out, "--dry-run"], [])
+            self._servers.close()  # the next one imports what these needed before it forks
+        shutil.rmtree(cell.path("sr") / "state")
+        for folder in (cell.data, cell.home, cell.tmp):
+            shutil.rmtree(folder)
+            folder.mkdir()
+        for path in unfinished(cell):  # of the one that was killed
+            path.unlink()
+        return cell.base.rename(kept)
+
+    def _fixture(self, cell: Cell, args: Sequence[str], faults: Sequence[str]) -> Outcome:
+        about = self._base / "modules.json"
+        outcome = self._servers.of(PYTHON).run(Job(args, cell.work, cell.environment(), faults, about=about))
+        if not self._kept and outcome.code == 0:
+            self._servers.learn(about)
+        return outcome
+
+    def row(self, place: Place, chosen: Sequence[Command]) -> Iterator[Found]:
+        """The cells of one surrounding."""
+        for command in chosen:
+            if place.concerns(command):
+                yield self._cell(place, command)
+
+    def _cell(self, place: Place, command: Command, keep: bool = False) -> Found:
+        cell = Cell(self._base / "cell", place.names)
+        laid_out(cell, self._kept[place.names])
+        try:
+            with place.arranged(cell):
+                before = contents(cell)
+                outcome = self._run(place, command, cell)
+                reopened(cell.base)
+                after = contents(cell)
+        except ImpossibleError as reason:
+            return Found(place.name, command.name, "", 0.0, (), str(reason))
+        if outcome.impossible:
+            return Found(place.name, command.name, "", 0.0, (), outcome.err.decode())
+        if keep:
+            self._note(command, cell, outcome)
+        wrong = complaints(Seen(place, command, cell, outcome, before, after), self._reference)
+        err = outcome.err[-1000:].decode("utf-8", "replace")
+        return Found(place.name, command.name, outcome.code, round(outcome.seconds, 2), tuple(wrong), err=err)
+
+    def _note(self, command: Command, cell: Cell, outcome: Outcome) -> None:
+        self._reference.made[command.name] = command.product(cell, outcome)
+        self._reference.said[command.name] = outcome.out
+
+    def _run(self, place: Place, command: Command, cell: Cell) -> Outcome:
+        job = Job(
+            args_of(place, command, cell),
+            cell.work,
+            environment_of(place, cell),
+            [fault.format(**cell.paths()) for fault in place.faults],
+            place.streams,
+        )
+        if "no_directory" in place.faults:
+            (cell.base / "gone").mkdir()
+            job = replace(job, cwd=cell.base / "gone")
+        return meanwhile.run(self._servers.of(place.interpreter), job, cell, place.event or command.event)
+
+
+def args_of(place: Place, command: Command, cell: Cell) -> list[str]:
+    names = cell.names
+    if place.absolute:
+        roles = [f.name for f in dataclasses.fields(Names) if f.name not in ("classes", "picture")]
+        names = replace(names, **{role: str(cell.path(role)) for role in roles})  # type: ignore[arg-type]
+    names = replace(names, **place.given)  # type: ignore[arg-type]
+    return [*command.args(names), *(place.more if command.trains else ())]
+
+
+def environment_of(place: Place, cell: Cell) -> dict[str, str]:
+    found = cell.environment()
+    for name, value in place.environment.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = value.format(**cell.paths())
+    return found
