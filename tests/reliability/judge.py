@@ -19,6 +19,7 @@ from tests.reliability.servers import HUNG, LIMIT_S, Outcome
 DOCUMENTED = {0, 1, 2, 3, 4, 75, 130, 141}
 NOISE = re.compile(r"Traceback|unexpected|please report|Exception ignored|^  File \"|\w+Warning: ", re.MULTILINE)
 ABSENT = re.compile(r"does not exist|[Nn]o such file|there is no|holds no|is no run|not found|is not there")
+DENIED = re.compile(r"[Pp]ermission denied|cannot be read")  # with which the claim is no lie
 RIVAL = re.compile(r"another run")
 MEMORY = re.compile(r"out of memory")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\r")
@@ -132,7 +133,7 @@ def _lies(seen: Seen) -> Iterator[str]:
     place, command = seen.place, seen.command
     for line in seen.error_lines if seen.outcome.code != 0 else []:
         for claim, is_true in ((ABSENT, place.absent), (RIVAL, place.rival), (MEMORY, place.memory)):
-            if claim.search(line) and not is_true:
+            if claim.search(line) and not is_true and not DENIED.search(line):
                 yield f"not true: {_shown(line)}"
         if place.truth and not re.search(place.truth, line) and command.name != "alone":
             yield f"not the reason: {_shown(line)}"

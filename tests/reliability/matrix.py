@@ -80,7 +80,14 @@ class Matrix:
                 shutil.rmtree(cell.path(role), ignore_errors=True)
                 shutil.copytree(self._kept[PLAIN] / "work" / role, cell.path(role))
         if names == PLAIN:
-            self._fixture(cell, [*train, names.out, "--dry-run"], [])
+            warming = (
+                ["--help"],
+                ["variants", "srgan"],
+                ["inspect", names.run],
+                ["evaluate", names.sr, "-d", names.photos],
+            )
+            for args in ([*train, names.out, "--dry-run"], *warming):
+                self._fixture(cell, args, [])
             self._servers.close()  # the next one imports what these needed before it forks
         shutil.rmtree(cell.path("sr") / "state")
         for folder in (cell.data, cell.home, cell.tmp):

@@ -15,14 +15,15 @@ from tests.reliability.places import Place
 from tests.reliability.streams import Streams
 
 OLD_S, NEW_S = -(10**8), 4 * 10**9  # 1966 and 2096
-ALL_READERS = {"run": {1}, "sr": {1}, "half": {1}}
+FAILED = {1, 2}  # 2 where it is told with the option
+ALL_READERS = {"run": FAILED, "sr": FAILED, "half": FAILED}
 SMALL_DISK = replace(
     PLAIN, half="disk/half", out="disk/out", grid="disk/g.png", drawn="disk/drawn", array="disk/a.npz", big="disk/big",
     enlarged="disk/e.png",
 )  # fmt: skip
 RUNS = ("run", "half", "sr")
 NO_LOCKS = ("ENOSYS", "ENOLCK", "EOPNOTSUPP")
-DENIED = r"[Pp]ermission denied|cannot be (read|written|opened|made)|may not"
+DENIED = r"[Pp]ermission denied|cannot be (read|written|opened|made)|may not|not readable"
 
 
 def _modes(mode: int, *patterns: str) -> Callable[[Cell], contextlib.AbstractContextManager[None]]:
@@ -166,26 +167,26 @@ def _file_systems() -> list[Place]:
 def _rights() -> list[Place]:
     bits = ("bits",)
     read_only = {"pipe": {0}, "makes": {1}, "evaluate": {0}}
-    none = {"dry run": {0, 1}, "pics": {1}, "half": {1}, "low": {1}, "photos": {1}}
+    none = {"dry run": {0, 1, 2}, "pics": FAILED, "half": FAILED, "low": FAILED, "photos": FAILED}
     models = ("{run}/ckpt.safetensors", "{sr}/ckpt.safetensors", "{half}/state/*", "{half}/ckpt.safetensors")
     some = ("{pics}/a/0.png", "{low}/0.png", "{photos}/0.png")
     return [
         Place("read-only runs", bits, arranged=_modes(0o555, *(f"{{{r}}}{end}" for r in RUNS for end in ("", "/*/"))),
               codes={"resume": {1}}, truth=DENIED, short=True),
-        Place("read-only runs, files too", bits, codes={"resume": {1}}, truth=DENIED,
+        Place("read-only files in runs", bits, codes={"resume": {0, 1}, "evaluate": {0}}, truth=DENIED,
               arranged=_modes(0o444, *(f"{{{r}}}/*.*" for r in RUNS))),
         Place("a directory without the right to write", bits, arranged=_modes(0o555, "{work}"), truth=DENIED,
               codes={"resume": {0}, **read_only}),
         Place("a read-only disk", arranged=_read_only_mount, codes=read_only, truth=f"Read-only file system|{DENIED}"),
         Place("unreadable models", bits, arranged=_modes(0, *models), codes=ALL_READERS, truth=DENIED, short=True),
         Place("unreadable config.toml", bits, arranged=_modes(0, "{half}/config.toml", "{run}/config.toml"),
-              codes={"resume": {1}}, truth=DENIED),
+              codes={"resume": FAILED}, truth=DENIED),
         Place("unreadable metrics.jsonl", bits, arranged=_modes(0, *(f"{{{r}}}/metrics.jsonl" for r in RUNS)),
               codes={"resume": {0, 1}, "inspect": {0, 1}, "inspect json": {0, 1}, "evaluate": {0, 1}}, truth=DENIED),
         Place("unreadable pictures", bits, arranged=_modes(0, *some), truth=DENIED,
-              codes={"dry run": {0, 1}, "pics": {1}, "enlarge all": {3}, "low": {1}, "photos": {1}}, short=True),
+              codes={"dry run": {0, 1, 2}, "pics": FAILED, "enlarge all": {3}, "low": FAILED, "photos": FAILED}, short=True),
         Place("unreadable folders", bits, arranged=_modes(0, "{run}", "{half}", "{sr}", "{pics}", "{low}", "{photos}"),
-              codes={**none, "run": {1}, "sr": {1}}, truth=DENIED, short=True),
+              codes={**none, "run": FAILED, "sr": FAILED}, truth=DENIED, short=True),
         Place("folders that cannot be listed", bits, arranged=_modes(0o111, "{pics}", "{low}", "{photos}", "{half}/state"),
               codes={"enlarge": {0}, **none}, truth=DENIED),
         Place("a cache that another user owns", ("user:65534",), arranged=_owned_by_root, short=True),
@@ -198,7 +199,7 @@ def _rights() -> list[Place]:
 
 def _losses() -> list[Place]:
     all_of_them = tuple(f"away:{{{role}}}" for role in ("run", "half", "sr", "pics", "low", "photos"))
-    lost = {"dry run": {0, 1}, "run": {1}, "sr": {1}, "half": {1}, "pics": {1}}
+    lost = {"dry run": {0, 1, 2}, **ALL_READERS, "pics": FAILED}
     outputs = tuple(f"away:{{{role}}}:EIO" for role in ("out", "grid", "drawn", "array", "big", "enlarged"))
     full = {"resume": {1}, "trains": {1}, "pipe": {0}, "makes": {1}}
     little = {"trains": {1}, "pipe": {0}, "enlarge all": {1, 3}, "makes": {1}, "evaluate": {0, 1}}
