@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from tests.reliability.faults import GROUP, GROUPS
 from tests.reliability.streams import Stream, Streams
-from tests.reliability.world import IMPOSSIBLE, MAX_JOB_BYTES
+from tests.reliability.world import BROKEN, IMPOSSIBLE, MAX_JOB_BYTES
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT_S = 60.0  # of a command; more is a hang
@@ -187,7 +187,10 @@ class Running:
             self._status(self.pid, time.monotonic() + LIMIT_S)
         seconds = time.monotonic() - self._began
         code = HUNG if status is None else os.waitstatus_to_exitcode(status)
-        return Outcome(code, self._streams[1].content(), self._streams[2].content(), seconds)
+        outcome = Outcome(code, self._streams[1].content(), self._streams[2].content(), seconds)
+        if code == BROKEN:
+            raise RuntimeError(f"the harness has a mistake: {outcome.err.decode()}")
+        return outcome
 
 
 def _state(pid: int) -> str:

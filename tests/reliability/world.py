@@ -18,19 +18,21 @@ import socket
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import Any, NoReturn
 
 from tests.reliability import faults
 
-IMPOSSIBLE = 99  # exit code: the world cannot be made on this machine
+IMPOSSIBLE, BROKEN = 99, 98  # exit codes: that world cannot be made on this machine; the harness has a mistake
 MAX_JOB_BYTES = 2**20
 KEPT: list[object] = []  # the server's own streams, which a child must not close
 
 
-def run(args: list[str]) -> None:
+def run(args: list[str]) -> NoReturn:
     """What `python -m gancli ARGS` does; ends in `SystemExit`."""
     sys.argv = ["gan", *args]
     runpy.run_module("gancli", run_name="__main__", alter_sys=True)
+    sys.exit(0)
 
 
 def import_all(names: list[str]) -> None:
@@ -88,7 +90,6 @@ def _received(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 def become(job: dict[str, Any]) -> None:
     """Turn a forked child into the process that the job asks for."""
-    os.setpgid(0, 0)
     for target, handle in enumerate(job["fds"]):
         os.dup2(handle, target)
     for handle in job["fds"]:
@@ -143,18 +144,29 @@ def ended(end: BaseException) -> NoReturn:
     os._exit(status)
 
 
-def _in_world(world: list[str], args: list[str], about: str | None) -> None:
+def _in_world(world: list[str], job: dict[str, Any] | None) -> None:
+    """Apply faults, after becoming what a job asks for; ends the process where that cannot be."""
     try:
+        if job is not None:
+            become(job)
         faults.apply(world)
     except faults.ImpossibleError as reason:
         sys.stderr.write(f"{reason}\n")
-        sys.exit(IMPOSSIBLE)
+        sys.stderr.flush()
+        os._exit(IMPOSSIBLE)
+    except Exception:
+        traceback.print_exc()
+        os._exit(BROKEN)
+
+
+def _run_job(job: dict[str, Any]) -> NoReturn:
+    _in_world(job["faults"], job)
     try:
-        run(args)
-    finally:
-        if about is not None:  # which modules such a command needs
-            with open(about, "w", encoding="utf-8") as file:  # noqa: PTH123 - a fault may be about paths
-                json.dump(sorted(sys.modules), file)
+        run(job["args"])
+    except BaseException as end:
+        if job["about"] is not None:  # which modules such a command needs
+            Path(job["about"]).write_text(json.dumps(sorted(sys.modules)))
+        ended(end)
 
 
 def main(args: list[str]) -> None:
@@ -164,16 +176,12 @@ def main(args: list[str]) -> None:
             job = serve(int(args[1]), args[2:])
         except Exception:
             traceback.print_exc()
-            os._exit(1)
+            os._exit(BROKEN)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        become(job)
-        try:
-            _in_world(job["faults"], job["args"], job["about"])
-        except BaseException as end:
-            ended(end)
-    else:
-        at = args.index("--")
-        _in_world(args[:at], args[at + 1 :], None)
+        _run_job(job)
+    at = args.index("--")
+    _in_world(args[:at], None)
+    run(args[at + 1 :])
 
 
 if __name__ == "__main__":
