@@ -50,7 +50,7 @@ class Matrix:
     """Runs cells below `base`, one after the other."""
 
     def __init__(self, base: Path, running: Servers) -> None:
-        self._base, self._servers = base, running
+        self._base, self._servers, self._about = base, running, base / "modules.json"
         self._kept = dict[Names, Path]()
         self._reference = Reference()
 
@@ -60,36 +60,23 @@ class Matrix:
             if names not in self._kept:
                 self._kept[names] = self._trained(names)
         for command in commands():
-            self._cell(Place("nothing odd"), command, keep=True)
+            self._note(command)
 
     def _trained(self, names: Names) -> Path:
+        """A cell with its runs, in a place of its own."""
         cell, kept = Cell(self._base / "cell", names), self._base / f"kept-{len(self._kept)}"
         removed(cell.base)
         pictures(cell)
         train = ["train", "-d", names.pics, *MODEL, *OFTEN, "--steps", str(STEPS), "--out"]
-        made = {
-            "half": ([*train, names.half], [f"dies:step-{STEPS:08d}.safetensors"], -signal.SIGKILL),
-            "run": ([*train, names.run], [], 0),
-            "sr": (["train", "-d", names.photos, *ENLARGER, "--out", names.sr, "--progress", "none"], [], 0),
-        }
-        for role, (args, faults, wanted) in made.items():
-            outcome = self._fixture(cell, args, faults)
-            if outcome.code != wanted:
-                if names == PLAIN:
-                    raise SystemExit(f"gan {' '.join(args)}: ended with {outcome.code}: {outcome.err.decode()}")
-                shutil.rmtree(cell.path(role), ignore_errors=True)
-                shutil.copytree(self._kept[PLAIN] / "work" / role, cell.path(role))
+        self._fixture(cell, "run", [*train, names.run])
+        killed = (f"dies:step-{STEPS:08d}.safetensors",)
+        self._fixture(cell, "half", [*train, names.half], killed, -signal.SIGKILL)
         if names == PLAIN:
-            warming = (
-                ["--help"],
-                ["variants", "srgan"],
-                ["inspect", names.run],
-                ["evaluate", names.sr, "-d", names.photos],
-            )
-            for args in ([*train, names.out, "--dry-run"], *warming):
-                self._fixture(cell, args, [])
-            self._servers.close()  # the next one imports what these needed before it forks
-        shutil.rmtree(cell.path("sr") / "state")
+            enlarger = ["train", "-d", names.photos, *ENLARGER, "--out", names.sr, "--progress", "none"]
+            self._fixture(cell, "sr", enlarger)
+            shutil.rmtree(cell.path("sr") / "state")
+        else:
+            shutil.copytree(self._kept[PLAIN] / "work" / PLAIN.sr, cell.path("sr"))
         for folder in (cell.data, cell.home, cell.tmp):
             shutil.rmtree(folder)
             folder.mkdir()
@@ -97,12 +84,17 @@ class Matrix:
             path.unlink()
         return cell.base.rename(kept)
 
-    def _fixture(self, cell: Cell, args: Sequence[str], faults: Sequence[str]) -> Outcome:
-        about = self._base / "modules.json"
-        outcome = self._servers.of(PYTHON).run(Job(args, cell.work, cell.environment(), faults, about=about))
-        if not self._kept and outcome.code == 0:
-            self._servers.learn(about)
-        return outcome
+    def _fixture(self, cell: Cell, role: str, args: Sequence[str], faults: Sequence[str] = (), wanted: int = 0) -> None:
+        """Make one of the runs; where it cannot be made with such names, it is copied from those of plain ones."""
+        job = Job(args, cell.work, cell.environment(), faults, about=self._about)
+        outcome = self._servers.of(PYTHON).run(job)
+        self._servers.learn(self._about)
+        if outcome.code == wanted:
+            return
+        if cell.names == PLAIN:
+            raise RuntimeError(f"gan {' '.join(args)}: ended with {outcome.code}: {outcome.err.decode()}")
+        shutil.rmtree(cell.path(role), ignore_errors=True)
+        shutil.copytree(self._kept[PLAIN] / "work" / role, cell.path(role))
 
     def row(self, place: Place, chosen: Sequence[Command]) -> Iterator[Found]:
         """The cells of one surrounding."""
@@ -110,7 +102,7 @@ class Matrix:
             if place.concerns(command):
                 yield self._cell(place, command)
 
-    def _cell(self, place: Place, command: Command, keep: bool = False) -> Found:
+    def _cell(self, place: Place, command: Command) -> Found:
         cell = Cell(self._base / "cell", place.names)
         laid_out(cell, self._kept[place.names])
         try:
@@ -123,23 +115,27 @@ class Matrix:
             return Found(place.name, command.name, "", 0.0, (), str(reason))
         if outcome.impossible:
             return Found(place.name, command.name, "", 0.0, (), outcome.err.decode())
-        if keep:
-            self._note(command, cell, outcome)
         wrong = complaints(Seen(place, command, cell, outcome, before, after), self._reference)
         err = outcome.err[-1000:].decode("utf-8", "replace")
         return Found(place.name, command.name, outcome.code, round(outcome.seconds, 2), tuple(wrong), err=err)
 
-    def _note(self, command: Command, cell: Cell, outcome: Outcome) -> None:
+    def _note(self, command: Command) -> None:
+        """What the command makes and says where nothing is odd."""
+        cell, usual = Cell(self._base / "cell", PLAIN), Place("nothing odd")
+        laid_out(cell, self._kept[PLAIN])
+        outcome = self._run(usual, command, cell, self._about)
+        self._servers.learn(self._about)
         self._reference.made[command.name] = command.product(cell, outcome)
         self._reference.said[command.name] = outcome.out
 
-    def _run(self, place: Place, command: Command, cell: Cell) -> Outcome:
+    def _run(self, place: Place, command: Command, cell: Cell, about: Path | None = None) -> Outcome:
         job = Job(
             args_of(place, command, cell),
             cell.work,
             environment_of(place, cell),
             [fault.format(**cell.paths()) for fault in place.faults],
             place.streams,
+            about,
         )
         if "no_directory" in place.faults:
             (cell.base / "gone").mkdir()

@@ -16,14 +16,8 @@ from typing import Any
 from tests.reliability.faults import away, wrapped
 
 NOT_OURS = (
-    "torch",
-    "torchvision",
-    "typer.core",
-    "rich.table",
-    "rich.live",
-    "rich.progress",
-    "safetensors.torch",
-    "PIL.Image",
+    *("torch", "torchvision", "torch.fx.experimental.proxy_tensor", "torch._dynamo", "typer.core", "rich.table"),
+    *("rich.live", "rich.progress", "safetensors.torch", "PIL.Image"),
 )
 NOT_ON_WINDOWS = ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog")
 SIGNALS_OF_WINDOWS = ("SIGABRT", "SIGFPE", "SIGILL", "SIGINT", "SIGSEGV", "SIGTERM")

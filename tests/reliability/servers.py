@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.reliability.faults import GROUP, GROUPS
+from tests.reliability.platforms import NOT_OURS
 from tests.reliability.streams import Stream, Streams
 from tests.reliability.world import BROKEN, IMPOSSIBLE, MAX_JOB_BYTES
 
@@ -83,6 +84,10 @@ class Server:
         )
         theirs.close()
         self._ended = dict[int, int]()
+        self.learn(modules)
+
+    def learn(self, modules: Sequence[str]) -> None:
+        """Import them, so that children need not."""
         self._line.send(json.dumps({"modules": list(modules)}).encode())
         self._hear(time.monotonic() + START_S)
 
@@ -204,7 +209,7 @@ class Servers:
     """A server for each kind of interpreter that was asked for, started when it is needed; one at a time is kept."""
 
     def __init__(self) -> None:
-        self.modules: list[str] = []
+        self.modules = [*NOT_OURS]
         self._held: tuple[Interpreter, Server] | None = None
 
     def of(self, interpreter: Interpreter) -> Server | Processes:
@@ -215,9 +220,14 @@ class Servers:
             self._held = interpreter, Server(interpreter, self.modules)
         return self._held[1]
 
-    def learn(self, modules: Path) -> None:
-        """Servers that are started from now on import these, too."""
-        self.modules = sorted({*self.modules, *json.loads(modules.read_text())})
+    def learn(self, about: Path) -> None:
+        """The server at work, and those to come, import what a command needed, before they fork."""
+        if about.exists():
+            new = sorted({*json.loads(about.read_text())} - {*self.modules})
+            about.unlink()
+            self.modules += new
+            if self._held is not None and new:
+                self._held[1].learn(new)
 
     def close(self) -> None:
         if self._held is not None:

@@ -49,7 +49,6 @@ def serve(handle: int, at_start: list[str]) -> dict[str, Any]:
     import_all([name for name in message["modules"] if not name.startswith("gancli")])
     faults.apply(at_start)
     import_all(message["modules"])
-    gc.freeze()  # else a child's first collection copies all that was imported
     ready, children = selectors.DefaultSelector(), dict[int, int]()
     ready.register(line, selectors.EVENT_READ)
     line.send(b"{}\n")
@@ -65,6 +64,11 @@ def serve(handle: int, at_start: list[str]) -> dict[str, Any]:
             job, streams = _received(line)
             if not job:
                 os._exit(0)
+            if "modules" in job:
+                import_all(job["modules"])
+                line.send(b"{}\n")
+                continue
+            gc.freeze()  # else a child's first collection copies all that was imported
             child = fork()
             if child == 0:
                 ready.close()
