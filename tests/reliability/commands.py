@@ -65,7 +65,9 @@ def _telling() -> list[Command]:
         told("one variant", "variants", "srgan", says=says("ledig")),
     ]
     if importlib.util.find_spec("gancli.cli.cache"):
-        found.append(Command("cache", lambda _: ["cache"], says(), tells=True))
+        kept = frozenset({"cache"})
+        found.append(Command("cache", lambda _: ["cache"], says(), kept, tells=True))
+        found.append(Command("cache clear", lambda _: ["cache", "--clear"], says(), kept, tells=True))
     return found
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import shutil
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,16 +54,29 @@ class Matrix:
         self._kept = dict[Names, Path]()
         self._reference = Reference()
 
-    def prepare(self, places: Iterable[Place]) -> None:
-        """Train what the cells need to have, once for each way of naming."""
-        for names in [PLAIN, *{place.names: None for place in places}]:
+    def prepare(self) -> None:
+        """Find out what the commands make and say where nothing is odd."""
+        for command in commands():
+            cell, usual = Cell(self._base / "cell", PLAIN), Place("nothing odd")
+            self._lay_out(cell)
+            outcome = self._run(usual, command, cell, self._about)
+            self._servers.learn(self._about)
+            self._reference.made[command.name] = command.product(cell, outcome)
+            self._reference.said[command.name] = outcome.out
+
+    def clear(self) -> None:
+        """Remove the last cell, whatever its rights."""
+        removed(self._base / "cell")
+
+    def _lay_out(self, cell: Cell) -> None:
+        """A fresh cell; its runs are trained once for each way of naming."""
+        for names in (PLAIN, cell.names):
             if names not in self._kept:
                 self._kept[names] = self._trained(names)
-        for command in commands():
-            self._note(command)
+        laid_out(cell, self._kept[cell.names])
 
     def _trained(self, names: Names) -> Path:
-        """A cell with its runs, in a place of its own."""
+        """A cell with its runs, kept aside. Its data root holds the photographs, decoded, but not the pictures."""
         cell, kept = Cell(self._base / "cell", names), self._base / f"kept-{len(self._kept)}"
         removed(cell.base)
         pictures(cell)
@@ -71,15 +84,16 @@ class Matrix:
         self._fixture(cell, "run", [*train, names.run])
         killed = (f"dies:step-{STEPS:08d}.safetensors",)
         self._fixture(cell, "half", [*train, names.half], killed, -signal.SIGKILL)
+        for folder in (cell.data, cell.home, cell.tmp):
+            shutil.rmtree(folder)
+            folder.mkdir()
         if names == PLAIN:
             enlarger = ["train", "-d", names.photos, *ENLARGER, "--out", names.sr, "--progress", "none"]
             self._fixture(cell, "sr", enlarger)
             shutil.rmtree(cell.path("sr") / "state")
         else:
             shutil.copytree(self._kept[PLAIN] / "work" / PLAIN.sr, cell.path("sr"))
-        for folder in (cell.data, cell.home, cell.tmp):
-            shutil.rmtree(folder)
-            folder.mkdir()
+            shutil.copytree(self._kept[PLAIN] / "data", cell.data, dirs_exist_ok=True)
         for path in unfinished(cell):  # of the one that was killed
             path.unlink()
         return cell.base.rename(kept)
@@ -104,7 +118,7 @@ class Matrix:
 
     def _cell(self, place: Place, command: Command) -> Found:
         cell = Cell(self._base / "cell", place.names)
-        laid_out(cell, self._kept[place.names])
+        self._lay_out(cell)
         try:
             with place.arranged(cell):
                 before = contents(cell)
@@ -118,15 +132,6 @@ class Matrix:
         wrong = complaints(Seen(place, command, cell, outcome, before, after), self._reference)
         err = outcome.err[-1000:].decode("utf-8", "replace")
         return Found(place.name, command.name, outcome.code, round(outcome.seconds, 2), tuple(wrong), err=err)
-
-    def _note(self, command: Command) -> None:
-        """What the command makes and says where nothing is odd."""
-        cell, usual = Cell(self._base / "cell", PLAIN), Place("nothing odd")
-        laid_out(cell, self._kept[PLAIN])
-        outcome = self._run(usual, command, cell, self._about)
-        self._servers.learn(self._about)
-        self._reference.made[command.name] = command.product(cell, outcome)
-        self._reference.said[command.name] = outcome.out
 
     def _run(self, place: Place, command: Command, cell: Cell, about: Path | None = None) -> Outcome:
         job = Job(

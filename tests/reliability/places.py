@@ -1,6 +1,7 @@
 """The surroundings: what a place is, and the lists of them, joined. Each says what is right in it, where that is known."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -63,12 +64,9 @@ class Place:
 
 
 def all_places() -> list[Place]:
-    """Every surrounding; the first is where nothing is odd."""
+    """Every surrounding; the first is where nothing is odd, those with an interpreter of their own are the last."""
     from tests.reliability import places_of_disks, places_of_names, places_of_processes
 
-    return [
-        Place("nothing odd", short=True),
-        *places_of_disks.places(),
-        *places_of_names.places(),
-        *places_of_processes.places(),
-    ]
+    usual = Place("nothing odd", short=True)
+    lists = (places_of_disks.places(), places_of_names.places(), places_of_processes.places())
+    return sorted([usual, *itertools.chain(*lists)], key=lambda place: place.interpreter != PYTHON)

@@ -52,7 +52,6 @@ def _owned_by_root(cell: Cell) -> Iterator[None]:
     """Everything is the other user's but the cache."""
     if os.geteuid() != 0:
         raise ImpossibleError("only root gives files away")
-    (cell.data / "cache").mkdir()
     for folder, _, files in os.walk(cell.base):
         if not folder.startswith(str(cell.data)):
             for path in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118
@@ -64,8 +63,15 @@ def _owned_by_root(cell: Cell) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _private_cache(cell: Cell) -> Iterator[None]:
+    (cell.data / "cache").chmod(0o700)
+    with _owned_by_root(cell):
+        yield
+
+
+@contextlib.contextmanager
 def _data_is_a_file(cell: Cell) -> Iterator[None]:
-    cell.data.rmdir()
+    shutil.rmtree(cell.data)
     cell.data.write_text("no folder")
     yield
 
@@ -168,6 +174,7 @@ def _rights() -> list[Place]:
     bits = ("bits",)
     read_only = {"pipe": {0}, "makes": {1}, "evaluate": {0}}
     none = {"dry run": {0, 1, 2}, "pics": FAILED, "half": FAILED, "low": FAILED, "photos": FAILED}
+    kept, unseen = {"cache clear": {1, 3}}, {"cache clear": {0, 1, 2, 3}, "cache": {0, 1, 2}}
     models = ("{run}/ckpt.safetensors", "{sr}/ckpt.safetensors", "{half}/state/*", "{half}/ckpt.safetensors")
     some = ("{pics}/a/0.png", "{low}/0.png", "{photos}/0.png")
     return [
@@ -189,10 +196,14 @@ def _rights() -> list[Place]:
               codes={**none, "run": FAILED, "sr": FAILED}, truth=DENIED, short=True),
         Place("folders that cannot be listed", bits, arranged=_modes(0o111, "{pics}", "{low}", "{photos}", "{half}/state"),
               codes={"enlarge": {0}, **none}, truth=DENIED),
-        Place("a cache that another user owns", ("user:65534",), arranged=_owned_by_root, short=True),
-        Place("a read-only data root", bits, arranged=_modes(0o555, "{data}")),
-        Place("an unreadable data root", bits, arranged=_modes(0, "{data}")),
-        Place("a data root that is a file", arranged=_data_is_a_file, codes={"dry run": {0, 1, 2}, "trains": {0, 1, 2, 75}}),
+        Place("a cache that another user owns", ("user:65534",), arranged=_owned_by_root, codes=kept, truth=DENIED,
+              short=True),
+        Place("a cache that another user keeps private", ("user:65534",), arranged=_private_cache, codes=kept | unseen,
+              truth=DENIED),
+        Place("a read-only data root", bits, arranged=_modes(0o555, "{data}", "{data}/*"), codes=kept, truth=DENIED),
+        Place("an unreadable data root", bits, arranged=_modes(0, "{data}"), codes=kept | unseen, truth=DENIED),
+        Place("a data root that is a file", arranged=_data_is_a_file, truth="[Nn]o(t a)? (directory|folder)|is a file",
+              codes={"dry run": {0, 1, 2}, "trains": {0, 1, 2, 75}, "cache": {0, 1, 2}}),
         Place("a data root without parents", environment={"GAN_DATA": "{tmp}/a/b/c"}),
     ]  # fmt: skip
 

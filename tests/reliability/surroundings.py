@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tests.reliability.cells import removed
 from tests.reliability.commands import Command, commands
 from tests.reliability.matrix import NONE, Found, Matrix
 from tests.reliability.places import Place, all_places
@@ -44,15 +43,14 @@ def run(places: Sequence[Place], chosen: Sequence[Command], write: Callable[[str
     found: list[Found] = []
     with tempfile.TemporaryDirectory(prefix="gan-") as folder, servers() as running:
         matrix = Matrix(Path(folder).resolve(), running)
-        matrix.prepare(places)
+        matrix.prepare()
         write(heading(chosen, width))
-        kinds = list({place.interpreter: None for place in places})
-        for place in sorted(places, key=lambda place: kinds.index(place.interpreter)):
+        for place in places:
             row = {cell.command: cell for cell in matrix.row(place, chosen)}
             found += row.values()
             marks = " ".join(row[c.name].mark if c.name in row else NONE for c in chosen)
             write(f"{place.name:<{width}}{marks}".rstrip())
-        removed(Path(folder) / "cell")
+        matrix.clear()
     return found
 
 
