@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 NUM_PICTURES, NUM_PHOTOGRAPHS, STEPS = 16, 3, 4
+ELSEWHERE = "elsewhere"  # where things lie that are linked to
 UNFINISHED = (".part", ".lock", ".tmp")
 
 

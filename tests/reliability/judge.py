@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.reliability.cells import Cell, unfinished
+from tests.reliability.cells import ELSEWHERE, Cell, unfinished
 from tests.reliability.commands import Command
 from tests.reliability.places import Place
 from tests.reliability.products import WrongError, some_state
@@ -96,6 +96,7 @@ def _below(path: str, cell: Cell, place: str) -> bool:
     if not role:
         return False
     name = "/".join(filter(None, (str(getattr(cell.names, role)).removeprefix("./"), rest)))
+    path = path.removeprefix(f"{ELSEWHERE}/")
     return path == name or path.startswith(f"{name}/")
 
 

@@ -201,6 +201,7 @@ def _rights() -> list[Place]:
         Place("a cache that another user keeps private", ("user:65534",), arranged=_private_cache, codes=kept | unseen,
               truth=DENIED),
         Place("a read-only data root", bits, arranged=_modes(0o555, "{data}", "{data}/*"), codes=kept, truth=DENIED),
+        Place("a read-only HOME", bits, {"GAN_DATA": None}, arranged=_modes(0o555, "{home}")),
         Place("an unreadable data root", bits, arranged=_modes(0, "{data}"), codes=kept | unseen, truth=DENIED),
         Place("a data root that is a file", arranged=_data_is_a_file, truth="[Nn]o(t a)? (directory|folder)|is a file",
               codes={"dry run": {0, 1, 2}, "trains": {0, 1, 2, 75}, "cache": {0, 1, 2}}),

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tests.reliability.cells import PLAIN, Cell, Names, all_called
+from tests.reliability.cells import ELSEWHERE, PLAIN, Cell, Names, all_called
 from tests.reliability.places import Place
 
 ODD = {
@@ -61,6 +61,17 @@ def _folders_in_the_way(cell: Cell) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _links(cell: Cell) -> Iterator[None]:
+    """Everything lies elsewhere."""
+    (cell.work / ELSEWHERE).mkdir()
+    for role in ("run", "half", "sr", "pics", "low", "photos"):
+        name = cell.path(role).name
+        cell.path(role).rename(cell.work / ELSEWHERE / name)
+        cell.path(role).symlink_to(f"{ELSEWHERE}/{name}")
+    yield
+
+
+@contextlib.contextmanager
 def _somebodys_config(cell: Cell) -> Iterator[None]:
     """A directory of another program, which has a file of the same name."""
     cell.path("out").mkdir()
@@ -87,6 +98,7 @@ def places() -> list[Place]:
         Place("absolute paths", absolute=True),
         Place("a stranger's home", given={"pics": "~nosuchuser/pics"}, codes={"resume": {0}, "pics": {1, 2}}, absent=True,
               only=trainings),
+        Place("links instead of folders", arranged=_links),
         Place("neighbours named like part files", arranged=_named_like_results),
         Place("folders where files go, files where folders go", arranged=_folders_in_the_way,
               codes={"resume": {0}, "grid": {0, 1, 2}, "array": {0, 1, 2}, "enlarge": {0, 1, 2}, **ways}),

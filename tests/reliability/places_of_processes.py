@@ -90,6 +90,7 @@ def _environments() -> list[Place]:
         Place("python -OO", interpreter=OPTIMISED),
         Place("python -W error", interpreter=STRICT),
         Place("python -I", interpreter=ISOLATED),
+        Place("a time zone that is none", environment={"TZ": "Nowhere/None"}),
         Place("umask 077", ("umask:077",)),
         Place("a clock that jumps", ("clock",)),
         Place("an unknown number of processors", ("cpus",)),

@@ -11,8 +11,9 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.reliability.commands import Command, commands
 from tests.reliability.matrix import NONE, Found, Matrix
@@ -63,6 +64,17 @@ def summary(found: Sequence[Found]) -> list[str]:
     return [*(["", "what does not hold:"] if wrong else []), *wrong, "", f"{held} of {len(made)} cells hold{aside}"]
 
 
+def changes(before: Sequence[Mapping[str, Any]], now: Sequence[Found]) -> Iterator[str]:
+    """How many cells hold that did not before, and which do not that did."""
+    held = {(cell["place"], cell["command"]): not cell["complaints"] for cell in before if not cell["skipped"]}
+    both = [cell for cell in now if not cell.skipped and (cell.place, cell.command) in held]
+    mended = [cell for cell in both if not cell.complaints and not held[cell.place, cell.command]]
+    broken = [cell for cell in both if cell.complaints and held[cell.place, cell.command]]
+    yield f"of {len(both)} cells in both runs, {sum(held[c.place, c.command] for c in both)} held before"
+    yield f"{len(mended)} hold now that did not; {len(broken)} do not that did:"
+    yield from (f"  {cell.place}: {cell.command}: {'; '.join(cell.complaints)}" for cell in broken)
+
+
 def main(args: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability.surroundings")
     parser.add_argument("--short", action="store_true", help="the surroundings that CI runs each time")
@@ -71,6 +83,7 @@ def main(args: list[str]) -> int:
     )
     parser.add_argument("--list", action="store_true", help="name the surroundings and commands")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the cells")
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="tell what changed since the cells kept there")
     asked = parser.parse_args(args)
     places, chosen = choose(asked.only, asked.short)
     if asked.list:
@@ -79,6 +92,8 @@ def main(args: list[str]) -> int:
     began = time.monotonic()
     found = run(places, chosen, lambda text: print(text, flush=True))  # noqa: T201
     print("\n".join(summary(found)) + f", in {time.monotonic() - began:.0f} s")  # noqa: T201
+    if asked.compare:
+        print("\n".join(changes(json.loads(asked.compare.read_text()), found)))  # noqa: T201
     if asked.json:
         asked.json.write_text(json.dumps([dataclasses.asdict(cell) for cell in found], indent=1))
     return int(any(cell.complaints for cell in found))

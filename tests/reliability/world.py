@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
@@ -103,6 +104,7 @@ def become(job: dict[str, Any]) -> None:
         os.close(name)
     os.environ.clear()
     os.environ.update(job["env"])
+    time.tzset()
     _streams(job["closed"])
     os.chdir(job["cwd"])
 
