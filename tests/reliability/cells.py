@@ -3,10 +3,12 @@
 Every cell of a row lies at the same path, and is laid out anew from a copy, so that what is recorded in the runs holds.
 """
 
+import contextlib
 import hashlib
 import os
 import random
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -123,9 +125,11 @@ def unfinished(cell: Cell) -> list[Path]:
 def reopened(base: Path) -> None:
     """Give back what a row took away, so that the cell can be looked at and removed."""
     for folder, _, files in os.walk(base):
-        for path in (Path(folder), *(Path(folder, name) for name in files)):
-            if not path.is_symlink() and path.exists() and path.stat().st_mode & 0o700 != 0o700:
-                path.chmod(path.stat().st_mode | 0o700)
+        for path, least in ((folder, 0o700), *((os.path.join(folder, name), 0o400) for name in files)):  # noqa: PTH118
+            mode = os.lstat(path).st_mode
+            if not stat.S_ISLNK(mode) and mode & least != least:
+                with contextlib.suppress(OSError):  # a read-only disk
+                    os.chmod(path, stat.S_IMODE(mode) | least)  # noqa: PTH101
 
 
 def removed(base: Path) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import signal
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,7 +115,11 @@ class Matrix:
         """The cells of one surrounding."""
         for command in chosen:
             if place.concerns(command):
-                yield self._cell(place, command)
+                try:
+                    yield self._cell(place, command)
+                except Exception as error:  # the others are wanted all the same
+                    told = f"the harness failed: {type(error).__name__}: {error}"
+                    yield Found(place.name, command.name, "", 0.0, (told,), err=traceback.format_exc())
 
     def _cell(self, place: Place, command: Command) -> Found:
         cell = Cell(self._base / "cell", place.names)
