@@ -68,7 +68,8 @@ def complaints(seen: Seen, reference: Reference) -> list[str]:
     if code in wanted:
         found += [*_of_products(seen, reference), *_lies(seen)]
     killed = isinstance(code, int) and code < 0
-    return [*found, *(f"left behind: {_shown(path.name)}" for path in ([] if killed else unfinished(seen.cell)[:2]))]
+    left = [] if killed else [path.name for path in unfinished(seen.cell) if path.name != seen.place.leaves]
+    return [*found, *(f"left behind: {_shown(name)}" for name in left[:2])]
 
 
 def _of_streams(seen: Seen) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The matrix: one surrounding after the other, each command laid out, run and judged in it."""
 
+import contextlib
 import dataclasses
 import shutil
 import signal
@@ -25,6 +26,7 @@ from tests.reliability.commands import ENLARGER, MODEL, OFTEN, Command, commands
 from tests.reliability.faults import ImpossibleError
 from tests.reliability.judge import Reference, Seen, complaints
 from tests.reliability.places import Place
+from tests.reliability.products import WrongError
 from tests.reliability.servers import PYTHON, Job, Outcome, Servers
 
 HOLDS, FAILS, SKIPPED, NONE = ".", "X", "s", " "
@@ -62,7 +64,8 @@ class Matrix:
             self._lay_out(cell)
             outcome = self._run(usual, command, cell, self._about)
             self._servers.learn(self._about)
-            self._reference.made[command.name] = command.product(cell, outcome)
+            with contextlib.suppress(WrongError):  # the first row says so
+                self._reference.made[command.name] = command.product(cell, outcome)
             self._reference.said[command.name] = outcome.out
 
     def clear(self) -> None:

@@ -45,6 +45,7 @@ class Place:
     goes_on: bool = False  # a training trains to its end, whatever its exit code
     same_bytes: bool = True  # what is made is the same as elsewhere
     says_same: bool = True  # the commands that tell of no file say the same as elsewhere
+    leaves: str = ""  # a file that may be left, as it cannot be removed
     short: bool = False  # is in the short form
 
     def expected(self, command: Command) -> set[int]:

@@ -38,6 +38,10 @@ def _streams() -> list[Place]:
         Place("stdout full", streams=Streams(stdout="full"), codes=full, goes_on=True, says_same=False, short=True),
         Place("stdout full, a process of its own", streams=Streams(stdout="full"), codes=full, goes_on=True,
               interpreter=OWN, says_same=False, only=frozenset({"help", "inspect", "train", "train json"})),
+        Place("stdout full, unbuffered", environment={"PYTHONUNBUFFERED": "1"}, streams=Streams(stdout="full"), codes=full,
+              goes_on=True, says_same=False),
+        Place("nobody reads anything, unbuffered", environment={"PYTHONUNBUFFERED": "1"}, codes=deaf, goes_on=True,
+              streams=Streams(stdout="nobody", stderr="nobody"), says_same=False),
         Place("stderr full", streams=Streams(stderr="full")),
         Place("stdout and stderr full", streams=Streams(stdout="full", stderr="full"), codes=full, goes_on=True,
               says_same=False),
@@ -132,7 +136,7 @@ def _limits() -> list[Place]:
 def _systems() -> list[Place]:
     return [
         Place("Windows, by what it lacks", interpreter=WINDOWS, short=True),
-        Place("Windows, which holds open files", interpreter=WINDOWS_HOLDS),
+        Place("Windows, which holds open files", interpreter=WINDOWS_HOLDS, leaves=".lock"),
         Place("macOS, by what it lacks", interpreter=MACOS),
     ]
 

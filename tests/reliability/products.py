@@ -77,7 +77,8 @@ def stopped(cell: Cell, outcome: Outcome) -> str:
     """A run that was stopped: its state is there, and the command that it prints can be typed."""
     some_state(cell, outcome)
     lines = outcome.err.decode("utf-8", "replace").splitlines()
-    printed = next((after for line, after in pairwise(lines) if line.startswith("go on with")), "")
+    told = next((after for line, after in pairwise(lines) if "go on with" in line), "")
+    printed = told[told.find("gan train") :] if "gan train" in told else ""
     if lines and not printed:
         raise WrongError("no command to go on with is printed")
     if printed and cell.names.out.isprintable() and "\\" not in printed:

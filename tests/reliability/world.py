@@ -118,10 +118,12 @@ def _streams(closed: list[int]) -> None:
         stream: io.TextIOWrapper | None = None
         if handle not in closed:
             raw = io.FileIO(handle, "wb" if handle else "rb", closefd=False)
-            buffered = io.BufferedWriter(raw) if handle else io.BufferedReader(raw)
+            at_once = bool(handle and os.environ.get("PYTHONUNBUFFERED"))
+            buffered = raw if at_once else io.BufferedWriter(raw) if handle else io.BufferedReader(raw)
             how = "backslashreplace" if handle == 2 else errors or usual
-            lines = handle == 2 or raw.isatty()
-            stream = io.TextIOWrapper(buffered, encoding or sys.getfilesystemencoding(), how, line_buffering=lines)
+            lines = not at_once and (handle == 2 or raw.isatty())
+            named = encoding or sys.getfilesystemencoding()
+            stream = io.TextIOWrapper(buffered, named, how, line_buffering=lines, write_through=at_once)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
