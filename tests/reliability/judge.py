@@ -5,12 +5,13 @@ deleted, nothing left about; no "unexpected", no traceback, no control character
 known, that one, with everything made that should be.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.reliability.cells import ELSEWHERE, Cell, unfinished
+from tests.reliability.cells import ELSEWHERE, Cell, Names, unfinished
 from tests.reliability.commands import Command
 from tests.reliability.places import Place
 from tests.reliability.products import WrongError, some_state
@@ -75,7 +76,7 @@ def complaints(seen: Seen, reference: Reference) -> list[str]:
 def _of_streams(seen: Seen) -> Iterator[str]:
     outcome, errors = seen.outcome, seen.error_lines
     out = b"" if seen.command.name == "pipe" else outcome.out
-    text = out.decode("utf-8", "replace") + outcome.err.decode("utf-8", "replace")
+    text = _without_names(out.decode("utf-8", "replace"), seen.cell) + outcome.err.decode("utf-8", "replace")
     if noise := NOISE.search(text):
         yield f"said: {_shown(next(line for line in text.splitlines() if noise[0].strip() in line))}"
     if seen.place.colours:
@@ -89,6 +90,14 @@ def _of_streams(seen: Seen) -> Iterator[str]:
     silent = not seen.done and outcome.code in DOCUMENTED - {141} and not errors
     if silent and seen.place.streams.stderr == "file" and seen.command.name != "alone":
         yield f"exit code {outcome.code} without a word"
+
+
+def _without_names(text: str, cell: Cell) -> str:
+    """Stdout without the paths that were asked for: a program that reads it wants them as they are."""
+    for field in dataclasses.fields(Names):
+        if field.name != "classes":
+            text = text.replace(str(getattr(cell.names, field.name)), "")
+    return text
 
 
 def _below(path: str, cell: Cell, place: str) -> bool:

@@ -10,11 +10,16 @@ from tests.reliability.places import Place
 ODD = {
     "blanks, commas and quotes": """ a "b", 'c' """,
     "markup and patterns": "[bold red]100% [b]*?{}$HOME\\~#",
-    "new lines and escapes": "a\nb\tc\x1b[31m",
-    "undecodable bytes": "b\udcff\udc80d",
-    "other scripts and directions": "é 東京 \u202e🙂",
+    "other scripts": "é e\u0301 東京 🙂",
     "a dash at the beginning": "./-",
 }
+# what cannot be printed may be refused for what is recorded, if the truth is told
+UNPRINTABLE = {
+    "new lines and escapes": ("a\nb\tc\x1b[31m", "control characters"),
+    "directions": ("a\u202eb", "control characters"),
+    "undecodable bytes": ("b\udcff\udc80d", "UTF-8|[bB]ytes|[dD]ecod|[eE]ncod|text"),
+}
+REFUSED = {"dry run": {0, 2}, "stopped": {2, 75}, "trains": {0, 2}}
 
 
 def _longest(letter: str) -> Names:
@@ -88,7 +93,11 @@ def places() -> list[Place]:
     ways = {"makes": {1, 2}, "resume": {0}}
     inside = replace(PLAIN, run="pics/run", half="pics/half", out="pics/out", sr="photos/sr", grid="pics/grid.png")
     return [
-        *(Place(what, names=all_called(name), short="quotes" in what or "bytes" in what) for what, name in ODD.items()),
+        *(Place(what, names=all_called(name), short="quotes" in what) for what, name in ODD.items()),
+        *(
+            Place(what, names=all_called(name), codes=REFUSED, truth=truth, short="lines" in what)
+            for what, (name, truth) in UNPRINTABLE.items()
+        ),
         Place("hidden folders", names=replace(all_called(".hidden"), classes=PLAIN.classes, picture=PLAIN.picture)),
         Place("names of 255 bytes", names=_longest("n"), short=True),
         Place("names of 255 bytes, two to a letter", names=_longest("é")),

@@ -104,7 +104,7 @@ def folder(role: str, number: Callable[[Cell], int]) -> Product:
         found = sorted(place.rglob("*.png")) if place.is_dir() else []
         if len(found) != number(cell):
             raise WrongError(f"{len(found)} pictures in the folder instead of {number(cell)}")
-        return "".join(_pixels(_read(path), path.name) for path in found)
+        return " ".join(sorted(_pixels(_read(path), path.name) for path in found))  # whatever they are called
 
     return product
 
