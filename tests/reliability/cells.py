@@ -69,7 +69,14 @@ class Cell:
     def paths(self) -> Mapping[str, str]:
         """For faults about a path: `{out}`, `{work}`."""
         roles = {f.name: str(self.path(f.name)) for f in fields(Names) if f.name not in ("classes", "picture")}
-        return {**roles, "work": str(self.work), "base": str(self.base), "tmp": str(self.tmp), "data": str(self.data)}
+        return {
+            **roles,
+            "work": str(self.work),
+            "base": str(self.base),
+            "home": str(self.home),
+            "tmp": str(self.tmp),
+            "data": str(self.data),
+        }
 
     def environment(self) -> dict[str, str]:
         return {

@@ -94,7 +94,15 @@ def _training() -> list[Command]:
         return training(names, "--steps", "1000000")
 
     def resuming(names: Names) -> list[str]:
-        return ["train", "--resume", "auto", "--out", names.half]
+        return [
+            "train",
+            "--resume",
+            "auto",
+            "--out",
+            names.half,
+            "--steps",
+            str(STEPS),
+        ]  # if it starts anew, for no more
 
     return [
         Command("train", training, products.trained("out"), pics, "out", trains=True),

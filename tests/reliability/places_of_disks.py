@@ -174,7 +174,7 @@ def _rights() -> list[Place]:
     bits = ("bits",)
     read_only = {"pipe": {0}, "makes": {1}, "evaluate": {0}}
     none = {"dry run": {0, 1, 2}, "pics": FAILED, "half": FAILED, "low": FAILED, "photos": FAILED}
-    kept, unseen = {"cache clear": {1, 3}}, {"cache clear": {0, 1, 2, 3}, "cache": {0, 1, 2}}
+    kept, unseen = {"cache clear": {1, 3}}, {"cache clear": {0, 1, 2, 3}, "cache": {0, 1, 2}, "evaluate": {0, 2}}
     models = ("{run}/ckpt.safetensors", "{sr}/ckpt.safetensors", "{half}/state/*", "{half}/ckpt.safetensors")
     some = ("{pics}/a/0.png", "{low}/0.png", "{photos}/0.png")
     return [
