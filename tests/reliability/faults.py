@@ -256,6 +256,8 @@ def room(megabytes: str) -> None:
             limit_bytes = int(file.read()) + int(megabytes) * 2**20
         with open(f"{place}/memory.limit_in_bytes", "w", encoding="ascii") as file:  # noqa: PTH123
             file.write(str(limit_bytes))
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write("1000")  # this one, not the server
     except OSError as error:
         raise ImpossibleError(f"no control group of memory can be made ({error.strerror})") from None
 

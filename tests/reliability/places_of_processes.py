@@ -86,7 +86,7 @@ def _environments() -> list[Place]:
         Place("no HOME", ("house:{home}",), away),
         Place("no HOME and an unknown user", ("nobody",), away, short=True),
         Place("a HOME that is not there", environment={"HOME": "/proc/none", "GAN_DATA": None}, absent=True),
-        Place("an empty HOME", environment={"HOME": "", "GAN_DATA": None}),
+        Place("an empty HOME", ("away:/.cache:EACCES",), environment={"HOME": "", "GAN_DATA": None}),
         Place("an unknown user", ("nobody",)),
         Place("empty GAN_ variables", environment=empty),
         Place("no TMPDIR", environment={"TMPDIR": "/proc/none"}),
@@ -106,7 +106,7 @@ def _environments() -> list[Place]:
 @contextlib.contextmanager
 def _large_pictures(cell: Cell) -> Iterator[None]:
     for path in (cell.path("low") / cell.names.picture, cell.path("low") / "second.png"):
-        Image.radial_gradient("L").convert("RGB").resize((420, 300)).save(path)
+        Image.radial_gradient("L").convert("RGB").resize((240, 160)).save(path)
     yield
 
 
@@ -120,7 +120,7 @@ def _limits() -> list[Place]:
     return [
         Place("80 MB of address space left", ("limit:AS:+80",), arranged=_large_pictures, codes=little, memory=True,
               truth="memory", same_bytes=False, only=frozenset({"train", "grid", "enlarge", "enlarge all", "evaluate"})),
-        Place("150 MB left in a control group", ("room:150",), arranged=_large_pictures, codes=little, memory=True,
+        Place("100 MB left in a control group", ("room:100",), arranged=_large_pictures, codes=little, memory=True,
               truth="memory", same_bytes=False, interpreter=GROUPED,
               only=frozenset({"train", "grid", "enlarge", "enlarge all", "evaluate"})),
         Place("SIGTERM", only=train, event="SIGTERM", codes=signals, more=ENDLESS, same_bytes=False),
