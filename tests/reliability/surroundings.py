@@ -42,7 +42,7 @@ def run(places: Sequence[Place], chosen: Sequence[Command], write: Callable[[str
     """All cells; the table is written row by row."""
     width = max(len(place.name) for place in places) + 2
     found: list[Found] = []
-    with tempfile.TemporaryDirectory(prefix="gan-") as folder, servers() as running:
+    with tempfile.TemporaryDirectory(prefix="surroundings-") as folder, servers() as running:
         matrix = Matrix(Path(folder).resolve(), running)
         matrix.prepare()
         write(heading(chosen, width))

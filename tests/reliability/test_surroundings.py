@@ -17,7 +17,7 @@ PLACES = all_places()
 
 @pytest.fixture(scope="module")
 def matrix() -> Iterator[Matrix]:
-    with tempfile.TemporaryDirectory(prefix="gan-") as folder, servers() as running:
+    with tempfile.TemporaryDirectory(prefix="surroundings-") as folder, servers() as running:
         made = Matrix(Path(folder).resolve(), running)
         made.prepare()
         yield made
