@@ -1,0 +1,161 @@
+"""What a command must have made when it says that it is done: each gives a digest of it, or raises `WrongError`."""
+
+import hashlib
+import io
+import json
+import shlex
+import struct
+import zipfile
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+from PIL import Image
+
+from tests.reliability.cells import NUM_PICTURES, STEPS, Cell
+from tests.reliability.servers import Outcome
+
+Product = Callable[[Cell, Outcome], str]
+
+
+class WrongError(Exception):
+    """What a command made is not what it should be."""
+
+
+def model(path: Path) -> str:
+    """The tensors of a safetensors file, as a hash; the order of its header does not matter."""
+    data = _read(path)
+    try:
+        start = 8 + struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8:start])
+        tensors = sorted((name, about) for name, about in header.items() if name != "__metadata__")
+        if start + max(about["data_offsets"][1] for _, about in tensors) != len(data):
+            raise WrongError(f"{path.name} is cut short")
+        found = hashlib.sha256()
+        for name, about in tensors:
+            begin, end = about["data_offsets"]
+            found.update(f"{name} {about['shape']}".encode() + data[start + begin : start + end])
+        return found.hexdigest()
+    except (ValueError, KeyError, struct.error) as error:
+        raise WrongError(f"{path.name} is no model ({type(error).__name__})") from None
+
+
+def trained(role: str) -> Product:
+    """A finished run: its rows go to the last step, its model and last state are whole."""
+
+    def product(cell: Cell, _: Outcome) -> str:
+        run = cell.path(role)
+        rows = [json.loads(line) for line in _read(run / "metrics.jsonl").splitlines()]
+        if max((row["step"] for row in rows), default=0) != STEPS:
+            raise WrongError(f"metrics.jsonl does not go to step {STEPS}")
+        return model(run / "ckpt.safetensors") + model(run / "state" / f"step-{STEPS:08d}.safetensors")
+
+    return product
+
+
+def followed(cell: Cell, outcome: Outcome) -> str:
+    """A run whose events are on stdout: it was trained on all pictures and on nothing else."""
+    rows = [json.loads(line) for line in outcome.out.splitlines()]
+    if rows:
+        started = [row["num_images"] for row in rows if row["event"] == "run_started"]
+        if started != [NUM_PICTURES]:
+            raise WrongError(f"trained on {started} pictures instead of {NUM_PICTURES}")
+        if rows[-1]["event"] != "run_finished":
+            raise WrongError("the last event is not run_finished")
+    return trained("out")(cell, outcome)
+
+
+def some_state(cell: Cell, _: Outcome) -> str:
+    """A new run's newest state, whole."""
+    states = sorted((cell.path("out") / "state").glob("step-*.safetensors"))
+    if not states:
+        raise WrongError("no state was saved")
+    return model(states[-1])
+
+
+def stopped(cell: Cell, outcome: Outcome) -> str:
+    """A run that was stopped: its state is there, and the command that it prints can be typed."""
+    some_state(cell, outcome)
+    lines = outcome.err.decode("utf-8", "replace").splitlines()
+    told = next((after for line, after in pairwise(lines) if "go on with" in line), "")
+    printed = told[told.find("gan train") :] if "gan train" in told else ""
+    if lines and not printed:
+        raise WrongError("no command to go on with is printed")
+    if printed and cell.names.out.isprintable() and "\\" not in printed:
+        named = [(cell.work / word).resolve() for word in shlex.split(printed)]
+        if cell.path("out").resolve() not in named:
+            raise WrongError(f"the printed command does not name the run: {printed.strip()[:80]}")
+    return ""
+
+
+def picture(role: str) -> Product:
+    def product(cell: Cell, _: Outcome) -> str:
+        path = cell.path(role)
+        return _pixels(_read(path), path.name)
+
+    return product
+
+
+def folder(role: str, number: Callable[[Cell], int]) -> Product:
+    """So many pictures in a folder."""
+
+    def product(cell: Cell, _: Outcome) -> str:
+        place = cell.path(role)
+        found = sorted(place.rglob("*.png")) if place.is_dir() else []
+        if len(found) != number(cell):
+            raise WrongError(f"{len(found)} pictures in the folder instead of {number(cell)}")
+        return " ".join(sorted(_pixels(_read(path), path.name) for path in found))  # whatever they are called
+
+    return product
+
+
+def array(cell: Cell, _: Outcome) -> str:
+    try:
+        with zipfile.ZipFile(cell.path("array")) as archive:
+            return "".join(f"{name} {archive.getinfo(name).CRC}" for name in sorted(archive.namelist()))
+    except (OSError, zipfile.BadZipFile):
+        raise WrongError("the .npz cannot be opened") from None
+
+
+def on_stdout(_: Cell, outcome: Outcome) -> str:
+    """A picture in a pipe, as far as the pipe could be read."""
+    return _pixels(outcome.out, "stdout") if outcome.out else ""
+
+
+def says(*words: str) -> Product:
+    """Words that are on stdout, as far as it could be read."""
+
+    def product(_: Cell, outcome: Outcome) -> str:
+        text = outcome.out.decode("utf-8", "replace").lower()
+        missing = [word for word in words if word not in text]
+        if missing and text:
+            raise WrongError(f"stdout does not say {missing[0]}")
+        return ""
+
+    return product
+
+
+def about(variant: str) -> Product:
+    """One JSON document about a model of that variant."""
+
+    def product(_: Cell, outcome: Outcome) -> str:
+        if outcome.out and json.loads(outcome.out)["variant"] != variant:
+            raise WrongError("the JSON is about another variant")
+        return ""
+
+    return product
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WrongError(f"{path.name} cannot be read ({error.strerror})") from None
+
+
+def _pixels(data: bytes, name: str) -> str:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return f"{image.size} {hashlib.sha256(image.tobytes()).hexdigest()}"
+    except (OSError, SyntaxError):
+        raise WrongError(f"{name} is no picture") from None

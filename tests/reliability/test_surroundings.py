@@ -1,0 +1,50 @@
+"""The matrix of surroundings, shorter than by hand: `python -m tests.reliability.surroundings`."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.reliability.commands import Command, commands
+from tests.reliability.matrix import Matrix
+from tests.reliability.places import Place, all_places
+from tests.reliability.servers import servers
+
+SHORT = ("inspect", "train json", "resume", "grid", "enlarge all")
+PLACES = all_places()
+
+
+@pytest.fixture(scope="module")
+def matrix() -> Iterator[Matrix]:
+    with tempfile.TemporaryDirectory(prefix="surroundings-") as folder, servers() as running:
+        made = Matrix(Path(folder).resolve(), running)
+        made.prepare()
+        yield made
+        made.clear()
+
+
+def holds(matrix: Matrix, place: Place, chosen: Sequence[Command]) -> None:
+    """Everything that is promised of these commands in that place; skipped where the place cannot be made."""
+    found = list(matrix.row(place, chosen))
+    assert {cell.command: cell.complaints for cell in found if cell.complaints} == {}
+    if reasons := {cell.skipped for cell in found if cell.skipped}:
+        pytest.skip("; ".join(reasons))
+
+
+@pytest.mark.parametrize("place", [p for p in PLACES if p.short], ids=lambda place: place.name)
+def test_what_is_promised_holds_in(place: Place, matrix: Matrix) -> None:
+    holds(matrix, place, [command for command in commands() if command.name in SHORT])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_what_is_promised_of_every_command_holds_in(place: Place, matrix: Matrix) -> None:
+    holds(matrix, place, commands())
+
+
+def test_the_matrix_tells_what_does_not_hold(matrix: Matrix) -> None:
+    """A judge who finds nothing proves nothing: a place whose right outcome is said wrongly is complained of."""
+    wrong = Place("nothing odd, judged wrongly", codes={"all": {1}})
+    found = list(matrix.row(wrong, [command for command in commands() if command.name in ("inspect", "train json")]))
+    assert [cell.complaints for cell in found] == [("ended with 0 instead of 1",)] * 2
