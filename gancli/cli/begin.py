@@ -1,6 +1,7 @@
 """From the layers of a command line to where a run starts: fresh, or on from a saved state."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +129,7 @@ def _absolute(config: Config) -> Config:
         if field.name == "data_root" and value.startswith("~"):
             continue
         path = expanded(value, field.flag)
-        if path.exists() or field.name == "data_root":
+        if field.name == "data_root" or os.path.lexists(path):
             changed[field.name] = str(path.absolute())
     return dataclasses.replace(config, **changed)
 

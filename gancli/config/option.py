@@ -91,7 +91,7 @@ class Field:
             bounds = self.option.bounds() or "finite"
             raise UsageError(f"{self.flag} {value}{where}: must be {bounds}")
         if self.option.path and value == "":
-            raise UsageError(f"{self.flag}{where}: must not be empty")
+            raise UsageError(f"{self.flag}{where}: is empty; a path is wanted (the working directory is .)")
         if isinstance(value, str) and not value.isprintable():
             raise UsageError(f"{self.flag} {value!r}{where}: must not hold control characters or undecodable bytes")
         return value
