@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,12 @@ from hypothesis import settings
 import gancli.variants
 from gancli.cli.app import main
 
+for shielded in (
+    "SIGINT",
+    "SIGHUP",
+):  # a suite started in the background has them ignored, and so would all that it starts
+    if hasattr(signal, shielded) and signal.getsignal(getattr(signal, shielded)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, shielded), signal.default_int_handler if shielded == "SIGINT" else signal.SIG_DFL)
 settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 settings.load_profile("suite")
 
