@@ -116,7 +116,7 @@ def test_a_signal_while_pictures_are_decoded_leaves_nothing_behind(
     assert gan("sample", "run", "-n", 40, "-o", tmp_path / "pictures").code == 0
     args = ("train", "-d", tmp_path / "pictures", *SMALL, "--steps", 2, "--data-root", tmp_path / "root")
     with monkeypatch.context() as patched:
-        patched.setattr(folder, "decode", signalled(signal.SIGTERM, 5, decode.decode))
+        patched.setattr(folder, "decode_first", signalled(signal.SIGTERM, 5, decode.decode_first))
         stopped = gan(*args, "--out", "new", "--progress", "none")
     assert stopped.code == 75, stopped.err
     assert "before the first step" in stopped.err
