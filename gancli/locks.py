@@ -177,7 +177,9 @@ def _write(path: Path, handle: int, record: Record, made: bool) -> None:
     try:
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
-        os.write(handle, record.dump())
+        rest = record.dump()
+        while rest:  # what takes only a part says at the next try why
+            rest = rest[os.write(handle, rest) :]
     except OSError as error:
         if made:
             with contextlib.suppress(OSError):

@@ -88,3 +88,11 @@ def binary_stdout() -> BinaryIO:
     check_stdout()
     sys.stdout.flush()
     return sys.stdout.buffer
+
+
+def write_stdout(data: bytes) -> None:
+    """All of the bytes to stdout, whose file may take them in parts and say only at the next why it takes no more."""
+    stdout, rest = binary_stdout(), memoryview(data)
+    while rest:
+        rest = rest[stdout.write(rest) or 0 :]
+    stdout.flush()

@@ -28,9 +28,7 @@ def grid(order: "Order") -> list[str]:
     _check_size(order, suffix)
     encoded = images.encode(images.to_pil(images.grid(_all(order), order.columns)), suffix)
     if order.output is None:
-        stdout = console.binary_stdout()
-        stdout.write(encoded)
-        stdout.flush()
+        console.write_stdout(encoded)
         return []
     atomic.write(order.output, [encoded])
     return [str(order.output)]

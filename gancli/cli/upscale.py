@@ -137,9 +137,7 @@ def _one(upscaler: "Upscaler", job: Job, planned: Plan, animated: list[str]) -> 
     except MemoryError as error:
         raise GancliError(f"{job.source}: memory ran out; enlarge it in parts, or where there is more") from error
     if to_stdout:
-        stdout = console.binary_stdout()
-        stdout.write(encoded)
-        stdout.flush()
+        console.write_stdout(encoded)
     else:
         atomic.write(job.target, [encoded], durable=planned.alone)
     return Done(str(job.source), str(job.target), *picture.size)
