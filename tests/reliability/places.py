@@ -44,6 +44,7 @@ class Place:
     colours: bool = False  # escape codes are welcome
     goes_on: bool = False  # a training trains to its end, whatever its exit code
     same_bytes: bool = True  # what is made is the same as elsewhere
+    unlike: frozenset[str] = frozenset()  # commands that make or say something else there
     says_same: bool = True  # the commands that tell of no file say the same as elsewhere
     leaves: str = ""  # a file that may be left, as it cannot be removed
     short: bool = False  # is in the short form

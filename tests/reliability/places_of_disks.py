@@ -148,7 +148,7 @@ def _times(seconds: int) -> Callable[[Cell], contextlib.AbstractContextManager[N
 
 
 def _file_systems() -> list[Place]:
-    eio = {"trains": {1}, "pipe": {0}, "makes": {1}, "evaluate": {0, 1}}
+    eio = {"trains": {1}, "pipe": {0}, "folder": {0, 1}, "enlarge all": {0, 1, 3}, "makes": {1}, "evaluate": {0, 1}}
     two = Place(
         "a disk on which A.png is a.png", arranged=_two_cases, same_bytes=False, codes={"enlarge all": {0, 2, 3}}
     )

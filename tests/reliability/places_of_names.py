@@ -90,6 +90,7 @@ def places() -> list[Place]:
         {"dry run": {0, 1, 2}, "trains": {1, 2}},
         frozenset({"dry run", "train", "train json", "stopped"}),
     )
+    inside_of_it = frozenset({"grid", "enlarge", "array"})
     ways = {"makes": {1, 2}, "resume": {0}}
     inside = replace(PLAIN, run="pics/run", half="pics/half", out="pics/out", sr="photos/sr", grid="pics/grid.png")
     return [
@@ -109,7 +110,7 @@ def places() -> list[Place]:
               only=trainings),
         Place("links instead of folders", arranged=_links),
         Place("neighbours named like part files", arranged=_named_like_results),
-        Place("folders where files go, files where folders go", arranged=_folders_in_the_way,
+        Place("folders where files go, files where folders go", arranged=_folders_in_the_way, unlike=inside_of_it,
               codes={"resume": {0}, "grid": {0, 1, 2}, "array": {0, 1, 2}, "enlarge": {0, 1, 2}, **ways}),
         Place("somebody's config.toml in --out", arranged=_somebodys_config, codes=refused, only=trainings),
         Place("the same, with --resume auto", arranged=_somebodys_config, codes=refused, only=trainings,

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import shlex
 import struct
 import zipfile
@@ -15,6 +16,7 @@ from PIL import Image
 from tests.reliability.cells import NUM_PICTURES, STEPS, Cell
 from tests.reliability.servers import Outcome
 
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\r")
 Product = Callable[[Cell, Outcome], str]
 
 
@@ -55,8 +57,8 @@ def trained(role: str) -> Product:
 
 def followed(cell: Cell, outcome: Outcome) -> str:
     """A run whose events are on stdout: it was trained on all pictures and on nothing else."""
-    rows = [json.loads(line) for line in outcome.out.splitlines()]
-    if rows:
+    if outcome.whole:
+        rows = [json.loads(line) for line in outcome.out.splitlines()]
         started = [row["num_images"] for row in rows if row["event"] == "run_started"]
         if started != [NUM_PICTURES]:
             raise WrongError(f"trained on {started} pictures instead of {NUM_PICTURES}")
@@ -118,17 +120,17 @@ def array(cell: Cell, _: Outcome) -> str:
 
 
 def on_stdout(_: Cell, outcome: Outcome) -> str:
-    """A picture in a pipe, as far as the pipe could be read."""
-    return _pixels(outcome.out, "stdout") if outcome.out else ""
+    """A picture in a pipe, if the pipe was read to its end."""
+    return _pixels(outcome.out, "stdout") if outcome.whole else ""
 
 
 def says(*words: str) -> Product:
-    """Words that are on stdout, as far as it could be read."""
+    """Words that are on stdout, if that was read to its end."""
 
     def product(_: Cell, outcome: Outcome) -> str:
-        text = outcome.out.decode("utf-8", "replace").lower()
+        text = ESCAPE.sub("", outcome.out.decode("utf-8", "replace")).lower()
         missing = [word for word in words if word not in text]
-        if missing and text:
+        if missing and outcome.whole:
             raise WrongError(f"stdout does not say {missing[0]}")
         return ""
 
@@ -139,7 +141,7 @@ def about(variant: str) -> Product:
     """One JSON document about a model of that variant."""
 
     def product(_: Cell, outcome: Outcome) -> str:
-        if outcome.out and json.loads(outcome.out)["variant"] != variant:
+        if outcome.whole and json.loads(outcome.out)["variant"] != variant:
             raise WrongError("the JSON is about another variant")
         return ""
 

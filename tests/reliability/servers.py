@@ -58,6 +58,7 @@ class Outcome:
     out: bytes = b""
     err: bytes = b""
     seconds: float = 0.0
+    whole: bool = True  # all that it wrote to stdout was read
 
     @property
     def impossible(self) -> bool:
@@ -192,7 +193,8 @@ class Running:
             self._status(self.pid, time.monotonic() + LIMIT_S)
         seconds = time.monotonic() - self._began
         code = HUNG if status is None else os.waitstatus_to_exitcode(status)
-        outcome = Outcome(code, self._streams[1].content(), self._streams[2].content(), seconds)
+        whole = self._streams[1].kind in ("file", "pipe")
+        outcome = Outcome(code, self._streams[1].content(), self._streams[2].content(), seconds, whole)
         if code == BROKEN:
             raise RuntimeError(f"the harness has a mistake: {outcome.err.decode()}")
         return outcome

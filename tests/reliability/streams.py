@@ -53,7 +53,8 @@ class Stream:
     def content(self) -> bytes:
         if self._thread is not None:
             self._thread.join(5)
-            return bytes(self._content).replace(b"\r\n", b"\n")
+            terminal = self.kind in ("terminal", "narrow")
+            return bytes(self._content).replace(b"\r\n", b"\n") if terminal else bytes(self._content)
         if self._file is None:
             return b""
         with self._file:

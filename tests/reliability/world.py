@@ -69,6 +69,7 @@ def serve(handle: int, at_start: list[str]) -> dict[str, Any]:
                 import_all(job["modules"])
                 line.send(b"{}\n")
                 continue
+            atexit._clear()  # a child runs what it registers itself: the imported libraries' take longer than a command
             gc.freeze()  # else a child's first collection copies all that was imported
             child = fork()
             if child == 0:
