@@ -75,7 +75,7 @@ def _comparison(job: Job, figures: "list[Figure]", found: Found) -> events.Compa
     from gancli.metrics.figure import comparison
 
     named = job.dataset in source_names()
-    dataset = job.dataset if named else str(Path(job.dataset).expanduser().resolve())
+    dataset = job.dataset if named else str(paths.expanded(job.dataset, "--dataset").resolve())
     return comparison(figures, dataset, found.split, found.seed, found.beside)
 
 

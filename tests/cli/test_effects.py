@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gancli.metrics import classifier
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import SMALL, TINY, Gan
 
@@ -63,6 +64,8 @@ def test_homes_are_found_behind_an_equals_sign(gan: Gan, tmp_path: Path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     home = tmp_path / "home"
     home.mkdir()
+    monkeypatch.setenv("GAN_DATA", str(home / "root"))
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
     assert gan("train", *SMALL, "--steps", 5, "--out=~/run", "--data-root=~/root").code == 0
     assert gan("train", "--resume=~/run", "--steps", 6).code == 0
     assert gan("train", "--config=~/run/config.toml", "--out=~/again", *QUIET).code == 0
