@@ -1,7 +1,6 @@
 """`gan cache`: the decoded data sets that are kept, and clearing them. Imports no torch."""
 
 import datetime
-import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,8 @@ import typer
 
 from gancli import atomic
 from gancli.cli import console
+from gancli.config import paths
+from gancli.config.run import DATA_ROOT
 from gancli.data import kept
 from gancli.data.kept import Kept
 from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_mean, printable
@@ -20,19 +21,18 @@ def cache(
     name: Annotated[str | None, typer.Argument(metavar="NAME|PATH", show_default=False, help=(
         "Only what was made of one data set: its name, folder or zip, or a file of the list."))] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove it, but for what a run is using.")] = False,
-    data_root: Annotated[Path, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = Path(
-        "~/.cache/gancli"),
+    data_root: Annotated[str, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = DATA_ROOT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
     """List the decoded data sets that are kept in the data root, or clear them. Everything here is made again when needed.
 
     GAN_CACHE_SIZE (such as 20G; a quarter of the disk) is how much is kept; what was not used for longest goes first.
     """
-    folder = _expanded(data_root, "--data-root") / "cache"
+    folder = paths.data_root(data_root).path / "cache"
     found = _chosen(_listed(folder), name, clear)
     removed, failed = _cleared(folder, found) if clear else ([], {})
     if as_json:
-        console.print_result(json.dumps(_document(folder, removed if clear else found, failed, clear), indent=2))
+        console.print_json(_document(folder, removed if clear else found, failed, clear), indent=2)
     elif clear:
         size = words.size(sum(one.num_bytes for one in removed))
         console.print_result(f"removed {len(removed)} of {len(found)} from {folder}: {size}")
@@ -41,13 +41,6 @@ def cache(
     if failed:
         first = next(iter(failed.values()))
         raise PartlyFailedError(f"{len(failed)} of {len(found)} stay; the first: {first}")
-
-
-def _expanded(path: Path, flag: str) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        raise UsageError(f"{flag} {path}: no such home directory is known; write the path out") from None
 
 
 def _listed(folder: Path) -> list[Kept]:
@@ -64,7 +57,7 @@ def _chosen(everything: list[Kept], name: str | None, clear: bool) -> list[Kept]
     """What was made of `name`, or everything. Raises `UsageError` where nothing was."""
     if name is None:
         return everything
-    place = _expanded(Path(name), "NAME|PATH")
+    place = paths.expanded(Path(name), "NAME|PATH")
     known = {word for one in everything for word in _words(one)}
     found = [one for one in everything if name in _words(one) or str(place.resolve()) == one.source]
     if not found:

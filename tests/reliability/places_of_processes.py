@@ -23,7 +23,7 @@ SPACE = r"[Nn]o space left|stdout|standard output"
 
 
 def _streams() -> list[Place]:
-    told = {"alone": {0, 1, 2}, "pipe": {1, 2}, "train json": {0, 1}, "tells": {0, 1}, "stopped": {75}}
+    told = {"stopped": {75}, "alone": {0, 1, 2}, "pipe": {1, 2}, "train json": {0, 1}, "tells": {0, 1}, "makes": {0, 1}}
     full = {"alone": {0, 1, 2}, "pipe": {1}, "train json": {0, 1}, "tells": {1}, "stopped": {75}, "makes": {0, 1}}
     gone = {"alone": {0, 2, 141}, "tells": {0, 141}, "stopped": {75, 141}, "all": {0, 141}}
     deaf = {"alone": {0, 2, 141}, "tells": {141}, "stopped": {75, 141}, "all": {0, 141}}
@@ -92,7 +92,21 @@ def _environments() -> list[Place]:
         Place("an unknown user", ("nobody",)),
         Place("empty GAN_ variables", environment=empty),
         Place("no TMPDIR", environment={"TMPDIR": "/proc/none"}),
-        Place("a deleted working directory", ("no_directory",), absolute=True, short=True),
+        Place(
+            "a deleted working directory",
+            ("no_directory",),
+            absolute=True,
+            short=True,
+            codes={
+                "stopped": {1, 75},
+                "trains": {0, 1},
+                "makes": {0, 1},
+                "tells": {0, 1},
+                "dry run": {0, 1},
+                "resume": {0, 1},
+            },
+            truth="working directory",
+        ),
         Place("python -OO", interpreter=OPTIMISED),
         Place("python -W error", interpreter=STRICT),
         Place("python -I", interpreter=ISOLATED),
