@@ -109,7 +109,7 @@ def _recorded(variant: str, config_class: type[VariantConfig], directory: RunDir
 def _check_dataset(resolved: Resolved, given: object) -> None:
     """Raises `UsageError` where the folder or zip that a run was trained on is not there any more."""
     dataset = resolved.run.dataset
-    if given is None and dataset not in source_names() and not Path(dataset).exists():
+    if given is None and dataset not in source_names() and not os.path.lexists(dataset):
         raise UsageError(f"--dataset {dataset}: the run's data are not there any more; say with -d where they lie now")
 
 

@@ -1,5 +1,6 @@
 """From a name or a path to one uint8 tensor with labels, decoded once."""
 
+import errno
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,10 +92,12 @@ def existing(dataset: str) -> Path | None:
     path = expanded(dataset, "--dataset")
     try:
         return path if path.exists() else None
-    except PermissionError as error:
-        raise DataError(f"--dataset {dataset}: cannot be read ({error.strerror})") from None
-    except (OSError, ValueError):  # a name no file can have
+    except ValueError:  # a name no file can have
         return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise DataError(f"--dataset {dataset}: cannot be read ({error.strerror})") from None
 
 
 def _unknown(dataset: str) -> str:

@@ -98,6 +98,7 @@ def _environments() -> list[Place]:
             absolute=True,
             short=True,
             codes={
+                "alone": {0, 1, 2},
                 "stopped": {1, 75},
                 "trains": {0, 1},
                 "makes": {0, 1},
