@@ -51,7 +51,7 @@ def _out_of_memory(error: Exception) -> bool:
     # has the loader of libraries.
     known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     cannot = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    words = ("DefaultCPUAllocator", "failed to map segment", "annot allocate memory")
+    words = ("DefaultCPUAllocator", "failed to map segment", "annot allocate memory", "can't start new thread")
     return known or cannot or (isinstance(error, RuntimeError | ImportError) and any(w in str(error) for w in words))
 
 
