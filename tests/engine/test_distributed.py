@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from gancli import catalogue
-from tests.conftest import Gan, sha256
+from tests.conftest import Gan
 from tests.engine.test_resume import train_args
 
 
@@ -78,17 +78,6 @@ def test_two_processes_train_the_model_of_one_and_one_goes_on_from_theirs(gan: G
     check_same("two", "one", range(1, 17))
     assert gan("train", "--resume", "two/state/step-00000012.safetensors", "--out", "back").code == 0
     check_same("back", "one", range(13, 17))
-
-
-@pytest.mark.slow
-def test_states_saved_by_the_first_ones_clock_are_saved_by_all_and_change_nothing(tmp_path: Path) -> None:
-    args = (*train_args("vanilla"), "--steps", 1500, "--keep", 99, "--progress", "plain")
-    for name, every in (("steps", 1500), ("timed", "1s")):
-        code, _, err = done(torchrun(*args, "--save-every", every, "--out", name))
-        assert code == 0, err
-    assert len(list((tmp_path / "timed" / "state").iterdir())) > 1
-    for file in ("ckpt.safetensors", "state/step-00001500.safetensors"):
-        assert sha256(tmp_path / "timed" / file) == sha256(tmp_path / "steps" / file)
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused_once(tmp_path: Path) -> None:
