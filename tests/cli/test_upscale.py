@@ -3,8 +3,6 @@
 import errno
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -429,6 +427,3 @@ def limited(*args):
 upscale._run = limited
 sys.exit(main(sys.argv[2:]))
 """
-
-
-@pytest.mark.slow
