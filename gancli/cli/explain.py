@@ -41,6 +41,8 @@ def explained(error: Exception, args: list[str]) -> tuple[int, str]:
     elif isinstance(error, RuntimeError) and any(words in str(error) for words in ABOUT_CUDA):
         first = str(error).strip().partition("\n")[0]
         line = f"--device: {first} (--device cpu does without; GAN_DEBUG=1 shows where)"
+    elif "can't start new thread" in str(error):
+        line = "no more threads can be started here: a limit on processes (ulimit -u, or the container's) is reached"
     else:
         line = f"unexpected {type(error).__name__}: {error} (GAN_DEBUG=1 shows where; please report it)"
     return 1, line
@@ -51,7 +53,7 @@ def _out_of_memory(error: Exception) -> bool:
     # has the loader of libraries.
     known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     cannot = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    words = ("DefaultCPUAllocator", "failed to map segment", "annot allocate memory", "can't start new thread")
+    words = ("DefaultCPUAllocator", "failed to map segment", "annot allocate memory")
     return known or cannot or (isinstance(error, RuntimeError | ImportError) and any(w in str(error) for w in words))
 
 
