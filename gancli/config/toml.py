@@ -32,7 +32,8 @@ def _rows(values: Scalars) -> list[str]:
 def _literal(value: object) -> str:
     assert isinstance(value, bool | int | float | str), value
     if isinstance(value, str):
-        return json.dumps(value).replace("\x7f", "\\u007F")  # a JSON string is a TOML basic string but for DEL
+        # A JSON string is a TOML basic string but for DEL; and TOML knows no escaped surrogates, as for an emoji.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 

@@ -133,7 +133,7 @@ def _of_products(seen: Seen, reference: Reference) -> Iterator[str]:
     if seen.done or (command.trains and place.goes_on):
         try:
             digest = product(seen.cell, outcome)
-            if place.same_bytes and seen.done and digest != reference.made.get(command.name, digest):
+            if digest and place.same_bytes and seen.done and digest != reference.made.get(command.name, digest):
                 yield "made other bytes than elsewhere"
         except (WrongError, ValueError, KeyError) as wrong:
             yield f"exit code {outcome.code}, but {wrong}"

@@ -111,8 +111,8 @@ def places() -> list[Place]:
         Place("links instead of folders", arranged=_links),
         Place("neighbours named like part files", arranged=_named_like_results),
         Place("folders where files go, files where folders go", arranged=_folders_in_the_way, unlike=inside_of_it,
-              codes={"resume": {0}, "grid": {0, 1, 2}, "array": {0, 1, 2}, "enlarge": {0, 1, 2}, **ways}),
-        Place("somebody's config.toml in --out", arranged=_somebodys_config, codes=refused, only=trainings),
-        Place("the same, with --resume auto", arranged=_somebodys_config, codes=refused, only=trainings,
-              more=("--resume", "auto")),
+              codes={"dry run": {0, 1, 2}, "resume": {0}, **{name: {0, 1, 2} for name in inside_of_it}, **ways}),
+        Place("somebody's config.toml in --out", arranged=_somebodys_config, codes=refused, absent=True, only=trainings),
+        Place("the same, with --resume auto", arranged=_somebodys_config, codes=refused, absent=True,
+              only=trainings, more=("--resume", "auto")),
     ]  # fmt: skip
