@@ -96,7 +96,7 @@ SHOWN: dict[str, Trial] = {
     "inspect --json": (("inspect", "vanilla"), ("--json",)),
     "variants --json": (("variants",), ("--json",)),
     "cache --data-root": (("cache",), ("--data-root", "elsewhere")),
-    "cache --clear": (("cache", "--data-root", "root"), ("--clear", "all")),
+    "cache --clear": (("cache", "--data-root", "root"), ("--clear",)),
     "cache --json": (("cache", "--data-root", "root"), ("--json",)),
 }
 ELSEWHERE = {  # what changes neither bytes nor words: how it is done, or how much memory it takes
