@@ -73,7 +73,7 @@ def test_homes_are_found_behind_an_equals_sign(gan: Gan, tmp_path: Path, monkeyp
     assert gan("sample", "~/run", "-n", 1, "--output=~/many/").code == 0
     assert gan("inspect", "~/run").code == 0
     assert gan("evaluate", "~/run/ckpt.safetensors", "-n", 10, "--metrics=diversity", "--neighbours=~/n.png").code == 0
-    assert {path.name for path in home.iterdir()} == {"run", "again", "a.png", "many", "n.png"}
+    assert {path.name for path in home.iterdir()} == {"root", "run", "again", "a.png", "many", "n.png"}
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 

@@ -43,7 +43,10 @@ def sr_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def test_evaluate_prints_a_table_with_real_pictures_beside(gan: Gan, trained: Path) -> None:
+def test_evaluate_prints_a_table_with_real_pictures_beside(
+    gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAN_DATA", str(tmp_path / "root"))  # no other test has left its classifier there
     outcome = gan("evaluate", trained, "-n", 300)
     assert outcome.code == 0, outcome.err
     for word in ("frechet distance", "coverage", "parzen log-likelihood", "real pictures", "rarest class"):
