@@ -5,9 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,6 +41,14 @@ class Outcome:
 
 
 Gan = Callable[..., Outcome]
+
+
+def slow_ones(cases: Iterable[Any], slow: Callable[[Any], bool]) -> list[Any]:
+    """Cases for `parametrize`, those that `slow` picks marked as slow (which CI runs, the default tests do not)."""
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow if slow(case) else ())
+        for case in cases
+    ]
 
 
 @pytest.fixture(scope="session")

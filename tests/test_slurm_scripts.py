@@ -99,6 +99,7 @@ def test_outside_slurm_nothing_is_queued(resumable: Resumable, asked: Path) -> N
     assert not asked.exists()
 
 
+@pytest.mark.slow
 def test_a_training_preempted_and_queued_again_ends_in_the_same_weights(
     tmp_path: Path, resumable: Resumable, asked: Path, gan: Gan
 ) -> None:

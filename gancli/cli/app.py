@@ -129,6 +129,10 @@ def entry() -> NoReturn:
         width = os.environ.get(name, "")
         if not width.isdecimal() or int(width) < NARROWEST:
             os.environ.pop(name, None)
+    if not console.takes_codes(sys.stdout):
+        os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = (
+            "1"  # its help pages have a console of their own, which asks FORCE_COLOR
+        )
     code = main()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python ends: no traceback

@@ -11,13 +11,19 @@ from rich.console import Console
 
 from gancli.cli.streams import reason
 from gancli.errors import StdoutError, UsageError
+from gancli.report.choose import DUMB
 from gancli.report.jsonl import dump
 from gancli.text import printable
 
 
+def takes_codes(stream: TextIO | None) -> bool:
+    """Whether escape codes may be written to `stream`: a terminal that can do it, whatever FORCE_COLOR says."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM", "").lower() not in DUMB
+
+
 def console(stream: TextIO) -> Console:
-    """A Rich console on `stream` that writes escape codes only to a terminal, whatever FORCE_COLOR says."""
-    terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    """A Rich console on `stream`, with escape codes only where it takes them."""
+    terminal = takes_codes(stream)
     return Console(
         file=stream,
         force_terminal=terminal,

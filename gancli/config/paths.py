@@ -25,7 +25,7 @@ def expanded(path: str | Path, flag: str) -> Path:
     if not str(path):
         raise UsageError(f"{flag}: is empty; a path is wanted (the working directory is .)")
     try:
-        return Path(path).expanduser()
+        return _with_home(Path(path))
     except RuntimeError:
         user = str(path).partition("/")[0][1:]
         if user:
@@ -33,6 +33,14 @@ def expanded(path: str | Path, flag: str) -> Path:
         else:
             reason = "no home directory is known, HOME is not set; write the path out"
         raise UsageError(f"{flag} {path}: {reason}") from None
+
+
+def _with_home(path: Path) -> Path:
+    """`path` with its `~` replaced. Raises `RuntimeError` where there is no such home, an empty HOME included, which Python
+    takes for the root of the disk."""
+    if path.parts[:1] == ("~",) and os.environ.get("HOME") == "":
+        raise RuntimeError("HOME is empty")
+    return path.expanduser()
 
 
 def check_standing() -> None:
@@ -101,7 +109,7 @@ def data_root(path: str | Path) -> DataRoot:
 
 def _home_is_known() -> bool:
     try:
-        Path("~").expanduser()
+        _with_home(Path("~"))
     except RuntimeError:
         return False
     return True

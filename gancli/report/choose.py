@@ -15,6 +15,7 @@ from gancli.report.reporter import Reporter, Silence
 Progress = Literal["auto", "live", "plain", "json", "none"]
 
 MIN_COLUMNS, MIN_ROWS = 40, 10
+DUMB = ("", "dumb", "unknown")  # TERM of a terminal that takes no escape codes; not set is empty
 
 
 def choose(
@@ -52,7 +53,7 @@ def _cannot_redraw(stream: TextIO) -> str:
     if not terminal:
         return "stderr is no terminal"
     term = os.environ.get("TERM", "")
-    if term.lower() in ("", "dumb", "unknown"):
+    if term.lower() in DUMB:
         return f"a terminal with TERM={term} cannot be redrawn"
     if (stream.encoding or "").lower().replace("-", "") != "utf8":
         return f"stderr takes {stream.encoding} text, not UTF-8"

@@ -211,6 +211,7 @@ def test_a_directory_that_is_no_run_is_refused(gan: Gan, tmp_path: Path) -> None
     assert broken.err.startswith(f"gan: {tmp_path / 'config.toml'}: not TOML")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_being_written_says_so_before_and_after_its_first_state(gan: Gan, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with started(out, "--steps", "10000000", "--save-every", "10000000") as process:

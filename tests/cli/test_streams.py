@@ -14,7 +14,7 @@ import pytest
 from gancli.cli import streams
 from gancli.cli.app import main
 from gancli.errors import StdoutError
-from tests.conftest import SMALL, Gan
+from tests.conftest import SMALL, Gan, gan_process
 
 TRAIN = ("train", *SMALL, "--steps", 10, "--save-every", 5)
 full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -40,6 +40,30 @@ def shell(redirections: str, *args: object) -> "subprocess.CompletedProcess[byte
 def test_results_that_reach_nobody_are_a_failure_and_silence_is_none(redirections: str, code: int, line: bytes) -> None:
     done = shell(redirections, "variants")
     assert (done.returncode, done.stderr) == (code, line)
+
+
+@pytest.mark.parametrize("name", ["FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"])
+def test_help_in_a_file_has_no_escape_codes_whatever_the_environment_says(name: str) -> None:
+    assert b"\x1b" not in gan_process("train", "--help", **{name: "1", "TERM": "xterm-256color"}).stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
+@pytest.mark.parametrize(("term", "coloured"), [("xterm-256color", True), ("dumb", False), ("", False), (None, False)])
+def test_help_on_a_terminal_has_the_escape_codes_it_takes(term: str | None, coloured: bool) -> None:
+    ours, theirs = os.openpty()
+    environment = {name: value for name, value in os.environ.items() if name not in ("TERM", "NO_COLOR")}
+    environment |= {} if term is None else {"TERM": term}
+    command = [sys.executable, "-m", "gancli", "variants", "--help"]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = bytearray()
+        with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+        assert process.wait(60) == 0
+    os.close(ours)
+    assert b"JSON document" in shown
+    assert (b"\x1b" in shown) is coloured
 
 
 def test_a_message_for_a_closed_stderr_lands_in_no_file(trained: Path) -> None:

@@ -12,8 +12,8 @@ from gancli.config.run import DATA_ROOT
 from gancli.errors import UsageError
 
 
-@pytest.fixture
-def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+@pytest.fixture(params=[None, ""], ids=["no HOME", "an empty HOME"])
+def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """No HOME, and a user id that no password file knows; gives the folder for temporary files."""
 
     def unknown(key: object) -> object:
@@ -21,6 +21,8 @@ def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     for name in ("HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
+    if request.param is not None:
+        monkeypatch.setenv("HOME", request.param)
     monkeypatch.setattr("pwd.getpwuid", unknown)
     monkeypatch.setattr("pwd.getpwnam", unknown)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

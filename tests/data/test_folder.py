@@ -220,6 +220,7 @@ def test_a_mangled_image_is_decoded_or_one_error(kind: str, data: st.DataObject)
         assert image.mode in ("L", "RGB")
 
 
+@pytest.mark.slow
 def test_ten_thousand_jpegs_of_the_colour_zip(tmp_path: Path, mnist_root: Path) -> None:
     archive = mnist_root / "cifar10-test-jpg.zip"
     if not archive.exists():

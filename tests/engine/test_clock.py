@@ -15,7 +15,7 @@ from gancli.engine.clock import Clock
 from gancli.engine.rundir import RunDirectory
 from gancli.engine.writer import Writer
 from gancli.events import Progress
-from tests.conftest import SMALL, Gan, sha256
+from tests.conftest import SMALL, Gan, sha256, slow_ones
 from tests.engine.test_resume import ENDS, stop_after, tiny_events, train_args
 
 
@@ -155,9 +155,7 @@ def test_the_newest_states_stay_whenever_they_were_saved(gan: Gan, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("toys")
-@pytest.mark.parametrize(
-    "variant", [name if name == "vanilla" else pytest.param(name, marks=pytest.mark.slow) for name in catalogue.names()]
-)
+@pytest.mark.parametrize("variant", slow_ones(catalogue.names(), "vanilla".__ne__))
 def test_states_saved_by_the_clock_change_nothing_and_any_of_them_goes_on_to_the_same_bytes(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:

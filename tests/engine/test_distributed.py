@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from gancli import catalogue
-from tests.conftest import Gan
+from tests.conftest import Gan, slow_ones
 from tests.engine.test_resume import train_args
 
 
@@ -64,9 +64,7 @@ def check_same(run: str, expected: str, steps: range) -> None:
             assert (tensor - weights(run)[name]).abs().max() < 2e-4, name
 
 
-@pytest.mark.parametrize(
-    "variant", [name if name == "vanilla" else pytest.param(name, marks=pytest.mark.slow) for name in catalogue.names()]
-)
+@pytest.mark.parametrize("variant", slow_ones(catalogue.names(), "vanilla".__ne__))
 def test_two_processes_train_the_model_of_one_and_one_goes_on_from_theirs(gan: Gan, variant: str) -> None:
     # fp32: half precision rounds differently for half of a batch, by far more than the tolerances here
     small = (*train_args(variant), "--precision", "fp32")

@@ -31,6 +31,7 @@ from gancli.engine.step import Stepper
 from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
 from gancli.errors import UsageError
+from tests.conftest import slow_ones
 
 OWN: dict[str, dict[str, object]] = {
     "vanilla": {"width": 16, "inner_width": 16},
@@ -39,6 +40,7 @@ OWN: dict[str, dict[str, object]] = {
     "lapgan": {"width": 4, "coarse_width": 16, "coarse_d_width": 16},
     "srgan": {"width": 4, "blocks": 1, "d_width": 4},
 }
+LARGE = ("lapgan", "srgan")  # variants whose steps take a second or more
 CUDA = pytest.param("cuda:0", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"))
 
 
@@ -116,7 +118,7 @@ def losses_and_weights(
 
 
 @pytest.mark.parametrize("device", ["cpu", CUDA])
-@pytest.mark.parametrize("variant", catalogue.names())
+@pytest.mark.parametrize("variant", slow_ones(catalogue.names(), LARGE.__contains__))
 def test_strides_change_nothing(variant: str, device: str, tmp_path: Path, data_root: Path) -> None:
     phases = {"pretrain_steps": 60} if variant == "srgan" else {}
     precisions = ("fp32",) if device == "cpu" else ("fp32", "bf16", "fp16")
@@ -136,7 +138,10 @@ def test_strides_change_nothing(variant: str, device: str, tmp_path: Path, data_
 
 @pytest.mark.parametrize(
     ("variant", "preset"),
-    [(name, preset) for name in catalogue.names() for preset in catalogue.card(name).config_class.presets],
+    slow_ones(
+        ((name, preset) for name in catalogue.names() for preset in catalogue.card(name).config_class.presets),
+        lambda case: case[0] in LARGE,
+    ),
 )
 def test_a_traced_step_is_the_step(
     variant: str, preset: str, tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
@@ -159,7 +164,7 @@ def test_a_traced_step_is_the_step(
 
 
 @pytest.mark.parametrize("device", ["cpu", CUDA])
-@pytest.mark.parametrize("variant", ["vanilla", "srgan"])
+@pytest.mark.parametrize("variant", slow_ones(["vanilla", "srgan"], LARGE.__contains__))
 def test_data_that_stay_on_the_host_give_the_same_steps(
     variant: str, device: str, tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_parzen_is_its_definition() -> None:
     assert found.error == pytest.approx(scores.std().item() / 7**0.5, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_real_mnist_through_parzen_windows_reads_what_the_papers_have(mnist_root: Path) -> None:
     """recipes.md: real training images through the same estimator read 241 nats."""
     raw = mnist_root / "MNIST" / "raw"

@@ -45,6 +45,7 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "pics"
 
 
+@pytest.mark.slow
 def test_all_that_runs_use_is_not_missed_on_windows(tmp_path: Path, pictures: Path) -> None:
     where = ("--data-root", tmp_path / "root")
     of_pictures = ("train", *SMALL, "--steps", "2", "--progress", "none", *where)
