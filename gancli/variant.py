@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gancli.data.batch import Batch, ImageSpec
+from gancli.batches.batch import Batch, ImageSpec
 
 Reads = Literal["labels", "low_res"]
 Noise = Literal["normal", "uniform", "unit-uniform"]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from gancli.data.source import Source, Split, open_source
-from gancli.engine.checkpoint import load_model
 from gancli.sampling import draw
+from gancli.store.checkpoint import load_model
 from tests.conftest import Gan
 
 COUNT = 500

@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancli import images
-from gancli.data.ahead import Ahead
-from gancli.data.batch import Batch
+from gancli.batches.ahead import Ahead
+from gancli.batches.batch import Batch
+from gancli.batches.resident import fits
+from gancli.batches.stream import WHOLE, IndexStream, seeded
 from gancli.data.photographs import Photographs, check_scale
-from gancli.data.resident import fits
-from gancli.data.stream import WHOLE, IndexStream, seeded
 
 BLOCK = 64  # steps whose crops are chosen in one go
 

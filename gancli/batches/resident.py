@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from gancli import images
-from gancli.data.ahead import Ahead
-from gancli.data.batch import Batch
+from gancli.batches.ahead import Ahead
+from gancli.batches.batch import Batch
+from gancli.batches.stream import WHOLE, IndexStream
 from gancli.data.source import Source
-from gancli.data.stream import WHOLE, IndexStream
 
 
 class ResidentBatches:

@@ -12,12 +12,12 @@ from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import NOT_KEPT, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
 from gancli.data.names import source_names
-from gancli.engine import rundir
-from gancli.engine.rundir import RunDirectory
 from gancli.errors import CheckpointError, UsageError
+from gancli.store import rundir
+from gancli.store.rundir import RunDirectory
 
 if TYPE_CHECKING:
-    from gancli.engine.state import State
+    from gancli.store.state import State
 
 Config = TypeVar("Config", RunConfig, VariantConfig)
 
@@ -76,7 +76,7 @@ def run_directory(path: Path) -> RunDirectory:
 
 
 def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None, dry_run: bool) -> Start:
-    from gancli.engine import state
+    from gancli.store import state
 
     directory = run_directory(path)
     if not directory.holds_run:

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gancli import atomic
 from gancli.cli import console
 from gancli.config import paths
 from gancli.config.run import DATA_ROOT
 from gancli.data import kept
 from gancli.data.kept import Kept
 from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_mean, printable
+from gancli.files import atomic
 from gancli.report import words
 
 

@@ -12,11 +12,11 @@ from gancli.cli.effects import refuse
 from gancli.cli.evaluate_work import Job, Subject, measured
 from gancli.config import paths, toml
 from gancli.config.run import DATA_ROOT
-from gancli.engine.rundir import RunDirectory
 from gancli.errors import UsageError, did_you_mean, printable
+from gancli.store.rundir import RunDirectory
 
 if TYPE_CHECKING:
-    from gancli.engine.checkpoint import Model
+    from gancli.store.checkpoint import Model
 
 DEFAULT_COUNT = 10_000
 FEWEST, MAX_COUNT = 10, 1_000_000
@@ -60,8 +60,8 @@ def evaluate(
         raise UsageError(f"--neighbours {neighbours}: must be a .png file in a directory that exists")
 
     from gancli.cli.progress import shown
-    from gancli.engine.checkpoint import load_model
-    from gancli.engine.machine import choose_device
+    from gancli.machine.device import choose_device
+    from gancli.store.checkpoint import load_model
 
     where = choose_device(device)
     files = [

@@ -13,8 +13,8 @@ from gancli.errors import UsageError
 if TYPE_CHECKING:
     import torch
 
-    from gancli.engine.checkpoint import Model
     from gancli.metrics.figure import Figure
+    from gancli.store.checkpoint import Model
 
 NUM_SHOWN, NUM_NEIGHBOURS = 10, 5
 
@@ -176,7 +176,8 @@ def _draw_neighbours(path: Path, pixels: "torch.Tensor", training: "torch.Tensor
     """Rows of a picture and, after it, the training pictures nearest to it, the nearest first."""
     import torch
 
-    from gancli import atomic, images
+    from gancli import images
+    from gancli.files import atomic
     from gancli.metrics.neighbours import nearest
 
     found = nearest(pixels, training, NUM_NEIGHBOURS)

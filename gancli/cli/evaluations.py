@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gancli.cli import console
-from gancli.engine.facts import Facts
-from gancli.engine.rundir import RunDirectory
 from gancli.events import Comparison
 from gancli.report.jsonl import append, evaluation_row, is_evaluation, is_number
+from gancli.store.facts import Facts
+from gancli.store.rundir import RunDirectory
 
 NUM_SHOWN = 5
 _TEXTS = ("time", "evaluated_on", "split", "beside", "checkpoint", "sha256")

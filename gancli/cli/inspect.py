@@ -13,12 +13,12 @@ from rich.table import Table
 from gancli.cli import console, evaluations, inspect_run
 from gancli.cli.begin import run_directory
 from gancli.config import paths
-from gancli.engine import rundir
-from gancli.engine.facts import Facts, from_header
-from gancli.engine.header import Header, read_header
-from gancli.engine.rundir import RunDirectory
 from gancli.errors import UsageError, printable
 from gancli.report.plot import plot_text
+from gancli.store import rundir
+from gancli.store.facts import Facts, from_header
+from gancli.store.header import Header, read_header
+from gancli.store.rundir import RunDirectory
 
 
 def inspect(
@@ -42,7 +42,7 @@ def inspect(
     facts = from_header(file, header)
     if verify:
         paths.check_standing()
-        from gancli.engine.verify import verify as verified
+        from gancli.store.verify import verify as verified
 
         verified(file, header, facts)
     if as_json:

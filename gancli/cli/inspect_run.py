@@ -8,10 +8,10 @@ from typing import Any
 from gancli import catalogue
 from gancli.cli import console, evaluations
 from gancli.config import toml
-from gancli.engine import rundir
-from gancli.engine.rundir import RunDirectory
 from gancli.errors import CheckpointError, GancliError, UsageError
 from gancli.report.jsonl import is_evaluation, is_number, read_metrics
+from gancli.store import rundir
+from gancli.store.rundir import RunDirectory
 
 NO_TERMS = ("step", "epoch", "images_per_s", "elapsed_s", "memory_bytes")
 Rows = Sequence[Mapping[str, Any]]

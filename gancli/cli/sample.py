@@ -16,8 +16,8 @@ from gancli.errors import GancliError, UsageError
 if TYPE_CHECKING:
     import torch
 
-    from gancli.engine.checkpoint import Model
     from gancli.sampling.draw import Paint, Request
+    from gancli.store.checkpoint import Model
 
 GRIDS = (".png", ".jpg", ".jpeg", ".webp")
 ANIMATIONS = (".gif", ".webp")
@@ -107,7 +107,7 @@ def sample(
     if write.__name__ in ("folder", "array"):
         refuse(("--columns", columns), why=f"has no effect: -o {path} is no grid")
 
-    from gancli.engine.machine import choose_device
+    from gancli.machine.device import choose_device
     from gancli.sampling.draw import requests
 
     where = choose_device(device)
@@ -129,7 +129,7 @@ def sample(
 
 def _model(checkpoint: Path, reads: str) -> "Model":
     """The model of a file or run directory, if it reads that."""
-    from gancli.engine.checkpoint import load_model
+    from gancli.store.checkpoint import load_model
 
     model = load_model(checkpoint / "ckpt.safetensors" if checkpoint.is_dir() else checkpoint)
     if model.variant.reads != reads:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, PngImagePlugin
 
-from gancli import atomic, images
+from gancli import images
 from gancli.cli import console
 from gancli.cli.labels import file_names
 from gancli.errors import GancliError, UsageError, printable
+from gancli.files import atomic
 from gancli.sampling import draw, walk
 
 if TYPE_CHECKING:

@@ -18,14 +18,14 @@ from gancli.cli.begin import Start, run_directory
 from gancli.config import RunConfig, fields_of, paths, toml
 from gancli.config.resolve import FLAG, Layer, file_layer, known_fields
 from gancli.data.names import source_names
-from gancli.engine import rundir
-from gancli.engine.rundir import RunDirectory
 from gancli.engine.stop import Stop, parse_duration
 from gancli.errors import StdoutError, UsageError
 from gancli.report.reporter import abandon
+from gancli.store import rundir
+from gancli.store.rundir import RunDirectory
 
 if TYPE_CHECKING:
-    from gancli.engine.distributed import Ranks
+    from gancli.machine.ranks import Ranks
 
 COMPLETERS: Mapping[str, options.Completer] = {
     "variant": options.completer(catalogue.names),
@@ -163,8 +163,8 @@ def _train(variant: str, start: Start, directory: RunDirectory, stop: Stop, rank
     try:
         with rundir.locked(directory) as notes, choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
             report(events.Progress(doing="loading torch"))  # from a slow disk it takes minutes
-            from gancli.engine.machine import ALONE
             from gancli.engine.train import train
+            from gancli.machine.device import ALONE
 
             steps = train(
                 run, start.resolved.own, catalogue.load(variant), directory, stop, start.state, ranks or ALONE,
@@ -198,9 +198,9 @@ def _exit_code(finished: events.Event | None) -> int:
 
 def _train_together(variant: str, start: Callable[[], Start], stop: Stop) -> int:
     """As one of several processes: the first decides what is done and where, and reports; the others follow."""
-    from gancli.engine import distributed
+    from gancli.machine.ranks import joined
 
-    with distributed.joined() as ranks:
+    with joined() as ranks:
         return _lead(variant, start, stop, ranks) if ranks.first else _follow(variant, stop, ranks)
 
 
@@ -223,8 +223,8 @@ def _lead(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") 
 
 
 def _follow(variant: str, stop: Stop, ranks: "Ranks") -> int:
-    from gancli.engine import state
     from gancli.engine.train import train
+    from gancli.store import state
 
     orders: Orders | None = ranks.hear()
     if orders is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from gancli import atomic, images
+from gancli import images
 from gancli.cli import console
 from gancli.cli.progress import shown_if_slow
 from gancli.cli.upscale_jobs import Job, Plan, Wish, is_there, plan
@@ -19,10 +19,11 @@ from gancli.data.decode import decode_layers, read_shape
 from gancli.data.walk import few
 from gancli.errors import DataError, GancliError, PartlyFailedError, UsageError
 from gancli.events import Event, Preparing
+from gancli.files import atomic
 
 if TYPE_CHECKING:
-    from gancli.engine.checkpoint import Model
     from gancli.sampling.upscale import Upscaler
+    from gancli.store.checkpoint import Model
 
 QUIET_S = 2.0  # a picture that takes no longer is not worth a word on how far it is
 # What a disk says when it will take no other file either: full, or gone.
@@ -50,8 +51,8 @@ class Result:
 
 def upscale(model: "Model", wish: Wish) -> None:
     """Enlarge a file or a folder. Raises `PartlyFailedError` where some of several files failed."""
-    from gancli.engine.heap import keep_freed_memory
-    from gancli.engine.machine import choose_device
+    from gancli.machine.device import choose_device
+    from gancli.machine.heap import keep_freed_memory
     from gancli.sampling.upscale import Upscaler
 
     device = choose_device(wish.device)

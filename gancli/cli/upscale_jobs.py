@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gancli import atomic
 from gancli.cli import console
 from gancli.cli.effects import refuse
 from gancli.config import paths
 from gancli.data import walk
 from gancli.data.formats import is_image, is_other_picture
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean
-from gancli.owner import LONGEST_NAME
+from gancli.files import atomic
+from gancli.files.owner import LONGEST_NAME
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 

@@ -13,10 +13,11 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from gancli import atomic, room
 from gancli.data import kept
 from gancli.data.fingerprint import digest
 from gancli.errors import GancliError
+from gancli.files import atomic
+from gancli.machine import room
 
 VERSION = 4  # of the decoders and of the description
 BLOCK = bytes(1 << 20)

@@ -13,11 +13,11 @@ import urllib.request
 from collections.abc import Generator
 from pathlib import Path
 
-from gancli import atomic
 from gancli.data.remote import RemoteFile
 from gancli.errors import DataError, GancliError
 from gancli.events import Event, Preparing, Warned
-from gancli.owner import beside
+from gancli.files import atomic
+from gancli.files.owner import beside
 
 TRIES = 3  # rounds over all mirrors
 PAUSE_S = 1.0  # before the second round; doubles

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gancli import atomic
 from gancli.errors import UsageError
-from gancli.locks import try_lock
-from gancli.owner import beside, mark_of
+from gancli.files import atomic
+from gancli.files.locks import try_lock
+from gancli.files.owner import beside, mark_of
 
 SIZE_VARIABLE = "GAN_CACHE_SIZE"
 SHARE = 1 / 4  # of the disk that a cache may fill, unless GAN_CACHE_SIZE says how much

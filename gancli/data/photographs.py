@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gancli.batches.batch import ImageSpec
 from gancli.data import fingerprint
-from gancli.data.batch import ImageSpec
 from gancli.data.cache import Cache
 from gancli.data.decode import Head, decode_first
 from gancli.data.folder import Bad, each, head_of

@@ -9,9 +9,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from gancli.batches.batch import ImageSpec
 from gancli.config.paths import expanded
 from gancli.data import fingerprint
-from gancli.data.batch import ImageSpec
 from gancli.data.names import DRAWN, TORCHVISION, source_names
 from gancli.data.names import Split as Split
 from gancli.errors import DataError, UsageError, did_you_mean

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gancli import atomic
 from gancli.data import cifar, remote
 from gancli.data.cache import Cache
 from gancli.data.download import fetch
@@ -25,6 +24,7 @@ from gancli.data.resize import resized
 from gancli.data.source import Opening, Source
 from gancli.errors import DataError
 from gancli.events import Event, Preparing, Warned
+from gancli.files import atomic
 
 
 class Labelled(NamedTuple):

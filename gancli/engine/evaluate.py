@@ -11,12 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from gancli import images
+from gancli.batches.pairs import PairBatches, enlarge
 from gancli.config import RunConfig
 from gancli.config.paths import data_root
-from gancli.data.pairs import PairBatches, enlarge
 from gancli.data.photographs import Photographs
-from gancli.engine.facts import from_header
-from gancli.engine.header import read_header
 from gancli.errors import UsageError
 from gancli.events import Event
 from gancli.metrics import yardstick
@@ -24,6 +22,8 @@ from gancli.metrics.fidelity import psnr
 from gancli.metrics.figure import Figure, Measure, mean
 from gancli.metrics.yardstick import Yardstick
 from gancli.sampling import draw
+from gancli.store.facts import from_header
+from gancli.store.header import read_header
 from gancli.variant import Variant
 
 if TYPE_CHECKING:

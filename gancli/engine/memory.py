@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from gancli.data.batch import Batch
+from gancli.batches.batch import Batch
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine.plan import Plan
-from gancli.room import available_bytes
+from gancli.machine.room import available_bytes
 from gancli.variant import Adam, Phase, Variant
 
 MOST_PER_VALUE = 2000  # activations that a value of a picture gives rise to: far more than the networks here have

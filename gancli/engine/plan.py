@@ -6,16 +6,24 @@ from dataclasses import dataclass
 
 import torch
 
+from gancli.batches.stream import IndexStream
 from gancli.config import RunConfig, VariantConfig, fields_of, interval
 from gancli.config.interval import Interval
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
-from gancli.data.stream import IndexStream
-from gancli.engine import machine
-from gancli.engine.distributed import Ranks
-from gancli.engine.facts import Facts
-from gancli.engine.machine import ALONE, Machine
 from gancli.errors import UsageError
+from gancli.machine.device import (
+    ALONE,
+    Machine,
+    Precision,
+    choose_device,
+    choose_graph,
+    choose_onednn,
+    choose_precision,
+    choose_threads,
+)
+from gancli.machine.ranks import Ranks
+from gancli.store.facts import Facts
 from gancli.variant import Variant
 
 SAVED_WITHIN_S = 600.0  # nobody loses more who has not asked for something else
@@ -51,11 +59,11 @@ def make(
     lacks what is asked."""
     stream = IndexStream(source.num_images, run.batch_size, run.seed)
     steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
-    device = machine.choose_device(run.device, ranks)
+    device = choose_device(run.device, ranks)
     precision = _precision(run.precision, device, variant_class, saved)
     settled = variant_class.settled(_filled(own, saved), steps)
     flop = step_flop(settled, source, variant_class, run.batch_size // ranks.world)
-    threads = machine.choose_threads(run.threads, flop, ranks.local_world)
+    threads = choose_threads(run.threads, flop, ranks.local_world)
     every = tenth(steps, run.log_every)
     sample_every = run.sample_every or every
     save_every = interval.parse(run.save_every) if run.save_every else Interval(every, SAVED_WITHIN_S)
@@ -68,8 +76,8 @@ def make(
         sample_every=sample_every,
         save_every=str(save_every),
     )
-    graph = machine.choose_graph(run.graph, device, ranks)
-    chosen = Machine(device, precision, threads, ranks, machine.choose_onednn(device, ranks))
+    graph = choose_graph(run.graph, device, ranks)
+    chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
     return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, graph)
 
 
@@ -81,14 +89,12 @@ def _filled(own: VariantConfig, saved: Facts | None) -> VariantConfig:
     return dataclasses.replace(own, **{name: getattr(saved.config, name) for name in left_open})
 
 
-def _precision(
-    asked: str, device: torch.device, variant_class: type[Variant], saved: Facts | None
-) -> machine.Precision:
+def _precision(asked: str, device: torch.device, variant_class: type[Variant], saved: Facts | None) -> Precision:
     """As asked; by default as the run was saved, and of a new run by rule."""
     if saved is None or asked != "auto":
-        return machine.choose_precision(asked, device, variant_class.convolutional)
+        return choose_precision(asked, device, variant_class.convolutional)
     try:
-        return machine.choose_precision(saved.precision, device, variant_class.convolutional)
+        return choose_precision(saved.precision, device, variant_class.convolutional)
     except UsageError as error:
         raise UsageError(f"{error} (the run was saved in {saved.precision}; it can go on in another)") from None
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import PIL
 import torch
 
-from gancli.data.batch import ImageSpec
-from gancli.engine import state
-from gancli.engine.ledger import LossHistory
+from gancli.batches.batch import ImageSpec
 from gancli.engine.session import Session
-from gancli.engine.state import State
 from gancli.errors import UsageError
+from gancli.steps.ledger import LossHistory
+from gancli.store import state
+from gancli.store.state import State
 
 
 def restore(session: Session, saved: State) -> list[str]:

@@ -8,16 +8,17 @@ import PIL
 import torch
 
 import gancli
-from gancli import atomic, events
+from gancli import events
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.resolve import NOT_KEPT
-from gancli.engine import checkpoint, facts, state
-from gancli.engine.facts import Facts
-from gancli.engine.runner import Runner
 from gancli.engine.session import Session
-from gancli.engine.writer import Snapshot
 from gancli.errors import DivergedError, GancliError
-from gancli.room import free_disk_bytes
+from gancli.files import atomic
+from gancli.machine.room import free_disk_bytes
+from gancli.steps.runner import Runner
+from gancli.store import checkpoint, facts, state
+from gancli.store.facts import Facts
+from gancli.store.writer import Snapshot
 from gancli.variant import Phase
 
 

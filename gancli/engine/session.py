@@ -6,27 +6,29 @@ from typing import Any, NamedTuple
 
 import torch
 
-from gancli import atomic, events, images
-from gancli.data.pairs import PairBatches
+from gancli import events, images
+from gancli.batches.pairs import PairBatches
+from gancli.batches.resident import ResidentBatches
+from gancli.batches.stream import IndexStream
 from gancli.data.photographs import Photographs
-from gancli.data.resident import ResidentBatches
 from gancli.data.source import Source
-from gancli.data.stream import IndexStream
-from gancli.engine import machine, memory, plan
+from gancli.engine import memory, plan
 from gancli.engine.clock import Clock
-from gancli.engine.ema import Average
 from gancli.engine.evaluate import Evaluation
 from gancli.engine.health import Health
-from gancli.engine.ledger import Ledger, LossHistory
-from gancli.engine.rundir import RunDirectory
-from gancli.engine.runner import Runner
-from gancli.engine.state import State
-from gancli.engine.step import Stepper
 from gancli.engine.stop import Stop
-from gancli.engine.writer import Writer
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError, shell_quoted
+from gancli.files import atomic
+from gancli.machine.device import strides as strides_of
 from gancli.metrics.figure import comparison
 from gancli.sampling import preview
+from gancli.steps.ema import Average
+from gancli.steps.ledger import Ledger, LossHistory
+from gancli.steps.runner import Runner
+from gancli.steps.step import Stepper
+from gancli.store.rundir import RunDirectory
+from gancli.store.state import State
+from gancli.store.writer import Writer
 from gancli.variant import Phase, Variant
 
 PREVIEW_PHOTOGRAPHS = 6
@@ -118,7 +120,7 @@ class Session:
                     raise CheckpointError(f"{resumed.path}: its optimizer state does not fit ({error})") from None
         self.clock.restart()
         convolutional, left = self.variant.convolutional, end - max(start, self.step)
-        strides = machine.strides(self.machine.device, convolutional, left) if self.plan.graph else ()
+        strides = strides_of(self.machine.device, convolutional, left) if self.plan.graph else ()
         return Runner(stepper, self.batches, self.average, self.ledger, strides)
 
     def advance(self, runner: Runner, room: int = 1) -> None:

@@ -9,13 +9,13 @@ from gancli.config.paths import data_root
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source, open_source
 from gancli.engine import evaluate, memory, plan, resume, saving
-from gancli.engine.distributed import Ranks
-from gancli.engine.machine import ALONE
-from gancli.engine.rundir import RunDirectory
-from gancli.engine.runner import Runner
 from gancli.engine.session import NOTHING, Session
-from gancli.engine.state import State
 from gancli.engine.stop import Stop
+from gancli.machine.device import ALONE
+from gancli.machine.ranks import Ranks
+from gancli.steps.runner import Runner
+from gancli.store.rundir import RunDirectory
+from gancli.store.state import State
 from gancli.variant import Phase, Reads, Variant
 
 T = TypeVar("T")

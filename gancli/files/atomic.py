@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gancli.errors import GancliError
-from gancli.locks import Outcome, try_lock
-from gancli.owner import beside, mark_of
+from gancli.files.locks import Outcome, try_lock
+from gancli.files.owner import beside, mark_of
 
 Piece = bytes | memoryview
 PART, OLD = "part", "old"  # a file of a writer that is at work or was killed; what it was about to replace

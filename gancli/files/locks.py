@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gancli import system
 from gancli.errors import GancliError
-from gancli.owner import Owner, beside, this_process
+from gancli.files import system
+from gancli.files.owner import Owner, beside, this_process
 
 fcntl, msvcrt = system.module("fcntl"), system.module("msvcrt")  # not on Windows; only there
 FAR = 1 << 30  # bytes; where Windows locks one byte: what is locked cannot be read by others

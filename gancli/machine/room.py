@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from gancli import system
+from gancli.files import system
 
 resource = system.module("resource")  # not on Windows
 ASSUMED_BYTES = 8 << 30  # memory of a machine that does not tell

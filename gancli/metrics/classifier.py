@@ -18,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gancli import atomic, images
+from gancli import images
 from gancli.data import kept
 from gancli.data.source import Source
 from gancli.errors import GancliError
 from gancli.events import Event, Preparing, Warned
+from gancli.files import atomic
 
 RECIPE = 1  # raised with every change of what follows
 NUM_FEATURES = 128

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from gancli import images
+from gancli.batches.pairs import enlarge, reduce
 from gancli.config.paths import read_file
 from gancli.data.decode import decode
 from gancli.data.formats import is_image, is_other_picture
-from gancli.data.pairs import enlarge, reduce
 from gancli.data.walk import Found
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Preparing, Warned

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, TextIO
 
-from gancli import atomic
 from gancli.errors import GancliError, StdoutError
 from gancli.events import Comparison, Evaluated, Event, LossRow, Preparing, Progress, RunStarted
+from gancli.files import atomic
 from gancli.report.pulse import Pulse
 from gancli.report.reporter import Reporter, abandon
 from gancli.report.stamp import utc

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancli import images
-from gancli.data.batch import Batch
-from gancli.data.pairs import enlarge
+from gancli.batches.batch import Batch
+from gancli.batches.pairs import enlarge
 from gancli.sampling import draw
 from gancli.variant import Variant
 

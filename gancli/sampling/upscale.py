@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from gancli import images
 from gancli.data.decode import Layers
-from gancli.engine.heap import give_freed_memory_back
 from gancli.errors import GancliError
 from gancli.events import Preparing
+from gancli.machine.heap import give_freed_memory_back
+from gancli.machine.room import free_bytes
 from gancli.report.words import size as shown
-from gancli.room import free_bytes
 from gancli.variant import Variant
 
 SMALLEST_TILE = 16  # pixels of the low-resolution picture

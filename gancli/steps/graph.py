@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from gancli.engine.ema import Average
-from gancli.engine.step import Stepper
 from gancli.errors import GancliError
+from gancli.steps.ema import Average
+from gancli.steps.step import Stepper
 
 if TYPE_CHECKING:
-    from gancli.engine.runner import Batches
+    from gancli.steps.runner import Batches
 
 Work = Callable[[], None]
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gancli.engine.machine import Machine
+from gancli.machine.device import Machine
 from gancli.variant import Adam, Optimizer, Schedule, Sgd, constant
 
 EPS = 1e-8  # Kingma & Ba 2015, algorithm 1

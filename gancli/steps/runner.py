@@ -5,12 +5,12 @@ from typing import Protocol
 
 from torch import Tensor
 
-from gancli.data.batch import Batch
-from gancli.engine.ema import Average
-from gancli.engine.graph import Capture, Leash, Replay, aside, capture_on_cuda
-from gancli.engine.ledger import Ledger
-from gancli.engine.step import Stepper
-from gancli.engine.trace import capture_by_trace
+from gancli.batches.batch import Batch
+from gancli.steps.ema import Average
+from gancli.steps.graph import Capture, Leash, Replay, aside, capture_on_cuda
+from gancli.steps.ledger import Ledger
+from gancli.steps.step import Stepper
+from gancli.steps.trace import capture_by_trace
 
 WARM_UP = 3  # steps done one by one before the first capture, as training: libraries choose their kernels in them
 

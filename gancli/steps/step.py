@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
-from gancli.data.batch import Batch
-from gancli.engine.machine import Machine
-from gancli.engine.minimiser import Minimiser
+from gancli.batches.batch import Batch
+from gancli.machine.device import Machine
+from gancli.steps.minimiser import Minimiser
 from gancli.variant import Phase, Update
 
 

@@ -12,10 +12,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from gancli import atomic, catalogue
-from gancli.engine.facts import Facts, from_header, to_metadata
-from gancli.engine.header import Header, read_header
+from gancli import catalogue
 from gancli.errors import CheckpointError
+from gancli.files import atomic
+from gancli.store.facts import Facts, from_header, to_metadata
+from gancli.store.header import Header, read_header
 from gancli.variant import Variant
 
 GENERATOR = "generator."

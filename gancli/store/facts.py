@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gancli import catalogue
+from gancli.batches.batch import ImageSpec
 from gancli.config import VariantConfig, fields_of
-from gancli.data.batch import ImageSpec
-from gancli.engine.header import MAX_HEADER_BYTES, Header, json_object
 from gancli.errors import CheckpointError, UsageError
+from gancli.store.header import MAX_HEADER_BYTES, Header, json_object
 
 KEY = "gancli"
 FORMAT = 1

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gancli import atomic, locks
 from gancli.errors import GancliError, UsageError
-from gancli.owner import mark_of
+from gancli.files import atomic, locks
+from gancli.files.owner import mark_of
 
 AFTER_CONFIG = ("config.toml", "metrics.jsonl")  # what is written only beside a configuration of ours
 STATE = re.compile(r"step-(\d{8,})\.safetensors")

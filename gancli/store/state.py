@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gancli.engine import checkpoint
-from gancli.engine.facts import Facts, from_header
-from gancli.engine.header import read_header
-from gancli.engine.rundir import RunDirectory
 from gancli.errors import CheckpointError
+from gancli.store import checkpoint
+from gancli.store.facts import Facts, from_header
+from gancli.store.header import read_header
+from gancli.store.rundir import RunDirectory
 
 Tree = Mapping[str, Mapping[str, Tensor]]
 

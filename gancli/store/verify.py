@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from gancli import catalogue
-from gancli.engine import checkpoint, state
-from gancli.engine.facts import Facts
-from gancli.engine.header import Header
+from gancli.store import checkpoint, state
+from gancli.store.facts import Facts
+from gancli.store.header import Header
 
 
 def verify(path: Path, header: Header, facts: Facts) -> None:

@@ -15,11 +15,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from gancli import losses
+from gancli.batches.batch import Batch, ImageSpec
 from gancli.config import VariantConfig, option
-from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
-from gancli.layers import Maxout, Tanh
+from gancli.nn import losses
+from gancli.nn.layers import Maxout, Tanh
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
 
 

@@ -17,12 +17,12 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from gancli import losses
-from gancli.augment import diff_augment
+from gancli.batches.batch import Batch, ImageSpec
 from gancli.config import VariantConfig, option
-from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
-from gancli.layers import Tanh, dcgan_init, spectral_norm
+from gancli.nn import losses
+from gancli.nn.augment import diff_augment
+from gancli.nn.layers import Tanh, dcgan_init, spectral_norm
 from gancli.variant import Adam, Optimizer, Update, Variant
 
 

@@ -18,12 +18,12 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from gancli import losses
+from gancli.batches.batch import Batch, ImageSpec
 from gancli.config import VariantConfig, option
-from gancli.data.batch import Batch, ImageSpec
 from gancli.errors import UsageError
-from gancli.layers import Frequencies, Tanh, spectral_norm
-from gancli.pyramid import double, halve
+from gancli.nn import losses
+from gancli.nn.layers import Frequencies, Tanh, spectral_norm
+from gancli.nn.pyramid import double, halve
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Sgd, Update, Variant, constant
 
 

@@ -20,15 +20,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gancli import losses
+from gancli.batches.batch import Batch, ImageSpec
+from gancli.batches.pairs import enlarge
 from gancli.config import VariantConfig, option
 from gancli.config.paths import input_file
-from gancli.data.batch import Batch, ImageSpec
-from gancli.data.pairs import enlarge
 from gancli.errors import UsageError
-from gancli.layers import spectral_norm
+from gancli.nn import losses
+from gancli.nn.layers import spectral_norm
+from gancli.nn.vgg import Vgg19Features
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Update, Variant, constant
-from gancli.vgg import Vgg19Features
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from gancli import images
+from gancli.batches.pairs import PairBatches, enlarge, reduce
 from gancli.config import RunConfig
-from gancli.data.pairs import PairBatches, enlarge, reduce
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.errors import DataError, UsageError
 from gancli.events import Warned

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli.data.resident import ResidentBatches
+from gancli.batches.resident import ResidentBatches
+from gancli.batches.stream import IndexStream
 from gancli.data.source import Source
-from gancli.data.stream import IndexStream
 
 
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(0, 2**63 - 1))

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from gancli import catalogue, images
-from gancli.data.batch import ImageSpec
+from gancli.batches.batch import ImageSpec
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 

@@ -16,16 +16,17 @@ from torch.utils.flop_counter import FlopCounterMode, mm_flop, register_flop_for
 
 from gancli import catalogue
 from gancli.config.resolve import Layer, preset_layers, resolve
-from gancli.engine import plan, rundir
+from gancli.engine import plan
 from gancli.engine.session import Session
 from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
+from gancli.store import rundir
 from tests.benchmarks.cases import CASES, Case
 
 
 @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
 def _onednn_flop(x_shape: Any, weight_shape: Any, *_: Any, **__: Any) -> int:
-    """Of a product by oneDNN (`engine.products`): x · weightᵀ."""
+    """Of a product by oneDNN (`machine.products`): x · weightᵀ."""
     flop: int = mm_flop(x_shape, weight_shape[::-1])
     return flop
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli.engine.checkpoint import load_model, save
 from gancli.events import Event
 from gancli.metrics import classifier
+from gancli.store.checkpoint import load_model, save
 from tests.conftest import TINY, Gan
 
 ODD = ("10", "9", "a,b", " x ", "new\nline", os.fsdecode(b"caf\xe9"))

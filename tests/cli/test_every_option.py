@@ -22,11 +22,12 @@ from gancli.cli.app import app
 from gancli.cli.train import command
 from gancli.config import RunConfig, fields_of
 from gancli.data import torchvision_sets
-from gancli.engine import machine, runner
-from gancli.engine.trace import capture_by_trace
 from gancli.errors import DataError
+from gancli.machine import device as machine
 from gancli.metrics import classifier
 from gancli.sampling import draw, upscale
+from gancli.steps import runner
+from gancli.steps.trace import capture_by_trace
 from tests.conftest import SMALL, TINY, Gan, Outcome
 
 Words = tuple[object, ...]

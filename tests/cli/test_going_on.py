@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli.engine import checkpoint, facts, state
-from gancli.engine.rundir import RunDirectory
 from gancli.metrics import classifier
+from gancli.store import checkpoint, facts, state
+from gancli.store.rundir import RunDirectory
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import SMALL, TINY, Gan, sha256
 from tests.engine.test_resume import stop_after

@@ -11,10 +11,10 @@ import pytest
 import safetensors.torch
 
 from gancli import catalogue
-from gancli.engine import checkpoint, state
+from gancli.store import checkpoint, state
 from tests.cli.test_train import started, wait_for
 from tests.conftest import SMALL, Gan
-from tests.engine.test_checkpoint import rewritten
+from tests.store.test_checkpoint import rewritten
 
 
 def test_inspect_tells_what_a_run_is(gan: Gan, trained: Path) -> None:
@@ -127,7 +127,7 @@ def test_verify_reads_states_too_and_finds_a_value_that_is_none(gan: Gan, traine
 @pytest.fixture
 def diverged(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that ended after two rows, before its first state."""
-    from gancli import losses
+    from gancli.nn import losses
 
     honest, counter = losses.non_saturating, itertools.count(1)
     monkeypatch.setattr(losses, "non_saturating", lambda x: honest(x) * (float("nan") if next(counter) > 11 else 1.0))

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms
 
-from gancli import atomic, images
+from gancli import images
 from gancli.cli import upscale as cli
 from gancli.config import paths
 from gancli.errors import GancliError
+from gancli.files import atomic
 from gancli.sampling import upscale
 from tests.conftest import Gan, sha256
 

@@ -98,7 +98,7 @@ def test_runs_with_equal_ids_on_one_cache_are_both_right(
     monkeypatch.setattr(os, "getpid", lambda: 7)
     monkeypatch.setattr(module, "too_large", lambda _: mapped)
     if not with_locks:
-        monkeypatch.setattr("gancli.locks.fcntl", None)
+        monkeypatch.setattr("gancli.files.locks.fcntl", None)
     first, second = Cache(tmp_path, "pics", "own"), Cache(tmp_path, "pics", "own")
     ours, theirs = first.create(SHAPE).fill_(1), second.create(SHAPE).fill_(2)
     assert bool((ours == 1).all())

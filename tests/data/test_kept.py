@@ -86,7 +86,7 @@ def test_a_clock_that_was_wrong_keeps_nothing_for_ever(tmp_path: Path, monkeypat
 USING = """
 import sys
 from pathlib import Path
-from gancli import locks
+from gancli.files import locks
 from gancli.data import kept
 if sys.argv[3] == "without":
     locks.fcntl = None
@@ -101,7 +101,7 @@ def test_what_a_living_process_has_mapped_stays_until_it_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "without":
-        monkeypatch.setattr("gancli.locks.fcntl", None)
+        monkeypatch.setattr("gancli.files.locks.fcntl", None)
     mapped = keep(tmp_path, "mapped", age_s=2 * DAY_S)
     command = [sys.executable, "-c", USING, str(mapped.parent), mapped.stem.rpartition("-")[2], way]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as user:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from gancli import catalogue, events
 from gancli.engine import session
 from gancli.engine.clock import Clock
-from gancli.engine.rundir import RunDirectory
-from gancli.engine.writer import Writer
 from gancli.events import Progress
+from gancli.store.rundir import RunDirectory
+from gancli.store.writer import Writer
 from tests.conftest import SMALL, Gan, sha256, slow_ones
 from tests.engine.test_resume import ENDS, stop_after, tiny_events, train_args
 

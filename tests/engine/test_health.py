@@ -9,7 +9,7 @@ import torch
 
 from gancli.engine import memory
 from gancli.engine.health import CERTAIN_INTERVALS, Health
-from gancli.engine.runner import Runner
+from gancli.steps.runner import Runner
 from tests.conftest import SMALL, Gan
 
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from gancli import catalogue, events
-from gancli.engine import machine, state
-from gancli.engine.rundir import RunDirectory
-from gancli.engine.runner import Runner
 from gancli.engine.session import Session
+from gancli.machine import device as machine
+from gancli.steps.runner import Runner
+from gancli.store import state
+from gancli.store.rundir import RunDirectory
 from tests.conftest import SMALL, TINY, Gan, sha256
 
 SIZES = {
@@ -166,7 +167,7 @@ def test_going_on_elsewhere_leaves_the_first_directory_alone(gan: Gan, tmp_path:
 def test_divergence_names_the_loss_and_the_step_and_keeps_the_last_finite_state(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gancli import losses
+    from gancli.nn import losses
 
     honest, counter = losses.non_saturating, itertools.count(1)
 
@@ -217,9 +218,9 @@ def test_what_the_disk_refuses_in_the_background_ends_the_run(
 
 def tiny_events(out: Path) -> Iterator[events.Event]:
     from gancli.config import RunConfig
-    from gancli.engine import rundir
     from gancli.engine.stop import Stop
     from gancli.engine.train import train
+    from gancli.store import rundir
 
     run = RunConfig(steps=10, image_size=8, batch_size=16, log_every=5, threads=1, device="cpu")
     own = catalogue.card("vanilla").config_class()

@@ -11,15 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gancli.engine import machine, rundir
-from gancli.engine.ema import Average
-from gancli.engine.ledger import MAX_HISTORY, Ledger, LossHistory
-from gancli.engine.machine import Machine
-from gancli.engine.minimiser import Minimiser
-from gancli.engine.processor import Processor
-from gancli.engine.rundir import RunDirectory
 from gancli.engine.stop import Stop, parse_duration
 from gancli.errors import GancliError, UsageError
+from gancli.machine import device as machine
+from gancli.machine.device import Machine
+from gancli.machine.processor import Processor
+from gancli.steps.ema import Average
+from gancli.steps.ledger import MAX_HISTORY, Ledger, LossHistory
+from gancli.steps.minimiser import Minimiser
+from gancli.store import rundir
+from gancli.store.rundir import RunDirectory
 from gancli.variant import Adam, Sgd
 
 CPU = Machine(torch.device("cpu"), "fp32", 1)
@@ -265,7 +266,7 @@ def test_a_cpu_computes_in_fp32_unless_told_or_faster_in_bf16(monkeypatch: pytes
 def test_threads_that_openmp_binds_leave_all_cpus_to_the_run() -> None:
     """As in a batch job: libgomp ties the main thread to the first CPU when torch is imported."""
     ask = (
-        "import os, gancli; from gancli.engine.machine import choose_threads; "
+        "import os, gancli; from gancli.machine.device import choose_threads; "
         "print(len(gancli.CPUS), choose_threads(None, 1e12))"
     )
     bound = {**os.environ, "OMP_PROC_BIND": "true"}

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from gancli import atomic, locks
 from gancli.errors import GancliError
-from gancli.owner import Owner, beside, mark_of, this_process
+from gancli.files import atomic, locks
+from gancli.files.owner import Owner, beside, mark_of, this_process
 
 ELSEWHERE = Owner("0123abcd", 7, 99)
 
@@ -240,7 +240,7 @@ def test_processes_with_the_same_id_write_different_files(tmp_path: Path, monkey
 WRITING = """
 import sys, time
 from pathlib import Path
-from gancli import atomic
+from gancli.files import atomic
 part = atomic.Part(Path(sys.argv[1]))
 print(flush=True)
 time.sleep(60)

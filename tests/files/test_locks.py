@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from gancli import locks
 from gancli.errors import GancliError
-from gancli.locks import only_writer
-from gancli.owner import Owner, this_process
+from gancli.files import locks
+from gancli.files.locks import only_writer
+from gancli.files.owner import Owner, this_process
 
 NO_LOCKS = ("ENOLCK", "ENOSYS", "EOPNOTSUPP", "EINVAL", "EACCES", "EIO")
 HOLDING = """
 import sys, time
 from pathlib import Path
-from gancli import locks
+from gancli.files import locks
 if sys.argv[2] == "without":
     locks.fcntl = None
 with locks.only_writer(Path(sys.argv[1])) as note:
@@ -137,7 +137,7 @@ def test_without_locks_a_file_that_says_nothing_is_not_overruled(
 TAKING_OVER = """
 import os, sys, time
 from pathlib import Path
-from gancli import locks
+from gancli.files import locks
 from gancli.errors import GancliError
 
 def attempt():

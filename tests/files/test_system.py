@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from gancli import room, system
 from gancli.data import folder
 from gancli.engine import stop
-from gancli.engine.rundir import RunDirectory
+from gancli.files import system
+from gancli.machine import room
 from gancli.report import words
+from gancli.store.rundir import RunDirectory
 
 GB = 10**9
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.engine import processor, products
-from gancli.engine.products import Products
+from gancli.machine import processor, products
+from gancli.machine.products import Products
 
 EPYC = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -90,7 +90,7 @@ def test_small_products_and_other_dtypes_stay_where_they_are(counted: list[tuple
 
 FAULTS = """
 import resource, torch
-from gancli.engine.heap import keep_freed_memory
+from gancli.machine.heap import keep_freed_memory
 torch.set_num_threads(1)
 keep_freed_memory()
 def step():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancli import room
+from gancli.machine import room
 
 CPU = torch.device("cpu")
 OWN = 300_000_000
@@ -70,7 +70,7 @@ def test_where_nothing_is_told_half_of_the_machine_is_taken_to_be_free(
 
 HOLDING = """
 import torch
-from gancli import room
+from gancli.machine import room
 before = room.own_bytes()
 held = torch.ones(2**26)
 print(before, held.nbytes, room.own_bytes())

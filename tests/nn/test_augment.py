@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gancli.augment import POLICIES, diff_augment
+from gancli.nn.augment import POLICIES, diff_augment
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))

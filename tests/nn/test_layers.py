@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from gancli import catalogue
-from gancli.data.batch import ImageSpec
-from gancli.layers import Tanh
+from gancli.batches.batch import ImageSpec
+from gancli.nn.layers import Tanh
 
 
 def test_black_pixels_still_learn_in_bf16() -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli import losses
+from gancli.nn import losses
 
 logits = st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=8)
 

@@ -240,7 +240,7 @@ PLACES: dict[str, Callable[[], None]] = {
 
 @contextlib.contextmanager
 def interrupted(at: int) -> Iterator[None]:
-    from gancli.engine.runner import Runner
+    from gancli.steps.runner import Runner
 
     advance, calls = Runner.advance, itertools.count(1)
 
@@ -257,7 +257,7 @@ def interrupted(at: int) -> Iterator[None]:
 
 
 def circumstances(command: list[str]) -> tuple[contextlib.AbstractContextManager[object], list[str]]:
-    from gancli import locks
+    from gancli.files import locks
 
     match command:
         case ["ctrl-c", number, *rest]:

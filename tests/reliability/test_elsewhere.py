@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from gancli.owner import PROC
+from gancli.files.owner import PROC
 from tests.conftest import ROOT, SMALL, TINY, sha256
 
 pytestmark = pytest.mark.skipif(not PROC.is_dir(), reason="the simulation asks Linux which files are open")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gancli.engine import state
-from gancli.engine.rundir import RunDirectory
+from gancli.store import state
+from gancli.store.rundir import RunDirectory
 from tests.conftest import ROOT, SMALL, Gan
 from tests.reliability import fuzz, kill, victim
 

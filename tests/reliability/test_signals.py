@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gancli.engine import checkpoint
-from gancli.engine.runner import Runner
 from gancli.metrics import distances
 from gancli.sampling import preview
+from gancli.steps.runner import Runner
+from gancli.store import checkpoint
 from tests.conftest import SMALL, Gan, sha256
 
 ARGS = ("train", *SMALL, "--steps", 20, "--save-every", 10, "--sample-every", 10, "--progress", "none")

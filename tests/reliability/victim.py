@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gancli import atomic
 from gancli.cli.app import main
+from gancli.files import atomic
 
 POINTS = ("writing", "written", "flushed", "renamed")
 

@@ -15,22 +15,26 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from gancli import catalogue
+from gancli.batches.ahead import Ahead
+from gancli.batches.batch import Batch, ImageSpec
 from gancli.config import fields_of
 from gancli.config.resolve import Layer, preset_layers, resolve
-from gancli.data.ahead import Ahead
-from gancli.data.batch import Batch, ImageSpec
-from gancli.engine import graph, machine, plan, products, rundir, trace
-from gancli.engine.distributed import Ranks
-from gancli.engine.ema import Average
-from gancli.engine.graph import Capture, Captured, Work
-from gancli.engine.machine import Machine, Precision
-from gancli.engine.minimiser import Minimiser
-from gancli.engine.runner import Runner
+from gancli.engine import plan
 from gancli.engine.session import Session
-from gancli.engine.step import Stepper
 from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
 from gancli.errors import UsageError
+from gancli.machine import device as machine
+from gancli.machine import products
+from gancli.machine.device import Machine, Precision
+from gancli.machine.ranks import Ranks
+from gancli.steps import graph, trace
+from gancli.steps.ema import Average
+from gancli.steps.graph import Capture, Captured, Work
+from gancli.steps.minimiser import Minimiser
+from gancli.steps.runner import Runner
+from gancli.steps.step import Stepper
+from gancli.store import rundir
 from tests.conftest import slow_ones
 
 OWN: dict[str, dict[str, object]] = {

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gancli.engine.machine import Machine
-from gancli.engine.minimiser import LossScaler, Minimiser
+from gancli.machine.device import Machine
+from gancli.steps.minimiser import LossScaler, Minimiser
 from gancli.variant import Adam, Optimizer, Sgd, constant
 
 FP16 = Machine(torch.device("cpu"), "fp16", 1)

@@ -9,10 +9,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from gancli.engine import checkpoint
-from gancli.engine.facts import from_header
-from gancli.engine.header import read_header
 from gancli.errors import CheckpointError, GancliError
+from gancli.store import checkpoint
+from gancli.store.facts import from_header
+from gancli.store.header import read_header
 from tests.conftest import Gan, sha256
 
 

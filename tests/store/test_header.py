@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gancli.engine.header import json_object, read_header
 from gancli.errors import CheckpointError
+from gancli.store.header import json_object, read_header
 
 TENSOR = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 

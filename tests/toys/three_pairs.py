@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from gancli import losses
+from gancli.batches.batch import Batch, ImageSpec
 from gancli.config import VariantConfig, option
-from gancli.data.batch import Batch, ImageSpec
+from gancli.nn import losses
 from gancli.variant import Adam, Optimizer, Update, Variant
 
 

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
+from gancli.batches.batch import Batch, ImageSpec
 from gancli.config import fields_of
-from gancli.data.batch import Batch, ImageSpec
-from gancli.engine.machine import Machine, Precision
-from gancli.engine.step import Stepper
+from gancli.machine.device import Machine, Precision
+from gancli.steps.step import Stepper
 from gancli.variant import Phase, Variant
 
 IMAGES = ImageSpec(1, 8, tuple("0123456789"))

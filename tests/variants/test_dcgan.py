@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from gancli import catalogue
-from gancli.data.batch import Batch, ImageSpec
-from gancli.engine.machine import Machine
-from gancli.engine.step import Stepper
+from gancli.batches.batch import Batch, ImageSpec
 from gancli.errors import UsageError
+from gancli.machine.device import Machine
+from gancli.steps.step import Stepper
 from gancli.variant import Variant
 from tests.conftest import SMALL, Gan
 

@@ -9,10 +9,10 @@ from PIL import Image
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.data.batch import Batch, ImageSpec
+from gancli.batches.batch import Batch, ImageSpec
 from gancli.errors import UsageError
-from gancli.layers import Frequencies
-from gancli.pyramid import double, halve
+from gancli.nn.layers import Frequencies
+from gancli.nn.pyramid import double, halve
 from gancli.variant import Adam, Sgd
 from gancli.variants.lapgan import Lapgan, level_sizes
 from tests.conftest import SMALL, Gan, sha256

@@ -7,11 +7,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from gancli.data.batch import Batch, ImageSpec
-from gancli.data.pairs import enlarge
+from gancli.batches.batch import Batch, ImageSpec
+from gancli.batches.pairs import enlarge
 from gancli.errors import GancliError, UsageError
+from gancli.nn.vgg import FEATURE_SCALE, Vgg19Features
 from gancli.variants.srgan import Config, Srgan
-from gancli.vgg import FEATURE_SCALE, Vgg19Features
 
 SMALL = Config(width=4, blocks=2, d_width=4)
 
