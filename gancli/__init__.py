@@ -1,12 +1,4 @@
 """Generative adversarial networks from the command line: see README.md."""
 
-import os
-
-__version__ = "0.1.0"
-
-# The CPUs that this process may run on (a batch system's or container's cpuset counted). Asked before torch is imported:
-# with OMP_PROC_BIND, which batch systems set, its OpenMP then ties the main thread, and what that starts, to one of them.
-try:
-    CPUS = frozenset(os.sched_getaffinity(0))
-except (AttributeError, OSError):  # not Linux, or it does not tell
-    CPUS = frozenset(range(os.cpu_count() or 1))
+from gancli.process import CPUS as CPUS  # before torch is imported by anything
+from gancli.process import __version__ as __version__

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gancli.batches.batch import Batch, ImageSpec
+from gancli.batches.batch import Batch
+from gancli.data.spec import ImageSpec
 
 Reads = Literal["labels", "low_res"]
 Noise = Literal["normal", "uniform", "unit-uniform"]

@@ -3,59 +3,58 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import gancli
+from tests import layers
 
 PACKAGE = Path(gancli.__file__).parent
-LAYERS = [
-    {"errors", "events", "owner", "locks", "system", "text"},  # these, and nothing else, the next may import
-    {"config", "images", "losses", "layers", "augment", "atomic", "pyramid", "vgg", "room"},
-    {"data", "variant"},
-    {"variants", "catalogue"},
-    {"engine", "sampling", "metrics", "report"},
-    {"cli", "__main__"},
-]
-LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+FILES = {
+    ".".join(("gancli", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
 
 
-def imported(path: Path) -> set[str]:
-    """The parts of gancli that a file imports anywhere in it, first name only; variants with their own name."""
+def imported(name: str) -> set[str]:
+    """The files of the package that one imports anywhere in it, in functions and for types too."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        modules = []
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+    for node in ast.walk(ast.parse(FILES[name].read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: imports are written out"
+            assert node.module
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.add(whole if whole in FILES else node.module)
         elif isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        for module in modules:
-            parts = module.split(".")
-            if parts[0] == "gancli" and len(parts) > 1 and (parts[1] in LAYER):
-                found.add(parts[1])
-    return found
+            found |= {alias.name for alias in node.names}
+    return {other for other in found if other in FILES} - {name}
 
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
+def part(name: str) -> str:
+    """The folder, or file at the top of the package, that a file belongs to; none: the package itself."""
+    return name.split(".")[1] if "." in name else ""
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_file_imports_its_own_layer_and_below(path: Path) -> None:
-    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    for other in imported(path) - {part}:
-        assert LAYER[other] <= LAYER[part], f"{part} imports {other}, which lies above it"
-        if part in LAYERS[1]:
-            assert other in LAYERS[0], f"{part} imports {other}: the first layers stand alone"
-        if part == "report":
-            assert other in ("events", "errors", "atomic", "text"), f"report imports {other}"
-        if part == "variants":
-            assert LAYER[other] < LAYER[part], "a variant imports neither another variant nor the catalogue"
+@pytest.mark.parametrize("name", [name for name in FILES if part(name)])
+def test_a_file_imports_its_own_layer_and_below(name: str) -> None:
+    own = layers.NUMBER[part(name)]
+    for other in imported(name) - {"gancli.variants"}:  # an empty package: the place where variants are looked for
+        assert part(other), f"{name} imports the package, which imports it; the part that it needs has a name"
+        assert layers.NUMBER[part(other)] <= own, f"{name} imports {other}, which lies above it"
+        assert part(other) != "variants", f"{name} imports {other}: nobody needs a concrete variant, a variant no other"
 
 
-def test_layers_cover_every_part() -> None:
-    parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}
-    assert parts <= set(LAYER), f"new parts without a layer: {parts - set(LAYER)}"
+def test_no_imports_go_in_a_circle() -> None:
+    graph = {name: imported(name) for name in FILES}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names one
+
+
+def test_layers_are_the_parts_there_are_and_what_contributing_shows() -> None:
+    assert {part(name) for name in FILES} - {""} <= set(layers.NUMBER)
+    assert layers.table() in (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8"), "python -m tests.layers"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.data.source import Source, Split, open_source
+from gancli.data.names import Split
+from gancli.data.opening import open_source
+from gancli.data.source import Source
 from gancli.sampling import draw
 from gancli.store.checkpoint import load_model
 from tests.conftest import Gan

@@ -1,23 +1,10 @@
-"""What a step is given, and what it needs to know about the images beforehand. No torch is imported at run time."""
+"""What a step is given. No torch is imported at run time."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """The images a variant is built for. `class_names` is empty where the data set has no labels."""
-
-    channels: int
-    size: int  # height and width, in pixels
-    class_names: tuple[str, ...] = ()
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
 
 
 @dataclass(frozen=True)
@@ -27,3 +14,21 @@ class Batch:
 
     images: "Tensor"
     condition: "Tensor"
+
+
+class Batches(Protocol):
+    """What `resident` and `pairs` give. `on_device`: rows and pixels lie on the device."""
+
+    on_device: bool
+
+    def batch(self, step: int) -> Batch: ...
+
+    def rows(self, step: int, count: int) -> "Tensor": ...
+
+    def rows_left(self, step: int) -> int: ...
+
+    def take(self, row: "Tensor") -> "tuple[Tensor, ...]": ...
+
+    def fetch(self, step: int) -> "tuple[Tensor, ...]": ...
+
+    def finish(self, taken: "tuple[Tensor, ...]") -> Batch: ...

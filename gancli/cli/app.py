@@ -8,9 +8,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-import gancli
 from gancli.cli import console, explain, streams
 from gancli.errors import ReaderGoneError, StdoutError
+from gancli.process import __version__
 from gancli.report.reporter import abandon
 
 NARROWEST = 20  # columns that help can be read in
@@ -49,7 +49,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        console.print_result(f"gan {gancli.__version__}")
+        console.print_result(f"gan {__version__}")
         raise typer.Exit
 
 

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from gancli.cli.streams import reason
 from gancli.errors import StdoutError, UsageError
-from gancli.report.choose import DUMB
 from gancli.report.jsonl import dump
+from gancli.report.terminal import DUMB
 from gancli.text import printable
 
 

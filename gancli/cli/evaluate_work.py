@@ -96,7 +96,7 @@ def _drawing(job: Job, models: "Sequence[Model]") -> Generator[events.Event, Non
     import torch
 
     from gancli.data.classes import translated
-    from gancli.data.source import open_source
+    from gancli.data.opening import open_source
     from gancli.metrics import yardstick
     from gancli.metrics.inception import InceptionFid
 

@@ -15,7 +15,6 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from gancli import CPUS
 from gancli.data.cache import Cache, Cached
 from gancli.data.decode import Head, decode_first, read_head, square
 from gancli.data.listing import Entry, Listing, OnBad, listed
@@ -25,6 +24,7 @@ from gancli.data.source import Opening, Source
 from gancli.data.walk import few
 from gancli.errors import DataError
 from gancli.events import Event, Preparing, Warned
+from gancli.process import CPUS
 
 DEFAULT_SIZE = 64
 SMALLEST, LARGEST_OWN_SIZE = 4, 128

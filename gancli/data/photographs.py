@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gancli.batches.batch import ImageSpec
 from gancli.data import fingerprint
 from gancli.data.cache import Cache
 from gancli.data.decode import Head, decode_first
 from gancli.data.folder import Bad, each, head_of
 from gancli.data.listing import Entry, Listing, OnBad, listed
 from gancli.data.names import DRAWN, TORCHVISION
-from gancli.data.source import existing, open_source
+from gancli.data.opening import existing, open_source
+from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Warned
 

@@ -4,8 +4,7 @@ Only training pictures are measured with, so that the test split stays unseen un
 """
 
 import dataclasses
-from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Generator
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,8 @@ from gancli.batches.pairs import PairBatches, enlarge
 from gancli.config import RunConfig
 from gancli.config.paths import data_root
 from gancli.data.photographs import Photographs
+from gancli.engine.evaluation import Evaluation, Measuring
+from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.events import Event
 from gancli.metrics import yardstick
@@ -26,46 +27,11 @@ from gancli.store.facts import from_header
 from gancli.store.header import read_header
 from gancli.variant import Variant
 
-if TYPE_CHECKING:
-    from gancli.engine.session import Session
-
 COUNT = 2000  # pictures drawn each time
 PHOTOGRAPHS = 16
-LOWER_IS_BETTER = ("frechet",)
 
 
-class Measuring(Protocol):
-    """A way to measure a generator. `split`: of the training pictures, what it is compared with; `seed`: of the first
-    picture drawn, if any are; `beside`: what the figures' real score is of."""
-
-    @property
-    def split(self) -> str: ...
-
-    @property
-    def seed(self) -> int | None: ...
-
-    @property
-    def beside(self) -> str: ...
-
-    def __call__(self, generator: nn.Module) -> list[Figure]: ...
-
-
-class Evaluation:
-    """What is measured `every` so many steps, and the best value of `metric` so far."""
-
-    def __init__(self, measure: Measuring, metric: str, every: int, best: float | None) -> None:
-        self.measure, self.metric, self.every, self._best = measure, metric, every, best
-
-    def note(self, figures: Sequence[Figure]) -> bool:
-        """Whether these figures are the best so far."""
-        (value,) = (figure.model.value for figure in figures if figure.name == self.metric)
-        better = self._best is None or (value < self._best if self.metric in LOWER_IS_BETTER else value > self._best)
-        if better:
-            self._best = value
-        return better
-
-
-def prepare(run: RunConfig, session: "Session") -> Generator[Event, None, Evaluation]:
+def prepare(run: RunConfig, session: Session) -> Generator[Event, None, Evaluation]:
     """What `--eval-every` asks for. Raises `UsageError` for a metric that the variant does not have, and `GancliError`
     where the extra `metrics` is missing."""
     assert run.eval_every is not None
@@ -81,7 +47,7 @@ def prepare(run: RunConfig, session: "Session") -> Generator[Event, None, Evalua
     return Evaluation(measure, metric, run.eval_every, _best_so_far(session, metric))
 
 
-def _best_so_far(session: "Session", metric: str) -> float | None:
+def _best_so_far(session: Session, metric: str) -> float | None:
     """What `best.safetensors` measured, if this run wrote it before the step it goes on from."""
     path = session.directory.best
     if not path.exists():
@@ -113,7 +79,7 @@ class _Enlarged:
         return mean(found)
 
 
-def _drawn(run: RunConfig, session: "Session") -> "Generator[Event, None, _Drawn]":
+def _drawn(run: RunConfig, session: Session) -> "Generator[Event, None, _Drawn]":
     source = session.source
     assert not isinstance(source, Photographs)
     root = data_root(run.data_root).path

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import PIL
 import torch
 
-from gancli.batches.batch import ImageSpec
+from gancli.data.spec import ImageSpec
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.steps.ledger import LossHistory

@@ -7,7 +7,6 @@ from pathlib import Path
 import PIL
 import torch
 
-import gancli
 from gancli import events
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.resolve import NOT_KEPT
@@ -15,6 +14,7 @@ from gancli.engine.session import Session
 from gancli.errors import DivergedError, GancliError
 from gancli.files import atomic
 from gancli.machine.room import free_disk_bytes
+from gancli.process import __version__
 from gancli.steps.runner import Runner
 from gancli.store import checkpoint, facts, state
 from gancli.store.facts import Facts
@@ -115,7 +115,7 @@ def write_config(session: Session) -> None:
     done = _values(session.run) | _values(planned.own) | {"steps": planned.steps, "graph": planned.graph}
     left_open = [name for name, value in (asked | own).items() if value in (None, "auto")]
     came_to = {name: done[name] for name in left_open if done.get(name) not in (None, "auto")}
-    heading = f"gan {gancli.__version__}: repeat this run with  gan train --config config.toml --out DIR"
+    heading = f"gan {__version__}: repeat this run with  gan train --config config.toml --out DIR"
     text = toml.dump(asked, session.run.variant, own, heading, came_to)
     atomic.write(session.directory.config, [text.encode()])
 
@@ -143,7 +143,7 @@ def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
         steps=session.plan.steps,
         epoch=session.stream.epoch(session.step),
         phase=phase.name,
-        versions={"gancli": gancli.__version__, "torch": str(torch.__version__), "pillow": PIL.__version__},
+        versions={"gancli": __version__, "torch": str(torch.__version__), "pillow": PIL.__version__},
         losses=session.history.points(),
         fingerprint=source.fingerprint,
     )

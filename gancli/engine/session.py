@@ -14,7 +14,7 @@ from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine import memory, plan
 from gancli.engine.clock import Clock
-from gancli.engine.evaluate import Evaluation
+from gancli.engine.evaluation import Evaluation
 from gancli.engine.health import Health
 from gancli.engine.stop import Stop
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError, shell_quoted

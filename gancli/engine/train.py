@@ -6,9 +6,11 @@ from typing import TypeVar
 from gancli import events
 from gancli.config import RunConfig, VariantConfig
 from gancli.config.paths import data_root
+from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
-from gancli.data.source import Source, open_source
+from gancli.data.source import Source
 from gancli.engine import evaluate, memory, plan, resume, saving
+from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import NOTHING, Session
 from gancli.engine.stop import Stop
 from gancli.machine.device import ALONE
@@ -76,7 +78,7 @@ def train(
 
 
 def _steps(
-    session: Session, stop: Stop, resumed: State | None, evaluation: evaluate.Evaluation | None
+    session: Session, stop: Stop, resumed: State | None, evaluation: Evaluation | None
 ) -> Iterator[events.Event]:
     """All steps that are left, with what happens between them."""
     run, planned, first = session.run, session.plan, session.ranks.first

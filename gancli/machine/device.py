@@ -8,13 +8,13 @@ from typing import Literal
 
 import torch
 
-from gancli import CPUS
 from gancli.errors import UsageError
 from gancli.machine import room
 from gancli.machine.heap import keep_freed_memory
 from gancli.machine.processor import this_processor
 from gancli.machine.products import Products
 from gancli.machine.ranks import Ranks
+from gancli.process import CPUS
 
 Precision = Literal["fp32", "bf16", "fp16"]
 ALONE = Ranks()

@@ -11,11 +11,11 @@ from typing import Literal, TextIO
 from gancli.report.jsonl import JsonLines
 from gancli.report.lines import Lines
 from gancli.report.reporter import Reporter, Silence
+from gancli.report.terminal import DUMB, terminal_size
 
 Progress = Literal["auto", "live", "plain", "json", "none"]
 
 MIN_COLUMNS, MIN_ROWS = 40, 10
-DUMB = ("", "dumb", "unknown")  # TERM of a terminal that takes no escape codes; not set is empty
 
 
 def choose(
@@ -66,15 +66,3 @@ def _would_rather_not(stream: TextIO) -> bool:
         return True
     columns, rows = terminal_size(stream)
     return columns < MIN_COLUMNS or rows < MIN_ROWS
-
-
-def terminal_size(stream: TextIO) -> tuple[int, int]:
-    """Columns and rows of the terminal that `stream` is; 80 × 24 where it does not tell.
-
-    COLUMNS and LINES are not looked at: exported, they are what the terminal was once.
-    """
-    try:
-        found = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):
-        return 80, 24
-    return found.columns or 80, found.lines or 24

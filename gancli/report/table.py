@@ -29,8 +29,8 @@ from gancli.events import (
 )
 from gancli.report import view
 from gancli.report.area import Area
-from gancli.report.choose import terminal_size
 from gancli.report.reporter import Reporter
+from gancli.report.terminal import terminal_size
 
 REDRAW_S = 0.25  # at most four times a second: the run needs the interpreter more than the table does
 TICK_S = 1.0  # and at least this often: the time left runs down, and the terminal may have been resized

@@ -7,31 +7,18 @@ the average's weight); random numbers come from the device's default generator, 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from gancli.batches.batch import Batches
 from gancli.errors import GancliError
+from gancli.steps.captured import Capture, Captured, Work
 from gancli.steps.ema import Average
 from gancli.steps.step import Stepper
 
-if TYPE_CHECKING:
-    from gancli.steps.runner import Batches
-
-Work = Callable[[], None]
-
-
-class Captured(NamedTuple):
-    """What does a captured piece of work, and whether the capture did it already."""
-
-    replay: Callable[[], object]
-    done: bool
-
-
-Capture = Callable[[Work], Captured]
 MAX_AHEAD = 16  # replays that the host may be ahead of the device: enough to keep it busy, few enough to stop soon
 
 
@@ -39,7 +26,7 @@ class Replay:
     """`num_steps` steps, of `num_terms` reported terms each, captured as one with the inputs of those from `step` on."""
 
     def __init__(
-        self, num_steps: int, stepper: Stepper, batches: "Batches", average: Average, num_terms: int, step: int,
+        self, num_steps: int, stepper: Stepper, batches: Batches, average: Average, num_terms: int, step: int,
         capture: Capture,
     ) -> None:  # fmt: skip
         self._num_steps = num_steps

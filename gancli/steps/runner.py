@@ -1,36 +1,16 @@
 """Does a phase's steps: one by one, or, where the device can, many at a word."""
 
 from collections.abc import Mapping
-from typing import Protocol
 
-from torch import Tensor
-
-from gancli.batches.batch import Batch
+from gancli.batches.batch import Batches
+from gancli.steps.captured import Capture
 from gancli.steps.ema import Average
-from gancli.steps.graph import Capture, Leash, Replay, aside, capture_on_cuda
+from gancli.steps.graph import Leash, Replay, aside, capture_on_cuda
 from gancli.steps.ledger import Ledger
 from gancli.steps.step import Stepper
 from gancli.steps.trace import capture_by_trace
 
 WARM_UP = 3  # steps done one by one before the first capture, as training: libraries choose their kernels in them
-
-
-class Batches(Protocol):
-    """What `data.resident` and `data.pairs` give. `on_device`: rows and pixels lie on the device."""
-
-    on_device: bool
-
-    def batch(self, step: int) -> Batch: ...
-
-    def rows(self, step: int, count: int) -> Tensor: ...
-
-    def rows_left(self, step: int) -> int: ...
-
-    def take(self, row: Tensor) -> tuple[Tensor, ...]: ...
-
-    def fetch(self, step: int) -> tuple[Tensor, ...]: ...
-
-    def finish(self, taken: tuple[Tensor, ...]) -> Batch: ...
 
 
 class Runner:

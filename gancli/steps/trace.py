@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from gancli.steps.graph import Captured, Work
+from gancli.steps.captured import Captured, Work
 
 aten = torch.ops.aten
 # The same operations by the functions that Python code calls: they begin a microsecond sooner.

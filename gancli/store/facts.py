@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gancli import catalogue
-from gancli.batches.batch import ImageSpec
 from gancli.config import VariantConfig, fields_of
+from gancli.data.spec import ImageSpec
 from gancli.errors import CheckpointError, UsageError
 from gancli.store.header import MAX_HEADER_BYTES, Header, json_object
 

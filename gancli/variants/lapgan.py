@@ -18,8 +18,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from gancli.batches.batch import Batch, ImageSpec
+from gancli.batches.batch import Batch
 from gancli.config import VariantConfig, option
+from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
 from gancli.nn.layers import Frequencies, Tanh, spectral_norm

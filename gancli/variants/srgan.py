@@ -20,10 +20,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gancli.batches.batch import Batch, ImageSpec
+from gancli.batches.batch import Batch
 from gancli.batches.pairs import enlarge
 from gancli.config import VariantConfig, option
 from gancli.config.paths import input_file
+from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
 from gancli.nn.layers import spectral_norm

@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from gancli import catalogue, images
-from gancli.batches.batch import ImageSpec
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
+from gancli.data.spec import ImageSpec
 
 Loop = Callable[[int], None]
 # What both contenders' networks are built with: without the penalties that tutorials leave out.

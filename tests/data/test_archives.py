@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from gancli.data import cifar, remote, torchvision_sets
 from gancli.data.mat import read_mat
-from gancli.data.source import Source, Split, open_source
+from gancli.data.names import Split
+from gancli.data.opening import open_source
+from gancli.data.source import Source
 from gancli.errors import DataError
 
 

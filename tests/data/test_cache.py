@@ -15,8 +15,8 @@ from PIL import Image
 
 from gancli.data import cache as module
 from gancli.data.cache import Cache
+from gancli.data.opening import open_source
 from gancli.data.photographs import open_photographs
-from gancli.data.source import open_source
 from gancli.events import Warned
 from gancli.metrics.classifier import judge_of
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from gancli.data.decode import decode, read_head
 from gancli.data.folder import open_folder
-from gancli.data.source import Opening, Source, open_source
+from gancli.data.opening import open_source
+from gancli.data.source import Opening, Source
 from gancli.errors import DataError
 from gancli.events import Event, Warned
 

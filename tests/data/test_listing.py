@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 
 from gancli.data.decode import First, decode
-from gancli.data.source import Source, Split, open_source
+from gancli.data.names import Split
+from gancli.data.opening import open_source
+from gancli.data.source import Source
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Preparing, Warned
 

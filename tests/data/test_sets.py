@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gancli.data.idx import read_idx
-from gancli.data.source import Source, Split, open_source
+from gancli.data.names import Split
+from gancli.data.opening import open_source
+from gancli.data.source import Source
 from gancli.errors import DataError
 from gancli.events import Event
 

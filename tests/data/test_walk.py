@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from gancli.data.formats import is_image
-from gancli.data.source import Source, Split, open_source
+from gancli.data.names import Split
+from gancli.data.opening import open_source
+from gancli.data.source import Source
 from gancli.errors import DataError
 from gancli.events import Event, Warned
 

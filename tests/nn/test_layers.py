@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gancli import catalogue
-from gancli.batches.batch import ImageSpec
+from gancli.data.spec import ImageSpec
 from gancli.nn.layers import Tanh
 
 

@@ -8,11 +8,12 @@ from typing import TextIO
 
 import pytest
 
-from gancli.report.choose import choose, terminal_size
+from gancli.report.choose import choose
 from gancli.report.jsonl import JsonLines
 from gancli.report.lines import Lines
 from gancli.report.reporter import Silence
 from gancli.report.table import Table
+from gancli.report.terminal import terminal_size
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gancli.batches.batch import ImageSpec
+from gancli.data.spec import ImageSpec
 from gancli.errors import GancliError
 from gancli.sampling import upscale
 from gancli.sampling.upscale import Upscaler, bytes_per_pixel, tiles

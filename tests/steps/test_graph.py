@@ -16,9 +16,10 @@ from torch.utils._pytree import tree_leaves
 
 from gancli import catalogue
 from gancli.batches.ahead import Ahead
-from gancli.batches.batch import Batch, ImageSpec
+from gancli.batches.batch import Batch
 from gancli.config import fields_of
 from gancli.config.resolve import Layer, preset_layers, resolve
+from gancli.data.spec import ImageSpec
 from gancli.engine import plan
 from gancli.engine.session import Session
 from gancli.engine.stop import Stop
@@ -29,8 +30,8 @@ from gancli.machine import products
 from gancli.machine.device import Machine, Precision
 from gancli.machine.ranks import Ranks
 from gancli.steps import graph, trace
+from gancli.steps.captured import Capture, Captured, Work
 from gancli.steps.ema import Average
-from gancli.steps.graph import Capture, Captured, Work
 from gancli.steps.minimiser import Minimiser
 from gancli.steps.runner import Runner
 from gancli.steps.step import Stepper

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.batches.batch import ImageSpec
+from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.variant import Sgd, Variant
 from tests.conftest import SMALL, Gan, sha256

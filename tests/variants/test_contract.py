@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.batches.batch import Batch, ImageSpec
+from gancli.batches.batch import Batch
 from gancli.config import fields_of
+from gancli.data.spec import ImageSpec
 from gancli.machine.device import Machine, Precision
 from gancli.steps.step import Stepper
 from gancli.variant import Phase, Variant

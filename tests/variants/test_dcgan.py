@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from gancli import catalogue
-from gancli.batches.batch import Batch, ImageSpec
+from gancli.batches.batch import Batch
+from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.machine.device import Machine
 from gancli.steps.step import Stepper

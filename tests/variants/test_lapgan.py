@@ -9,7 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.batches.batch import Batch, ImageSpec
+from gancli.batches.batch import Batch
+from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn.layers import Frequencies
 from gancli.nn.pyramid import double, halve

@@ -7,8 +7,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from gancli.batches.batch import Batch, ImageSpec
+from gancli.batches.batch import Batch
 from gancli.batches.pairs import enlarge
+from gancli.data.spec import ImageSpec
 from gancli.errors import GancliError, UsageError
 from gancli.nn.vgg import FEATURE_SCALE, Vgg19Features
 from gancli.variants.srgan import Config, Srgan

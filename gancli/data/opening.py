@@ -1,0 +1,70 @@
+"""From a name or a path to a data set, decoded once."""
+
+import errno
+from pathlib import Path
+from typing import Literal
+
+from gancli.config.paths import expanded
+from gancli.data.names import DRAWN, TORCHVISION, Split, source_names
+from gancli.data.source import Opening
+from gancli.errors import DataError, UsageError, did_you_mean
+
+
+def open_source(
+    dataset: str,
+    *,
+    data_root: Path,
+    image_size: int | None,
+    download: bool,
+    on_bad_image: Literal["fail", "skip"],
+    split: Split = "train",
+) -> Opening:
+    """Open a data set by name or path, as a generator of progress and warnings that returns the `Source`.
+
+    `image_size` None keeps the data set's own (for a folder: see `folder.common_size`). Raises `UsageError` for a name or
+    path that does not exist, and `DataError` for data that cannot be had or read. Closing it early cleans up.
+    """
+    if dataset in DRAWN:
+        from gancli.data import drawn
+
+        source = yield from drawn.open_drawn(dataset, image_size, split)
+    elif dataset in TORCHVISION:
+        from gancli.data import torchvision_sets
+
+        source = yield from torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split)
+    elif (path := existing(dataset)) is not None:
+        from gancli.data import folder
+
+        source = yield from folder.open_folder(path, data_root, image_size, on_bad_image, split)
+    else:
+        raise UsageError(_unknown(dataset))
+    if len(source.images) == 0:
+        raise DataError(f"--dataset {dataset}: holds no images")
+    return source
+
+
+def existing(dataset: str) -> Path | None:
+    """The folder or file that a data set's name stands for, if there is one. Raises `UsageError` for a home of nobody."""
+    path = expanded(dataset, "--dataset")
+    try:
+        return path if path.exists() else None
+    except ValueError:  # a name no file can have
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise DataError(f"--dataset {dataset}: cannot be read ({error.strerror})") from None
+
+
+def _unknown(dataset: str) -> str:
+    """The message about a name or path that is not there, with the near miss among names or the path's neighbours."""
+    path = expanded(dataset, "--dataset") if "/" in dataset else Path(dataset)
+    try:
+        if path.is_symlink():
+            return f"--dataset {dataset}: a link to what does not exist"
+        neighbours = {entry.name: str(entry) for entry in sorted(path.parent.iterdir())[:10_000]}
+    except OSError:
+        neighbours = {}
+    hint = did_you_mean(dataset, source_names()) or did_you_mean(path.name, neighbours)
+    known = ", ".join(source_names())
+    return f"--dataset {dataset}: neither a data set ({known}) nor a folder or zip that exists{hint}"
