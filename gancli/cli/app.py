@@ -1,8 +1,11 @@
 """The `gan` command: its subcommands, and how their errors become one line and an exit code."""
 
+import ast
+import inspect
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -69,13 +72,20 @@ def _train() -> None:
 
 
 def _register() -> None:
-    from gancli.cli import cache, evaluate, inspect, sample, variants
+    from gancli.cli import cache, evaluate, sample, variants
+    from gancli.cli import inspect as inspecting
 
-    app.command("sample")(sample.sample)
-    app.command("evaluate")(evaluate.evaluate)
-    app.command("inspect")(inspect.inspect)
-    app.command("variants")(variants.variants)
-    app.command("cache")(cache.cache)
+    for command in (sample.sample, evaluate.evaluate, inspecting.inspect, variants.variants, cache.cache):
+        app.command(help=_described(command))(command)
+
+
+def _described(command: Callable[..., object]) -> str:
+    """A command's docstring, also where Python was told to leave docstrings out (`-OO`): it is what help shows."""
+    if command.__doc__ is None:
+        (function,) = ast.parse(inspect.cleandoc(inspect.getsource(command))).body
+        assert isinstance(function, ast.FunctionDef)
+        return ast.get_docstring(function) or ""
+    return inspect.cleandoc(command.__doc__)
 
 
 _register()

@@ -116,7 +116,12 @@ def _environments() -> list[Place]:
         Place("a clock that jumps", ("clock",)),
         Place("an unknown number of processors", ("cpus",)),
         Place("64 open files", ("limit:NOFILE:64",)),
-        Place("no more threads", ("threads",), codes={"dry run": {0, 1}, "trains": {0, 1, 75}}, truth="thread"),
+        Place(
+            "no more threads",
+            ("threads",),
+            truth="thread",
+            codes={"dry run": {0, 1}, "evaluate": {0, 1}, "trains": {0, 1, 75}},
+        ),
     ]
 
 

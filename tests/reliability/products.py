@@ -81,7 +81,7 @@ def stopped(cell: Cell, outcome: Outcome) -> str:
     lines = outcome.err.decode("utf-8", "replace").splitlines()
     told = next((after for line, after in pairwise(lines) if "go on with" in line), "")
     printed = told[told.find("gan train") :] if "gan train" in told else ""
-    if lines and not printed:
+    if lines and not printed and outcome.heard:
         raise WrongError("no command to go on with is printed")
     if printed and cell.names.out.isprintable() and "\\" not in printed:
         named = [(cell.work / word).resolve() for word in shlex.split(printed)]

@@ -25,6 +25,9 @@ LIMIT_S = 60.0  # of a command; more is a hang
 START_S = 300.0
 WORLD = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.reliability import world; world.main(sys.argv[1:])"
 HUNG = "no end"
+READ_AT_IMPORT = (
+    "typer.rich_utils",
+)  # modules that read the environment when they are imported: no child finds them there
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Outcome:
     err: bytes = b""
     seconds: float = 0.0
     whole: bool = True  # all that it wrote to stdout was read
+    heard: bool = True  # and to stderr
 
     @property
     def impossible(self) -> bool:
@@ -194,7 +198,8 @@ class Running:
         seconds = time.monotonic() - self._began
         code = HUNG if status is None else os.waitstatus_to_exitcode(status)
         whole = self._streams[1].kind in ("file", "pipe")
-        outcome = Outcome(code, self._streams[1].content(), self._streams[2].content(), seconds, whole)
+        heard = self._streams[2].kind != "gone"
+        outcome = Outcome(code, self._streams[1].content(), self._streams[2].content(), seconds, whole, heard)
         if code == BROKEN:
             raise RuntimeError(f"the harness has a mistake: {outcome.err.decode()}")
         return outcome
@@ -225,7 +230,7 @@ class Servers:
     def learn(self, about: Path) -> None:
         """The server at work, and those to come, import what a command needed, before they fork."""
         if about.exists():
-            new = sorted({*json.loads(about.read_text())} - {*self.modules})
+            new = sorted({*json.loads(about.read_text())} - {*self.modules, *READ_AT_IMPORT})
             about.unlink()
             self.modules += new
             if self._held is not None and new:
