@@ -75,8 +75,14 @@ def _register() -> None:
     from gancli.cli import cache, evaluate, sample, variants
     from gancli.cli import inspect as inspecting
 
-    for command in (sample.sample, evaluate.evaluate, inspecting.inspect, variants.variants, cache.cache):
-        app.command(help=_described(command))(command)
+    for name, command in (
+        ("sample", sample.sample),
+        ("evaluate", evaluate.evaluate),
+        ("inspect", inspecting.inspect),
+        ("variants", variants.variants),
+        ("cache", cache.cache),
+    ):
+        app.command(name, help=_described(command))(command)
 
 
 def _described(command: Callable[..., object]) -> str:

@@ -7,9 +7,9 @@ from rich.table import Table
 
 from gancli import catalogue
 from gancli.cli import console
-from gancli.cli.begin import Start
 from gancli.config import RunConfig, VariantConfig, fields_of
 from gancli.config.resolve import Resolved
+from gancli.engine.begin import Start
 from gancli.errors import DataError
 
 

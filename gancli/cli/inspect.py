@@ -10,12 +10,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gancli.cli import console, evaluations, inspect_run
-from gancli.cli.begin import run_directory
+from gancli.cli import console, inspect_run
 from gancli.config import paths
+from gancli.engine.begin import run_directory
 from gancli.errors import UsageError, printable
 from gancli.report.plot import plot_text
-from gancli.store import rundir
+from gancli.store import evaluations, rundir
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import Header, read_header
 from gancli.store.rundir import RunDirectory

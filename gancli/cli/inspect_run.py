@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gancli import catalogue
-from gancli.cli import console, evaluations
+from gancli.cli import console
 from gancli.config import toml
 from gancli.errors import CheckpointError, GancliError, UsageError
 from gancli.report.jsonl import is_evaluation, is_number, read_metrics
-from gancli.store import rundir
+from gancli.store import evaluations, rundir
 from gancli.store.rundir import RunDirectory
 
 NO_TERMS = ("step", "epoch", "images_per_s", "elapsed_s", "memory_bytes")

@@ -1,13 +1,14 @@
 """Command-line options from configuration fields, and the commands built of them."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from gancli.config import Field
+from gancli.config import Field, fields_of
+from gancli.config.effects import Given
 
 Completer = Callable[[str], list[str]]
 
@@ -15,9 +16,9 @@ Completer = Callable[[str], list[str]]
 def parameter(field: Field, panel: str, complete: Completer | None = None) -> inspect.Parameter:
     """A Typer option for a field. Its default is None, "not given": precedence is settled in `config.resolve`."""
     declared = field.option
-    names = [field.flag] + ([declared.short] if declared.short else [])
-    if field.kind is bool:
-        names = [f"{field.flag}/--no-{field.flag[2:]}"]
+    names = [field.long] + ([declared.short] if declared.short else [])
+    if field.kind is bool and not declared.switch:
+        names = [f"{field.long}/--no-{field.long[2:]}"]
     option = typer.Option(
         *names,
         help=_help(field),
@@ -27,9 +28,25 @@ def parameter(field: Field, panel: str, complete: Completer | None = None) -> in
         rich_help_panel=panel,
         autocompletion=complete or (completer(lambda: field.choices) if field.choices else None),
     )
-    maybe: Any = field.kind | None
+    maybe: Any = (list[str] if field.many else field.kind) | None
     hint = Annotated[maybe, option]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+
+
+def argument(name: str, hint: Any, **about: Any) -> inspect.Parameter:
+    """A Typer argument that no configuration has."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(name, kind, annotation=Annotated[hint, typer.Argument(**about)])
+
+
+def extra(name: str, hint: Any, *names: str, default: object = None, **about: Any) -> inspect.Parameter:
+    """A Typer option that no configuration has."""
+    annotation = Annotated[hint, typer.Option(*names, **about)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+DEVICE = extra("device", str, envvar="GAN_DEVICE", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
+JSON = extra("as_json", bool, "--json", default=False, help="Print one JSON document.")
 
 
 def _shown(value: object) -> str:
@@ -38,10 +55,25 @@ def _shown(value: object) -> str:
 
 def _help(field: Field) -> str:
     declared = field.option
-    default = declared.default_text or ("" if field.default is None else _shown(field.default))
+    default = declared.default_text or ("" if field.default is None or declared.switch else _shown(field.default))
     needed = f"with --{declared.only_with.replace('_', '-').replace('=', ' ')}" if declared.only_with else ""
     facts = [declared.bounds(), needed, declared.source or "", f"default: {default}" if default else ""]
     return escape(declared.help) + "".join(f" [dim]({escape(fact)})[/]" for fact in facts if fact)
+
+
+def given(config_class: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Of the values of a command line those that were given and belong to a configuration, as it has them."""
+    names = {field.name for field in fields_of(config_class)}
+    return {name: value for name, value in values.items() if name in names and value not in (None, [])}
+
+
+def flags(config_class: type, values: Mapping[str, Any]) -> list[Given]:
+    """The same by what messages call them."""
+    return [
+        (f.flag, ",".join(values[f.name]) if f.many else values[f.name])
+        for f in fields_of(config_class)
+        if f.name in values
+    ]
 
 
 def completer(words: Callable[[], Iterable[str]]) -> Completer:

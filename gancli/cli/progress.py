@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -51,13 +51,27 @@ def _bar(terminal: Console) -> Iterator[Callable[[Event], None]]:
         yield show
 
 
-def shown_if_slow(work: Generator[Event, None, T], quiet_s: float) -> T:
-    """As `shown`, but silent for the first `quiet_s` seconds, in which most work is done."""
-    begun = time.monotonic()
-    try:
-        while time.monotonic() - begun < quiet_s:
-            next(work)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    return shown(work)
+def shown_in_pieces(work: Generator[Event, None, T], quiet_s: float, tell: Callable[[Event], bool]) -> T:
+    """As `shown`, for work in pieces, whose progress is silent for the first `quiet_s` seconds of each, in which most are
+    done. `tell` shows what ends a piece, and gives whether an event did."""
+    terminal, begun = console.console(sys.stderr), time.monotonic()
+    with ExitStack() as stack:
+        show: Callable[[Event], None] | None = None
+        while True:
+            try:
+                event = next(work)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if isinstance(event, Warned):
+                console.say(f"warning: {event.message}")
+            elif not isinstance(event, Preparing):
+                stack.close()  # a bar that is on the screen goes before a line comes
+                show = None
+                if tell(event):
+                    begun = time.monotonic()
+            elif show or time.monotonic() - begun >= quiet_s:
+                if show is None:
+                    bar = terminal.is_terminal
+                    show = stack.enter_context(_bar(terminal)) if bar else stack.enter_context(Lines(sys.stderr))
+                show(event)

@@ -1,31 +1,26 @@
-"""`gan train`: from the command line to `engine.train`, and its events to a reporter."""
+"""`gan train`: from the command line to a run, and its events to a reporter."""
 
-import dataclasses
 import functools
 import inspect
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Annotated, Any
 
 import typer
 
 from gancli import catalogue, events
-from gancli.cli import begin, console, options
-from gancli.cli.begin import Start, run_directory
+from gancli.cli import console, options
 from gancli.config import RunConfig, fields_of, paths, toml
 from gancli.config.resolve import FLAG, Layer, file_layer, known_fields
 from gancli.data.names import source_names
+from gancli.engine import begin, run
+from gancli.engine.begin import run_directory
+from gancli.engine.run import Job
 from gancli.engine.stop import Stop, parse_duration
-from gancli.errors import StdoutError, UsageError
-from gancli.report.reporter import abandon
-from gancli.store import rundir
-from gancli.store.rundir import RunDirectory
-
-if TYPE_CHECKING:
-    from gancli.machine.ranks import Ranks
+from gancli.errors import StdoutError
+from gancli.report.choose import choose
+from gancli.report.reporter import Silence, abandon
 
 COMPLETERS: Mapping[str, options.Completer] = {
     "variant": options.completer(catalogue.names),
@@ -88,7 +83,7 @@ def command(variant: str) -> Any:
         "own: gan train --variant NAME --help"
     )
 
-    def run(ctx: typer.Context, **given: Any) -> int:
+    def called(ctx: typer.Context, **given: Any) -> int:
         return _run(variant, ctx, given)
 
     app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
@@ -96,23 +91,13 @@ def command(variant: str) -> Any:
         "train",
         short_help="Train a variant on a data set, into a run directory.",
         context_settings={"help_option_names": ["-h", "--help"]},
-    )(options.signed(run, parameters, doc))
+    )(options.signed(called, parameters, doc))
     return typer.main.get_command(app)
 
 
 def _extra(name: str, option: Any) -> inspect.Parameter:
     hint = Annotated[str | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What the first of several processes tells the others: all options, where, and the state to go on from."""
-
-    run: dict[str, Any]
-    own: dict[str, Any]
-    directory: RunDirectory
-    state: Path | None
 
 
 def _run(variant: str, ctx: typer.Context, given: dict[str, Any]) -> int:
@@ -127,10 +112,8 @@ def _run(variant: str, ctx: typer.Context, given: dict[str, Any]) -> int:
 
             dry.show(start())
             return 0
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun started several of us
-            return _train_together(variant, start, stop)
-        started = start()
-        return _train(variant, started, started.target(), stop)
+        with run.joined() as ranks:
+            return _train(run.prepared(variant, start, stop, ranks))
 
 
 def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], config: str | None) -> list[Layer]:
@@ -153,33 +136,19 @@ def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], co
     return [*layers, Layer(FLAG, flags)]
 
 
-def _train(variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None" = None) -> int:
+def _train(job: Job | None) -> int:
     """Train, reporting; prints the checkpoint's path on stdout. Gives the exit code."""
-    from gancli.report.choose import choose
-    from gancli.report.jsonl import MetricsFile
-
-    run = start.resolved.run
+    if job is None:
+        return 0  # the first process says what is wrong
     finished: events.Event | None = None
-    try:
-        with rundir.locked(directory) as notes, choose(run.progress) as report, MetricsFile(directory.metrics) as keep:
-            report(events.Progress(doing="loading torch"))  # from a slow disk it takes minutes
-            from gancli.engine.train import train
-            from gancli.machine.device import ALONE
-
-            steps = train(
-                run, start.resolved.own, catalogue.load(variant), directory, stop, start.state, ranks or ALONE,
-                start.resolved.kept,
-            )  # fmt: skip
-            for event in _with_warnings((*start.warnings, *notes), steps):
-                keep(event)
-                report(event)
-                finished = event
-    finally:
-        directory.discard_if_unused()
+    with closing(job.steps) as steps, choose(job.run.progress) if job.leads else Silence() as report:
+        for event in steps:
+            report(event)
+            finished = event
     assert isinstance(finished, events.RunFinished)
-    if run.progress != "json":
+    if job.leads and job.run.progress != "json":
         _tell_where(finished.checkpoint)
-    return _exit_code(finished)
+    return 75 if finished.status == "stopped" else 0
 
 
 def _tell_where(checkpoint: str) -> None:
@@ -189,54 +158,3 @@ def _tell_where(checkpoint: str) -> None:
     except (OSError, ValueError, StdoutError) as error:
         abandon(sys.stdout)
         console.say(f"warning: {error}; the run is over, its model is {checkpoint}")
-
-
-def _exit_code(finished: events.Event | None) -> int:
-    assert isinstance(finished, events.RunFinished)
-    return 75 if finished.status == "stopped" else 0
-
-
-def _train_together(variant: str, start: Callable[[], Start], stop: Stop) -> int:
-    """As one of several processes: the first decides what is done and where, and reports; the others follow."""
-    from gancli.machine.ranks import joined
-
-    with joined() as ranks:
-        return _lead(variant, start, stop, ranks) if ranks.first else _follow(variant, stop, ranks)
-
-
-def _lead(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -> int:
-    orders: Orders | None = None
-    try:
-        started = start()
-        run, own = started.resolved.run, started.resolved.own
-        directory = started.target()
-        try:
-            ranks.check_batch(run.batch_size)
-        except UsageError:
-            directory.discard_if_unused()
-            raise
-        path = started.state.path if started.state else None
-        orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path)
-    finally:
-        ranks.tell(orders)  # None: there is nothing to follow
-    return _train(variant, started, directory, stop, ranks)
-
-
-def _follow(variant: str, stop: Stop, ranks: "Ranks") -> int:
-    from gancli.engine.train import train
-    from gancli.store import state
-
-    orders: Orders | None = ranks.hear()
-    if orders is None:
-        return 0  # the first process says what is wrong
-    run, own = RunConfig(**orders.run), catalogue.card(variant).config_class(**orders.own)
-    saved = state.load(orders.state) if orders.state else None
-    finished: events.Event | None = None
-    for event in train(run, own, catalogue.load(variant), orders.directory, stop, saved, ranks):
-        finished = event
-    return _exit_code(finished)
-
-
-def _with_warnings(warnings: tuple[str, ...], steps: Iterator[events.Event]) -> Iterator[events.Event]:
-    yield from map(events.Warned, warnings)
-    yield from steps

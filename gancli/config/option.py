@@ -21,6 +21,7 @@ class Option:
     lt: float | None = None
     le: float | None = None
     short: str | None = None
+    spelt: str | None = None  # what messages call it, where that is not `--NAME`
     env: str | None = None
     metavar: str | None = None
     panel: str = "Run"
@@ -28,6 +29,8 @@ class Option:
     default_text: str | None = None  # what the help says when the default is worked out at run time
     only_with: str | None = None  # the other option, or `option=value`, without which this one has no effect
     path: bool = False  # of a file or folder, or for `dataset` perhaps
+    raw: bool = False  # any text, undecodable bytes too: it is written down nowhere
+    switch: bool = False  # of a yes or no: `--name` alone, which cannot be taken back
     reads: Callable[[object], object] | None = (
         None  # of a text with a grammar: raises ValueError saying what it must be
     )
@@ -35,7 +38,7 @@ class Option:
     def bounds(self) -> str:
         """`"at least 1 and below 2"`, or `""` without bounds."""
         words = [("above", self.gt), ("at least", self.ge), ("below", self.lt), ("at most", self.le)]
-        return " and ".join(f"{word} {bound:g}" for word, bound in words if bound is not None)
+        return " and ".join(f"{word} {_shown(bound)}" for word, bound in words if bound is not None)
 
     def allows(self, number: float) -> bool:
         return not (
@@ -44,6 +47,10 @@ class Option:
             or (self.lt is not None and not number < self.lt)
             or (self.le is not None and not number <= self.le)
         )
+
+
+def _shown(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) and abs(bound) < 10**7 else f"{bound:g}"
 
 
 def option(default: Any, help: str, **what: Any) -> Any:  # noqa: A002 - the word Typer and argparse use
@@ -55,7 +62,7 @@ def option(default: Any, help: str, **what: Any) -> Any:  # noqa: A002 - the wor
 class Field:
     """One option of a configuration class, ready to be shown, parsed or checked.
 
-    `kind` is the plain type (`int`, `float`, `bool`, `str`); `choices` is not empty for a `Literal`.
+    `kind` is the plain type (`int`, `float`, `bool`, `str`); `choices` is not empty for a `Literal`; `many`: a tuple of it.
     """
 
     name: str
@@ -64,16 +71,26 @@ class Field:
     choices: tuple[str, ...]
     default: Any
     option: Option
+    many: bool = False
+
+    @property
+    def long(self) -> str:
+        return "--" + self.name.replace("_", "-")
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        """What messages call it."""
+        return self.option.spelt or self.long
 
     def check(self, value: Any, origin: str = "") -> Any:
         """`value` as this field's type; `UsageError` naming the option, the value and what is allowed."""
-        where = f" (from {origin})" if origin else ""
         if value is None and self.optional:
             return None
+        if self.many:
+            if not isinstance(value, list | tuple):
+                raise UsageError(f"{self.flag} {value!r}: must be a list of texts")
+            return tuple(dataclasses.replace(self, many=False).check(one, origin) for one in value)
+        where = f" (from {origin})" if origin else ""
         if self.option.reads is not None:
             try:
                 self.option.reads(value)
@@ -92,7 +109,7 @@ class Field:
             raise UsageError(f"{self.flag} {value}{where}: must be {bounds}")
         if self.option.path and value == "":
             raise UsageError(f"{self.flag}{where}: is empty; a path is wanted (the working directory is .)")
-        if isinstance(value, str) and not value.isprintable():
+        if isinstance(value, str) and not value.isprintable() and not self.option.raw:
             raise UsageError(f"{self.flag} {value!r}{where}: must not hold control characters or undecodable bytes")
         return value
 
@@ -116,10 +133,13 @@ def _field(name: str, hint: Any, default: Any, declared: Option) -> Field:
     if typing.get_origin(hint) in (Union, types.UnionType):
         (hint,) = (arm for arm in typing.get_args(hint) if arm is not type(None))
         optional = True
+    many = typing.get_origin(hint) is tuple
+    if many:
+        hint, _ = typing.get_args(hint)
     if typing.get_origin(hint) is Literal:
         return Field(name, str, optional, typing.get_args(hint), default, declared)
     assert hint in (int, float, bool, str), f"{name}: {hint} is not a type that options can have"
-    return Field(name, hint, optional, (), default, declared)
+    return Field(name, hint, optional, (), default, declared, many)
 
 
 def check_values(config: Any) -> None:

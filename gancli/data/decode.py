@@ -112,19 +112,29 @@ def decode_layers(data: bytes, name: str) -> Layers:
     """An encoded image upright, with its transparency apart. Raises `DataError` naming it."""
     try:
         with _opened(data, name) as image:
-            has_more = _has_more(image, data)
-            image.load()
-            about = read_about(image, image.mode in GREY_MODES)
-            upright = _upright(image)
-            if upright.mode not in ALPHA_MODES and "transparency" not in upright.info:
-                return Layers(_eight_bit(upright), None, about, has_more)
-            rgba = upright.convert("LA" if upright.mode == "La" else "RGBA").convert("RGBA")
-            colour = rgba.convert("RGB").convert("L" if upright.mode in GREY_MODES else "RGB")
-            return Layers(colour, rgba.getchannel("A"), about, has_more)
+            return layers_of(image, _has_more(image, data))
     except DataError:
         raise
     except Exception as error:  # as above
         raise DataError(f"{name}: cannot be decoded ({_words(error)})") from None
+
+
+def layers_of(image: Image.Image, has_more: bool = False) -> Layers:
+    """A Pillow image upright, with its transparency apart. Raises whatever Pillow does where it cannot be loaded."""
+    image.load()
+    about = read_about(image, image.mode in GREY_MODES)
+    upright = _upright(image)
+    if upright.mode not in ALPHA_MODES and "transparency" not in upright.info:
+        return Layers(_eight_bit(upright), None, about, has_more)
+    rgba = upright.convert("LA" if upright.mode == "La" else "RGBA").convert("RGBA")
+    colour = rgba.convert("RGB").convert("L" if upright.mode in GREY_MODES else "RGB")
+    return Layers(colour, rgba.getchannel("A"), about, has_more)
+
+
+def shape_of(image: Image.Image) -> tuple[int, int, int]:
+    """Width, height and bytes per pixel in memory of a Pillow image as it lies in its file."""
+    plain_grey = image.mode in GREY_MODES - ALPHA_MODES and "transparency" not in image.info
+    return (*image.size, 1 if plain_grey else 4)
 
 
 def read_shape(data: bytes, name: str) -> tuple[int, int, int]:
@@ -132,8 +142,7 @@ def read_shape(data: bytes, name: str) -> tuple[int, int, int]:
     EXIF may need). Raises `DataError` naming it."""
     try:
         with _opened(data, name) as image:
-            plain_grey = image.mode in GREY_MODES - ALPHA_MODES and "transparency" not in image.info
-            return (*image.size, 1 if plain_grey else 4)
+            return shape_of(image)
     except DataError:
         raise
     except Exception as error:  # as above

@@ -1,39 +1,39 @@
-"""What `gan evaluate` does: checkpoints' pictures drawn, or enlarged, and measured against a data set."""
+"""Models' pictures drawn, or enlarged, and measured against a data set, so that they can be compared."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from gancli import events
-from gancli.config import paths
+import torch
+from torch import Tensor
+
+from gancli import events, images
+from gancli.config import paths, toml
+from gancli.config.effects import refuse
+from gancli.config.evaluate import EvaluateConfig
+from gancli.data.classes import translated
+from gancli.data.names import Split, source_names
+from gancli.data.opening import open_source
+from gancli.data.pace import Pace
+from gancli.data.source import Source
 from gancli.errors import UsageError
-
-if TYPE_CHECKING:
-    import torch
-
-    from gancli.metrics.figure import Figure
-    from gancli.store.checkpoint import Model
+from gancli.files import atomic
+from gancli.metrics import yardstick
+from gancli.metrics.figure import Figure, comparison
+from gancli.metrics.inception import InceptionFid
+from gancli.metrics.neighbours import nearest
+from gancli.metrics.upscaled import enlarged, read_pairs
+from gancli.metrics.yardstick import Yardstick
+from gancli.sampling import draw
+from gancli.sampling.upscale import Upscaler
+from gancli.store.checkpoint import Model
+from gancli.store.rundir import RunDirectory
 
 NUM_SHOWN, NUM_NEIGHBOURS = 10, 5
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the command line asks for."""
-
-    dataset: str
-    data_root: str
-    download: bool
-    low_res: Path | None
-    count: int
-    seed: int
-    metrics: tuple[str, ...]
-    gan_train: bool
-    neighbours: Path | None
-    inception: Path | None
-    device: "torch.device"
+OF_DRAWING = ("count", "seed", "metrics", "gan_train", "neighbours", "inception")
+"""Options that have no effect on models that enlarge pictures."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Subject:
     """A checkpoint, the figures found of it, and what they were measured with."""
 
     path: Path
-    model: "Model"
-    figures: "list[Figure]"
+    model: Model
+    figures: list[Figure]
     compared: events.Comparison
 
 
@@ -50,121 +50,151 @@ class Found(NamedTuple):
     """Figures by checkpoint; what of the data set they were compared with, from which seed on pictures were drawn (None:
     they were enlarged), and what stands beside the figures."""
 
-    figures: "list[list[Figure]]"
+    figures: list[list[Figure]]
     split: str
     seed: int | None
     beside: str
 
 
-def measured(
-    job: Job, files: Sequence[Path], models: "Sequence[Model]"
-) -> Generator[events.Event, None, list[Subject]]:
+Work = Generator[events.Event, None, Found]
+
+
+def check(config: EvaluateConfig, models: Sequence[Model], given: Sequence[tuple[str, object]]) -> None:
+    """Before anything is measured: raises `UsageError` for what cannot be compared, for options `given` (by what messages
+    call them) that are for models that draw, and for a place where the picture of neighbours cannot be written."""
+    if config.neighbours is not None:
+        file = paths.expanded(config.neighbours, "--neighbours")
+        paths.check_output(file, "--neighbours")
+        if file.suffix.lower() != ".png" or not file.parent.is_dir():
+            raise UsageError(f"--neighbours {file}: must be a .png file in a directory that exists")
     reads = {model.variant.reads for model in models}
+    if "low_res" in reads:
+        refuse(*given, why=f"is for models that draw pictures; {models[0].facts.variant} enlarges them")
     if len(reads) > 1:
         raise UsageError("CKPT: models that draw pictures and models that enlarge them cannot be compared in one table")
-    measure = _enlarging if reads == {"low_res"} else _drawing
-    found = yield from measure(job, models)
+    if config.low_res is not None and reads == {"labels"}:
+        raise UsageError(f"--low-res {config.low_res}: is for srgan")
+
+
+def trained_on(file: Path, model: Model) -> str:
+    """The data set of the run that a checkpoint lies in, else the one that it names, if it is one of the named ones."""
+    recorded = RunDirectory(file.parent).config
+    if model.variant.reads == "low_res":
+        raise UsageError(
+            "--dataset: say which folder of true pictures to enlarge to (it should not be the training set)"
+        )
+    name = str(toml.read(recorded).get("dataset", "")) if recorded.is_file() else ""
+    name = name or model.facts.dataset
+    if name in source_names() or (recorded.is_file() and paths.expanded(name, "--dataset").exists()):
+        return name
+    raise UsageError(f"--dataset: {file} was trained on {name}, which is not there; say with -d where it lies")
+
+
+def measured(
+    config: EvaluateConfig, dataset: str, device: torch.device, files: Sequence[Path], models: Sequence[Model]
+) -> Generator[events.Event, None, list[Subject]]:
+    """Measure models that lie in `files`, as a generator of progress that returns what was found of each."""
+    measure = _enlarging if models[0].variant.reads == "low_res" else _drawing
+    found = yield from measure(config, dataset, device, models)
+    named = dataset in source_names()
+    told = dataset if named else str(paths.expanded(dataset, "--dataset").resolve())
     return [
-        Subject(file, model, figures, _comparison(job, figures, found))
+        Subject(file, model, figures, comparison(figures, told, found.split, found.seed, found.beside))
         for file, model, figures in zip(files, models, found.figures, strict=True)
     ]
 
 
-def _comparison(job: Job, figures: "list[Figure]", found: Found) -> events.Comparison:
-    from gancli.data.names import source_names
-    from gancli.metrics.figure import comparison
-
-    named = job.dataset in source_names()
-    dataset = job.dataset if named else str(paths.expanded(job.dataset, "--dataset").resolve())
-    return comparison(figures, dataset, found.split, found.seed, found.beside)
-
-
-def _enlarging(job: Job, models: "Sequence[Model]") -> Generator[events.Event, None, Found]:
-    from gancli.metrics.upscaled import enlarged, read_pairs
-    from gancli.sampling.upscale import Upscaler
-
+def _enlarging(config: EvaluateConfig, dataset: str, device: torch.device, models: Sequence[Model]) -> Work:
     found, told = [], set[str]()
+    place, low_res = paths.expanded(dataset, "--dataset"), _expanded(config.low_res, "--low-res")
     for model in models:
-        place = paths.expanded(job.dataset, "--dataset")
-        pairs = yield from events.told_once(read_pairs(place, job.low_res, model.variant.scale), told)
-        model.variant.generator.to(job.device)
-        found.append((yield from enlarged(Upscaler(model.variant, job.device), pairs)))
+        pairs = yield from events.told_once(read_pairs(place, low_res, model.variant.scale), told)
+        model.variant.generator.to(device)
+        found.append((yield from enlarged(Upscaler(model.variant, device), pairs)))
     return Found(found, "all", None, "bicubic")
 
 
-def _drawing(job: Job, models: "Sequence[Model]") -> Generator[events.Event, None, Found]:
-    import torch
+def _expanded(path: str | None, flag: str) -> Path | None:
+    return None if path is None else paths.expanded(path, flag)
 
-    from gancli.data.classes import translated
-    from gancli.data.opening import open_source
-    from gancli.metrics import yardstick
-    from gancli.metrics.inception import InceptionFid
 
-    spec = models[0].facts.images
-    if any((m.facts.images.channels, m.facts.images.size) != (spec.channels, spec.size) for m in models):
-        raise UsageError("CKPT: models of pictures of different sizes cannot be compared in one table")
-    if job.low_res is not None:
-        raise UsageError(f"--low-res {job.low_res}: is for srgan")
-    root = paths.data_root(job.data_root)
+def _drawing(config: EvaluateConfig, dataset: str, device: torch.device, models: Sequence[Model]) -> Work:
+    root = paths.data_root(config.data_root)
     if root.note:
         yield events.Warned(root.note)
-    place = partial(
-        open_source,
-        job.dataset,
-        data_root=root.path,
-        image_size=spec.size,
-        download=job.download,
-        on_bad_image="fail",
-    )
-    told = set[str]()
-    train = yield from events.told_once(place(split="train"), told)
-    test = yield from events.told_once(place(split="test"), told)
-    if train.spec.channels != spec.channels:
-        raise UsageError(
-            f"--dataset {job.dataset}: {train.spec.channels} channels, but the checkpoint draws pictures of {spec.channels}"
-        )
-    fid = InceptionFid(job.inception, job.device) if job.inception is not None else None
-    stick = yield from yardstick.make(train, test, root.path, job.device, job.count, job.metrics)
+    train, test = yield from _splits(config, dataset, root.path, models)
+    inception = _expanded(config.inception, "--inception")
+    fid = InceptionFid(inception, device) if inception is not None else None
+    stick = yield from yardstick.make(train, test, root.path, device, config.count, config.wanted)
     if fid is not None:
         yield from stick.inception_floor(fid)
     found = []
     for model in models:
-        pixels, labels = yield from _drawn(job, model, stick.count)
+        pixels, labels = yield from _drawn(config.seed, device, model, stick.count)
         if labels is not None:
-            labels = torch.tensor(translated(model.facts.images.class_names, train.class_names, job.dataset))[labels]
+            labels = torch.tensor(translated(model.facts.images.class_names, train.class_names, dataset))[labels]
+        if config.gan_train:
+            _check_labels(model, labels, test, dataset)
         yield events.Preparing("measuring", 0, 0, "")
-        fake = stick.seen(pixels, labels)
-        figures = stick.figures(fake)
-        if fid is not None:
-            figures.append((yield from stick.inception(fid, fake)))
-        if job.gan_train:
-            if labels is None:
-                raise UsageError(f"--gan-train: {model.facts.variant} is not conditional: its pictures have no labels")
-            if not test.class_names:
-                raise UsageError(f"--gan-train: the pictures of {job.dataset} to test on have no labels")
-            figures.append((yield from stick.gan_train(fake)))
-        found.append(figures)
-        if job.neighbours is not None and model is models[0]:
-            _draw_neighbours(job.neighbours, pixels[:NUM_SHOWN], train.images)
-    return Found(found, stick.split, job.seed, "real pictures")
+        found.append((yield from _figures(config, stick, fid, pixels, labels)))
+        if config.neighbours is not None and model is models[0]:
+            _draw_neighbours(paths.expanded(config.neighbours, "--neighbours"), pixels[:NUM_SHOWN], train.images)
+    return Found(found, stick.split, config.seed, "real pictures")
+
+
+def _splits(
+    config: EvaluateConfig, dataset: str, root: Path, models: Sequence[Model]
+) -> Generator[events.Event, None, tuple[Source, Source]]:
+    """The training and the test pictures, of the size that the models draw."""
+    spec = models[0].facts.images
+    if any((m.facts.images.channels, m.facts.images.size) != (spec.channels, spec.size) for m in models):
+        raise UsageError("CKPT: models of pictures of different sizes cannot be compared in one table")
+    place = partial(
+        open_source, dataset, data_root=root, image_size=spec.size, download=config.download, on_bad_image="fail"
+    )
+    told = set[str]()
+    both: list[Source] = []
+    splits: tuple[Split, Split] = ("train", "test")
+    for split in splits:
+        both.append((yield from events.told_once(place(split=split), told)))
+    train, test = both
+    if train.spec.channels != spec.channels:
+        raise UsageError(
+            f"--dataset {dataset}: {train.spec.channels} channels, but the checkpoint draws pictures of {spec.channels}"
+        )
+    return train, test
+
+
+def _check_labels(model: Model, labels: Tensor | None, test: Source, dataset: str) -> None:
+    if labels is None:
+        raise UsageError(f"--gan-train: {model.facts.variant} is not conditional: its pictures have no labels")
+    if not test.class_names:
+        raise UsageError(f"--gan-train: the pictures of {dataset} to test on have no labels")
+
+
+def _figures(
+    config: EvaluateConfig, stick: Yardstick, fid: InceptionFid | None, pixels: Tensor, labels: Tensor | None
+) -> Generator[events.Event, None, list[Figure]]:
+    fake = stick.seen(pixels, labels)
+    figures = stick.figures(fake)
+    if fid is not None:
+        figures.append((yield from stick.inception(fid, fake)))
+    if config.gan_train:
+        figures.append((yield from stick.gan_train(fake)))
+    return figures
 
 
 def _drawn(
-    job: Job, model: "Model", count: int
-) -> "Generator[events.Event, None, tuple[torch.Tensor, torch.Tensor | None]]":
+    seed: int, device: torch.device, model: Model, count: int
+) -> Generator[events.Event, None, tuple[Tensor, Tensor | None]]:
     """`count` pictures, uint8 `[N, C, H, W]`, and the labels they were drawn for, if any: all in turn."""
-    import torch
-
-    from gancli.data.pace import Pace
-    from gancli.sampling import draw
-
     variant, pace = model.variant, Pace()
-    variant.generator.to(job.device)
+    variant.generator.to(device)
     labels = tuple(range(variant.images.num_classes)) if variant.conditional else (0,)
-    wanted = draw.requests(count, job.seed, labels)
+    wanted = draw.requests(count, seed, labels)
     shape = (variant.images.channels, variant.images.size, variant.images.size)
     pixels = torch.empty(count, *shape, dtype=torch.uint8)
-    for done, drawn in enumerate(draw.draw(variant, variant.generator, wanted, job.device)):
+    for done, drawn in enumerate(draw.draw(variant, variant.generator, wanted, device)):
         pixels[drawn.index] = drawn.pixels
         if done == 0 or pace.due():
             yield events.Preparing(f"drawing pictures with {model.facts.variant}", done, count, "pictures")
@@ -172,14 +202,8 @@ def _drawn(
     return pixels, told
 
 
-def _draw_neighbours(path: Path, pixels: "torch.Tensor", training: "torch.Tensor") -> None:
+def _draw_neighbours(path: Path, pixels: Tensor, training: Tensor) -> None:
     """Rows of a picture and, after it, the training pictures nearest to it, the nearest first."""
-    import torch
-
-    from gancli import images
-    from gancli.files import atomic
-    from gancli.metrics.neighbours import nearest
-
     found = nearest(pixels, training, NUM_NEIGHBOURS)
     rows = torch.cat([pixels[:, None], training[found.indices]], 1)
     grid = images.grid(rows.flatten(0, 1), NUM_NEIGHBOURS + 1)

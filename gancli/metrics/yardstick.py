@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gancli.config.evaluate import METRICS
 from gancli.data.source import Source
 from gancli.errors import DataError
 from gancli.events import Event, Preparing
@@ -20,7 +21,6 @@ from gancli.metrics.neighbours import nearest
 from gancli.metrics.parzen import parzen
 from gancli.metrics.sliced_wasserstein import sliced_wasserstein
 
-METRICS = ("frechet", "kernel", "prdc", "parzen", "swd", "labels", "modes", "diversity", "nearest")
 FEWEST = 10  # pictures to compare with
 NUM_VALIDATION = 1000  # pictures that choose the width of Parzen's windows
 NUM_WIDE = 1024  # pictures whose patches are compared, or whose nearest neighbours are looked for

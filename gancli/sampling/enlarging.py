@@ -1,37 +1,55 @@
-"""`gan sample CKPT -i …`: files and folders of pictures enlarged, one after the other; a bad one does not stop the rest."""
+"""Files and folders of pictures enlarged, one after the other; a bad one does not stop the rest."""
 
 import contextlib
 import errno
 import time
-from collections.abc import Generator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
 from PIL import Image
 
 from gancli import images
-from gancli.cli import console
-from gancli.cli.progress import shown_if_slow
-from gancli.cli.upscale_jobs import Job, Plan, Wish, is_there, plan
 from gancli.config import paths
 from gancli.data.decode import decode_layers, read_shape
 from gancli.data.walk import few
-from gancli.errors import DataError, GancliError, PartlyFailedError, UsageError
-from gancli.events import Event, Preparing
+from gancli.errors import DataError, GancliError, UsageError
+from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
+from gancli.machine.heap import keep_freed_memory
+from gancli.sampling.jobs import Job, Plan, is_there
+from gancli.sampling.upscale import Upscaler, check_file, check_memory, enlarge_layers
+from gancli.variant import Variant
 
-if TYPE_CHECKING:
-    from gancli.sampling.upscale import Upscaler
-    from gancli.store.checkpoint import Model
-
-QUIET_S = 2.0  # a picture that takes no longer is not worth a word on how far it is
+Deliver = Callable[[bytes], None]
 # What a disk says when it will take no other file either: full, or gone.
 NO_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENOTCONN, errno.ESTALE})
 
 
 @dataclass(frozen=True)
+class PictureDone(Event):
+    """A picture is enlarged and written: the `number`th of `count`, `width`×`height` pixels, in `seconds`."""
+
+    number: int
+    count: int
+    target: Path
+    width: int
+    height: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PictureFailed(Event):
+    """A picture cannot be enlarged; the others go on."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class Done:
+    """A picture that was enlarged: the files, and its size in pixels now."""
+
     input: str
     output: str
     width: int
@@ -49,46 +67,29 @@ class Result:
     end: GancliError | None = None
 
 
-def upscale(model: "Model", wish: Wish) -> None:
-    """Enlarge a file or a folder. Raises `PartlyFailedError` where some of several files failed."""
-    from gancli.machine.device import choose_device
-    from gancli.machine.heap import keep_freed_memory
-    from gancli.sampling.upscale import Upscaler
-
-    device = choose_device(wish.device)
-    planned = plan(wish, model.variant.scale)
+def ready(variant: Variant, device: torch.device, tile: int | None) -> Upscaler:
+    """A model on its device, ready to enlarge in tiles of that side in pixels of the input (None: as memory allows)."""
     if device.type == "cpu":
         keep_freed_memory()  # of a tile's layers, for the next tile: half the time of a large picture was page faults
-    model.variant.generator.to(device)
-    result = _run(Upscaler(model.variant, device, wish.tile), planned, wish)
-    if wish.as_json:
-        about = {"variant": model.facts.variant, "step": model.facts.step, "scale": model.variant.scale}
-        files = {"skipped": result.skipped, "files": [asdict(one) for one in result.done], "failed": result.failed}
-        console.print_json(about | files)
-    elif planned.place is not None:
-        console.print_path(planned.place)
-    if result.end is not None:
-        raise GancliError(
-            f"{result.end}; {len(result.done)} of {len(planned.jobs)} pictures are done, --skip-existing goes on"
-        )
-    if result.failed:
-        total, first = len(planned.jobs) + len(planned.refused), next(iter(result.failed.values()))
-        raise PartlyFailedError(f"{len(result.failed)} of {total} pictures failed; the first: {first}")
+    variant.generator.to(device)
+    return Upscaler(variant, device, tile)
 
 
-def _run(upscaler: "Upscaler", planned: Plan, wish: Wish) -> Result:
+def enlarge_files(
+    upscaler: Upscaler, planned: Plan, skip_existing: bool, deliver: Deliver | None = None
+) -> Generator[Event, None, Result]:
+    """All that is planned, as a generator of what happens that returns what became of it. `deliver` takes a picture's file,
+    which else is written where the plan says. Raises what one picture alone fails with."""
     result, count = Result(failed=dict(planned.refused)), len(planned.jobs)
-    for note in planned.notes:
-        console.say(f"warning: {note}")
-    for reason in planned.refused.values():
-        console.complain(reason)
+    yield from map(Warned, planned.notes)
+    yield from map(PictureFailed, planned.refused.values())
     for number, job in enumerate(planned.jobs, 1):
-        if wish.skip_existing and _is_done(job.target):
+        if skip_existing and _is_done(job.target):
             result.skipped.append(str(job.source))
             continue
         begun = time.monotonic()
         try:
-            done = _one(upscaler, job, planned, result.animated)
+            done = yield from _one(upscaler, job, planned, result.animated, deliver)
         except GancliError as error:
             if planned.alone:
                 raise
@@ -96,18 +97,13 @@ def _run(upscaler: "Upscaler", planned: Plan, wish: Wish) -> Result:
             if _is_the_disk_s(error):
                 result.end = error
                 break
-            console.complain(str(error))
+            yield PictureFailed(str(error))
             continue
         result.done.append(done)
-        if not planned.alone:
-            seconds = time.monotonic() - begun
-            console.say(f"{number}/{count}  {job.target}  {done.width}×{done.height}  {seconds:.1f} s")
+        yield PictureDone(number, count, job.target, done.width, done.height, time.monotonic() - begun)
     if result.animated:
-        console.say(
-            f"warning: {len(result.animated)} with several frames or pages: the first is taken ({few(result.animated)})"
-        )
-    if result.skipped:
-        console.say(f"{len(result.skipped)} of {count} left alone: already there")
+        names = few(result.animated)
+        yield Warned(f"{len(result.animated)} with several frames or pages: the first is taken ({names})")
     if not planned.alone:
         for folder in {Path(done.output).parent for done in result.done}:
             with contextlib.suppress(OSError):
@@ -127,18 +123,19 @@ def _is_the_disk_s(error: GancliError) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_DISK
 
 
-def _one(upscaler: "Upscaler", job: Job, planned: Plan, animated: list[str]) -> Done:
-    to_stdout = planned.place is None
-    suffix = ".png" if to_stdout else job.target.suffix.lower()
-    if not to_stdout:
+def _one(
+    upscaler: Upscaler, job: Job, planned: Plan, animated: list[str], deliver: Deliver | None
+) -> Generator[Event, None, Done]:
+    suffix = ".png" if deliver else job.target.suffix.lower()
+    if not deliver:
         _make_way(job.target)
     try:
-        picture = shown_if_slow(_enlarged(upscaler, job, suffix, animated), QUIET_S)
+        picture = yield from _enlarged(upscaler, job, suffix, animated)
         encoded = _encoded(picture, suffix, job)
     except MemoryError as error:
         raise GancliError(f"{job.source}: memory ran out; enlarge it in parts, or where there is more") from error
-    if to_stdout:
-        console.write_stdout(encoded)
+    if deliver:
+        deliver(encoded)
     else:
         atomic.write(job.target, [encoded], durable=planned.alone)
     return Done(str(job.source), str(job.target), *picture.size)
@@ -161,10 +158,8 @@ def _make_way(target: Path) -> None:
         raise GancliError(f"{target}: cannot be written ({error.strerror})") from error
 
 
-def _enlarged(upscaler: "Upscaler", job: Job, suffix: str, animated: list[str]) -> Generator[Event, None, Image.Image]:
+def _enlarged(upscaler: Upscaler, job: Job, suffix: str, animated: list[str]) -> Generator[Event, None, Image.Image]:
     """Whatever can be known to fail fails before the first tile. Of what has several frames the name goes to `animated`."""
-    from gancli.sampling.upscale import check_memory, enlarge_layers
-
     name = str(job.source)
     data = _read(job.source)
     shape = read_shape(data, name)
@@ -182,18 +177,16 @@ def _enlarged(upscaler: "Upscaler", job: Job, suffix: str, animated: list[str]) 
         raise UsageError(f"-o {job.target}: JPEG cannot hold the transparency of {name}; take .png or .webp")
     about = layers.about.for_file(suffix)
     for words in about.lost:
-        console.say(f"warning: {name}: {words}")
+        yield Warned(f"{name}: {words}")
     fitting = upscaler.fitting(layers.colour, set_aside)
     if fitting.tile != upscaler.tile:
-        console.say(f"warning: --tile {upscaler.tile}: {name} is enlarged in tiles of {fitting.tile}, as memory allows")
+        yield Warned(f"--tile {upscaler.tile}: {name} is enlarged in tiles of {fitting.tile}, as memory allows")
     picture = yield from enlarge_layers(fitting, replace(layers, about=about), job.source.name, set_aside)
     yield Preparing(f"writing {job.target.name}", 0, 0, "files")
     return picture
 
 
 def _read(path: Path) -> bytes:
-    from gancli.sampling.upscale import check_file
-
     try:
         check_file(str(path), path.stat().st_size)
         return paths.read_file(path)

@@ -1,41 +1,90 @@
-"""The files that `gan sample` writes. Each function draws an order, writes it and gives the paths written."""
+"""The files that drawn pictures are written to. Each writer draws an order, writes it and gives the paths written."""
 
 import contextlib
 import io
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 from PIL import Image, PngImagePlugin
 
 from gancli import images
-from gancli.cli import console
-from gancli.cli.labels import file_names
+from gancli.config import paths
+from gancli.config.effects import refuse
+from gancli.config.sample import SampleConfig
 from gancli.errors import GancliError, UsageError, printable
 from gancli.files import atomic
 from gancli.sampling import draw, walk
+from gancli.sampling.labels import file_names
+from gancli.sampling.order import Order
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from gancli.cli.sample import Order
-
+GRIDS = (".png", ".jpg", ".jpeg", ".webp")
+ANIMATIONS = (".gif", ".webp")
+FRAMES_PER_LEG = 16
 MAX_SIDE = 65_000  # pixels; JPEG's limit is 65,535, WebP's 16,383
 MAX_WEBP_SIDE = 16_383
 
+Write = Callable[[Order, Path], list[str]]
 
-def grid(order: "Order") -> list[str]:
-    """All pictures as one picture; on stdout as a PNG where there is no path."""
-    suffix = order.output.suffix.lower() if order.output else ".png"
+
+def writer(path: Path, asked: str | None, config: SampleConfig) -> Write:
+    """The way to write what was asked for, by the path's suffix; `asked`: the path as it was typed. Known before anything is
+    drawn: raises `UsageError` for what cannot be written there, and for what would have no effect there."""
+    suffix = path.suffix.lower()
+    if suffix in (*GRIDS, *ANIMATIONS, ".npz") and not path.is_dir():
+        if not path.parent.is_dir():
+            raise GancliError(f"-o {path}: there is no directory {path.parent} to write it into")
+    elif suffix and not path.exists() and not str(asked).endswith("/"):
+        raise UsageError(
+            f"-o {path}: must end in {' '.join((*GRIDS, '.gif', '.npz'))}, or be a directory (end it with /)"
+        )
+    if config.walk is not None:
+        check_walk(suffix, asked, config.walk)
+        return animation
+    if suffix == ".gif":
+        raise UsageError(f"-o {asked}: .gif is for an animation; add --walk N, or take .png")
+    if suffix in GRIDS and not path.is_dir():
+        return grid
+    refuse(("--columns", config.columns), why=f"has no effect: -o {path} is no grid")
+    return array if suffix == ".npz" else folder
+
+
+def check_walk(suffix: str, asked: str | None, stops: int) -> None:
+    """Raises `UsageError` for a file that holds no animation."""
+    if suffix not in ANIMATIONS:
+        raise UsageError(f"--walk {stops}: needs -o with {' or '.join(ANIMATIONS)}, not {asked}")
+
+
+def place(asked: str | None, config: SampleConfig) -> Path:
+    """The path to write to, known to be one that can be written; a name asked for by nobody overwrites nothing."""
+    path = paths.expanded(asked, "-o") if asked is not None else _free("samples", ".gif" if config.walk else ".png")
+    paths.check_output(path, "-o")
+    return path
+
+
+def _free(stem: str, suffix: str) -> Path:
+    """`samples.png`, or `samples-2.png`, …"""
+    path, number = Path(stem + suffix), 1
+    while path.exists():
+        number += 1
+        path = Path(f"{stem}-{number}{suffix}")
+    return path
+
+
+def grid(order: Order, path: Path) -> list[str]:
+    """All pictures as one picture."""
+    atomic.write(path, [encoded_grid(order, path.suffix.lower())])
+    return [str(path)]
+
+
+def encoded_grid(order: Order, suffix: str) -> bytes:
+    """The bytes of a file with all pictures as one picture. Raises `UsageError`, before anything is drawn, for a grid that
+    no such file can hold."""
     _check_size(order, suffix)
-    encoded = images.encode(images.to_pil(images.grid(_all(order), order.columns)), suffix)
-    if order.output is None:
-        console.write_stdout(encoded)
-        return []
-    atomic.write(order.output, [encoded])
-    return [str(order.output)]
+    return images.encode(images.to_pil(images.grid(order.pixels(), order.columns)), suffix)
 
 
-def _check_size(order: "Order", suffix: str) -> None:
+def _check_size(order: Order, suffix: str) -> None:
     """Before anything is drawn: raises `UsageError` for a grid that no file of this kind can hold."""
     side, num_levels = order.model.variant.images.size, order.num_levels
     width, height = images.grid_size(len(order.wanted), side, draw.width_side_by_side(side, num_levels), order.columns)
@@ -47,32 +96,28 @@ def _check_size(order: "Order", suffix: str) -> None:
         )
 
 
-def folder(order: "Order") -> list[str]:
+def folder(order: Order, path: Path) -> list[str]:
     """One PNG per picture, named by its seed (and class), with both in the file's text."""
-    assert order.output is not None
     try:
-        order.output.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise GancliError(f"-o {order.output}: cannot be made a directory ({error.strerror})") from error
-    class_names = order.model.variant.images.class_names if order.model.variant.conditional else ()
-    endings = [f"-label-{name}" for name in file_names(class_names)] or [""]
+        raise GancliError(f"-o {path}: cannot be made a directory ({error.strerror})") from error
+    endings = [f"-label-{name}" for name in file_names(order.class_names)] or [""]
     written = []
-    for one in _chunks(order):
-        name = f"seed-{one.request.seed:06d}{endings[one.request.label]}.png"
-        path = order.output / name
+    for one in order.drawn():
+        file = path / f"seed-{one.request.seed:06d}{endings[one.request.label]}.png"
         note = PngImagePlugin.PngInfo()
         note.add_text("Software", "gancli")
         note.add_text("gan:seed", str(one.request.seed))
-        if class_names:
-            note.add_text("gan:label", _text(class_names[one.request.label]))
+        if order.class_names:
+            note.add_text("gan:label", _text(order.class_names[one.request.label]))
         buffer = io.BytesIO()
         images.to_pil(one.pixels).save(buffer, "PNG", pnginfo=note, compress_level=images.PNG_EFFORT)
-        atomic.write(
-            path, [buffer.getvalue()], durable=False
-        )  # drawn again in less time than thousands of flushes take
-        written.append(str(path))
+        # Drawn again in less time than thousands of flushes take.
+        atomic.write(file, [buffer.getvalue()], durable=False)
+        written.append(str(file))
     with contextlib.suppress(OSError):
-        atomic.sync_directory(order.output)
+        atomic.sync_directory(path)
     return sorted(written)
 
 
@@ -81,60 +126,37 @@ def _text(name: str) -> str:
     return "".join(c if c.isprintable() or (c.isspace() and c > "\x1f") else printable(c) for c in name)
 
 
-def array(order: "Order") -> list[str]:
+def array(order: Order, path: Path) -> list[str]:
     """NumPy's `.npz`: `images` uint8 [N, H, W, C], `labels` int64 [N], `seeds` int64 [N], and the `class_names` that the
     labels number, str [K]; none where the pictures were not drawn by class."""
-    import numpy as np
-
-    assert order.output is not None
-    class_names = order.model.variant.images.class_names if order.model.variant.conditional else ()
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
-        images=_all(order).permute(0, 2, 3, 1).numpy(),
+        images=order.pixels().permute(0, 2, 3, 1).numpy(),
         labels=np.array([request.label for request in order.wanted], dtype=np.int64),
         seeds=np.array([request.seed for request in order.wanted], dtype=np.int64),
-        class_names=np.array(class_names, dtype=np.str_),
+        class_names=np.array(order.class_names, dtype=np.str_),
     )
-    atomic.write(order.output, [buffer.getvalue()])
-    return [str(order.output)]
+    atomic.write(path, [buffer.getvalue()])
+    return [str(path)]
 
 
-def animation(order: "Order") -> list[str]:
+def animation(order: Order, path: Path) -> list[str]:
     """A walk through latent space as an endless `.gif` or `.webp`, 20 frames a second."""
-    from gancli.cli.sample import FRAMES_PER_LEG
-
-    assert order.output is not None
-    assert order.walk is not None
-    _check_size(order, order.output.suffix.lower())
-    frames = [
-        images.to_pil(images.grid(pixels, order.columns))
-        for pixels in walk.walk(
-            order.model.variant, order.paint, order.wanted, order.walk, FRAMES_PER_LEG, order.device, order.truncation
-        )
-    ]
+    config = order.config
+    assert config.walk is not None
+    _check_size(order, path.suffix.lower())
+    walked = walk.walk(
+        order.model.variant, order.paint, order.wanted, config.walk, FRAMES_PER_LEG, order.device, config.truncation
+    )
+    frames = [images.to_pil(images.grid(pixels, order.columns)) for pixels in walked]
     buffer = io.BytesIO()
-    kind = order.output.suffix.lower()[1:].upper()
+    kind = path.suffix.lower()[1:].upper()
     first, *rest = [frame.convert("RGB") if kind == "WEBP" else _palette(frame) for frame in frames]
     first.save(buffer, kind, save_all=True, append_images=rest, duration=50, loop=0)
-    atomic.write(order.output, [buffer.getvalue()])
-    return [str(order.output)]
+    atomic.write(path, [buffer.getvalue()])
+    return [str(path)]
 
 
 def _palette(frame: Image.Image) -> Image.Image:
     return frame if frame.mode == "L" else frame.quantize(256)
-
-
-def _chunks(order: "Order") -> Iterator[draw.Drawn]:
-    variant = order.model.variant
-    for start in range(0, len(order.wanted), order.chunk):
-        some = order.wanted[start : start + order.chunk]
-        for one in draw.draw(variant, order.paint, some, order.device, order.truncation):
-            yield draw.Drawn(start + one.index, one.request, one.pixels)
-
-
-def _all(order: "Order") -> "Tensor":
-    import torch
-
-    found = {one.index: one.pixels for one in _chunks(order)}
-    return torch.stack([found[index] for index in range(len(order.wanted))])

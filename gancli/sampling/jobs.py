@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gancli.cli import console
-from gancli.cli.effects import refuse
 from gancli.config import paths
+from gancli.config.effects import refuse
+from gancli.config.sample import EnlargeConfig
 from gancli.data import walk
 from gancli.data.formats import is_image, is_other_picture
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean
@@ -20,19 +20,6 @@ from gancli.files import atomic
 from gancli.files.owner import LONGEST_NAME
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the command line asks for."""
-
-    source: Path
-    output: str | None
-    device: str
-    tile: int | None
-    recursive: bool
-    skip_existing: bool
-    as_json: bool
 
 
 @dataclass(frozen=True)
@@ -55,32 +42,31 @@ class Plan:
     notes: Sequence[str] = ()  # what to warn of beforehand
 
 
-def plan(wish: Wish, scale: int) -> Plan:
-    """What is to be done for a file or a folder. Raises `UsageError`, or `DataError` for what cannot be read at all."""
+def plan(wish: EnlargeConfig, output: str | None, scale: int) -> Plan:
+    """What is to be done for a file or a folder, enlarged to `output` (-: stdout; None: beside it). Raises `UsageError`, or
+    `DataError` for what cannot be read at all."""
+    assert wish.input is not None
+    source = paths.expanded(wish.input, "-i")
     try:
-        is_folder = stat.S_ISDIR(wish.source.stat().st_mode)
+        is_folder = stat.S_ISDIR(source.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
-        if wish.source.is_symlink():
-            raise UsageError(f"-i {wish.source}: a link to what does not exist") from None
+        if source.is_symlink():
+            raise UsageError(f"-i {source}: a link to what does not exist") from None
         near: list[str] = []
         with contextlib.suppress(OSError):
-            near = [path.name for path in wish.source.parent.iterdir()]
-        raise UsageError(f"-i {wish.source}: does not exist{did_you_mean(wish.source.name, near)}") from None
+            near = [path.name for path in source.parent.iterdir()]
+        raise UsageError(f"-i {source}: does not exist{did_you_mean(source.name, near)}") from None
     except OSError as error:
-        raise DataError(f"-i {wish.source}: cannot be read ({error.strerror})") from None
-    return _folder_plan(wish, scale) if is_folder else _single_plan(wish, scale)
+        raise DataError(f"-i {source}: cannot be read ({error.strerror})") from None
+    return (_folder_plan if is_folder else _single_plan)(wish, source, output, scale)
 
 
-def _single_plan(wish: Wish, scale: int) -> Plan:
-    source = wish.source
+def _single_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Plan:
     refuse(("--recursive", wish.recursive), why=f"is for a folder, and -i {source} is none")
-    refuse(("--skip-existing", wish.skip_existing and wish.output == "-"), why="has no effect on stdout")
-    if wish.output == "-":
-        console.binary_stdout()
+    refuse(("--skip-existing", wish.skip_existing and output == "-"), why="has no effect on stdout")
+    if output == "-":
         return Plan([Job(source, source)], None, alone=True)
-    target = (
-        source.with_name(f"{source.stem}_x{scale}.png") if wish.output is None else paths.expanded(wish.output, "-o")
-    )
+    target = source.with_name(f"{source.stem}_x{scale}.png") if output is None else paths.expanded(output, "-o")
     if _is_directory(target):
         target = target / f"{source.stem}_x{scale}.png"
     if target.suffix.lower() not in SUFFIXES:
@@ -90,18 +76,18 @@ def _single_plan(wish: Wish, scale: int) -> Plan:
     if len(os.fsencode(target.name)) > LONGEST_NAME:
         raise UsageError(f"-o {target}: is too long a name; give another one with -o")
     paths.check_output(target, "-o")
-    asked_for = wish.output is not None and target == paths.expanded(wish.output, "-o")
+    asked_for = output is not None and target == paths.expanded(output, "-o")
     if is_there(target) and (_is_same(target, source) or not (asked_for or wish.skip_existing)):
         raise UsageError(f"-o {target}: is there already; give another name")
     return Plan([Job(source, target)], target, alone=True)
 
 
-def _folder_plan(wish: Wish, scale: int) -> Plan:
-    source, whole = wish.source, wish.source.resolve()
+def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Plan:
+    whole = source.resolve()
     beside = whole.parent if source.name in ("", "..") else source.parent
-    place = beside / f"{whole.name}_x{scale}" if wish.output is None else paths.expanded(wish.output, "-o")
+    place = beside / f"{whole.name}_x{scale}" if output is None else paths.expanded(output, "-o")
     paths.check_output(place, "-o")
-    if place.suffix.lower() in SUFFIXES or wish.output == "-" or (is_there(place) and not _is_directory(place)):
+    if place.suffix.lower() in SUFFIXES or output == "-" or (is_there(place) and not _is_directory(place)):
         raise UsageError(f"-o {place}: must be a directory, as -i {source} is one")
     if _is_same(place, source):
         raise UsageError(f"-o {place}: is the folder of the originals; give another one")

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gancli.cli import console
 from gancli.events import Comparison
 from gancli.report.jsonl import append, evaluation_row, is_evaluation, is_number
 from gancli.store.facts import Facts
@@ -19,17 +18,18 @@ _NUMBERS = ("figures", "errors", "real", "real_errors", "counts")
 Evaluation = dict[str, Any]
 
 
-def remember(path: Path, facts: Facts, figures: Mapping[str, float], compared: Comparison) -> None:
-    """Add what `gan evaluate` found of a checkpoint to `metrics.jsonl` of the run that it lies in, if it lies in one; says
-    so where that cannot be written, as somebody else's."""
+def remember(path: Path, facts: Facts, figures: Mapping[str, float], compared: Comparison) -> str:
+    """Add what was found of a checkpoint to `metrics.jsonl` of the run that it lies in, if it lies in one. Gives what to
+    warn of where that cannot be written, as somebody else's, or `""`."""
     run = RunDirectory(path.parent)
     if not run.holds_run:
-        return
+        return ""
     row = evaluation_row(facts.step, figures, compared, checkpoint=path.name, sha256=facts.sha256)
     try:
         append(run.metrics, row)
     except OSError as error:
-        console.say(f"warning: {run.metrics}: cannot be written ({error.strerror}); the figures are not kept there")
+        return f"{run.metrics}: cannot be written ({error.strerror}); the figures are not kept there"
+    return ""
 
 
 def found(rows: Iterable[Mapping[str, Any]]) -> list[Evaluation]:

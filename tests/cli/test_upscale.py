@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from gancli import images
-from gancli.cli import upscale as cli
+from gancli.cli import sample as cli
 from gancli.config import paths
 from gancli.errors import GancliError
 from gancli.files import atomic

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli.cli.upscale_jobs import found_in, targets
+from gancli.sampling.jobs import found_in, targets
 
 
 def places(*names: str) -> list[str]:

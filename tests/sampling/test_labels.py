@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from gancli.cli.labels import file_names, parse_labels
 from gancli.errors import UsageError
+from gancli.sampling.labels import file_names, parse_labels
 
 TWELVE = tuple(str(number) for number in range(1, 13))
 PETS = ("cat", "dog", "horse")

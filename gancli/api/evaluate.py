@@ -1,0 +1,115 @@
+"""`gancli.evaluate`: models measured, beside what real pictures would score."""
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from gancli.api import options
+from gancli.api.model import Model, load
+from gancli.config import fields_of
+from gancli.config.effects import Given
+from gancli.config.evaluate import EvaluateConfig
+from gancli.errors import UsageError
+from gancli.events import Event, Warned
+from gancli.metrics import compare
+from gancli.metrics.compare import Subject
+from gancli.store import checkpoint, evaluations
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured on a data set: a `Subject` for each model, in order, each with its `figures`."""
+
+    dataset: str
+    seed: int
+    subjects: tuple[Subject, ...]
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def __getitem__(self, index: int) -> dict[str, float]:
+        """A model's figures by name: `figures[0]["coverage"]`."""
+        return {figure.name: figure.model.value for figure in self.subjects[index].figures}
+
+    def document(self) -> dict[str, object]:
+        """The document that `gan evaluate --json` prints."""
+        rows = [
+            {
+                "file": str(subject.path),
+                "variant": subject.model.facts.variant,
+                "step": subject.model.facts.step,
+                "compared_with": subject.compared.split,
+                "figures": [asdict(figure) for figure in subject.figures],
+            }
+            for subject in self.subjects
+        ]
+        return {"dataset": self.dataset, "seed": self.seed, "checkpoints": rows}
+
+
+def measured(
+    config: EvaluateConfig,
+    given: Sequence[Given],
+    files: Sequence[Path],
+    models: Sequence[checkpoint.Model],
+    device: torch.device,
+) -> Generator[Event, None, Figures]:
+    """Measure models that lie in `files`, as a generator of progress; figures are kept with the runs that the files lie in.
+    `given`: the options that were, by what messages call them. Raises `UsageError` for what cannot be compared."""
+    if not models:
+        raise UsageError("CKPT: no model to measure")
+    compare.check(config, models, given)
+    dataset = config.dataset or compare.trained_on(files[0], models[0])
+    subjects = yield from compare.measured(config, dataset, device, files, models)
+    for subject in subjects:
+        values = {figure.name: figure.model.value for figure in subject.figures}
+        warning = evaluations.remember(subject.path, subject.model.facts, values, subject.compared)
+        if warning:
+            yield Warned(warning)
+    return Figures(dataset, config.seed, tuple(subjects))
+
+
+def evaluate(
+    models: Model | str | os.PathLike[str] | Sequence[Model | str | os.PathLike[str]],
+    dataset: str | os.PathLike[str] | None = None,
+    n: int | None = None,
+    *,
+    seed: int | None = None,
+    metrics: str | Sequence[str] | None = None,
+    gan_train: bool | None = None,
+    neighbours: str | os.PathLike[str] | None = None,
+    inception: str | os.PathLike[str] | None = None,
+    low_res: str | os.PathLike[str] | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    download: bool | None = None,
+    on_event: Callable[[Event], object] | None = None,
+) -> Figures:
+    """Measure one model or several, or their checkpoints: what `gan evaluate` does, by the same names.
+
+    `on_event` is called with what happens meanwhile. Raises `UsageError`, `DataError` and `CheckpointError`.
+    """
+    several = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
+    loaded = [model if isinstance(model, Model) else load(model) for model in several]
+    places = options.given(
+        dataset=dataset, neighbours=neighbours, inception=inception, low_res=low_res, data_root=data_root
+    )
+    names = metrics if metrics is None or isinstance(metrics, str) else ",".join(metrics)
+    others = options.given(count=n, seed=seed, metrics=names, gan_train=gan_train, download=download)
+    asked = {name: os.fspath(place) for name, place in places.items()} | others
+    config = EvaluateConfig(**(options.from_environment(EvaluateConfig) | asked))
+    given = [
+        (f.flag, asked[f.name]) for f in fields_of(EvaluateConfig) if f.name in compare.OF_DRAWING and f.name in asked
+    ]
+    files, inner = [model.path for model in loaded], [model.loaded for model in loaded]
+    device = loaded[0].device if loaded else torch.device("cpu")
+    work = measured(config, given, files, inner, device)
+    while True:
+        try:
+            event = next(work)
+        except StopIteration as end:
+            figures: Figures = end.value
+            return figures
+        if on_event:
+            on_event(event)

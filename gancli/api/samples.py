@@ -1,0 +1,63 @@
+"""Pictures that a model drew."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gancli import images
+from gancli.config import paths
+from gancli.sampling import files
+from gancli.sampling.order import Order
+
+
+@dataclass(frozen=True, repr=False)
+class Samples:
+    """Pictures, the seeds they were drawn from, and the labels they were drawn for (all 0 where the model has none).
+
+    `pixels`: uint8 `[N, C, H, W]`; `seeds` and `labels`: int64 `[N]`. In a notebook they show themselves as a grid.
+    """
+
+    pixels: Tensor
+    seeds: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    order: Order
+
+    @classmethod
+    def of(cls, order: Order) -> "Samples":
+        """Draw an order."""
+        pixels = order.pixels()
+        seeds = torch.tensor([request.seed for request in order.wanted])
+        labels = torch.tensor([request.label for request in order.wanted])
+        return cls(pixels, seeds, labels, order.class_names, dataclasses.replace(order, held=pixels))
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __repr__(self) -> str:
+        count, channels, height, width = self.pixels.shape
+        return f"<{count} samples {channels}×{height}×{width} of {self.order.model.facts.variant}>"
+
+    def images(self) -> list[Image.Image]:
+        """The pictures one by one, of mode L or RGB."""
+        return [images.to_pil(pixels) for pixels in self.pixels]
+
+    def grid(self, columns: int | None = None) -> Image.Image:
+        """All pictures as one, as `gan sample -o grid.png` writes it; `columns` as there."""
+        return images.to_pil(images.grid(self.pixels, columns or self.order.columns))
+
+    def save(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write them as `gan sample -o PATH` does: a grid, a folder (end it with /), or an `.npz` array. Gives the files
+        that were written. Raises `UsageError`, and `GancliError` for what the disk refuses."""
+        asked = os.fspath(path)
+        place = paths.expanded(asked, "-o")
+        paths.check_output(place, "-o")
+        return [Path(file) for file in files.writer(place, asked, self.order.config)(self.order, place)]
+
+    def _repr_png_(self) -> bytes:
+        return images.encode(self.grid(), ".png")

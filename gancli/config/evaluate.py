@@ -1,0 +1,90 @@
+"""What is asked for when models are measured: by `gan evaluate`, and by `gancli.evaluate` in Python."""
+
+from dataclasses import dataclass
+
+from gancli.config.option import check_values, option
+from gancli.config.run import DATA_ROOT
+from gancli.config.sample import MAX_COUNT, MAX_SEED
+from gancli.errors import did_you_mean
+
+METRICS = ("frechet", "kernel", "prdc", "parzen", "swd", "labels", "modes", "diversity", "nearest")
+"""Groups of figures: see `metrics.yardstick`."""
+PANEL = "Options"
+
+
+def metric_names(text: object) -> tuple[str, ...]:
+    """Groups of figures in a text with commas. Raises `ValueError` that says what there is."""
+    names = tuple(part.strip() for part in str(text).split(","))
+    for name in names:
+        if name not in METRICS:
+            raise ValueError(f"no such metric as {name}{did_you_mean(name, METRICS)}; there are {', '.join(METRICS)}")
+    return names
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """With what, and how, models are compared."""
+
+    dataset: str | None = option(
+        None,
+        "what to compare with; for srgan a folder of true pictures",
+        short="-d",
+        metavar="NAME|PATH",
+        panel=PANEL,
+        path=True,
+        raw=True,
+        default_text="what it was trained on",
+    )
+    count: int = option(10_000, "how many pictures to draw", ge=10, le=MAX_COUNT, short="-n", spelt="-n", panel=PANEL)
+    seed: int = option(0, "seed of the first picture; the next has the next", ge=0, le=MAX_SEED, panel=PANEL)
+    metrics: str | None = option(
+        None,
+        f"only these, with commas: {', '.join(METRICS)}",
+        metavar="NAMES",
+        panel=PANEL,
+        default_text="all",
+        reads=metric_names,
+    )
+    gan_train: bool = option(
+        False,
+        "also train a classifier on the model's pictures and test it on real ones; for conditional models",
+        panel=PANEL,
+        switch=True,
+    )
+    neighbours: str | None = option(
+        None,
+        "draw ten pictures, each beside the five training pictures nearest to it",
+        metavar="FILE.png",
+        panel=PANEL,
+        path=True,
+        raw=True,
+    )
+    inception: str | None = option(
+        None,
+        "also the canonical Inception FID, with torch-fidelity's weights (slow without a GPU)",
+        metavar="FILE",
+        panel=PANEL,
+        path=True,
+        raw=True,
+    )
+    low_res: str | None = option(
+        None,
+        "for srgan: the low-resolution pictures, named as the true ones",
+        metavar="DIR",
+        panel=PANEL,
+        path=True,
+        raw=True,
+        default_text="made of the true ones",
+    )
+    data_root: str = option(
+        DATA_ROOT, "where data sets lie", env="GAN_DATA", metavar="DIR", panel=PANEL, path=True, raw=True
+    )
+    download: bool = option(True, "fetch a data set that is not there", panel=PANEL)
+
+    def __post_init__(self) -> None:
+        check_values(self)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The groups of figures that are measured."""
+        return METRICS if self.metrics is None else metric_names(self.metrics)

@@ -1,0 +1,75 @@
+"""What is asked for when pictures are drawn, or enlarged: by `gan sample`, and by a `Model` in Python."""
+
+from dataclasses import dataclass
+
+from gancli.config.option import check_values, option
+
+DRAWING, ENLARGING = "Drawing pictures", "Enlarging pictures (srgan)"
+MAX_COUNT, MAX_SEED = 1_000_000, 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleConfig:
+    """Which pictures are drawn, and how they are laid out."""
+
+    count: int = option(64, "how many pictures", ge=1, le=MAX_COUNT, short="-n", spelt="-n", panel=DRAWING)
+    seed: int = option(0, "seed of the first picture; the next has the next", ge=0, le=MAX_SEED, panel=DRAWING)
+    label: tuple[str, ...] | None = option(
+        None,
+        "which classes, for a conditional model: a name, 7, 0-9, 3,5, all; several times for several",
+        short="-l",
+        metavar="TEXT",
+        panel=DRAWING,
+        default_text="all, in turn",
+        raw=True,
+    )
+    columns: int | None = option(
+        None, "columns of the grid", ge=1, le=10_000, panel=DRAWING, default_text="a square, or one per class"
+    )
+    walk: int | None = option(
+        None, "walk through latent space over so many seeds", ge=2, le=10_000, metavar="STOPS", panel=DRAWING
+    )
+    levels: bool = option(
+        False,
+        "show each picture's levels side by side, coarse to fine, for a variant that works in levels",
+        panel=DRAWING,
+        switch=True,
+    )
+    truncation: float | None = option(
+        None, "keep the noise within ±this: likelier, less varied", gt=0, le=10, panel=DRAWING
+    )
+    batch_size: int = option(
+        1024, "pictures held at a time; the pictures do not depend on it", ge=1, le=2**20, panel=DRAWING
+    )
+
+    def __post_init__(self) -> None:
+        check_values(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnlargeConfig:
+    """Which pictures are enlarged, and how."""
+
+    input: str | None = option(
+        None,
+        "picture or folder to enlarge, for srgan; -o is then a picture or a folder",
+        short="-i",
+        spelt="-i",
+        metavar="FILE|DIR",
+        panel=ENLARGING,
+        path=True,
+        raw=True,
+    )
+    tile: int | None = option(
+        None,
+        "enlarge in tiles of this side, in pixels of the input",
+        ge=1,
+        le=2**20,
+        panel=ENLARGING,
+        default_text="as memory allows",
+    )
+    recursive: bool = option(False, "a folder's subfolders, too", panel=ENLARGING, switch=True)
+    skip_existing: bool = option(False, "leave alone what was enlarged before", panel=ENLARGING, switch=True)
+
+    def __post_init__(self) -> None:
+        check_values(self)

@@ -1,0 +1,91 @@
+"""Which pictures are drawn, and with what: made of what was asked for, by the command line or in Python."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gancli.config.sample import SampleConfig
+from gancli.errors import UsageError
+from gancli.sampling import draw
+from gancli.sampling.draw import Drawn, Paint, Request
+from gancli.sampling.labels import parse_labels
+from gancli.store.checkpoint import Model
+
+
+@dataclass(frozen=True)
+class Order:
+    """Pictures to draw. `paint` makes them, on `device`: the generator, or all its levels side by side, of which there are
+    `num_levels`. `columns`: of a grid of them; None: as near to a square as can be."""
+
+    model: Model
+    config: SampleConfig
+    wanted: list[Request]
+    paint: Paint
+    device: torch.device
+    columns: int | None
+    num_levels: int
+    held: Tensor | None = None  # the pictures, where they are drawn already: uint8 [N, C, H, W], in order
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the pictures' labels; empty where the pictures are not drawn by class."""
+        return self.model.variant.images.class_names if self.model.variant.conditional else ()
+
+    def drawn(self) -> Iterator[Drawn]:
+        """The pictures, `config.batch_size` held at a time, not in order."""
+        if self.held is not None:
+            yield from map(Drawn, range(len(self.wanted)), self.wanted, self.held)
+            return
+        chunk = self.config.batch_size
+        for start in range(0, len(self.wanted), chunk):
+            some = self.wanted[start : start + chunk]
+            for one in draw.draw(self.model.variant, self.paint, some, self.device, self.config.truncation):
+                yield Drawn(start + one.index, one.request, one.pixels)
+
+    def pixels(self) -> Tensor:
+        """All pictures in order: uint8 `[N, C, H, W]`."""
+        if self.held is not None:
+            return self.held
+        found = {one.index: one.pixels for one in self.drawn()}
+        return torch.stack([found[index] for index in range(len(self.wanted))])
+
+
+def make(model: Model, config: SampleConfig, device: torch.device) -> Order:
+    """The order for what is asked for; the model's generator is moved to `device`. Raises `UsageError` for labels or levels
+    that the model does not have."""
+    variant = model.variant
+    labels = _labels(model, config)
+    if config.levels and variant.num_levels == 1:
+        raise UsageError(f"--levels: {model.facts.variant} makes its pictures in one go; leave it out")
+    columns = config.columns
+    if columns is None and 1 < len(labels) <= 32:
+        columns = len(labels)
+    variant.generator.to(device)
+    paint = draw.side_by_side(variant) if config.levels else variant.generator
+    wanted = draw.requests(config.count, config.seed, labels)
+    return Order(model, config, wanted, paint, device, columns, variant.num_levels if config.levels else 1)
+
+
+def check_reads(model: Model, path: Path, reads: str) -> None:
+    """Raises `UsageError` for a model (of `path`) that draws pictures where one that enlarges them is needed, or the other
+    way round."""
+    if model.variant.reads == reads:
+        return
+    name = model.facts.variant
+    if reads == "labels":
+        raise UsageError(f"{path}: {name} enlarges pictures; say which with -i FILE or -i DIR")
+    raise UsageError(f"-i: {name} draws pictures from noise and reads none; leave it out")
+
+
+def _labels(model: Model, config: SampleConfig) -> tuple[int, ...]:
+    names = model.variant.images.class_names
+    if not model.variant.conditional:
+        if config.label:
+            raise UsageError(
+                f"--label {','.join(config.label)}: {model.facts.variant} is not conditional: its pictures cannot be chosen"
+            )
+        return (0,)
+    return parse_labels(config.label, names) if config.label else tuple(range(len(names)))
