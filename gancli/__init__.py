@@ -17,6 +17,7 @@ from gancli.process import CPUS as CPUS  # before torch is imported by anything
 from gancli.process import __version__ as __version__
 
 if TYPE_CHECKING:
+    from gancli import events as events
     from gancli.api.evaluate import Figures as Figures
     from gancli.api.evaluate import evaluate as evaluate
     from gancli.api.model import Model as Model
@@ -38,10 +39,12 @@ _LAZY = {
     "train": "gancli.api.train",
     "training": "gancli.api.train",
 }
-__all__ = ["CPUS", "__version__", *_LAZY]
+__all__ = ["CPUS", "__version__", "events", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "events":
+        return importlib.import_module("gancli.events")
     if name not in _LAZY:
         raise AttributeError(f"module 'gancli' has no attribute {name!r}")
     found = getattr(importlib.import_module(_LAZY[name]), name)

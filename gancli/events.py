@@ -117,7 +117,7 @@ class SamplesDrawn(Event):
     path: str
     width: int
     height: int
-    rgb: bytes
+    rgb: bytes = dataclasses.field(repr=False)
 
 
 @dataclass(frozen=True)

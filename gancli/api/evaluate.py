@@ -90,8 +90,6 @@ def evaluate(
 
     `on_event` is called with what happens meanwhile. Raises `UsageError`, `DataError` and `CheckpointError`.
     """
-    several = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
-    loaded = [model if isinstance(model, Model) else load(model) for model in several]
     places = options.given(
         dataset=dataset, neighbours=neighbours, inception=inception, low_res=low_res, data_root=data_root
     )
@@ -99,6 +97,9 @@ def evaluate(
     others = options.given(count=n, seed=seed, metrics=names, gan_train=gan_train, download=download)
     asked = {name: os.fspath(place) for name, place in places.items()} | others
     config = EvaluateConfig(**(options.from_environment(EvaluateConfig) | asked))
+    config.check_places()
+    several = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
+    loaded = [model if isinstance(model, Model) else load(model) for model in several]
     given = [
         (f.flag, asked[f.name]) for f in fields_of(EvaluateConfig) if f.name in compare.OF_DRAWING and f.name in asked
     ]

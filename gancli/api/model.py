@@ -47,6 +47,11 @@ class Model:
         return self.loaded.variant.generator
 
     @property
+    def latent_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of one picture's noise, for each tensor of noise that the generator takes."""
+        return self.loaded.variant.latent_shapes
+
+    @property
     def facts(self) -> Facts:
         """What the checkpoint says of itself: variant, options, step, data set, losses."""
         return self.loaded.facts

@@ -17,7 +17,7 @@ from gancli.engine import begin
 from gancli.engine import run as running
 from gancli.engine.stop import Stop, parse_duration
 from gancli.errors import GancliError, UsageError
-from gancli.events import Event, LossRow, RunFinished, Status
+from gancli.events import Event, LossRow, Progress, RunFinished, Status
 from gancli.report.choose import choose
 
 OnEvent = Callable[[Event], object]
@@ -27,8 +27,8 @@ def train(variant: str = "vanilla", *, on_event: OnEvent | None = None, **option
     """Train a variant to its end: what `gan train` does, by the names of its options (`dataset="mnist", epochs=5,
     out="runs/a"`, …, the variant's own, `resume` and `config`). Nothing is shown unless `progress` says so.
 
-    `on_event` is called with everything that happens. Ctrl-C, and the other signals that stop a run, save its state; the run
-    that is given then has `status` "stopped". Raises the errors of the command line.
+    `on_event` is called with what happens (`gancli.events`). Ctrl-C, and the other signals that stop a run, save its state;
+    the run that is given then has `status` "stopped". Raises the errors of the command line.
     """
     run = training(variant, **options)
     for event in run:
@@ -97,7 +97,8 @@ class Run:
                         self.rows.append(event)
                     if isinstance(event, RunFinished):
                         self.finished = event
-                    yield event
+                    if not isinstance(event, Progress):  # several times a second: for a display, which has had it
+                        yield event
 
 
 def _layers(variant: str, options: dict[str, Any], config: str | os.PathLike[str] | None) -> list[Layer]:

@@ -17,6 +17,7 @@ def _evaluate(checkpoints: list[Path], device: str, as_json: bool, **values: Any
     config = EvaluateConfig(**given)
     paths.check_standing()
     console.check_stdout()
+    config.check_places()
 
     from gancli.api.evaluate import measured
     from gancli.cli.progress import shown

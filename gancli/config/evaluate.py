@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from gancli.config import paths
 from gancli.config.option import check_values, option
 from gancli.config.run import DATA_ROOT
 from gancli.config.sample import MAX_COUNT, MAX_SEED
-from gancli.errors import did_you_mean
+from gancli.errors import UsageError, did_you_mean
 
 METRICS = ("frechet", "kernel", "prdc", "parzen", "swd", "labels", "modes", "diversity", "nearest")
 """Groups of figures: see `metrics.yardstick`."""
@@ -83,6 +84,15 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         check_values(self)
+
+    def check_places(self) -> None:
+        """Before any work: raises `UsageError` or `GancliError` where the picture of neighbours cannot be written."""
+        if self.neighbours is None:
+            return
+        file = paths.expanded(self.neighbours, "--neighbours")
+        paths.check_output(file, "--neighbours")
+        if file.suffix.lower() != ".png" or not file.parent.is_dir():
+            raise UsageError(f"--neighbours {file}: must be a .png file in a directory that exists")
 
     @property
     def wanted(self) -> tuple[str, ...]:

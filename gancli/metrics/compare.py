@@ -60,13 +60,8 @@ Work = Generator[events.Event, None, Found]
 
 
 def check(config: EvaluateConfig, models: Sequence[Model], given: Sequence[tuple[str, object]]) -> None:
-    """Before anything is measured: raises `UsageError` for what cannot be compared, for options `given` (by what messages
-    call them) that are for models that draw, and for a place where the picture of neighbours cannot be written."""
-    if config.neighbours is not None:
-        file = paths.expanded(config.neighbours, "--neighbours")
-        paths.check_output(file, "--neighbours")
-        if file.suffix.lower() != ".png" or not file.parent.is_dir():
-            raise UsageError(f"--neighbours {file}: must be a .png file in a directory that exists")
+    """Before anything is measured: raises `UsageError` for what cannot be compared, and for options `given` (by what
+    messages call them) that are for models that draw."""
     reads = {model.variant.reads for model in models}
     if "low_res" in reads:
         refuse(*given, why=f"is for models that draw pictures; {models[0].facts.variant} enlarges them")

@@ -1,0 +1,137 @@
+"""Models in Python: the pictures, errors and files of the command line."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import gancli
+from gancli import catalogue, images
+from tests.conftest import Gan
+from tests.engine.test_resume import train_args
+
+DRAWING = [name for name in catalogue.names() if name != "srgan"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> dict[str, Path]:
+    """A tiny finished run of each variant that draws. Tests only read them."""
+    from gancli.cli.app import main
+
+    folder, threads = tmp_path_factory.mktemp("runs"), torch.get_num_threads()
+    for name in DRAWING:
+        args = (*train_args(name), "--steps", 4, "--data-root", data_root, "--out", folder / name)
+        assert main([str(arg) for arg in args]) == 0
+    torch.set_num_threads(threads)
+    return {name: folder / name for name in DRAWING}
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_a_model_draws_the_pictures_of_the_command_line(gan: Gan, runs: dict[str, Path], name: str) -> None:
+    model = gancli.load(runs[name], device="cpu")
+    samples = model.sample(7, seed=3)
+    for output in ("grid.png", "folder/", "samples.npz"):
+        assert gan("sample", runs[name], "-n", 7, "--seed", 3, "--device", "cpu", "-o", f"typed-{output}").code == 0
+        samples.save(f"called-{output}")
+    for typed in (Path("typed-grid.png"), *sorted(Path("typed-folder").iterdir())):
+        called = Path(str(typed).replace("typed-", "called-"))
+        assert typed.read_bytes() == called.read_bytes()
+    with np.load("typed-samples.npz") as typed_array:
+        assert np.array_equal(typed_array["images"], samples.pixels.permute(0, 2, 3, 1).numpy())
+        assert np.array_equal(typed_array["labels"], samples.labels.numpy())
+        assert np.array_equal(typed_array["seeds"], samples.seeds.numpy())
+    assert images.encode(samples.grid(), ".png") == Path("typed-grid.png").read_bytes()
+    assert len(samples.images()) == len(samples) == 7
+
+
+def test_a_model_enlarges_as_the_command_line_does(gan: Gan, enlarger: Path) -> None:
+    model = gancli.load(enlarger / "ckpt.safetensors", device="cpu")
+    for mode, size in (("RGB", (21, 13)), ("RGBA", (9, 8)), ("L", (8, 9)), ("P", (10, 10))):
+        Image.effect_noise(size, 60).convert("RGB").convert(mode).save("small.png", dpi=(300, 300))
+        assert gan("sample", enlarger, "-i", "small.png", "-o", "typed.png", "--device", "cpu").code == 0
+        with Image.open("small.png") as image:
+            large = model.enlarge(image)
+        assert images.encode(large, ".png") == Path("typed.png").read_bytes()
+        Path("typed.png").unlink()
+
+
+def test_options_of_drawing_have_their_effect(gan: Gan, runs: dict[str, Path]) -> None:
+    model = gancli.load(runs["lapgan"])
+    args = ("-n", 4, "--levels", "--truncation", 0.5, "--columns", 1)
+    assert gan("sample", runs["lapgan"], *args, "-o", "typed.png").code == 0
+    model.sample(4, levels=True, truncation=0.5, columns=1).save("called.png")
+    assert Path("typed.png").read_bytes() == Path("called.png").read_bytes()
+    sevens = gancli.load(runs["cgan"]).sample(3, label=7)
+    assert sevens.labels.tolist() == [7, 7, 7]
+    assert gancli.load(runs["cgan"]).sample(2, label=["1", 3]).labels.tolist() == [1, 3]
+    one = model.sample(20, batch_size=1)
+    assert torch.equal(one.pixels, model.sample(20).pixels)
+
+
+def test_wrong_values_have_the_errors_of_the_command_line(gan: Gan, runs: dict[str, Path], enlarger: Path) -> None:
+    cgan, srgan = gancli.load(runs["cgan"]), gancli.load(enlarger)
+    cases: list[tuple[Callable[[], object], tuple[object, ...]]] = [
+        (lambda: cgan.sample(0), ("sample", runs["cgan"], "-n", 0)),
+        (lambda: cgan.sample(seed=-1), ("sample", runs["cgan"], "--seed", -1)),
+        (lambda: cgan.sample(label="eleven"), ("sample", runs["cgan"], "--label", "eleven")),
+        (lambda: cgan.sample(levels=True), ("sample", runs["cgan"], "--levels")),
+        (lambda: cgan.sample(truncation=11.0), ("sample", runs["cgan"], "--truncation", 11)),
+        (lambda: cgan.sample(columns=0), ("sample", runs["cgan"], "--columns", 0)),
+        (lambda: cgan.sample(1).save("x.gif"), ("sample", runs["cgan"], "-n", 1, "-o", "x.gif")),
+        (lambda: cgan.sample(1).save("no/x.png"), ("sample", runs["cgan"], "-n", 1, "-o", "no/x.png")),
+        (lambda: srgan.enlarge(Image.new("L", (4, 4)), tile=0), ("sample", enlarger, "-i", "x.png", "--tile", 0)),
+        (lambda: gancli.load("nothing"), ("inspect", "nothing")),
+        (lambda: gancli.load(runs["cgan"], device="cuda:99"), ("sample", runs["cgan"], "--device", "cuda:99")),
+        (lambda: gancli.evaluate(cgan, n=1), ("evaluate", runs["cgan"], "-n", 1)),
+        (lambda: gancli.evaluate(cgan, metrics="x"), ("evaluate", runs["cgan"], "--metrics", "x")),
+        (lambda: gancli.evaluate([cgan, srgan]), ("evaluate", runs["cgan"], enlarger)),
+        (lambda: gancli.evaluate(srgan, ".", n=20), ("evaluate", enlarger, "-d", ".", "-n", 20)),
+        (lambda: gancli.evaluate(cgan, neighbours="x.jpg"), ("evaluate", runs["cgan"], "--neighbours", "x.jpg")),
+        (lambda: gancli.train("vanilla", steps=0), ("train", "--steps", 0)),
+        (lambda: gancli.train("cgann"), ("train", "-v", "cgann")),
+        (lambda: gancli.train(dataset="digitz"), ("train", "-d", "digitz")),
+        (lambda: gancli.train(epochs=1, steps=1), ("train", "--epochs", 1, "--steps", 1)),
+        (lambda: gancli.train(resume="nowhere"), ("train", "--resume", "nowhere")),
+        (lambda: gancli.train(out=runs["cgan"]), ("train", "--out", runs["cgan"])),
+        (lambda: gancli.train(max_time="soon"), ("train", "--max-time", "soon")),
+    ]  # fmt: skip
+    for call, typed in cases:
+        outcome = gan(*typed)
+        with pytest.raises(gancli.GancliError) as caught:
+            call()
+        assert outcome.err.splitlines()[-1] == f"gan: {caught.value}", typed
+        assert outcome.code == caught.value.exit_code
+    with pytest.raises(gancli.GancliError, match=r"^step: is no option of cgan \(did you mean steps\?\)$"):
+        gancli.train("cgan", step=3)
+
+
+def test_a_model_says_what_it_is(runs: dict[str, Path], enlarger: Path) -> None:
+    model = gancli.load(runs["cgan"], device="cpu")
+    assert repr(model).startswith("<cgan draws 1×8×8 of 10 classes; trained on digits for 4 steps; ")
+    assert str(runs["cgan"]) in repr(model)
+    assert "enlarges 4 times" in repr(gancli.load(enlarger))
+    samples = model.sample(4)
+    assert repr(samples) == "<4 samples 1×8×8 of cgan>"
+    with Image.open(io.BytesIO(samples._repr_png_())) as grid:
+        assert grid.size == samples.grid().size
+    assert isinstance(model.generator, torch.nn.Module)
+    assert not model.generator.training
+    with pytest.raises(gancli.GancliError, match="draws pictures"):
+        model.enlarge(Image.new("L", (4, 4)))
+    with pytest.raises(gancli.GancliError, match="enlarges pictures"):
+        gancli.load(enlarger).sample()
+
+
+def test_the_package_imports_no_torch_and_knows_its_names() -> None:
+    code = (
+        "import sys, gancli; assert 'torch' not in sys.modules and 'numpy' not in sys.modules; "
+        "assert {'load', 'train', 'training', 'evaluate'} <= set(dir(gancli)); assert not hasattr(gancli, 'nothing'); "
+        "gancli.load; assert 'torch' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
