@@ -16,18 +16,16 @@ from gancli import catalogue
 from gancli.batches.batch import Batch
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
-from gancli.machine import device as machine
 from gancli.machine.device import Machine
+from gancli.metrics import classifier
 from gancli.steps.step import Stepper
 from gancli.variant import Phase, Update, Variant
-from tests.conftest import ROOT, SMALL, Gan, sha256
-from tests.engine.test_resume import stop_after
+from tests.conftest import ROOT, SMALL, Gan
 
 pytestmark = pytest.mark.usefixtures("toys")
 
 CPU = Machine(torch.device("cpu"), "fp32", 1)
 FILE = ROOT / "examples" / "variants" / "wgan_gp.py"
-TRAIN = ("train", "-v", "wgan_gp", *SMALL, "--width", "4")
 Penalty = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -179,21 +177,19 @@ def test_a_critic_that_has_learned_has_the_slope_and_the_distance_that_theory_gi
     assert terms["distance"].item() == pytest.approx(slope * distance, rel=0.05)
 
 
-@pytest.mark.parametrize(("first", "traced"), [(1, False), (7, False), (13, True)])
-def test_it_resumes_in_the_same_bytes_also_from_steps_that_were_traced(
-    gan: Gan, monkeypatch: pytest.MonkeyPatch, first: int, traced: bool
-) -> None:
-    ends = ("ckpt.safetensors", "state/step-00000020.safetensors", "samples/step-00000020.png")
-    args = (*TRAIN, "--steps", 20, "--save-every", 20)
-    assert gan(*args, "--out", "whole").code == 0
-    monkeypatch.setattr(machine, "WORTH_TRACING", 0 if traced else 1000)
-    with monkeypatch.context() as patched:
-        stop_after(patched, first)
-        stopped = gan(*args, "--out", "parts")
-        assert stopped.code == 75, stopped.err
-    resumed = gan(*args, "--out", "parts", "--resume", "auto")
-    assert resumed.code == 0, resumed.err
-    assert [sha256(Path("parts", name)) for name in ends] == [sha256(Path("whole", name)) for name in ends]
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--preset", "paper"),
+        ("--precision", "bf16", "--critic-updates", "2"),
+        ("--penalty", "1", "--lr", "0.001", "--beta1", "0.5", "--beta2", "0.99", "--batch-size", "3"),
+    ],
+)
+def test_every_option_trains_from_the_command_line(gan: Gan, options: tuple[str, ...]) -> None:
+    trained = gan("train", "-v", "wgan_gp", *SMALL, "--width", "4", *options, "--steps", 4, "--out", "run")
+    assert trained.code == 0, trained.err
+    sampled = gan("sample", "run", "-n", 4, "-o", "grid.png")
+    assert sampled.code == 0, sampled.err
 
 
 def section() -> str:
@@ -211,12 +207,16 @@ def test_what_contributing_shows_of_the_file_is_in_it() -> None:
         assert part in code, part
 
 
-def test_contributings_commands_train_measure_and_sample_it(gan: Gan) -> None:
+def test_contributings_commands_train_measure_and_sample_it(
+    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAN_DATA", str(tmp_path / "root"))  # for a classifier that no other test should find
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
     commands = [shlex.split(line, comments=True)[1:] for line in section().splitlines() if line.startswith("    gan ")]
     assert {words[0] for words in commands} == {"variants", "train", "inspect", "sample", "evaluate"}
     smaller = {
         "train": (*SMALL, "--width", "4", "--steps", "4"),
-        "evaluate": ("--metrics", "diversity", "-n", "20"),
+        "evaluate": ("--metrics", "parzen", "-n", "20"),
     }
     for words in commands:
         outcome = gan(*words, *smaller.get(words[0], ()))
