@@ -25,6 +25,7 @@ SIZES = {
     # 192: six parts, the penalised eighth of each of which can be shared out to two processes
     "lapgan": (*SMALL, "--coarse-width", "16", "--batch-size", "192"),
     "srgan": (*TINY, "--width", "4", "--blocks", "1", "--d-width", "4", "--pretrain-steps", "10"),
+    "wgan_gp": (*SMALL, "--width", "4", "--batch-size", "20"),  # five parts, which two processes can share out
 }
 
 
@@ -58,7 +59,7 @@ def ends() -> dict[str, list[str]]:
 
 def stops() -> Iterator[Any]:
     """Variants, the step after which they are stopped, and whether the parts' steps are traced."""
-    for variant in (*catalogue.names(), "three_pairs", "two_phases"):
+    for variant in sorted({*catalogue.names(), "three_pairs", "two_phases", "wgan_gp"}):
         for first, traced in ((1, False), (7, False), (10, False), (13, True)):
             slow = variant in ("lapgan", "srgan") and (traced or first == 10)
             yield pytest.param(variant, first, traced, marks=pytest.mark.slow if slow else ())

@@ -13,7 +13,7 @@ from gancli.steps.step import Stepper
 from gancli.variant import Phase, Variant
 
 IMAGES = ImageSpec(1, 8, tuple("0123456789"))
-ALL = [*catalogue.names(), "three_pairs", "two_phases"]
+ALL = sorted({*catalogue.names(), "three_pairs", "two_phases", "wgan_gp"})
 
 pytestmark = [pytest.mark.usefixtures("toys"), pytest.mark.parametrize("name", ALL)]
 
