@@ -103,9 +103,7 @@ def test_steps_of_a_flag_replace_the_presets_epochs(gan: Gan) -> None:
 
 
 def test_max_time_stops_with_75_and_the_command_that_resumes(gan: Gan) -> None:
-    stopped = gan(
-        "train", *SMALL, "--steps", 10**6, "--max-time", "3s", "--out", "run"
-    )  # of which a busy machine may lose two
+    stopped = gan("train", *SMALL, "--steps", 10**6, "--max-time", "3s", "--out", "run")
     assert stopped.code == 75
     assert "gan train --resume run" in stopped.err
     assert gan("sample", "run", "-n", 1, "-o", "a.png").code == 0
