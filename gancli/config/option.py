@@ -50,6 +50,8 @@ class Option:
 
 
 def _shown(bound: float) -> str:
+    if bound in (2**63, 2**63 - 1):
+        return "2^63" if bound == 2**63 else "2^63-1"
     return str(bound) if isinstance(bound, int) and abs(bound) < 10**7 else f"{bound:g}"
 
 
