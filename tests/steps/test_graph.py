@@ -176,7 +176,7 @@ def test_data_that_stay_on_the_host_give_the_same_steps(
     strides = (10, 1)
     resident = losses_and_weights(session_of(variant, device, tmp_path / "a", data_root), strides, 30)
     for module in ("resident", "pairs"):
-        monkeypatch.setattr(f"gancli.data.{module}.fits", lambda *_: False)
+        monkeypatch.setattr(f"gancli.batches.{module}.fits", lambda *_: False)
     session = session_of(variant, device, tmp_path / "b", data_root)
     assert not session.batches.on_device
     hosted = losses_and_weights(session, strides, 30)
