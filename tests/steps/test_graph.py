@@ -26,7 +26,7 @@ from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
 from gancli.errors import UsageError
 from gancli.machine import device as machine
-from gancli.machine import products
+from gancli.machine import private, products
 from gancli.machine.device import Machine, Precision
 from gancli.machine.ranks import Ranks
 from gancli.steps import graph, trace
@@ -288,13 +288,13 @@ def test_a_step_asks_the_host_nothing(
 ) -> None:
     """Such as could be captured: no value is read, and no tensor comes from the host."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which this device has not
-    adam = torch._fused_adam_
+    adam = private.fused_adam_
 
     def fused_adam(*args: Any, lr: float | Tensor, **kwargs: Any) -> None:
         assert isinstance(lr, float) or lr.device.type == "meta"
         adam(*args, lr=1e-3, **kwargs)  # this device has it with plain numbers only
 
-    monkeypatch.setattr(torch, "_fused_adam_", fused_adam)
+    monkeypatch.setattr(private, "fused_adam_", fused_adam)
     card = catalogue.card(variant)
     own = dict(card.config_class.presets[preset]) | ({"content": "mse"} if variant == "srgan" else {})
     known = {field.name for field in fields_of(card.config_class)}
