@@ -43,8 +43,9 @@ leaky_relu = torch._C._nn.leaky_relu
 softplus = torch._C._nn.softplus
 
 # x, weight, bias, "none", [], "" → x · weightᵀ (+ bias) by oneDNN: its one door for plain tensors. In public that is
-# torch.nn.functional.linear, which goes to the BLAS.
-onednn_linear = torch.ops.mkldnn._linear_pointwise
+# torch.nn.functional.linear, which goes to the BLAS. None in a torch that was built without oneDNN, as for other than x86 it
+# may be.
+onednn_linear: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 def is_view(operation: Any) -> bool:

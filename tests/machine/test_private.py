@@ -2,6 +2,8 @@
 
 import ast
 import copy
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,11 @@ def test_onednn_linear(bias: Tensor | None) -> None:
     torch.testing.assert_close(private.onednn_linear(x, weight, bias, "none", [], ""), F.linear(x, weight, bias))
 
 
+def test_a_torch_without_onednn_is_no_obstacle() -> None:
+    code = "import types, torch; torch.ops.mkldnn = types.SimpleNamespace(); import gancli.engine.train"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_is_view() -> None:
     aten = torch.ops.aten
     for operation, expected in (
@@ -218,6 +225,9 @@ def test_every_name_is_held_to_its_public_form_here() -> None:
     tree = ast.parse(OWN_FILE.read_text("utf-8"))
     there = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
              if isinstance(target, ast.Name)}  # fmt: skip
+    there |= {
+        node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
     there |= {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names} - {"Any"}
     there |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     here = {
