@@ -154,13 +154,11 @@ def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Even
 def stoppable(work: Generator[events.Event, None, T], stop: Stop) -> Generator[events.Event, None, T]:
     """`work` as it is, but looking at `stop` between two words of it."""
     try:
-        while True:
-            stop.raise_if_asked()
-            try:
-                event = next(work)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+        stop.raise_if_asked()
+        telling = events.Telling(work)
+        for event in telling:
             yield event
+            stop.raise_if_asked()
+        return telling.result
     finally:
         work.close()
