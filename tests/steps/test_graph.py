@@ -36,7 +36,7 @@ from gancli.steps.minimiser import Minimiser
 from gancli.steps.runner import Runner
 from gancli.steps.step import Stepper
 from gancli.store import rundir
-from tests.conftest import slow_ones
+from tests.conftest import heard, slow_ones
 
 OWN: dict[str, dict[str, object]] = {
     "vanilla": {"width": 16, "inner_width": 16},
@@ -87,12 +87,7 @@ def session_of(
         variant, config_class, [*preset_layers(variant, config_class, "default"), Layer("the test", values)]
     )
     opening = open_data(resolved.run, Stop(), catalogue.load(variant).reads)
-    while True:
-        try:
-            next(opening)
-        except StopIteration as end:
-            source = end.value
-            break
+    source, _ = heard(opening)
     planned = plan.make(resolved.run, resolved.own, source, catalogue.load(variant))
     planned.machine.settle(deterministic=True)
     return Session(planned, source, catalogue.load(variant), rundir.prepared(out))
