@@ -2,9 +2,9 @@
 
 import dataclasses
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
 Status = Literal["done", "stopped"]
@@ -181,16 +181,25 @@ class RunFinished(Event):
     resume_command: str
 
 
+class Telling(Generic[T]):
+    """The events of `work`, one by one; `result` is what it returned, once they are over."""
+
+    result: T
+
+    def __init__(self, work: Generator[Event, None, T]) -> None:
+        self._work = work
+
+    def __iter__(self) -> Iterator[Event]:
+        self.result = yield from self._work
+
+
 def told_once(work: Generator[Event, None, T], told: set[str]) -> Generator[Event, None, T]:
     """The events of `work` without the warnings in `told`, to which its own are added; returns what it returns."""
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+    telling = Telling(work)
+    for event in telling:
         if isinstance(event, Warned):
             if event.message in told:
                 continue
             told.add(event.message)
         yield event
+    return telling.result

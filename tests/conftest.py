@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from hypothesis import settings
 
 import gancli.variants
 from gancli.cli.app import main
+from gancli.events import Event, Telling, Warned
 
 for shielded in (
     "SIGINT",
@@ -41,6 +42,20 @@ class Outcome:
 
 
 Gan = Callable[..., Outcome]
+T = TypeVar("T")
+
+
+def heard(work: Generator[Event, None, T]) -> tuple[T, list[Event]]:
+    """What a generator of events returns, and what it said on the way."""
+    telling = Telling(work)
+    seen = list(telling)
+    return telling.result, seen
+
+
+def warned(work: Generator[Event, None, T]) -> tuple[T, list[str]]:
+    """What a generator of events returns, and the warnings on the way."""
+    result, seen = heard(work)
+    return result, [event.message for event in seen if isinstance(event, Warned)]
 
 
 def slow_ones(cases: Iterable[Any], slow: Callable[[Any], bool]) -> list[Any]:

@@ -11,19 +11,14 @@ from gancli.data.opening import open_source
 from gancli.data.source import Source
 from gancli.sampling import draw
 from gancli.store.checkpoint import load_model
-from tests.conftest import Gan
+from tests.conftest import Gan, heard
 
 COUNT = 500
 
 
 def digits(split: Split) -> Source:
     opening = open_source("digits", data_root=Path(), image_size=None, download=False, on_bad_image="fail", split=split)
-    while True:
-        try:
-            next(opening)
-        except StopIteration as end:
-            source: Source = end.value
-            return source
+    return heard(opening)[0]
 
 
 def nearest(pictures: Tensor, among: Source) -> tuple[Tensor, Tensor]:

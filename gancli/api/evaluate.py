@@ -13,7 +13,7 @@ from gancli.config import fields_of
 from gancli.config.effects import Given
 from gancli.config.evaluate import EvaluateConfig
 from gancli.errors import UsageError
-from gancli.events import Event, Warned
+from gancli.events import Event, Telling, Warned
 from gancli.metrics import compare
 from gancli.metrics.compare import Subject
 from gancli.store import checkpoint, evaluations
@@ -106,11 +106,8 @@ def evaluate(
     files, inner = [model.path for model in loaded], [model.loaded for model in loaded]
     device = loaded[0].device if loaded else torch.device("cpu")
     work = measured(config, given, files, inner, device)
-    while True:
-        try:
-            event = next(work)
-        except StopIteration as end:
-            figures: Figures = end.value
-            return figures
+    telling = Telling(work)
+    for event in telling:
         if on_event:
             on_event(event)
+    return telling.result

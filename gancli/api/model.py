@@ -1,6 +1,7 @@
 """`gancli.load`: a model to draw with, or to enlarge with."""
 
 import os
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from gancli.config import paths
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.data.decode import layers_of, shape_of
 from gancli.errors import UsageError
+from gancli.events import Telling
 from gancli.machine.device import choose_device
 from gancli.sampling import enlarging, order
 from gancli.sampling.upscale import check_memory, enlarge_layers
@@ -113,12 +115,9 @@ class Model:
         layers = layers_of(image)
         layers = replace(layers, about=layers.about.for_file(".png"))
         work = enlarge_layers(upscaler.fitting(layers.colour, set_aside), layers, name, set_aside)
-        while True:
-            try:
-                next(work)
-            except StopIteration as end:
-                enlarged: Image.Image = end.value
-                return enlarged
+        telling = Telling(work)
+        deque(telling, maxlen=0)  # nobody is told how far it is
+        return telling.result
 
     def _check_reads(self, reads: str) -> None:
         if self.loaded.variant.reads != reads:

@@ -1,6 +1,7 @@
 """`gan train --dry-run`: each value with its origin, the parameter counts and the memory it expects."""
 
 import dataclasses
+from collections import deque
 
 from rich.markup import escape
 from rich.table import Table
@@ -11,6 +12,7 @@ from gancli.config import RunConfig, VariantConfig, fields_of
 from gancli.config.resolve import Resolved
 from gancli.engine.begin import Start
 from gancli.errors import DataError
+from gancli.events import Telling
 
 
 def show(start: Start) -> None:
@@ -23,16 +25,14 @@ def show(start: Start) -> None:
     resolved, saved = start.resolved, start.state.facts if start.state is not None else None
     run, out = resolved.run, console.out()
     variant_class = catalogue.load(run.variant)
-    opening = open_data(dataclasses.replace(run, download=False), Stop(), variant_class.reads)
+    opening = Telling(open_data(dataclasses.replace(run, download=False), Stop(), variant_class.reads))
     try:
-        while True:
-            next(opening)
-    except StopIteration as end:
-        source = end.value
+        deque(opening, maxlen=0)
     except DataError as error:
         out.print(_values(run, resolved.own, resolved))
         out.print(f"\nThe parameter counts and the memory need the data set, which is not here: {escape(str(error))}")
         return
+    source = opening.result
     planned = plan.make(run, resolved.own, source, variant_class, saved=saved)
     out.print(_values(planned.run, planned.own, resolved))
     counts, memory = expected_bytes(planned, source, variant_class)

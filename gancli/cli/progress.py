@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gancli.cli import console
-from gancli.events import Event, Preparing, Warned
+from gancli.events import Event, Preparing, Telling, Warned
 from gancli.report.lines import Lines
 from gancli.text import printable
 
@@ -19,15 +19,11 @@ T = TypeVar("T")
 
 def shown(work: Generator[Event, None, T]) -> T:
     """Run a generator of events to its end, showing its progress and warnings on stderr; gives what it returns."""
-    terminal = console.console(sys.stderr)
+    terminal, telling = console.console(sys.stderr), Telling(work)
     with _bar(terminal) if terminal.is_terminal else Lines(sys.stderr) as show:
-        while True:
-            try:
-                event = next(work)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+        for event in telling:
             show(event)
+    return telling.result
 
 
 @contextmanager
@@ -54,15 +50,10 @@ def _bar(terminal: Console) -> Iterator[Callable[[Event], None]]:
 def shown_in_pieces(work: Generator[Event, None, T], quiet_s: float, tell: Callable[[Event], bool]) -> T:
     """As `shown`, for work in pieces, whose progress is silent for the first `quiet_s` seconds of each, in which most are
     done. `tell` shows what ends a piece, and gives whether an event did."""
-    terminal, begun = console.console(sys.stderr), time.monotonic()
+    terminal, telling, begun = console.console(sys.stderr), Telling(work), time.monotonic()
     with ExitStack() as stack:
         show: Callable[[Event], None] | None = None
-        while True:
-            try:
-                event = next(work)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+        for event in telling:
             if isinstance(event, Warned):
                 console.say(f"warning: {event.message}")
             elif not isinstance(event, Preparing):
@@ -75,3 +66,4 @@ def shown_in_pieces(work: Generator[Event, None, T], quiet_s: float, tell: Calla
                     bar = terminal.is_terminal
                     show = stack.enter_context(_bar(terminal)) if bar else stack.enter_context(Lines(sys.stderr))
                 show(event)
+    return telling.result

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gancli.batches.batch import Batch
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine.plan import Plan
+from gancli.machine.private import FakeTensorMode
 from gancli.machine.room import available_bytes
 from gancli.variant import Adam, Phase, Variant
 

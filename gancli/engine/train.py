@@ -58,23 +58,31 @@ def train(
             )
             yield session.finished("done")
             return
+    evaluation = yield from _made_ready(session, stop)
+    try:
+        yield from _steps(session, stop, resumed, evaluation)
+    finally:
+        session.writer.close()
+
+
+def _made_ready(session: Session, stop: Stop) -> Generator[events.Event, None, Evaluation | None]:
+    """All that is wanting is told now, what the steps need is fetched, and the run is said to begin; gives what
+    `--eval-every` asks for."""
+    run = session.run
     yield from map(events.Warned, saving.check_disk(session))
-    yield from map(events.Warned, memory.shortage(planned, source, variant_class))
+    yield from map(events.Warned, memory.shortage(session.plan, session.source, type(session.variant)))
     yield events.Progress(doing="preparing the variant")
-    with ranks.first_goes_first():
-        notes = session.variant.prepare(planned.machine.device)
+    with session.ranks.first_goes_first():
+        notes = session.variant.prepare(session.machine.device)
     evaluation = None
-    if run.eval_every and ranks.first:
+    if run.eval_every and session.ranks.first:
         evaluation = yield from stoppable(evaluate.prepare(run, session), stop)
     saving.check_readable(session)
     saving.write_config(session)
     yield session.started()
     yield from map(events.Warned, session.empty_phases())
     yield from map(events.Warned, notes)
-    try:
-        yield from _steps(session, stop, resumed, evaluation)
-    finally:
-        session.writer.close()
+    return evaluation
 
 
 def _steps(
@@ -146,13 +154,11 @@ def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Even
 def stoppable(work: Generator[events.Event, None, T], stop: Stop) -> Generator[events.Event, None, T]:
     """`work` as it is, but looking at `stop` between two words of it."""
     try:
-        while True:
-            stop.raise_if_asked()
-            try:
-                event = next(work)
-            except StopIteration as end:
-                result: T = end.value
-                return result
+        stop.raise_if_asked()
+        telling = events.Telling(work)
+        for event in telling:
             yield event
+            stop.raise_if_asked()
+        return telling.result
     finally:
         work.close()

@@ -2,7 +2,8 @@
 
 import ctypes
 import importlib
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 
 def module(name: str) -> Any:
@@ -37,23 +38,23 @@ class ProcessMemory(ctypes.Structure):
     ]
 
 
+Answer = TypeVar("Answer", MemoryStatus, ProcessMemory)
+
+
 def machine_memory() -> MemoryStatus | None:
     """What the machine has, and what of it is free; None but on Windows."""
-    status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
-    kernel = _kernel()
-    return status if kernel is not None and kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
+    return _filled(MemoryStatus(), lambda kernel, status: kernel.GlobalMemoryStatusEx(status))
 
 
 def process_memory() -> ProcessMemory | None:
     """What this process holds, and the most it has held; None but on Windows."""
-    counters = ProcessMemory(length=ctypes.sizeof(ProcessMemory))
-    kernel = _kernel()
-    if kernel is None:
-        return None
     this = ctypes.c_void_p(-1)  # GetCurrentProcess's pseudo-handle
-    found = kernel.K32GetProcessMemoryInfo(this, ctypes.byref(counters), counters.length)
-    return counters if found else None
+    size = ctypes.sizeof(ProcessMemory)
+    return _filled(ProcessMemory(), lambda kernel, counters: kernel.K32GetProcessMemoryInfo(this, counters, size))
 
 
-def _kernel() -> Any:
-    return getattr(getattr(ctypes, "windll", None), "kernel32", None)
+def _filled(answer: Answer, call: Callable[[Any, Any], int]) -> Answer | None:
+    """`answer`, its length told and filled by a call of Windows's kernel; None where it refuses, or there is none."""
+    kernel = getattr(getattr(ctypes, "windll", None), "kernel32", None)
+    answer.length = ctypes.sizeof(answer)
+    return answer if kernel is not None and call(kernel, ctypes.byref(answer)) else None

@@ -4,23 +4,22 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from gancli.machine import private
 
 aten = torch.ops.aten
-# x, weight → x · weightᵀ (+ bias): the one door to oneDNN for plain tensors.
-_linear = torch.ops.mkldnn._linear_pointwise
 # Below, oneDNN takes as long to begin as it wins (two cores of an EPYC; 15 µs).
 LEAST_FLOP = 1e7
 
 
-class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Products(private.TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it is entered, large fp32 products go to oneDNN: those of a backward pass, and of slopes of slopes, too."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is aten.mm.default and _worth_it(*args):
-            return _linear(args[0], args[1].t(), None, "none", [], "")
+            return private.onednn_linear(args[0], args[1].t(), None, "none", [], "")
         if func is aten.addmm.default and not kwargs and args[0].dim() == 1 and _worth_it(*args[1:]):
-            return _linear(args[1], args[2].t(), args[0], "none", [], "")
+            return private.onednn_linear(args[1], args[2].t(), args[0], "none", [], "")
         return func(*args, **(kwargs or {}))
 
 

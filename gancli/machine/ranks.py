@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from gancli.errors import UsageError
+from gancli.machine import private
 
 TIMEOUT = datetime.timedelta(hours=2)  # the first process may be downloading while the others wait
 
@@ -70,7 +71,7 @@ class Ranks:
         dist.all_reduce(flat)
         flat /= self.world
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
-        torch._foreach_copy_(list(tensors), [p.view(t.shape) for p, t in zip(parts, tensors, strict=True)])
+        private.foreach_copy_(list(tensors), [p.view(t.shape) for p, t in zip(parts, tensors, strict=True)])
 
     def broadcast(self, tensors: Mapping[str, Tensor]) -> None:
         """Give every process the first one's tensors."""

@@ -53,6 +53,21 @@ class Frequencies(nn.Module):
             return self.transform @ pictures.float() @ self.transform.mT * self.gain
 
 
+class LabelPlane(nn.Module):
+    """Labels, int64 `[B]`, joined to pictures as one more channel: a linear map of the one-hot label (Denton et al. 2015,
+    section 3.2). Without classes, the pictures as they are."""
+
+    def __init__(self, num_classes: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.embed = nn.Embedding(num_classes, size**2) if num_classes else None
+
+    def forward(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
+        if self.embed is None:
+            return pictures
+        return torch.cat([pictures, self.embed(labels).view(-1, 1, self.size, self.size)], 1)
+
+
 class SpectralNorm(nn.Module):
     """Divides a weight `[out, …]`, taken as a matrix `[out, rest]`, by its largest singular value (Miyato et al. 2018).
 
@@ -84,6 +99,13 @@ def spectral_norm(layer: nn.Module) -> nn.Module:
     # Unsafe: without a first run, which the meta device has no autocast for.
     parametrize.register_parametrization(layer, "weight", SpectralNorm(len(weight)), unsafe=True)
     return layer
+
+
+def spectral_norms(layers: nn.Sequential) -> None:
+    """Every convolution and linear map of `layers` under `SpectralNorm`."""
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            spectral_norm(layer)
 
 
 def dcgan_init(network: nn.Module) -> None:

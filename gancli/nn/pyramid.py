@@ -1,8 +1,52 @@
-"""One level of a pyramid of pictures: half and double the size, "bilinear" or "binomial" (Burt & Adelson 1983)."""
+"""A Laplacian pyramid of pictures (Burt & Adelson 1983): taken apart, and put together from residuals.
+
+Levels count from 0, the finest. `resize` says how sizes are halved and doubled: "bilinear", or "binomial" as in the paper.
+"""
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+
+def laplacian(pictures: Tensor, num_levels: int, resize: str, perturb: float = 0.0) -> list[tuple[Tensor, Tensor]]:
+    """Pictures I_0, float `[B, C, size, size]` → per level, finest first: the residual h_k and the `low_pass` l_k, which add
+    up to I_k, of half the size of I_{k-1}. In the coarsest level l_k is all zeros.
+
+    `perturb`: deviation of the noise that goes into I_{k+1} before l_k is made of it; h_k makes up for it.
+    """
+    levels = []
+    for _ in range(num_levels - 1):
+        smaller = halve(pictures, resize)
+        disturbed = smaller + perturb * torch.randn_like(smaller) if perturb else smaller
+        low_pass = double(disturbed, resize)
+        levels.append((pictures - low_pass, low_pass))
+        pictures = smaller
+    return [*levels, (pictures, torch.zeros_like(pictures))]
+
+
+class Chain(nn.Module):
+    """All levels, from coarse to fine: latents of levels 0 (the finest) to K (and int64 labels `[B]`) → pictures, float
+    `[B, C, size, size]` (Denton et al. 2015, section 2.3: Ĩ_k = u(Ĩ_{k+1}) + G_k(z_k, u(Ĩ_{k+1})))."""
+
+    def __init__(self, members: list[nn.Module], channels: int, coarsest: int, resize: str) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.shape = (channels, coarsest, coarsest)
+        self.resize = resize
+
+    def levels(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        """The picture of each level, coarse to fine."""
+        latents, labels = arguments[: len(self.members)], arguments[len(self.members) :]
+        pictures: list[Tensor] = []
+        low_pass = latents[-1].new_zeros(len(latents[-1]), *self.shape)
+        for generator, z in reversed(list(zip(self.members, latents, strict=True))):
+            if pictures:
+                low_pass = double(pictures[-1], self.resize)
+            pictures.append(low_pass + generator(z, low_pass, labels[0] if labels else None))
+        return tuple(pictures)
+
+    def forward(self, *arguments: Tensor) -> Tensor:
+        return self.levels(*arguments)[-1]
 
 
 def halve(x: Tensor, resize: str) -> Tensor:

@@ -5,6 +5,8 @@ import copy
 import torch
 from torch import nn
 
+from gancli.machine import private
+
 
 class Average:
     """An exponential moving average of a generator's weights and floating-point buffers (integer buffers are copied).
@@ -45,18 +47,18 @@ class Average:
         if not self.decay:
             return
         if self._weight_tensor.device.type == "cpu":
-            torch._foreach_lerp_(self._averaged, self._live, [self._weight_tensor] * len(self._live))
+            private.foreach_lerp_(self._averaged, self._live, [self._weight_tensor] * len(self._live))
         else:  # the same in kernels that take many tensors at once
-            way = torch._foreach_sub(self._live, self._averaged)
-            torch._foreach_mul_(way, self._weight_tensor)
-            torch._foreach_add_(self._averaged, way)
+            way = private.foreach_sub(self._live, self._averaged)
+            private.foreach_mul_(way, self._weight_tensor)
+            private.foreach_add_(self._averaged, way)
         self._copy_integers()
 
     @torch.no_grad()
     def refresh(self) -> nn.Module:
         """The module to sample from, up to date also where there is no average."""
         if not self.decay:
-            torch._foreach_copy_(self._averaged, self._live)
+            private.foreach_copy_(self._averaged, self._live)
             self._copy_integers()
         return self.module
 

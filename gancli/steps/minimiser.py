@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from gancli.machine import private
 from gancli.machine.device import Machine
 from gancli.variant import Adam, Optimizer, Schedule, Sgd, constant
 
@@ -125,7 +126,7 @@ class AdamMethod:
 
     def update(self, used: Sequence[int], slopes: list[Tensor], overflow: Tensor | None) -> None:
         self.step += 1 if overflow is None else (1 - overflow).squeeze()
-        torch._fused_adam_(
+        private.fused_adam_(
             [self.parameters[i] for i in used],
             slopes,
             [self.exp_avg[i] for i in used],
@@ -168,9 +169,9 @@ class SgdMethod:
     def update(self, used: Sequence[int], slopes: list[Tensor], overflow: Tensor | None) -> None:
         weights, velocity = [self.parameters[i] for i in used], [self.velocity[i] for i in used]
         before = None if overflow is None else [t.clone() for t in (*weights, *velocity)]
-        torch._foreach_mul_(velocity, self.momentum.value)
-        torch._foreach_add_(velocity, slopes)
-        torch._foreach_sub_(weights, torch._foreach_mul(velocity, self.lr.value))
+        private.foreach_mul_(velocity, self.momentum.value)
+        private.foreach_add_(velocity, slopes)
+        private.foreach_sub_(weights, private.foreach_mul(velocity, self.lr.value))
         if overflow is not None and before is not None:
             for tensor, old in zip((*weights, *velocity), before, strict=True):
                 tensor.copy_(torch.where(overflow > 0, old, tensor))
@@ -197,11 +198,11 @@ class LossScaler:
     def unscale(self, slopes: list[Tensor]) -> Tensor:
         """Divide the slopes by the scale, in place. Gives float `[1]`: 1 where one of them is not finite, else 0."""
         overflow = torch.zeros(1, device=self.scale.device)
-        torch._amp_foreach_non_finite_check_and_unscale_(slopes, overflow, self.scale.double().reciprocal().float())
+        private.amp_unscale_(slopes, overflow, self.scale.double().reciprocal().float())
         return overflow
 
     def adapt(self, overflow: Tensor) -> None:
-        torch._amp_update_scale_(self.scale, self.good_updates, overflow, self.GROWTH, self.BACKOFF, self.INTERVAL)
+        private.amp_update_scale_(self.scale, self.good_updates, overflow, self.GROWTH, self.BACKOFF, self.INTERVAL)
 
     def tensors(self) -> dict[str, Tensor]:
         return {"scale": self.scale, "good_updates": self.good_updates}

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
 
+from gancli.machine import private
 from gancli.steps.captured import Captured, Work
 
 aten = torch.ops.aten
 # The same operations by the functions that Python code calls: they begin a microsecond sooner.
 SOONER: Mapping[Any, Callable[..., object]] = MappingProxyType({
-    aten._fused_adam_.default: torch._fused_adam_,
+    private.FUSED_ADAM: private.fused_adam_,
     aten.add.Tensor: torch.add,
     aten.add_.Tensor: Tensor.add_,
     aten.addmm.default: torch.addmm,
@@ -23,14 +23,14 @@ SOONER: Mapping[Any, Callable[..., object]] = MappingProxyType({
     aten.div.Scalar: torch.div,
     aten.empty.memory_format: torch.empty,
     aten.expand.default: Tensor.expand,
-    aten.leaky_relu.default: torch._C._nn.leaky_relu,
+    aten.leaky_relu.default: private.leaky_relu,
     aten.mean.default: torch.mean,
     aten.mm.default: torch.mm,
     aten.mul.Tensor: torch.mul,
     aten.neg.default: torch.neg,
     aten.ones_like.default: torch.ones_like,
     aten.sigmoid.default: torch.sigmoid,
-    aten.softplus.default: torch._C._nn.softplus,
+    aten.softplus.default: private.softplus,
     aten.sub.Tensor: torch.sub,
     aten.sum.dim_IntList: torch.sum,
     aten.t.default: torch.t,
@@ -50,7 +50,7 @@ def capture_by_trace(work: Work) -> Captured:
     def do() -> None:  # a function: of a method, the tracer would ask for `self`
         work()
 
-    module = make_fx(do)()
+    module = private.make_fx(do)()
     arguments = _lean(module)
     run: Callable[..., object] = type(module).forward
 
@@ -93,11 +93,7 @@ def _lean(module: fx.GraphModule) -> list[Tensor]:
 
 def _is_view(node: fx.Node) -> bool:
     """Whether it gives one tensor that shares its first argument's memory."""
-    target: Any = node.target
-    if node.op != "call_function" or not isinstance(target, torch._ops.OpOverload) or not target.is_view:
-        return False
-    (returned, *more) = target._schema.returns
-    return not more and str(returned.type) == "Tensor"
+    return node.op == "call_function" and private.is_view(node.target)
 
 
 def _undone(node: fx.Node) -> fx.Node | None:

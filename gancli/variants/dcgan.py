@@ -23,7 +23,7 @@ from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
 from gancli.nn.augment import diff_augment
-from gancli.nn.layers import Tanh, dcgan_init, spectral_norm
+from gancli.nn.layers import Tanh, dcgan_init, spectral_norms
 from gancli.variant import Adam, Optimizer, Update, Variant
 
 
@@ -107,9 +107,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, COARSEST), nn.Flatten())
         dcgan_init(self)
         if config.norm == "spectral":
-            for layer in self.layers:
-                if isinstance(layer, nn.Conv2d):
-                    spectral_norm(layer)
+            spectral_norms(self.layers)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         if self.embed is not None:

@@ -23,8 +23,8 @@ from gancli.config import VariantConfig, option
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
-from gancli.nn.layers import Frequencies, Tanh, spectral_norm
-from gancli.nn.pyramid import double, halve
+from gancli.nn.levels import CoarseGenerator, Discriminator, Generator
+from gancli.nn.pyramid import Chain, laplacian
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Sgd, Update, Variant, constant
 
 
@@ -96,160 +96,6 @@ class Config(VariantConfig):
 
 COARSEST = (4, 7, 8)  # pixels
 UPDATES_PER_EPOCH = 500  # the paper's schedules go by epochs: 50,000 pictures, in batches of 100
-RESIDUAL_GAIN = 2.0  # its deviation is 0.1 to 0.25, the picture's 0.5 to 0.6
-PULL = 2.0  # of the coarser picture within the tanh: without a residual, black and white stay nearly that
-
-
-class LabelPlane(nn.Module):
-    """Labels, int64 `[B]`, joined to pictures as one more channel: a linear map of the one-hot label (section 3.2).
-    Without classes, the pictures as they are."""
-
-    def __init__(self, num_classes: int, size: int) -> None:
-        super().__init__()
-        self.size = size
-        self.embed = nn.Embedding(num_classes, size**2) if num_classes else None
-
-    def forward(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
-        if self.embed is None:
-            return pictures
-        return torch.cat([pictures, self.embed(labels).view(-1, 1, self.size, self.size)], 1)
-
-
-class CoarseGenerator(nn.Module):
-    """float z `[B, latent_dim]` → the coarsest residual, which is the picture itself: `low_pass` is all zeros there."""
-
-    def __init__(self, config: Config, channels: int, size: int, num_classes: int) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(num_classes, config.latent_dim) if num_classes else None
-        num_inputs = config.latent_dim * (2 if num_classes else 1)
-        layers: list[nn.Module] = []
-        for fewer in (num_inputs, config.coarse_width):
-            layers.append(nn.Linear(fewer, config.coarse_width))
-            layers += [nn.BatchNorm1d(config.coarse_width)] if config.norm == "batch" else []
-            layers.append(nn.ReLU())
-        last: list[nn.Module] = [Tanh()] if config.bounded else []
-        shape = (channels, size, size)
-        pixels = nn.Linear(config.coarse_width, channels * size**2)
-        self.layers = nn.Sequential(*layers, pixels, *last, nn.Unflatten(1, shape))
-
-    def forward(self, z: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
-        if self.embed is not None:
-            z = torch.cat([z, self.embed(labels)], 1)
-        picture: Tensor = self.layers(z)
-        return picture.float() - low_pass
-
-
-class Generator(nn.Module):
-    """One plane of noise, float `[B, 1, size, size]`, and the enlarged coarser picture `low_pass`, float
-    `[B, C, size, size]` → the residual: what that picture lacks, within [-2, 2].
-
-    `strided` works at half the size, where `low_pass` already has all it knows, at a quarter of the cost.
-    """
-
-    def __init__(self, config: Config, channels: int, size: int, num_classes: int) -> None:
-        super().__init__()
-        self.bounded = config.bounded
-        self.join = LabelPlane(num_classes, size)
-        num_inputs, width = channels + 1 + bool(num_classes), config.width
-        convolutions: list[nn.Module]
-        if config.layers == "flat":
-            convolutions = [nn.Conv2d(num_inputs, width, 7, 1, 3), nn.Conv2d(width, width, 7, 1, 3)]
-            last = nn.Conv2d(width, channels, 5, 1, 2)
-        else:
-            inner = [nn.Conv2d(width, width, 3, 1, 1) for _ in range(2)]
-            outer = max(1, width // 2)
-            first, up = nn.Conv2d(num_inputs, width, 4, 2, 1), nn.ConvTranspose2d(width, outer, 4, 2, 1)
-            convolutions = [first, *inner, up]
-            last = nn.Conv2d(outer, channels, 3, 1, 1)
-        layers: list[nn.Module] = []
-        for convolution in convolutions:
-            num_maps = convolution.out_channels
-            assert isinstance(num_maps, int)
-            layers += [convolution, *([nn.BatchNorm2d(num_maps)] if config.norm == "batch" else []), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, last)
-
-    def forward(self, z: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
-        residual: Tensor = self.layers(self.join(torch.cat([low_pass, z], 1), labels)).float()
-        if self.bounded:
-            return torch.tanh(PULL * low_pass + residual) - low_pass
-        return residual
-
-
-class Discriminator(nn.Module):
-    """A residual and the `low_pass` it belongs to, both float `[B, C, size, size]`, added before the first layer (and, if
-    `d_sees` enhanced, the residual beside it, or in the coarsest level frequencies instead) → logits, float `[B, 1]`."""
-
-    def __init__(self, config: Config, channels: int, size: int, num_classes: int, coarsest: bool) -> None:
-        super().__init__()
-        self.join = LabelPlane(num_classes, size)
-        self.both = config.d_sees == "enhanced" and not coarsest
-        self.frequencies = Frequencies(size) if config.d_sees == "enhanced" and coarsest else None
-        num_inputs = channels * (1 + self.both) + bool(num_classes)
-        if coarsest:
-            self.layers = _coarse_discriminator(config, num_inputs * size**2)
-        else:
-            self.layers = _fine_discriminator(config, num_inputs, size)
-        if config.d_norm == "spectral":
-            for layer in self.layers:
-                if isinstance(layer, nn.Conv2d | nn.Linear):
-                    spectral_norm(layer)
-
-    def forward(self, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
-        return self.judge(self.seen(residual + low_pass), residual, labels)
-
-    def seen(self, picture: Tensor) -> Tensor:
-        return picture if self.frequencies is None else self.frequencies(picture)
-
-    def judge(self, seen: Tensor, residual: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits of what was `seen` of a picture, and its residual."""
-        if self.both:
-            seen = torch.cat([seen, RESIDUAL_GAIN * residual], 1)
-        logits: Tensor = self.layers(self.join(seen, labels))
-        return logits
-
-
-def _coarse_discriminator(config: Config, num_pixels: int) -> nn.Sequential:
-    width = config.coarse_d_width
-    hidden: list[nn.Module] = [nn.LeakyReLU(0.2), *([nn.Dropout(config.dropout)] if config.dropout else [])]
-    first, second = nn.Linear(num_pixels, width), nn.Linear(width, width)
-    return nn.Sequential(nn.Flatten(), first, *hidden, second, *hidden, nn.Linear(width, 1))
-
-
-def _fine_discriminator(config: Config, num_inputs: int, size: int) -> nn.Sequential:
-    width = config.width
-    if config.layers == "flat":
-        first, second = nn.Conv2d(num_inputs, width, 5, 1, 2), nn.Conv2d(width, width, 5, 2, 2)
-        last = [nn.Linear(width * (size // 2) ** 2, 1)]
-        return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Flatten(), *last)
-    layers: list[nn.Module] = []
-    for fewer, more in ((num_inputs, width), (width, 2 * width)):
-        layers += [nn.Conv2d(fewer, more, 4, 2, 1), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2 * width * (size // 4) ** 2, 1))
-
-
-class Chain(nn.Module):
-    """All levels, from coarse to fine: latents of levels 0 (the finest) to K (and int64 labels `[B]`) → pictures, float
-    `[B, C, size, size]` (section 2.3: Ĩ_k = u(Ĩ_{k+1}) + G_k(z_k, u(Ĩ_{k+1})))."""
-
-    def __init__(self, members: list[nn.Module], channels: int, coarsest: int, resize: str) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-        self.shape = (channels, coarsest, coarsest)
-        self.resize = resize
-
-    def levels(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """The picture of each level, coarse to fine."""
-        latents, labels = arguments[: len(self.members)], arguments[len(self.members) :]
-        pictures: list[Tensor] = []
-        low_pass = latents[-1].new_zeros(len(latents[-1]), *self.shape)
-        for generator, z in reversed(list(zip(self.members, latents, strict=True))):
-            if pictures:
-                low_pass = double(pictures[-1], self.resize)
-            pictures.append(low_pass + generator(z, low_pass, labels[0] if labels else None))
-        return tuple(pictures)
-
-    def forward(self, *arguments: Tensor) -> Tensor:
-        return self.levels(*arguments)[-1]
 
 
 class Lapgan(Variant):
@@ -262,15 +108,12 @@ class Lapgan(Variant):
                 "--conditional: the images of --dataset have no labels; give a data set that has, or leave it out"
             )
         self.sizes = level_sizes(images.size)
-        num_classes = images.num_classes if config.conditional else 0
         *finer, coarsest = self.sizes
-        generators: list[nn.Module] = [Generator(config, images.channels, size, num_classes) for size in finer]
-        generators.append(CoarseGenerator(config, images.channels, coarsest, num_classes))
+        generators = [self._build_generator(size) for size in self.sizes]
         self.chain = Chain(generators, images.channels, coarsest, config.resize)
         self.generator = self.chain
         self.networks = {f"G{k}": generator for k, generator in enumerate(generators)} | {
-            f"D{k}": Discriminator(config, images.channels, size, num_classes, size == coarsest)
-            for k, size in enumerate(self.sizes)
+            f"D{k}": self._build_discriminator(size) for k, size in enumerate(self.sizes)
         }
         self.latent_shapes = (*((1, size, size) for size in finer), (config.latent_dim,))
         self.noise = config.noise
@@ -283,22 +126,30 @@ class Lapgan(Variant):
     def num_levels(self) -> int:
         return len(self.sizes)
 
+    @property
+    def num_classes(self) -> int:
+        """That the networks are told of."""
+        return self.images.num_classes if self.conditional else 0
+
+    def _build_generator(self, size: int) -> nn.Module:
+        config, common = self.config, (self.images.channels, size, self.num_classes)
+        batch_norm, bounded = config.norm == "batch", config.bounded
+        if size == self.sizes[-1]:
+            return CoarseGenerator(
+                *common, latent_dim=config.latent_dim, width=config.coarse_width, batch_norm=batch_norm, bounded=bounded
+            )
+        return Generator(*common, width=config.width, layers=config.layers, batch_norm=batch_norm, bounded=bounded)
+
+    def _build_discriminator(self, size: int) -> nn.Module:
+        config, coarsest = self.config, size == self.sizes[-1]
+        return Discriminator(
+            self.images.channels, size, self.num_classes, width=config.coarse_d_width if coarsest else config.width,
+            layers="coarse" if coarsest else config.layers, dropout=config.dropout, enhanced=config.d_sees == "enhanced",
+            spectral=config.d_norm == "spectral",
+        )  # fmt: skip
+
     def levels(self, *arguments: Tensor) -> tuple[Tensor, ...]:
         return self.chain.levels(*arguments)
-
-    def pyramid(self, pictures: Tensor, perturb: float = 0.0) -> list[tuple[Tensor, Tensor]]:
-        """Per level, finest first: the residual h_k and the `low_pass` l_k, which add up to the picture I_k.
-
-        `perturb`: deviation of the noise that goes into I_{k+1} before l_k is made of it; h_k makes up for it.
-        """
-        levels = []
-        for _ in self.sizes[1:]:
-            smaller = halve(pictures, self.config.resize)
-            disturbed = smaller + perturb * torch.randn_like(smaller) if perturb else smaller
-            low_pass = double(disturbed, self.config.resize)
-            levels.append((pictures - low_pass, low_pass))
-            pictures = smaller
-        return [*levels, (pictures, torch.zeros_like(pictures))]
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Algorithm 1 of the paper, at every level. No gradient and no picture goes from one level to another."""
@@ -306,7 +157,7 @@ class Lapgan(Variant):
         latents = self.latents(len(batch.images), batch.images.device)
         num_parts = max(1, min(self.config.coarse_updates, len(batch.images) // 2))  # batch norm needs two pictures
         label_parts = [None] * num_parts if labels is None else labels.tensor_split(num_parts)
-        for k, level in enumerate(self.pyramid(batch.images, self.config.perturb)):
+        for k, level in enumerate(laplacian(batch.images, self.num_levels, self.config.resize, self.config.perturb)):
             parts = zip(*(whole.tensor_split(num_parts) for whole in (latents[k], *level)), label_parts, strict=True)
             for part in islice(parts, self.num_updates(k)):
                 yield from self.level_step(k, *part)

@@ -27,7 +27,7 @@ from gancli.config.paths import input_file
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
-from gancli.nn.layers import spectral_norm
+from gancli.nn.layers import spectral_norms
 from gancli.nn.vgg import Vgg19Features
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Update, Variant, constant
 
@@ -154,9 +154,7 @@ class Discriminator(nn.Module):
         pool: list[nn.Module] = [nn.AdaptiveAvgPool2d(D_POOL), nn.Flatten()]
         self.layers = nn.Sequential(*layers, *pool, hidden, nn.LeakyReLU(0.2), nn.Linear(D_HIDDEN, 1))
         if config.d_norm == "spectral":
-            for layer in self.layers:
-                if isinstance(layer, nn.Conv2d | nn.Linear):
-                    spectral_norm(layer)
+            spectral_norms(self.layers)
 
     def forward(self, x: Tensor) -> Tensor:
         # Smaller pictures would come down to 1×1 before the last halving, whose weights' gradient torch 2.14 leaves partly

@@ -13,8 +13,7 @@ from gancli.batches.pairs import PairBatches, enlarge, reduce
 from gancli.config import RunConfig
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.errors import DataError, UsageError
-from gancli.events import Warned
-from tests.conftest import ROOT
+from tests.conftest import ROOT, warned
 
 CPU = torch.device("cpu")
 
@@ -24,15 +23,7 @@ def opened(path: Path | str, root: Path, crop: int | None = None) -> tuple[Photo
     opening = open_photographs(
         str(path), data_root=root, image_size=crop, download=False, on_bad_image=run.on_bad_image
     )
-    said: list[str] = []
-    while True:
-        try:
-            event = next(opening)
-        except StopIteration as end:
-            photographs: Photographs = end.value
-            return photographs, said
-        if isinstance(event, Warned):
-            said.append(event.message)
+    return warned(opening)
 
 
 def photograph(width: int, height: int, mark: int) -> Image.Image:

@@ -20,6 +20,7 @@ from gancli.engine import plan
 from gancli.engine.session import Session
 from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
+from gancli.events import Telling
 from gancli.store import rundir
 from tests.benchmarks.cases import CASES, Case
 
@@ -43,11 +44,9 @@ def planned(case: Case, device: str, precision: str, directory: Path) -> tuple[p
     resolved = resolve(case.variant, card.config_class, layers)
     variant_class = catalogue.load(case.variant)
     opening = open_data(resolved.run, Stop(), variant_class.reads)
-    while True:
-        try:
-            next(opening)
-        except StopIteration as end:
-            return plan.make(resolved.run, resolved.own, end.value, variant_class), end.value
+    telling = Telling(opening)
+    list(telling)
+    return plan.make(resolved.run, resolved.own, telling.result, variant_class), telling.result
 
 
 def ours(case: Case, what: plan.Plan, source: Any, directory: Path) -> tuple[Callable[[int], None], float]:

@@ -1,25 +1,14 @@
 """`gan sample CKPT -i …`: files and folders enlarged."""
 
-import errno
 import json
-import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageCms
 
-from gancli import images
 from gancli.cli import sample as cli
-from gancli.config import paths
-from gancli.errors import GancliError
-from gancli.files import atomic
-from gancli.sampling import upscale
 from tests.conftest import Gan, sha256
-
-
-def noise(mode: str, size: tuple[int, int]) -> Image.Image:
-    return Image.effect_noise(size, 60).convert(mode)
+from tests.pictures import files, noise, plain
 
 
 def test_a_photograph_becomes_four_times_larger(gan: Gan, enlarger: Path) -> None:
@@ -67,20 +56,6 @@ def test_every_kind_of_picture_is_enlarged(gan: Gan, enlarger: Path, mode: str) 
     with Image.open("large.png") as image:
         assert image.size == (36, 24)
         assert image.mode == ("LA" if mode == "LA" else "RGB" if mode in ("P", "CMYK") else "L")
-
-
-@pytest.fixture
-def album(tmp_path: Path) -> Path:
-    place = tmp_path / "album"
-    (place / "deep" / "er").mkdir(parents=True)
-    for name in ("a.jpg", "a.png", "b.png", "deep/c.jpg", "deep/er/d.png"):
-        noise("RGB", (8, 8)).save(place / name)
-    (place / "notes.txt").write_text("no picture")
-    return place
-
-
-def files(place: Path) -> list[str]:
-    return sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
 
 
 def test_a_folder_keeps_its_subfolders_and_names(gan: Gan, enlarger: Path, album: Path, tmp_path: Path) -> None:
@@ -146,11 +121,6 @@ def test_samples_of_a_run_show_low_bicubic_sharp_and_true_side_by_side(enlarger:
     assert len({tile.tobytes() for tile in tiles}) >= 3
 
 
-def plain(path: str, size: tuple[int, int] = (8, 8), grey: int = 128) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, (grey, grey, grey)).save(path)
-
-
 def outputs(text: str) -> dict[str, str]:
     return {one["input"]: one["output"] for one in json.loads(text)["files"]}
 
@@ -178,185 +148,6 @@ def test_the_longest_names_are_no_obstacle(gan: Gan, enlarger: Path) -> None:
     alone = gan("sample", enlarger, "-i", "in/" + "a" * 251 + ".jpg")
     assert alone.code == 2
     assert "give another one with -o" in alone.err
-
-
-def test_what_is_in_the_way_of_one_picture_does_not_stop_the_rest(gan: Gan, enlarger: Path) -> None:
-    for name in ("a.png", "b.png", "c/d.png", "e.png", "f.png"):
-        plain(f"in/{name}")
-    Path("out/a.png").mkdir(parents=True)  # a directory where a picture must go
-    Path("out/c").write_text("mine")  # a file where a subfolder must
-    Path("out/e.png").symlink_to("nowhere.png")
-    Path("in/gone.png").symlink_to("nowhere.png")
-    Path("in/f.png").write_bytes(b"no picture")
-    outcome = gan("sample", enlarger, "-i", "in", "-o", "out", "--recursive", "--skip-existing", "--json")
-    assert outcome.code == 3
-    document = json.loads(outcome.out)
-    assert [one["output"] for one in document["files"]] == ["out/b.png"]
-    assert sorted(document["failed"]) == ["in/a.png", "in/c/d.png", "in/e.png", "in/f.png", "in/gone.png"]
-    assert "out/c is or lies in a file" in document["failed"]["in/c/d.png"]
-    assert "5 of 6 pictures failed" in outcome.err
-    assert "unexpected" not in outcome.err
-    assert (Path("out/c").read_text(), Path("out/e.png").readlink()) == ("mine", Path("nowhere.png"))
-
-
-def test_a_subfolder_that_cannot_be_listed_is_named(gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain("in/a.png")
-    plain("in/secret/b.png")
-    scandir: Callable[..., Iterator[os.DirEntry[str]]] = os.scandir
-
-    def refusing(path: Path) -> Iterator[os.DirEntry[str]]:
-        if Path(path).name == "secret":
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)
-    outcome = gan("sample", enlarger, "-i", "in", "-o", "out", "--recursive", "--json")
-    assert outcome.code == 3
-    assert "in/secret: cannot be listed (Permission denied)" in outcome.err
-    assert list(json.loads(outcome.out)["failed"]) == ["in/secret"]
-    assert files(Path("out")) == ["a.png"]
-
-
-def refusing_write(code: int, name: str) -> Callable[..., None]:
-    """`atomic.write` on a disk that refuses one name."""
-    write = atomic.write
-
-    def refused(path: Path, pieces: list[bytes], **how: bool) -> None:
-        if path.name == name:
-            error = OSError(code, os.strerror(code))
-            raise GancliError(f"{path}: cannot be written ({error.strerror})") from error
-        write(path, pieces, **how)
-
-    return refused
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
-def test_a_full_disk_ends_the_work_at_once(
-    gan: Gan, enlarger: Path, album: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    monkeypatch.setattr(atomic, "write", refusing_write(code, "a.png.png"))
-    outcome = gan("sample", enlarger, "-i", album, "-o", "out", "--json")
-    assert outcome.code == 1
-    assert os.strerror(code) in outcome.err
-    assert "1 of 3 pictures are done, --skip-existing goes on" in outcome.err
-    assert list(outputs(outcome.out).values()) == ["out/a.jpg.png"]
-    assert files(Path("out")) == ["a.jpg.png"]
-
-
-def test_one_picture_that_may_not_be_written_does_not(
-    gan: Gan, enlarger: Path, album: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(atomic, "write", refusing_write(errno.EACCES, "a.png.png"))
-    assert gan("sample", enlarger, "-i", album, "-o", "out").code == 3
-    assert files(Path("out")) == ["a.jpg.png", "b.png"]
-
-
-def test_a_folder_that_takes_no_files_is_told_before_the_work(
-    gan: Gan, enlarger: Path, album: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("file").write_text("mine")
-    inside = gan("sample", enlarger, "-i", album, "-o", "file/out")
-    assert inside.code == 1
-    assert "-o file/out: cannot be written into" in inside.err
-
-    def refuse(_: Path) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(atomic, "check_writable", refuse)
-    monkeypatch.setattr(upscale.Upscaler, "parts", None)
-    for source in (album, album / "b.png"):
-        outcome = gan("sample", enlarger, "-i", source)
-        assert outcome.code == 1
-        assert "Permission denied" in outcome.err
-        assert outcome.err.count("\n") == 1
-
-
-def test_an_interrupt_leaves_whole_files_and_the_rest_can_be_done_later(
-    gan: Gan, enlarger: Path, album: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encode, calls = images.encode, list[str]()
-
-    def interrupted(picture: Image.Image, suffix: str) -> bytes:
-        calls.append(suffix)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return encode(picture, suffix)
-
-    monkeypatch.setattr(images, "encode", interrupted)
-    assert gan("sample", enlarger, "-i", album, "-o", "out").code == 130
-    assert files(Path("out")) == ["a.jpg.png"]
-    first = sha256(Path("out/a.jpg.png"))
-    Path("out/b.png").touch()  # of no bytes: what a power cut may leave
-    assert gan("sample", enlarger, "-i", album, "-o", "out", "--skip-existing").code == 0
-    assert files(Path("out")) == ["a.jpg.png", "a.png.png", "b.png"]
-    assert sha256(Path("out/a.jpg.png")) == first
-    assert Path("out/b.png").stat().st_size > 0
-
-
-@pytest.mark.parametrize(("name", "width"), [("x.webp", 4096), ("x.jpg", 16_376), ("x.png", 250_001)])
-def test_what_no_file_can_hold_is_refused_before_the_work(
-    gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch, name: str, width: int
-) -> None:
-    plain("in/wide.png", (width, 1))
-    plain("in/small.png")
-    with monkeypatch.context() as patch:
-        patch.setattr(upscale.Upscaler, "parts", None)
-        outcome = gan("sample", enlarger, "-i", "in/wide.png", "-o", name)
-    assert outcome.code == 2
-    assert str(width * 4) in outcome.err
-    assert ("take .png" in outcome.err) == (name != "x.png")
-    assert not Path(name).exists()
-    if name == "x.png":
-        assert gan("sample", enlarger, "-i", "in", "-o", "out").code == 3
-        assert files(Path("out")) == ["small.png"]
-
-
-def test_transparency_that_jpeg_cannot_hold_is_refused_before_the_work(
-    gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Image.new("RGBA", (8, 8)).save("clear.png")
-    monkeypatch.setattr(upscale.Upscaler, "parts", None)
-    assert gan("sample", enlarger, "-i", "clear.png", "-o", "x.jpg").code == 2
-
-
-def test_what_does_not_fit_into_memory_is_refused_before_the_work_and_says_how_much_it_takes(
-    gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain("in/a.png", (300, 200))
-    plain("in/b.png")
-    monkeypatch.setattr(upscale, "free_bytes", lambda _: 1_500_000)
-    alone = gan("sample", enlarger, "-i", "in/a.png")
-    assert alone.code == 1
-    assert "1200×800 pixels" in alone.err
-    assert "2 MB are free" in alone.err
-    assert alone.err.count("\n") == 1
-    both = gan("sample", enlarger, "-i", "in")
-    assert both.code == 3
-    assert files(Path("in_x4")) == ["b.png"]
-
-
-def test_running_out_of_memory_in_python_is_told(gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain("a.png")
-
-    def greedy(*_: object) -> bytes:
-        raise MemoryError
-
-    monkeypatch.setattr(images, "encode", greedy)
-    outcome = gan("sample", enlarger, "-i", "a.png")
-    assert (outcome.code, outcome.err.count("\n")) == (1, 1)
-    assert "memory ran out" in outcome.err
-
-
-def test_tiles_larger_than_memory_allows_are_made_smaller_with_a_word(
-    gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain("a.png", (100, 90))
-    whole = gan("sample", enlarger, "-i", "a.png", "-o", "whole.png", "--tile", "100")
-    assert (whole.code, whole.err) == (0, "")
-    monkeypatch.setattr(upscale, "free_bytes", lambda _: 30_000_000)
-    less = gan("sample", enlarger, "-i", "a.png", "-o", "less.png", "--tile", "100")
-    assert less.code == 0
-    assert "--tile 100: a.png is enlarged in tiles of 4" in less.err
 
 
 def test_a_slow_picture_shows_how_far_it_is_and_a_quick_one_does_not(
@@ -396,35 +187,3 @@ def test_the_folder_one_stands_in_is_enlarged_beside_itself(
     outcome = gan("sample", enlarger, "-i", ".")
     assert outcome.code == 0, outcome.err
     assert len(files(album.parent / "album_x4")) == 3
-
-
-def test_an_input_that_may_not_be_read_is_told(gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain("a.png")
-
-    read = paths.read_file
-
-    def refuse(path: Path) -> bytes:
-        if path.name == "a.png":
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return read(path)
-
-    monkeypatch.setattr(paths, "read_file", refuse)
-    outcome = gan("sample", enlarger, "-i", "a.png")
-    assert (outcome.code, outcome.err) == (1, "gan: a.png: cannot be read (Permission denied)\n")
-
-
-LIMITED = """
-import resource, sys
-from gancli.cli import upscale
-from gancli.cli.app import main
-run = upscale._run
-
-def limited(*args):
-    held = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData")) * 1024
-    more = held + int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_DATA, (more, more))
-    return run(*args)
-
-upscale._run = limited
-sys.exit(main(sys.argv[2:]))
-"""

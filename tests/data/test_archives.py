@@ -21,16 +21,12 @@ from gancli.data.names import Split
 from gancli.data.opening import open_source
 from gancli.data.source import Source
 from gancli.errors import DataError
+from tests.conftest import heard
 
 
 def opened(name: str, root: Path, split: Split = "train", size: int | None = None) -> Source:
     opening = open_source(name, data_root=root, image_size=size, download=False, on_bad_image="fail", split=split)
-    while True:
-        try:
-            next(opening)
-        except StopIteration as end:
-            source: Source = end.value
-            return source
+    return heard(opening)[0]
 
 
 def python_2_batch(pixels: bytes, labels: list[int]) -> bytes:

@@ -4,7 +4,6 @@ import errno
 import multiprocessing
 import os
 import signal
-from collections.abc import Generator
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from gancli.data import cache as module
 from gancli.data.cache import Cache
 from gancli.data.opening import open_source
 from gancli.data.photographs import open_photographs
-from gancli.events import Warned
 from gancli.metrics.classifier import judge_of
+from tests.conftest import warned
 
 SHAPE = (4, 1, 8, 8)
 
@@ -184,18 +183,6 @@ def test_a_disk_without_maps_is_decoded_in_memory(
     assert len(list(cache.folder.iterdir())) == (0 if mapped else 2)
 
 
-def opened(opening: Generator[Any, None, Any]) -> tuple[Any, list[str]]:
-    """What a generator of events returns, and its warnings."""
-    warnings: list[str] = []
-    while True:
-        try:
-            event = next(opening)
-        except StopIteration as end:
-            return end.value, warnings
-        if isinstance(event, Warned):
-            warnings.append(event.message)
-
-
 FAULTS = ["a file in its place", "a file in the root's place", "a full disk at the end", "no flushing (EIO)"]
 
 
@@ -220,12 +207,12 @@ def test_where_nothing_can_be_kept_that_is_said_once_and_all_goes_on(
     if fault in FAULTS[2:]:
         monkeypatch.setattr(os, "replace" if fault == FAULTS[2] else "fsync", refuse)
     how: dict[str, Any] = {"data_root": root, "image_size": 8, "download": False, "on_bad_image": "fail"}
-    source, warnings = opened(open_source(str(tmp_path / "pics"), **how))
+    source, warnings = warned(open_source(str(tmp_path / "pics"), **how))
     assert source.images[:, 0, 0, 0].sort().values.tolist() == list(range(24))
-    photographs, more = opened(open_photographs(str(tmp_path / "pics"), **how))
+    photographs, more = warned(open_photographs(str(tmp_path / "pics"), **how))
     assert photographs.num_images == 24
     monkeypatch.setattr("gancli.metrics.classifier.NUM_STEPS", 2)
-    _, of_classifier = opened(judge_of(source, root, torch.device("cpu")))
+    _, of_classifier = warned(judge_of(source, root, torch.device("cpu")))
     for told in (warnings, more, of_classifier):
         (line,) = told
         assert f"{root / 'cache'}: " in line

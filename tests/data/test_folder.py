@@ -15,26 +15,17 @@ from PIL import Image
 from gancli.data.decode import decode, read_head
 from gancli.data.folder import open_folder
 from gancli.data.opening import open_source
-from gancli.data.source import Opening, Source
+from gancli.data.source import Source
 from gancli.errors import DataError
 from gancli.events import Event, Warned
-
-
-def run_out(opening: Opening) -> tuple[Source, list[Event]]:
-    """What a source's generator returns, and what it said on the way."""
-    seen: list[Event] = []
-    while True:
-        try:
-            seen.append(next(opening))
-        except StopIteration as end:
-            return end.value, seen
+from tests.conftest import heard
 
 
 def opened(
     path: Path, root: Path, size: int | None = None, bad: Literal["fail", "skip"] = "fail"
 ) -> tuple[Source, list[Event]]:
     """The source of a folder, and the events on the way."""
-    return run_out(open_folder(path, root, size, bad))
+    return heard(open_folder(path, root, size, bad))
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **how: Any) -> bytes:
@@ -233,7 +224,7 @@ def test_ten_thousand_jpegs_of_the_colour_zip(tmp_path: Path, mnist_root: Path) 
 
 
 def test_a_path_opens_through_the_front_door(classes: Path, tmp_path: Path) -> None:
-    source, _ = run_out(
+    source, _ = heard(
         open_source(str(classes), data_root=tmp_path, image_size=None, download=False, on_bad_image="fail")
     )
     assert source.name == "pets"

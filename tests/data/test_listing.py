@@ -16,18 +16,14 @@ from gancli.data.opening import open_source
 from gancli.data.source import Source
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Preparing, Warned
+from tests.conftest import heard
 
 
 def opened(
     path: Path, root: Path, split: Split = "train", bad: Literal["fail", "skip"] = "fail"
 ) -> tuple[Source, list[Event]]:
-    seen: list[Event] = []
     opening = open_source(str(path), data_root=root, image_size=None, download=False, on_bad_image=bad, split=split)
-    while True:
-        try:
-            seen.append(next(opening))
-        except StopIteration as end:
-            return end.value, seen
+    return heard(opening)
 
 
 def warnings(seen: list[Event]) -> list[str]:

@@ -18,17 +18,13 @@ from gancli.data.opening import open_source
 from gancli.data.source import Source
 from gancli.errors import DataError
 from gancli.events import Event
+from tests.conftest import heard
 
 
 def opened(name: str, root: Path, split: Split = "train", **how: Any) -> tuple[Source, list[Event]]:
-    seen: list[Event] = []
     options: dict[str, Any] = {"image_size": None, "download": False, "on_bad_image": "fail"} | how
     opening = open_source(name, data_root=root, split=split, **options)
-    while True:
-        try:
-            seen.append(next(opening))
-        except StopIteration as end:
-            return end.value, seen
+    return heard(opening)
 
 
 @pytest.mark.parametrize(("name", "shape"), [("digits", (1, 28, 28)), ("shapes", (3, 64, 64))])
@@ -91,9 +87,8 @@ def test_a_host_that_fails_is_tried_again_and_the_files_are_named(
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     monkeypatch.setattr("gancli.data.download.PAUSE_S", 0.0)
     opening = open_source("mnist", data_root=tmp_path, image_size=None, download=True, on_bad_image="fail")
-    seen: list[Event] = []
     with pytest.raises(DataError, match=r"503.*train-images-idx3-ubyte\.gz.* into .*MNIST/raw"):
-        seen.extend(event for event in opening)
+        list(opening)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 

@@ -16,21 +16,16 @@ from gancli.data.names import Split
 from gancli.data.opening import open_source
 from gancli.data.source import Source
 from gancli.errors import DataError
-from gancli.events import Event, Warned
+from tests.conftest import warned
 
 
 def opened(
     path: Path, split: Split = "train", bad: Literal["fail", "skip"] = "fail", root: Path | None = None
 ) -> tuple[Source, list[str]]:
     """A data set, and the warnings on the way."""
-    seen: list[Event] = []
     data_root = root or path.parent / "root"
     opening = open_source(str(path), data_root=data_root, image_size=8, download=False, on_bad_image=bad, split=split)
-    while True:
-        try:
-            seen.append(next(opening))
-        except StopIteration as end:
-            return end.value, [event.message for event in seen if isinstance(event, Warned)]
+    return warned(opening)
 
 
 def encoded(kind: str = "PNG", **how: Any) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.machine import processor, products
+from gancli.machine import private, processor, products
 from gancli.machine.products import Products
 
 EPYC = """processor\t: 0
@@ -41,14 +41,14 @@ def test_a_processor_is_known_by_linux_description() -> None:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The shapes of what oneDNN multiplied."""
     shapes: list[tuple[int, ...]] = []
-    linear = products._linear
+    linear = private.onednn_linear
 
     def counting(x: Tensor, weight: Tensor, *more: Any) -> Tensor:
         shapes.append((*x.shape, weight.shape[0]))
         found: Tensor = linear(x, weight, *more)
         return found
 
-    monkeypatch.setattr(products, "_linear", counting)
+    monkeypatch.setattr(private, "onednn_linear", counting)
     return shapes
 
 

@@ -12,18 +12,14 @@ from gancli.errors import DataError
 from gancli.events import Event
 from gancli.metrics import classifier, yardstick
 from gancli.metrics.classifier import Classifier, fit, judge_of
+from tests.conftest import heard
 
 T = TypeVar("T")
 CPU = torch.device("cpu")
 
 
 def result(work: Generator[Event, None, T]) -> T:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            value: T = end.value
-            return value
+    return heard(work)[0]
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import torch
 
 from gancli import catalogue
 from gancli.data.spec import ImageSpec
-from gancli.nn.layers import Tanh
+from gancli.nn.layers import Frequencies, LabelPlane, Tanh
 
 
 def test_black_pixels_still_learn_in_bf16() -> None:
@@ -18,6 +18,30 @@ def test_black_pixels_still_learn_in_bf16() -> None:
     exact = 1 - torch.tanh(x.detach().double()).square()
     assert pictures.dtype == torch.float32
     torch.testing.assert_close(slope.double(), exact, rtol=0.01, atol=1e-6)
+
+
+def test_frequencies_are_a_cosine_transform_enhanced_the_finer_the_more() -> None:
+    size = 7
+    frequencies = Frequencies(size)
+    pictures = torch.rand(3, 2, size, size) * 2 - 1
+    seen = frequencies(pictures).double()
+    place = torch.arange(size, dtype=torch.float64)
+    for u in range(size):
+        for v in range(size):  # by definition, in float64
+            wave = [torch.cos(torch.pi / size * f * (place + 0.5)) * (2 / size) ** 0.5 for f in (u, v)]
+            wave = [w * (0.5**0.5 if f == 0 else 1) for w, f in zip(wave, (u, v), strict=True)]
+            expected = torch.einsum("bcij,i,j->bc", pictures.double(), *wave) * (1 + (u**2 + v**2) ** 0.5) ** 1.5
+            torch.testing.assert_close(seen[:, :, u, v], expected, rtol=1e-5, atol=1e-4)
+
+
+def test_a_label_plane_joins_the_map_of_the_label_and_nothing_without_classes() -> None:
+    pictures, labels = torch.rand(3, 2, 4, 4), torch.tensor([1, 0, 1])
+    join = LabelPlane(2, 4)
+    assert join.embed is not None
+    found = join(pictures, labels)
+    assert torch.equal(found[:, :2], pictures)
+    assert torch.equal(found[:, 2], join.embed.weight[labels].view(3, 4, 4))
+    assert torch.equal(LabelPlane(0, 4)(pictures, None), pictures)
 
 
 @pytest.mark.parametrize("name", sorted({*catalogue.names()} - {"srgan"}))  # whose G ends in a convolution

@@ -68,7 +68,7 @@ def complaints(seen: Seen, reference: Reference) -> list[str]:
     if code in wanted:
         found += [*_of_products(seen, reference), *_lies(seen)]
     killed = code == HUNG or (isinstance(code, int) and code < 0)
-    left = [] if killed else [path.name for path in unfinished(seen.cell) if path.name != seen.place.leaves]
+    left = [] if killed else [path.name for path in unfinished(seen.cell)]
     return [*found, *(f"left behind: {_shown(name)}" for name in left[:2])]
 
 

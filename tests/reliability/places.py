@@ -46,7 +46,6 @@ class Place:
     same_bytes: bool = True  # what is made is the same as elsewhere
     unlike: frozenset[str] = frozenset()  # commands that make or say something else there
     says_same: bool = True  # the commands that tell of no file say the same as elsewhere
-    leaves: str = ""  # a file that may be left, as it cannot be removed
     short: bool = False  # is in the short form
 
     def expected(self, command: Command) -> set[int]:

@@ -158,7 +158,7 @@ def _limits() -> list[Place]:
 def _systems() -> list[Place]:
     return [
         Place("Windows, by what it lacks", interpreter=WINDOWS, short=True),
-        Place("Windows, which holds open files", interpreter=WINDOWS_HOLDS, leaves=".lock"),
+        Place("Windows, which holds open files", interpreter=WINDOWS_HOLDS),
         Place("macOS, by what it lacks", interpreter=MACOS),
     ]
 

@@ -4,22 +4,18 @@ import dataclasses
 import itertools
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from gancli import catalogue
 from gancli.batches.ahead import Ahead
-from gancli.batches.batch import Batch
 from gancli.config import fields_of
 from gancli.config.resolve import Layer, preset_layers, resolve
-from gancli.data.spec import ImageSpec
 from gancli.engine import plan
 from gancli.engine.session import Session
 from gancli.engine.stop import Stop
@@ -27,16 +23,13 @@ from gancli.engine.train import open_data
 from gancli.errors import UsageError
 from gancli.machine import device as machine
 from gancli.machine import products
-from gancli.machine.device import Machine, Precision
 from gancli.machine.ranks import Ranks
 from gancli.steps import graph, trace
 from gancli.steps.captured import Capture, Captured, Work
-from gancli.steps.ema import Average
 from gancli.steps.minimiser import Minimiser
 from gancli.steps.runner import Runner
-from gancli.steps.step import Stepper
 from gancli.store import rundir
-from tests.conftest import slow_ones
+from tests.conftest import heard, slow_ones
 
 OWN: dict[str, dict[str, object]] = {
     "vanilla": {"width": 16, "inner_width": 16},
@@ -87,12 +80,7 @@ def session_of(
         variant, config_class, [*preset_layers(variant, config_class, "default"), Layer("the test", values)]
     )
     opening = open_data(resolved.run, Stop(), catalogue.load(variant).reads)
-    while True:
-        try:
-            next(opening)
-        except StopIteration as end:
-            source = end.value
-            break
+    source, _ = heard(opening)
     planned = plan.make(resolved.run, resolved.own, source, catalogue.load(variant))
     planned.machine.settle(deterministic=True)
     return Session(planned, source, catalogue.load(variant), rundir.prepared(out))
@@ -176,7 +164,7 @@ def test_data_that_stay_on_the_host_give_the_same_steps(
     strides = (10, 1)
     resident = losses_and_weights(session_of(variant, device, tmp_path / "a", data_root), strides, 30)
     for module in ("resident", "pairs"):
-        monkeypatch.setattr(f"gancli.data.{module}.fits", lambda *_: False)
+        monkeypatch.setattr(f"gancli.batches.{module}.fits", lambda *_: False)
     session = session_of(variant, device, tmp_path / "b", data_root)
     assert not session.batches.on_device
     hosted = losses_and_weights(session, strides, 30)
@@ -256,64 +244,3 @@ def waiting_forbidden() -> Iterator[None]:
         yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
-
-
-class OnPaper(Machine):
-    """A device that computes nothing: what needs a value there fails."""
-
-    def autocast(self) -> AbstractContextManager[object]:
-        return nullcontext()
-
-
-class HostTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the operations that have to do with tensors on the host."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
-        if any(tensor.device.type == "cpu" for tensor in tensors):
-            self.seen.append(str(func))
-        return result
-
-
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-@pytest.mark.parametrize("preset", ["default", "paper"])
-@pytest.mark.parametrize("variant", catalogue.names())
-def test_a_step_asks_the_host_nothing(
-    variant: str, preset: str, precision: Precision, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Such as could be captured: no value is read, and no tensor comes from the host."""
-    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which this device has not
-    adam = torch._fused_adam_
-
-    def fused_adam(*args: Any, lr: float | Tensor, **kwargs: Any) -> None:
-        assert isinstance(lr, float) or lr.device.type == "meta"
-        adam(*args, lr=1e-3, **kwargs)  # this device has it with plain numbers only
-
-    monkeypatch.setattr(torch, "_fused_adam_", fused_adam)
-    card = catalogue.card(variant)
-    own = dict(card.config_class.presets[preset]) | ({"content": "mse"} if variant == "srgan" else {})
-    known = {field.name for field in fields_of(card.config_class)}
-    device, size = torch.device("meta"), 32 if variant == "srgan" else 28
-    with device:
-        built = catalogue.load(variant)(
-            card.config_class(**{name: value for name, value in own.items() if name in known}),
-            ImageSpec(1, size, tuple("0123456789")),
-        )
-        images, labels = torch.zeros(16, 1, size, size), torch.zeros(16, dtype=torch.int64)
-        small = torch.zeros(16, 1, size // built.scale, size // built.scale)
-    batch = Batch(images, small if built.reads == "low_res" else labels)
-    average = Average(built.generator, 0.999)
-    for phase in built.phases(100):
-        stepper = Stepper(phase, built.networks, OnPaper(device, precision, 1))
-        stepper.prepare()
-        average.prepare(1)
-        with HostTensors() as host:
-            terms = stepper.compute(batch)
-            average.move()
-        assert host.seen == []
-        assert all(term.shape == () for term in terms.values())

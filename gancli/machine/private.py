@@ -1,0 +1,57 @@
+"""What is used of torch that torch does not promise to keep: here alone, each with the reason, and what it stands in for.
+
+`tests/machine/test_private.py` holds each to the public form, and every other file to naming nothing private. So a new
+torch shows in one place what broke.
+"""
+
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode as FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx as make_fx
+from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
+
+# FakeTensorMode: tensors that have a shape and no memory, also where code names a device, which gets them there under
+# torch.device("meta").
+# make_fx: every operation of a whole step, backward pass and updates too, as a list. torch.fx.symbolic_trace sees the
+# forward pass alone, and torch.export no update.
+# TorchDispatchMode: sees the operations of a backward pass, as torch.overrides.TorchFunctionMode does not. Documented, in
+# a place that is not.
+
+# The kernel of torch.optim.Adam(fused=True), whose checks take three times as long on a small network. The second is its
+# name in a trace.
+fused_adam_ = torch._fused_adam_
+FUSED_ADAM = torch.ops.aten._fused_adam_.default
+
+# The kernels of torch.amp.GradScaler, whose `step` may wait for the device to say whether a slope overflowed: a captured
+# step may not.
+amp_unscale_ = torch._amp_foreach_non_finite_check_and_unscale_
+amp_update_scale_ = torch._amp_update_scale_
+
+# One kernel on CUDA, and one call on a CPU, for many tensors; in public they are loops of `copy_`, `lerp_`, ….
+# torch.foreach, from 2.15 on, has them in public.
+foreach_add_ = torch._foreach_add_
+foreach_copy_ = torch._foreach_copy_
+foreach_lerp_ = torch._foreach_lerp_
+foreach_mul = torch._foreach_mul
+foreach_mul_ = torch._foreach_mul_
+foreach_sub = torch._foreach_sub
+foreach_sub_ = torch._foreach_sub_
+
+# What torch.nn.functional.leaky_relu and softplus call after a look at their arguments: a replayed trace saves that.
+leaky_relu = torch._C._nn.leaky_relu
+softplus = torch._C._nn.softplus
+
+# x, weight, bias, "none", [], "" → x · weightᵀ (+ bias) by oneDNN: its one door for plain tensors. In public that is
+# torch.nn.functional.linear, which goes to the BLAS. None in a torch that was built without oneDNN, as for other than x86 it
+# may be.
+onednn_linear: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+
+
+def is_view(operation: Any) -> bool:
+    """Whether an operation of a trace gives one tensor that shares its first argument's memory. Stands in for a list of
+    their names."""
+    if not isinstance(operation, torch._ops.OpOverload) or not operation.is_view:
+        return False
+    (returned, *more) = operation._schema.returns
+    return not more and str(returned.type) == "Tensor"

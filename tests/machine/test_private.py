@@ -1,0 +1,268 @@
+"""What is used of torch that it does not promise to keep: each still does what the public form does."""
+
+import ast
+import copy
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import gancli
+from gancli.machine import private
+
+PACKAGE = Path(gancli.__file__).parent
+OWN_FILE = PACKAGE / "machine" / "private.py"
+PUBLIC_THOUGH_UNDERLINED = ("_asdict", "_fields", "_make", "_replace")  # of NamedTuple
+
+
+def some(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def three(seed: int = 0) -> list[Tensor]:
+    """Tensors of three shapes, one of them a scalar."""
+    return [some(*shape, seed=seed + i) for i, shape in enumerate(((4, 3), (5,), ()))]
+
+
+def same(found: list[Tensor] | tuple[Tensor, ...], expected: list[Tensor]) -> bool:
+    return len(found) == len(expected) and all(map(torch.equal, found, expected))
+
+
+def adam(weights: list[Tensor], slopes: list[list[Tensor]], skipped: int | None = None, lr: Any = 0.01) -> None:
+    """Steps by the kernel, as `AdamMethod` does them; one may be skipped, as one whose slopes overflowed."""
+    step = torch.zeros(())
+    first, second = ([torch.zeros_like(w) for w in weights] for _ in range(2))
+    for number, each in enumerate(slopes):
+        overflow = torch.full((1,), float(number == skipped))
+        step += (1 - overflow).squeeze()
+        private.fused_adam_(
+            weights, each, first, second, [], [step] * len(weights), lr=lr, beta1=0.5, beta2=0.999, weight_decay=0.0,
+            eps=1e-8, amsgrad=False, maximize=False, found_inf=overflow,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("lr", [0.01, torch.tensor(0.01, dtype=torch.float64)], ids=["number", "tensor"])
+@pytest.mark.parametrize("fused", [True, False])
+def test_fused_adam(fused: bool, lr: float | Tensor) -> None:
+    """To the bit what torch.optim's own fused form does, and within rounding what its plain one does."""
+    mine, theirs = three(), [nn.Parameter(w) for w in three()]
+    slopes = [three(10 * step) for step in range(1, 5)]
+    adam(mine, slopes, lr=lr)
+    optimizer = torch.optim.Adam(theirs, 0.01, (0.5, 0.999), fused=fused)
+    for each in slopes:
+        for weight, slope in zip(theirs, each, strict=True):
+            weight.grad = slope
+        optimizer.step()
+    tolerance = 0 if fused else 1e-6
+    torch.testing.assert_close(mine, [w.detach() for w in theirs], rtol=tolerance, atol=tolerance)
+    assert not same(mine, three())
+
+
+def test_fused_adam_changes_nothing_where_slopes_overflowed() -> None:
+    whole, skipping = three(), three()
+    slopes = [three(10), [torch.full_like(w, torch.inf) for w in whole], three(20)]
+    adam(whole, [slopes[0], slopes[2]])
+    adam(skipping, slopes, skipped=1)
+    assert same(skipping, whole)
+
+
+def test_fused_adams_name_in_a_trace() -> None:
+    weights, slopes = three(), three(10)
+
+    def do() -> None:
+        adam(weights, [slopes])
+
+    assert private.FUSED_ADAM in {node.target for node in private.make_fx(do)().graph.nodes}
+
+
+def test_amp_unscale_and_update_scale() -> None:
+    """As GradScaler does both: after a good update, an overflow, and as many good ones as let the scale grow."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=2)
+    scale, good = torch.full((1,), 8.0), torch.zeros(1, dtype=torch.int32)
+    weight = nn.Parameter(torch.zeros(3))
+    optimizer = torch.optim.SGD([weight], 1.0)
+    scaler.scale(torch.zeros(1))  # it makes its tensors now
+    scales = []
+    for index, factor in enumerate((1.0, torch.inf, 1.0, 1.0, torch.nan)):
+        slope = some(3, seed=index) * factor
+        weight.grad, mine, overflow = slope.clone(), slope.clone(), torch.zeros(1)
+        scaler.unscale_(optimizer)
+        private.amp_unscale_([mine], overflow, scale.double().reciprocal().float())
+        assert bool(overflow) == (factor != 1)
+        torch.testing.assert_close(mine, weight.grad, rtol=0, atol=0, equal_nan=True)
+        scaler.step(optimizer)
+        scaler.update()
+        private.amp_update_scale_(scale, good, overflow, 2.0, 0.5, 2)
+        assert scale.item() == scaler.get_scale()
+        scales.append(scale.item())
+    assert scales == [8, 4, 4, 8, 4]
+
+
+@pytest.mark.parametrize("other", [0.5, torch.tensor(0.5)], ids=["number", "tensor"])
+def test_foreach_mul(other: float | Tensor) -> None:
+    tensors = three()
+    expected = [t * other for t in tensors]
+    assert same(private.foreach_mul(tensors, other), expected)
+    private.foreach_mul_(tensors, other)
+    assert same(tensors, expected)
+
+
+def test_foreach_add() -> None:
+    tensors = three()
+    private.foreach_add_(tensors, three(10))
+    assert same(tensors, [a + b for a, b in zip(three(), three(10), strict=True)])
+
+
+def test_foreach_sub() -> None:
+    tensors, expected = three(), [a - b for a, b in zip(three(), three(10), strict=True)]
+    assert same(private.foreach_sub(tensors, three(10)), expected)
+    private.foreach_sub_(tensors, three(10))
+    assert same(tensors, expected)
+
+
+def test_foreach_lerp() -> None:
+    tensors, weight = three(), torch.tensor(0.3)
+    private.foreach_lerp_(tensors, three(10), [weight] * 3)
+    assert same(tensors, [a.lerp(b, weight) for a, b in zip(three(), three(10), strict=True)])
+
+
+def test_foreach_copy() -> None:
+    tensors = three()
+    private.foreach_copy_(tensors, three(10))
+    assert same(tensors, three(10))
+
+
+def test_leaky_relu() -> None:
+    x = some(100)
+    assert torch.equal(private.leaky_relu(x, 0.2), F.leaky_relu(x, 0.2))
+
+
+def test_softplus() -> None:
+    x = 30 * some(100)
+    assert torch.equal(private.softplus(x), F.softplus(x))
+    assert torch.equal(private.softplus(x, 2, 5), F.softplus(x, 2, 5))
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="a torch without oneDNN")  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("bias", [some(7, seed=2), None], ids=["bias", "none"])
+def test_onednn_linear(bias: Tensor | None) -> None:
+    x, weight = some(33, 50), some(7, 50, seed=1)
+    torch.testing.assert_close(private.onednn_linear(x, weight, bias, "none", [], ""), F.linear(x, weight, bias))
+
+
+def test_a_torch_without_onednn_is_no_obstacle() -> None:
+    code = "import types, torch; torch.ops.mkldnn = types.SimpleNamespace(); import gancli.engine.train"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_is_view() -> None:
+    aten = torch.ops.aten
+    for operation, expected in (
+        *((aten.view.default, True), (aten.t.default, True), (aten.detach.default, True), (aten.expand.default, True)),
+        *((aten.add.Tensor, False), (aten.add_.Tensor, False), (aten.split.Tensor, False), (torch.t, False)),
+    ):
+        assert private.is_view(operation) == expected, operation
+
+
+def test_make_fx() -> None:
+    """A whole step, with its backward pass and its update, that can be done again."""
+    network = nn.Linear(3, 2)
+    traced, x = copy.deepcopy(network), some(4, 3)
+
+    def step_of(module: nn.Linear) -> Callable[[], None]:
+        def step() -> None:
+            (slope,) = torch.autograd.grad(module(x).square().sum(), [module.weight])
+            with torch.no_grad():
+                module.weight.sub_(0.1 * slope)
+
+        return step
+
+    again = private.make_fx(step_of(traced))()
+    once = step_of(network)
+    for _ in range(3):
+        once()
+    with torch.no_grad():
+        again()  # the capture was the first
+        again()
+    assert torch.equal(network.weight, traced.weight)
+
+
+def test_torch_dispatch_mode() -> None:
+    """It sees the operations of a backward pass."""
+    seen = []
+
+    class Seeing(private.TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    weight = some(3, 2).requires_grad_()
+    y = (some(4, 3) @ weight).sum()
+    with Seeing():  # type: ignore[no-untyped-call]
+        (slope,) = torch.autograd.grad(y, weight)
+    assert torch.ops.aten.mm.default in seen
+    torch.testing.assert_close(slope, some(4, 3).T @ torch.ones(4, 2))
+
+
+def test_fake_tensor_mode() -> None:
+    """Shapes as on the meta device; a tensor that no memory could hold; what a backward pass keeps can be counted."""
+    with private.FakeTensorMode():
+        fake = nn.Conv2d(3, 8, 3)(torch.zeros(2, 3, 9, 9, device="cpu"))
+        huge = torch.zeros(10**9, 10**6)
+    with torch.device("meta"):
+        meta = nn.Conv2d(3, 8, 3)(torch.zeros(2, 3, 9, 9))
+    assert (fake.shape, fake.dtype, fake.device.type) == (meta.shape, meta.dtype, "cpu")
+    assert huge.untyped_storage().nbytes() == 4 * 10**15
+
+
+def test_every_name_is_held_to_its_public_form_here() -> None:
+    tree = ast.parse(OWN_FILE.read_text("utf-8"))
+    there = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
+             if isinstance(target, ast.Name)}  # fmt: skip
+    there |= {
+        node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    there |= {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names} - {"Any"}
+    there |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    here = {
+        node.attr
+        for node in ast.walk(ast.parse(Path(__file__).read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "private"
+    }
+    assert there == here
+
+
+def underlined(tree: ast.Module) -> Iterator[str]:
+    """Names with a leading underscore that a file takes of another's things, and what it imports of torch that is named so
+    or experimental."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__"):
+            its_own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            if not its_own and node.attr not in PUBLIC_THOUGH_UNDERLINED:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            for name in (f"{module}.{alias.name}".strip(".") for alias in node.names):
+                parts = name.split(".")
+                if parts[0] == "torch" and any(part.startswith("_") or part == "experimental" for part in parts):
+                    yield name
+
+
+def test_no_other_file_names_a_private_part_of_torch() -> None:
+    assert set(underlined(ast.parse(OWN_FILE.read_text("utf-8")))) > {"torch._fused_adam_", "torch._C"}
+    for path in sorted({*PACKAGE.rglob("*.py")} - {OWN_FILE}):
+        tree = ast.parse(path.read_text("utf-8"))
+        of_torch = [
+            node
+            for node in ast.walk(tree)
+            if (isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "torch")
+            or (isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == "torch" for alias in node.names))
+        ]
+        if of_torch:
+            assert not list(underlined(tree)), f"{path}: belongs into {OWN_FILE}"
