@@ -55,6 +55,7 @@ def test_evaluate_prints_a_table_with_real_pictures_beside(
     assert "training the classifier" in outcome.err
 
 
+@pytest.mark.slow
 def test_json_is_one_document_and_repeats(gan: Gan, trained: Path) -> None:
     one, two = (gan("evaluate", trained / "ckpt.safetensors", "-n", 200, "--json") for _ in range(2))
     assert one.code == 0, one.err

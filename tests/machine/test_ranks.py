@@ -78,6 +78,7 @@ def test_two_processes_train_the_model_of_one_and_one_goes_on_from_theirs(gan: G
     check_same("back", "one", range(13, 17))
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_out_is_refused_once(tmp_path: Path) -> None:
     code, out, err = done(torchrun(*train_args("vanilla"), "--batch-size", 15, "--steps", 4, "--out", "run"))
     assert code

@@ -122,6 +122,7 @@ def test_too_few_pictures_are_said_to_be_so(tmp_path: Path) -> None:
         result(yardstick.make(few, few, tmp_path, CPU, 100))
 
 
+@pytest.mark.slow
 def test_gan_train_scores_a_classifier_of_the_models_pictures_on_real_ones(tmp_path: Path) -> None:
     train, test = bright_and_dark(600), bright_and_dark(300, seed=1)
     stick = result(yardstick.make(train, test, tmp_path, CPU, 200, ("labels",)))

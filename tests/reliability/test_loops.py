@@ -10,7 +10,7 @@ import pytest
 
 from gancli.store import state
 from gancli.store.rundir import RunDirectory
-from tests.conftest import ROOT, SMALL, Gan
+from tests.conftest import ROOT, SMALL, Gan, slow_ones
 from tests.reliability import fuzz, kill, victim
 
 
@@ -25,7 +25,7 @@ def test_a_run_killed_again_and_again_ends_in_the_same_bytes(
     assert sum(landed.values()) == 6
 
 
-@pytest.mark.parametrize("point", victim.POINTS)
+@pytest.mark.parametrize("point", slow_ones(victim.POINTS, "written".__ne__))
 def test_a_kill_at_any_point_of_writing_leaves_a_state_that_verifies(
     point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
