@@ -1,7 +1,12 @@
 """What tests share: a command line to call, toy variants, tiny runs, real data where there is some."""
 
-import hashlib
 import os
+
+# Several test processes share the cores: an OpenMP thread that waits for one that has none must not keep it waiting. Read
+# when torch is loaded; also by the commands that tests start.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+import hashlib
 import signal
 import subprocess
 import sys

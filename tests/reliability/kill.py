@@ -20,7 +20,8 @@ from pathlib import Path
 from tests.reliability.victim import POINTS
 
 LONGEST_S = 1.5  # after the first step, until a kill at a random moment
-COMMON = ("--image-size", "16", "--batch-size", "16", "--save-every", "25", "--log-every", "25", "--device", "cpu")
+COMMON = ("--image-size", "16", "--batch-size", "16", "--save-every", "25", "--log-every", "25", "--device", "cpu",
+          "--threads", "1")  # fmt: skip
 OWN = {
     "vanilla": ("--steps", "4000"),
     "cgan": ("--steps", "4000"),
