@@ -37,6 +37,13 @@ TINY = ("--image-size", "8", "--batch-size", "16", "--log-every", "5", "--device
 SMALL = (*TINY, "--width", "16", "--latent-dim", "8")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests get more time before they count as hung: others run beside them."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(900), append=False)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a command ended."""
