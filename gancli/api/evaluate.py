@@ -1,7 +1,7 @@
 """`gancli.evaluate`: models measured, beside what real pictures would score."""
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,8 +9,6 @@ import torch
 
 from gancli.api import options
 from gancli.api.model import Model, load
-from gancli.config import fields_of
-from gancli.config.effects import Given
 from gancli.config.evaluate import EvaluateConfig
 from gancli.errors import UsageError
 from gancli.events import Event, Telling, Warned
@@ -51,13 +49,13 @@ class Figures:
 
 def measured(
     config: EvaluateConfig,
-    given: Sequence[Given],
+    given: Collection[str],
     files: Sequence[Path],
     models: Sequence[checkpoint.Model],
     device: torch.device,
 ) -> Generator[Event, None, Figures]:
     """Measure models that lie in `files`, as a generator of progress; figures are kept with the runs that the files lie in.
-    `given`: the options that were, by what messages call them. Raises `UsageError` for what cannot be compared."""
+    `given`: the names of the options that were. Raises `UsageError` for what cannot be compared."""
     if not models:
         raise UsageError("CKPT: no model to measure")
     compare.check(config, models, given)
@@ -100,13 +98,9 @@ def evaluate(
     config.check_places()
     several = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
     loaded = [model if isinstance(model, Model) else load(model) for model in several]
-    given = [
-        (f.flag, asked[f.name]) for f in fields_of(EvaluateConfig) if f.name in compare.OF_DRAWING and f.name in asked
-    ]
     files, inner = [model.path for model in loaded], [model.loaded for model in loaded]
     device = loaded[0].device if loaded else torch.device("cpu")
-    work = measured(config, given, files, inner, device)
-    telling = Telling(work)
+    telling = Telling(measured(config, asked, files, inner, device))
     for event in telling:
         if on_event:
             on_event(event)

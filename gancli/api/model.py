@@ -22,16 +22,14 @@ from gancli.sampling import enlarging, order
 from gancli.sampling.upscale import check_memory, enlarge_layers
 from gancli.store import checkpoint
 from gancli.store.facts import Facts
-
-CKPT = "ckpt.safetensors"
+from gancli.store.rundir import model_file
 
 
 def load(path: str | os.PathLike[str], device: str | None = None) -> "Model":
     """The model of a run directory or of a `ckpt.safetensors`, on `device` (auto, cpu, cuda, cuda:N, mps; by default what
     `GAN_DEVICE` says, else auto). Raises `CheckpointError` for any file that is not a sound one, and `UsageError`."""
     where = choose_device(device or os.environ.get("GAN_DEVICE") or "auto")
-    place = paths.expanded(os.fspath(path), "CKPT")
-    file = place / CKPT if place.is_dir() else place
+    file = model_file(paths.expanded(os.fspath(path), "CKPT"))
     return Model(checkpoint.load_model(file), file, where)
 
 

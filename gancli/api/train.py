@@ -9,10 +9,10 @@ from typing import Any
 from gancli import catalogue
 from gancli.api import options as given_options
 from gancli.api.model import Model, load
-from gancli.config import RunConfig, toml
+from gancli.config import RunConfig
 from gancli.config.option import Field
-from gancli.config.paths import check_standing, expanded
-from gancli.config.resolve import FLAG, Layer, file_layer, known_fields
+from gancli.config.paths import check_standing
+from gancli.config.resolve import FLAG, Layer, known_fields
 from gancli.engine import begin
 from gancli.engine import run as running
 from gancli.engine.stop import Stop, parse_duration
@@ -108,9 +108,7 @@ def _layers(variant: str, options: dict[str, Any], config: str | os.PathLike[str
     given_options.check_known(options, fields, variant)
     layers = []
     if config is not None:
-        others = [name for name in catalogue.names() if name != variant]
-        file = os.fspath(config)
-        layers.append(file_layer(file, toml.read(expanded(file, "--config")), variant, config_class, others))
+        layers.append(begin.config_layer(os.fspath(config), variant))
     environment = given_options.from_environment(RunConfig)
     environment.pop("progress", None)
     layers += [

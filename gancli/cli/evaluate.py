@@ -7,6 +7,7 @@ from gancli.cli import console, options
 from gancli.config import fields_of, paths
 from gancli.config.evaluate import EvaluateConfig
 from gancli.errors import printable
+from gancli.store.rundir import model_file
 
 if TYPE_CHECKING:
     from gancli.api.evaluate import Figures
@@ -22,14 +23,11 @@ def _evaluate(checkpoints: list[Path], device: str, as_json: bool, **values: Any
     from gancli.api.evaluate import measured
     from gancli.cli.progress import shown
     from gancli.machine.device import choose_device
-    from gancli.metrics.compare import OF_DRAWING
     from gancli.store.checkpoint import load_model
 
     where = choose_device(device)
-    places = [paths.expanded(path, "CKPT") for path in checkpoints]
-    files = [path / "ckpt.safetensors" if path.is_dir() else path for path in places]
-    of_drawing = options.flags(EvaluateConfig, {name: given[name] for name in OF_DRAWING if name in given})
-    figures = shown(measured(config, of_drawing, files, [load_model(file) for file in files], where))
+    files = [model_file(paths.expanded(path, "CKPT")) for path in checkpoints]
+    figures = shown(measured(config, given, files, [load_model(file) for file in files], where))
     if as_json:
         console.print_json(figures.document())
     else:

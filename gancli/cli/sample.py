@@ -10,6 +10,7 @@ from gancli.config.effects import refuse
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.errors import GancliError, PartlyFailedError
 from gancli.events import Event
+from gancli.store.rundir import model_file
 
 if TYPE_CHECKING:
     from gancli.sampling.enlarging import Result
@@ -135,6 +136,6 @@ def _model(checkpoint: Path, reads: str) -> "Model":
     from gancli.sampling.order import check_reads
     from gancli.store.checkpoint import load_model
 
-    model = load_model(checkpoint / "ckpt.safetensors" if checkpoint.is_dir() else checkpoint)
+    model = load_model(model_file(checkpoint))
     check_reads(model, checkpoint, reads)
     return model

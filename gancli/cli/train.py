@@ -5,14 +5,14 @@ import inspect
 import sys
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from gancli import catalogue, events
 from gancli.cli import console, options
 from gancli.config import RunConfig, fields_of, paths, toml
-from gancli.config.resolve import FLAG, Layer, file_layer, known_fields
+from gancli.config.resolve import FLAG, Layer, known_fields
 from gancli.data.names import source_names
 from gancli.engine import begin, run
 from gancli.engine.begin import run_directory
@@ -65,16 +65,15 @@ def _value_of(args: list[str], long: str, short: str | None = None) -> str | Non
 def command(variant: str) -> Any:
     """The Typer command `gan train` for one variant: the shared options, and its own in a panel of their own."""
     card = catalogue.card(variant)
-    text = typer.Option
     parameters = [
         inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
         *(options.parameter(f, f.option.panel, COMPLETERS.get(f.name)) for f in fields_of(RunConfig)),
-        _extra("resume", text("--resume", metavar="auto|RUN|FILE", rich_help_panel="Output",
-               help="go on exactly where a run stopped; auto: the run in --out if there is one, else start")),
-        _extra("config", text("--config", metavar="FILE.toml", rich_help_panel="Output",
-               help="take values from a file, such as a run's config.toml")),
-        inspect.Parameter("dry_run", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[
-            bool, text("--dry-run", rich_help_panel="Output", help="show every value and its origin; train nothing")]),
+        options.extra("resume", str | None, "--resume", metavar="auto|RUN|FILE", rich_help_panel="Output",
+                      help="go on exactly where a run stopped; auto: the run in --out if there is one, else start"),
+        options.extra("config", str | None, "--config", metavar="FILE.toml", rich_help_panel="Output",
+                      help="take values from a file, such as a run's config.toml"),
+        options.extra("dry_run", bool, "--dry-run", default=False, rich_help_panel="Output",
+                      help="show every value and its origin; train nothing"),
         *(options.parameter(f, f"Options of {variant}") for f in fields_of(card.config_class)),
     ]  # fmt: skip
     doc = (
@@ -93,11 +92,6 @@ def command(variant: str) -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )(options.signed(called, parameters, doc))
     return typer.main.get_command(app)
-
-
-def _extra(name: str, option: Any) -> inspect.Parameter:
-    hint = Annotated[str | None, option]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
 
 
 def _run(variant: str, ctx: typer.Context, given: dict[str, Any]) -> int:
@@ -123,8 +117,7 @@ def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], co
     flags: dict[str, object] = {}
     layers: list[Layer] = []
     if config is not None:
-        others = [name for name in catalogue.names() if name != variant]
-        layers.append(file_layer(config, toml.read(paths.expanded(config, "--config")), variant, config_class, others))
+        layers.append(begin.config_layer(config, variant))
     for name, value in given.items():
         if value is None:
             continue

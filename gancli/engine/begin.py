@@ -53,6 +53,13 @@ def begin(variant: str, layers: Sequence[Layer], resume: str | None, dry_run: bo
     return _fresh(variant, layers, path, dry_run, again=False)
 
 
+def config_layer(config: str, variant: str) -> Layer:
+    """What a `--config` file says of a variant. Raises `UsageError`."""
+    others = [name for name in catalogue.names() if name != variant]
+    table = toml.read(expanded(config, "--config"))
+    return file_layer(config, table, variant, catalogue.card(variant).config_class, others)
+
+
 def last_value(layers: Sequence[Layer], name: str) -> Any:
     """What the last layer that has an option says, or None."""
     return next((layer.values[name] for layer in reversed(layers) if name in layer.values), None)

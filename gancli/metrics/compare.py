@@ -1,6 +1,6 @@
 """Models' pictures drawn, or enlarged, and measured against a data set, so that they can be compared."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gancli import events, images
-from gancli.config import paths, toml
+from gancli.config import fields_of, paths, toml
 from gancli.config.effects import refuse
 from gancli.config.evaluate import EvaluateConfig
 from gancli.data.classes import translated
@@ -59,12 +59,14 @@ class Found(NamedTuple):
 Work = Generator[events.Event, None, Found]
 
 
-def check(config: EvaluateConfig, models: Sequence[Model], given: Sequence[tuple[str, object]]) -> None:
-    """Before anything is measured: raises `UsageError` for what cannot be compared, and for options `given` (by what
-    messages call them) that are for models that draw."""
+def check(config: EvaluateConfig, models: Sequence[Model], given: Collection[str]) -> None:
+    """Before anything is measured: raises `UsageError` for what cannot be compared, and for options `given` (their names)
+    that are for models that draw."""
     reads = {model.variant.reads for model in models}
     if "low_res" in reads:
-        refuse(*given, why=f"is for models that draw pictures; {models[0].facts.variant} enlarges them")
+        of_drawing = [f for f in fields_of(EvaluateConfig) if f.name in OF_DRAWING and f.name in given]
+        why = f"is for models that draw pictures; {models[0].facts.variant} enlarges them"
+        refuse(*((f.flag, getattr(config, f.name)) for f in of_drawing), why=why)
     if len(reads) > 1:
         raise UsageError("CKPT: models that draw pictures and models that enlarge them cannot be compared in one table")
     if config.low_res is not None and reads == {"labels"}:

@@ -96,6 +96,11 @@ class RunDirectory:
         return self.config.exists()
 
 
+def model_file(path: Path) -> Path:
+    """The checkpoint that a path stands for: itself, or that of a run directory."""
+    return RunDirectory(path).checkpoint if path.is_dir() else path
+
+
 def numbered(parent: Path, stem: str) -> RunDirectory:
     """Make `parent/stem-NNN` with the first free number. Raises `GancliError` where nothing can be made."""
     taken = [int(p.name[len(stem) + 1 :]) for p in parent.glob(f"{stem}-*") if p.name[len(stem) + 1 :].isdecimal()]
