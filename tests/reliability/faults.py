@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import stat
+import sysconfig
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -221,6 +222,8 @@ def user(number: str) -> None:
     os.setgroups([])
     os.setgid(int(number))
     os.setuid(int(number))
+    if not all(os.access(path, os.R_OK) for path in (__file__, sysconfig.get_path("purelib"))):
+        raise ImpossibleError("this Python is root's alone")
 
 
 def limit(name: str, value: str) -> None:
