@@ -1,4 +1,4 @@
-"""What this process is: the version of our code, and the CPUs that it was given."""
+"""What this process is: the version of our code, the CPUs that it was given, and how its threads wait for each other."""
 
 import os
 
@@ -10,3 +10,10 @@ try:
     CPUS = frozenset(os.sched_getaffinity(0))
 except (AttributeError, OSError):  # not Linux, or it does not tell
     CPUS = frozenset(range(os.cpu_count() or 1))
+
+# OpenMP's threads wait for each other by spinning. If another process has the CPU of the one that is waited for, they spin
+# in its way: on two cores with one busy neighbour training was a hundred times slower. libgomp reads this when torch loads
+# it. It is the number it takes itself where a program starts more threads than there are CPUs: some 20 µs, then sleep.
+SPINS = "1000"
+if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+    os.environ["GOMP_SPINCOUNT"] = SPINS

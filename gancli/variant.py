@@ -123,6 +123,11 @@ class Variant(ABC):
         """Whether the generator's picture depends on a label, so that one can be asked for."""
         return False
 
+    def parts(self, batch_size: int) -> int:  # noqa: ARG002
+        """How many parts a step makes of a batch, each for updates of its own. Where several processes share a batch, their
+        shares must fall into as many equal parts."""
+        return 1
+
     def latents(self, count: int, device: torch.device, rng: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """Fresh noise for `count` pictures, float `[count, *shape]` per latent shape.
 

@@ -26,9 +26,11 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] == "train":
-            from gancli.cli import train
+            from gancli.cli import options, train
+            from gancli.config import RunConfig, fields_of
 
-            return "train", train.command(train.named_variant(args[1:])), args[1:]
+            given = options.spelt_out(args[1:], fields_of(RunConfig))
+            return "train", train.command(train.named_variant(given)), given
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

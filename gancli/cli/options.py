@@ -33,6 +33,22 @@ def parameter(field: Field, panel: str, complete: Completer | None = None) -> in
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
 
 
+def spelt_out(args: Sequence[str], fields: Iterable[Field]) -> list[str]:
+    """Raw arguments in which a choice that has `yes` and `no` is always given with its value: `--name` alone means yes, and
+    `--no-name` no."""
+    switches = {f.long: f.choices for f in fields if {"yes", "no"} <= set(f.choices)}
+    found = list(args)
+    for index, arg in enumerate(args):
+        if arg == "--":
+            break
+        positive = "--" + arg.removeprefix("--no-")
+        if arg in switches and (index + 1 == len(args) or args[index + 1] not in switches[arg]):
+            found[index] = f"{arg}=yes"
+        elif arg.startswith("--no-") and positive in switches:
+            found[index] = f"{positive}=no"
+    return found
+
+
 def argument(name: str, hint: Any, **about: Any) -> inspect.Parameter:
     """A Typer argument that no configuration has."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD

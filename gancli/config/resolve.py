@@ -8,9 +8,11 @@ from gancli.config import toml
 from gancli.config.option import Field, VariantConfig, fields_of
 from gancli.config.run import RunConfig
 from gancli.errors import UsageError, did_you_mean
+from gancli.process import CPUS
 
 MAY_CHANGE = frozenset({
     "epochs", "steps", "max_time", "dataset", "data_root", "download", "on_bad_image", "device", "precision", "graph",
+    "compile",
     "threads", "log_every", "sample_every", "save_every", "eval_every", "eval_metric", "keep", "progress", "out",
 })  # fmt: skip
 """Options that a resumed run may be given anew: they change how long, where or how visibly it trains, not what. (The data
@@ -23,11 +25,13 @@ NOT_KEPT = frozenset({"out", "progress", "max_time"})
 @dataclass(frozen=True)
 class Layer:
     """Values from one origin. `origin` is what `--dry-run` shows: "flag", "GAN_DATA", "run.toml", "preset article".
-    `of_machine`: they belong to the machine (its environment) rather than to the run."""
+    `of_machine`: they belong to the machine (its environment) rather than to the run. `notes`: what of them does not hold
+    here."""
 
     origin: str
     values: Mapping[str, object]
     of_machine: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,8 @@ def file_layer(
 ) -> Layer:
     """The values of a TOML file that concern `variant`: the top level, and the table named after it.
 
-    Tables of other variants (`others`) are left alone, and so is what a run's own file says its values came to. Raises
-    `UsageError` for a key that is no option.
+    Tables of other variants (`others`) are left alone, and so is what a run's own file says its values came to, and more
+    threads than this machine has CPUs: the file is from a larger one. Raises `UsageError` for a key that is no option.
     """
     fields = known_fields(config_class)
     own = table.get(variant, {})
@@ -116,7 +120,11 @@ def file_layer(
         if name not in fields:
             raise UsageError(f"{origin}: {key} is no option of {variant}{did_you_mean(name, fields)}")
         values[name] = value
-    return Layer(origin, values)
+    notes = []
+    if isinstance(threads := values.get("threads"), int) and threads > len(CPUS):
+        del values["threads"]
+        notes.append(f"{origin}: {threads} threads are for a larger machine; chosen anew for the {len(CPUS)} CPUs here")
+    return Layer(origin, values, notes=tuple(notes))
 
 
 def check_resumed(recorded: Resolved, given: Iterable[Layer], came_to: Mapping[str, object]) -> None:

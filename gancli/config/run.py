@@ -50,7 +50,13 @@ class RunConfig:
         "auto", "of the arithmetic; weights stay fp32", panel=MACHINE
     )
     graph: bool | None = option(
-        None, "replay whole steps (on CUDA as CUDA graphs)", panel=MACHINE, default_text="by one process; not on MPS"
+        None, "replay whole steps (on CUDA as CUDA graphs)", panel=MACHINE, default_text="yes; not on MPS"
+    )
+    compile: Literal["auto", "yes", "no", "max"] = option(
+        "auto",
+        "compile the step, for long runs (alone: yes; --no-compile: no; max: choose kernels by timing, not bit for bit)",
+        panel=MACHINE,
+        default_text="on CUDA, where a run is long enough to pay for it",
     )
     deterministic: bool = option(False, "only algorithms that repeat bit for bit (slower on CUDA)", panel=MACHINE)
     threads: int | None = option(

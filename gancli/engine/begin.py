@@ -69,10 +69,11 @@ def _fresh(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bo
     config_class = catalogue.card(variant).config_class
     presets = preset_layers(variant, config_class, last_value(layers, "preset") or "default")
     resolved = _located(resolve(variant, config_class, [*presets, *layers]))
+    notes = tuple(_notes(layers))
     if path is None:
-        return Start(resolved, None)
+        return Start(resolved, None, warnings=notes)
     rundir.check_new(path, again)
-    return Start(resolved, RunDirectory(path) if dry_run else rundir.prepared(path))
+    return Start(resolved, RunDirectory(path) if dry_run else rundir.prepared(path), warnings=notes)
 
 
 def run_directory(path: Path) -> RunDirectory:
@@ -94,6 +95,7 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
         saved, warnings = state.load(path), list[str]()
     else:
         saved, warnings = state.load_newest(directory)
+    warnings += _notes([recorded_layer, *layers])
     if saved.facts.variant != variant:
         raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
     came_to = {"image_size": saved.facts.images.size, **dataclasses.asdict(saved.facts.config)}
@@ -110,7 +112,13 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
 
 def _recorded(variant: str, config_class: type[VariantConfig], directory: RunDirectory) -> Layer:
     layer = file_layer("resumed run", toml.read(directory.config), variant, config_class, ())
-    return Layer(layer.origin, {name: value for name, value in layer.values.items() if name not in NOT_KEPT})
+    return dataclasses.replace(
+        layer, values={name: value for name, value in layer.values.items() if name not in NOT_KEPT}
+    )
+
+
+def _notes(layers: Sequence[Layer]) -> list[str]:
+    return [note for layer in layers for note in layer.notes]
 
 
 def _check_dataset(resolved: Resolved, given: object) -> None:

@@ -76,7 +76,7 @@ def make(
         sample_every=sample_every,
         save_every=str(save_every),
     )
-    graph = choose_graph(run.graph, device, ranks)
+    graph = choose_graph(run.graph, device)
     chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
     return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, graph)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -17,9 +18,9 @@ from gancli.engine.clock import Clock
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.health import Health
 from gancli.engine.stop import Stop
+from gancli.engine.ways import ways
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError, shell_quoted
 from gancli.files import atomic
-from gancli.machine.device import strides as strides_of
 from gancli.metrics.figure import comparison
 from gancli.sampling import preview
 from gancli.steps.ema import Average
@@ -58,6 +59,7 @@ class Session:
         self.stream = IndexStream(source.num_images, self.run.batch_size, self.run.seed)
         torch.manual_seed(self.run.seed)
         self.variant = variant_class(planned.own, source.spec)
+        self.ranks.check_batch(self.run.batch_size, self.variant.parts)
         layout = torch.channels_last if variant_class.convolutional else torch.contiguous_format
         for network in (self.variant.generator, *self.variant.networks.values()):
             network.to(self.machine.device).to(memory_format=layout)
@@ -119,22 +121,35 @@ class Session:
                 except (KeyError, ValueError, IndexError) as error:
                     raise CheckpointError(f"{resumed.path}: its optimizer state does not fit ({error})") from None
         self.clock.restart()
-        convolutional, left = self.variant.convolutional, end - max(start, self.step)
-        strides = strides_of(self.machine.device, convolutional, left) if self.plan.graph else ()
-        return Runner(stepper, self.batches, self.average, self.ledger, strides)
+        how = ways(self.plan, self.variant.convolutional, end - start, end - max(start, self.step))
+        return Runner(stepper, self.batches, self.average, self.ledger, how)
+
+    def compile(self, runner: Runner) -> Iterator[events.Warned]:
+        """Make the phase's step ready, if it is to be compiled and is not yet; a word if it cannot be."""
+        with self._memory():
+            reason = runner.compile(self.step)
+        if reason:
+            yield events.Warned(f"--compile: not here ({reason}); the run goes on without")
+        self.clock.restart()
 
     def advance(self, runner: Runner, room: int = 1) -> None:
         """One step, or as many up to `room` as can be done together."""
-        try:
+        with self._memory():
             done = runner.advance(self.step, room)
+        self.step += done
+        self.clock.count(done)
+
+    @contextmanager
+    def _memory(self) -> Iterator[None]:
+        """Memory that runs out within is told with what helps."""
+        try:
+            yield
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise self._out_of_memory() from error
         except RuntimeError as error:  # what torch's allocator of CPU memory raises
             if "DefaultCPUAllocator" not in str(error):
                 raise
             raise self._out_of_memory() from error
-        self.step += done
-        self.clock.count(done)
 
     def due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0

@@ -47,7 +47,7 @@ def train(
         yield events.Progress(doing="waiting for the other processes" if ranks.world > 1 else "building the networks")
     saved = resumed.facts if resumed is not None else None
     planned = plan.make(run, own, source, variant_class, ranks, saved, asked)
-    planned.machine.settle(run.deterministic)
+    planned.machine.settle(run.deterministic, planned.steps)
     session = Session(planned, source, variant_class, directory)
     if resumed is not None:
         yield events.Progress(doing="taking up the saved state")
@@ -97,8 +97,9 @@ def _steps(
         runner = session.enter(phase, resumed)
         while session.step < end:
             room = session.room(end, intervals)
-            if runner.captures(session.step, room):
-                yield session.doing("capturing a step")
+            if long := runner.makes_ready(session.step, room):
+                yield session.doing(long)
+                yield from session.compile(runner)
             session.advance(runner, room)
             last = session.step == planned.steps
             if session.due(run.log_every) or session.step == end:

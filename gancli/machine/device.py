@@ -19,6 +19,10 @@ from gancli.process import CPUS
 Precision = Literal["fp32", "bf16", "fp16"]
 ALONE = Ranks()
 WORTH_TRACING = 200  # steps
+WORTH_COMPILING, WORTH_COMPILING_CONVOLUTIONS = 150_000, 50_000  # steps on CUDA
+# Steps of a run in which cuDNN times its algorithms before it chooses: on an H200 that took 1 to 8 s and won 3 to 8 % of a
+# step, 0.04 ms (dcgan) to 0.5 ms (lapgan).
+WORTH_TIMING_KERNELS = 50_000
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -43,18 +47,20 @@ class Machine:
         """How matrices are multiplied in a step."""
         return Products() if self.onednn else nullcontext()  # type: ignore[no-untyped-call]
 
-    def settle(self, deterministic: bool) -> None:
-        """Set what is kept per process: threads, denormals, freed memory, TF32, cuDNN's choice of algorithms."""
+    def settle(self, deterministic: bool, steps: int = 0) -> None:
+        """Set what is kept per process: threads, denormals, freed memory, TF32, cuDNN's choice of algorithms for a run of
+        `steps` steps."""
         torch.set_num_threads(self.threads)
         torch.set_flush_denormal(True)
         if self.device.type == "cpu":
             keep_freed_memory()
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = not deterministic
+        torch.backends.cudnn.benchmark = not deterministic and steps >= WORTH_TIMING_KERNELS
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(deterministic)
+        if deterministic != torch.are_deterministic_algorithms_enabled():  # the call imports Inductor, for seconds
+            torch.use_deterministic_algorithms(deterministic)
 
     def peak_memory_bytes(self) -> int:
         """Peak so far: allocated on a CUDA device, else the resident set of this process; 0 where that is not told."""
@@ -98,10 +104,11 @@ def choose_device(asked: str, ranks: Ranks = ALONE) -> torch.device:
 
 
 def choose_precision(asked: str, device: torch.device, convolutional: bool) -> Precision:
-    """`auto` is bf16 on CUDA that has it, else fp16 there; elsewhere fp32, or bf16 for convolutions on CPUs faster in it.
-    Raises `UsageError` for fp16 on a CPU."""
+    """`auto` is, for convolutions, bf16 on CUDA that has it, else fp16 there, and bf16 on CPUs that are faster in it; else
+    fp32 (on CUDA with TF32: fully connected networks on an H200 took 233 µs a step in it and 269 in bf16, for whose casts
+    there are as many kernels again). Raises `UsageError` for fp16 on a CPU."""
     if asked == "auto":
-        if device.type == "cuda":
+        if device.type == "cuda" and convolutional:
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
         faster = device.type == "cpu" and convolutional and this_processor().convolves_faster_in_bf16
         return "bf16" if faster else "fp32"
@@ -111,15 +118,27 @@ def choose_precision(asked: str, device: torch.device, convolutional: bool) -> P
     return asked
 
 
-def choose_graph(asked: bool | None, device: torch.device, ranks: Ranks) -> bool:
-    """Whether whole steps are captured: unasked, on CUDA and the CPU by a process on its own. Raises `UsageError` where
-    they are asked for and cannot be."""
+def choose_graph(asked: bool | None, device: torch.device) -> bool:
+    """Whether whole steps are captured: unasked, on CUDA and the CPU. Raises `UsageError` where they are asked for and
+    cannot be."""
     able = device.type in ("cuda", "cpu")
     if asked and not able:
         raise UsageError(f"--graph: is for CUDA and the CPU, and this run is on {device}; leave it out")
-    if asked and not ranks.alone:
-        raise UsageError(f"--graph: is for a process on its own, and there are {ranks.world}; leave it out")
-    return able and ranks.alone if asked is None else asked
+    return able if asked is None else asked
+
+
+def choose_compile(asked: str, device: torch.device, convolutional: bool, steps: int) -> bool:
+    """Whether the step of a phase of `steps` steps is compiled: by the length of the whole phase, so that a resumed run is
+    compiled as it was. Raises `UsageError` on devices where it cannot be asked for.
+
+    Measured on one H200, torch 2.11: fully connected networks took 12 to 19 s and won 0.09 to 0.2 ms a step; a LAPGAN 80 s
+    and 2.3 ms, an SRResNet 34 s and 1.6 ms. On two CPU cores nothing was won that paid for it.
+    """
+    if asked in ("yes", "max") and device.type not in ("cuda", "cpu"):
+        raise UsageError(f"--compile: is for CUDA and the CPU, and this run is on {device}; leave it out")
+    if asked != "auto":
+        return asked != "no"
+    return device.type == "cuda" and steps >= (WORTH_COMPILING_CONVOLUTIONS if convolutional else WORTH_COMPILING)
 
 
 def strides(device: torch.device, convolutional: bool, steps: int) -> tuple[int, ...]:

@@ -31,10 +31,13 @@ amp_update_scale_ = torch._amp_update_scale_
 # One kernel on CUDA, and one call on a CPU, for many tensors; in public they are loops of `copy_`, `lerp_`, ….
 # torch.foreach, from 2.15 on, has them in public.
 foreach_add_ = torch._foreach_add_
+foreach_addcmul_ = torch._foreach_addcmul_
 foreach_copy_ = torch._foreach_copy_
+foreach_div_ = torch._foreach_div_
 foreach_lerp_ = torch._foreach_lerp_
 foreach_mul = torch._foreach_mul
 foreach_mul_ = torch._foreach_mul_
+foreach_sqrt = torch._foreach_sqrt
 foreach_sub = torch._foreach_sub
 foreach_sub_ = torch._foreach_sub_
 

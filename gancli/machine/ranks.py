@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import importlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from gancli.errors import UsageError
 from gancli.machine import private
+from gancli.nn import losses
 
 TIMEOUT = datetime.timedelta(hours=2)  # the first process may be downloading while the others wait
 
@@ -45,14 +46,23 @@ class Ranks:
         """Whether this process is the one that writes and reports."""
         return self.rank == 0
 
-    def check_batch(self, batch_size: int) -> None:
-        """Raises `UsageError` for a batch that cannot be shared out evenly."""
-        if batch_size % self.world:
-            fitting = max(1, batch_size // self.world) * self.world
-            raise UsageError(
-                f"--batch-size {batch_size}: is that of all {self.world} processes together, "
-                f"and must divide by them; try {fitting}"
-            )
+    def check_batch(self, batch_size: int, parts: Callable[[int], int] = lambda _: 1) -> None:
+        """Raises `UsageError` for a batch that cannot be shared out evenly; also where a variant makes `parts(size)` parts
+        of a batch, and would make others of the shares than of the whole: another model would be trained."""
+
+        def fits(size: int) -> bool:
+            return size % (self.world * parts(size)) == 0 and parts(size // self.world) == parts(size)
+
+        if self.alone or fits(batch_size):
+            return
+        near = min(
+            filter(fits, range(self.world, 2 * batch_size + 100 * self.world)), key=lambda size: abs(size - batch_size)
+        )
+        into = f", and so must its {parts(batch_size)} parts" if parts(batch_size) > 1 else ""
+        raise UsageError(
+            f"--batch-size {batch_size}: is that of all {self.world} processes together, and must divide by them{into}; "
+            f"try {near}"
+        )
 
     @property
     def share(self) -> slice:
@@ -68,7 +78,7 @@ class Ranks:
         if self.alone or not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
-        dist.all_reduce(flat)
+        sum_over_processes_(flat)
         flat /= self.world
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         private.foreach_copy_(list(tensors), [p.view(t.shape) for p, t in zip(parts, tensors, strict=True)])
@@ -114,6 +124,28 @@ class Ranks:
             dist.barrier()
 
 
+_IDLE = False
+
+
+@torch.library.custom_op("gancli::sum_over_processes_", mutates_args=("tensor",))
+def sum_over_processes_(tensor: Tensor) -> None:
+    """Replace a tensor by its sum over all processes: one operation, which a trace, a CUDA graph and a compiled step hold as
+    any other."""
+    if not _IDLE:
+        dist.all_reduce(tensor)
+
+
+@contextlib.contextmanager
+def idle() -> Iterator[None]:
+    """Within it nothing is sent and each process has its own sums: to make a step ready, which may fail in one process."""
+    global _IDLE
+    before, _IDLE = _IDLE, True
+    try:
+        yield
+    finally:
+        _IDLE = before
+
+
 @contextlib.contextmanager
 def joined() -> Iterator[Ranks]:
     """Meet the other processes that torchrun started, if it did; part from them at the end."""
@@ -157,6 +189,8 @@ class AsOneBatch(TorchFunctionMode):
         if func is torch.randn_like:
             (like,) = args
             return self._share(torch.randn(self._whole(like.shape), device=like.device, dtype=like.dtype))
+        if func is losses.penalised:
+            return self._penalised(*args)
         if func is F.dropout:
             return self._dropout(*args, **kwargs)
         if func is F.batch_norm:
@@ -168,6 +202,13 @@ class AsOneBatch(TorchFunctionMode):
 
     def _share(self, whole: Tensor) -> Tensor:
         return whole[self.ranks.share].contiguous()
+
+    def _penalised(self, batch: Tensor) -> losses.Penalised:
+        """This process's pictures among the first eighth of the whole batch; if it has none, one that counts nothing."""
+        ranks = self.ranks
+        count = losses.eighth(len(batch) * ranks.world)
+        mine = len(range(count)[ranks.share])
+        return losses.Penalised(max(1, mine), mine * ranks.world / count)
 
     def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0:
@@ -214,7 +255,7 @@ class _AllReduce(torch.autograd.Function):
     @staticmethod
     def forward(_ctx: Any, local: Tensor) -> Tensor:
         total = local.clone()
-        dist.all_reduce(total)
+        sum_over_processes_(total)
         return total
 
     @staticmethod

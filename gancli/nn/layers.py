@@ -1,5 +1,6 @@
 """Blocks shared by variants."""
 
+import itertools
 import math
 
 import torch
@@ -28,6 +29,29 @@ class Tanh(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.tanh(x.float())
+
+
+class CellMeans(nn.Module):
+    """Pictures, float `[B, C, H, W]` → the means of `cells`×`cells` cells, as `nn.AdaptiveAvgPool2d` cuts them: `[B, C,
+    cells, cells]`. By two products, whose backward pass has a deterministic form on CUDA, as that module's has not."""
+
+    def __init__(self, cells: int) -> None:
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        if height == width == self.cells:
+            return x
+        return self._shares(height, x) @ x @ self._shares(width, x).mT
+
+    def _shares(self, size: int, like: Tensor) -> Tensor:
+        """`[cells, size]`: what each pixel of a side counts for in each cell."""
+        cell = torch.arange(self.cells, device=like.device)[:, None]
+        pixel = torch.arange(size, device=like.device)
+        first, end = cell * size // self.cells, -(-(cell + 1) * size // self.cells)
+        inside = ((pixel >= first) & (pixel < end)).to(like.dtype)
+        return inside / inside.sum(1, keepdim=True)
 
 
 class Frequencies(nn.Module):
@@ -119,3 +143,16 @@ def dcgan_init(network: nn.Module) -> None:
             continue
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def former_biases(network: nn.Module) -> dict[str, str]:
+    """Biases that layers before a batch norm had in files of an earlier gan (it takes them out again), each with the running
+    mean that it must be taken from: names as in `state_dict`."""
+    found: dict[str, str] = {}
+    for name, layers in network.named_modules():
+        if isinstance(layers, nn.Sequential):
+            for (number, layer), (following, norm) in itertools.pairwise(layers.named_children()):
+                if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) and getattr(layer, "bias", layer) is None:
+                    prefix = f"{name}." if name else ""
+                    found[f"{prefix}{number}.bias"] = f"{prefix}{following}.running_mean"
+    return found

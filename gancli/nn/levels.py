@@ -27,7 +27,7 @@ class CoarseGenerator(nn.Module):
         num_inputs = latent_dim * (2 if num_classes else 1)
         layers: list[nn.Module] = []
         for fewer in (num_inputs, width):
-            layers.append(nn.Linear(fewer, width))
+            layers.append(nn.Linear(fewer, width, bias=not batch_norm))
             layers += [nn.BatchNorm1d(width)] if batch_norm else []
             layers.append(nn.ReLU())
         last: list[nn.Module] = [Tanh()] if bounded else []
@@ -58,13 +58,18 @@ class Generator(nn.Module):
         self.join = LabelPlane(num_classes, size)
         num_inputs = channels + 1 + bool(num_classes)
         convolutions: list[nn.Module]
+        bias = not batch_norm
         if layers == "flat":
-            convolutions = [nn.Conv2d(num_inputs, width, 7, 1, 3), nn.Conv2d(width, width, 7, 1, 3)]
+            convolutions = [
+                nn.Conv2d(num_inputs, width, 7, 1, 3, bias=bias),
+                nn.Conv2d(width, width, 7, 1, 3, bias=bias),
+            ]
             last = nn.Conv2d(width, channels, 5, 1, 2)
         else:
-            inner = [nn.Conv2d(width, width, 3, 1, 1) for _ in range(2)]
+            inner = [nn.Conv2d(width, width, 3, 1, 1, bias=bias) for _ in range(2)]
             outer = max(1, width // 2)
-            first, up = nn.Conv2d(num_inputs, width, 4, 2, 1), nn.ConvTranspose2d(width, outer, 4, 2, 1)
+            first = nn.Conv2d(num_inputs, width, 4, 2, 1, bias=bias)
+            up = nn.ConvTranspose2d(width, outer, 4, 2, 1, bias=bias)
             convolutions = [first, *inner, up]
             last = nn.Conv2d(outer, channels, 3, 1, 1)
         inside: list[nn.Module] = []

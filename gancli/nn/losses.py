@@ -1,10 +1,12 @@
 """Pure functions of logits: `logits -> scalar to minimise`. Logits are float `[B, 1]` (any shape), unbounded."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 PENALISED_SHARE = 8
 
@@ -41,10 +43,29 @@ def probability(logits: Tensor) -> Tensor:
     return torch.sigmoid(logits.detach().float()).mean()
 
 
-def penalised(batch: Tensor) -> Tensor:
+class Penalised(NamedTuple):
+    """The part of a batch that a penalty is taken on: its first `size` pictures. `weight`: what their mean counts for; 1,
+    but of a process among several."""
+
+    size: int
+    weight: float = 1.0
+
+    def of(self, batch: Tensor) -> Tensor:
+        return batch[: self.size]
+
+
+def penalised(batch: Tensor) -> Penalised:
     """The first eighth of a batch (at least one): R1 on it costs an eighth, and is right on average, since batches are
-    shuffled."""
-    return batch[: max(1, len(batch) // PENALISED_SHARE)]
+    shuffled. Of a batch that several processes share, the whole batch's eighth: `AsOneBatch` overrides this function."""
+    if has_torch_function_unary(batch):
+        chosen: Penalised = handle_torch_function(penalised, (batch,), batch)
+        return chosen
+    return Penalised(eighth(len(batch)))
+
+
+def eighth(batch_size: int) -> int:
+    """How many pictures of a whole batch are penalised."""
+    return max(1, batch_size // PENALISED_SHARE)
 
 
 def r1(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:

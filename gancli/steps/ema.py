@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gancli.machine import private
 
@@ -36,6 +36,10 @@ class Average:
         if weight != self._weight:
             self._weight = weight
             self._weight_tensor.fill_(weight)
+
+    def tensors(self) -> list[Tensor]:
+        """All that `move` changes."""
+        return list(self.module.state_dict().values())
 
     def settled(self, step: int) -> bool:
         """Whether `prepare` changes nothing any more from `step` on."""

@@ -15,22 +15,20 @@ from torch import Tensor
 
 from gancli.batches.batch import Batches
 from gancli.errors import GancliError
-from gancli.steps.captured import Capture, Captured, Work
-from gancli.steps.ema import Average
-from gancli.steps.step import Stepper
+from gancli.steps.captured import Capture, Captured, Step, Work
 
 MAX_AHEAD = 16  # replays that the host may be ahead of the device: enough to keep it busy, few enough to stop soon
 
 
 class Replay:
-    """`num_steps` steps, of `num_terms` reported terms each, captured as one with the inputs of those from `step` on."""
+    """`num_steps` steps, of `num_terms` reported terms each, captured as one with the inputs of those from `step` on. `do`
+    does one."""
 
     def __init__(
-        self, num_steps: int, stepper: Stepper, batches: Batches, average: Average, num_terms: int, step: int,
-        capture: Capture,
+        self, num_steps: int, do: Step, batches: Batches, num_terms: int, step: int, capture: Capture
     ) -> None:  # fmt: skip
         self._num_steps = num_steps
-        self._stepper, self._batches, self._average = stepper, batches, average
+        self._do, self._batches = do, batches
         assert batches.on_device or num_steps == 1, "data on the host come one step at a time"
         self._inputs = tuple(tensor.clone() for tensor in self._new_inputs(step))
         self._terms = torch.empty(num_steps, num_terms, device=self._inputs[0].device)
@@ -53,10 +51,8 @@ class Replay:
 
     def _work(self) -> None:
         for index in range(self._num_steps):
-            taken = self._batches.take(self._inputs[0][index]) if self._batches.on_device else self._inputs
-            terms = self._stepper.compute(self._batches.finish(taken))
-            self._average.move()
-            torch.stack(list(terms.values()), out=self._terms[index])
+            inputs = (self._inputs[0][index],) if self._batches.on_device else self._inputs
+            self._do(inputs, self._terms[index])
 
 
 def capture_on_cuda(work: Work) -> Captured:

@@ -16,6 +16,7 @@ class Stepper:
     def __init__(self, phase: Phase, networks: Mapping[str, nn.Module], machine: Machine) -> None:
         self.phase = phase
         self.machine = machine
+        self._networks = tuple(networks.values())
         self.minimisers = {name: Minimiser(networks[name], rule, machine) for name, rule in phase.optimizers.items()}
 
     def run(self, batch: Batch) -> dict[str, Tensor]:
@@ -37,6 +38,19 @@ class Stepper:
                 self.minimisers[update.trains].minimise(update.loss)
                 terms.update((name, term.detach()) for name, term in update.terms.items())
         return terms
+
+    def tensors(self) -> Iterator[Tensor]:
+        """All that a step changes: weights, statistics, the optimizers' state."""
+        for network in self._networks:
+            yield from network.state_dict().values()
+        for minimiser in self.minimisers.values():
+            yield from minimiser.method.tensors().values()
+            yield from minimiser.scaler.tensors().values() if minimiser.scaler else ()
+
+    def by_arithmetic(self, on: bool) -> None:
+        """Whether updates are written out as arithmetic, which a compiler joins, or done by kernels that are one already."""
+        for minimiser in self.minimisers.values():
+            minimiser.method.by_arithmetic = on
 
     @property
     def settled(self) -> bool:

@@ -61,6 +61,16 @@ def capture_by_trace(work: Work) -> Captured:
     return Captured(replay, done=True)
 
 
+def given(module: fx.GraphModule) -> list[Tensor]:
+    """Make the tensors that a trace found lying there its arguments, which are given back, each once."""
+    arguments = _handed_in(
+        module.graph,
+        {node: operator.attrgetter(str(node.target))(module) for node in module.graph.nodes if node.op == "get_attr"},
+    )
+    module.recompile()
+    return arguments
+
+
 def _lean(module: fx.GraphModule) -> list[Tensor]:
     """Take out of the graph what need not be done each time: views that change nothing, and fetching tensors that are there
     before, and views of them. These become its arguments, which are given back."""
@@ -74,6 +84,16 @@ def _lean(module: fx.GraphModule) -> list[Tensor]:
                 constants[node] = node.target(constants[node.args[0]], *node.args[1:], **node.kwargs)
         elif _is_view(node) and (same := _undone(node)) is not None:
             node.replace_all_uses_with(same)
+    arguments = _handed_in(graph, constants)
+    for node in graph.nodes:
+        if node.target in SOONER:
+            node.target = SOONER[node.target]
+    module.recompile()
+    return arguments
+
+
+def _handed_in(graph: fx.Graph, constants: Mapping[fx.Node, Tensor]) -> list[Tensor]:
+    """Make arguments of the constants, of equal ones one, and take out what nobody asks for any more."""
     arguments: dict[tuple[object, ...], tuple[fx.Node, Tensor]] = {}
     first = next(iter(graph.nodes))
     for node, tensor in constants.items():
@@ -85,9 +105,6 @@ def _lean(module: fx.GraphModule) -> list[Tensor]:
     for node in reversed(list(graph.nodes)):
         if not node.users and (node.op == "get_attr" or _is_view(node)):
             graph.erase_node(node)
-        elif node.target in SOONER:
-            node.target = SOONER[node.target]
-    module.recompile()
     return [tensor for _, tensor in arguments.values()]
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from gancli import catalogue
 from gancli.errors import CheckpointError
 from gancli.files import atomic
+from gancli.nn.layers import former_biases
 from gancli.store.facts import Facts, from_header, to_metadata
 from gancli.store.header import Header, read_header
 from gancli.variant import Variant
@@ -79,9 +80,16 @@ def load_model(path: Path) -> Model:
         raise CheckpointError(f"{path}: a training state, not a model; sample from the run's ckpt.safetensors")
     with torch.device("meta"):
         variant = catalogue.load(facts.variant)(facts.config, facts.images)
-    match_tensors(path, header, {GENERATOR + name: t for name, t in variant.generator.state_dict().items()})
+    expected = {GENERATOR + name: t for name, t in variant.generator.state_dict().items()}
+    former = {GENERATOR + bias: GENERATOR + mean for bias, mean in former_biases(variant.generator).items()}
+    if former.keys() <= header.tensors.keys():
+        expected |= {bias: expected[mean] for bias, mean in former.items()}
+    match_tensors(path, header, expected)
     weights = read_tensors(path, header, facts)
     check_finite(path, weights)
+    for bias, mean in former.items():
+        if bias in weights:
+            weights[mean] = weights[mean] - weights.pop(bias)
     variant.generator.load_state_dict({n.removeprefix(GENERATOR): t for n, t in weights.items()}, assign=True)
     assert not any(b.is_meta for b in variant.generator.buffers()), "a generator must not have non-persistent buffers"
     variant.generator.eval().requires_grad_(False)

@@ -166,8 +166,9 @@ class Cgan(Variant):
         yield Update("G", g_loss, {"g_loss": g_loss})
 
     def penalty(self, batch: Batch) -> Tensor:
-        labels = losses.penalised(batch.condition)
-        return losses.r1(lambda x: self.D(x, labels), losses.penalised(batch.images)) * self.config.r1
+        few = losses.penalised(batch.images)
+        labels = few.of(batch.condition)
+        return losses.r1(lambda x: self.D(x, labels), few.of(batch.images)) * (self.config.r1 * few.weight)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)

@@ -160,8 +160,9 @@ class Dcgan(Variant):
         return logits
 
     def penalty(self, batch: Batch) -> Tensor:
-        labels = losses.penalised(batch.condition)
-        return losses.r1(lambda x: self.believe(x, labels), losses.penalised(batch.images)) * self.config.r1
+        few = losses.penalised(batch.images)
+        labels = few.of(batch.condition)
+        return losses.r1(lambda x: self.believe(x, labels), few.of(batch.images)) * (self.config.r1 * few.weight)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         adam = Adam(self.config.lr, self.config.beta1)

@@ -155,12 +155,15 @@ class Lapgan(Variant):
         """Algorithm 1 of the paper, at every level. No gradient and no picture goes from one level to another."""
         labels = batch.condition if self.conditional else None
         latents = self.latents(len(batch.images), batch.images.device)
-        num_parts = max(1, min(self.config.coarse_updates, len(batch.images) // 2))  # batch norm needs two pictures
+        num_parts = self.parts(len(batch.images))
         label_parts = [None] * num_parts if labels is None else labels.tensor_split(num_parts)
         for k, level in enumerate(laplacian(batch.images, self.num_levels, self.config.resize, self.config.perturb)):
             parts = zip(*(whole.tensor_split(num_parts) for whole in (latents[k], *level)), label_parts, strict=True)
             for part in islice(parts, self.num_updates(k)):
                 yield from self.level_step(k, *part)
+
+    def parts(self, batch_size: int) -> int:
+        return max(1, min(self.config.coarse_updates, batch_size // 2))  # batch norm needs two pictures
 
     def num_updates(self, k: int) -> int:
         """Updates of level k in a step."""
@@ -187,11 +190,14 @@ class Lapgan(Variant):
         what the coarsest D sees of it."""
         judge = self.networks[f"D{k}"]
         assert isinstance(judge, Discriminator)
-        few, few_pictures = losses.penalised(residual), losses.penalised(low_pass)
-        few_labels = None if labels is None else losses.penalised(labels)
+        share = losses.penalised(residual)
+        few, few_pictures = share.of(residual), share.of(low_pass)
+        few_labels = None if labels is None else share.of(labels)
         if judge.frequencies is not None:
-            return losses.r1(lambda seen: judge.judge(seen, few, few_labels), judge.seen(few + few_pictures))
-        return losses.r1(lambda h: judge(h, few_pictures, few_labels), few)
+            slopes = losses.r1(lambda seen: judge.judge(seen, few, few_labels), judge.seen(few + few_pictures))
+        else:
+            slopes = losses.r1(lambda h: judge(h, few_pictures, few_labels), few)
+        return slopes * share.weight if share.weight != 1 else slopes
 
     def penalty_weight(self, k: int) -> float:
         """A finer level's weight goes by its share of pixels: the same change of a picture is spread over fewer of them

@@ -27,7 +27,7 @@ from gancli.config.paths import input_file
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
-from gancli.nn.layers import spectral_norms
+from gancli.nn.layers import CellMeans, spectral_norms
 from gancli.nn.vgg import Vgg19Features
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Update, Variant, constant
 
@@ -99,7 +99,8 @@ class Block(nn.Module):
         super().__init__()
 
         def normed() -> list[nn.Module]:
-            return [nn.Conv2d(width, width, 3, 1, 1), *([nn.BatchNorm2d(width)] if batch_norm else [])]
+            norm = [nn.BatchNorm2d(width)] if batch_norm else []
+            return [nn.Conv2d(width, width, 3, 1, 1, bias=not batch_norm), *norm]
 
         self.layers = nn.Sequential(*normed(), nn.PReLU(), *normed())
 
@@ -116,7 +117,8 @@ class Generator(nn.Module):
         width, batch_norm = config.width, config.norm == "batch"
         self.scale, self.skip = config.scale, config.skip == "bicubic"
         self.head = nn.Sequential(nn.Conv2d(channels, width, OUTER_KERNEL, 1, OUTER_KERNEL // 2), nn.PReLU())
-        last = [nn.Conv2d(width, width, 3, 1, 1), *([nn.BatchNorm2d(width)] if batch_norm else [])]
+        norm = [nn.BatchNorm2d(width)] if batch_norm else []
+        last = [nn.Conv2d(width, width, 3, 1, 1, bias=not batch_norm), *norm]
         self.body = nn.Sequential(*(Block(width, batch_norm) for _ in range(config.blocks)), *last)
         doublings: list[nn.Module] = []
         for _ in range(config.scale.bit_length() - 1):
@@ -146,12 +148,13 @@ class Discriminator(nn.Module):
         fewer = channels
         for position in range(8):
             more, stride = width * 2 ** (position // 2), 1 + position % 2
-            layers.append(nn.Conv2d(fewer, more, 3, stride, 1))
-            layers += [nn.BatchNorm2d(more)] if batch_norm and position else []
+            normed = batch_norm and bool(position)
+            layers.append(nn.Conv2d(fewer, more, 3, stride, 1, bias=not normed))
+            layers += [nn.BatchNorm2d(more)] if normed else []
             layers.append(nn.LeakyReLU(0.2))
             fewer = more
         hidden = nn.Linear(fewer * D_POOL**2, D_HIDDEN)
-        pool: list[nn.Module] = [nn.AdaptiveAvgPool2d(D_POOL), nn.Flatten()]
+        pool: list[nn.Module] = [CellMeans(D_POOL), nn.Flatten()]
         self.layers = nn.Sequential(*layers, *pool, hidden, nn.LeakyReLU(0.2), nn.Linear(D_HIDDEN, 1))
         if config.d_norm == "spectral":
             spectral_norms(self.layers)

@@ -109,11 +109,15 @@ class Vanilla(Variant):
         real_logits, fake_logits = self.D(torch.cat([self.seen(batch.images), self.seen(fake.detach())])).chunk(2)
         d_loss = losses.discriminator(real_logits, fake_logits, 1 - self.config.smoothing)
         believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
-        penalty = losses.r1(self.D, losses.penalised(batch.images)) * self.config.r1 if self.config.r1 else 0.0
+        penalty = self.penalty(batch) if self.config.r1 else 0.0
         yield Update("D", d_loss + penalty, {"d_loss": d_loss, **believed})
 
         g_loss = losses.non_saturating(self.D(self.seen(fake)))
         yield Update("G", g_loss, {"g_loss": g_loss})
+
+    def penalty(self, batch: Batch) -> Tensor:
+        few = losses.penalised(batch.images)
+        return losses.r1(self.D, few.of(batch.images)) * (self.config.r1 * few.weight)
 
     def seen(self, pictures: Tensor) -> Tensor:
         """What D is shown: a share of the pictures moved a little, the rest as they are, so that G need not move its own.

@@ -23,11 +23,10 @@ from gancli.engine.train import open_data
 from gancli.errors import UsageError
 from gancli.machine import device as machine
 from gancli.machine import products
-from gancli.machine.ranks import Ranks
 from gancli.steps import graph, trace
-from gancli.steps.captured import Capture, Captured, Work
-from gancli.steps.minimiser import Minimiser
-from gancli.steps.runner import Runner
+from gancli.steps.captured import Capture, Captured, Work, as_it_is
+from gancli.steps.compiled import undone
+from gancli.steps.runner import Runner, Ways
 from gancli.store import rundir
 from tests.conftest import heard, slow_ones
 
@@ -42,28 +41,15 @@ LARGE = ("lapgan", "srgan")  # variants whose steps take a second or more
 CUDA = pytest.param("cuda:0", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"))
 
 
-def stand_in(session: Session) -> Capture:
+def stand_in(session: Session, runner: Runner) -> Capture:
     """A capture for a machine without CUDA: goes through the motions and leaves no trace; a replay does the work."""
 
     def capture(work: Work) -> Captured:
-        holders = [session.average.module, *session.variant.networks.values()]
-        tensors = {id(t): t for holder in holders for t in holder.state_dict(keep_vars=True).values()}
-        tensors |= {id(t): t for m in minimisers_of(work) for t in m.tensors().values()}
-        before = {key: tensor.detach().clone() for key, tensor in tensors.items()}
-        random_state = torch.get_rng_state()
-        work()
-        torch.set_rng_state(random_state)
-        with torch.no_grad():
-            for key, tensor in tensors.items():
-                tensor.copy_(before[key])
+        with undone([*runner.stepper.tensors(), *session.average.tensors()], session.machine.device):
+            work()
         return Captured(work, done=False)
 
     return capture
-
-
-def minimisers_of(work: Work) -> list[Minimiser]:
-    replay: graph.Replay = work.__self__  # type: ignore[attr-defined]  # its own method
-    return list(replay._stepper.minimisers.values())
 
 
 def session_of(
@@ -87,16 +73,19 @@ def session_of(
 
 
 def losses_and_weights(
-    session: Session, strides: tuple[int, ...], steps: int = 50, capture: Capture | None = None
+    session: Session, strides: tuple[int, ...], steps: int = 50, capture: Capture | None = None, compiled: bool = False
 ) -> tuple[list[dict[str, float]], dict[str, Tensor], list[int]]:
     """50 steps in each phase, every loss of them; then the weights, moments and average; and how many steps at a time."""
-    capture = capture or (graph.capture_on_cuda if session.machine.device.type == "cuda" else stand_in(session))
     rows, at_a_time = [], []
     tensors: dict[str, Tensor] = {}
     for phase, start, _ in session.bounds:
         session.step = start
         entered = session.enter(phase, None)
-        runner = Runner(entered.stepper, session.batches, session.average, session.ledger, strides, capture)
+        on_cuda = session.machine.device.type == "cuda"
+        own = capture or (graph.capture_on_cuda if on_cuda else as_it_is if compiled else stand_in(session, entered))
+        ways = Ways(strides, own, compiled)
+        runner = Runner(entered.stepper, session.batches, session.average, session.ledger, ways)
+        assert not runner.compile(start)
         while session.step < start + steps:
             before = session.step
             session.advance(runner, start + steps - before)
@@ -190,7 +179,9 @@ def test_a_stride_never_passes_an_interval_an_epoch_or_the_end(tmp_path: Path, d
     session = session_of("vanilla", "cpu", tmp_path, data_root, ema=0.0, steps=10**6)
     ((phase, _, _),) = session.bounds
     entered = session.enter(phase, None)
-    runner = Runner(entered.stepper, session.batches, session.average, session.ledger, (10, 1), stand_in(session))
+    runner = Runner(
+        entered.stepper, session.batches, session.average, session.ledger, Ways((10, 1), stand_in(session, entered))
+    )
     seen = set()
     for _ in range(200):
         session.advance(runner, session.room(10**6, (7, 100)))
@@ -202,14 +193,11 @@ def test_a_stride_never_passes_an_interval_an_epoch_or_the_end(tmp_path: Path, d
 
 def test_captures_are_refused_where_there_are_none() -> None:
     with pytest.raises(UsageError, match="--graph: is for CUDA and the CPU"):
-        machine.choose_graph(True, torch.device("mps"), Ranks())
-    assert not machine.choose_graph(None, torch.device("mps"), Ranks())
+        machine.choose_graph(True, torch.device("mps"))
+    assert not machine.choose_graph(None, torch.device("mps"))
     for device in (torch.device("cuda", 0), torch.device("cpu")):
-        with pytest.raises(UsageError, match="on its own"):
-            machine.choose_graph(True, device, Ranks(0, 2))
-        assert not machine.choose_graph(None, device, Ranks(0, 2))
-        assert machine.choose_graph(None, device, Ranks())
-        assert not machine.choose_graph(False, device, Ranks())
+        assert machine.choose_graph(None, device)
+        assert not machine.choose_graph(False, device)
 
 
 def test_a_short_run_is_not_traced() -> None:

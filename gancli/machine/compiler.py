@@ -1,0 +1,29 @@
+"""Where torch's compiler keeps what it made, and what it may do."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def kept_under(root: Path) -> None:
+    """Let compiled steps lie under a data root, so that the next start compiles nothing; a user's own choice wins. Where
+    nothing can be written there they lie where torch puts them, in the system's temporary folder."""
+    for name in ("torch._inductor", "torch.utils.cpp_extension"):  # their remarks on this machine
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if VARIABLE in os.environ:
+        return
+    folder = root / "cache" / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK | os.X_OK):
+        os.environ[VARIABLE] = str(folder)
+
+
+def options(thorough: bool) -> dict[str, Any]:
+    """Of Inductor: random numbers by the kernels of eager steps; choices by timing only if `thorough`."""
+    return {"fallback_random": True, "max_autotune": thorough, "coordinate_descent_tuning": thorough}
