@@ -4,9 +4,11 @@
 torch shows in one place what broke.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode as FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx as make_fx
 from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
@@ -17,6 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
 # forward pass alone, and torch.export no update.
 # TorchDispatchMode: sees the operations of a backward pass, as torch.overrides.TorchFunctionMode does not. Documented, in
 # a place that is not.
+
+# standalone_compile (below): a graph through Inductor alone. torch.compile reads the graph's code first, by Dynamo, which
+# for a step of 3,000 operations takes minutes, and looks at each argument again in every call.
 
 # The kernel of torch.optim.Adam(fused=True), whose checks take three times as long on a small network. The second is its
 # name in a trace.
@@ -49,6 +54,18 @@ softplus = torch._C._nn.softplus
 # torch.nn.functional.linear, which goes to the BLAS. None in a torch that was built without oneDNN, as for other than x86 it
 # may be.
 onednn_linear: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+
+
+def standalone_compile(
+    module: torch.fx.GraphModule, arguments: Sequence[Tensor], options: dict[str, Any]
+) -> Callable[..., Any]:
+    """`module` compiled for arguments such as these: their shapes, types and layouts are not looked at again."""
+    from torch._inductor import standalone_compile as compiled  # takes seconds
+
+    made: Callable[..., Any] = compiled(
+        module, list(arguments), dynamic_shapes="from_example_inputs", options={"config_patches": options}
+    )
+    return made
 
 
 def is_view(operation: Any) -> bool:

@@ -25,6 +25,7 @@ from gancli.errors import UsageError
 from gancli.machine import private
 from gancli.nn import losses
 
+DRAWN_IN_PLACE = (Tensor.uniform_, Tensor.normal_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_)
 TIMEOUT = datetime.timedelta(hours=2)  # the first process may be downloading while the others wait
 
 
@@ -189,6 +190,10 @@ class AsOneBatch(TorchFunctionMode):
         if func is torch.randn_like:
             (like,) = args
             return self._share(torch.randn(self._whole(like.shape), device=like.device, dtype=like.dtype))
+        if func in DRAWN_IN_PLACE:
+            (x, *how) = args
+            whole = func(torch.empty(self._whole(x.shape), device=x.device, dtype=x.dtype), *how, **kwargs)
+            return x.copy_(self._share(whole))
         if func is losses.penalised:
             return self._penalised(*args)
         if func is F.dropout:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from gancli.machine import compiler, private
 from gancli.steps import trace
@@ -40,10 +40,14 @@ class CompiledStep:
         with undone(held, self._terms.device):
             module = private.make_fx(do)()
         self._arguments = trace.given(module)
-        run = torch.compile(module, fullgraph=True, dynamic=False, options=compiler.options(thorough))
-        self._run: Callable[..., object] = run
-        with undone(held, self._terms.device):
-            self._warm_up()
+        try:
+            self._run = self._compiled(module, thorough)
+            with undone(held, self._terms.device):
+                self._warm_up()
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ImportError, OSError) as error:  # Inductor's own, a compiler's, a loader's
+            raise CompileError(_reason(error)) from error
 
     @torch.no_grad()
     def __call__(self, inputs: Sequence[Tensor], terms: Tensor) -> None:
@@ -53,14 +57,13 @@ class CompiledStep:
         terms.copy_(self._terms)
 
     @torch.no_grad()
+    def _compiled(self, module: fx.GraphModule, thorough: bool) -> Callable[..., object]:
+        return private.standalone_compile(module, self._arguments, compiler.options(thorough))
+
+    @torch.no_grad()
     def _warm_up(self) -> None:
-        try:
-            for _ in range(WARM_UPS if self._terms.is_cuda else 1):
-                self._run(*self._arguments)
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, ImportError, OSError) as error:  # Inductor's own, a compiler's, a loader's
-            raise CompileError(_reason(error)) from error
+        for _ in range(WARM_UPS if self._terms.is_cuda else 1):
+            self._run(*self._arguments)
 
 
 def _reason(error: BaseException) -> str:

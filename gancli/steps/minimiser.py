@@ -5,6 +5,7 @@ network, and a captured step may ask the host nothing. So whatever changes from 
 device or set by `prepare`.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -122,7 +123,7 @@ class AdamMethod:
         self.step = torch.zeros((), device=device)
         self.exp_avg, self.exp_avg_sq = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
         self.by_arithmetic = False
-        self.piece = piece_size([p.numel() for p in parameters]) if device.type == "cuda" else CHUNK
+        self.piece = piece_size([p.numel() for p in parameters]) if device.type == "cuda" else sys.maxsize
 
     def prepare(self, updates: int) -> None:
         self.lr.set(updates)

@@ -68,7 +68,7 @@ def given(module: fx.GraphModule) -> list[Tensor]:
         {node: operator.attrgetter(str(node.target))(module) for node in module.graph.nodes if node.op == "get_attr"},
     )
     module.recompile()
-    return arguments
+    return [tensor.detach() for tensor in arguments]
 
 
 def _lean(module: fx.GraphModule) -> list[Tensor]:

@@ -19,13 +19,14 @@ Product = tuple[Callable[[], Tensor], float]  # what to do, and its floating-poi
 
 @dataclass(frozen=True)
 class Case:
-    """`steps`: of one timed stretch. `product`: the step's heaviest kind of product, to measure the machine by."""
+    """`steps`: of about half a second on two CPU cores. `product`: the step's heaviest kind of product, to measure the
+    machine by."""
 
     name: str
     variant: str
     options: Mapping[str, object]
     steps: int
-    plain: Callable[[Any, torch.device], Train]
+    plain: Callable[[Any, torch.device, plain.Ready], Train]
     product: Callable[[torch.device], Product]
 
 

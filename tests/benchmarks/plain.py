@@ -1,4 +1,7 @@
-"""The loops that tutorials write, in our own words: DataLoader, PIL, ToTensor, Normalize, `.item()` in every step."""
+"""The loops that tutorials write, in our own words: DataLoader, PIL, ToTensor, Normalize, `.item()` in every step.
+
+Each is given the data, the device and what to do with a network before it is trained: nothing, or `nn.Module.compile`.
+"""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +19,7 @@ from gancli.data.source import Source
 from gancli.data.spec import ImageSpec
 
 Loop = Callable[[int], None]
+Ready = Callable[[nn.Module], object]
 # What both contenders' networks are built with: without the penalties that tutorials leave out.
 CGAN = {"preset": "default", "r1": 0.0}
 LAPGAN = {"preset": "default", "r1": 0.0, "coarse_r1": 0.0, "coarse_updates": 1, "perturb": 0.0}
@@ -66,7 +70,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return self.tensor(self.shrink(crop)), self.tensor(crop)
 
 
-def article(source: Source, device: torch.device) -> Loop:
+def article(source: Source, device: torch.device, ready: Ready) -> Loop:
     """The TensorFlow tutorial's network, as PyTorch tutorials train it."""
     batch, leaky = 100, nn.LeakyReLU(0.2)
     generator = nn.Sequential(
@@ -77,11 +81,11 @@ def article(source: Source, device: torch.device) -> Loop:
     ).to(device)  # fmt: skip
     real_pictures = (x.view(-1, 784) for x in _endless(Pictures(source), batch, device))
     return _gan_loop(
-        generator, discriminator, real_pictures, lambda: torch.rand(batch, 100, device=device) * 2 - 1, 1e-3, 0.9
+        generator, discriminator, real_pictures, lambda: torch.rand(batch, 100, device=device) * 2 - 1, 1e-3, 0.9, ready
     )
 
 
-def dcgan(source: Source, device: torch.device) -> Loop:
+def dcgan(source: Source, device: torch.device, ready: Ready) -> Loop:
     """DCGAN of 32 px, width 64, batch norm in both."""
     batch, width = 128, 64
 
@@ -101,11 +105,11 @@ def dcgan(source: Source, device: torch.device) -> Loop:
     ).to(device)  # fmt: skip
     real_pictures = _endless(Pictures(source), batch, device)
     return _gan_loop(
-        generator, discriminator, real_pictures, lambda: torch.randn(batch, 100, 1, 1, device=device), 2e-4, 1.0
+        generator, discriminator, real_pictures, lambda: torch.randn(batch, 100, 1, 1, device=device), 2e-4, 1.0, ready
     )
 
 
-def srresnet(photographs: Photographs, device: torch.device) -> Loop:
+def srresnet(photographs: Photographs, device: torch.device, ready: Ready) -> Loop:
     """SRResNet with 16 blocks of width 64, by squared error."""
 
     class Block(nn.Module):
@@ -139,6 +143,7 @@ def srresnet(photographs: Photographs, device: torch.device) -> Loop:
             return picture
 
     generator, criterion = Generator().to(device), nn.MSELoss()
+    ready(generator)
     optimizer = torch.optim.Adam(generator.parameters(), lr=1e-4)
     pairs = _endless(Crops(photographs), 16, device)
     history: list[float] = []
@@ -154,9 +159,9 @@ def srresnet(photographs: Photographs, device: torch.device) -> Loop:
     return train
 
 
-def cgan(source: Source, device: torch.device) -> Loop:
+def cgan(source: Source, device: torch.device, ready: Ready) -> Loop:
     """cgan's own networks: real and fake pictures judged one after the other, with their labels."""
-    batch, networks = 64, _networks("cgan", source.spec, CGAN, device)
+    batch, networks = 64, _networks("cgan", source.spec, CGAN, device, ready)
     generator, discriminator = networks["G"], networks["D"]
     loader = _endless(Labelled(source), batch, device)
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
@@ -181,9 +186,9 @@ def cgan(source: Source, device: torch.device) -> Loop:
     return train
 
 
-def lapgan(source: Source, device: torch.device) -> Loop:
+def lapgan(source: Source, device: torch.device, ready: Ready) -> Loop:
     """lapgan's own networks, one update of each per step, pyramid made anew for each level."""
-    batch, networks = 64, _networks("lapgan", source.spec, LAPGAN, device)
+    batch, networks = 64, _networks("lapgan", source.spec, LAPGAN, device, ready)
     loader = _endless(Pictures(source), batch, device)
     optimizers = {k: torch.optim.Adam(n.parameters(), lr=1e-3, betas=(0.5, 0.999)) for k, n in networks.items()}
     criterion, history = nn.BCEWithLogitsLoss(), list[float]()
@@ -218,9 +223,9 @@ def lapgan(source: Source, device: torch.device) -> Loop:
     return train
 
 
-def srgan(photographs: Photographs, device: torch.device) -> Loop:
+def srgan(photographs: Photographs, device: torch.device, ready: Ready) -> Loop:
     """The adversarial phase, with the paper's networks and pixels as content."""
-    networks = _networks("srgan", photographs.spec, SRGAN, device)
+    networks = _networks("srgan", photographs.spec, SRGAN, device, ready)
     generator, discriminator = networks["G"], networks["D"]
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-4)
     g_optimizer = torch.optim.Adam(generator.parameters(), lr=1e-4)
@@ -244,13 +249,18 @@ def srgan(photographs: Photographs, device: torch.device) -> Loop:
     return train
 
 
-def _networks(variant: str, spec: ImageSpec, own: Mapping[str, Any], device: torch.device) -> dict[str, nn.Module]:
+def _networks(
+    variant: str, spec: ImageSpec, own: Mapping[str, Any], device: torch.device, ready: Ready
+) -> dict[str, nn.Module]:
     """The networks that ours has with a preset and the options `own`."""
     card = catalogue.card(variant)
     known = set(card.config_class.__dataclass_fields__)
     values = {**card.presets[own["preset"]], **own}
     config = card.config_class(**{name: value for name, value in values.items() if name in known})
-    return {name: network.to(device) for name, network in catalogue.load(variant)(config, spec).networks.items()}
+    networks = {name: network.to(device) for name, network in catalogue.load(variant)(config, spec).networks.items()}
+    for network in networks.values():
+        ready(network)
+    return networks
 
 
 def _endless(data: "Dataset[Any]", batch: int, device: torch.device) -> Iterator[Any]:
@@ -266,7 +276,10 @@ def _gan_loop(
     noise: Callable[[], Tensor],
     lr: float,
     target: float,
+    ready: Ready,
 ) -> Loop:
+    ready(generator)
+    ready(discriminator)
     criterion = nn.BCELoss()
     betas = (0.9 if target < 1 else 0.5, 0.999)
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=lr, betas=betas)

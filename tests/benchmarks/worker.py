@@ -1,7 +1,7 @@
-"""One contender in a process of its own: `python -m tests.benchmarks.worker ours|plain CASE DEVICE PRECISION DIRECTORY`.
+"""One contender in a process of its own: `python -m tests.benchmarks.worker CONTENDER CASE DEVICE PRECISION DIRECTORY`.
 
-Says a line of JSON when it is ready; for every number of steps it reads it trains so many and says the seconds; at the end
-of its input it says what else is known.
+Says a line of JSON when it is ready; for every number of seconds it reads it trains about so long and says how many steps
+that were; at the end of its input it says what else is known.
 """
 
 import json
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode, mm_flop, register_flop_formula
 
 from gancli import catalogue
@@ -32,10 +34,14 @@ def _onednn_flop(x_shape: Any, weight_shape: Any, *_: Any, **__: Any) -> int:
     return flop
 
 
-def planned(case: Case, device: str, precision: str, directory: Path) -> tuple[plan.Plan, Any]:
+Train = Callable[[int], None]
+
+
+def planned(case: Case, device: str, precision: str, compiled: bool, directory: Path) -> tuple[plan.Plan, Any]:
     """What `gan train` would do, and the data."""
     card = catalogue.card(case.variant)
     options = {"data_root": str(directory), "device": device, "precision": precision, "steps": 2 * 10**6}
+    options |= {"compile": "yes" if compiled else "no"}
     options |= case.options
     if options["dataset"] == "photographs":
         options["dataset"] = str(directory / "photographs")
@@ -49,8 +55,8 @@ def planned(case: Case, device: str, precision: str, directory: Path) -> tuple[p
     return plan.make(resolved.run, resolved.own, telling.result, variant_class), telling.result
 
 
-def ours(case: Case, what: plan.Plan, source: Any, directory: Path) -> tuple[Callable[[int], None], float]:
-    """gan's own engine: trains so many steps; and a step's floating-point operations."""
+def ours(case: Case, what: plan.Plan, source: Any, directory: Path) -> tuple[Train, dict[str, object]]:
+    """gan's own engine, which trains so many steps; and what is known of a step."""
     what.machine.settle(deterministic=False)
     session = Session(what, source, catalogue.load(case.variant), rundir.prepared(directory / "run"))
     (_, phase, _, end) = next(session.phases())
@@ -64,8 +70,13 @@ def ours(case: Case, what: plan.Plan, source: Any, directory: Path) -> tuple[Cal
                 list(session.loss_row(phase))
 
     with FlopCounterMode(display=False) as counter:
-        train(1)
-    return train, counter.get_total_flops()
+        runner.stepper.run(session.batches.batch(0))
+    began = time.perf_counter()
+    odd = [event.message for event in session.compile(runner)]
+    known: dict[str, object] = {"flop": counter.get_total_flops()}
+    if what.run.compile == "yes":
+        known["compile_s"] = round(time.perf_counter() - began, 1)
+    return train, known | ({"odd": odd} if odd else {})
 
 
 def wait(device: torch.device) -> None:
@@ -90,27 +101,52 @@ def peak(case: Case, device: torch.device) -> float:
     return best
 
 
+def kernels(train: Train, steps: int) -> float:
+    """How many kernels a step starts on a CUDA device."""
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        train(steps)
+        torch.cuda.synchronize()
+    on_device = [event for event in seen.events() if event.device_type.name == "CUDA"]
+    return len(on_device) / steps
+
+
+def timed(train: Train, chunk: int, seconds: float, device: torch.device) -> dict[str, object]:
+    """Train for about so long, `chunk` steps at a time."""
+    wait(device)
+    steps, began = 0, time.perf_counter()
+    while True:
+        train(chunk)
+        wait(device)
+        steps += chunk
+        if (spent := time.perf_counter() - began) >= seconds:
+            return {"steps": steps, "seconds": spent}
+
+
 def main(contender: str, case: Case, device_name: str, precision: str, directory: Path) -> None:
-    what, source = planned(case, device_name, precision, directory)
+    mine, compiled = "plain" not in contender, "compiled" in contender
+    what, source = planned(case, device_name, precision, mine and compiled, directory)
     device = what.machine.device
     known: dict[str, object] = {"batch": what.run.batch_size}
-    if contender == "ours":
-        train, known["flop"] = ours(case, what, source, directory)
+    if mine:
+        train, more = ours(case, what, source, directory)
+        known |= more
+        train(13 if device.type == "cuda" else 5)  # three one by one, and those that are captured
     else:
-        train = case.plain(source, device)
-    known["threads"] = torch.get_num_threads()
-    train(5)  # three one by one, and the one that is captured
-    say({"ready": True})
-    for line in sys.stdin:
-        wait(device)
         began = time.perf_counter()
-        train(int(line))
-        wait(device)
-        say({"seconds": time.perf_counter() - began})
-    known["memory"] = what.machine.peak_memory_bytes()
-    if contender == "ours":
-        known["peak"] = peak(case, device)
+        train = case.plain(source, device, nn.Module.compile if compiled else lambda _: None)
+        train(3)
+        if compiled:
+            known["compile_s"] = round(time.perf_counter() - began, 1)
+    if device.type == "cuda":
+        known["kernels"] = kernels(train, 10)
     say(known)
+    chunk = case.steps if device.type == "cpu" else 10 * case.steps if mine else case.steps
+    for line in sys.stdin:
+        say(timed(train, max(1, chunk // 10), float(line), device))
+    last: dict[str, object] = {"memory": what.machine.peak_memory_bytes(), "threads": torch.get_num_threads()}
+    if contender == "ours":
+        last["peak"] = peak(case, device)
+    say(last)
 
 
 def say(words: dict[str, object]) -> None:

@@ -132,6 +132,24 @@ def test_foreach_lerp() -> None:
     assert same(tensors, [a.lerp(b, weight) for a, b in zip(three(), three(10), strict=True)])
 
 
+def test_foreach_div() -> None:
+    tensors, divisor = three(), torch.tensor(0.3)
+    private.foreach_div_(tensors, divisor)
+    private.foreach_div_(tensors, three(10))
+    assert same(tensors, [a / divisor / b for a, b in zip(three(), three(10), strict=True)])
+
+
+def test_foreach_addcmul() -> None:
+    tensors = three()
+    private.foreach_addcmul_(tensors, three(10), three(20), 0.3)
+    expected = [a.addcmul(b, c, value=0.3) for a, b, c in zip(three(), three(10), three(20), strict=True)]
+    assert same(tensors, expected)
+
+
+def test_foreach_sqrt() -> None:
+    assert same(private.foreach_sqrt([t.abs() for t in three()]), [t.abs().sqrt() for t in three()])
+
+
 def test_foreach_copy() -> None:
     tensors = three()
     private.foreach_copy_(tensors, three(10))
