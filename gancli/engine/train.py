@@ -13,8 +13,9 @@ from gancli.engine import evaluate, memory, plan, resume, saving
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import NOTHING, Session
 from gancli.engine.stop import Stop
-from gancli.machine.device import ALONE
+from gancli.machine.device import ALONE, choose_timing
 from gancli.machine.ranks import Ranks
+from gancli.machine.waiting import giving_way
 from gancli.steps.runner import Runner
 from gancli.store.rundir import RunDirectory
 from gancli.store.state import State
@@ -47,7 +48,7 @@ def train(
         yield events.Progress(doing="waiting for the other processes" if ranks.world > 1 else "building the networks")
     saved = resumed.facts if resumed is not None else None
     planned = plan.make(run, own, source, variant_class, ranks, saved, asked)
-    planned.machine.settle(run.deterministic, planned.steps)
+    planned.machine.settle(run.deterministic, choose_timing(run.compile, planned.steps))
     session = Session(planned, source, variant_class, directory)
     if resumed is not None:
         yield events.Progress(doing="taking up the saved state")
@@ -60,7 +61,8 @@ def train(
             return
     evaluation = yield from _made_ready(session, stop)
     try:
-        yield from _steps(session, stop, resumed, evaluation)
+        with giving_way():
+            yield from _steps(session, stop, resumed, evaluation)
     finally:
         session.writer.close()
 

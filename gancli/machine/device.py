@@ -47,16 +47,17 @@ class Machine:
         """How matrices are multiplied in a step."""
         return Products() if self.onednn else nullcontext()  # type: ignore[no-untyped-call]
 
-    def settle(self, deterministic: bool, steps: int = 0) -> None:
-        """Set what is kept per process: threads, denormals, freed memory, TF32, cuDNN's choice of algorithms for a run of
-        `steps` steps."""
+    def settle(self, deterministic: bool, timed: bool = False) -> None:
+        """Set what is kept per process: threads, denormals, freed memory, TF32, cuDNN's choice of algorithms: the fastest as
+        `timed`, or by rule among those that repeat bit for bit."""
         torch.set_num_threads(self.threads)
         torch.set_flush_denormal(True)
         if self.device.type == "cpu":
             keep_freed_memory()
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = not deterministic and steps >= WORTH_TIMING_KERNELS
+        torch.backends.cudnn.benchmark = timed and not deterministic
+        torch.backends.cudnn.deterministic = not torch.backends.cudnn.benchmark
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         if deterministic != torch.are_deterministic_algorithms_enabled():  # the call imports Inductor, for seconds
@@ -147,6 +148,12 @@ def strides(device: torch.device, convolutional: bool, steps: int) -> tuple[int,
     if device.type == "cpu":
         return (1,) if steps >= WORTH_TRACING else ()
     return (1,) if convolutional else (10, 1)
+
+
+def choose_timing(compiling: str, steps: int) -> bool:
+    """Whether cuDNN times its algorithms in a run of `steps` steps: where the run is long, and not where it is compiled,
+    which is to repeat bit for bit. `compiling`: as for `choose_compile`."""
+    return compiling == "max" or (compiling == "no" and steps >= WORTH_TIMING_KERNELS)
 
 
 def choose_onednn(device: torch.device, ranks: Ranks) -> bool:

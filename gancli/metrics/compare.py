@@ -20,6 +20,7 @@ from gancli.data.pace import Pace
 from gancli.data.source import Source
 from gancli.errors import UsageError
 from gancli.files import atomic
+from gancli.machine.waiting import giving_way
 from gancli.metrics import yardstick
 from gancli.metrics.figure import Figure, comparison
 from gancli.metrics.inception import InceptionFid
@@ -92,7 +93,8 @@ def measured(
 ) -> Generator[events.Event, None, list[Subject]]:
     """Measure models that lie in `files`, as a generator of progress that returns what was found of each."""
     measure = _enlarging if models[0].variant.reads == "low_res" else _drawing
-    found = yield from measure(config, dataset, device, models)
+    with giving_way():
+        found = yield from measure(config, dataset, device, models)
     named = dataset in source_names()
     told = dataset if named else str(paths.expanded(dataset, "--dataset").resolve())
     return [

@@ -18,6 +18,7 @@ from gancli.errors import DataError, GancliError, UsageError
 from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.heap import keep_freed_memory
+from gancli.machine.waiting import giving_way
 from gancli.sampling.jobs import Job, Plan, is_there
 from gancli.sampling.upscale import Upscaler, check_file, check_memory, enlarge_layers
 from gancli.variant import Variant
@@ -89,7 +90,8 @@ def enlarge_files(
             continue
         begun = time.monotonic()
         try:
-            done = yield from _one(upscaler, job, planned, result.animated, deliver)
+            with giving_way():
+                done = yield from _one(upscaler, job, planned, result.animated, deliver)
         except GancliError as error:
             if planned.alone:
                 raise

@@ -133,11 +133,15 @@ def test_fully_connected_networks_are_in_fp32_on_cuda(monkeypatch: pytest.Monkey
 
 
 def test_kernels_are_timed_in_long_runs_only() -> None:
+    assert machine.choose_timing("no", 100_000)
+    assert not machine.choose_timing("no", 1_000)
+    assert not machine.choose_timing("auto", 100_000)
+    assert machine.choose_timing("max", 1)
     cpu = Machine(torch.device("cpu"), "fp32", torch.get_num_threads())
-    for steps, deterministic, timed in ((1_000, False, False), (100_000, False, True), (100_000, True, False)):
-        cpu.settle(deterministic, steps)
-        assert torch.backends.cudnn.benchmark is timed
-    cpu.settle(deterministic=False)
+    for deterministic, timed in ((True, True), (False, True), (False, False)):
+        cpu.settle(deterministic, timed)
+        assert torch.backends.cudnn.benchmark is (timed and not deterministic)
+        assert torch.backends.cudnn.deterministic is not torch.backends.cudnn.benchmark
 
 
 @pytest.mark.slow
