@@ -101,7 +101,7 @@ SHOWN: dict[str, Trial] = {
     "cache --json": (("cache", "--data-root", "root"), ("--json",)),
 }
 ELSEWHERE = {  # what changes neither bytes nor words: how it is done, or how much memory it takes
-    "train --graph", "train --deterministic", "train --threads", "sample --batch-size", "sample --tile",
+    "train --graph", "train --compile", "train --deterministic", "train --threads", "sample --batch-size", "sample --tile",
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from gancli import catalogue
 from gancli.config.resolve import known_fields
 from gancli.errors import UsageError
 from gancli.machine import device as machine
+from gancli.machine import private
 from gancli.machine.device import Machine
 from gancli.steps.minimiser import AdamMethod, cut, piece_size
 from gancli.variant import Adam
@@ -237,7 +238,7 @@ def test_a_step_that_cannot_be_compiled_leaves_no_trace(
     for name in ("eager", "failed"):
         session = session_of(variant, "cpu", tmp_path / name, data_root)
         if name == "failed":
-            monkeypatch.setattr(torch, "compile", broken)
+            monkeypatch.setattr(private, "standalone_compile", broken)
             (_, phase, _, _) = next(session.phases())
             session.run = session.run.__class__(**{**session.run.__dict__, "compile": "yes"})
             session.plan = session.plan.__class__(**{**session.plan.__dict__, "run": session.run})
@@ -251,8 +252,5 @@ def test_a_step_that_cannot_be_compiled_leaves_no_trace(
     assert all(torch.equal(found[0][1][key], found[1][1][key]) for key in found[0][1])
 
 
-def broken(*_: object, **__: object) -> Callable[..., None]:
-    def run(*_: object) -> None:
-        raise RuntimeError("no compiler is here")
-
-    return run
+def broken(*_: object) -> Callable[..., None]:
+    raise RuntimeError("no compiler is here")
