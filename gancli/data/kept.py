@@ -26,6 +26,7 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 OURS = re.compile(r"(?!\.).*-[0-9a-f]{20}\.(?:u8|json|safetensors)", re.DOTALL)
 MAX_HEADER_BYTES = 1 << 16
 YOUNG_S = 3600.0  # files that belong together come one after the other: they are left alone so long
+COMPILED = "compiled"
 USE = "use"  # kind of the files that say that a process has the pixels mapped
 USE_PATIENCE_S = 30 * 24 * 3600.0  # for those of machines whose processes cannot be asked after
 OLD_PARTS = re.compile(r"\..*\.u8\.\d+\.part")  # what earlier versions were decoding into
@@ -33,8 +34,8 @@ OLD_PARTS = re.compile(r"\..*\.u8\.\d+\.part")  # what earlier versions were dec
 
 @dataclass(frozen=True)
 class Kept:
-    """One data set, or one classifier to measure with. `files`: the last one's time says when it was last used;
-    `last_used`: seconds since 1970, never in the future."""
+    """One data set, one classifier to measure with, or all compiled steps, which are a folder. `files`: the last one's time
+    says when it was last used; `last_used`: seconds since 1970, never in the future."""
 
     name: str
     files: tuple[Path, ...]
@@ -61,6 +62,8 @@ class Kept:
                 return f"{len(sizes):,} photographs"
             case {"classifier": _}:
                 return "classifier to measure with"
+            case {"compiled": _}:
+                return "compiled steps"
         return "unfinished or damaged"
 
     def is_in_use(self) -> bool:
@@ -76,7 +79,10 @@ class Kept:
     def remove(self) -> None:
         """Remove its files. Raises `OSError`."""
         for path in self.files:
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def kept(folder: Path) -> list[Kept]:
@@ -86,6 +92,8 @@ def kept(folder: Path) -> list[Kept]:
         if OURS.fullmatch(path.name):
             stems.setdefault(path.stem, []).append(path)
     found = [one for name, files in stems.items() if (one := _kept(name, files)) is not None]
+    if (folder / COMPILED).is_dir():
+        found.append(_compiled(folder / COMPILED))
     return sorted(found, key=lambda one: one.last_used, reverse=True)
 
 
@@ -101,6 +109,15 @@ def _kept(name: str, files: list[Path]) -> Kept | None:
         return Kept(name, tuple(files), sum(each.st_size for each in facts), last, _about(files[-1]))
     except OSError:
         return None  # removed meanwhile
+
+
+def _compiled(folder: Path) -> Kept:
+    """What torch's compiler keeps; the folder's own time says when a run last used it."""
+    num_bytes = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # removed meanwhile
+            num_bytes += path.lstat().st_size
+    return Kept(COMPILED, (folder,), num_bytes, min(time.time(), folder.stat().st_mtime), {"compiled": True})
 
 
 def _about(path: Path) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ def kept_under(root: Path) -> None:
     except OSError:
         return
     if os.access(folder, os.W_OK | os.X_OK):
+        os.utime(folder)  # used now, as `gan cache` shows
         os.environ[VARIABLE] = str(folder)
 
 

@@ -1,6 +1,7 @@
 """How a cache of decoded data sets is kept small."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from gancli.data import cache as cache_module
 from gancli.data import kept
 from gancli.data.cache import Cache
 from gancli.errors import UsageError
+from tests.conftest import Gan
 
 LABELS = torch.zeros(4, dtype=torch.int64)
 BYTES = 4 * 3 * 8 * 8
@@ -222,3 +224,14 @@ def test_a_cache_without_a_disk_s_size_has_no_limit(tmp_path: Path, monkeypatch:
     keep(tmp_path, "b")
     assert stems(tmp_path) == ["a", "b"]
     assert cache_module.too_large(2**60)
+
+
+def test_compiled_steps_are_listed_as_one_and_can_go(tmp_path: Path, gan: Gan) -> None:
+    place = tmp_path / "cache" / "compiled" / "ab"
+    place.mkdir(parents=True)
+    (place / "step.so").write_bytes(bytes(1000))
+    shown = gan("cache", "--data-root", str(tmp_path))
+    assert "compiled steps" in shown.out
+    assert json.loads(gan("cache", "--data-root", str(tmp_path), "--json").out)["kept"][0]["bytes"] >= 1000
+    assert gan("cache", "--data-root", str(tmp_path), "--clear").code == 0
+    assert not (tmp_path / "cache" / "compiled").exists()

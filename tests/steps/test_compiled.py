@@ -24,6 +24,12 @@ from tests.steps.test_graph import CUDA, LARGE, OWN, losses_and_weights, session
 PRESETS = [(name, preset) for name in catalogue.names() for preset in catalogue.card(name).config_class.presets]
 
 
+def how_long(case: tuple[str, str]) -> pytest.MarkDecorator:
+    """Compiling takes one to three minutes on a CPU: CI does it for one network that is fully connected (R1, so double
+    backward, included) and one of convolutions."""
+    return pytest.mark.slow if case in (("vanilla", "default"), ("dcgan", "default")) else pytest.mark.whole
+
+
 def own_of(variant: str, preset: str) -> dict[str, object]:
     """A preset's values for a tiny network."""
     config_class = catalogue.card(variant).config_class
@@ -32,10 +38,9 @@ def own_of(variant: str, preset: str) -> dict[str, object]:
     return own | OWN[variant] | ({"pretrain_steps": 60, "content": "mse"} if variant == "srgan" else {})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", CUDA])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize(("variant", "preset"), [case for case in PRESETS if case[1] in ("default", "paper")])
+@pytest.mark.parametrize(("variant", "preset"), [pytest.param(*case, marks=how_long(case)) for case in PRESETS])
 def test_the_first_steps_are_the_eager_ones_within_rounding(
     variant: str, preset: str, precision: str, device: str, tmp_path: Path, data_root: Path
 ) -> None:
