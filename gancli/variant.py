@@ -103,8 +103,8 @@ class Variant(ABC):
         self.images = images
 
     @classmethod
-    def settled(cls, config: Any, steps: int) -> Any:  # noqa: ARG003
-        """`config` with what follows from the run's length worked out for a run of `steps` steps. It is kept with the
+    def settled(cls, config: Any, steps: int, num_images: int) -> Any:  # noqa: ARG003
+        """`config` with what follows from the run's length and its number of pictures worked out. It is kept with the
         state, and a run that is made longer goes on with it."""
         return config
 

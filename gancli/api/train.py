@@ -15,6 +15,8 @@ from gancli.config.paths import check_standing
 from gancli.config.resolve import FLAG, Layer, known_fields
 from gancli.engine import begin
 from gancli.engine import run as running
+from gancli.engine.choice import Choice
+from gancli.engine.choice import choose as choose_variant
 from gancli.engine.stop import Stop, parse_duration
 from gancli.errors import GancliError, UsageError
 from gancli.events import Event, LossRow, Progress, RunFinished, Status
@@ -23,9 +25,10 @@ from gancli.report.choose import choose
 OnEvent = Callable[[Event], object]
 
 
-def train(variant: str = "vanilla", *, on_event: OnEvent | None = None, **options: Any) -> "Run":
+def train(variant: str | None = None, *, on_event: OnEvent | None = None, **options: Any) -> "Run":
     """Train a variant to its end: what `gan train` does, by the names of its options (`dataset="mnist", epochs=5,
-    out="runs/a"`, …, the variant's own, `resume` and `config`). Nothing is shown unless `progress` says so.
+    out="runs/a"`, …, the variant's own, `resume` and `config`). None: the variant that suits the pictures. Nothing is shown
+    unless `progress` says so.
 
     `on_event` is called with what happens (`gancli.events`). Ctrl-C, and the other signals that stop a run, save its state;
     the run that is given then has `status` "stopped". Raises the errors of the command line.
@@ -37,7 +40,7 @@ def train(variant: str = "vanilla", *, on_event: OnEvent | None = None, **option
     return run
 
 
-def training(variant: str = "vanilla", **options: Any) -> "Run":
+def training(variant: str | None = None, **options: Any) -> "Run":
     """A run that trains while it is iterated over: `for event in gancli.training("cgan", dataset="mnist"): …`."""
     return Run(variant, options)
 
@@ -45,12 +48,14 @@ def training(variant: str = "vanilla", **options: Any) -> "Run":
 class Run:
     """A training run. `out`: its directory, `rows`: its rows of losses, `finished`: how it ended, once it has."""
 
-    def __init__(self, variant: str, options: dict[str, Any]) -> None:
-        self.variant = catalogue.check_name(variant)
+    def __init__(self, variant: str | None, options: dict[str, Any]) -> None:
+        choice = _chosen(options) if variant is None else Choice(variant)
+        self.variant = catalogue.check_name(choice.variant)
         self.rows: list[LossRow] = []
         self.finished: RunFinished | None = None
         self._resume, config = options.pop("resume", None), options.pop("config", None)
-        self._layers = _layers(variant, options, config)
+        layers = _layers(self.variant, options, config)
+        self._layers = [*([choice.layer] if choice.layer else []), *layers]
         self._begun = False
 
     @property
@@ -99,6 +104,14 @@ class Run:
                         self.finished = event
                     if not isinstance(event, Progress):  # several times a second: for a display, which has had it
                         yield event
+
+
+def _chosen(options: dict[str, Any]) -> Choice:
+    dataset, size, preset = (options.get(name) for name in ("dataset", "image_size", "preset"))
+    asked = [*options, *([str(preset)] if preset else [])]
+    return choose_variant(
+        None if dataset is None else os.fspath(dataset), size if isinstance(size, int) else None, asked
+    )
 
 
 def _layers(variant: str, options: dict[str, Any], config: str | os.PathLike[str] | None) -> list[Layer]:

@@ -15,15 +15,16 @@ class ResidentBatches:
 
     A data set that is memory-mapped, or does not fit, stays where it is and is gathered from there, one step ahead of the
     device. With `channels_last` the images of a batch are laid out so (it is the rows that are, once). `share` is the part
-    of every batch that this process takes.
+    of every batch that this process takes. With `mirror` half of the pictures of an epoch, others in each, are mirrored: a
+    row's number is then that of its picture, or beyond the last by so much.
     """
 
     def __init__(
         self, source: Source, device: torch.device, batch_size: int, seed: int, channels_last: bool = False,
-        share: slice = WHOLE,
+        share: slice = WHOLE, mirror: bool = False,
     ) -> None:  # fmt: skip
         self.stream = IndexStream(source.num_images, batch_size, seed)
-        self._share = share
+        self._share, self._mirror, self._num_images = share, mirror, source.num_images
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         self.on_device = not source.mapped and fits(source.num_bytes, device)
         self._home = device if self.on_device else torch.device("cpu")
@@ -47,7 +48,10 @@ class ResidentBatches:
         """What `count` steps from `step` on take: int64 `[count, B]`, where the data lie. They must be of one epoch."""
         epoch, position = divmod(step, self.stream.steps_per_epoch)
         if self._order is None or self._order[0] != epoch:
-            order = self.stream.permutation(epoch).view(-1, self.stream.batch_size)[:, self._share]
+            order = self.stream.permutation(epoch)
+            if self._mirror:
+                order = order + self._num_images * self.stream.halves(epoch)
+            order = order.view(-1, self.stream.batch_size)[:, self._share]
             self._order = (epoch, order.to(self._home))
         return self._order[1][position : position + count]
 
@@ -57,7 +61,11 @@ class ResidentBatches:
 
     def take(self, row: Tensor) -> tuple[Tensor, Tensor]:
         """The pixels, uint8 `[B, C, H, W]`, and labels of a step's row, where the data lie."""
+        row, mirrored = (row % self._num_images, row >= self._num_images) if self._mirror else (row, None)
         pixels = self._pixels.index_select(0, row)
+        if mirrored is not None:
+            across = 2 if self._channels_last else 3
+            pixels = torch.where(mirrored[:, None, None, None], pixels.flip(across), pixels)
         pixels = pixels.permute(0, 3, 1, 2) if self._channels_last else pixels.contiguous(memory_format=self._layout)
         return pixels, self._labels.index_select(0, row)
 

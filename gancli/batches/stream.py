@@ -41,6 +41,11 @@ class IndexStream:
             self._permuted = (epoch, order)
         return self._permuted[1]
 
+    def halves(self, epoch: int) -> Tensor:
+        """One half of an epoch's pictures, at random: bool `[steps_per_epoch · batch_size]`, on the CPU."""
+        rng = seeded(f"{self.seed} {epoch} mirrored")
+        return torch.rand(self.steps_per_epoch * self.batch_size, generator=rng) < 0.5
+
     def indices(self, step: int) -> Tensor:
         """The images of a step (0 is the first): int64 `[batch_size]`."""
         epoch, position = divmod(step, self.steps_per_epoch)

@@ -30,7 +30,7 @@ class Group(TyperGroup):
             from gancli.config import RunConfig, fields_of
 
             given = options.spelt_out(args[1:], fields_of(RunConfig))
-            return "train", train.command(train.named_variant(given)), given
+            return "train", train.command(train.chosen_variant(given)), given
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

@@ -16,6 +16,8 @@ from gancli.config.resolve import FLAG, Layer, known_fields
 from gancli.data.names import source_names
 from gancli.engine import begin, run
 from gancli.engine.begin import run_directory
+from gancli.engine.choice import USUAL, Choice
+from gancli.engine.choice import choose as choose_variant
 from gancli.engine.run import Job
 from gancli.engine.stop import Stop, parse_duration
 from gancli.errors import StdoutError
@@ -29,14 +31,15 @@ COMPLETERS: Mapping[str, options.Completer] = {
 }
 
 
-def named_variant(args: list[str]) -> str:
-    """The variant that a `gan train` command line is about: named by flag, by `--config` or by the run to resume."""
+def chosen_variant(args: list[str]) -> Choice:
+    """The variant that a `gan train` command line is about: named by flag, by `--config` or by the run to resume, or what
+    suits the pictures."""
     if (name := _value_of(args, "--variant", "-v")) is not None:
-        return catalogue.check_name(name)
+        return Choice(catalogue.check_name(name))
     config = _value_of(args, "--config")
     table = {} if config is None else toml.read(paths.expanded(config, "--config"))
     if "variant" in table:
-        return catalogue.check_name(str(table["variant"]))
+        return Choice(catalogue.check_name(str(table["variant"])))
     resume = _value_of(args, "--resume")
     out = _value_of(args, "--out", "-o") or table.get("out")
     directory = out if resume == "auto" else resume
@@ -45,8 +48,18 @@ def named_variant(args: list[str]) -> str:
         and directory
         and (recorded := run_directory(paths.expanded(str(directory), "--resume")).config).is_file()
     ):
-        return catalogue.check_name(str(toml.read(recorded).get("variant", "vanilla")))
-    return "vanilla"
+        return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", "vanilla"))))
+    if {"-h", "--help"} & set(args):
+        return Choice(USUAL)
+    dataset = _value_of(args, "--dataset", "-d") or table.get("dataset")
+    size = _value_of(args, "--image-size") or str(table.get("image_size") or "")
+    asked = [arg.removeprefix("--").removeprefix("no-").partition("=")[0].replace("-", "_") for arg in args]
+    preset = _value_of(args, "--preset") or table.get("preset")
+    return choose_variant(
+        None if dataset is None else str(dataset),
+        int(size) if size.isdecimal() else None,
+        [*asked, *map(str, table), *([str(preset)] if preset else [])],
+    )
 
 
 def _value_of(args: list[str], long: str, short: str | None = None) -> str | None:
@@ -62,8 +75,10 @@ def _value_of(args: list[str], long: str, short: str | None = None) -> str | Non
     return found
 
 
-def command(variant: str) -> Any:
+def command(chosen: str | Choice) -> Any:
     """The Typer command `gan train` for one variant: the shared options, and its own in a panel of their own."""
+    choice = Choice(chosen) if isinstance(chosen, str) else chosen
+    variant = choice.variant
     card = catalogue.card(variant)
     parameters = [
         inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
@@ -83,7 +98,7 @@ def command(variant: str) -> Any:
     )
 
     def called(ctx: typer.Context, **given: Any) -> int:
-        return _run(variant, ctx, given)
+        return _run(choice, ctx, given)
 
     app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
     app.command(
@@ -94,10 +109,11 @@ def command(variant: str) -> Any:
     return typer.main.get_command(app)
 
 
-def _run(variant: str, ctx: typer.Context, given: dict[str, Any]) -> int:
+def _run(choice: Choice, ctx: typer.Context, given: dict[str, Any]) -> int:
+    variant = choice.variant
     resume, config, dry_run = given.pop("resume"), given.pop("config"), given.pop("dry_run")
     paths.check_standing()
-    layers = _given_layers(variant, ctx, given, config)
+    layers = [*([choice.layer] if choice.layer else []), *_given_layers(variant, ctx, given, config)]
     max_time = begin.last_value(layers, "max_time")
     with Stop(parse_duration(max_time) if max_time else None) as stop:  # before torch, whose import takes seconds
         start = functools.partial(begin.begin, variant, layers, resume, dry_run)

@@ -32,6 +32,12 @@ class RunConfig:
     image_size: int | None = option(
         None, "height and width, in pixels", ge=4, le=1024, panel=DATA, default_text="the data set's own"
     )
+    mirror: bool | None = option(
+        None,
+        "show half of the pictures mirrored",
+        panel=DATA,
+        default_text="one's own in colour, where they are fewer than 10,000",
+    )
     on_bad_image: Literal["fail", "skip"] = option("fail", "what to do about an unreadable image", panel=DATA)
 
     epochs: int | None = option(

@@ -19,6 +19,7 @@ from gancli.store.rundir import RunDirectory
 if TYPE_CHECKING:
     from gancli.store.state import State
 
+MNIST_IMAGES = 60_000
 Config = TypeVar("Config", RunConfig, VariantConfig)
 
 
@@ -68,12 +69,22 @@ def last_value(layers: Sequence[Layer], name: str) -> Any:
 def _fresh(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
     config_class = catalogue.card(variant).config_class
     presets = preset_layers(variant, config_class, last_value(layers, "preset") or "default")
+    presets += _own_length(last_value(layers, "dataset"), presets)
     resolved = _located(resolve(variant, config_class, [*presets, *layers]))
     notes = tuple(_notes(layers))
     if path is None:
         return Start(resolved, None, warnings=notes)
     rundir.check_new(path, again)
     return Start(resolved, RunDirectory(path) if dry_run else rundir.prepared(path), warnings=notes)
+
+
+def _own_length(dataset: str | None, presets: Sequence[Layer]) -> list[Layer]:
+    """On somebody's own pictures a run is as many steps long as a preset's epochs are on MNIST: few pictures take as long to
+    learn as many do."""
+    epochs, batch_size = (last_value(presets, name) for name in ("epochs", "batch_size"))
+    if dataset is None or dataset in source_names() or epochs is None or last_value(presets, "steps") is not None:
+        return []
+    return [Layer("own pictures", {"steps": epochs * (MNIST_IMAGES // batch_size)})]
 
 
 def run_directory(path: Path) -> RunDirectory:

@@ -9,6 +9,7 @@ import torch
 from gancli.batches.stream import IndexStream
 from gancli.config import RunConfig, VariantConfig, fields_of, interval
 from gancli.config.interval import Interval
+from gancli.data.names import source_names
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.errors import UsageError
@@ -28,6 +29,8 @@ from gancli.variant import Variant
 
 SAVED_WITHIN_S = 600.0  # nobody loses more who has not asked for something else
 
+MIRRORED_BELOW = 10_000  # pictures
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -42,6 +45,7 @@ class Plan:
     steps: int
     sample_every: int
     save_every: Interval
+    mirror: bool  # whether half of the pictures are shown mirrored
     graph: bool  # whether whole steps are captured and replayed
 
 
@@ -61,7 +65,7 @@ def make(
     steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
     device = choose_device(run.device, ranks)
     precision = _precision(run.precision, device, variant_class, saved)
-    settled = variant_class.settled(_filled(own, saved), steps)
+    settled = variant_class.settled(_filled(own, saved), steps, source.num_images)
     flop = step_flop(settled, source, variant_class, run.batch_size // ranks.world)
     threads = choose_threads(run.threads, flop, ranks.local_world)
     every = tenth(steps, run.log_every)
@@ -78,7 +82,20 @@ def make(
     )
     graph = choose_graph(run.graph, device)
     chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
-    return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, graph)
+    mirror = _mirror(run, source, variant_class)
+    return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, mirror, graph)
+
+
+def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Variant]) -> bool:
+    """As asked; unasked, few pictures of somebody's own, in colour: what is grey is often writing. Raises `UsageError` for a
+    variant that turns and mirrors its crops anyway."""
+    if variant_class.reads == "low_res":
+        if run.mirror is not None:
+            raise UsageError(f"--mirror: {run.variant} turns and mirrors its crops anyway; leave it out")
+        return False
+    own = run.dataset not in source_names()
+    few = own and source.spec.channels == 3 and source.num_images < MIRRORED_BELOW
+    return few if run.mirror is None else run.mirror
 
 
 def _filled(own: VariantConfig, saved: Facts | None) -> VariantConfig:

@@ -9,7 +9,7 @@ from gancli.config.paths import data_root
 from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source
-from gancli.engine import evaluate, memory, plan, resume, saving
+from gancli.engine import advice, evaluate, memory, plan, resume, saving
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import NOTHING, Session
 from gancli.engine.stop import Stop
@@ -83,6 +83,7 @@ def _made_ready(session: Session, stop: Stop) -> Generator[events.Event, None, E
     saving.write_config(session)
     yield session.started()
     yield from map(events.Warned, session.empty_phases())
+    yield from map(events.Warned, advice.too_little(session))
     yield from map(events.Warned, notes)
     return evaluation
 

@@ -10,6 +10,7 @@ long, and G is averaged. Options: spectral norm in D, DiffAugment where pictures
 `paper` has the paper's own values.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -26,6 +27,9 @@ from gancli.nn.augment import diff_augment
 from gancli.nn.layers import Tanh, dcgan_init, spectral_norms
 from gancli.variant import Adam, Optimizer, Update, Variant
 
+ALL_POLICIES = "colour,translation,cutout"
+FEW_IMAGES = 5_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(VariantConfig):
@@ -39,8 +43,11 @@ class Config(VariantConfig):
         "none", "D's normalisation; batch is the paper's", source="spectral: Miyato et al. 2018"
     )
     r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
-    augment: str = option(
-        "none", "DiffAugment: colour, translation, cutout, joined by commas; or none", source="Zhao et al. 2020"
+    augment: str | None = option(
+        None,
+        "DiffAugment: colour, translation, cutout, joined by commas; or none",
+        source="Zhao et al. 2020",
+        default_text="all three for fewer than 5,000 pictures",
     )
     lr: float = option(1e-3, "Adam's step size", gt=0, le=1)
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, source="section 4")
@@ -55,8 +62,8 @@ class Config(VariantConfig):
     }  # fmt: skip
 
     def check(self) -> None:
-        policies = self.augment.split(",")
-        if self.augment != "none" and not set(policies) <= {"colour", "translation", "cutout"}:
+        policies = set((self.augment or "none").split(","))
+        if policies != {"none"} and not policies <= set(ALL_POLICIES.split(",")):
             raise UsageError(f"--augment {self.augment}: must be none, or of colour, translation, cutout with commas")
 
 
@@ -127,7 +134,7 @@ class Dcgan(Variant):
             )
         num_halvings = len(halvings(images.size))
         widths = [config.width * min(2**level, MAX_WIDENING) for level in range(num_halvings)]
-        self.policies = () if config.augment == "none" else tuple(config.augment.split(","))
+        self.policies = () if config.augment in (None, "none") else tuple(config.augment.split(","))
         self.latent_shapes = ((config.latent_dim,),)
         self.generator = Generator(config, images, widths)
         self.D = Discriminator(config, images, widths)
@@ -136,6 +143,12 @@ class Dcgan(Variant):
     @property
     def conditional(self) -> bool:
         return self.config.conditional
+
+    @classmethod
+    def settled(cls, config: Config, steps: int, num_images: int) -> Config:  # noqa: ARG003
+        """With the augmentation that so many pictures need."""
+        few = ALL_POLICIES if num_images < FEW_IMAGES else "none"
+        return config if config.augment is not None else dataclasses.replace(config, augment=few)
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """D, then G. In a batch-normalised D, real and fake pictures are batches of their own: their statistics differ."""

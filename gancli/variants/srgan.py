@@ -234,7 +234,7 @@ class Srgan(Variant):
         return {"G": adam, "D": adam}
 
     @classmethod
-    def settled(cls, config: Config, steps: int) -> Config:
+    def settled(cls, config: Config, steps: int, num_images: int = 0) -> Config:  # noqa: ARG003
         """With the steps of the first phase."""
         asked = config.pretrain_steps
         return dataclasses.replace(config, pretrain_steps=round(steps * PRETRAIN_SHARE) if asked is None else asked)

@@ -1,0 +1,73 @@
+"""A first look at the pictures that somebody wants to train on: in colour or grey, how large. Imports no torch."""
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image
+
+from gancli.config.paths import expanded
+from gancli.data.names import source_names
+from gancli.errors import GancliError
+
+COLOURED = frozenset({"shapes", "cifar10", "cifar100", "svhn", "stl10"})
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jfif", ".avif", ".jp2", ".ppm", ".tga")
+GREY = frozenset({"1", "L", "LA", "La", "I", "F"})
+LOOKED_AT = 16
+HEAD_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Look:
+    """`coloured`: at least one of the pictures looked at is. `side`: of all of them, if they are squares of one size; else
+    that of the smallest's shorter side. `square`: whether they are."""
+
+    coloured: bool
+    side: int
+    square: bool
+
+
+def look(dataset: str) -> Look | None:
+    """What the first pictures of a data set are like; None where that cannot be seen, which its opening will tell of."""
+    if dataset in source_names():
+        return Look(True, 32, True) if dataset in COLOURED else Look(False, 28, True)
+    try:
+        heads = list(islice(_heads(expanded(dataset, "--dataset")), LOOKED_AT))
+    except (OSError, ValueError, zipfile.BadZipFile, GancliError):
+        return None
+    if not heads:
+        return None
+    sizes = {size for size, _ in heads}
+    width, height = next(iter(sizes))
+    square = len(sizes) == 1 and width == height
+    return Look(any(coloured for _, coloured in heads), width if square else min(map(min, sizes)), square)
+
+
+def _heads(path: Path) -> Iterator[tuple[tuple[int, int], bool]]:
+    """Size of each picture, and whether it is in colour."""
+    for data in _beginnings(path):
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                yield image.size, image.mode.partition(";")[0] not in GREY
+        except Exception:  # whatever Pillow raises for half a picture, or none: others are looked at
+            continue
+
+
+def _beginnings(path: Path) -> Iterator[bytes]:
+    if path.is_dir():
+        for folder, folders, files in os.walk(path):
+            folders.sort()
+            for name in sorted(files):
+                if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                    with Path(folder, name).open("rb") as file:
+                        yield file.read(HEAD_BYTES)
+    elif path.is_file() and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(archive.namelist()):
+                if name.lower().endswith(SUFFIXES):
+                    with archive.open(name) as entry:
+                        yield entry.read(HEAD_BYTES)

@@ -1,0 +1,41 @@
+"""Which variant trains where none is named: one that suits the pictures."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gancli import catalogue
+from gancli.config import fields_of
+from gancli.config.resolve import Layer
+from gancli.data.look import look
+
+USUAL, FOR_PICTURES = "vanilla", "dcgan"
+LARGEST_FLAT = 32  # pixels that a fully connected network still draws well
+FITTING = (8, 14, 16, 28, 32, 56, 64, 112, 128)  # sides that dcgan has halvings for
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`layer`: what follows from it for other options, and the line that says so; lowest in precedence."""
+
+    variant: str
+    layer: Layer | None = None
+
+
+def choose(dataset: str | None, image_size: int | None, asked: Iterable[str]) -> Choice:
+    """For a data set, and the options (by name) and preset that were `asked` for: dcgan for colour, or for more than 32
+    pixels, unless they belong to vanilla alone."""
+    usual, other = (catalogue.card(name).config_class for name in (USUAL, FOR_PICTURES))
+    known = {field.name for field in fields_of(other)} | set(other.presets)
+    its_own = ({field.name for field in fields_of(usual)} | set(usual.presets)) - known
+    if dataset is None or its_own & set(asked) or (seen := look(dataset)) is None:
+        return Choice(USUAL)
+    side = image_size or seen.side
+    why = "in colour" if seen.coloured else f"of {side} pixels" if side > LARGEST_FLAT else ""
+    if not why:
+        return Choice(USUAL)
+    values: dict[str, object] = {}
+    note = f"variant {FOR_PICTURES}, as the pictures are {why} (--variant chooses another)"
+    if image_size is None and seen.square and min(FITTING) <= side <= max(FITTING) and side not in FITTING:
+        values["image_size"] = max(size for size in FITTING if size <= side)
+        note += f"; at {values['image_size']} pixels, of their {side}, which it can halve (--image-size)"
+    return Choice(FOR_PICTURES, Layer("the pictures", values, notes=(note,)))

@@ -1,0 +1,154 @@
+"""What a run on somebody's own pictures is by default: its variant, its length, mirrored and augmented pictures, advice."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from gancli.batches.resident import ResidentBatches
+from gancli.config import VariantConfig
+from gancli.data.look import look
+from gancli.data.source import Source
+from gancli.engine import choice
+from gancli.variants.dcgan import Config, Dcgan
+from tests.conftest import SMALL, Gan, sha256
+
+Pictures = Callable[..., Path]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Pictures:
+    """Makes a folder of drawn pictures."""
+
+    def make(name: str, count: int, size: tuple[int, int], mode: str = "RGB") -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        for number in range(count):
+            picture = Image.effect_noise(size, 20 + number).convert(mode)
+            picture.putpixel((0, 0), 255 if mode == "L" else (255, 0, 0))
+            picture.save(folder / f"{number}.png")
+        return folder
+
+    return make
+
+
+def settings(gan: Gan, *args: str) -> dict[str, str]:
+    """Value by option of what `gan train --dry-run` shows, and its warnings."""
+    done = gan("train", *args, "--dry-run")
+    assert done.code == 0, done.err
+    rows = [line.split() for line in done.out.splitlines() if line.startswith("--")]
+    return {row[0]: row[1] for row in rows} | {"told": done.out + done.err}
+
+
+def test_colour_gets_a_network_of_convolutions_and_a_length_in_steps(gan: Gan, pictures: Pictures) -> None:
+    folder = str(pictures("photos", 12, (80, 60)))
+    found = settings(gan, "-d", folder)
+    assert (found["--variant"], found["--steps"]) == ("dcgan", "18740")
+    assert "variant dcgan, as the pictures are in colour (--variant chooses another)" in found["told"]
+    assert settings(gan, "-d", folder, "-v", "vanilla")["--variant"] == "vanilla"
+    assert settings(gan, "-d", folder, "--inner-width", "64")["--variant"] == "vanilla"
+    assert settings(gan, "-d", folder, "--preset", "article")["--variant"] == "vanilla"
+    assert settings(gan, "-d", folder, "--epochs", "3")["--steps"] == "–"
+    assert settings(gan, "-d", folder, "--batch-size", "4")["--steps"] == "18740"
+
+
+def test_small_grey_pictures_and_names_stay_with_the_usual_one(gan: Gan, pictures: Pictures) -> None:
+    assert settings(gan, "-d", str(pictures("scans", 12, (28, 28), "L")))["--variant"] == "vanilla"
+    assert settings(gan, "-d", str(pictures("large", 12, (48, 48), "L")))["--variant"] == "dcgan"
+    assert settings(gan)["--variant"] == "vanilla"
+    assert settings(gan, "-d", "digits")["--epochs"] == "80"
+
+
+def test_a_size_that_cannot_be_halved_is_told_and_met(gan: Gan, pictures: Pictures) -> None:
+    folder = str(pictures("squares", 12, (100, 100)))
+    found = settings(gan, "-d", folder)
+    assert found["--image-size"] == "64"
+    assert "at 64 pixels, of their 100" in found["told"]
+    assert settings(gan, "-d", folder, "--image-size", "32")["--image-size"] == "32"
+
+
+def test_what_can_be_seen_of_pictures(pictures: Pictures, tmp_path: Path) -> None:
+    folder = pictures("mixed", 3, (40, 30))
+    seen = look(str(folder))
+    assert seen is not None
+    assert (seen.coloured, seen.side, seen.square) == (True, 30, False)
+    with zipfile.ZipFile(tmp_path / "mixed.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    assert look(str(tmp_path / "mixed.zip")) == seen
+    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "lies").mkdir()
+    (tmp_path / "lies" / "a.png").write_bytes(b"no picture")
+    for nothing in ("broken.zip", "empty", "lies", "not there"):
+        assert look(str(tmp_path / nothing)) is None
+
+
+def test_every_size_that_is_chosen_fits() -> None:
+    from gancli.variants.dcgan import halvings
+
+    assert all(halvings(size) for size in choice.FITTING)
+
+
+def test_mirrored_pictures_are_half_of_every_epoch_others_in_each_and_resume(gan: Gan, pictures: Pictures) -> None:
+    folder = str(pictures("photos", 24, (16, 16)))
+    train = (
+        "train",
+        "-v",
+        "dcgan",
+        "-d",
+        folder,
+        "--batch-size",
+        "8",
+        "--width",
+        "4",
+        "--save-every",
+        "5",
+        "--device",
+        "cpu",
+    )
+    for name, more in (("whole", ()), ("straight", ("--no-mirror",))):
+        assert gan(*train, *more, "--steps", "10", "--out", name).code == 0
+    assert gan(*train, "--steps", "5", "--out", "parts").code == 0
+    assert gan("train", "--resume", "parts", "--steps", "10").code == 0
+    assert sha256(Path("whole/ckpt.safetensors")) == sha256(Path("parts/ckpt.safetensors"))
+    assert sha256(Path("whole/ckpt.safetensors")) != sha256(Path("straight/ckpt.safetensors"))
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_mirrored_row_is_its_picture_mirrored(channels_last: bool) -> None:
+    pixels = torch.arange(6 * 3 * 4 * 4, dtype=torch.uint8).view(6, 3, 4, 4)
+    labels = torch.arange(6)
+    source = Source("x", pixels, labels, tuple("abcdef"))
+    batches = ResidentBatches(source, torch.device("cpu"), 2, 0, channels_last, mirror=True)
+    rows = torch.cat([batches.rows(step, 1)[0] for step in range(30)])
+    assert 0.2 < (rows >= 6).double().mean() < 0.8
+    found, classes = batches.take(torch.tensor([1, 7, 5, 11]))
+    assert torch.equal(found, torch.stack([pixels[1], pixels[1].flip(-1), pixels[5], pixels[5].flip(-1)]))
+    assert classes.tolist() == [1, 1, 5, 5]
+    first = [(batches.rows(step, 1)[0] >= 6).tolist() for step in range(3)]
+    assert first != [(batches.rows(step, 1)[0] >= 6).tolist() for step in range(3, 6)]
+
+
+def test_a_variant_that_mirrors_anyway_refuses_to_be_told(gan: Gan, pictures: Pictures) -> None:
+    done = gan("train", "-v", "srgan", "-d", str(pictures("photos", 2, (120, 120))), "--no-mirror", "--steps", "1")
+    assert (done.code, done.err.count("gan: --mirror: srgan turns and mirrors")) == (2, 1)
+
+
+def test_few_pictures_are_augmented_and_many_are_not() -> None:
+    few, many, asked = (Dcgan.settled(config, 10, count) for config, count in (
+        (Config(), 180), (Config(), 60_000), (Config(augment="none"), 180)))  # fmt: skip
+    assert (few.augment, many.augment, asked.augment) == ("colour,translation,cutout", "none", "none")
+    assert isinstance(few, VariantConfig)
+
+
+def test_what_will_hardly_do_is_told_before_the_first_step(gan: Gan, pictures: Pictures) -> None:
+    folder = str(pictures("few", 12, (8, 8)))
+    done = gan("train", "-v", "vanilla", "-d", folder, *SMALL, "--epochs", "2", "--progress", "json")
+    told = [row["message"] for row in map(json.loads, done.out.splitlines()) if row["event"] == "warned"]
+    assert any("12 pictures are few" in line for line in told)
+    assert any("it takes some thousands to learn" in line for line in told)
