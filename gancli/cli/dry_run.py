@@ -22,6 +22,8 @@ def show(start: Start) -> None:
     from gancli.engine.stop import Stop
     from gancli.engine.train import open_data
 
+    for warning in start.warnings:
+        console.say(f"warning: {warning}")
     resolved, saved = start.resolved, start.state.facts if start.state is not None else None
     run, out = resolved.run, console.out()
     variant_class = catalogue.load(run.variant)

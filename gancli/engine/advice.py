@@ -17,6 +17,6 @@ def too_little(session: Session) -> Iterator[str]:
         yield f"--dataset {run.dataset}: {count} pictures are few, and will be learnt by heart; some hundreds are better"
     if steps < FEW_STEPS:
         yield (
-            f"--steps {steps}: it takes some thousands to learn from pictures of one's own; without --steps and --epochs the "
-            "run is as long as it should be"
+            f"--steps {steps}: it takes some thousands to learn from pictures of one's own; without --steps and --epochs "
+            "the run is as long as it should be"
         )

@@ -45,7 +45,6 @@ class Plan:
     steps: int
     sample_every: int
     save_every: Interval
-    mirror: bool  # whether half of the pictures are shown mirrored
     graph: bool  # whether whole steps are captured and replayed
 
 
@@ -77,22 +76,22 @@ def make(
         precision=precision,
         threads=threads,
         image_size=source.spec.size,
+        mirror=_mirror(run, source, variant_class),
         sample_every=sample_every,
         save_every=str(save_every),
     )
     graph = choose_graph(run.graph, device)
     chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
-    mirror = _mirror(run, source, variant_class)
-    return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, mirror, graph)
+    return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, graph)
 
 
-def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Variant]) -> bool:
+def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Variant]) -> bool | None:
     """As asked; unasked, few pictures of somebody's own, in colour: what is grey is often writing. Raises `UsageError` for a
     variant that turns and mirrors its crops anyway."""
     if variant_class.reads == "low_res":
         if run.mirror is not None:
             raise UsageError(f"--mirror: {run.variant} turns and mirrors its crops anyway; leave it out")
-        return False
+        return None
     own = run.dataset not in source_names()
     few = own and source.spec.channels == 3 and source.num_images < MIRRORED_BELOW
     return few if run.mirror is None else run.mirror

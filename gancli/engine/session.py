@@ -83,7 +83,7 @@ class Session:
         last = self.variant.convolutional
         if isinstance(self.source, Photographs):
             return PairBatches(self.source, device, size, seed, self.variant.scale, last, self.ranks.share)
-        return ResidentBatches(self.source, device, size, seed, last, self.ranks.share, self.plan.mirror)
+        return ResidentBatches(self.source, device, size, seed, last, self.ranks.share, bool(self.run.mirror))
 
     def _phase_bounds(self) -> list[tuple[Phase, int, int]]:
         bounds, start = [], 0

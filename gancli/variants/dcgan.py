@@ -27,9 +27,6 @@ from gancli.nn.augment import diff_augment
 from gancli.nn.layers import Tanh, dcgan_init, spectral_norms
 from gancli.variant import Adam, Optimizer, Update, Variant
 
-ALL_POLICIES = "colour,translation,cutout"
-FEW_IMAGES = 5_000
-
 
 @dataclass(frozen=True, kw_only=True)
 class Config(VariantConfig):
@@ -63,10 +60,11 @@ class Config(VariantConfig):
 
     def check(self) -> None:
         policies = set((self.augment or "none").split(","))
-        if policies != {"none"} and not policies <= set(ALL_POLICIES.split(",")):
+        if policies != {"none"} and not policies <= {"colour", "translation", "cutout"}:
             raise UsageError(f"--augment {self.augment}: must be none, or of colour, translation, cutout with commas")
 
 
+ALL_POLICIES, FEW_IMAGES = "colour,translation,cutout", 5_000
 MAX_WIDENING = 8  # of feature maps, from the picture inwards
 COARSEST = 4  # pixels
 HALVING, HALVING_ODD = (4, 2, 1), (3, 2, 1)  # kernel, stride, padding: of an even size, and of 7 to 4 (and back)
