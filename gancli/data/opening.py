@@ -33,9 +33,14 @@ def open_source(
 
         source = yield from torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split)
     elif (path := existing(dataset)) is not None:
-        from gancli.data import folder
+        if path.suffix.lower() in (".npy", ".npz") and path.is_file():
+            from gancli.data import arrays
 
-        source = yield from folder.open_folder(path, data_root, image_size, on_bad_image, split)
+            source = yield from arrays.open_arrays(path, image_size, split)
+        else:
+            from gancli.data import folder
+
+            source = yield from folder.open_folder(path, data_root, image_size, on_bad_image, split)
     else:
         raise UsageError(_unknown(dataset))
     if len(source.images) == 0:

@@ -1,0 +1,118 @@
+"""Data sets that are arrays in a file."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gancli.data.arrays import open_arrays
+from gancli.data.decode import square
+from gancli.data.source import Source
+from gancli.errors import DataError
+from tests.conftest import SMALL, Gan, heard
+
+RNG = np.random.default_rng(0)
+
+
+def some(*shape: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    return RNG.integers(0, 256, shape, np.uint8)
+
+
+def opened(path: Path, size: int | None = None, split: Any = "train") -> Source:
+    source, _ = heard(open_arrays(path, size, split))
+    return source
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 8, 1), (5, 1, 8, 8), (5, 8, 8, 3), (5, 3, 8, 8)])
+def test_pictures_in_any_usual_order(shape: tuple[int, ...], tmp_path: Path) -> None:
+    array = some(*shape)
+    np.save(tmp_path / "x.npy", array)
+    found = opened(tmp_path / "x.npy")
+    last = array if array.ndim == 4 else array[..., None]
+    first = last if last.shape[1] in (1, 3) else last.transpose(0, 3, 1, 2)
+    assert torch.equal(found.images, torch.from_numpy(first.copy()))
+    assert (found.class_names, found.labels.tolist()) == ((), [0] * 5)
+
+
+def test_labels_lie_beside_and_keep_their_numbers(tmp_path: Path) -> None:
+    array, labels = some(6, 8, 8, 3), np.array([3, 7, 3, 12, 7, 3])
+    np.savez(tmp_path / "x.npz", images=array, labels=labels)
+    found = opened(tmp_path / "x.npz")
+    assert found.class_names == ("3", "7", "12")
+    assert found.labels.tolist() == [0, 1, 0, 2, 1, 0]
+
+
+def test_a_file_with_both_splits(tmp_path: Path) -> None:
+    train, test = some(6, 8, 8), some(4, 8, 8)
+    np.savez_compressed(
+        tmp_path / "mnist.npz", x_train=train, y_train=np.arange(6), x_test=test, y_test=np.array([1, 0, 1, 0])
+    )
+    assert torch.equal(opened(tmp_path / "mnist.npz").images[:, 0], torch.from_numpy(train))
+    found = opened(tmp_path / "mnist.npz", split="test")
+    assert torch.equal(found.images[:, 0], torch.from_numpy(test))
+    assert found.labels.tolist() == [1, 0, 1, 0]
+
+
+def test_another_size_is_that_of_a_folder(tmp_path: Path) -> None:
+    array = some(3, 20, 30, 3)
+    np.save(tmp_path / "x.npy", array)
+    found = opened(tmp_path / "x.npy", 8)
+    expected = np.stack([np.asarray(square(Image.fromarray(each), 8)) for each in array]).transpose(0, 3, 1, 2)
+    assert torch.equal(found.images, torch.from_numpy(expected.copy()))
+    assert opened(tmp_path / "x.npy").spec.size == 20
+
+
+def pickled(path: Path) -> None:
+    np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+
+
+def cut_short(path: Path) -> None:
+    np.save(path, some(50, 8, 8))
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def liar(path: Path) -> None:
+    data = io.BytesIO()
+    np.lib.format.write_array_header_1_0(data, {"descr": "|u1", "fortran_order": False, "shape": (10**9, 64, 64, 3)})
+    path.write_bytes(data.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (pickled, "claims"),
+        (cut_short, "claims"),
+        (liar, "claims"),
+        (lambda path: path.write_bytes(b"nothing"), "cannot be read"),
+        (lambda path: np.save(path, some(5, 8, 8).astype(np.float32)), "must be uint8"),
+        (lambda path: np.save(path, some(5, 8, 8, 2)), "1 or 3 channels"),
+        (lambda path: np.save(path, some(0, 8, 8)), "no pictures"),
+    ],
+)
+def test_what_is_none_is_one_line(make: Any, said: str, tmp_path: Path) -> None:
+    make(tmp_path / "x.npy")
+    with pytest.raises(DataError, match=said):
+        opened(tmp_path / "x.npy")
+
+
+def test_what_is_none_in_an_archive_is_one_line(tmp_path: Path) -> None:
+    np.savez(tmp_path / "two.npz", a=some(5, 8, 8), b=some(5, 8, 8))
+    with pytest.raises(DataError, match="must hold one array of pictures"):
+        opened(tmp_path / "two.npz")
+    with zipfile.ZipFile(tmp_path / "odd.npz", "w") as archive:
+        archive.writestr("notes.txt", "hello")
+    with pytest.raises(DataError, match="must hold one array of pictures"):
+        opened(tmp_path / "odd.npz")
+
+
+def test_a_run_trains_on_it_and_goes_on(gan: Gan, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=some(40, 8, 8), labels=np.arange(40) % 2)
+    args = ("train", "-v", "cgan", "-d", str(tmp_path / "x.npz"), *SMALL)
+    assert gan(*args, "--steps", "4", "--out", "run").code == 0
+    assert gan("train", "--resume", "run", "--steps", "6").code == 0
+    assert gan("sample", "run", "--label", "1", "-n", "4", "-o", "grid.png").code == 0
