@@ -213,7 +213,7 @@ class AsOneBatch(TorchFunctionMode):
         ranks = self.ranks
         count = losses.eighth(len(batch) * ranks.world)
         mine = len(range(count)[ranks.share])
-        return losses.Penalised(max(1, mine), mine * ranks.world / count)
+        return losses.Penalised(max(1, mine), len(batch), mine * ranks.world / count)
 
     def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0:

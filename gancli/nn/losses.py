@@ -44,10 +44,11 @@ def probability(logits: Tensor) -> Tensor:
 
 
 class Penalised(NamedTuple):
-    """The part of a batch that a penalty is taken on: its first `size` pictures. `weight`: what their mean counts for; 1,
-    but of a process among several."""
+    """The part of a batch (of `whole` pictures) that a penalty is taken on: its first `size` pictures. `weight`: what their
+    mean counts for; 1, but of a process among several."""
 
     size: int
+    whole: int
     weight: float = 1.0
 
     def of(self, batch: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ def penalised(batch: Tensor) -> Penalised:
     if has_torch_function_unary(batch):
         chosen: Penalised = handle_torch_function(penalised, (batch,), batch)
         return chosen
-    return Penalised(eighth(len(batch)))
+    return Penalised(eighth(len(batch)), len(batch))
 
 
 def eighth(batch_size: int) -> int:

@@ -20,6 +20,7 @@ from gancli.config import VariantConfig, option
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
+from gancli.nn.games import GAMES, Penalties
 from gancli.nn.layers import Maxout, Tanh
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
 
@@ -41,7 +42,14 @@ class Config(VariantConfig):
     discriminator: Literal["leaky", "maxout"] = option("leaky", "D's hidden layers: leaky ReLU, or the paper's maxout")
     input_dropout: float = option(0.0, "share of D's input pixels dropped", ge=0, lt=1)
     dropout: float = option(0.0, "share of hidden units dropped, in G and D", ge=0, lt=1)
+    loss: Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"] = option(
+        "non-saturating", "the game that D and G play", source="nn/games.py names the papers"
+    )
     r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    r2: float = option(
+        0.0, "weight of the R2 penalty, on fake pictures; 0: none", ge=0, le=1000, source="Mescheder et al. 2018"
+    )
+    gp: float = option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
     lr: float = option(1e-3, "step size", gt=0, le=1)
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")
@@ -146,6 +154,7 @@ class Cgan(Variant):
             MaxoutDiscriminator(config, images) if config.discriminator == "maxout" else Discriminator(config, images)
         )
         self.networks = {"G": self.generator, "D": self.D}
+        self.game, self.penalties = GAMES[config.loss], Penalties(config.r1, config.r2, config.gp)
 
     @property
     def conditional(self) -> bool:
@@ -157,18 +166,18 @@ class Cgan(Variant):
         fake = self.generator(*self.inputs(labels))
         both = torch.cat([batch.images, fake.detach()])
         real_logits, fake_logits = self.D(both, labels.repeat(2)).chunk(2)
-        d_loss = losses.discriminator(real_logits, fake_logits)
+        d_loss = self.game.discriminator(real_logits, fake_logits)
         believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
-        penalty = self.penalty(batch) if self.config.r1 else 0.0
-        yield Update("D", d_loss + penalty, {"d_loss": d_loss, **believed})
+        penalty = self.penalty(batch, fake) if self.penalties else 0.0
+        yield Update("D", d_loss + penalty, {self.game.term: d_loss, **believed})
 
-        g_loss = losses.non_saturating(self.D(fake, labels))
+        g_loss = self.game.generator(self.D(fake, labels), lambda: self.D(batch.images, labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
-    def penalty(self, batch: Batch) -> Tensor:
+    def penalty(self, batch: Batch, fake: Tensor) -> Tensor | float:
         few = losses.penalised(batch.images)
         labels = few.of(batch.condition)
-        return losses.r1(lambda x: self.D(x, labels), few.of(batch.images)) * (self.config.r1 * few.weight)
+        return self.penalties.of(lambda x: self.D(x, labels), few.of(batch.images), few.of(fake), few)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)

@@ -24,6 +24,7 @@ from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
 from gancli.nn.augment import diff_augment
+from gancli.nn.games import GAMES, Penalties
 from gancli.nn.layers import Tanh, dcgan_init, spectral_norms
 from gancli.variant import Adam, Optimizer, Update, Variant
 
@@ -39,7 +40,14 @@ class Config(VariantConfig):
     norm: Literal["batch", "spectral", "none"] = option(
         "none", "D's normalisation; batch is the paper's", source="spectral: Miyato et al. 2018"
     )
+    loss: Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"] = option(
+        "non-saturating", "the game that D and G play", source="nn/games.py names the papers"
+    )
     r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    r2: float = option(
+        0.0, "weight of the R2 penalty, on fake pictures; 0: none", ge=0, le=1000, source="Mescheder et al. 2018"
+    )
+    gp: float = option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
     augment: str | None = option(
         None,
         "DiffAugment: colour, translation, cutout, joined by commas; or none",
@@ -137,6 +145,7 @@ class Dcgan(Variant):
         self.generator = Generator(config, images, widths)
         self.D = Discriminator(config, images, widths)
         self.networks = {"G": self.generator, "D": self.D}
+        self.game, self.penalties = GAMES[config.loss], Penalties(config.r1, config.r2, config.gp)
 
     @property
     def conditional(self) -> bool:
@@ -157,12 +166,12 @@ class Dcgan(Variant):
         else:
             both = torch.cat([batch.images, fake.detach()])
             real_logits, fake_logits = self.believe(both, labels.repeat(2)).chunk(2)
-        d_loss = losses.discriminator(real_logits, fake_logits)
+        d_loss = self.game.discriminator(real_logits, fake_logits)
         believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
-        penalty = self.penalty(batch) if self.config.r1 else 0.0
-        yield Update("D", d_loss + penalty, {"d_loss": d_loss, **believed})
+        penalty = self.penalty(batch, fake) if self.penalties else 0.0
+        yield Update("D", d_loss + penalty, {self.game.term: d_loss, **believed})
 
-        g_loss = losses.non_saturating(self.believe(fake, labels))
+        g_loss = self.game.generator(self.believe(fake, labels), lambda: self.believe(batch.images, labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
     def believe(self, pictures: Tensor, labels: Tensor) -> Tensor:
@@ -170,10 +179,10 @@ class Dcgan(Variant):
         logits: Tensor = self.D(diff_augment(pictures, self.policies), labels)
         return logits
 
-    def penalty(self, batch: Batch) -> Tensor:
+    def penalty(self, batch: Batch, fake: Tensor) -> Tensor | float:
         few = losses.penalised(batch.images)
         labels = few.of(batch.condition)
-        return losses.r1(lambda x: self.believe(x, labels), few.of(batch.images)) * (self.config.r1 * few.weight)
+        return self.penalties.of(lambda x: self.believe(x, labels), few.of(batch.images), few.of(fake), few)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         adam = Adam(self.config.lr, self.config.beta1)

@@ -23,6 +23,7 @@ from gancli.config import VariantConfig, option
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
+from gancli.nn.games import GAMES, Penalties
 from gancli.nn.levels import CoarseGenerator, Discriminator, Generator
 from gancli.nn.pyramid import Chain, laplacian
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Sgd, Update, Variant, constant
@@ -61,8 +62,13 @@ class Config(VariantConfig):
     )
     norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
     d_norm: Literal["spectral", "none"] = option("none", "normalisation of D", source="spectral: Miyato et al. 2018")
+    loss: Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"] = option(
+        "non-saturating", "the game that D and G play", source="nn/games.py names the papers"
+    )
     r1: float = option(0.1, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
     coarse_r1: float = option(0.03, "the same, of the coarsest level", ge=0, le=1000)
+    r2: float = option(0.0, "R2, on fake pictures, times the weights of R1; 0: none", ge=0, le=1000)
+    gp: float = option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
     dropout: float = option(0.0, "share of the coarsest D's hidden units dropped", ge=0, lt=1)
     bounded: bool = option(True, "keep each level's picture within [-1, 1] by a tanh; else residuals are linear")
     perturb: float = option(
@@ -117,6 +123,7 @@ class Lapgan(Variant):
         }
         self.latent_shapes = (*((1, size, size) for size in finer), (config.latent_dim,))
         self.noise = config.noise
+        self.game = GAMES[config.loss]
 
     @property
     def conditional(self) -> bool:
@@ -177,34 +184,38 @@ class Lapgan(Variant):
         both = torch.cat([residual, fake.detach()])
         twice = None if labels is None else labels.repeat(2)
         real_logits, fake_logits = self.networks[f"D{k}"](both, low_pass.repeat(2, 1, 1, 1), twice).chunk(2)
-        d_loss = losses.discriminator(real_logits, fake_logits)
-        weight = self.penalty_weight(k)
-        penalty = weight * self.penalty(k, residual, low_pass, labels) if weight else 0.0
-        yield Update(f"D{k}", d_loss + penalty, {f"d_loss_{k}": d_loss})
+        d_loss = self.game.discriminator(real_logits, fake_logits)
+        weights = self.penalty_weights(k)
+        penalty = self.penalty(k, weights, residual, fake, low_pass, labels) if weights else 0.0
+        yield Update(f"D{k}", d_loss + penalty, {f"{self.game.term}_{k}": d_loss})
 
-        g_loss = losses.non_saturating(self.networks[f"D{k}"](fake, low_pass, labels))
+        judge = self.networks[f"D{k}"]
+        g_loss = self.game.generator(judge(fake, low_pass, labels), lambda: judge(residual, low_pass, labels))
         yield Update(f"G{k}", g_loss, {f"g_loss_{k}": g_loss})
 
-    def penalty(self, k: int, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
-        """R1 on a share of the real pictures of level k: of D's slope along h_k, which is that along the picture, or along
-        what the coarsest D sees of it."""
+    def penalty(
+        self, k: int, weights: Penalties, residual: Tensor, fake: Tensor, low_pass: Tensor, labels: Tensor | None
+    ) -> Tensor | float:
+        """On a share of the pictures of level k: of D's slope along h_k, which is that along the picture, or along what the
+        coarsest D sees of it."""
         judge = self.networks[f"D{k}"]
         assert isinstance(judge, Discriminator)
         share = losses.penalised(residual)
-        few, few_pictures = share.of(residual), share.of(low_pass)
+        real, made, few_pictures = share.of(residual), share.of(fake), share.of(low_pass)
         few_labels = None if labels is None else share.of(labels)
-        if judge.frequencies is not None:
-            slopes = losses.r1(lambda seen: judge.judge(seen, few, few_labels), judge.seen(few + few_pictures))
-        else:
-            slopes = losses.r1(lambda h: judge(h, few_pictures, few_labels), few)
-        return slopes * share.weight if share.weight != 1 else slopes
+        if judge.frequencies is None:
+            return weights.of(lambda h: judge(h, few_pictures, few_labels), real, made, share)
+        seen = judge.seen(real + few_pictures)
+        seen_made = judge.seen((made + few_pictures).detach()) if weights.r2 or weights.gp else seen
+        return weights.of(lambda x: judge.judge(x, real, few_labels), seen, seen_made, share)
 
-    def penalty_weight(self, k: int) -> float:
-        """A finer level's weight goes by its share of pixels: the same change of a picture is spread over fewer of them
-        in a smaller one, so slopes grow."""
-        return (
-            self.config.coarse_r1 if k == self.num_levels - 1 else self.config.r1 * (self.sizes[k] / self.sizes[0]) ** 2
-        )
+    def penalty_weights(self, k: int) -> Penalties:
+        """A finer level's go by its share of pixels: the same change of a picture is spread over fewer of them in a smaller
+        one, so slopes grow. R2's are those of R1, as many times as `--r2` says."""
+        config, pixels = self.config, (self.sizes[k] / self.sizes[0]) ** 2
+        if k == self.num_levels - 1:
+            return Penalties(config.coarse_r1, config.coarse_r1 * config.r2, config.gp)
+        return Penalties(config.r1 * pixels, config.r1 * pixels * config.r2, config.gp * pixels)
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         return {name: self.rule(name, constant) for name in self.networks}

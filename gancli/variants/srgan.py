@@ -27,6 +27,7 @@ from gancli.config.paths import input_file
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
+from gancli.nn.games import GAMES, Penalties
 from gancli.nn.layers import CellMeans, spectral_norms
 from gancli.nn.vgg import Vgg19Features
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Update, Variant, constant
@@ -56,6 +57,14 @@ class Config(VariantConfig):
         path=True,
         default_text="torchvision's download",
     )
+    loss: Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"] = option(
+        "non-saturating", "the game that D and G play", source="nn/games.py names the papers"
+    )
+    r1: float = option(0.0, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    r2: float = option(
+        0.0, "weight of the R2 penalty, on fake pictures; 0: none", ge=0, le=1000, source="Mescheder et al. 2018"
+    )
+    gp: float = option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
     adversarial: float = option(1e-3, "weight of the adversarial loss", ge=0, le=1000, source="equation 3")
     pretrain_steps: int | None = option(
         None, "steps of the first phase", ge=0, le=10**12, default_text="five sixths of the run"
@@ -179,6 +188,7 @@ class Srgan(Variant):
         self.generator = Generator(config, images.channels)
         self.D = Discriminator(config, images.channels)
         self.networks = {"G": self.generator, "D": self.D}
+        self.game, self.penalties = GAMES[config.loss], Penalties(config.r1, config.r2, config.gp)
         self.vgg = Vgg19Features() if config.content == "vgg" else None
 
     def prepare(self, device: torch.device) -> tuple[str, ...]:
@@ -214,13 +224,18 @@ class Srgan(Variant):
             real_logits, fake_logits = self.D(batch.images), self.D(fake.detach())
         else:
             real_logits, fake_logits = self.D(torch.cat([batch.images, fake.detach()])).chunk(2)
-        d_loss = losses.discriminator(real_logits, fake_logits)
+        d_loss = self.game.discriminator(real_logits, fake_logits)
         believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
-        yield Update("D", d_loss, {"d_loss": d_loss, **believed})
+        penalty = self.penalty(batch.images, fake) if self.penalties else 0.0
+        yield Update("D", d_loss + penalty, {self.game.term: d_loss, **believed})
 
         content = self.content(fake, batch.images)
-        g_loss = losses.non_saturating(self.D(fake))
+        g_loss = self.game.generator(self.D(fake), lambda: self.D(batch.images))
         yield Update("G", content + self.config.adversarial * g_loss, {"content": content, "g_loss": g_loss})
+
+    def penalty(self, real: Tensor, fake: Tensor) -> Tensor | float:
+        few = losses.penalised(real)
+        return self.penalties.of(self.D, few.of(real), few.of(fake), few)
 
     def content(self, fake: Tensor, real: Tensor) -> Tensor:
         if self.vgg is None:

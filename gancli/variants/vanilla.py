@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from gancli.batches.batch import Batch
 from gancli.config import VariantConfig, option
 from gancli.data.spec import ImageSpec
+from gancli.errors import UsageError
 from gancli.nn import losses
 from gancli.nn.augment import translation
+from gancli.nn.games import GAMES, Penalties
 from gancli.nn.layers import Maxout, Tanh
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
 
@@ -39,13 +41,24 @@ class Config(VariantConfig):
     input_dropout: float = option(0.0, "share of D's input pixels dropped", ge=0, lt=1)
     dropout: float = option(0.0, "share of D's hidden units dropped", ge=0, lt=1)
     smoothing: float = option(0.0, "how far below 1 D's target for real images lies", ge=0, lt=1)
+    loss: Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"] = option(
+        "non-saturating", "the game that D and G play", source="nn/games.py names the papers"
+    )
     r1: float = option(1.0, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    r2: float = option(
+        0.0, "weight of the R2 penalty, on fake pictures; 0: none", ge=0, le=1000, source="Mescheder et al. 2018"
+    )
+    gp: float = option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
     shift: float = option(
         0.0, "share of the pictures that D sees moved by up to a fourteenth", ge=0, le=1, source="Zhao et al. 2020"
     )
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
     lr: float = option(1e-3, "step size", gt=0, le=1)
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")
+
+    def check(self) -> None:
+        if self.smoothing and self.loss != "non-saturating":
+            raise UsageError(f"--loss {self.loss}: has no targets to smooth; give --smoothing 0, not {self.smoothing}")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 64, "epochs": 80, "ema": 0.9995},
@@ -78,6 +91,7 @@ class Vanilla(Variant):
         self.generator = self._build_generator()
         self.D = self._build_discriminator()
         self.networks = {"G": self.generator, "D": self.D}
+        self.game, self.penalties = GAMES[config.loss], Penalties(config.r1, config.r2, config.gp)
 
     def _build_generator(self) -> nn.Module:
         config, shape = self.config, (self.images.channels, self.images.size, self.images.size)
@@ -107,17 +121,22 @@ class Vanilla(Variant):
         """Algorithm 1 of the paper with k = 1. Real and fake go through D together: there is no batch norm in it."""
         fake = self.generator(*self.inputs(batch.condition))
         real_logits, fake_logits = self.D(torch.cat([self.seen(batch.images), self.seen(fake.detach())])).chunk(2)
-        d_loss = losses.discriminator(real_logits, fake_logits, 1 - self.config.smoothing)
+        d_loss = self.d_loss(real_logits, fake_logits)
         believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
-        penalty = self.penalty(batch) if self.config.r1 else 0.0
-        yield Update("D", d_loss + penalty, {"d_loss": d_loss, **believed})
+        penalty = self.penalty(batch, fake) if self.penalties else 0.0
+        yield Update("D", d_loss + penalty, {self.game.term: d_loss, **believed})
 
-        g_loss = losses.non_saturating(self.D(self.seen(fake)))
+        g_loss = self.game.generator(self.D(self.seen(fake)), lambda: self.D(self.seen(batch.images)))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
-    def penalty(self, batch: Batch) -> Tensor:
+    def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        if self.config.loss == "non-saturating":
+            return losses.discriminator(real_logits, fake_logits, 1 - self.config.smoothing)
+        return self.game.discriminator(real_logits, fake_logits)
+
+    def penalty(self, batch: Batch, fake: Tensor) -> Tensor | float:
         few = losses.penalised(batch.images)
-        return losses.r1(self.D, few.of(batch.images)) * (self.config.r1 * few.weight)
+        return self.penalties.of(self.D, few.of(batch.images), few.of(fake), few)
 
     def seen(self, pictures: Tensor) -> Tensor:
         """What D is shown: a share of the pictures moved a little, the rest as they are, so that G need not move its own.

@@ -1,0 +1,158 @@
+"""The games of D and G: values and slopes against the papers' formulas in float64, and every variant plays each."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gancli import catalogue
+from gancli.config import fields_of
+from gancli.config.resolve import preset_layers, resolve
+from gancli.nn import losses
+from gancli.nn.games import GAMES, Penalties, gradient_penalty
+from tests.conftest import SMALL, TINY, Gan, slow_ones
+
+RNG = torch.Generator().manual_seed(0)
+Logits = Callable[[Tensor, Tensor], Tensor]
+
+
+def log1p_exp(x: Tensor) -> Tensor:
+    return torch.log1p(torch.exp(x))
+
+
+def positive(x: Tensor) -> Tensor:
+    return torch.maximum(x, torch.zeros_like(x))
+
+
+# In float64, as the papers have them: D's loss and G's, of real and fake logits.
+FORMULAS: dict[str, tuple[Logits, Logits]] = {
+    "non-saturating": (
+        lambda r, f: -(1 / (1 + torch.exp(-r))).log().mean() - (1 - 1 / (1 + torch.exp(-f))).log().mean(),
+        lambda r, f: -(1 / (1 + torch.exp(-f))).log().mean() + 0 * r.sum(),
+    ),
+    "relativistic": (lambda r, f: log1p_exp(-(r - f)).mean(), lambda r, f: log1p_exp(-(f - r)).mean()),
+    "hinge": (lambda r, f: positive(1 - r).mean() + positive(1 + f).mean(), lambda r, f: -f.mean() + 0 * r.sum()),
+    "least-squares": (
+        lambda r, f: 0.5 * ((r - 1) ** 2).mean() + 0.5 * (f**2).mean(),
+        lambda r, f: 0.5 * ((f - 1) ** 2).mean() + 0 * r.sum(),
+    ),
+    "wasserstein": (lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean() + 0 * r.sum()),
+}
+
+
+@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_values_and_slopes_are_the_papers(name: str, dtype: torch.dtype) -> None:
+    real, fake = (3 * torch.randn(40, 1, generator=RNG).to(dtype) for _ in range(2))
+    game = GAMES[name]
+    of_g: Logits = lambda r, f: game.generator(f, lambda: r)  # noqa: E731
+    for mine, exact in zip((game.discriminator, of_g), FORMULAS[name], strict=True):
+        leaves = [x.float().requires_grad_() for x in (real, fake)]
+        doubles = [x.double().requires_grad_() for x in (real, fake)]
+        value, true = mine(*leaves), exact(*doubles)
+        assert value.dtype == torch.float32
+        assert value.item() == pytest.approx(true.item(), rel=1e-5, abs=1e-6)
+        slopes = torch.autograd.grad(value, leaves, allow_unused=True)
+        for slope, expected in zip(slopes, torch.autograd.grad(true, doubles), strict=True):
+            found = torch.zeros_like(expected) if slope is None else slope.double()
+            assert torch.allclose(found, expected, rtol=1e-4, atol=1e-7)
+        assert torch.isfinite(mine(1e4 * real.float(), -1e4 * fake.float()))
+
+
+def test_the_games_are_those_of_the_options() -> None:
+    for variant in catalogue.names():
+        (field,) = (f for f in fields_of(catalogue.card(variant).config_class) if f.name == "loss")
+        assert set(field.choices) == set(GAMES)
+
+
+def judge_of(dtype: torch.dtype) -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 7), nn.Softplus(), nn.Linear(7, 1)).to(dtype)
+
+
+def test_penalties_and_their_slopes_are_the_formulas_in_float64() -> None:
+    """½·E‖∇D‖² at real and fake pictures and E(‖∇D‖ − 1)² between them, by a D whose slope is known in closed form."""
+    real, fake = (torch.randn(8, 3, 2, 2, generator=RNG) for _ in range(2))
+    between = torch.rand(8, 1, 1, 1, generator=RNG)
+    mine, exact = judge_of(torch.float32), judge_of(torch.float64)
+    first, last = exact[1], exact[3]
+    assert isinstance(first, nn.Linear)
+    assert isinstance(last, nn.Linear)
+
+    def lengths(x: Tensor) -> Tensor:
+        hidden = torch.sigmoid(x.double().flatten(1) @ first.weight.T + first.bias) * last.weight
+        found: Tensor = (hidden @ first.weight).norm(dim=1)
+        return found
+
+    points = between * real + (1 - between) * fake
+    for value, true in (
+        (losses.r1(mine, real), 0.5 * (lengths(real) ** 2).mean()),
+        (losses.r1(mine, fake), 0.5 * (lengths(fake) ** 2).mean()),
+        (gradient_penalty(mine, real, fake, between), ((lengths(points) - 1) ** 2).mean()),
+    ):
+        assert value.item() == pytest.approx(true.item(), rel=1e-5)
+        slopes = torch.autograd.grad(value, [p for p in mine.parameters() if p.dim() > 1])
+        true_slopes = torch.autograd.grad(true, [p for p in exact.parameters() if p.dim() > 1])
+        for slope, expected in zip(slopes, true_slopes, strict=True):
+            assert torch.allclose(slope.double(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_penalties_add_up_and_none_cost_nothing() -> None:
+    real, fake = (torch.randn(8, 3, 2, 2, generator=RNG) for _ in range(2))
+    judge, share = judge_of(torch.float32), losses.penalised(real)
+    assert not Penalties()
+    assert Penalties().of(judge, real, fake, share) == 0.0
+    few = share.of(real), share.of(fake)
+    both = Penalties(r1=2.0, r2=3.0).of(judge, *few, share)
+    assert isinstance(both, Tensor)
+    assert both.item() == pytest.approx(2 * losses.r1(judge, few[0]).item() + 3 * losses.r1(judge, few[1]).item())
+
+
+def test_a_slope_of_nothing_is_finite() -> None:
+    linear = nn.Linear(12, 1)
+    nn.init.zeros_(linear.weight)
+    flat = nn.Sequential(nn.Flatten(), linear)
+    value = gradient_penalty(flat, torch.randn(4, 3, 2, 2), torch.randn(4, 3, 2, 2), torch.rand(4, 1, 1, 1))
+    (slope,) = torch.autograd.grad(value, [linear.weight])
+    assert math.isclose(value.item(), 1.0, rel_tol=1e-4)
+    assert torch.isfinite(slope).all()
+
+
+OWN: dict[str, tuple[str, ...]] = {
+    "vanilla": SMALL,
+    "cgan": SMALL,
+    "dcgan": (*SMALL, "--width", "4"),
+    "lapgan": (*SMALL, "--width", "4", "--coarse-width", "16", "--coarse-d-width", "16"),
+    "srgan": (*TINY, "--width", "4", "--blocks", "1", "--d-width", "4", "--pretrain-steps", "0", "--image-size", "16"),
+}
+
+
+@pytest.mark.parametrize("variant", slow_ones(catalogue.names(), lambda name: name in ("lapgan", "srgan")))
+def test_every_variant_plays_every_game(variant: str, gan: Gan) -> None:
+    """With all penalties. Each game trains another model, but hinge is Wasserstein's as long as all logits are within ±1;
+    that one's loss has its own name."""
+    seen = set()
+    for name in GAMES:
+        done = gan("train", "-v", variant, *OWN[variant], "--loss", name, "--r2", "0.1", "--gp", "0.1", "--steps", "3",
+                   "--log-every", "1", "--progress", "json", "--out", name)  # fmt: skip
+        assert done.code == 0, done.err
+        assert ('"distance' in done.out) == (name == "wasserstein")
+        seen.add(done.out[done.out.rindex("g_loss") :][:40])
+    assert len(seen) >= len(GAMES) - 1
+
+
+def test_targets_are_smoothed_in_one_game_only(gan: Gan) -> None:
+    done = gan("train", "--preset", "article", *SMALL, "--loss", "hinge", "--steps", "1")
+    assert (done.code, done.err) == (2, "gan: --loss hinge: has no targets to smooth; give --smoothing 0, not 0.1\n")
+    assert gan("train", "--preset", "article", *SMALL, "--loss", "hinge", "--smoothing", "0", "--steps", "1").code == 0
+
+
+def test_the_defaults_play_the_usual_game() -> None:
+    for variant in catalogue.names():
+        config_class = catalogue.card(variant).config_class
+        for preset in config_class.presets:
+            own: Any = resolve(variant, config_class, preset_layers(variant, config_class, preset)).own
+            assert (own.loss, own.r2, own.gp) == ("non-saturating", 0.0, 0.0)
