@@ -107,10 +107,11 @@ def _facts(values: dict[str, Any]) -> Facts:
 
 
 def read_config(variant: str, values: object) -> VariantConfig:
-    """A variant's configuration from untrusted values: every option there, nothing else, each within its bounds."""
+    """A variant's configuration from untrusted values: its options and nothing else, each within its bounds. One that is not
+    there came later than the file: it has its default, which does what was done before."""
     config_class = catalogue.card(variant).config_class
     fields = {f.name: f for f in fields_of(config_class)}
-    if not isinstance(values, dict) or set(values) != set(fields):
+    if not isinstance(values, dict) or not set(values) <= set(fields):
         raise ValueError(f"its options are not those of {variant} in this version")
     return config_class(**{name: fields[name].check(value) for name, value in values.items()})
 

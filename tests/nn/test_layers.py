@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
 from gancli import catalogue
 from gancli.data.spec import ImageSpec
-from gancli.nn.layers import Frequencies, LabelPlane, Tanh
+from gancli.nn.layers import CellMeans, Frequencies, LabelPlane, Tanh, former_biases
 
 
 def test_black_pixels_still_learn_in_bf16() -> None:
@@ -51,3 +52,21 @@ def test_generators_end_in_fp32_under_autocast(name: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         pictures = variant.generator(*variant.inputs(labels))
     assert pictures.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("height", "width", "cells"), [(12, 12, 6), (7, 13, 6), (2, 2, 6), (6, 6, 6), (1, 5, 3)])
+def test_cell_means_are_those_of_adaptive_pooling(height: int, width: int, cells: int) -> None:
+    x = torch.randn(2, 3, height, width, dtype=torch.float64, requires_grad=True)
+    found, expected = CellMeans(cells)(x), nn.functional.adaptive_avg_pool2d(x, cells)
+    assert torch.allclose(found, expected)
+    weights = torch.randn_like(expected)
+    (mine,), (theirs,) = (torch.autograd.grad((y * weights).sum(), x) for y in (found, expected))
+    assert torch.allclose(mine, theirs)
+
+
+def test_biases_before_batch_norm_in_files_of_before_are_taken_from_its_mean() -> None:
+    now = nn.Sequential(nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1))
+    outer = nn.ModuleDict({"layers": now})
+    assert former_biases(outer) == {"layers.0.bias": "layers.1.running_mean"}
+    assert former_biases(now) == {"0.bias": "1.running_mean"}
+    assert former_biases(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4))) == {}

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 
 from gancli.errors import CheckpointError, GancliError
+from gancli.nn.layers import former_biases
 from gancli.store import checkpoint
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
@@ -137,3 +138,21 @@ def test_a_full_disk_is_one_line(trained: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("os.fsync", refuse)
     with pytest.raises(GancliError, match="No space left on device"):
         checkpoint.save(tmp_path / "w.safetensors", {"w": torch.zeros(2)}, facts)
+
+
+def test_models_of_before_that_have_biases_before_batch_norm_are_the_same_models(gan: Gan) -> None:
+    tiny = ("--width", "4", "--coarse-width", "16", "--coarse-d-width", "16", "--batch-size", "12")
+    done = gan("train", "-v", "lapgan", *tiny, "--image-size", "8", "--steps", "3", "--device", "cpu", "--out", "run")
+    assert done.code == 0, done.err
+    model = checkpoint.load_model(Path("run/ckpt.safetensors"))
+    now = model.variant.generator.state_dict()
+    before = {checkpoint.GENERATOR + name: tensor.clone() for name, tensor in now.items()}
+    former = former_biases(model.variant.generator)
+    assert former
+    for bias, mean in former.items():
+        before[checkpoint.GENERATOR + bias] = torch.randn_like(now[mean])
+        before[checkpoint.GENERATOR + mean] += before[checkpoint.GENERATOR + bias]
+    checkpoint.save(Path("before.safetensors"), before, model.facts)
+    found = checkpoint.load_model(Path("before.safetensors")).variant.generator.state_dict()
+    assert found.keys() == now.keys()
+    assert all(torch.allclose(found[name].float(), now[name].float(), atol=1e-6) for name in now)
