@@ -1,8 +1,10 @@
 """A first look at the pictures that somebody wants to train on: in colour or grey, how large. Imports no torch."""
 
 import io
+import lzma
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -37,7 +39,7 @@ def look(dataset: str) -> Look | None:
         return Look(True, 32, True) if dataset in COLOURED else Look(False, 28, True)
     try:
         heads = list(islice(_heads(expanded(dataset, "--dataset")), LOOKED_AT))
-    except (OSError, ValueError, zipfile.BadZipFile, GancliError):
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, GancliError):
         return None
     if not heads:
         return None

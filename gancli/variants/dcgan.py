@@ -67,7 +67,7 @@ class Config(VariantConfig):
     }  # fmt: skip
 
     def check(self) -> None:
-        policies = set((self.augment or "none").split(","))
+        policies = {"none"} if self.augment is None else set(self.augment.split(","))
         if policies != {"none"} and not policies <= {"colour", "translation", "cutout"}:
             raise UsageError(f"--augment {self.augment}: must be none, or of colour, translation, cutout with commas")
 

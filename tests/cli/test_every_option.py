@@ -44,6 +44,7 @@ SHOWN: dict[str, Trial] = {
     "train --data-root": (TRAIN, ("--data-root", "here")),
     "train --download": ((*TRAIN, "-d", "mnist"), ("--no-download",)),
     "train --image-size": (TRAIN, ("--image-size", 12)),
+    "train --mirror": (TRAIN, ("--mirror",)),
     "train --on-bad-image": ((*TRAIN, "-d", "bad"), ("--on-bad-image", "skip")),
     "train --epochs": (
         tuple(word for word in TRAIN if word not in ("--steps", 6)),

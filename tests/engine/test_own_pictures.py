@@ -85,7 +85,13 @@ def test_what_can_be_seen_of_pictures(pictures: Pictures, tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     (tmp_path / "lies").mkdir()
     (tmp_path / "lies" / "a.png").write_bytes(b"no picture")
-    for nothing in ("broken.zip", "empty", "lies", "not there"):
+    with zipfile.ZipFile(tmp_path / "locked.zip", "w") as archive:
+        archive.writestr("a.png", b"x" * 30)
+    locked = bytearray((tmp_path / "locked.zip").read_bytes())
+    for where in (6, locked.index(b"PK\x01\x02") + 8):  # its flags say that it is encrypted
+        locked[where] |= 1
+    (tmp_path / "locked.zip").write_bytes(locked)
+    for nothing in ("broken.zip", "locked.zip", "empty", "lies", "not there"):
         assert look(str(tmp_path / nothing)) is None
 
 
