@@ -85,6 +85,17 @@ def test_a_signal_reaches_the_command_whose_saving_is_waited_for(
     assert asked.read_text() == "requeue 17\n"
 
 
+def test_a_signal_at_any_moment_of_the_start_is_handed_on(resumable: Resumable) -> None:
+    """Also before the command runs: then it is killed by it, as Python would be, and the job is queued again."""
+    for delay in (0.0, 0.002, 0.004, 0.008, 0.016, 0.03):
+        process = resumable("bash", "-c", SAVES)
+        time.sleep(delay)
+        process.send_signal(signal.SIGTERM)
+        code, _, err = ended(process)
+        assert code in (-signal.SIGTERM, 75, 138), err  # before bash has read its first line, it dies of it
+        assert ("queueing job 17 again" in err) == (code > 0)
+
+
 def test_a_command_killed_before_it_could_save_is_queued_again_but_a_crash_is_not(
     resumable: Resumable, asked: Path
 ) -> None:

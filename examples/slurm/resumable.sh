@@ -8,10 +8,11 @@
 set -u
 (($#)) || { echo "usage: resumable.sh COMMAND..." >&2; exit 2; }
 
+child= interrupted=
+trap 'interrupted=1; [[ $child ]] && kill -USR1 "$child" 2>/dev/null' USR1 TERM
 "$@" &
 child=$!
-interrupted=
-trap 'interrupted=1; kill -USR1 "$child" 2>/dev/null' USR1 TERM
+[[ $interrupted ]] && kill -USR1 "$child" # it came before the command was there
 
 status=127
 while :; do
