@@ -123,7 +123,8 @@ class Variant(ABC):
         """Whether the generator's picture depends on a label, so that one can be asked for."""
         return False
 
-    def parts(self, batch_size: int) -> int:  # noqa: ARG002
+    @classmethod
+    def parts(cls, config: Any, batch_size: int) -> int:  # noqa: ARG003
         """How many parts a step makes of a batch, each for updates of its own. Where several processes share a batch, their
         shares must fall into as many equal parts."""
         return 1

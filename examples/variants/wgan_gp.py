@@ -62,12 +62,13 @@ class WganGp(Variant):
         self.D = build_critic(widths, images.channels, coarsest)
         self.networks = {"G": self.generator, "D": self.D}
 
-    def parts(self, batch_size: int) -> int:
-        return min(self.config.critic_updates, batch_size)
+    @classmethod
+    def parts(cls, config: Config, batch_size: int) -> int:
+        return min(config.critic_updates, batch_size)
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Algorithm 1 of the paper: `critic_updates` times D, each with other pictures and other noise, then G."""
-        parts = batch.images.tensor_split(self.parts(len(batch.images)))
+        parts = batch.images.tensor_split(self.parts(self.config, len(batch.images)))
         for real in parts:
             with torch.no_grad():
                 fake = self.generator(*self.latents(len(real), real.device))

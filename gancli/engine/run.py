@@ -1,6 +1,7 @@
 """A run from where it starts to its end, by one process or as one of several: what `gan train` and `gancli.train` do."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -97,7 +98,7 @@ def _led(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -
         run, own = started.resolved.run, started.resolved.own
         directory = started.target()
         try:
-            ranks.check_batch(run.batch_size)
+            ranks.check_batch(run.batch_size, functools.partial(catalogue.load(variant).parts, own))
         except UsageError:
             directory.discard_if_unused()
             raise

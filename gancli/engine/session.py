@@ -59,7 +59,6 @@ class Session:
         self.stream = IndexStream(source.num_images, self.run.batch_size, self.run.seed)
         torch.manual_seed(self.run.seed)
         self.variant = variant_class(planned.own, source.spec)
-        self.ranks.check_batch(self.run.batch_size, self.variant.parts)
         layout = torch.channels_last if variant_class.convolutional else torch.contiguous_format
         for network in (self.variant.generator, *self.variant.networks.values()):
             network.to(self.machine.device).to(memory_format=layout)

@@ -162,15 +162,16 @@ class Lapgan(Variant):
         """Algorithm 1 of the paper, at every level. No gradient and no picture goes from one level to another."""
         labels = batch.condition if self.conditional else None
         latents = self.latents(len(batch.images), batch.images.device)
-        num_parts = self.parts(len(batch.images))
+        num_parts = self.parts(self.config, len(batch.images))
         label_parts = [None] * num_parts if labels is None else labels.tensor_split(num_parts)
         for k, level in enumerate(laplacian(batch.images, self.num_levels, self.config.resize, self.config.perturb)):
             parts = zip(*(whole.tensor_split(num_parts) for whole in (latents[k], *level)), label_parts, strict=True)
             for part in islice(parts, self.num_updates(k)):
                 yield from self.level_step(k, *part)
 
-    def parts(self, batch_size: int) -> int:
-        return max(1, min(self.config.coarse_updates, batch_size // 2))  # batch norm needs two pictures
+    @classmethod
+    def parts(cls, config: Config, batch_size: int) -> int:
+        return max(1, min(config.coarse_updates, batch_size // 2))  # batch norm needs two pictures
 
     def num_updates(self, k: int) -> int:
         """Updates of level k in a step."""

@@ -174,7 +174,7 @@ def test_parts_of_a_batch_that_would_be_others_are_refused(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_a_process_that_dies_is_started_again_and_the_run_goes_on(tmp_path: Path) -> None:
     """`torchrun --max-restarts` with `--resume auto`: to the bytes of a run that nothing befell."""
-    args = (*train_args("vanilla"), "--steps", 3000, "--save-every", 100, "--log-every", 100, "--progress", "none")
+    args = (*train_args("vanilla"), "--steps", 600, "--save-every", 50, "--log-every", 50, "--progress", "none")
     code, _, err = done(torchrun(*args, "--out", "whole"))
     assert code == 0, err
     process = torchrun(*args, "--out", "run", "--resume", "auto", restarts=2)
