@@ -127,9 +127,14 @@ def test_a_signal_stops_all_processes_with_the_state_saved(gan: Gan, tmp_path: P
     assert longer.code == 0, longer.err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("variant", "preset"), [(v, p) for v in catalogue.names() for p in presets_of(v) if p != "default"]
+    ("variant", "preset"),
+    [
+        pytest.param(v, p, marks=pytest.mark.slow if p == "article" else pytest.mark.whole)
+        for v in catalogue.names()
+        for p in presets_of(v)
+        if p != "default"
+    ],
 )
 def test_other_presets_draw_what_one_process_draws(gan: Gan, variant: str, preset: str) -> None:
     """Their noise, dropout and schedules: the losses of the first steps."""
@@ -144,8 +149,13 @@ def test_other_presets_draw_what_one_process_draws(gan: Gan, variant: str, prese
         assert row == pytest.approx(other, rel=1e-3, abs=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("variant", "batch"), [("lapgan", 48), ("vanilla", 12), ("cgan", 20), ("dcgan", 18)])
+@pytest.mark.parametrize(
+    ("variant", "batch"),
+    [
+        pytest.param("lapgan", 48, marks=pytest.mark.slow),
+        *(pytest.param(*case, marks=pytest.mark.whole) for case in (("vanilla", 12), ("cgan", 20), ("dcgan", 18))),
+    ],
+)
 def test_the_same_pictures_are_penalised_whatever_the_number_of_processes(gan: Gan, variant: str, batch: int) -> None:
     """R1's eighth of batches (and of lapgan's parts of them) that are small, or that processes cannot halve: the weights of
     one process after one step."""

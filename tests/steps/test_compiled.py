@@ -25,9 +25,9 @@ PRESETS = [(name, preset) for name in catalogue.names() for preset in catalogue.
 
 
 def how_long(case: tuple[str, str]) -> pytest.MarkDecorator:
-    """Compiling takes one to three minutes on a CPU: CI does it for one network that is fully connected (R1, so double
-    backward, included) and one of convolutions."""
-    return pytest.mark.slow if case in (("vanilla", "default"), ("dcgan", "default")) else pytest.mark.whole
+    """Compiling takes half a minute to three minutes on a CPU: CI does it for one network (R1, so double backward,
+    included)."""
+    return pytest.mark.slow if case == ("vanilla", "default") else pytest.mark.whole
 
 
 def own_of(variant: str, preset: str) -> dict[str, object]:
@@ -155,7 +155,8 @@ def test_a_compiled_run_goes_on_to_the_same_bytes(gan: Gan, tmp_path: Path) -> N
     """Stopped and resumed, as in one go; `--compile` stands in the run's file. Nothing of it in the log but one word."""
     train = ("train", *SMALL, "--steps", "40", "--save-every", "10", "--compile", "yes")
     whole = gan(*train, "--out", str(tmp_path / "whole"))
-    assert (whole.code, whole.err.count("compil")) == (0, whole.err.count("compiling the step"))
+    assert whole.code == 0, whole.err
+    assert "--compile: not here" not in whole.err
     assert (
         gan("train", *SMALL, "--steps", "20", "--save-every", "10", "--compile", "--out", str(tmp_path / "parts")).code
         == 0
@@ -200,7 +201,7 @@ def test_without_a_compiler_the_run_goes_on(tmp_path: Path, data_root: Path) -> 
     assert made["without"] == made["eager"]
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_the_second_start_compiles_nothing(tmp_path: Path) -> None:
     """What was compiled lies under the data root, and is taken from there."""
     root = tmp_path / "root"
