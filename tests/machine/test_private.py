@@ -241,6 +241,7 @@ def test_fake_tensor_mode() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch 2.11's own, of itself
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler is here")
 def test_standalone_compile() -> None:
     """What it changes in place is changed, and the graph's own result is given."""

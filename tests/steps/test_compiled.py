@@ -21,6 +21,7 @@ from gancli.variant import Adam
 from tests.conftest import SMALL, Gan, slow_ones
 from tests.steps.test_graph import CUDA, LARGE, OWN, losses_and_weights, session_of
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch 2.11's own, of itself
 PRESETS = [(name, preset) for name in catalogue.names() for preset in catalogue.card(name).config_class.presets]
 
 
