@@ -21,7 +21,6 @@ from gancli.events import Event, Preparing
 from gancli.files import atomic
 from gancli.machine.room import free_bytes
 
-SUFFIXES = (".npy", ".npz")
 LABELS = ("labels", "label", "targets", "target", "classes", "y")  # what a file's array of labels is called
 OTHER: Mapping[Split, Split] = {"train": "test", "test": "train"}
 MAX_SIDE, MAX_CLASSES = 16_384, 10_000

@@ -9,11 +9,10 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from gancli.data.about import ORIENTATION, About, read_about
-from gancli.data.formats import accepted
+from gancli.data.formats import GREY_MODES, accepted
 from gancli.data.formats import is_image as is_image  # as users of `decode` need it
 from gancli.errors import DataError
 
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 MOVING = frozenset({"GIF", "PNG", "WEBP", "AVIF", "TIFF"})  # what has frames; an MPO's are depths, a PSD's are layers
 MAX_PIXELS = 1 << 27  # 134 million: far above any photograph, far below what exhausts memory

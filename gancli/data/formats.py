@@ -13,6 +13,7 @@ from PIL import Image, features
 # The first ones, told by their first bytes, are tried on any file; the rest only where the name says so.
 KNOWN = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "PSD", "QOI", "SGI", "SUN", "HEIF")
 BY_NAME = ("TGA", "PCX", "DIB")
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 LIBRARIES = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000", "JPEG": "jpg"}  # a Pillow may be built without
 OTHER_PICTURES = frozenset({
     ".heic", ".heics", ".heif", ".heifs", ".hif", ".avif", ".webp", ".jp2", ".jxl", ".jxr", ".svg", ".eps", ".dds", ".ico",

@@ -19,6 +19,7 @@ from gancli.errors import UsageError
 from gancli.files import atomic
 from gancli.files.locks import try_lock
 from gancli.files.owner import beside, mark_of
+from gancli.machine.compiler import COMPILED
 
 SIZE_VARIABLE = "GAN_CACHE_SIZE"
 SHARE = 1 / 4  # of the disk that a cache may fill, unless GAN_CACHE_SIZE says how much
@@ -26,7 +27,6 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 OURS = re.compile(r"(?!\.).*-[0-9a-f]{20}\.(?:u8|json|safetensors)", re.DOTALL)
 MAX_HEADER_BYTES = 1 << 16
 YOUNG_S = 3600.0  # files that belong together come one after the other: they are left alone so long
-COMPILED = "compiled"
 USE = "use"  # kind of the files that say that a process has the pixels mapped
 USE_PATIENCE_S = 30 * 24 * 3600.0  # for those of machines whose processes cannot be asked after
 OLD_PARTS = re.compile(r"\..*\.u8\.\d+\.part")  # what earlier versions were decoding into

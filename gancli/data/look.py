@@ -12,13 +12,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from gancli.config.paths import expanded
+from gancli.config.paths import expanded, open_file
+from gancli.data.formats import GREY_MODES, accepted, is_image
 from gancli.data.names import source_names
 from gancli.errors import GancliError
 
 COLOURED = frozenset({"shapes", "cifar10", "cifar100", "svhn", "stl10"})
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jfif", ".avif", ".jp2", ".ppm", ".tga")
-GREY = frozenset({"1", "L", "LA", "La", "I", "F"})
 LOOKED_AT = 16
 HEAD_BYTES = 1 << 16
 
@@ -51,25 +50,24 @@ def look(dataset: str) -> Look | None:
 
 def _heads(path: Path) -> Iterator[tuple[tuple[int, int], bool]]:
     """Size of each picture, and whether it is in colour."""
-    for data in _beginnings(path):
+    for name, data in _beginnings(path):
         try:
-            with Image.open(io.BytesIO(data)) as image:
-                yield image.size, image.mode.partition(";")[0] not in GREY
+            with Image.open(io.BytesIO(data), formats=accepted(name)) as image:
+                yield image.size, image.mode not in GREY_MODES
         except Exception:  # whatever Pillow raises for half a picture, or none: others are looked at
             continue
 
 
-def _beginnings(path: Path) -> Iterator[bytes]:
+def _beginnings(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and first bytes of each picture."""
     if path.is_dir():
         for folder, folders, files in os.walk(path):
             folders.sort()
-            for name in sorted(files):
-                if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                    with Path(folder, name).open("rb") as file:
-                        yield file.read(HEAD_BYTES)
+            for name in filter(is_image, sorted(files)):
+                with open_file(Path(folder, name)) as file:
+                    yield name, file.read(HEAD_BYTES)
     elif path.is_file() and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if name.lower().endswith(SUFFIXES):
-                    with archive.open(name) as entry:
-                        yield entry.read(HEAD_BYTES)
+            for name in filter(is_image, sorted(archive.namelist())):
+                with archive.open(name) as entry:
+                    yield name, entry.read(HEAD_BYTES)

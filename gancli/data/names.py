@@ -3,6 +3,7 @@
 from typing import Literal
 
 Split = Literal["train", "test"]
+ARRAYS = (".npy", ".npz")  # suffixes
 DRAWN = ("digits", "shapes")
 TORCHVISION = ("mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "svhn", "stl10")
 

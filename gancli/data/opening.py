@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from gancli.config.paths import expanded
-from gancli.data.names import DRAWN, TORCHVISION, Split, source_names
+from gancli.data.names import ARRAYS, DRAWN, TORCHVISION, Split, source_names
 from gancli.data.source import Opening
 from gancli.errors import DataError, UsageError, did_you_mean
 
@@ -33,7 +33,7 @@ def open_source(
 
         source = yield from torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split)
     elif (path := existing(dataset)) is not None:
-        if path.suffix.lower() in (".npy", ".npz") and path.is_file():
+        if path.suffix.lower() in ARRAYS and path.is_file():
             from gancli.data import arrays
 
             source = yield from arrays.open_arrays(path, image_size, split)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+COMPILED = "compiled"  # what the folder of compiled steps is called
 VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 
@@ -15,7 +16,7 @@ def kept_under(root: Path) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     if VARIABLE in os.environ:
         return
-    folder = root / "cache" / "compiled"
+    folder = root / "cache" / COMPILED
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

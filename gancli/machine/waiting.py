@@ -18,9 +18,8 @@ import torch
 from gancli.process import SPINNING
 
 POLL_S = 0.5
-CONTENDED = (
-    0.1  # of the time some thread of ours was ready and had no CPU; 0.01 when nothing else runs, 0.35 and more beside
-)
+# Of the time some thread of ours was ready and had no CPU: 0.01 when nothing else ran, 0.35 and more beside a busy process.
+CONTENDED = 0.1
 QUIET_S = 10.0  # and then for so long less than a third of it
 PARALLEL = 1 << 18  # values that torch shares out to its threads
 

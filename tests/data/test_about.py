@@ -8,7 +8,8 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from gancli import images
 from gancli.data.about import MAX_PNG_PROFILE, About, read_about
-from gancli.data.decode import GREY_MODES, decode, decode_layers
+from gancli.data.decode import decode, decode_layers
+from gancli.data.formats import GREY_MODES
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
