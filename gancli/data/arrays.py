@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +25,7 @@ LABELS = ("labels", "label", "targets", "target", "classes", "y")  # what a file
 OTHER: Mapping[Split, Split] = {"train": "test", "test": "train"}
 MAX_SIDE, MAX_CLASSES = 16_384, 10_000
 CPU = torch.device("cpu")
+Array = np.ndarray[Any, Any]
 Shapes = dict[str, tuple[tuple[int, ...], "np.dtype[Any]"]]
 
 
@@ -37,7 +38,7 @@ def open_arrays(path: Path, image_size: int | None, split: Split) -> Opening:
     """
     try:
         with path.open("rb") as file:
-            pictures, labels = _npy(path, file) if path.suffix.lower() == ".npy" else _npz(path, file, split)
+            pictures, *labels = _npy(path, file) if path.suffix.lower() == ".npy" else _npz(path, file, split)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         why = atomic.reason(error) if isinstance(error, OSError) else " ".join(str(error).split())[:200]
         raise DataError(f"--dataset {path}: cannot be read ({why})") from None
@@ -45,18 +46,19 @@ def open_arrays(path: Path, image_size: int | None, split: Split) -> Opening:
     size = image_size or (pixels.shape[2] if pixels.shape[2] == pixels.shape[3] else min(pixels.shape[2:]))
     if pixels.shape[2:] != (size, size):
         pixels = yield from _resized(path, pixels, size)
-    numbers, names = (torch.zeros(len(pixels), dtype=torch.int64), ()) if labels is None else _classes(path, labels)
+    numbers, names = _classes(path, labels) if labels else (torch.zeros(len(pixels), dtype=torch.int64), ())
     return Source(path.stem, pixels.contiguous(), numbers, names)
 
 
-def _npy(path: Path, file: BinaryIO) -> tuple["np.ndarray[Any, Any]", None]:
+def _npy(path: Path, file: BinaryIO) -> list[Array]:
     shape, dtype = _header(file)
     _check(path, path.name, shape, dtype, path.stat().st_size)
     file.seek(0)
-    return npy.read_array(file, allow_pickle=False), None
+    return [npy.read_array(file, allow_pickle=False)]
 
 
-def _npz(path: Path, file: BinaryIO, split: Split) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any] | None"]:
+def _npz(path: Path, file: BinaryIO, split: Split) -> list[Array]:
+    """The pictures, their labels if there are any, and those of the other split if it has some: its classes are the same."""
     with zipfile.ZipFile(file) as archive:
         shapes: Shapes = {}
         arrays = [info for info in archive.infolist() if info.filename.endswith(".npy")]
@@ -64,13 +66,15 @@ def _npz(path: Path, file: BinaryIO, split: Split) -> tuple["np.ndarray[Any, Any
         for name in sizes:
             with archive.open(f"{name}.npy") as entry:
                 shapes[name] = _header(entry)
-        pictures, labels = _chosen(path, shapes, split)
+        wanted = _chosen(path, shapes, split)
+        if len(wanted) > 1 and any(OTHER[split] in name.lower() for name in shapes) and split in wanted[0].lower():
+            wanted += _chosen(path, shapes, OTHER[split])[1:]
         found = []
-        for name in (pictures, *labels):
+        for name in wanted:
             _check(path, name, *shapes[name], sizes[name])
             with archive.open(f"{name}.npy") as entry:
                 found.append(npy.read_array(entry, allow_pickle=False))
-        return found[0], found[1] if labels else None
+        return found
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
@@ -80,8 +84,8 @@ def _header(file: Any) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
     return shape, dtype
 
 
-def _chosen(path: Path, shapes: Shapes, split: Split) -> tuple[str, list[str]]:
-    """The names of the array of pictures, and of that of labels (none or one). Raises `DataError`."""
+def _chosen(path: Path, shapes: Shapes, split: Split) -> list[str]:
+    """The names of the array of pictures, and of that of labels if there is one. Raises `DataError`."""
     pictures = [name for name, (shape, dtype) in shapes.items() if dtype == np.uint8 and len(shape) in (3, 4)]
     of_split = [name for name in pictures if split in name.lower()]
     candidates = of_split or [name for name in pictures if OTHER[split] not in name.lower()]
@@ -98,7 +102,7 @@ def _chosen(path: Path, shapes: Shapes, split: Split) -> tuple[str, list[str]]:
         if dtype.kind in "iu" and tuple(shape) in ((count,), (count, 1)) and (split in other.lower()) == bool(of_split)
     ]
     named = [other for other in fitting if any(word in other.lower() for word in LABELS)]
-    return name, (named or fitting)[:1]
+    return [name, *(named or fitting)[:1]]
 
 
 def _check(path: Path, name: str, shape: tuple[int, ...], dtype: "np.dtype[Any]", num_bytes: int) -> None:
@@ -142,11 +146,12 @@ def _resized(path: Path, pixels: Tensor, size: int) -> Generator[Event, None, Te
     return result
 
 
-def _classes(path: Path, labels: "np.ndarray[Any, Any]") -> tuple[Tensor, tuple[str, ...]]:
-    """Labels as int64 `[N]` from 0 on, and their names: the numbers that the file has."""
-    distinct, numbers = np.unique(labels.reshape(-1), return_inverse=True)
+def _classes(path: Path, labels: Sequence[Array]) -> tuple[Tensor, tuple[str, ...]]:
+    """The first labels as int64 `[N]` from 0 on, and the classes' names: the numbers that all of them have."""
+    own = labels[0].reshape(-1)
+    distinct = np.unique(np.concatenate([each.reshape(-1) for each in labels]))
     if len(distinct) > MAX_CLASSES:
         raise DataError(f"--dataset {path}: {len(distinct)} classes are over the limit of {MAX_CLASSES}")
     if len(distinct) == 1:
-        return torch.zeros(labels.size, dtype=torch.int64), ()
-    return torch.from_numpy(numbers.reshape(-1).astype(np.int64)), tuple(map(str, distinct.tolist()))
+        return torch.zeros(own.size, dtype=torch.int64), ()
+    return torch.from_numpy(np.searchsorted(distinct, own).astype(np.int64)), tuple(map(str, distinct.tolist()))

@@ -58,6 +58,16 @@ def test_a_file_with_both_splits(tmp_path: Path) -> None:
     assert found.labels.tolist() == [1, 0, 1, 0]
 
 
+def test_a_split_that_lacks_a_class_numbers_the_others_as_before(tmp_path: Path) -> None:
+    np.savez(
+        tmp_path / "x.npz",
+        x_train=some(4, 8, 8), y_train=np.array([0, 5, 7, 5]), x_test=some(3, 8, 8), y_test=np.array([7, 0, 7]),
+    )  # fmt: skip
+    train, test = opened(tmp_path / "x.npz"), opened(tmp_path / "x.npz", split="test")
+    assert train.class_names == test.class_names == ("0", "5", "7")
+    assert (train.labels.tolist(), test.labels.tolist()) == ([0, 1, 2, 1], [2, 0, 2])
+
+
 def test_another_size_is_that_of_a_folder(tmp_path: Path) -> None:
     array = some(3, 20, 30, 3)
     np.save(tmp_path / "x.npy", array)
