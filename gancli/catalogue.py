@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gancli.variants
-from gancli.config import RunConfig, VariantConfig, fields_of, option
+from gancli.config import RunConfig, VariantConfig, fields_of, game, option
 from gancli.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def _config_class(tree: ast.Module, path: Path) -> type[VariantConfig]:
         "VariantConfig": VariantConfig,
         "UsageError": UsageError,
         "option": option,
+        "game": game,
         "dataclass": dataclasses.dataclass,
         "ClassVar": typing.ClassVar,
         "Literal": typing.Literal,

@@ -81,6 +81,13 @@ def enlarge_files(
 ) -> Generator[Event, None, Result]:
     """All that is planned, as a generator of what happens that returns what became of it. `deliver` takes a picture's file,
     which else is written where the plan says. Raises what one picture alone fails with."""
+    with giving_way():
+        return (yield from _each(upscaler, planned, skip_existing, deliver))
+
+
+def _each(
+    upscaler: Upscaler, planned: Plan, skip_existing: bool, deliver: Deliver | None
+) -> Generator[Event, None, Result]:
     result, count = Result(failed=dict(planned.refused)), len(planned.jobs)
     yield from map(Warned, planned.notes)
     yield from map(PictureFailed, planned.refused.values())
@@ -90,8 +97,7 @@ def enlarge_files(
             continue
         begun = time.monotonic()
         try:
-            with giving_way():
-                done = yield from _one(upscaler, job, planned, result.animated, deliver)
+            done = yield from _one(upscaler, job, planned, result.animated, deliver)
         except GancliError as error:
             if planned.alone:
                 raise

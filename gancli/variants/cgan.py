@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli.batches.batch import Batch
-from gancli.config import VariantConfig, option
+from gancli.config import VariantConfig, game, option
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
@@ -42,14 +42,10 @@ class Config(VariantConfig):
     discriminator: Literal["leaky", "maxout"] = option("leaky", "D's hidden layers: leaky ReLU, or the paper's maxout")
     input_dropout: float = option(0.0, "share of D's input pixels dropped", ge=0, lt=1)
     dropout: float = option(0.0, "share of hidden units dropped, in G and D", ge=0, lt=1)
-    loss: Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"] = option(
-        "non-saturating", "the game that D and G play", source="nn/games.py names the papers"
-    )
-    r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
-    r2: float = option(
-        0.0, "weight of the R2 penalty, on fake pictures; 0: none", ge=0, le=1000, source="Mescheder et al. 2018"
-    )
-    gp: float = option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
+    loss: game.Loss = game.loss()
+    r1: float = game.r1(0.3)
+    r2: float = game.r2()
+    gp: float = game.gp()
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
     lr: float = option(1e-3, "step size", gt=0, le=1)
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")

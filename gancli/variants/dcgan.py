@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli.batches.batch import Batch
-from gancli.config import VariantConfig, option
+from gancli.config import VariantConfig, game, option
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
@@ -40,14 +40,10 @@ class Config(VariantConfig):
     norm: Literal["batch", "spectral", "none"] = option(
         "none", "D's normalisation; batch is the paper's", source="spectral: Miyato et al. 2018"
     )
-    loss: Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"] = option(
-        "non-saturating", "the game that D and G play", source="nn/games.py names the papers"
-    )
-    r1: float = option(0.3, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
-    r2: float = option(
-        0.0, "weight of the R2 penalty, on fake pictures; 0: none", ge=0, le=1000, source="Mescheder et al. 2018"
-    )
-    gp: float = option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
+    loss: game.Loss = game.loss()
+    r1: float = game.r1(0.3)
+    r2: float = game.r2()
+    gp: float = game.gp()
     augment: str | None = option(
         None,
         "DiffAugment: colour, translation, cutout, joined by commas; or none",

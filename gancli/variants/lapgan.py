@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli.batches.batch import Batch
-from gancli.config import VariantConfig, option
+from gancli.config import VariantConfig, game, option
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
@@ -62,13 +62,11 @@ class Config(VariantConfig):
     )
     norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
     d_norm: Literal["spectral", "none"] = option("none", "normalisation of D", source="spectral: Miyato et al. 2018")
-    loss: Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"] = option(
-        "non-saturating", "the game that D and G play", source="nn/games.py names the papers"
-    )
-    r1: float = option(0.1, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+    loss: game.Loss = game.loss()
+    r1: float = game.r1(0.1)
     coarse_r1: float = option(0.03, "the same, of the coarsest level", ge=0, le=1000)
     r2: float = option(0.0, "R2, on fake pictures, times the weights of R1; 0: none", ge=0, le=1000)
-    gp: float = option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
+    gp: float = game.gp()
     dropout: float = option(0.0, "share of the coarsest D's hidden units dropped", ge=0, lt=1)
     bounded: bool = option(True, "keep each level's picture within [-1, 1] by a tanh; else residuals are linear")
     perturb: float = option(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from gancli.batches.batch import Batch
 from gancli.batches.pairs import enlarge
-from gancli.config import VariantConfig, option
+from gancli.config import VariantConfig, game, option
 from gancli.config.paths import input_file
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
@@ -57,14 +57,10 @@ class Config(VariantConfig):
         path=True,
         default_text="torchvision's download",
     )
-    loss: Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"] = option(
-        "non-saturating", "the game that D and G play", source="nn/games.py names the papers"
-    )
-    r1: float = option(0.0, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
-    r2: float = option(
-        0.0, "weight of the R2 penalty, on fake pictures; 0: none", ge=0, le=1000, source="Mescheder et al. 2018"
-    )
-    gp: float = option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
+    loss: game.Loss = game.loss()
+    r1: float = game.r1(0.0)
+    r2: float = game.r2()
+    gp: float = game.gp()
     adversarial: float = option(1e-3, "weight of the adversarial loss", ge=0, le=1000, source="equation 3")
     pretrain_steps: int | None = option(
         None, "steps of the first phase", ge=0, le=10**12, default_text="five sixths of the run"

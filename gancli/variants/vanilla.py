@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli.batches.batch import Batch
-from gancli.config import VariantConfig, option
+from gancli.config import VariantConfig, game, option
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
@@ -41,14 +41,10 @@ class Config(VariantConfig):
     input_dropout: float = option(0.0, "share of D's input pixels dropped", ge=0, lt=1)
     dropout: float = option(0.0, "share of D's hidden units dropped", ge=0, lt=1)
     smoothing: float = option(0.0, "how far below 1 D's target for real images lies", ge=0, lt=1)
-    loss: Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"] = option(
-        "non-saturating", "the game that D and G play", source="nn/games.py names the papers"
-    )
-    r1: float = option(1.0, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
-    r2: float = option(
-        0.0, "weight of the R2 penalty, on fake pictures; 0: none", ge=0, le=1000, source="Mescheder et al. 2018"
-    )
-    gp: float = option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
+    loss: game.Loss = game.loss()
+    r1: float = game.r1(1.0)
+    r2: float = game.r2()
+    gp: float = game.gp()
     shift: float = option(
         0.0, "share of the pictures that D sees moved by up to a fourteenth", ge=0, le=1, source="Zhao et al. 2020"
     )

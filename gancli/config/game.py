@@ -1,0 +1,27 @@
+"""The options of variants in which a D and a G play: said once, built into losses by `nn/games.py`. No torch."""
+
+from typing import Any, Literal
+
+from gancli.config.option import option
+
+Loss = Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"]
+
+
+def loss() -> Any:
+    return option("non-saturating", "the game that D and G play", source="nn/games.py names the papers")
+
+
+def r1(weight: float) -> Any:
+    return _penalty(weight, "weight of the R1 penalty; 0: none", "Mescheder et al. 2018")
+
+
+def r2() -> Any:
+    return _penalty(0.0, "weight of the R2 penalty, on fake pictures; 0: none", "Mescheder et al. 2018")
+
+
+def gp() -> Any:
+    return _penalty(0.0, "weight of the gradient penalty; 0: none", "Gulrajani et al. 2017")
+
+
+def _penalty(weight: float, what: str, paper: str) -> Any:
+    return option(weight, what, ge=0, le=1000, source=paper)
