@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from gancli.machine import compiler, private
-from gancli.steps import trace
+from gancli.steps import layouts, trace
 from gancli.steps.captured import Step
 
 WARM_UPS = 3  # calls before a CUDA graph may hold it: libraries and Triton load their kernels in them
@@ -39,6 +39,8 @@ class CompiledStep:
 
         with undone(held, self._terms.device):
             module = private.make_fx(do)()
+        if self._terms.is_cuda:
+            layouts.settle(module)
         self._arguments = trace.given(module)
         try:
             self._run = self._compiled(module, thorough)
@@ -67,10 +69,11 @@ class CompiledStep:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause in one line."""
+    """The innermost cause in one line: the first that says more than what kind of error it is."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:160]
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if line and not line.endswith("Error:")), type(error).__name__)[:160]
 
 
 @contextmanager
