@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from gancli.errors import UsageError
-from gancli.machine import private
+from gancli.errors import GancliError, UsageError
+from gancli.machine import meeting, private
 from gancli.nn import losses
 
 DRAWN_IN_PLACE = (Tensor.uniform_, Tensor.normal_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_)
@@ -157,7 +157,7 @@ def joined() -> Iterator[Ranks]:
     # gloo's threads past its end: at exit they may want Python's lock, and abort the process.
     importlib.import_module("torch.distributed.nn")
     cuda = torch.cuda.is_available()
-    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT)
+    meeting.begin("cpu:gloo,cuda:nccl" if cuda else "gloo", TIMEOUT)
     try:
         yield Ranks(
             dist.get_rank(),
@@ -165,6 +165,10 @@ def joined() -> Iterator[Ranks]:
             int(os.environ.get("LOCAL_RANK", "0")),
             int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
         )
+    except RuntimeError as error:
+        if not (isinstance(error, dist.DistError) or "gloo" in str(error)):
+            raise
+        raise GancliError(f"another process of this run is gone ({str(error).splitlines()[0][:200]})") from error
     finally:
         dist.destroy_process_group()
 

@@ -47,8 +47,8 @@ SHOWN: dict[str, Trial] = {
     "train --mirror": (TRAIN, ("--mirror",)),
     "train --on-bad-image": ((*TRAIN, "-d", "bad"), ("--on-bad-image", "skip")),
     "train --epochs": (
-        tuple(word for word in TRAIN if word not in ("--steps", 6)),
-        ("--epochs", 1, "--max-time", "1s"),
+        (*(word for word in TRAIN if word not in ("--steps", 6)), "--epochs", 2),
+        ("--epochs", 1),
     ),
     "train --steps": (TRAIN, ("--steps", 7)),
     "train --max-time": (TRAIN, ("--max-time", "0.001s")),

@@ -32,6 +32,7 @@ def started(command: list[object], **environment: str) -> "subprocess.Popen[str]
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         env=os.environ | {"OMP_NUM_THREADS": "1", **environment},
     )
 
@@ -39,8 +40,9 @@ def started(command: list[object], **environment: str) -> "subprocess.Popen[str]
 def done(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     try:
         out, err = process.communicate(timeout=90)
-    finally:
-        process.kill()
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     return process.returncode, out, err
 
 
@@ -184,7 +186,7 @@ def test_parts_of_a_batch_that_would_be_others_are_refused(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_a_process_that_dies_is_started_again_and_the_run_goes_on(tmp_path: Path) -> None:
     """`torchrun --max-restarts` with `--resume auto`: to the bytes of a run that nothing befell."""
-    args = (*train_args("vanilla"), "--steps", 600, "--save-every", 50, "--log-every", 50, "--progress", "none")
+    args = (*train_args("vanilla"), "--steps", 300, "--save-every", 50, "--log-every", 50, "--progress", "none")
     code, _, err = done(torchrun(*args, "--out", "whole"))
     assert code == 0, err
     process = torchrun(*args, "--out", "run", "--resume", "auto", restarts=2)
@@ -196,6 +198,7 @@ def test_a_process_that_dies_is_started_again_and_the_run_goes_on(tmp_path: Path
     os.kill(max(children_of(process.pid)), signal.SIGKILL)
     code, _, err = done(process)
     assert code == 0, err
+    assert "gan: another process of this run is gone (" in err
     for name, tensor in weights("whole").items():
         assert tensor.equal(weights("run")[name])
 
