@@ -176,6 +176,8 @@ def test_the_thread_breaks_the_silence_and_ends_with_the_reporter(monkeypatch: p
         while not clocked.lines and time.monotonic() < until:
             time.sleep(0.005)
     assert len(clocked.lines) == 1
+    while "pulse" in {thread.name for thread in threading.enumerate()} and time.monotonic() < until:
+        time.sleep(0.005)  # it has been told to end, and the reporter does not wait for it long
     assert "pulse" not in {thread.name for thread in threading.enumerate()}
 
 
