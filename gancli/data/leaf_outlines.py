@@ -15,7 +15,7 @@ CORNERS = 32  # of each shape; a polygon with fewer has some of them at one plac
 ALONG = 12  # corners on each side of a stroke
 HARMONICS = 4  # of a blob's outline: waves of 2, 3, 4 and 5 to a turn
 DISC, BLOB, POLYGON, REGULAR = range(4)
-SHARES = (0.2, 0.3, 0.2, 0.3)  # of the four
+SHARES = torch.tensor([0.2, 0.5, 0.7])  # of the four, added up
 THIN = 0.3  # share of the shapes that are squeezed to a strip
 
 SINES = torch.tensor([round(math.sin(2 * math.pi * step / STEPS) * ROUND) / ROUND for step in range(STEPS)])
@@ -27,8 +27,9 @@ def uniform(rng: torch.Generator, low: float, high: float, *shape: int) -> Tenso
 
 
 def normal(rng: torch.Generator, *shape: int) -> Tensor:
-    """Standard normal, rounded."""
-    return torch.randn(shape, generator=rng).mul_(ROUND).round_().div_(ROUND)
+    """Nearly normal, of mean 0 and deviation 1: four uniform numbers added. `torch.randn` differs between processors."""
+    a, b, c, d = torch.rand((4, *shape), generator=rng)
+    return (a + b + (c + d) - 2) * 3**0.5
 
 
 def directions(rng: torch.Generator, *shape: int) -> tuple[Tensor, Tensor]:
@@ -53,7 +54,7 @@ def centres(rng: torch.Generator, num: int, side: int) -> Tensor:
 def shapes(rng: torch.Generator, radii: Tensor, middles: Tensor) -> Tensor:
     """Discs, blobs and polygons of radius `radii` (float `[N]`) around `middles` (float `[N, 2]`): `[N, CORNERS, 2]`."""
     num = len(radii)
-    kinds = torch.multinomial(torch.tensor(SHARES), num, replacement=True, generator=rng)[:, None]
+    kinds = torch.bucketize(torch.rand(num, 1, generator=rng), SHARES)
     corner = torch.arange(CORNERS)[None]
     count = torch.randint(3, 7, (num, 1), generator=rng)
     which = corner * count // CORNERS  # of the few corners of a polygon
