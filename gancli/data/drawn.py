@@ -71,7 +71,7 @@ def open_drawn(name: str, data_root: Path, image_size: int | None, split: Split)
     if not which.cached:
         return (yield from _drawn(name, image_size or which.size, split))
     size = image_size or which.size
-    cache = Cache(data_root, f"{name}-{split}", [name, VERSION, split, size], source=name, split=split)
+    cache = Cache(data_root, f"{name}-{split}", [name, split, size], [VERSION], name, split)
     if (kept := cache.load()) is not None:
         return Source(name, kept.images, kept.labels, kept.class_names, kept.mapped, kept.digest)
     source = yield from _drawn(name, size, split)
