@@ -29,7 +29,8 @@ def uniform(rng: torch.Generator, low: float, high: float, *shape: int) -> Tenso
 def normal(rng: torch.Generator, *shape: int) -> Tensor:
     """Nearly normal, of mean 0 and deviation 1: four uniform numbers added. `torch.randn` differs between processors."""
     a, b, c, d = torch.rand((4, *shape), generator=rng)
-    return (a + b + (c + d) - 2) * 3**0.5
+    values: Tensor = (a + b + (c + d) - 2) * 3**0.5
+    return values
 
 
 def directions(rng: torch.Generator, *shape: int) -> tuple[Tensor, Tensor]:
