@@ -17,7 +17,7 @@ from gancli.data.formats import GREY_MODES, accepted, is_image
 from gancli.data.names import source_names
 from gancli.errors import GancliError
 
-COLOURED = frozenset({"shapes", "cifar10", "cifar100", "svhn", "stl10"})
+COLOURED = frozenset({"shapes", "leaves", "cifar10", "cifar100", "svhn", "stl10"})
 LOOKED_AT = 16
 HEAD_BYTES = 1 << 16
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 Split = Literal["train", "test"]
 ARRAYS = (".npy", ".npz")  # suffixes
-DRAWN = ("digits", "shapes")
+DRAWN = ("digits", "shapes", "leaves")
 TORCHVISION = ("mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "svhn", "stl10")
 
 

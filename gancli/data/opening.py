@@ -27,7 +27,7 @@ def open_source(
     if dataset in DRAWN:
         from gancli.data import drawn
 
-        source = yield from drawn.open_drawn(dataset, image_size, split)
+        source = yield from drawn.open_drawn(dataset, data_root, image_size, split)
     elif dataset in TORCHVISION:
         from gancli.data import torchvision_sets
 

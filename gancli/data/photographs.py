@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gancli.data import fingerprint
+from gancli.data import drawn, fingerprint
 from gancli.data.cache import Cache
 from gancli.data.decode import Head, decode_first
 from gancli.data.folder import Bad, each, head_of
@@ -75,8 +75,9 @@ def open_photographs(
     """
     path = None if dataset in (*DRAWN, *TORCHVISION) else existing(dataset)
     if path is None:
+        size = drawn.scene_size(dataset, image_size) if dataset in DRAWN else None
         source = yield from open_source(
-            dataset, data_root=data_root, image_size=None, download=download, on_bad_image=on_bad_image
+            dataset, data_root=data_root, image_size=size, download=download, on_bad_image=on_bad_image
         )
         flat, (count, channels, height, width) = source.images.permute(0, 2, 3, 1).flatten(), source.images.shape
         sizes = torch.tensor([[height, width]]).expand(count, 2)
