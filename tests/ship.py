@@ -83,7 +83,7 @@ def main() -> int:
     given = parser.parse_args()
     source = model_file(given.run)
     try:
-        target = ship(source, given.name, given.command)
+        target = ship(source, given.name, " ".join(given.command.replace("\\\n", " ").split()))
         before, after = (pictures(checkpoint.load_model(path)) for path in (source, target))
     except GancliError as error:
         print(error, file=sys.stderr)  # noqa: T201
