@@ -16,7 +16,9 @@ import pytest
 import yaml
 
 from gancli.process import __version__
+from gancli.store.names import names as shipped_names
 from tests.conftest import ROOT, SMALL
+from tests.ship import MOST_BYTES
 
 CHECK = re.compile(r"^(?:ruff|mypy|pytest)\b.*$", re.MULTILINE)
 MYPY_SEES = "from gancli.errors import GancliError\n\nfound: int = GancliError('x')\n"
@@ -104,6 +106,9 @@ def test_the_wheel_holds_the_package_alone_typed_and_says_where_its_home_is(buil
     assert "gancli/py.typed" in names
     assert {name.partition("/")[0] for name in names} == {"gancli", about}
     assert listed("gancli") <= names
+    along = {name for name in names if name.startswith("gancli/shipped/")}
+    assert along == {f"gancli/shipped/{name}.safetensors" for name in shipped_names()}
+    assert wheel.stat().st_size <= MOST_BYTES + 500_000, "models and code"
     assert "Project-URL: Repository, https://github.com/gancli/gancli" in metadata
     assert "Classifier: Typing :: Typed" in metadata
 
@@ -136,6 +141,7 @@ def test_the_wheel_alone_trains_and_samples_in_an_empty_folder(environment: Path
     )
     assert run(gan, "sample", "run", "-n", 4, "-o", "grid.png", cwd=tmp_path).strip() == "grid.png"
     assert (tmp_path / "grid.png").stat().st_size
+    assert run(gan, "sample", "digits", "--label", 7, "-o", "sevens.png", cwd=tmp_path).strip() == "sevens.png"
 
 
 @pytest.mark.slow

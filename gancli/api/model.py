@@ -12,7 +12,6 @@ from torch import nn
 
 from gancli.api import options
 from gancli.api.samples import Samples
-from gancli.config import paths
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.data.decode import layers_of, shape_of
 from gancli.errors import UsageError
@@ -20,16 +19,17 @@ from gancli.events import Telling
 from gancli.machine.device import choose_device
 from gancli.sampling import enlarging, order
 from gancli.sampling.upscale import check_memory, enlarge_layers
-from gancli.store import checkpoint
+from gancli.store import checkpoint, names
 from gancli.store.facts import Facts
 from gancli.store.rundir import model_file
 
 
 def load(path: str | os.PathLike[str], device: str | None = None) -> "Model":
-    """The model of a run directory or of a `ckpt.safetensors`, on `device` (auto, cpu, cuda, cuda:N, mps; by default what
-    `GAN_DEVICE` says, else auto). Raises `CheckpointError` for any file that is not a sound one, and `UsageError`."""
+    """The model of a run directory, of a `ckpt.safetensors` or of a name (`"digits"`: one that comes along), on `device`
+    (auto, cpu, cuda, cuda:N, mps; by default what `GAN_DEVICE` says, else auto). Raises `CheckpointError` for any file that
+    is not a sound one, and `UsageError`."""
     where = choose_device(device or os.environ.get("GAN_DEVICE") or "auto")
-    file = model_file(paths.expanded(os.fspath(path), "CKPT"))
+    file = model_file(names.located(path).path)
     return Model(checkpoint.load_model(file), file, where)
 
 
@@ -120,4 +120,4 @@ class Model:
     def _check_reads(self, reads: str) -> None:
         if self.loaded.variant.reads != reads:
             does = "draws pictures; sample them" if reads == "low_res" else "enlarges pictures: model.enlarge(image)"
-            raise UsageError(f"{self.path}: {self.facts.variant} {does}")
+            raise UsageError(f"{names.name_of(self.path) or self.path}: {self.facts.variant} {does}")

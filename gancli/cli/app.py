@@ -48,7 +48,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Train, sample, measure and explain generative adversarial networks.",
-    epilog="Start with:  gan train  (digits in about a minute, no download)   ·   gan variants",
+    epilog="Start with:  gan sample digits  (a model that comes along)   ·   gan train  (digits in about a minute, no "
+    "download)   ·   gan variants",
 )
 
 

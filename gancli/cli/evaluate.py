@@ -1,19 +1,19 @@
 """`gan evaluate`: how good the pictures of one or several checkpoints are, in one table."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.cli import console, options
+from gancli.cli import ckpt, console, options
 from gancli.config import fields_of, paths
 from gancli.config.evaluate import EvaluateConfig
 from gancli.errors import printable
+from gancli.store import names
 from gancli.store.rundir import model_file
 
 if TYPE_CHECKING:
     from gancli.api.evaluate import Figures
 
 
-def _evaluate(checkpoints: list[Path], device: str, as_json: bool, **values: Any) -> None:
+def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any) -> None:
     given = options.given(EvaluateConfig, values)
     config = EvaluateConfig(**given)
     paths.check_standing()
@@ -26,7 +26,7 @@ def _evaluate(checkpoints: list[Path], device: str, as_json: bool, **values: Any
     from gancli.store.checkpoint import load_model
 
     where = choose_device(device)
-    files = [model_file(paths.expanded(path, "CKPT")) for path in checkpoints]
+    files = [model_file(ckpt.located(word)) for word in checkpoints]
     figures = shown(measured(config, given, files, [load_model(file) for file in files], where))
     if as_json:
         console.print_json(figures.document())
@@ -37,8 +37,8 @@ def _evaluate(checkpoints: list[Path], device: str, as_json: bool, **values: Any
 evaluate = options.signed(
     _evaluate,
     [
-        options.argument("checkpoints", list[Path], metavar="CKPT...", help=(
-            "ckpt.safetensors files, or run directories; several are compared in one table.")),
+        options.argument("checkpoints", list[str], metavar="CKPT...", **ckpt.ABOUT, help=(
+            f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}; several are compared in one table.")),
         *(options.parameter(field, field.option.panel) for field in fields_of(EvaluateConfig)),
         options.DEVICE,
         options.JSON,
@@ -51,7 +51,7 @@ def _show(figures: "Figures", config: EvaluateConfig) -> None:
     from gancli.cli.evaluate_table import table
 
     subjects = figures.subjects
-    headings = [f"{s.model.facts.variant} {s.path.parent.name}".strip() for s in subjects]
+    headings = [f"{s.model.facts.variant} {names.name_of(s.path) or s.path.parent.name}".strip() for s in subjects]
     out = console.out()
     out.print(table(headings, [s.figures for s in subjects], subjects[0].compared.beside))
     words = f"data set {printable(figures.dataset)}; seed {figures.seed}; ± is one standard error"

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gancli.cli import console, inspect_run
+from gancli.cli import ckpt, console, inspect_run
 from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import UsageError, printable
@@ -22,7 +22,14 @@ from gancli.store.rundir import RunDirectory
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(metavar="CKPT", help="A checkpoint, a saved state or a run directory.")],
+    checkpoint: Annotated[
+        str,
+        typer.Argument(
+            metavar="CKPT",
+            help=f"A checkpoint, a saved state, a run directory, or {ckpt.COMES_ALONG}.",
+            autocompletion=ckpt.completed,
+        ),
+    ],
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,
     verify: Annotated[
         bool,
@@ -31,7 +38,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Tell what a checkpoint or a run directory is, without loading its tensors (unless --verify)."""
-    path = paths.expanded(path, "CKPT")
+    path = ckpt.located(checkpoint)
     file = _file(path)
     if file is None:
         if tensors or verify:
@@ -175,12 +182,14 @@ def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
     directory = run_directory(file)
     metrics = inspect_run.read_rows(directory)
     measured = _evaluated(evaluations.found(metrics))
+    made_by = {"made by": facts.command} if facts.command else {}
     return [
         *rows.items(),
         *_going_on(directory, metrics, facts.step),
         *tables.items(),
         *measured,
         *origin.items(),
+        *made_by.items(),
     ]
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.cli import console, options
+from gancli.cli import ckpt, console, options
 from gancli.config import fields_of, paths
 from gancli.config.effects import refuse
 from gancli.config.sample import EnlargeConfig, SampleConfig
@@ -20,28 +20,29 @@ if TYPE_CHECKING:
 QUIET_S = 2.0  # a picture that takes no longer is not worth a word on how far it is
 
 
-def _sample(checkpoint: Path, output: str | None, device: str, as_json: bool, **values: Any) -> None:
+def _sample(checkpoint: str, output: str | None, device: str, as_json: bool, **values: Any) -> None:
     paths.check_standing()
     drawing, enlarging = (options.given(config, values) for config in (SampleConfig, EnlargeConfig))
     drawn, enlarged = SampleConfig(**drawing), EnlargeConfig(**enlarging)
-    checkpoint = paths.expanded(checkpoint, "CKPT")
+    place = ckpt.located(checkpoint)
     refuse(("--json", as_json and output == "-"), why="stdout takes the picture; give -o a file")
     if enlarged.input is not None:
         refuse(*options.flags(SampleConfig, drawing), why="is for drawing pictures; -i enlarges them")
-        _enlarge(checkpoint, enlarged, output, device, as_json)
+        _enlarge(place, enlarged, output, device, as_json)
         return
     refuse(*options.flags(EnlargeConfig, enlarging), why="is for enlarging pictures; say which with -i")
     refuse(
         ("--batch-size", drawn.walk and drawing.get("batch_size")),
         why="has no effect on --walk, which draws frame by frame",
     )
-    _draw(checkpoint, drawn, output, device, as_json)
+    _draw(place, drawn, output, device, as_json)
 
 
 sample = options.signed(
     _sample,
     [
-        options.argument("checkpoint", Path, metavar="CKPT", help="A ckpt.safetensors, or a run directory."),
+        options.argument("checkpoint", str, metavar="CKPT", **ckpt.ABOUT, help=(
+            f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}.")),
         options.extra("output", str | None, "-o", "--output", metavar="PATH", show_default="samples.png", help=(
             "Where to: .png .jpg .webp is a grid; a directory gets one file per picture, named by seed; .npz an array; "
             ".gif .webp with --walk an animation; - is a PNG on stdout.")),

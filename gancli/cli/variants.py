@@ -1,5 +1,7 @@
-"""`gan variants`: the catalogue, or one page of it. Imports no torch."""
+"""`gan variants`: the catalogue, or one page of it, and the models that come along. Imports no torch."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +12,10 @@ from gancli import catalogue
 from gancli.cli import console
 from gancli.cli.options import completer
 from gancli.config import fields_of
+from gancli.errors import UsageError, printable
+from gancli.store import names
+from gancli.store.facts import Facts, from_header
+from gancli.store.header import read_header
 
 
 def variants(
@@ -19,18 +25,41 @@ def variants(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
-    """List the variants, or show one with its options, architecture and paper."""
+    """List the variants, and the models that come along; or show one variant with its options, architecture and paper."""
+    if name in names.names() and name not in catalogue.names():
+        raise UsageError(f"{name}: a model that comes along, not a variant; gan inspect {name} tells what it is")
     cards = [catalogue.card(n) for n in ([name] if name else catalogue.names())]
     if as_json:
-        pages = [_page(card) for card in cards]
+        models = _models()
+        pages = [_page(card, models) for card in cards]
         console.print_json(pages[0] if name else pages, indent=2)
     elif name:
         _show(cards[0])
     else:
-        _list(cards)
+        _list(cards, _models())
 
 
-def _page(card: catalogue.Card) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Shipped:
+    """A model that comes along, and what its file says of itself."""
+
+    name: str
+    file: Path
+    num_bytes: int
+    facts: Facts
+
+
+def _models() -> list[Shipped]:
+    """The models that come along. Raises `CheckpointError` for one that was damaged."""
+    found = []
+    for name in names.names():
+        file = names.shipped(name)
+        header = read_header(file)
+        found.append(Shipped(name, file, header.file_bytes, from_header(file, header)))
+    return found
+
+
+def _page(card: catalogue.Card, models: list[Shipped]) -> dict[str, Any]:
     return {
         "name": card.name,
         "title": card.title,
@@ -49,16 +78,44 @@ def _page(card: catalogue.Card) -> dict[str, Any]:
             }
             for field in fields_of(card.config_class)
         ],
+        "models": [
+            {
+                "name": model.name,
+                "file": str(model.file),
+                "bytes": model.num_bytes,
+                "dataset": model.facts.dataset,
+                "step": model.facts.step,
+                "command": model.facts.command,
+            }
+            for model in models
+            if model.facts.variant == card.name
+        ],
     }
 
 
-def _list(cards: list[catalogue.Card]) -> None:
+def _list(cards: list[catalogue.Card], models: list[Shipped]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("variant", "what it is", "presets"):
         table.add_column(heading, no_wrap=heading == "variant")
     for card in cards:
         table.add_row(card.name, escape(card.title), ", ".join(card.presets))
-    console.out().print(table)
+    out = console.out()
+    out.print(table)
+    if models:
+        out.print()
+        out.print(_models_table(models))
+
+
+def _models_table(models: list[Shipped]) -> Table:
+    """What `gan sample NAME` takes without any training."""
+    title = "Models that come along: gan sample NAME, gan inspect NAME"
+    table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left")
+    for heading in ("name", "variant", "trained on", "size"):
+        table.add_column(heading, no_wrap=heading == "name")
+    for model in models:
+        trained = f"{model.facts.dataset}, {model.facts.step:,} steps"
+        table.add_row(model.name, model.facts.variant, escape(printable(trained)), f"{model.num_bytes / 1e6:.2f} MB")
+    return table
 
 
 def _show(card: catalogue.Card) -> None:

@@ -13,7 +13,7 @@ from gancli.config.paths import expanded
 from gancli.config.resolve import NOT_KEPT, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
 from gancli.data.names import source_names
 from gancli.errors import CheckpointError, UsageError
-from gancli.store import rundir
+from gancli.store import names, rundir
 from gancli.store.rundir import RunDirectory
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
     from gancli.store import state
 
     directory = run_directory(path)
+    if not directory.holds_run and str(path) in names.names() and not os.path.lexists(path):
+        raise UsageError(f"--resume {path}: a model that comes along, which has no training state to go on from")
     if not directory.holds_run:
         raise UsageError(f"--resume {path}: is no run directory (it has no config.toml), nor a state in one")
     config_class = catalogue.card(variant).config_class

@@ -12,6 +12,7 @@ from gancli.errors import UsageError
 from gancli.sampling import draw
 from gancli.sampling.draw import Drawn, Paint, Request
 from gancli.sampling.labels import parse_labels
+from gancli.store import names
 from gancli.store.checkpoint import Model
 
 
@@ -76,7 +77,7 @@ def check_reads(model: Model, path: Path, reads: str) -> None:
         return
     name = model.facts.variant
     if reads == "labels":
-        raise UsageError(f"{path}: {name} enlarges pictures; say which with -i FILE or -i DIR")
+        raise UsageError(f"{names.name_of(path) or path}: {name} enlarges pictures; say which with -i FILE or -i DIR")
     raise UsageError(f"-i: {name} draws pictures from noise and reads none; leave it out")
 
 

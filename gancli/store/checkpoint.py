@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.errors import CheckpointError
+from gancli.errors import CheckpointError, UsageError
 from gancli.files import atomic
 from gancli.nn.layers import former_biases
 from gancli.store.facts import Facts, from_header, to_metadata
@@ -27,7 +27,7 @@ NUM_DTYPES = {"F32": torch.float32, "F64": torch.float64, "F16": torch.float16, 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model: `variant.generator` has the checkpoint's weights, in eval mode, on the CPU."""
+    """A loaded model: `variant.generator` has the checkpoint's weights, in fp32, in eval mode, on the CPU."""
 
     variant: Variant
     facts: Facts
@@ -84,9 +84,10 @@ def load_model(path: Path) -> Model:
     former = {GENERATOR + bias: GENERATOR + mean for bias, mean in former_biases(variant.generator).items()}
     if former.keys() <= header.tensors.keys():
         expected |= {bias: expected[mean] for bias, mean in former.items()}
-    match_tensors(path, header, expected)
+    match_tensors(path, header, _as_stored(header, expected))
     weights = read_tensors(path, header, facts)
     check_finite(path, weights)
+    weights = {name: t.float() if t.dtype == torch.float16 else t for name, t in weights.items()}
     for bias, mean in former.items():
         if bias in weights:
             weights[mean] = weights[mean] - weights.pop(bias)
@@ -96,11 +97,31 @@ def load_model(path: Path) -> Model:
     return Model(variant, facts)
 
 
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices and kernels in half precision, each value rounded to the nearest, for a model that is handed on; the rest
+    (biases, statistics of norms) as it is: it is small, and its range is wide. Reading makes them fp32 again.
+
+    Raises `UsageError` for a weight that is beyond what half precision holds.
+    """
+    found = {}
+    for name, tensor in tensors.items():
+        found[name] = tensor.half() if tensor.dtype == torch.float32 and tensor.ndim > 1 else tensor
+        if not torch.isfinite(found[name]).all():
+            raise UsageError(f"tensor {name} holds what is no number in half precision")
+    return found
+
+
 def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Raises `CheckpointError` naming the first tensor of a file that holds NaN or infinity."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity")
+
+
+def _as_stored(header: Header, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The expected tensors (on the meta device), fp32 in half precision where a file has them so."""
+    halves = {name for name, info in header.tensors.items() if info.dtype == "F16"}
+    return {n: t.half() if n in halves and t.dtype == torch.float32 else t for n, t in expected.items()}
 
 
 def match_tensors(path: Path, header: Header, expected: Mapping[str, Tensor]) -> None:

@@ -47,11 +47,14 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
     losses: History = field(default_factory=dict)  # term → (step, mean) of at most a few dozen intervals
     fingerprint: str = ""  # of the data set; "" in files written before there was one
+    command: str = ""  # that made it, of a model that comes along; "" of any other
 
 
 def to_metadata(facts: Facts) -> dict[str, str]:
     """The metadata of a file: `format: pt`, as Transformers and others expect, and ours."""
     values = dataclasses.asdict(facts) | {"gancli_format": FORMAT}
+    if not facts.command:
+        del values["command"]
     return {"format": "pt", KEY: json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)}
 
 
@@ -83,10 +86,11 @@ def _facts(values: dict[str, Any]) -> Facts:
     if values.pop("gancli_format", None) != FORMAT:
         raise ValueError(f"written by a gan of another format than {FORMAT}; use that version")
     known = {f.name for f in dataclasses.fields(Facts)}
-    values.setdefault("fingerprint", "")  # files of before have none
+    for name in ("fingerprint", "command"):  # not in all files
+        values.setdefault(name, "")
     if set(values) != known:
         raise ValueError(f"fields {', '.join(sorted(set(values) ^ known))[:200]} are missing or unknown")
-    texts = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256", "fingerprint")
+    texts = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256", "fingerprint", "command")
     for name in texts:
         _require(isinstance(values[name], str) and len(values[name]) <= MAX_TEXT, name)
     _require(values["kind"] in ("model", "state"), "kind")

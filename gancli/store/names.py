@@ -1,0 +1,82 @@
+"""What a CKPT stands for: a file, a run directory, or by its name a model that comes along. Imports no torch.
+
+The models that come along are the files of `gancli/shipped/`, as the variants are those of `gancli/variants/`: the listing
+is the catalogue. docs/models.md tells how each was made; `python -m tests.ship` puts one there.
+"""
+
+import importlib.resources
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from gancli.config.paths import expanded
+from gancli.errors import CheckpointError, GancliError, did_you_mean
+from gancli.store.rundir import RunDirectory
+
+FOLDER = Path(str(importlib.resources.files("gancli"))) / "shipped"
+SUFFIX = ".safetensors"
+
+
+class Place(NamedTuple):
+    """Where a model lies, and what to tell of its name once, or `""`."""
+
+    path: Path
+    note: str = ""
+
+
+def names() -> tuple[str, ...]:
+    """The names of the models that come along, in alphabetical order."""
+    return tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
+
+
+def shipped(name: str) -> Path:
+    """The file of a model that comes along."""
+    return FOLDER / f"{name}{SUFFIX}"
+
+
+def located(path: str | os.PathLike[str]) -> Place:
+    """The place that a CKPT names. What lies in the working directory comes before a model that comes along, and that is
+    told; but not a folder without a model, such as a data set of the same name.
+
+    Raises `UsageError` for an empty path or a home of nobody, and `CheckpointError` for a bare word that is neither a name
+    nor there. Whether a path is there is left to whoever reads it.
+    """
+    word = os.fspath(path)
+    place = expanded(word, "CKPT")
+    if word in names():
+        if not os.path.lexists(place):
+            return Place(shipped(word))
+        if _may_be_meant(place):
+            return Place(place, f"{word}: the one in this directory; the model that comes along is {shipped(word)}")
+        return Place(shipped(word), f"{word}: the model that comes along; the folder of that name here holds none")
+    if names() and not set(word) & {"/", "\\", ".", "~"} and _missing(place):
+        raise CheckpointError(
+            f"{word}: cannot be read (No such file or directory); models that come along: {', '.join(names())}"
+            f"{did_you_mean(word, names())}"
+        )
+    return Place(place)
+
+
+def name_of(file: Path) -> str:
+    """The name of a model that comes along, of its file; `""` for any other."""
+    return file.stem if file.parent == FOLDER else ""
+
+
+def _may_be_meant(place: Path) -> bool:
+    """Whether what lies there is a file, or a folder of a run; True also where that cannot be told."""
+    run = RunDirectory(place)
+    try:
+        return not place.is_dir() or run.checkpoint.exists() or run.holds_run or bool(run.states())
+    except (OSError, GancliError):
+        return True
+
+
+def _missing(path: Path) -> bool:
+    """Whether nothing is there; False also where that cannot be told."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        pass
+    return False

@@ -1,0 +1,99 @@
+"""Puts a trained model among those that come along, as `gancli/shipped/NAME.safetensors`:
+
+    python -m tests.ship RUN NAME --command "gan train …"
+
+RUN is a run directory, or a ckpt.safetensors; the command is the one that made it, word for word, which the file keeps and
+which must agree with what the checkpoint says of itself. Matrices and kernels are rounded to half precision (the rest stays
+as it is), and what that changes of the pictures is printed. Equal checkpoints and commands give equal bytes.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import shlex
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gancli import images
+from gancli.config import RunConfig, fields_of
+from gancli.errors import GancliError, UsageError
+from gancli.sampling import draw
+from gancli.store import checkpoint, names
+from gancli.store.checkpoint import GENERATOR, Model
+from gancli.store.facts import Facts
+from gancli.store.rundir import model_file
+
+MOST_BYTES = 3_000_000  # of all models together
+COUNT, SIDE = 256, 64  # pictures that are drawn to compare, or pixels of the noise that is enlarged
+
+
+def ship(source: Path, name: str, command: str) -> Path:
+    """Write the model of `source` among those that come along. Raises `GancliError`."""
+    model = checkpoint.load_model(source)
+    check_command(model.facts, command)
+    weights = {GENERATOR + each: tensor for each, tensor in model.variant.generator.state_dict().items()}
+    target = names.shipped(name)
+    checkpoint.save(target, checkpoint.halved(weights), dataclasses.replace(model.facts, command=command))
+    return target
+
+
+def check_command(facts: Facts, command: str) -> None:
+    """Raises `UsageError` unless a command is a `gan train` that `facts` can come from: what it says, and what it leaves out
+    of variant, preset, data set and seed, is what they say, and the run was finished."""
+    words = shlex.split(command)
+    had = dataclasses.asdict(facts) | dataclasses.asdict(facts.config) | {"epochs": facts.epoch}
+    fields = {f.name: f for f in (*fields_of(RunConfig), *fields_of(type(facts.config))) if f.name in had}
+    said = {name: fields[name].default for name in ("variant", "preset", "dataset", "seed")}
+    for flag, value in itertools.pairwise(words):
+        said |= {name: f.kind(value) for name, f in fields.items() if flag in (f.long, f.option.short)}
+    wrong = [f"{fields[name].flag} {value}, not {had[name]}" for name, value in said.items() if value != had[name]]
+    wrong += [] if words[:2] == ["gan", "train"] else ["is no gan train"]
+    wrong += [] if facts.step == facts.steps else [f"stopped at step {facts.step} of {facts.steps}"]
+    if wrong:
+        raise UsageError(f"--command {command}: is not what made it: {'; '.join(wrong)}")
+
+
+def pictures(model: Model) -> Tensor:
+    """What a model makes of fixed seeds, or of a fixed picture: uint8 `[N, C, H, W]`."""
+    variant, device = model.variant, torch.device("cpu")
+    if variant.reads == "labels":
+        labels = tuple(range(variant.images.num_classes)) if variant.conditional else (0,)
+        return draw.draw_all(variant, variant.generator, draw.requests(COUNT, 0, labels), device)
+    rng = torch.Generator().manual_seed(0)
+    coarse = torch.rand(1, variant.images.channels, SIDE // 4, SIDE // 4, generator=rng) * 2 - 1
+    low_res = torch.nn.functional.interpolate(coarse, (SIDE, SIDE), mode="bicubic").clamp(-1, 1)
+    with torch.inference_mode():
+        return images.to_uint8(variant.generator(low_res))
+
+
+def differences(one: Tensor, other: Tensor) -> str:
+    """How far pictures are apart, in 8-bit values."""
+    apart = (one.int() - other.int()).abs()
+    return f"at most {int(apart.max())} of 255, {100 * float((apart > 0).float().mean()):.3f} % of the values differ"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.ship", description="Ship a trained model with gan.")
+    parser.add_argument("run", type=Path, help="a run directory, or its ckpt.safetensors")
+    parser.add_argument("name", help="what it is to be called")
+    parser.add_argument("--command", required=True, help="the gan train that made it")
+    given = parser.parse_args()
+    source = model_file(given.run)
+    try:
+        target = ship(source, given.name, " ".join(given.command.replace("\\\n", " ").split()))
+        before, after = (pictures(checkpoint.load_model(path)) for path in (source, target))
+    except GancliError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    every = sum(names.shipped(name).stat().st_size for name in names.names())
+    print(f"{target}: {target.stat().st_size:,} bytes, of {source.stat().st_size:,} before")  # noqa: T201
+    print(f"pictures: {differences(before, after)}")  # noqa: T201
+    print(f"all models: {every:,} bytes, of at most {MOST_BYTES:,}")  # noqa: T201
+    return int(every > MOST_BYTES)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

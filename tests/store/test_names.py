@@ -1,0 +1,230 @@
+"""Models that come along, by name: when a CKPT means one, what is told of it, and how their files are made."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import gancli
+from gancli.cli import ckpt
+from gancli.errors import CheckpointError, GancliError, UsageError
+from gancli.metrics import classifier
+from gancli.store import checkpoint, names, state
+from gancli.store.header import read_header
+from tests import ship
+from tests.cli.test_errors import assert_one_line
+from tests.conftest import SMALL, Gan, gan_process, sha256
+
+GONE = "cannot be read (No such file or directory)"
+COMMAND = "gan train -v cgan --steps 4 --width 16"
+
+
+@pytest.fixture(scope="module")
+def drawing(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny finished cgan of the digits."""
+    from gancli.cli.app import main
+
+    run, threads = tmp_path_factory.mktemp("cgan") / "run", torch.get_num_threads()
+    args = ("train", "-v", "cgan", *SMALL, "--inner-width", 8, "--steps", 4, "--data-root", data_root, "--out", run)
+    assert main([str(arg) for arg in args]) == 0
+    torch.set_num_threads(threads)
+    return run
+
+
+@pytest.fixture
+def along(drawing: Path, enlarger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tiny models come along, `digits` and `srgan-x4`; tests work in a folder beside theirs."""
+    for name in ("shipped", "work"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr(names, "FOLDER", tmp_path / "shipped")
+    ship.ship(drawing / "ckpt.safetensors", "digits", COMMAND)
+    ship.ship(enlarger / "ckpt.safetensors", "srgan-x4", "gan train -v srgan --steps 4")
+
+
+@pytest.mark.usefixtures("along")
+def test_every_command_takes_a_name_for_a_checkpoint(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
+    assert gan("sample", "digits", "-n", 20, "-o", "a.png").out == "a.png\n"
+    assert gan("sample", "digits", "-n", 3, "--label", 7, "-o", "sevens/").code == 0
+    assert sorted(path.name for path in Path("sevens").iterdir())[0] == "seed-000000-label-7.png"
+    Image.effect_noise((9, 7), 60).save("small.png")
+    assert gan("sample", "srgan-x4", "-i", "small.png", "-o", "large.png").code == 0
+    with Image.open("large.png") as large:
+        assert large.size == (36, 28)
+    measured = gan("evaluate", "digits", "-d", "digits", "-n", 20, "--metrics", "modes")
+    assert measured.code == 0, measured.err
+    assert "cgan digits" in measured.out
+    shown = gan("inspect", "digits", "--verify")
+    for word in ("cgan", "sound", f"made by{' ' * 7}{COMMAND}", "F16"):
+        assert word in shown.out
+    assert json.loads(gan("inspect", "digits", "--json").out)["command"] == COMMAND
+    assert "0, 1, 2" in shown.out
+
+
+@pytest.mark.usefixtures("along")
+def test_python_takes_the_same_names() -> None:
+    assert gancli.load("digits", device="cpu").sample(2, label=7).labels.tolist() == [7, 7]
+    image = Image.new("RGB", (5, 4))
+    assert gancli.load("srgan-x4", device="cpu").enlarge(image).size == (20, 16)
+    with pytest.raises(GancliError, match=r"^srgan-x4: srgan enlarges pictures"):
+        gancli.load("srgan-x4").sample(1)
+
+
+@pytest.mark.usefixtures("along")
+def test_a_model_of_ones_own_with_that_name_comes_first_and_that_is_told(gan: Gan, trained: Path) -> None:
+    shutil.copytree(trained, "digits")
+    shown = gan("inspect", "digits", "--json")
+    assert json.loads(shown.out)["variant"] == "vanilla"
+    assert shown.err.count("\n") == 1
+    assert shown.err.startswith("digits: the one in this directory; the model that comes along is ")
+    way_out = shown.err.split(" comes along is ")[1].strip()
+    assert gancli.load(way_out).facts.variant == "cgan"
+    assert gancli.load("digits").facts.variant == "vanilla"
+    shutil.copy(Path("digits", "ckpt.safetensors"), "srgan-x4")
+    assert gancli.load("srgan-x4").facts.variant == "vanilla"
+
+
+@pytest.mark.usefixtures("along")
+def test_a_link_that_leads_nowhere_is_ones_own_and_not_passed_over(gan: Gan) -> None:
+    Path("digits").symlink_to("gone")
+    refused = gan("sample", "digits")
+    assert refused.code == 1
+    assert "digits: cannot be read" in refused.err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("along")
+def test_a_folder_of_pictures_with_that_name_is_no_model_and_that_is_told(gan: Gan) -> None:
+    Path("digits").mkdir()
+    Image.new("L", (8, 8)).save("digits/a.png")
+    shown = gan("inspect", "digits", "--json")
+    assert json.loads(shown.out)["variant"] == "cgan"
+    assert shown.err == "digits: the model that comes along; the folder of that name here holds none\n"
+
+
+@pytest.mark.usefixtures("along")
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("digts", f"digts: {GONE}; models that come along: digits, srgan-x4 (did you mean digits?)\n"),
+        ("srgan", "did you mean srgan-x4?"),
+        ("Digits", "did you mean digits?"),
+        ("ein name", f"ein name: {GONE}; models that come along: digits, srgan-x4\n"),
+        ("zahlen-ä", "models that come along"),
+        ("./digits", f"digits: {GONE}\n"),
+        ("digits/", f"digits: {GONE}\n"),
+        ("digits.safetensors", f"digits.safetensors: {GONE}\n"),
+        ("n" * 300, "File name too long"),
+    ],
+)  # fmt: skip
+def test_what_is_no_name_is_refused_in_one_line(gan: Gan, word: str, told: str) -> None:
+    assert_one_line(gan("inspect", word), 1, told)
+    if word == "digts":
+        assert gan("inspect", word).err == gan("sample", word).err == gan("evaluate", word).err
+
+
+@pytest.mark.usefixtures("along")
+def test_training_cannot_go_on_from_a_model_that_comes_along(gan: Gan) -> None:
+    assert_one_line(gan("train", "--resume", "digits"), 2, "--resume digits", "comes along", "no training state")
+    refused = gan("train", "--resume", names.shipped("digits"))
+    assert_one_line(refused, 2, "is no run directory")
+    assert [path.name for path in names.FOLDER.iterdir()] != [], "and nothing was written there"
+    assert {path.suffix for path in names.FOLDER.iterdir()} == {".safetensors"}
+
+
+@pytest.mark.usefixtures("along")
+def test_variants_lists_them_in_a_section_of_their_own(gan: Gan) -> None:
+    shown = gan("variants").out
+    variants, _, models = shown.partition("Models that come along")
+    assert "cgan" in variants
+    for words in (["digits", "cgan", "4 steps"], ["srgan-x4", "srgan", "4 steps"]):
+        assert any(all(word in line for word in words) for line in models.splitlines())
+    pages = {page["name"]: page["models"] for page in json.loads(gan("variants", "--json").out)}
+    assert [model["name"] for model in pages["cgan"]] == ["digits"]
+    assert pages["cgan"][0]["command"] == COMMAND
+    assert pages["cgan"][0]["bytes"] == names.shipped("digits").stat().st_size
+    assert pages["vanilla"] == []
+    assert_one_line(gan("variants", "digits"), 2, "digits", "gan inspect digits")
+
+
+@pytest.mark.usefixtures("along")
+def test_completion_knows_them_beside_ones_own_and_leaves_paths_to_the_shell() -> None:
+    assert ckpt.completed("") == ["digits", "srgan-x4"]
+    assert ckpt.completed("sr") == ["srgan-x4"]
+    for name in ("runs", "digits-mine", ".hidden"):
+        Path(name).mkdir()
+    Path("digits-old.safetensors").touch()
+    Path("digits.txt").touch()
+    assert ckpt.completed("") == ["digits", "srgan-x4", "digits-mine/", "digits-old.safetensors", "runs/"]
+    assert ckpt.completed("dig") == ["digits", "digits-mine/", "digits-old.safetensors"]
+    for beginning in ("ru", "runs/", "./dig", "nothing"):
+        assert ckpt.completed(beginning) == []
+
+
+def test_the_shell_is_told_the_names() -> None:
+    if not names.names():
+        pytest.skip("no model comes along")
+    for command in ("sample", "evaluate", "inspect"):
+        done = gan_process(_GAN_COMPLETE="complete_bash", COMP_WORDS=f"gan {command} d", COMP_CWORD="2")
+        assert done.stdout.decode().split() == ["digits"], done
+
+
+@pytest.mark.usefixtures("along")
+def test_half_precision_is_read_as_the_same_model_in_fp32(drawing: Path) -> None:
+    whole, half = (checkpoint.load_model(path) for path in (drawing / "ckpt.safetensors", names.shipped("digits")))
+    weights, halves = (model.variant.generator.state_dict() for model in (whole, half))
+    assert halves.keys() == weights.keys()
+    assert any(weight.ndim > 1 and not torch.equal(weight, halves[name]) for name, weight in weights.items())
+    for name, weight in weights.items():
+        assert halves[name].dtype == weight.dtype
+        assert torch.equal(halves[name], weight.half().float() if weight.ndim > 1 else weight)
+    apart = (ship.pictures(whole).int() - ship.pictures(half).int()).abs()
+    assert apart.max() <= 1
+    assert half.facts.losses == whole.facts.losses
+
+
+def test_only_models_may_be_in_half_precision_and_only_what_it_holds(trained: Path, gan: Gan) -> None:
+    newest = max((trained / "state").iterdir())
+    saved = state.load(newest)
+    checkpoint.save(newest, checkpoint.halved(saved.tensors), saved.facts)
+    assert_one_line(gan("inspect", newest, "--verify"), 1, "is F16")
+    assert_one_line(gan("train", "--resume", trained, "--steps", 12, "--progress", "none"), 1, "dtype")
+    with pytest.raises(UsageError, match="tensor w holds what is no number in half precision"):
+        checkpoint.halved({"w": torch.full((2, 2), 1e5)})
+
+
+@pytest.mark.usefixtures("along")
+def test_shipping_again_gives_the_same_bytes_and_a_wrong_command_is_refused(drawing: Path) -> None:
+    source, before = drawing / "ckpt.safetensors", sha256(names.shipped("digits"))
+    assert sha256(ship.ship(source, "digits", COMMAND)) == before
+    for wrong, complaint in (
+        ("gan train", "--variant vanilla, not cgan"),
+        ("gan train -v cgan --seed 1", "--seed 1, not 0"),
+        ("gan train -v cgan --width 17", "--width 17, not 16"),
+        ("gan train -v cgan --epochs 7", "--epochs 7"),
+        ("gan train -v cgan -d mnist", "--dataset mnist, not digits"),
+        ("python train.py -v cgan", "is no gan train"),
+    ):
+        with pytest.raises(UsageError, match=complaint):
+            ship.check_command(checkpoint.load_model(source).facts, wrong)
+    with pytest.raises(CheckpointError, match="command has an impossible value"):
+        checkpoint.load_model(ship.ship(source, "digits", f"{COMMAND} {'x' * 5000}"))
+
+
+def test_models_of_a_run_say_nothing_of_a_command(trained: Path) -> None:
+    assert "command" not in json.loads(read_header(trained / "ckpt.safetensors").metadata["gancli"])
+    assert checkpoint.load_model(trained / "ckpt.safetensors").facts.command == ""
+
+
+def test_listing_them_imports_no_torch() -> None:
+    code = (
+        "import sys; from gancli.store import names; names.names(); names.located('x/y'); "
+        "from gancli.cli import ckpt; ckpt.completed(''); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=os.environ)

@@ -1,0 +1,84 @@
+"""The models that come along do what docs/models.md says of them, with this release and without a download."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+import gancli
+from gancli.store import checkpoint, names
+from gancli.store.header import read_header
+from tests import ship
+from tests.conftest import ROOT, Gan
+from tests.test_quality import digits, nearest
+
+PAGE = ROOT / "docs" / "models.md"
+COUNT = 500
+
+
+def there(name: str) -> str:
+    if name not in names.names():
+        pytest.skip(f"{name} does not come along yet")
+    return name
+
+
+@pytest.mark.parametrize("name", names.names())
+def test_each_loads_is_small_and_carries_the_command_that_the_page_has(name: str) -> None:
+    model = checkpoint.load_model(names.shipped(name))
+    ship.check_command(model.facts, model.facts.command)
+    page = PAGE.read_text("utf-8")
+    assert f"## {name}\n" in page
+    assert " ".join(model.facts.command.split()) in " ".join(page.replace("\\\n", " ").split())
+    weights = model.variant.generator.state_dict().values()
+    assert {weight.dtype for weight in weights if weight.is_floating_point()} == {torch.float32}
+    assert "F16" in {info.dtype for info in read_header(names.shipped(name)).tensors.values()}
+
+
+def test_together_they_are_small() -> None:
+    assert names.names()
+    assert sum(names.shipped(name).stat().st_size for name in names.names()) <= ship.MOST_BYTES
+    assert [path.suffix for path in names.FOLDER.iterdir() if path.name != "__pycache__"] == [
+        names.SUFFIX for _ in names.names()
+    ]
+
+
+def test_digits_draws_the_digit_that_is_asked_for_and_each_in_many_ways() -> None:
+    model, train = gancli.load(there("digits"), device="cpu"), digits("train")
+    assert model.class_names == tuple("0123456789")
+    samples = model.sample(COUNT, seed=1000)
+    distances, read = nearest(samples.pixels, train)
+    assert (read == samples.labels).float().mean() >= 0.97
+    real_distances, _ = nearest(digits("test").images[:COUNT], train)
+    assert 0.5 * real_distances.median() < distances.median() < 1.4 * real_distances.median(), (
+        "neither noise nor copies"
+    )
+    for digit in range(10):
+        spread, real = (
+            pictures[labels == digit].flatten(1).float().std(0).mean()
+            for pictures, labels in ((samples.pixels, samples.labels), (train.images, train.labels))
+        )
+        assert 0.8 * real < spread < 1.2 * real, f"the {digit}s vary as much as the training pictures do"
+
+
+def drawn_picture(path: Path) -> None:
+    """Shapes, lines and lettering on a gradient: 240×180."""
+    picture = Image.linear_gradient("L").resize((240, 180)).convert("RGB")
+    canvas = ImageDraw.Draw(picture)
+    for index in range(9):
+        left, colour = 26 * index, (250 - 25 * index, 30 + 20 * index, 90 + 12 * index)
+        canvas.ellipse((left, 20, left + 40, 60), fill=colour)
+        canvas.polygon([(left, 70), (left + 30, 82), (left + 9, 120)], fill=colour[::-1])
+        canvas.line((left, 176, left + 60, 124), fill=colour, width=3)
+    canvas.text((20, 130), "dead leaves", fill="white", font=ImageFont.load_default(size=32))
+    picture.save(path)
+
+
+def test_srgan_enlarges_a_drawn_picture_better_than_bicubic_by_a_decibel(gan: Gan) -> None:
+    Path("true").mkdir()
+    drawn_picture(Path("true", "drawn.png"))
+    measured = gan("evaluate", there("srgan-x4"), "-d", "true", "--json")
+    assert measured.code == 0, measured.err
+    (psnr, _) = json.loads(measured.out)["checkpoints"][0]["figures"]
+    assert psnr["model"]["value"] > psnr["real"]["value"] + 1
