@@ -113,7 +113,7 @@ class Modes(NamedTuple):
 
 def modes(counts: Tensor) -> Modes:
     """How many classes were found, and how unevenly: int64 `[classes]`, how many pictures are of each, to Σ p·ln(p / (1/K))
-    over the K classes (Srivastava et al. 2017, section 4.2). 0 is even and ln K all in one; n pictures drawn evenly give
+    over the K classes (Srivastava et al. 2017). 0 is even and ln K all in one; n pictures drawn evenly give
     (K - 1) / 2n."""
     shares = counts.double() / counts.sum()
     kl = torch.special.xlogy(shares, shares * len(counts)).sum().item()
