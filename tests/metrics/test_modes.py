@@ -2,13 +2,13 @@
 
 import json
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gancli.data.names import Split
 from gancli.data.opening import open_source
@@ -17,6 +17,9 @@ from gancli.events import Event
 from gancli.metrics import classifier, compare, yardstick
 from gancli.metrics.classifier import Judge, judge_of
 from gancli.metrics.distances import modes
+from gancli.sampling import draw
+from gancli.sampling.draw import Request
+from gancli.variant import Variant
 from tests.conftest import SMALL, TINY, Gan, heard
 from tests.pictures import plain, tiny_digits, write_tiny_mnist
 
@@ -131,6 +134,21 @@ def test_a_model_of_stacks_is_trained_and_its_modes_are_counted(
     assert table.out.splitlines()[1].endswith(" 20")
     if variant == "cgan":
         assert gan("sample", run, "-n", 2, "--label", "007", "--label", "999", "-o", tmp_path / "a.png").code == 0
+
+
+def test_the_grid_of_a_thousand_classes_shows_some_from_the_first_to_the_last(
+    gan: Gan, tiny_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAN_DATA", str(tiny_root))
+    labels, original = list[int](), draw.draw_all
+
+    def noted(variant: Variant, generator: nn.Module, wanted: Sequence[Request], device: torch.device) -> Tensor:
+        labels.extend(request.label for request in wanted)
+        return original(variant, generator, wanted, device)
+
+    monkeypatch.setattr(draw, "draw_all", noted)
+    assert gan("train", "-v", "cgan", "-d", "stacked-mnist", "--out", "r", "--steps", 1, *TINY, "--width", 8).code == 0
+    assert labels == list(range(0, 946, 15))
 
 
 def test_a_run_may_keep_the_model_with_most_modes(gan: Gan, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
