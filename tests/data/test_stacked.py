@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 import torch
 
+from gancli.data.look import Look, look
 from gancli.data.names import Split
 from gancli.data.opening import open_source
 from gancli.data.source import Source
 from gancli.data.stacked import COUNTS, apart, draws, together
+from gancli.engine.choice import choose
 from gancli.errors import DataError
 from gancli.events import Event
 from tests.conftest import heard
@@ -40,6 +42,11 @@ def test_the_stacks_are_the_same_for_everybody(tmp_path: Path) -> None:
     one, two = (opened(tmp_path, "test")[0] for _ in range(2))
     assert torch.equal(one.images, two.images)
     assert one.fingerprint == two.fingerprint
+
+
+def test_no_file_is_opened_to_choose_a_variant_for_stacks() -> None:
+    assert look("stacked-mnist") == Look(coloured=True, side=28, square=True)
+    assert choose("stacked-mnist", None, ()).variant == "dcgan"
 
 
 def test_apart_undoes_together() -> None:
