@@ -98,8 +98,11 @@ class RunConfig:
         panel=OUTPUT,
         default_text="never",
     )
-    eval_metric: Literal["auto", "frechet", "coverage", "density", "gan-test", "psnr"] = option(
-        "auto", "what decides which model is the best", panel=OUTPUT, only_with="eval_every"
+    eval_metric: Literal["auto", "frechet", "coverage", "density", "gan-test", "modes", "kl", "psnr"] = option(
+        "auto",
+        "what decides which model is the best (modes, kl: on stacked-mnist)",
+        panel=OUTPUT,
+        only_with="eval_every",
     )
     keep: int = option(2, "how many saved states stay", ge=2, le=10**6, panel=OUTPUT)
     progress: Literal["auto", "live", "plain", "json", "none"] = option(

@@ -14,10 +14,10 @@ from PIL import Image
 
 from gancli.config.paths import expanded, open_file
 from gancli.data.formats import GREY_MODES, accepted, is_image
-from gancli.data.names import source_names
+from gancli.data.names import STACKED, source_names
 from gancli.errors import GancliError
 
-COLOURED = frozenset({"shapes", "leaves", "cifar10", "cifar100", "svhn", "stl10"})
+COLOURED = frozenset({"shapes", "leaves", "cifar10", "cifar100", "svhn", "stl10", STACKED})
 LOOKED_AT = 16
 HEAD_BYTES = 1 << 16
 
@@ -35,7 +35,7 @@ class Look:
 def look(dataset: str) -> Look | None:
     """What the first pictures of a data set are like; None where that cannot be seen, which its opening will tell of."""
     if dataset in source_names():
-        return Look(True, 32, True) if dataset in COLOURED else Look(False, 28, True)
+        return Look(dataset in COLOURED, 32 if dataset in COLOURED - {STACKED} else 28, True)
     try:
         heads = list(islice(_heads(expanded(dataset, "--dataset")), LOOKED_AT))
     except (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, GancliError):

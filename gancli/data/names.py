@@ -6,8 +6,9 @@ Split = Literal["train", "test"]
 ARRAYS = (".npy", ".npz")  # suffixes
 DRAWN = ("digits", "shapes", "leaves")
 TORCHVISION = ("mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "svhn", "stl10")
+STACKED = "stacked-mnist"
 
 
 def source_names() -> tuple[str, ...]:
     """All names that `--dataset` knows, beside paths."""
-    return (*DRAWN, *TORCHVISION)
+    return (*DRAWN, *TORCHVISION, STACKED)

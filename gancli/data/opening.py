@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from gancli.config.paths import expanded
-from gancli.data.names import ARRAYS, DRAWN, TORCHVISION, Split, source_names
+from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
 from gancli.data.source import Opening
 from gancli.errors import DataError, UsageError, did_you_mean
 
@@ -32,6 +32,10 @@ def open_source(
         from gancli.data import torchvision_sets
 
         source = yield from torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split)
+    elif dataset == STACKED:
+        from gancli.data import stacked
+
+        source = yield from stacked.open_stacked(data_root, image_size, download, split)
     elif (path := existing(dataset)) is not None:
         if path.suffix.lower() in ARRAYS and path.is_file():
             from gancli.data import arrays

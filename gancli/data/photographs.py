@@ -14,7 +14,7 @@ from gancli.data.cache import Cache
 from gancli.data.decode import Head, decode_first
 from gancli.data.folder import Bad, each, head_of
 from gancli.data.listing import Entry, Listing, OnBad, listed
-from gancli.data.names import DRAWN, TORCHVISION
+from gancli.data.names import source_names
 from gancli.data.opening import existing, open_source
 from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError
@@ -73,7 +73,7 @@ def open_photographs(
     below the crop are left out, with a word. Raises `UsageError` and `DataError` as `open_source` does, and where no
     picture is large enough.
     """
-    path = None if dataset in (*DRAWN, *TORCHVISION) else existing(dataset)
+    path = None if dataset in source_names() else existing(dataset)
     if path is None:
         size = drawn.scene_size(dataset, image_size) if dataset in DRAWN else None
         source = yield from open_source(

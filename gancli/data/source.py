@@ -18,6 +18,7 @@ class Source:
     """One data set, decoded. `images`: uint8 `[N, C, H, W]`; `labels`: int64 `[N]`, all 0 where there are none.
 
     `mapped`: the images are a map of a file too large for memory, not memory. `digest`: of the images, where it is known.
+    `stacked`: each channel is a picture of its own, of a digit, and the label their number (`data.stacked`).
     """
 
     name: str
@@ -26,6 +27,7 @@ class Source:
     class_names: tuple[str, ...]
     mapped: bool = False
     digest: str = ""
+    stacked: bool = False
 
     @cached_property
     def fingerprint(self) -> str:

@@ -46,7 +46,7 @@ def open_torchvision(name: str, root: Path, image_size: int | None, download: bo
     """
     yield Preparing(f"reading {name}", 0, 0, "files")
     if name in IDX_SETS:
-        images, labels, class_names = yield from _read_idx_set(name, root, download, split)
+        images, labels, class_names = yield from read_idx_set(name, name, root, download, split)
         if image_size is not None:
             images = yield from resized(images, image_size, name)
         return Source(name, images, labels, class_names)
@@ -82,17 +82,18 @@ def _read_verified(
     return data
 
 
-def _read_idx_set(name: str, root: Path, download: bool, split: Split) -> Reading:
+def read_idx_set(name: str, dataset: str, root: Path, download: bool, split: Split) -> Reading:
+    """Images and labels of MNIST or its kin, for the `dataset` that asks for them. Raises `DataError`."""
     which = IDX_SETS[name]
     by_hand = _by_hand(root, which.files[split])
     tensors: list[Tensor] = []
     for file in which.files[split]:
-        yield Preparing(f"reading {name}", len(tensors), 2, "files")
+        yield Preparing(f"reading {dataset}", len(tensors), 2, "files")
         gzipped, plain = root / file.path, (root / file.path).with_suffix("")
         if plain.is_file() and not gzipped.exists():  # unpacked by torchvision; its checksum is not known
             data = read_file(plain)
         else:
-            data = yield from _read_verified(file, root, name, by_hand, download)
+            data = yield from _read_verified(file, root, dataset, by_hand, download)
         tensors.append(read_idx(data, str(gzipped if gzipped.exists() else plain)))
     images, labels = tensors
     fit = images.dim() == 3 and images.shape[1] == images.shape[2] and labels.dim() == 1 and len(images) == len(labels)

@@ -14,7 +14,7 @@ from gancli.batches.pairs import PairBatches, enlarge
 from gancli.config import RunConfig
 from gancli.config.paths import data_root
 from gancli.data.photographs import Photographs
-from gancli.engine.evaluation import Evaluation, Measuring
+from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.events import Event
@@ -35,15 +35,15 @@ def prepare(run: RunConfig, session: Session) -> Generator[Event, None, Evaluati
     """What `--eval-every` asks for. Raises `UsageError` for a metric that the variant does not have, and `GancliError`
     where the extra `metrics` is missing."""
     assert run.eval_every is not None
-    measure: Measuring
+    measure: _Enlarged | _Drawn
     if isinstance(session.batches, PairBatches):
-        measure, names = _Enlarged(session.batches, session.variant), ("psnr",)
+        measure = _Enlarged(session.batches, session.variant)
     else:
         measure = yield from _drawn(run, session)
-        names = ("frechet", "coverage", "density", *(("gan-test",) if measure.conditional else ()))
+    names = list(measure.names)
     metric = names[0] if run.eval_metric == "auto" else run.eval_metric
     if metric not in names:
-        raise UsageError(f"--eval-metric {metric}: {run.variant} is measured by {', '.join(names)}")
+        raise UsageError(f"--eval-metric {metric}: {run.variant} on {run.dataset} is measured by {', '.join(names)}")
     return Evaluation(measure, metric, run.eval_every, _best_so_far(session, metric))
 
 
@@ -60,7 +60,7 @@ def _best_so_far(session: Session, metric: str) -> float | None:
 class _Enlarged:
     """PSNR of the centres of the first training photographs: they were learnt from, so it is a guide, not a result."""
 
-    split, seed, beside = "train", None, "bicubic"
+    split, seed, beside, names = "train", None, "bicubic", ("psnr",)
 
     def __init__(self, batches: PairBatches, variant: Variant) -> None:
         self._batch = batches.preview(PHOTOGRAPHS)
@@ -83,26 +83,28 @@ def _drawn(run: RunConfig, session: Session) -> "Generator[Event, None, _Drawn]"
     source = session.source
     assert not isinstance(source, Photographs)
     root = data_root(run.data_root).path
-    metrics = ("frechet", "prdc", "labels")
+    metrics = ("frechet", "prdc", "labels", *(("modes",) if source.stacked else ()))
     stick = yield from yardstick.make(source, source, root, session.machine.device, COUNT, metrics)
     return _Drawn(stick, session.variant, session.machine.device)
 
 
 class _Drawn:
-    """Fréchet distance, coverage and density against a half of the training pictures; the same seeds each time."""
+    """Fréchet distance, coverage and density against a half of the training pictures, and the modes of stacks; the same
+    seeds each time. `names`: of what is measured, and what `metrics` calls it."""
 
     seed, beside = 0, "real pictures"
 
     def __init__(self, stick: Yardstick, variant: Variant, device: torch.device) -> None:
         self._stick, self._variant, self._device = stick, variant, device
-        self.conditional = variant.conditional
         self.split = stick.split
-        labels = tuple(range(variant.images.num_classes)) if self.conditional else (0,)
+        self.names = {"frechet": "frechet distance", "coverage": "coverage", "density": "density"}
+        self.names |= {"gan-test": "gan-test"} if variant.conditional else {}
+        self.names |= {"modes": "modes", "kl": "modes kl"} if stick.train.stacked else {}
+        labels = tuple(range(variant.images.num_classes)) if variant.conditional else (0,)
         self._wanted = draw.requests(COUNT, self.seed, labels)
-        self._labels = torch.tensor([request.label for request in self._wanted]) if self.conditional else None
+        self._labels = torch.tensor([request.label for request in self._wanted]) if variant.conditional else None
 
     def __call__(self, generator: nn.Module) -> list[Figure]:
         pixels = draw.draw_all(self._variant, generator, self._wanted, self._device)
         found = {figure.name: figure for figure in self._stick.figures(self._stick.seen(pixels, self._labels))}
-        names = {"frechet": "frechet distance", "coverage": "coverage", "density": "density", "gan-test": "gan-test"}
-        return [dataclasses.replace(found[name], name=short) for short, name in names.items() if name in found]
+        return [dataclasses.replace(found[name], name=short) for short, name in self.names.items() if name in found]

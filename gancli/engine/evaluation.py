@@ -7,7 +7,7 @@ from torch import nn
 
 from gancli.metrics.figure import Figure
 
-LOWER_IS_BETTER = ("frechet",)
+LOWER_IS_BETTER = ("frechet", "kl")
 
 
 class Measuring(Protocol):

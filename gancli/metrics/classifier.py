@@ -2,7 +2,8 @@
 
 One fixed recipe and seed, cached beside the data: the figures need no download, and compare models within one data set,
 never across data sets, and never with figures taken on Inception. Where a data set has no labels, the classifier learns
-which way up a picture is (Gidaris et al. 2018), which takes knowing what is in it.
+which way up a picture is (Gidaris et al. 2018), which takes knowing what is in it. Where pictures are stacks of digits, it
+learns the digits, and looks at each channel on its own.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancli import images
-from gancli.data import kept
+from gancli.data import kept, stacked
 from gancli.data.source import Source
 from gancli.errors import GancliError
 from gancli.events import Event, Preparing, Warned
@@ -68,28 +69,44 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained classifier on `device`. `labelled`: it knows the data set's classes, not only which way is up."""
+    """A trained classifier on `device`. `labelled`: it knows the data set's classes, not only which way is up. `stacked`: it
+    looks at each channel on its own; features are those of all channels, and the class is the number that their digits make.
+    """
 
     classifier: Classifier
     device: torch.device
     labelled: bool
+    stacked: bool = False
 
     @torch.inference_mode()
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 `[N, C, H, W]` → features, float `[N, 128]`, and the likeliest class, int64 `[N]`, on the CPU."""
+        """uint8 `[N, C, H, W]` → features, float `[N, 128]` (of stacks `[N, C · 128]`), and the likeliest class, int64
+        `[N]`, on the CPU."""
         features, classes = [], []
         for chunk in torch.split(pixels, CHUNK):
-            seen = self.classifier.features(images.to_float(chunk.to(self.device)))
-            features.append(seen.float().cpu())
-            classes.append(self.classifier.head(seen).argmax(1).cpu())
+            alone = chunk.flatten(0, 1)[:, None] if self.stacked else chunk
+            seen = self.classifier.features(images.to_float(alone.to(self.device)))
+            features.append(seen.float().cpu().view(len(chunk), -1))
+            found = self.classifier.head(seen).argmax(1).cpu().view(len(chunk), -1)
+            classes.append(stacked.together(found) if self.stacked else found[:, 0])
         return torch.cat(features), torch.cat(classes)
 
 
 Training = Generator[Event, None, Judge]
 
 
-def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device) -> Training:
-    """Train a judge by the recipe on uint8 `[N, C, H, W]` and int64 `[N]`, or, with 0 classes, on rotations.
+def taught(source: Source, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, int]:
+    """What a judge of a data set is trained on, of pictures of that kind and their labels: pictures, labels, and the number
+    of classes, 0 where there is nothing to tell apart."""
+    if source.stacked:
+        return *stacked.apart(pixels, labels), stacked.NUM_DIGITS
+    num_classes = source.spec.num_classes
+    return pixels, labels, num_classes if num_classes > 1 else 0
+
+
+def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device, of_stacks: bool = False) -> Training:
+    """Train a judge (`of_stacks`, or not) by the recipe on uint8 `[N, C, H, W]` and int64 `[N]`, or, with 0 classes, on
+    rotations.
 
     Draws from a seeded generator of its own: torch's default one is left as it was.
     """
@@ -113,15 +130,13 @@ def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device) 
         torch.autograd.backward(loss)
         adam.step()
         schedule.step()
-    return Judge(network.eval().requires_grad_(False), device, bool(num_classes))
+    return Judge(network.eval().requires_grad_(False), device, bool(num_classes), of_stacks)
 
 
 def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
     """The judge of a data set: from the cache in `data_root`, or trained and kept there."""
-    pixels, num_classes = source.images, source.spec.num_classes
-    if num_classes == 1:
-        num_classes = 0  # nothing to tell apart
-    content = [RECIPE, list(pixels.shape), num_classes, _checksum(pixels), _checksum(source.labels)]
+    pixels, labels, num_classes = taught(source, source.images, source.labels)
+    content = [RECIPE, list(pixels.shape), num_classes, _checksum(pixels), _checksum(labels)]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
     path = data_root / "cache" / f"classifier-{key}.safetensors"
     with torch.device("meta"):  # random weights would be drawn from the training's random numbers
@@ -129,10 +144,10 @@ def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
     try:
         network.load_state_dict(safetensors.torch.load(path.read_bytes()), assign=True)
         kept.touch(path)
-        return Judge(network.to(device).eval().requires_grad_(False), device, bool(num_classes))
+        return Judge(network.to(device).eval().requires_grad_(False), device, bool(num_classes), source.stacked)
     except (OSError, safetensors.SafetensorError, RuntimeError):
         pass  # not there, or damaged: it is made again
-    judge = yield from fit(pixels, source.labels, num_classes, device)
+    judge = yield from fit(pixels, labels, num_classes, device, source.stacked)
     weights = {name: tensor.cpu() for name, tensor in judge.classifier.state_dict().items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -33,6 +33,7 @@ from gancli.store.checkpoint import Model
 from gancli.store.rundir import RunDirectory
 
 NUM_SHOWN, NUM_NEIGHBOURS = 10, 5
+NUM_DRAWN, NUM_STACKED = 10_000, 26_000  # unless asked for another number; modes are counted in so many in the papers
 OF_DRAWING = ("count", "seed", "metrics", "gan_train", "neighbours", "inception")
 """Options that have no effect on models that enlarge pictures."""
 
@@ -122,9 +123,12 @@ def _drawing(config: EvaluateConfig, dataset: str, device: torch.device, models:
     if root.note:
         yield events.Warned(root.note)
     train, test = yield from _splits(config, dataset, root.path, models)
+    if config.metrics is not None and "modes" in config.wanted and train.spec.num_classes < 2:
+        raise UsageError(f"--metrics modes: the pictures of {dataset} are of no classes that could be counted")
     inception = _expanded(config.inception, "--inception")
     fid = InceptionFid(inception, device) if inception is not None else None
-    stick = yield from yardstick.make(train, test, root.path, device, config.count, config.wanted)
+    count = config.count or (NUM_STACKED if train.stacked else NUM_DRAWN)
+    stick = yield from yardstick.make(train, test, root.path, device, count, config.wanted)
     if fid is not None:
         yield from stick.inception_floor(fid)
     found = []

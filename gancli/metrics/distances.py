@@ -106,6 +106,20 @@ def _reach(points: Tensor, k: int) -> Tensor:
     return torch.cat(reach)
 
 
+class Modes(NamedTuple):
+    num_found: int
+    kl: float  # nats
+
+
+def modes(counts: Tensor) -> Modes:
+    """How many classes were found, and how unevenly: int64 `[classes]`, how many pictures are of each, to Σ p·ln(p / (1/K))
+    over the K classes (Srivastava et al. 2017). 0 is even and ln K all in one; n pictures drawn evenly give
+    (K - 1) / 2n."""
+    shares = counts.double() / counts.sum()
+    kl = torch.special.xlogy(shares, shares * len(counts)).sum().item()
+    return Modes(int((counts > 0).sum()), kl)
+
+
 def spread(features: Tensor, num_partners: int = 8) -> float:
     """Mean distance between the features of two pictures, each with its next few: near 0 where all pictures are one."""
     partners = range(1, min(num_partners + 1, len(features)))

@@ -14,7 +14,7 @@ from gancli.data.source import Source
 from gancli.errors import DataError
 from gancli.events import Event, Preparing
 from gancli.metrics import distances
-from gancli.metrics.classifier import Judge, fit, judge_of
+from gancli.metrics.classifier import Judge, fit, judge_of, taught
 from gancli.metrics.figure import Figure, Measure
 from gancli.metrics.inception import InceptionFid
 from gancli.metrics.neighbours import nearest
@@ -46,6 +46,8 @@ KINDS = MappingProxyType(
         "gan-test": Kind("%", True),
         "gan-train": Kind("%", True),
         "classes found": Kind("", True),
+        "modes": Kind("of 1,000", True),
+        "modes kl": Kind("nats", False),
         "rarest class": Kind("× even", None),
         "commonest class": Kind("× even", None),
         "diversity": Kind("", None),
@@ -63,7 +65,7 @@ class Row(NamedTuple):
 @dataclass(frozen=True)
 class Pictures:
     """uint8 `[N, C, H, W]`, the classes they should be (int64 `[N]`, None if none was asked for), and what the judge saw:
-    features float `[N, 128]`, classes int64 `[N]`."""
+    features float `[N, 128]` (of stacks `[N, 384]`), classes int64 `[N]`."""
 
     pixels: Tensor
     labels: Tensor | None
@@ -134,7 +136,8 @@ class Yardstick:
     def gan_train(self, fake: Pictures) -> Generator[Event, None, Figure]:
         """Accuracy on real pictures of a classifier that learnt from the model's alone, %: Shmelkov et al. 2018."""
         assert fake.labels is not None, "only a conditional model has a GAN-train score"
-        learnt = yield from fit(fake.pixels, fake.labels, self.train.spec.num_classes, self.judge.device)
+        lesson = taught(self.train, fake.pixels, fake.labels)
+        learnt = yield from fit(*lesson, self.judge.device, self.train.stacked)
         _, classes = learnt.look(self.reference.pixels)
         assert self.reference.labels is not None
         measure = _share(classes == self.reference.labels)
@@ -163,8 +166,12 @@ class Yardstick:
         return rows
 
     def _modes(self, classes: Tensor) -> list[Row]:
+        """How the classes that the judge sees are spread; of stacks as the papers tell it."""
         num_classes, n = self.train.spec.num_classes, len(classes)
-        counts = torch.bincount(classes, minlength=num_classes).double()
+        counts = torch.bincount(classes, minlength=num_classes)
+        if self.train.stacked:
+            num_found, kl = distances.modes(counts)
+            return [Row("modes", Measure(num_found), n), Row("modes kl", Measure(kl), n)]
         even = n / num_classes
         return [
             Row("classes found", Measure(int((counts > 0).sum())), n),

@@ -14,8 +14,10 @@ COUNT = 64
 
 
 def drawn(variant: Variant, generator: nn.Module, device: torch.device) -> tuple[Tensor, int | None]:
-    """Pictures of the first seeds, and of all labels in turn: uint8 `[64, C, H, W]`, and the columns of their grid."""
-    classes = range(max(1, variant.images.num_classes)) if variant.conditional else (0,)
+    """Pictures of the first seeds, and of all labels in turn, or where they are many of some from the first to the last:
+    uint8 `[64, C, H, W]`, and the columns of their grid."""
+    many = max(1, variant.images.num_classes)
+    classes = range(0, many, max(1, many // COUNT)) if variant.conditional else (0,)
     pixels = draw.draw_all(variant, generator, draw.requests(COUNT, labels=tuple(classes)), device)
     return pixels, len(classes) if 1 < len(classes) <= 16 else None
 

@@ -206,7 +206,7 @@ def test_a_resumed_run_keeps_its_best(gan: Gan, tmp_path: Path) -> None:
 def test_eval_metric_must_be_one_that_the_variant_has(gan: Gan, tmp_path: Path) -> None:
     outcome = gan("train", "--out", tmp_path / "r", "--steps", 4, "--eval-every", 2, "--eval-metric", "psnr", *SMALL)
     assert outcome.code == 2
-    assert "--eval-metric psnr: vanilla is measured by frechet, coverage, density" in outcome.err
+    assert "--eval-metric psnr: vanilla on digits is measured by frechet, coverage, density" in outcome.err
 
 
 def test_inception_weights_are_opened_only_if_they_are_the_known_file(gan: Gan, trained: Path, tmp_path: Path) -> None:
