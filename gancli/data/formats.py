@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import io
 from collections.abc import Mapping
 from functools import cache
 from pathlib import PurePosixPath
@@ -46,6 +47,15 @@ def _told_by_bytes() -> tuple[str, ...]:
 
 def _decodes(kind: str) -> bool:
     return kind in Image.OPEN and (kind not in LIBRARIES or bool(features.check(LIBRARIES[kind])))
+
+
+def begins_as_picture(data: bytes) -> bool:
+    """Whether bytes without a name begin as a picture that is read here does."""
+    try:
+        with Image.open(io.BytesIO(data), formats=accepted("")):
+            return True
+    except Exception:  # broken files make Pillow's plugins raise anything
+        return False
 
 
 def is_image(name: str) -> bool:

@@ -16,6 +16,7 @@ from gancli.data.folder import Bad, each, head_of
 from gancli.data.listing import Entry, Listing, OnBad, listed
 from gancli.data.names import DRAWN, TORCHVISION
 from gancli.data.opening import existing, open_source
+from gancli.data.patterns import stem
 from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Warned
@@ -110,7 +111,7 @@ def _large_enough(found: Photographs, crop: int | None, dataset: str) -> Generat
 
 
 def _open_files(path: Path, data_root: Path, on_bad: OnBad) -> Generator[Event, None, Photographs]:
-    name = path.resolve().name.removesuffix(".zip")
+    name = stem(path.resolve())
     with (yield from listed(path, "train", on_bad, with_classes=False)) as listing:
         content = [[entry.name, *entry.mark] for entry in listing.entries]
         cache = Cache(data_root, name, ["photographs", on_bad], content, path.resolve())
@@ -141,6 +142,7 @@ def _decoded(
     name: str, listing: Listing, cache: Cache, on_bad: OnBad
 ) -> Generator[Event, None, tuple[Photographs, str]]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
+    yield from listing.ready(cache.folder)
     bad = Bad(on_bad)
     heads = yield from _heads(name, listing, bad)
     channels = 1 if all(head.grey for head in heads.values()) else 3
