@@ -130,7 +130,7 @@ class Arranger:
         return groups
 
     def _by_manifest(self, level: Level, manifest: Manifest) -> tuple[Groups, Sequence[str]]:
-        """The pictures of each class that a manifest knows, and those that it does not know. Raises `DataError` where it has to
+        """The pictures of each class that a manifest knows, and those that it does not. Raises `DataError` where it has to
         know all of them."""
         groups: dict[str, list[str]] = {}
         rest = []

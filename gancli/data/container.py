@@ -45,7 +45,7 @@ class Container(ABC):
         """What the user should know of it, one line for each kind of thing."""
         return self.found.notes()
 
-    def ready(self, room: Path) -> Generator[Event, None, None]:
+    def ready(self, room: Path) -> Generator[Event, None, None]:  # noqa: ARG002 - most unpack nothing
         """To be gone through before pictures are read: what cannot be read where it lies is unpacked, in `room` or in
         memory. Raises `DataError`."""
         yield from ()
@@ -121,14 +121,12 @@ class Zip(Container):
         self._zip.close()
 
 
-Labels = Mapping[str, int | str]  # by the names of pictures
-
-
 def labelled(
-    own: Labels, found: Found, prefix: str, place: str, reasons: Mapping[str, str] | None
+    own: Mapping[str, int | str], found: Found, prefix: str, place: str, reasons: Mapping[str, str] | None
 ) -> manifest.Manifest | None:
-    """The labels of a container's `own` pictures, by name, below `prefix`; None where there are none, and where everything there lies in one
-    folder further down. `place` says where labels stand; given `reasons` why some are missing, none may be missing."""
+    """The labels of a container's `own` pictures, by name, below `prefix`; None where there are none, and where everything
+    there lies in one folder further down. `place` says where labels stand; given `reasons` why some are missing, none may
+    be missing."""
     below = [name[len(prefix) :] for name in found.marks if name.startswith(prefix)]
     heads = {name.partition("/")[0] if "/" in name else "" for name in below}
     labels = {name: own[prefix + name] for name in below if prefix + name in own}

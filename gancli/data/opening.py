@@ -50,8 +50,8 @@ def open_source(
 
 
 def existing(dataset: str) -> Path | None:
-    """The folder or file that a data set's name stands for, if there is one, or the pattern of several that are there. Raises
-    `UsageError` for a home of nobody, and `DataError` where a pattern's files are not all there."""
+    """The folder or file that a data set's name stands for, if there is one, or the pattern of several that are there.
+    Raises `UsageError` for a home of nobody, and `DataError` where a pattern's files are not all there."""
     path = expanded(dataset, "--dataset")
     try:
         return path if path.exists() or (is_pattern(path) and matching(path)) else None
@@ -66,6 +66,8 @@ def existing(dataset: str) -> Path | None:
 def _unknown(dataset: str) -> str:
     """The message about a name or path that is not there, with the near miss among names or the path's neighbours."""
     path = expanded(dataset, "--dataset") if "/" in dataset else Path(dataset)
+    if is_pattern(path):
+        return f"--dataset {dataset}: a pattern that fits no file's name"
     try:
         if path.is_symlink():
             return f"--dataset {dataset}: a link to what does not exist"

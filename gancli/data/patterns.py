@@ -42,7 +42,7 @@ def matching(pattern: Path) -> list[Path]:
     found: dict[str, None] = {}
     for name in itertools.islice(_without_braces(str(pattern)), MAX_FILES + 1):
         if MAGIC.search(name):
-            found.update(dict.fromkeys(sorted(glob.glob(name))))
+            found.update(dict.fromkeys(sorted(glob.glob(name))))  # noqa: PTH207 - a whole path may be a pattern
         elif name != str(pattern):
             found[name] = None
     if len(found) > MAX_FILES:

@@ -1,4 +1,4 @@
-"""The cells of one column of Parquet files, a few rows at a time: row after row, as a data set is read, each is read once."""
+"""The cells of a column of Parquet files, a few rows at a time: row after row, as a data set is read, each but once."""
 
 import threading
 from collections import OrderedDict
@@ -19,8 +19,8 @@ Group = tuple[int, int]  # which file, and which of its row groups
 
 
 def opened(path: Path, dictionary: str | None = None) -> Any:
-    """A `pyarrow.parquet.ParquetFile`; the texts of the column `dictionary` are kept once each. Raises what pyarrow does, and
-    `OSError`."""
+    """A `pyarrow.parquet.ParquetFile`; the texts of the column `dictionary` are kept once each. Raises what pyarrow does,
+    and `OSError`."""
     from pyarrow import parquet
 
     file = open_file(path)
@@ -61,11 +61,9 @@ class Rows:
     def cell(self, file: int, row: int) -> bytes | None:
         """What stands in a row of a file; None for a null. Safe to call from several threads. Raises `ValueError`, and what
         pyarrow does."""
-        number = 0
-        for number, count in enumerate(self._num_rows[file]):
-            if row < count:
-                break
-            row -= count
+        number, counts = 0, self._num_rows[file]
+        while row >= counts[number]:
+            row, number = row - counts[number], number + 1
         with self._lock:
             batch = self._batch((file, number), row)
             cell: bytes | None = batch.cells[row - batch.first].as_py()

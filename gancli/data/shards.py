@@ -51,6 +51,14 @@ class Listed:
     ends: list[int | None] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
 
+    def drop_last(self, shard: int) -> None:
+        """Of a gzipped shard that is damaged: what came last, of which it is not known whether it is whole."""
+        if self.ends[shard] is not None:
+            own = [piece for piece in self.pieces if piece.shard == shard]
+            if own:
+                self.pieces.remove(own.pop())
+            self.ends[shard] = own[-1].offset + own[-1].size if own else 0
+
 
 class Shards(Container):
     """Pictures in tars. `strict`: whether each must have a label where one has."""
@@ -135,6 +143,7 @@ def open_shards(path: Path, files: Sequence[Path], skip: bool) -> Generator[Even
             if not skip:
                 way_out = "; --on-bad-image skip takes what is before that" if listed.pieces else ""
                 raise DataError(f"{file}: cannot be read as a tar ({why[:200]}){way_out}") from None
+            listed.drop_last(shard)
             listed.damaged.append(f"{file}: read as far as it is whole ({why[:200]})")
     try:
         return Shards(path, files, listed, strict=not skip)
@@ -161,8 +170,8 @@ def _list_one(path: Path, shard: int, group: str, listed: Listed) -> Iterator[No
                     listed.beside.take(shard, key, kind.lower(), file.read(member.size))
                 elif is_image(name) or is_other_picture(name) or name.endswith(NAME) or is_archive(name):
                     listed.pieces.append(piece)
-                if length is None:
-                    listed.ends[shard] = member.offset + member.size
+                    if length is None:
+                        listed.ends[shard] = member.offset + member.size
             yield
 
 

@@ -45,6 +45,8 @@ class Table(Container):
         super().__init__(path, listed.found)
         self._files, self._listed, self._strict, self._told = files, listed, strict, listed.told()
         self._rows = Rows(files, listed.num_rows, listed.columns[0].image, listed.columns[0].nested)
+        if listed.reasons and not listed.labels:
+            self._told.append(f"no classes: column {self._label}: {next(iter(listed.reasons.values()))}")
         distinct = len(set(map(str, listed.labels.values())))
         if distinct > MAX_CLASSES:
             self._told.append(f"no classes: the column {self._label} has {distinct} different values")
@@ -104,7 +106,8 @@ def check_installed(path: Path) -> None:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
         raise DataError(
-            f"--dataset {path}: {error.name or 'pyarrow'} is missing, which reads Parquet files: pip install 'gancli[parquet]'"
+            f"--dataset {path}: {error.name or 'pyarrow'} is missing, which reads Parquet files: "
+            "pip install 'gancli[parquet]'"
         ) from error
 
 
@@ -165,7 +168,7 @@ def _labels(
             for value in _values(record.column(0), names):
                 name = f"{group}{number:05d}-{row:09d}"
                 if isinstance(value, _OddLabel):
-                    listed.reasons[name] = f"its {printable(columns.label)} is {value.words}"
+                    listed.reasons[name] = f"in row {row} of {printable(path.name)} it is {value.words}"
                 elif name in listed.places:
                     listed.labels[name] = value
                 row += 1
