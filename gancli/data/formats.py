@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import posixpath
 from collections.abc import Mapping
 from functools import cache
 from pathlib import PurePosixPath
@@ -60,8 +61,7 @@ def begins_as_picture(data: bytes) -> bool:
 
 def is_image(name: str) -> bool:
     """Whether a file's name, relative to its folder, says it is an image; hidden files and other programs' are none."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in suffixes() and not any(map(is_junk, path.parts))
+    return posixpath.splitext(name)[1].lower() in suffixes() and not any(map(is_junk, name.split("/")))
 
 
 def is_other_picture(name: str) -> bool:

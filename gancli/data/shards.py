@@ -31,10 +31,11 @@ DAMAGE = (OSError, TarError, EOFError, zlib.error)
 
 @dataclass(frozen=True)
 class Piece:
-    """A file in a shard: which shard, its name there, and where its bytes lie."""
+    """A file in a shard: which shard, its name there, whether it is a picture, and where its bytes lie."""
 
     shard: int
     name: str
+    is_picture: bool
     offset: int
     size: int
 
@@ -67,7 +68,7 @@ class Shards(Container):
         super().__init__(path, listed.found)
         self._files, self._ends, self._damaged = files, listed.ends, listed.damaged
         self._unpacked: Unpacked | None = None
-        pictures = {(piece.shard, piece.name) for piece in listed.pieces if is_image(piece.name)}
+        pictures = {(piece.shard, piece.name) for piece in listed.pieces if piece.is_picture}
         self._spare = spare(pictures) if listed.beside.seen else set[tuple[int, str]]()
         kept = [piece for piece in listed.pieces if (piece.shard, piece.name) not in self._spare]
         self._pieces = _named(kept, patterns.groups(files), files, self.found)
@@ -163,13 +164,12 @@ def _list_one(path: Path, shard: int, group: str, listed: Listed) -> Iterator[No
             elif member.kind == "odd":
                 listed.found.odd.append(name)
             elif name:
-                piece = Piece(shard, name, member.offset, member.size)
                 key, kind = key_of(name)
-                if kind.lower() in KINDS and member.size <= MAX_BYTES:
+                if kind.lower() in KINDS and not name.endswith(NAME) and member.size <= MAX_BYTES:
                     file.seek(member.offset)
                     listed.beside.take(shard, key, kind.lower(), file.read(member.size))
-                elif is_image(name) or is_other_picture(name) or name.endswith(NAME) or is_archive(name):
-                    listed.pieces.append(piece)
+                elif (picture := is_image(name)) or is_other_picture(name) or name.endswith(NAME) or is_archive(name):
+                    listed.pieces.append(Piece(shard, name, picture, member.offset, member.size))
                     if length is None:
                         listed.ends[shard] = member.offset + member.size
             yield
@@ -182,12 +182,12 @@ def _named(pieces: Sequence[Piece], groups: Sequence[str], files: Sequence[Path]
     alike = any(
         first.setdefault(groups[piece.shard] + piece.name, piece.shard) != piece.shard
         for piece in pieces
-        if is_image(piece.name)
+        if piece.is_picture
     )
     named: dict[str, Piece] = {}
     for piece in pieces:
         folder, slash, last = piece.name.rpartition("/")
-        own = f"{patterns.shard_name(files[piece.shard])}.{last}" if alike and is_image(last) else last
+        own = f"{patterns.shard_name(files[piece.shard])}.{last}" if alike and piece.is_picture else last
         name = f"{groups[piece.shard]}{folder}{slash}{own}"
         found.twice += [name] if name in named else []
         named[name] = piece

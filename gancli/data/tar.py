@@ -80,7 +80,11 @@ def _block(file: BinaryIO, at: int) -> bytes:
         return b""
     if len(head) < BLOCK:
         raise TarError("cut short" if at else "no tar, or an empty one")
-    if any(head) and _octal(head[148:156]) not in (sum(head[:148]) + sum(head[156:]) + 8 * 32, _signed(head)):
+    if (
+        any(head)
+        and (told := _octal(head[148:156])) != sum(head) - sum(head[148:156]) + 8 * 32
+        and told != _signed(head)
+    ):
         raise TarError(f"{'damaged' if at else 'no tar, or a damaged one'}: a header of a wrong checksum")
     return head
 
