@@ -68,7 +68,9 @@ class Container(ABC):
         except DataError:
             raise
         except Exception as error:  # of a dozen kinds, by what the file is
-            raise DataError(f"{self.where(name)}: cannot be read ({' '.join(str(error).split())[:200]})") from None
+            raise DataError(
+                f"{self.where(name)}: cannot be read ({printable(' '.join(str(error).split()))[:200]})"
+            ) from None
 
     def close(self) -> None:  # noqa: B027 - a folder has nothing open
         """Let go of what is open."""

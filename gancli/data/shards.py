@@ -140,7 +140,11 @@ def open_shards(path: Path, files: Sequence[Path], skip: bool) -> Generator[Even
                 if len(listed.pieces) > MAX_ENTRIES:
                     raise DataError(f"--dataset {path}: more than {MAX_ENTRIES} entries are over the limit")
         except DAMAGE as error:
-            why = atomic.reason(error) if isinstance(error, OSError) and error.errno else " ".join(str(error).split())
+            why = (
+                atomic.reason(error)
+                if isinstance(error, OSError) and error.errno
+                else printable(" ".join(str(error).split()))
+            )
             if not skip:
                 way_out = "; --on-bad-image skip takes what is before that" if listed.pieces else ""
                 raise DataError(f"{file}: cannot be read as a tar ({why[:200]}){way_out}") from None

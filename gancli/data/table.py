@@ -95,7 +95,7 @@ def open_table(path: Path, files: Sequence[Path], skip: bool) -> Generator[Event
         except DataError:
             raise
         except Exception as error:  # of pyarrow's many kinds
-            why = " ".join(str(error).split())[:200] or type(error).__name__
+            why = printable(" ".join(str(error).split()))[:200] or type(error).__name__
             raise DataError(f"{file}: cannot be read as a Parquet file ({why})") from None
     return Table(path, files, listed, strict=not skip)
 
