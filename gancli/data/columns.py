@@ -54,7 +54,7 @@ def columns_of(where: str, schema: Any, is_picture: Callable[[str], bool]) -> Co
         raise DataError(f"{where}: several columns have pictures ({_listed(candidates)}); {WAY_OUT}; it has {told}")
     image = preferred[0] if len(candidates) > 1 else candidates[0]
     others = [name for name in candidates if name != image]
-    notes = [f"pictures are taken from the column {image}, not from {_listed(others)}"] if others else []
+    notes = [f"pictures are taken from the column {printable(image)}, not from {_listed(others)}"] if others else []
     return _with_label(image, kinds, features, notes)
 
 
@@ -67,7 +67,7 @@ def _with_label(image: str, kinds: Mapping[str, str], features: _Features, notes
         return Columns(image, nested, None, notes=tuple(notes))
     beside = [name for name in classes if name != chosen]
     if beside:
-        notes.append(f"classes are taken from the column {chosen}, not from {_listed(beside)}")
+        notes.append(f"classes are taken from the column {printable(chosen)}, not from {_listed(beside)}")
     if kinds[chosen] not in ("numbers", "texts"):
         notes.append(f"no classes: the column {printable(chosen)} holds {kinds[chosen]}, neither numbers nor texts")
         return Columns(image, nested, None, notes=tuple(notes))

@@ -1,4 +1,4 @@
-"""A folder or zip of images as a data set: decoded once, by all cores, and cached."""
+"""A folder or archive of images as a data set: decoded once, by all cores, and cached."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def open_folder(path: Path, data_root: Path, image_size: int | None, on_bad: OnBad, split: Split = "train") -> Opening:
-    """Open a folder or zip; `arrange.Arranger` says what its subfolders mean.
+    """Open a folder, a zip, tars or Parquet files; `arrange.Arranger` says what its subfolders mean.
 
     Images become RGB, or grey if all are. Each is cropped to its centre square and resized, antialiased, to `image_size`
     (None: see `common_size`). Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the

@@ -33,26 +33,37 @@ def is_archive(name: str) -> bool:
 
 def is_pattern(path: str | Path) -> bool:
     """Whether a path that does not exist may stand for several files."""
-    return bool(BRACES.search(str(path)) or MAGIC.search(str(path)))
+    rest = _parted(Path(path))[1]
+    return bool(BRACES.search(rest) or MAGIC.search(rest))
+
+
+def _parted(path: Path) -> tuple[Path, str]:
+    """A pattern's folder, which exists, as it stands, whatever its name, and the rest."""
+    try:
+        base = next((parent for parent in path.parents if parent.is_dir()), Path())
+        return base, str(path.relative_to(base))
+    except (OSError, ValueError):  # names that no file can have
+        return Path(), str(path)
 
 
 def matching(pattern: Path) -> list[Path]:
     """The files that a pattern stands for, in its order; none where nothing is named so. Raises `DataError` for a shard of a
     range that is missing, and for what is neither tar nor Parquet."""
+    base, rest = _parted(pattern)
     found: dict[str, None] = {}
-    for name in itertools.islice(_without_braces(str(pattern)), MAX_FILES + 1):
+    for name in itertools.islice(_without_braces(rest), MAX_FILES + 1):
         if MAGIC.search(name):
-            found.update(dict.fromkeys(sorted(glob.glob(name))))  # noqa: PTH207 - a whole path may be a pattern
-        elif name != str(pattern):
+            found.update(dict.fromkeys(sorted(glob.glob(name, root_dir=base))))  # noqa: PTH207 - folders may be open, too
+        elif name != rest:
             found[name] = None
     if len(found) > MAX_FILES:
         raise DataError(f"--dataset {pattern}: stands for more than {MAX_FILES} files")
-    missing = [name for name in found if not os.path.lexists(name)]
+    missing = [name for name in found if not os.path.lexists(base / name)]
     if len(missing) == len(found):
         return []
     if missing:
         raise DataError(f"--dataset {pattern}: {len(missing)} of {len(found)} files are missing: {_few(missing)}")
-    return [Path(name) for name in found]
+    return [base / name for name in found]
 
 
 def _without_braces(pattern: str) -> Iterable[str]:

@@ -68,7 +68,7 @@ class Photographs:
 def open_photographs(
     dataset: str, *, data_root: Path, image_size: int | None, download: bool, on_bad_image: OnBad
 ) -> Generator[Event, None, Photographs]:
-    """Open a folder, a zip or a named data set as photographs, as a generator of progress that returns them.
+    """Open a folder, an archive or a named data set as photographs, as a generator of progress that returns them.
 
     `image_size` is the side of the crops; None is 96 pixels, or less where every picture is smaller. Pictures with a side
     below the crop are left out, with a word. Raises `UsageError` and `DataError` as `open_source` does, and where no

@@ -147,9 +147,9 @@ def open_shards(path: Path, files: Sequence[Path], skip: bool) -> Generator[Even
             )
             if not skip:
                 way_out = "; --on-bad-image skip takes what is before that" if listed.pieces else ""
-                raise DataError(f"{file}: cannot be read as a tar ({why[:200]}){way_out}") from None
+                raise DataError(f"{printable(str(file))}: cannot be read as a tar ({why[:200]}){way_out}") from None
             listed.drop_last(shard)
-            listed.damaged.append(f"{file}: read as far as it is whole ({why[:200]})")
+            listed.damaged.append(f"{printable(str(file))}: read as far as it is whole ({why[:200]})")
     try:
         return Shards(path, files, listed, strict=not skip)
     except OSError as error:

@@ -96,7 +96,7 @@ def open_table(path: Path, files: Sequence[Path], skip: bool) -> Generator[Event
             raise
         except Exception as error:  # of pyarrow's many kinds
             why = printable(" ".join(str(error).split()))[:200] or type(error).__name__
-            raise DataError(f"{file}: cannot be read as a Parquet file ({why})") from None
+            raise DataError(f"{printable(str(file))}: cannot be read as a Parquet file ({why})") from None
     return Table(path, files, listed, strict=not skip)
 
 
@@ -115,16 +115,22 @@ def _list_one(path: Path, number: int, group: str, listed: Listed) -> Iterator[N
     """Note in `listed` what is in one file. Yields now and then. Raises what pyarrow does, and `DataError`."""
     file = opened(path)
     try:
-        facts, columns = file.metadata, columns_of(str(path), file.schema_arrow, lambda name: _is_picture(file, name))
+        facts, columns = (
+            file.metadata,
+            columns_of(printable(str(path)), file.schema_arrow, lambda name: _is_picture(file, name)),
+        )
         first = listed.columns[0] if listed.columns else columns
         if (columns.image, columns.nested) != (first.image, first.nested):
             raise DataError(
-                f"{path}: its pictures are in the column {columns.image}, those of the others in {first.image}"
+                f"{printable(str(path))}: its pictures are in the column {printable(columns.image)}, those of the others in "
+                f"{printable(first.image)}"
             )
         listed.columns.append(columns)
         listed.num_rows.append([facts.row_group(index).num_rows for index in range(facts.num_row_groups)])
         if min(listed.num_rows[-1], default=0) < 0 or len(listed.places) + sum(listed.num_rows[-1]) > MAX_ENTRIES:
-            raise DataError(f"{path}: {sum(listed.num_rows[-1])} rows; {MAX_ENTRIES} in all are the limit")
+            raise DataError(
+                f"{printable(str(path))}: {sum(listed.num_rows[-1])} rows; {MAX_ENTRIES} in all are the limit"
+            )
         mtime, row = path.stat().st_mtime_ns, 0
         for index, count in enumerate(listed.num_rows[-1]):
             size = max(1, _num_bytes(facts.row_group(index), columns) // max(1, count))  # on average: more is not known
@@ -212,7 +218,7 @@ def beginnings(path: Path, num_bytes: int) -> Iterator[tuple[str, bytes]]:
     """Name and first bytes of the first pictures of one file; none where they cannot be read, which opening it tells."""
     file = opened(path)
     try:
-        columns = columns_of(str(path), file.schema_arrow, lambda name: _is_picture(file, name))
+        columns = columns_of(printable(str(path)), file.schema_arrow, lambda name: _is_picture(file, name))
         own = f"{columns.image}.bytes" if columns.nested else columns.image
         for record in file.iter_batches(FIRST_ROWS, columns=[own], use_threads=False):
             for cell in record.column(0).field("bytes") if columns.nested else record.column(0):

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 import torch
 
 from gancli.data.tar import TarError, opened
-from gancli.errors import DataError
+from gancli.errors import DataError, printable
 from gancli.events import Event, Preparing
 from gancli.machine.room import free_bytes, free_disk_bytes
 
@@ -64,7 +64,9 @@ def unpacked(
                     done += num_bytes
                     yield Preparing(f"unpacking {path.name}", done >> 20, total >> 20, "MiB")
             except (OSError, TarError, EOFError, ValueError) as error:
-                raise DataError(f"{path}: cannot be unpacked ({' '.join(str(error).split())})") from None
+                raise DataError(
+                    f"{printable(str(path))}: cannot be unpacked ({' '.join(str(error).split())})"
+                ) from None
     except BaseException:
         found.close()
         raise

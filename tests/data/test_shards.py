@@ -159,6 +159,15 @@ def test_long_and_odd_names_are_read_in_every_kind_of_tar(kind: int, tmp_path: P
     assert len(source.class_names) == 2
 
 
+def test_a_pattern_s_folder_may_have_any_name(tmp_path: Path) -> None:
+    place = tmp_path / "data [old] {1,2}"
+    sharded(place, pets())
+    for pattern in ("*.tar", "pets-{000000..000001}.tar", "pets-00000[0-1].tar", "{pets,pets}-00000?.tar"):
+        assert len(opened(place / pattern)[0].images) == 6
+    with pytest.raises(UsageError, match="did you mean"):
+        opened(place / "pets-000000.ta")
+
+
 def test_a_missing_shard_and_a_pattern_of_nothing_are_one_line(tmp_path: Path) -> None:
     sharded(tmp_path, pets())
     with pytest.raises(DataError, match=r"1 of 3 files are missing: .*pets-000002\.tar"):
