@@ -19,7 +19,7 @@ class RunConfig:
 
     dataset: str = option(
         "digits",
-        "a data set's name, or a folder or zip of images",
+        "a data set's name, or a folder, zip, tar or Parquet file of images",
         short="-d",
         metavar="NAME|PATH",
         panel=DATA,

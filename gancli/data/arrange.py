@@ -116,7 +116,7 @@ class Arranger:
         """The classes of a level's pictures; None where there are none."""
         if (manifest := self.manifest(level.prefix)) is not None:
             groups, rest = self._by_manifest(level, manifest)
-            what = "with a label in dataset.json"
+            what = f"with a label {manifest.place}"
         else:
             groups, rest = level.folders, level.loose
             what = "in class folders"
@@ -130,7 +130,8 @@ class Arranger:
         return groups
 
     def _by_manifest(self, level: Level, manifest: Manifest) -> tuple[Groups, Sequence[str]]:
-        """The pictures of each class that a `dataset.json` knows, and those that it does not know."""
+        """The pictures of each class that a manifest knows, and those that it does not. Raises `DataError` where it has to
+        know all of them."""
         groups: dict[str, list[str]] = {}
         rest = []
         below = sorted(level.everything())
@@ -140,6 +141,12 @@ class Arranger:
                 rest.append(name)
             else:
                 groups.setdefault(str(label), []).append(name)
+        if rest and manifest.whole:
+            reason = next((f": {manifest.reasons[name]}" for name in rest if name in manifest.reasons), "")
+            raise DataError(
+                f"{self.where}: {len(rest)} of {counted(below, 'picture')} have no label {manifest.place}, which the others "
+                f"have ({few(rest)}){reason}; --on-bad-image skip leaves them out"
+            )
         if manifest.odd:
             self.notes.append(f"no classes: dataset.json: {manifest.odd}")
         known = {name[len(level.prefix) :] for name in below}

@@ -1,4 +1,4 @@
-"""A folder or zip of images as a data set: decoded once, by all cores, and cached."""
+"""A folder or archive of images as a data set: decoded once, by all cores, and cached."""
 
 import contextlib
 import os
@@ -20,6 +20,7 @@ from gancli.data.decode import Head, decode_first, read_head, square
 from gancli.data.listing import Entry, Listing, OnBad, listed
 from gancli.data.names import Split
 from gancli.data.pace import PACE_S, Pace
+from gancli.data.patterns import stem
 from gancli.data.source import Opening, Source
 from gancli.data.walk import few
 from gancli.errors import DataError
@@ -34,13 +35,13 @@ T = TypeVar("T")
 
 
 def open_folder(path: Path, data_root: Path, image_size: int | None, on_bad: OnBad, split: Split = "train") -> Opening:
-    """Open a folder or zip; `arrange.Arranger` says what its subfolders mean.
+    """Open a folder, a zip, tars or Parquet files; `arrange.Arranger` says what its subfolders mean.
 
     Images become RGB, or grey if all are. Each is cropped to its centre square and resized, antialiased, to `image_size`
     (None: see `common_size`). Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the
     first image that cannot be read.
     """
-    name = path.resolve().name.removesuffix(".zip")
+    name = stem(path.resolve())
     with (yield from listed(path, split, on_bad)) as listing:
         content = [[entry.name, entry.label, *entry.mark] for entry in listing.entries]
         found = [listing.class_names, content]
@@ -87,6 +88,7 @@ class Bad:
 
 def _decoded(listing: Listing, cache: Cache, image_size: int | None, on_bad: OnBad) -> Generator[Event, None, Cached]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
+    yield from listing.ready(cache.folder)
     size, channels = yield from _size_and_channels(listing, image_size, on_bad)
     shape, bad, labels = (len(listing.entries), channels, size, size), Bad(on_bad), list[int]()
     try:

@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib
+import io
+import posixpath
 from collections.abc import Mapping
 from functools import cache
 from pathlib import PurePosixPath
@@ -48,10 +50,18 @@ def _decodes(kind: str) -> bool:
     return kind in Image.OPEN and (kind not in LIBRARIES or bool(features.check(LIBRARIES[kind])))
 
 
+def begins_as_picture(data: bytes) -> bool:
+    """Whether bytes without a name begin as a picture that is read here does."""
+    try:
+        with Image.open(io.BytesIO(data), formats=accepted("")):
+            return True
+    except Exception:  # broken files make Pillow's plugins raise anything
+        return False
+
+
 def is_image(name: str) -> bool:
     """Whether a file's name, relative to its folder, says it is an image; hidden files and other programs' are none."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in suffixes() and not any(map(is_junk, path.parts))
+    return posixpath.splitext(name)[1].lower() in suffixes() and not any(map(is_junk, name.split("/")))
 
 
 def is_other_picture(name: str) -> bool:

@@ -1,25 +1,22 @@
-"""The images in a folder or zip, in a stable order, with their classes."""
+"""The images in a folder, a zip, tars or Parquet files, in a stable order, with their classes."""
 
-import contextlib
-import threading
 import zipfile
-import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from gancli.data import manifest
+from gancli.config.paths import open_file
+from gancli.data import patterns, shards
 from gancli.data.arrange import Arranger
+from gancli.data.container import MAX_FILE_BYTES, Container, Folder, Zip
 from gancli.data.names import Split
-from gancli.data.walk import Found, Mark, in_zip, walked
+from gancli.data.tar import BLOCK
+from gancli.data.walk import Mark, walked
 from gancli.errors import DataError, printable
 from gancli.events import Event
 
-MAX_ENTRIES = 5_000_000
-MAX_FILE_BYTES = 1 << 28
-MAX_INFLATION = 1032  # times its own size is the most that deflate unpacks to: beyond it, entries share their bytes
 OnBad = Literal["fail", "skip"]
 
 
@@ -33,102 +30,99 @@ class Entry:
 
 
 class Listing:
-    """The image files of a folder or zip; made by `listed`. As a context manager it closes the zip.
+    """The image files of a container; made by `listed`. As a context manager it closes that.
 
     `notes`: what the user should know about it, a line for each kind of thing.
     """
 
-    def __init__(
-        self, path: Path, archive: zipfile.ZipFile | None, found: Found, split: Split, with_classes: bool
-    ) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-        self._zip, self._members = archive, found.members
-        arranger = Arranger(printable(f"--dataset {path}"), found, cache(self._manifest))
+    def __init__(self, container: Container, split: Split, with_classes: bool) -> None:
+        self.path, self._container, found = container.path, container, container.found
+        arranger = Arranger(printable(f"--dataset {self.path}"), found, cache(container.labels))
         arranged = arranger.arrange(split, with_classes)
         self.class_names = arranged.class_names
-        self.notes = (*found.notes(), *arranged.notes)
+        self.notes = (*container.notes(), *arranged.notes)
         self.entries = [Entry(name, label, found.marks[name]) for name, label in arranged.labels.items()]
 
     def where(self, entry: Entry) -> str:
         """The file's name for messages."""
-        return self._where(entry.name)
+        return self._container.where(entry.name)
 
-    def _where(self, name: str) -> str:
-        return printable(f"{self.path}/{name}")
+    def ready(self, room: Path) -> Generator[Event, None, None]:
+        """To be gone through before the first is read; see `Container.ready`."""
+        return self._container.ready(room)
 
     def read(self, entry: Entry, limit: int | None = None) -> bytes:
         """The bytes of a file, or its first `limit`. Safe to call from several threads. Raises `DataError` naming it."""
         size = entry.mark[0]
         if size > MAX_FILE_BYTES:
             raise DataError(f"{self.where(entry)}: over the limit of {MAX_FILE_BYTES} bytes")
-        return self._read(entry.name, min(size, limit or size))
-
-    def _read(self, name: str, num_bytes: int) -> bytes:
-        try:
-            with contextlib.ExitStack() as held:
-                if self._zip is None:
-                    return held.enter_context((self.path / name).open("rb")).read(num_bytes)
-                held.enter_context(self._lock)
-                return held.enter_context(self._zip.open(self._members[name])).read(num_bytes)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
-            raise DataError(f"{self._where(name)}: cannot be read ({' '.join(str(error).split())})") from None
-
-    def _manifest(self, prefix: str) -> manifest.Manifest | None:
-        """What the `dataset.json` of a folder says; None where there is none. Raises `DataError` for a damaged one."""
-        name = f"{prefix}{manifest.NAME}"
-        if name not in self._members if self._zip is not None else not (self.path / name).is_file():
-            return None
-        text = self._read(name, manifest.MAX_BYTES + 1)
-        if len(text) > manifest.MAX_BYTES:
-            raise DataError(f"{self._where(name)}: over the limit of {manifest.MAX_BYTES} bytes")
-        return manifest.parsed(text, self._where(name))
+        most = size if self._container.exact else MAX_FILE_BYTES
+        return self._container.checked(entry.name, min(most, limit or most))
 
     def __enter__(self) -> "Listing":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._zip is not None:
-            self._zip.close()
+        self._container.close()
 
 
 def listed(
     path: Path, split: Split, on_bad: OnBad = "fail", with_classes: bool = True
 ) -> Generator[Event, None, Listing]:
-    """List a folder or zip. `arrange.Arranger` says what its subfolders mean.
+    """List a folder, a zip, or what `patterns` says. `arrange.Arranger` says what its subfolders mean.
 
-    Raises `DataError` for what is neither, holds no images of the split, or cannot be listed; with `on_bad` "skip" a
-    subfolder that cannot be is passed over.
+    Raises `DataError` for what is none of them, holds no images of the split, or cannot be listed; with `on_bad` "skip" a
+    subfolder that cannot be, or what follows on damage in a tar, is passed over.
     """
-    if path.is_dir():
-        archive, found = None, (yield from walked(path, on_bad == "skip"))
-    else:
-        archive, found = _opened_zip(path)
+    container = yield from _opened(path, on_bad == "skip")
     try:
-        if not found.marks:
-            more = "".join(f"; {note}" for note in found.notes())
+        if not container.found.marks:
+            more = "".join(f"; {note}" for note in container.notes())
             raise DataError(
                 f"--dataset {path}: holds no images (.png .jpg .webp .bmp .gif .tif, also in subfolders){more}"
             )
-        return Listing(path, archive, found, split, with_classes)
+        return Listing(container, split, with_classes)
     except DataError:
-        if archive is not None:
-            archive.close()
+        container.close()
         raise
 
 
-def _opened_zip(path: Path) -> tuple[zipfile.ZipFile, Found]:
+def _opened(path: Path, skip: bool) -> Generator[Event, None, Container]:
+    if path.is_dir():
+        found = yield from walked(path, skip)
+        if found.marks or not found.archives:
+            return Folder(path, found)
+        return (yield from _of_several(path, [path / name for name in found.archives], skip))
+    if not path.exists() and (files := patterns.matching(path)):
+        return (yield from _of_several(path, files, skip))
     if not path.is_file():
-        raise DataError(f"--dataset {path}: neither a folder nor a zip of images (it is no regular file)")
+        raise DataError(
+            f"--dataset {path}: neither a folder nor a zip, tar or Parquet file of images (it is no regular file)"
+        )
+    if (kind := patterns.kind_of(path.name) or _kind_inside(path)) is None:
+        return Zip(path)
+    return (yield from _of_kind(kind, path, [path], skip))
+
+
+def _of_several(path: Path, files: Sequence[Path], skip: bool) -> Generator[Event, None, Container]:
+    return (yield from _of_kind(patterns.only_kind(str(path), files), path, files, skip))
+
+
+def _of_kind(kind: patterns.Kind, path: Path, files: Sequence[Path], skip: bool) -> Generator[Event, None, Container]:
+    if kind == "tar":
+        return (yield from shards.open_shards(path, files, skip))
+    from gancli.data import table
+
+    return (yield from table.open_table(path, files, skip))
+
+
+def _kind_inside(path: Path) -> patterns.Kind | None:
+    """What a file is whose name does not tell, by its first bytes; None: perhaps a zip."""
     try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise DataError(f"--dataset {path}: neither a folder nor a zip of images ({error})") from None
-    infos = archive.infolist()
-    if len(infos) > MAX_ENTRIES:
-        archive.close()
-        raise DataError(f"--dataset {path}: {len(infos)} entries are over the limit of {MAX_ENTRIES}")
-    if sum(info.file_size for info in infos) > MAX_INFLATION * max(1, path.stat().st_size):
-        archive.close()
-        raise DataError(f"--dataset {path}: its entries claim to unpack to more than a zip of its size can hold")
-    return archive, in_zip(archive)
+        with open_file(path) as file:
+            head = file.read(BLOCK)
+    except OSError:
+        return None
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    return "tar" if head[257:262] == b"ustar" and not zipfile.is_zipfile(path) else None

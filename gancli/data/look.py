@@ -1,8 +1,10 @@
 """A first look at the pictures that somebody wants to train on: in colour or grey, how large. Imports no torch."""
 
+import importlib.util
 import io
 import lzma
 import os
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,11 +15,17 @@ from pathlib import Path
 from PIL import Image
 
 from gancli.config.paths import expanded, open_file
+from gancli.data import patterns, shards
 from gancli.data.formats import GREY_MODES, accepted, is_image
 from gancli.data.names import STACKED, source_names
 from gancli.errors import GancliError
 
 COLOURED = frozenset({"shapes", "leaves", "cifar10", "cifar100", "svhn", "stl10", STACKED})
+# What damaged files raise, of whatever kind they are: pyarrow's errors are among them.
+UNREADABLE = (
+    OSError, EOFError, ValueError, RuntimeError, KeyError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError,
+    GancliError,
+)  # fmt: skip
 LOOKED_AT = 16
 HEAD_BYTES = 1 << 16
 
@@ -38,7 +46,7 @@ def look(dataset: str) -> Look | None:
         return Look(dataset in COLOURED, 32 if dataset in COLOURED - {STACKED} else 28, True)
     try:
         heads = list(islice(_heads(expanded(dataset, "--dataset")), LOOKED_AT))
-    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, GancliError):
+    except UNREADABLE:
         return None
     if not heads:
         return None
@@ -60,12 +68,31 @@ def _heads(path: Path) -> Iterator[tuple[tuple[int, int], bool]]:
 
 def _beginnings(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and first bytes of each picture."""
+    archives, seen = list[Path](), False
     if path.is_dir():
         for folder, folders, files in os.walk(path):
             folders.sort()
             for name in filter(is_image, sorted(files)):
+                seen = True
                 with open_file(Path(folder, name)) as file:
                     yield name, file.read(HEAD_BYTES)
+            archives += [Path(folder, name) for name in sorted(files) if patterns.kind_of(name)]
+    elif path.exists():
+        archives = [path]
+    else:
+        archives = patterns.matching(path)
+    if archives and not seen:
+        yield from _in_archive(archives[0])
+
+
+def _in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
+    kind = patterns.kind_of(path.name)
+    if kind == "tar":
+        yield from shards.beginnings(path, HEAD_BYTES)
+    elif kind == "parquet" and importlib.util.find_spec("pyarrow"):
+        from gancli.data import table
+
+        yield from table.beginnings(path, HEAD_BYTES)
     elif path.is_file() and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for name in filter(is_image, sorted(archive.namelist())):

@@ -5,7 +5,7 @@ Its shards (`00000/img00000000.png`, …) are no classes. The file is other peop
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gancli.errors import DataError, printable
@@ -17,11 +17,15 @@ MAX_LABEL = 2**31
 
 @dataclass(frozen=True)
 class Manifest:
-    """Class numbers by the pictures' names, relative to the file's folder; none where the set has no classes. `odd`: why
-    there are none although something stands there, or ""."""
+    """Class numbers, or names, by the pictures' names, relative to the file's folder; none where the set has no classes.
+    `odd`: why there are none although something stands there, or "". `place`: where a label stands; `whole`: whether every
+    picture must have one, for the `reasons` that are known of those that have none."""
 
-    labels: Mapping[str, int]
+    labels: Mapping[str, int | str]
     odd: str = ""
+    place: str = f"in {NAME}"
+    whole: bool = False
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 def parsed(text: bytes, where: str) -> Manifest | None:
@@ -52,7 +56,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _labelled(pairs: list[Any], where: str) -> Manifest:
-    labels: dict[str, int] = {}
+    labels: dict[str, int | str] = {}
     for pair in pairs:
         match pair:
             case [str(name), int(label)] if type(label) is int and 0 <= label < MAX_LABEL:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from gancli.config.paths import expanded
 from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
+from gancli.data.patterns import is_pattern, matching
 from gancli.data.source import Opening
 from gancli.errors import DataError, UsageError, did_you_mean
 
@@ -53,10 +54,11 @@ def open_source(
 
 
 def existing(dataset: str) -> Path | None:
-    """The folder or file that a data set's name stands for, if there is one. Raises `UsageError` for a home of nobody."""
+    """The folder or file that a data set's name stands for, if there is one, or the pattern of several that are there.
+    Raises `UsageError` for a home of nobody, and `DataError` where a pattern's files are not all there."""
     path = expanded(dataset, "--dataset")
     try:
-        return path if path.exists() else None
+        return path if path.exists() or (is_pattern(path) and matching(path)) else None
     except ValueError:  # a name no file can have
         return None
     except OSError as error:
@@ -68,6 +70,8 @@ def existing(dataset: str) -> Path | None:
 def _unknown(dataset: str) -> str:
     """The message about a name or path that is not there, with the near miss among names or the path's neighbours."""
     path = expanded(dataset, "--dataset") if "/" in dataset else Path(dataset)
+    if is_pattern(path):
+        return f"--dataset {dataset}: a pattern that fits no file's name"
     try:
         if path.is_symlink():
             return f"--dataset {dataset}: a link to what does not exist"
@@ -76,4 +80,4 @@ def _unknown(dataset: str) -> str:
         neighbours = {}
     hint = did_you_mean(dataset, source_names()) or did_you_mean(path.name, neighbours)
     known = ", ".join(source_names())
-    return f"--dataset {dataset}: neither a data set ({known}) nor a folder or zip that exists{hint}"
+    return f"--dataset {dataset}: neither a data set ({known}) nor a folder, zip, tar or Parquet file that exists{hint}"

@@ -16,6 +16,7 @@ from gancli.data.folder import Bad, each, head_of
 from gancli.data.listing import Entry, Listing, OnBad, listed
 from gancli.data.names import source_names
 from gancli.data.opening import existing, open_source
+from gancli.data.patterns import stem
 from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Warned
@@ -67,7 +68,7 @@ class Photographs:
 def open_photographs(
     dataset: str, *, data_root: Path, image_size: int | None, download: bool, on_bad_image: OnBad
 ) -> Generator[Event, None, Photographs]:
-    """Open a folder, a zip or a named data set as photographs, as a generator of progress that returns them.
+    """Open a folder, an archive or a named data set as photographs, as a generator of progress that returns them.
 
     `image_size` is the side of the crops; None is 96 pixels, or less where every picture is smaller. Pictures with a side
     below the crop are left out, with a word. Raises `UsageError` and `DataError` as `open_source` does, and where no
@@ -111,7 +112,7 @@ def _large_enough(found: Photographs, crop: int | None, dataset: str) -> Generat
 
 
 def _open_files(path: Path, data_root: Path, on_bad: OnBad) -> Generator[Event, None, Photographs]:
-    name = path.resolve().name.removesuffix(".zip")
+    name = stem(path.resolve())
     with (yield from listed(path, "train", on_bad, with_classes=False)) as listing:
         content = [[entry.name, *entry.mark] for entry in listing.entries]
         cache = Cache(data_root, name, ["photographs", on_bad], content, path.resolve())
@@ -142,6 +143,7 @@ def _decoded(
     name: str, listing: Listing, cache: Cache, on_bad: OnBad
 ) -> Generator[Event, None, tuple[Photographs, str]]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
+    yield from listing.ready(cache.folder)
     bad = Bad(on_bad)
     heads = yield from _heads(name, listing, bad)
     channels = 1 if all(head.grey for head in heads.values()) else 3

@@ -1,15 +1,16 @@
-"""What lies in a folder or a zip: its pictures, its folders, and what is passed over."""
+"""What lies in a folder or an archive: its pictures, its folders, and what is passed over."""
 
 import contextlib
 import os
 import stat
 import zipfile
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gancli.data.formats import is_image, is_junk, is_other_picture
 from gancli.data.pace import Pace
+from gancli.data.patterns import is_archive, kind_of
 from gancli.errors import DataError, printable
 from gancli.events import Event, Preparing
 
@@ -23,18 +24,20 @@ Mark = tuple[int, int]
 
 @dataclass
 class Found:
-    """Names relative to the folder or zip, with `/`. `marks`: of every picture, what shows a change: its size in bytes,
+    """Names relative to the folder or archive, with `/`. `marks`: of every picture, what shows a change: its size in bytes,
     and its mtime in ns, or CRC in a zip. The lists are of what is passed over."""
 
     marks: dict[str, Mark] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     empty: set[str] = field(default_factory=set)  # folders that hold nothing at all
-    members: dict[str, zipfile.ZipInfo] = field(default_factory=dict)  # of a zip, every file
     others: list[str] = field(default_factory=list)  # pictures that are not read here
     runs: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    archives: list[str] = field(default_factory=list)  # tars and Parquet files in a folder
+    nested: list[str] = field(default_factory=list)  # archives in an archive
+    odd: list[str] = field(default_factory=list)  # what is no plain file, in a tar
 
     def notes(self) -> list[str]:
         """What a user should know of, one line for each kind."""
@@ -44,8 +47,11 @@ class Found:
             (self.others, "picture", f"left out: {kinds} cannot be decoded here; convert to .png or .jpg{heif}"),
             (self.runs, "folder", "passed over: of runs of gan, whose pictures are samples"),
             (self.twice, "name", "passed over: another link or entry of the same leads there"),
-            (self.outside, "entry", "left out: named to lie outside of the zip, or too deep in it"),
+            (self.outside, "entry", "left out: named to lie outside of the archive, or too deep in it"),
             (self.closed, "folder", "passed over: cannot be listed"),
+            (self.archives, "archive", "passed over, beside the pictures: -d with its name, or a pattern, reads it"),
+            (self.nested, "archive", "passed over: inside of another one; unpack it"),
+            (self.odd, "entry", "passed over: a link, a device or a file with holes"),
         )
         return [f"{counted(names, thing)} {what} ({few(names)})" for names, thing, what in told if names]
 
@@ -95,6 +101,7 @@ def walked(root: Path, skip_closed: bool) -> Generator[Event, None, Found]:
             if pace.due():
                 yield Preparing(f"listing {root.name}", len(found.marks), 0, "images")
     found.others.sort()
+    found.archives.sort()
     return found
 
 
@@ -108,6 +115,8 @@ def _is_folder(entry: "os.DirEntry[str]", name: str, found: Found) -> bool:
             found.marks[name] = (facts.st_size, facts.st_mtime_ns)
         elif stat.S_ISREG(facts.st_mode) and is_other_picture(entry.name):
             found.others.append(name)
+        elif stat.S_ISREG(facts.st_mode) and kind_of(entry.name) and not is_junk(entry.name):
+            found.archives.append(name)
     return False
 
 
@@ -117,36 +126,51 @@ def is_run(names: Iterable[str]) -> bool:
     return RUN_CONFIG in there and not there.isdisjoint(RUN_PARTS)
 
 
-def in_zip(archive: zipfile.ZipFile) -> Found:
-    """Everything in a zip, made on whatever system. Of entries with one name the last counts, as in unpacking."""
+def in_zip(archive: zipfile.ZipFile) -> tuple[Found, dict[str, zipfile.ZipInfo]]:
+    """Everything in a zip, made on whatever system, and its files by their names. Of entries with one name the last counts,
+    as in unpacking."""
     found, infos = Found(), archive.infolist()
     slashes = any("/" in info.filename for info in infos)
-    named = set[str]()
+    folders, members = set[str](), dict[str, zipfile.ZipInfo]()
     for info in infos:
         raw = _name_of(info)
         windows = info.create_system in ON_WINDOWS or not slashes
-        parts = (raw.replace("\\", "/") if windows else raw).split("/")
-        name = "/".join(part for part in parts if part not in ("", "."))
-        if ".." in parts or len(parts) > MAX_DEPTH:
+        name = within(raw.replace("\\", "/") if windows else raw)
+        if name is None:
             found.outside.append(raw)
-        elif parts[-1] == "":
-            named.add(name)
+        elif raw.endswith("/") or (windows and raw.endswith("\\")):
+            folders.add(name)
         else:
-            found.twice += [name] if name in found.members else []
-            found.members[name] = info
-    for name in found.members:
+            found.twice += [name] if name in members else []
+            members[name] = info
+    sort_out(found, {name: (info.file_size, info.CRC) for name, info in members.items()}, folders)
+    return found, members
+
+
+def within(raw: str) -> str | None:
+    """The name that unpacking gives to an archive's entry; None where that would lie outside, or too deep."""
+    parts = raw.split("/")
+    if ".." in parts or len(parts) > MAX_DEPTH:
+        return None
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def sort_out(found: Found, files: Mapping[str, Mark], named: set[str]) -> None:
+    """Note in `found` what the `files` of an archive are, and its folders, of which some were `named`."""
+    for name in files:
         _add_parents(name, found.folders)
-    found.empty = {name for name in named - found.folders if not any(map(is_junk, name.split("/")))}
+    found.empty = {name for name in named - found.folders if name and not any(map(is_junk, name.split("/")))}
     found.folders |= found.empty
-    runs = _runs(found.members)
-    for name, info in found.members.items():
+    runs = _runs(files)
+    for name, mark in files.items():
         if is_image(name) and not (runs and _is_within(name, runs)):
-            found.marks[name] = (info.file_size, info.CRC)
+            found.marks[name] = mark
         elif is_other_picture(name):
             found.others.append(name)
-    found.runs, found.others = sorted(runs), sorted(found.others)
+        elif is_archive(name) and not any(map(is_junk, name.split("/"))):
+            found.nested.append(name)
+    found.runs, found.others, found.nested = sorted(runs), sorted(found.others), sorted(found.nested)
     found.twice = [name for name in found.twice if name in found.marks]
-    return found
 
 
 def _name_of(info: zipfile.ZipInfo) -> str:

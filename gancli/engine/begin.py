@@ -12,6 +12,7 @@ from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import NOT_KEPT, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
 from gancli.data.names import source_names
+from gancli.data.patterns import is_pattern, stem
 from gancli.errors import CheckpointError, UsageError
 from gancli.store import names, rundir
 from gancli.store.rundir import RunDirectory
@@ -137,7 +138,7 @@ def _notes(layers: Sequence[Layer]) -> list[str]:
 def _check_dataset(resolved: Resolved, given: object) -> None:
     """Raises `UsageError` where the folder or zip that a run was trained on is not there any more."""
     dataset = resolved.run.dataset
-    if given is None and dataset not in source_names() and not os.path.lexists(dataset):
+    if given is None and dataset not in source_names() and not (os.path.lexists(dataset) or is_pattern(dataset)):
         raise UsageError(f"--dataset {dataset}: the run's data are not there any more; say with -d where they lie now")
 
 
@@ -157,12 +158,12 @@ def _absolute(config: Config) -> Config:
         if field.name == "data_root" and value.startswith("~"):
             continue
         path = expanded(value, field.flag)
-        if field.name == "data_root" or os.path.lexists(path):
+        if field.name == "data_root" or os.path.lexists(path) or (field.name == "dataset" and is_pattern(path)):
             changed[field.name] = str(path.absolute())
     return dataclasses.replace(config, **changed)
 
 
 def _stem(dataset: str) -> str:
     """A data set's name fit for a directory's: letters, digits, dots and dashes of its last part."""
-    last = Path(dataset).name.removesuffix(".zip") or "data"
+    last = stem(Path(dataset)) or "data"
     return "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]

@@ -17,6 +17,7 @@ from gancli.data.classes import translated
 from gancli.data.names import Split, source_names
 from gancli.data.opening import open_source
 from gancli.data.pace import Pace
+from gancli.data.patterns import is_pattern
 from gancli.data.source import Source
 from gancli.errors import UsageError
 from gancli.files import atomic
@@ -84,7 +85,9 @@ def trained_on(file: Path, model: Model) -> str:
         )
     name = str(toml.read(recorded).get("dataset", "")) if recorded.is_file() else ""
     name = name or model.facts.dataset
-    if name in source_names() or (recorded.is_file() and paths.expanded(name, "--dataset").exists()):
+    if name in source_names() or (
+        recorded.is_file() and (is_pattern(name) or paths.expanded(name, "--dataset").exists())
+    ):
         return name
     raise UsageError(f"--dataset: {file} was trained on {name}, which is not there; say with -d where it lies")
 

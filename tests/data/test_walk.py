@@ -86,7 +86,7 @@ def test_names_in_zips_are_those_that_unpacking_gives(tmp_path: Path) -> None:
     assert (source.class_names, len(source.images)) == (("cat", "dog"), 2)
     assert told == [
         "1 name passed over: another link or entry of the same leads there (dog/1.png)",
-        "1 entry left out: named to lie outside of the zip, or too deep in it (C:/x/../dog/2.png)",
+        "1 entry left out: named to lie outside of the archive, or too deep in it (C:/x/../dog/2.png)",
     ]
 
 

@@ -1,4 +1,5 @@
-"""Damaged and hostile files: `python -m tests.reliability.fuzz [--checkpoints 20000] [--images 5000] [--seed 0]`.
+"""Damaged and hostile files: `python -m tests.reliability.fuzz [--checkpoints 20000] [--images 5000] [--archives 2000]
+[--seed 0]`.
 
 Each one ends in success or in one line of error, within two seconds, without a traceback and without a control character
 on the terminal. Prints how many ended how, the slowest, and the memory it took.
@@ -16,19 +17,25 @@ import shutil
 import signal
 import struct
 import sys
+import tarfile
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pyarrow
 from PIL import Image
+from pyarrow import parquet
 
 from gancli.cli.app import main as gan
 from gancli.data.decode import decode, decode_layers, read_head
+from gancli.data.opening import open_source
 from gancli.errors import DataError
+from gancli.events import Warned
 
 MAX_SECONDS = 2.0
 ODD: tuple[Any, ...] = (
@@ -227,15 +234,70 @@ def images(count: int, rng: random.Random) -> Tally:
     return tally
 
 
+def packed() -> Iterator[tuple[str, bytes]]:
+    """A small data set with labels as a zip, tars and Parquet files, and a name for each."""
+    picture = io.BytesIO()
+    Image.linear_gradient("L").resize((8, 8)).save(picture, "PNG")
+    files = [(f"{n}{end}", picture.getvalue() if end == ".png" else b"1") for n in range(6) for end in (".png", ".cls")]
+    for name, mode, kind in (("a.tar", "w", 0), ("a.tar", "w", 1), ("a.tar", "w", 2), ("a.tgz", "w:gz", 2)):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode=mode, format=kind) as tar:  # type: ignore[call-overload]
+            for own, content in files:
+                info = tarfile.TarInfo(f"{'é' * 60 * (kind > 0)}{own}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+        yield name, out.getvalue()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for own, content in files:
+            archive.writestr(own, content)
+    yield "a.zip", out.getvalue()
+    cells = [{"bytes": picture.getvalue(), "path": None}] * 6
+    labels: tuple[list[Any], ...] = ([0, 1] * 3, ["a", "b"] * 3)
+    for own_labels, codec in zip(labels, ("snappy", "zstd"), strict=True):
+        out = io.BytesIO()
+        table = pyarrow.table({"image": cells, "label": own_labels})
+        parquet.write_table(table, out, row_group_size=2, compression=codec)
+        yield "a.parquet", out.getvalue()
+
+
+def archives(count: int, rng: random.Random, folder: Path) -> Tally:
+    """Damage archives of pictures, and open them as data sets."""
+    originals, tally = list(packed()), Tally()
+
+    def attempt(path: Path, bad: Literal["fail", "skip"]) -> str:
+        root = folder / "root"
+        shutil.rmtree(root, ignore_errors=True)
+        how = {"data_root": root, "image_size": 8, "download": False, "on_bad_image": bad}
+        try:
+            said = [event.message for event in open_source(str(path), **how) if isinstance(event, Warned)]  # type: ignore[arg-type]
+            end = "opened"
+        except DataError as error:
+            said, end = [str(error)], "one line of error"
+        assert all(line.isprintable() for line in said), ascii(said)
+        return f"{path.suffix[1:]}: {end}"
+
+    for number in range(count):
+        name, data = rng.choice(originals)
+        for _ in range(rng.choice((1, 1, 2))):
+            data = rng.choice((flipped, flipped, cut))(rng, data or b"\0")
+        (folder / name).write_bytes(data)
+        bad: Literal["fail", "skip"] = rng.choice(("fail", "skip"))
+        tally.trial(f"archive {number} ({name}, {bad})", attempt, folder / name, bad)
+    return tally
+
+
 def main(args: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability.fuzz")
     parser.add_argument("--checkpoints", type=int, default=20_000)
     parser.add_argument("--images", type=int, default=5_000)
+    parser.add_argument("--archives", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(args)
     with tempfile.TemporaryDirectory() as folder:
         first = checkpoints(asked.checkpoints, random.Random(asked.seed), Path(folder))
-    tallies = {"checkpoints": first, "pictures": images(asked.images, random.Random(asked.seed))}
+        last = archives(asked.archives, random.Random(asked.seed), Path(folder))
+    tallies = {"checkpoints": first, "pictures": images(asked.images, random.Random(asked.seed)), "archives": last}
     for name, tally in tallies.items():
         ends = ", ".join(f"{end} {times:,}" for end, times in sorted(tally.ends.items()))
         sys.stdout.write(f"{name}: {ends}; slowest {tally.slowest:.2f} s; bad {len(tally.bad)}\n")

@@ -12,14 +12,17 @@ import pickle
 import shutil
 import struct
 import sys
+import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pyarrow
 from PIL import Image
+from pyarrow import parquet
 
 from gancli.cli.app import main as gan
 
@@ -186,6 +189,76 @@ def archives(picture: bytes) -> Iterator[tuple[str, bytes]]:
     yield "encrypted-flag.zip", _flagged(sound, 1)
     yield "unknown-compression.zip", sound.replace(b"PK\x01\x02", b"PK\x01\x02", 1).replace(b"\x08\x00", b"\x63\x00")
     yield "gzip.zip", gzip.compress(sound, mtime=0)
+    yield from tars(picture)
+    yield from tables(picture)
+
+
+def tars(picture: bytes) -> Iterator[tuple[str, bytes]]:
+    def entry(name: str, content: bytes = picture, **said: Any) -> bytes:
+        info = tarfile.TarInfo(name)
+        info.size, info.mtime = len(content), 1_767_225_600
+        for key, value in said.items():
+            setattr(info, key, value)
+        kind: Literal[1, 2] = 2 if info.pax_headers else 1  # pax, GNU
+        return info.tobuf(kind, errors="surrogateescape") + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+    def tar(*entries: bytes) -> bytes:
+        return b"".join(entries) + bytes(2 * tarfile.BLOCKSIZE)
+
+    plain = [entry(f"{n}.png") for n in range(12)]
+    sound = tar(*plain)
+    labelled = [entry(f"{n}.cls", str(n % 2).encode()) for n in range(12)]
+    yield "sound.tar", sound
+    yield "sound.tar.gz", gzip.compress(sound, mtime=0)
+    yield "labelled.tar", tar(*plain, *labelled)
+    yield "half-labelled.tar", tar(*plain, *labelled[:6])
+    yield "leads-outside.tar", tar(*(entry(f"../../outside/{n}.png") for n in range(12)))
+    yield "absolute.tar", tar(*(entry(f"/tmp/outside/{n}.png") for n in range(12)))
+    yield "links.tar", tar(entry("a.png", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"), *plain)
+    yield "device.tar", tar(entry("a.png", b"", type=tarfile.CHRTYPE, devmajor=1, devminor=5), *plain)
+    yield "holes.tar", tar(entry("a.png", pax_headers={"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}), *plain)
+    yield "name-escape-codes.tar", tar(entry(f"{ESCAPE}.png", b"no picture"), *plain)
+    yield "name-no-text.tar", tar(entry("\udcff/a.png"), *plain)
+    yield "cut.tar", sound[: len(sound) // 2 - 300]
+    yield "cut.tar.gz", gzip.compress(sound, mtime=0)[:200]
+    yield "claims-8-gigabytes.tar", tar(*plain, entry("a.png", size=8**11 - 1))
+    yield "claims-less-than-nothing.tar", tar(*plain, entry("a.png", pax_headers={"size": "-1024"}))
+    yield "header-8-gigabytes.tar", tar(*plain, entry("x", b"", type=tarfile.XHDTYPE, size=8**11 - 1))
+    yield "header-digits.tar", tar(*plain, entry("x", b"1" * 60_000, type=tarfile.XHDTYPE))
+    yield "headers-only.tar.gz", gzip.compress(tar(*[entry("x", b"", type=tarfile.XHDTYPE)] * 2000), mtime=0)
+    yield "json-deep.tar", tar(*plain, entry("1.json", b'{"label":' + b"[" * 30_000))
+    yield "zeros.tar.gz", gzip.compress(bytes(1 << 24), mtime=0)
+    yield "nested.tar", tar(entry("inner.tar", sound))
+    yield "nothing.tar", tar()
+    yield "text.tar", b"this is no archive\n" * 90
+
+
+def tables(picture: bytes) -> Iterator[tuple[str, bytes]]:
+    def table(columns: dict[str, list[Any]], metadata: dict[bytes, bytes] | None = None) -> bytes:
+        out = io.BytesIO()
+        parquet.write_table(pyarrow.table(columns).replace_schema_metadata(metadata), out, row_group_size=5)
+        return out.getvalue()
+
+    cells = [{"bytes": picture, "path": "../../outside/a.png"}] * 12
+    numbers = [n % 2 for n in range(12)]
+    classes = {"_type": "ClassLabel", "names": [ESCAPE, "b"]}
+    said = json.dumps({"info": {"features": {"image": {"_type": "Image"}, "label": classes}}}).encode()
+    sound = table({"image": cells, "label": numbers})
+    yield "sound.parquet", sound
+    yield "classes-escape-codes.parquet", table({"image": cells, "label": numbers}, {b"huggingface": said})
+    yield "metadata-deep.parquet", table({"image": cells, "label": numbers}, {b"huggingface": b"[" * 30_000})
+    yield "column-escape-codes.parquet", table({ESCAPE: ["words"] * 12})
+    yield "nulls.parquet", table({"image": [*cells[:11], None], "label": numbers})
+    yield "no-label.parquet", table({"image": cells, "label": [*numbers[:11], None]})
+    yield "paths-only.parquet", table({"image": [{"bytes": None, "path": "/etc/passwd"}] * 12})
+    yield "two-columns.parquet", table({"left": cells, "right": cells})
+    yield "no-column.parquet", table({"x": numbers})
+    yield "no-rows.parquet", table({"image": []})
+    yield "cut.parquet", sound[:-100]
+    yield "footer-length-2-to-31.parquet", sound[:-8] + (2**31 - 1).to_bytes(4, "little") + b"PAR1"
+    yield "footer-zeros.parquet", sound[:-200] + bytes(192) + sound[-8:]
+    yield "pages-zeros.parquet", sound[:8] + bytes(120) + sound[128:]
+    yield "text.parquet", b"this is no table\n" * 90
 
 
 def _central(sound: bytes) -> Iterator[int]:

@@ -21,7 +21,11 @@ READ = {
         "grey.png", "on-its-side.jpg", "one-bit.png", "palette-transparent.png", "plain.avif", "plain.jp2", "plain.tga",
         "trailing-bytes.jpg",
     },
-    "archives": {"sound.zip", "absolute.zip"},
+    "archives": {
+        "sound.zip", "absolute.zip", "sound.tar", "sound.tar.gz", "labelled.tar", "absolute.tar", "links.tar", "device.tar",
+        "holes.tar", "name-no-text.tar", "json-deep.tar", "sound.parquet", "classes-escape-codes.parquet",
+        "metadata-deep.parquet",
+    },
 }  # fmt: skip
 
 
