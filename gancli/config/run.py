@@ -16,6 +16,14 @@ class RunConfig:
 
     variant: str = option("vanilla", "the model: see `gan variants`", short="-v", metavar="NAME", panel=MODEL)
     preset: str = option("default", "a named set of the variant's values", metavar="NAME", panel=MODEL)
+    init_from: str | None = option(
+        None,
+        "start from the weights of another model of the variant, those that fit: a run directory (D's too) or a checkpoint",
+        metavar="RUN|CKPT",
+        panel=MODEL,
+        path=True,
+        default_text="random ones",
+    )
 
     dataset: str = option(
         "digits",

@@ -40,6 +40,7 @@ ENLARGE: Words = ("sample", "srgan", "-i", "pics", "-o", "large")
 SHOWN: dict[str, Trial] = {
     "train --variant": (TRAIN, ("--variant", "cgan")),
     "train --preset": (TRAIN, ("--preset", "article")),
+    "train --init-from": (TRAIN, ("--init-from", "vanilla")),
     "train --dataset": (TRAIN, ("--dataset", "shapes")),
     "train --data-root": (TRAIN, ("--data-root", "here")),
     "train --download": ((*TRAIN, "-d", "mnist"), ("--no-download",)),
