@@ -40,6 +40,12 @@ class RunConfig:
     image_size: int | None = option(
         None, "height and width, in pixels", ge=4, le=1024, panel=DATA, default_text="the data set's own"
     )
+    fit: Literal["crop", "pad", "stretch"] | None = option(
+        None,
+        "how one's own pictures become squares: their centre, with bars in the colours of their edges, or distorted",
+        panel=DATA,
+        default_text="crop",
+    )
     mirror: bool | None = option(
         None,
         "show half of the pictures mirrored",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from gancli.batches.stream import IndexStream
-from gancli.config import RunConfig, VariantConfig, fields_of, interval
+from gancli.config import RunConfig, VariantConfig, effects, fields_of, interval
 from gancli.config.interval import Interval
+from gancli.data.fit import Fit
 from gancli.data.names import source_names
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
@@ -25,7 +26,7 @@ from gancli.machine.device import (
 )
 from gancli.machine.ranks import Ranks
 from gancli.store.facts import Facts
-from gancli.variant import Variant
+from gancli.variant import Reads, Variant
 
 SAVED_WITHIN_S = 600.0  # nobody loses more who has not asked for something else
 
@@ -76,6 +77,7 @@ def make(
         precision=precision,
         threads=threads,
         image_size=source.spec.size,
+        fit=choose_fit(run, variant_class.reads),
         mirror=_mirror(run, source, variant_class),
         sample_every=sample_every,
         save_every=str(save_every),
@@ -83,6 +85,17 @@ def make(
     graph = choose_graph(run.graph, device)
     chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
     return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, graph)
+
+
+def choose_fit(run: RunConfig, reads: Reads) -> Fit | None:
+    """As asked; unasked, the centre; None where there is nothing to fit. Raises `UsageError` where it is asked for then."""
+    if reads == "low_res" or run.dataset in source_names():
+        why = f"the pictures of {run.dataset} are squares"
+        if reads == "low_res":
+            why = f"{run.variant} takes crops of pictures as they are"
+        effects.refuse(("--fit", run.fit), why=f"has no effect: {why}")
+        return None
+    return run.fit or "crop"
 
 
 def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Variant]) -> bool | None:

@@ -146,6 +146,7 @@ def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
         versions={"gancli": __version__, "torch": str(torch.__version__), "pillow": PIL.__version__},
         losses=session.history.points(),
         fingerprint=source.fingerprint,
+        fit=run.fit or "crop",
     )
 
 

@@ -149,6 +149,7 @@ def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Even
     root = data_root(run.data_root)
     if root.note:
         yield events.Warned(root.note)
+    fit = plan.choose_fit(run, reads)
     opener: Opener = open_photographs if reads == "low_res" else open_source
     opening = opener(
         run.dataset,
@@ -156,6 +157,7 @@ def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Even
         image_size=run.image_size,
         download=run.download,
         on_bad_image=run.on_bad_image,
+        **({} if fit is None else {"fit": fit}),
     )
     return (yield from stoppable(opening, stop))
 

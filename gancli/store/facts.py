@@ -47,6 +47,7 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
     losses: History = field(default_factory=dict)  # term → (step, mean) of at most a few dozen intervals
     fingerprint: str = ""  # of the data set; "" in files written before there was one
+    fit: Literal["crop", "pad", "stretch"] = "crop"  # how pictures became squares, for one's own data
 
 
 def to_metadata(facts: Facts) -> dict[str, str]:
@@ -83,13 +84,15 @@ def _facts(values: dict[str, Any]) -> Facts:
     if values.pop("gancli_format", None) != FORMAT:
         raise ValueError(f"written by a gan of another format than {FORMAT}; use that version")
     known = {f.name for f in dataclasses.fields(Facts)}
-    values.setdefault("fingerprint", "")  # files of before have none
+    for name in ("fingerprint", "fit"):
+        values.setdefault(name, getattr(Facts, name))  # files of before have none
     if set(values) != known:
         raise ValueError(f"fields {', '.join(sorted(set(values) ^ known))[:200]} are missing or unknown")
     texts = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256", "fingerprint")
     for name in texts:
         _require(isinstance(values[name], str) and len(values[name]) <= MAX_TEXT, name)
     _require(values["kind"] in ("model", "state"), "kind")
+    _require(values["fit"] in ("crop", "pad", "stretch"), "fit")
     for name in ("num_images", "seed", "batch_size", "step", "steps"):
         _require(type(values[name]) is int and 0 <= values[name] < 2**63, name)
     for name in ("ema", "epoch"):

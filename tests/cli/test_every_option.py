@@ -45,6 +45,7 @@ SHOWN: dict[str, Trial] = {
     "train --data-root": (TRAIN, ("--data-root", "here")),
     "train --download": ((*TRAIN, "-d", "mnist"), ("--no-download",)),
     "train --image-size": (TRAIN, ("--image-size", 12)),
+    "train --fit": (TRAIN, ("--fit", "pad")),
     "train --mirror": (TRAIN, ("--mirror",)),
     "train --on-bad-image": ((*TRAIN, "-d", "bad"), ("--on-bad-image", "skip")),
     "train --epochs": (
