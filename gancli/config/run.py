@@ -52,6 +52,14 @@ class RunConfig:
         panel=DATA,
         default_text="one's own in colour, where they are fewer than 10,000",
     )
+    held_out: int | None = option(
+        None,
+        "pictures that are kept out of training, to notice by them when D learns the others by heart; 0: none",
+        ge=0,
+        le=10**6,
+        panel=DATA,
+        default_text="a sixteenth, 8 to 256, of one's own where they are 100 to 20,000",
+    )
     on_bad_image: Literal["fail", "skip"] = option("fail", "what to do about an unreadable image", panel=DATA)
 
     epochs: int | None = option(

@@ -125,7 +125,12 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
     warnings += _notes([recorded_layer, *layers])
     if saved.facts.variant != variant:
         raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
-    came_to = {"image_size": saved.facts.images.size, "fit": saved.facts.fit, **dataclasses.asdict(saved.facts.config)}
+    came_to = {
+        "image_size": saved.facts.images.size,
+        "fit": saved.facts.fit,
+        "held_out": saved.facts.held_out,
+        **dataclasses.asdict(saved.facts.config),
+    }
     check_resumed(resolve(variant, config_class, [recorded_layer]), layers, came_to)
     resolved = _located(resolve(variant, config_class, [recorded_layer, *layers]))
     _check_dataset(resolved, last_value(layers, "dataset"))

@@ -147,6 +147,7 @@ def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
         losses=session.history.points(),
         fingerprint=source.fingerprint,
         fit=run.fit or "crop",
+        held_out=run.held_out or 0,
     )
 
 

@@ -112,6 +112,7 @@ def _steps(
             last = session.step == planned.steps
             if session.due(run.log_every) or session.step == end:
                 yield from session.loss_row(phase)
+                yield from session.look()
             if first and (last or session.due(planned.sample_every)):
                 yield session.doing("drawing samples")
                 yield from session.draw_samples()

@@ -47,6 +47,7 @@ SHOWN: dict[str, Trial] = {
     "train --image-size": (TRAIN, ("--image-size", 12)),
     "train --fit": (TRAIN, ("--fit", "pad")),
     "train --mirror": (TRAIN, ("--mirror",)),
+    "train --held-out": (TRAIN, ("--held-out", 8)),
     "train --on-bad-image": ((*TRAIN, "-d", "bad"), ("--on-bad-image", "skip")),
     "train --epochs": (
         (*(word for word in TRAIN if word not in ("--steps", 6)), "--epochs", 2),
