@@ -144,6 +144,16 @@ class Variant(ABC):
         """The generator's arguments made of given latents and `condition` (as in `Batch`)."""
         return (*latents, condition) if self.conditional else latents
 
+    def judged(self, pictures: Tensor, labels: Tensor) -> Tensor:
+        """D's logits of whole pictures as they are, float `[B, 1]` (of several Ds, their sum), which tell by heart-learnt
+        pictures whether a set is too small. A variant without it is not watched for that."""
+        raise NotImplementedError
+
+    @classmethod
+    def judges(cls) -> bool:
+        """Whether it has `judged`."""
+        return cls.judged is not Variant.judged
+
     @property
     def num_levels(self) -> int:
         """How many pictures, coarse to fine, the generator goes through: 1 unless it works in levels."""

@@ -15,7 +15,7 @@ from gancli.config.paths import check_standing
 from gancli.config.resolve import FLAG, Layer, known_fields
 from gancli.engine import begin
 from gancli.engine import run as running
-from gancli.engine.choice import Choice
+from gancli.engine.choice import Choice, like
 from gancli.engine.choice import choose as choose_variant
 from gancli.engine.stop import Stop, parse_duration
 from gancli.errors import GancliError, UsageError
@@ -107,6 +107,8 @@ class Run:
 
 
 def _chosen(options: dict[str, Any]) -> Choice:
+    if options.get("init_from") is not None and options.get("resume") is None:
+        return like(os.fspath(options["init_from"]))
     dataset, size, preset = (options.get(name) for name in ("dataset", "image_size", "preset"))
     asked = [*options, *([str(preset)] if preset else [])]
     return choose_variant(

@@ -16,14 +16,16 @@ class ResidentBatches:
     A data set that is memory-mapped, or does not fit, stays where it is and is gathered from there, one step ahead of the
     device. With `channels_last` the images of a batch are laid out so (it is the rows that are, once). `share` is the part
     of every batch that this process takes. With `mirror` half of the pictures of an epoch, others in each, are mirrored: a
-    row's number is then that of its picture, or beyond the last by so much.
+    row's number is then that of its picture, or beyond the last by so much. `kept`: int64 indices of the images that are
+    trained on (None: all).
     """
 
     def __init__(
         self, source: Source, device: torch.device, batch_size: int, seed: int, channels_last: bool = False,
-        share: slice = WHOLE, mirror: bool = False,
+        share: slice = WHOLE, mirror: bool = False, kept: Tensor | None = None,
     ) -> None:  # fmt: skip
-        self.stream = IndexStream(source.num_images, batch_size, seed)
+        self.stream = IndexStream(source.num_images if kept is None else len(kept), batch_size, seed)
+        self._kept = kept
         self._share, self._mirror, self._num_images = share, mirror, source.num_images
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         self.on_device = not source.mapped and fits(source.num_bytes, device)
@@ -49,6 +51,7 @@ class ResidentBatches:
         epoch, position = divmod(step, self.stream.steps_per_epoch)
         if self._order is None or self._order[0] != epoch:
             order = self.stream.permutation(epoch)
+            order = order if self._kept is None else self._kept[order]
             if self._mirror:
                 order = order + self._num_images * self.stream.halves(epoch)
             order = order.view(-1, self.stream.batch_size)[:, self._share]

@@ -14,6 +14,12 @@ def seeded(purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
+def parted(num_images: int, num_held_out: int) -> tuple[Tensor, Tensor]:
+    """The images to train on and those held out, int64 indices in order: the same of a data set whatever the run's seed."""
+    order = torch.randperm(num_images, generator=seeded("held out"))
+    return order[num_held_out:].sort().values, order[:num_held_out].sort().values
+
+
 class IndexStream:
     """Which images each step gets. Every epoch is a fresh permutation; what does not fill a batch is left out of it.
 

@@ -17,7 +17,9 @@ from gancli.events import Telling
 
 def show(start: Start) -> None:
     """Print the plan of a run on stdout. Downloads nothing; without its data set, only the values are shown."""
-    from gancli.engine import plan
+    import torch
+
+    from gancli.engine import initial, plan
     from gancli.engine.memory import expected_bytes
     from gancli.engine.stop import Stop
     from gancli.engine.train import open_data
@@ -37,6 +39,11 @@ def show(start: Start) -> None:
     source = opening.result
     planned = plan.make(run, resolved.own, source, variant_class, saved=saved)
     out.print(_values(planned.run, planned.own, resolved))
+    if start.weights is not None:
+        with torch.device("meta"):
+            variant = variant_class(planned.own, source.spec)
+        for line in initial.told(start.weights, variant, initial.fitting(start.weights, variant)):
+            console.say(f"warning: {line}")
     counts, memory = expected_bytes(planned, source, variant_class)
     out.print(f"\n{planned.steps} steps over {source.num_images} images of {source.spec.channels}×{source.spec.size}²")
     out.print("parameters  " + "  ".join(f"{name} {count:,}" for name, count in counts.items()))

@@ -16,7 +16,7 @@ from gancli.config.resolve import FLAG, Layer, known_fields
 from gancli.data.names import source_names
 from gancli.engine import begin, run
 from gancli.engine.begin import run_directory
-from gancli.engine.choice import USUAL, Choice
+from gancli.engine.choice import USUAL, Choice, like
 from gancli.engine.choice import choose as choose_variant
 from gancli.engine.run import Job
 from gancli.engine.stop import Stop, parse_duration
@@ -51,6 +51,8 @@ def chosen_variant(args: list[str]) -> Choice:
         return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", "vanilla"))))
     if {"-h", "--help"} & set(args):
         return Choice(USUAL)
+    if (init := _value_of(args, "--init-from") or table.get("init_from")) is not None:
+        return like(str(init))
     dataset = _value_of(args, "--dataset", "-d") or table.get("dataset")
     size = _value_of(args, "--image-size") or str(table.get("image_size") or "")
     asked = [arg.removeprefix("--").removeprefix("no-").partition("=")[0].replace("-", "_") for arg in args]

@@ -6,6 +6,7 @@ from typing import Any
 
 from gancli.config import toml
 from gancli.config.option import Field, VariantConfig, fields_of
+from gancli.config.paths import expanded
 from gancli.config.run import RunConfig
 from gancli.errors import UsageError, did_you_mean
 from gancli.process import CPUS
@@ -130,13 +131,20 @@ def file_layer(
 def check_resumed(recorded: Resolved, given: Iterable[Layer], came_to: Mapping[str, object]) -> None:
     """Refuse what would make a resumed run another run. `came_to`: what values that the run left open came to. Raises
     `UsageError` with the expected and the given value."""
+    fields = known_fields(type(recorded.own))
     for layer in given:
         for name, value in layer.values.items():
             expected = getattr(recorded.run if hasattr(recorded.run, name) else recorded.own, name)
             expected = came_to.get(name) if expected is None else expected
-            if name not in MAY_CHANGE and value != expected:
-                flag = "--" + name.replace("_", "-")
+            if name not in MAY_CHANGE and not _same(fields[name], value, expected):
                 raise UsageError(
-                    f"{flag} {value} ({layer.origin}): the run to resume has {expected}; "
+                    f"{fields[name].long} {value} ({layer.origin}): the run to resume has {expected}; "
                     "leave it out, or start a new run in another --out"
                 )
+
+
+def _same(field: Field, given: Any, recorded: Any) -> bool:
+    """Whether two values are one; a path is recorded as it holds from any directory."""
+    if not field.option.path or given is None or recorded is None:
+        return bool(given == recorded)
+    return expanded(given, field.flag).absolute() == expanded(recorded, field.flag).absolute()

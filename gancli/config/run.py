@@ -16,6 +16,14 @@ class RunConfig:
 
     variant: str = option("vanilla", "the model: see `gan variants`", short="-v", metavar="NAME", panel=MODEL)
     preset: str = option("default", "a named set of the variant's values", metavar="NAME", panel=MODEL)
+    init_from: str | None = option(
+        None,
+        "start from the weights of another model of the variant, those that fit: a run directory (D's too) or a checkpoint",
+        metavar="RUN|CKPT",
+        panel=MODEL,
+        path=True,
+        default_text="random ones",
+    )
 
     dataset: str = option(
         "digits",
@@ -32,11 +40,25 @@ class RunConfig:
     image_size: int | None = option(
         None, "height and width, in pixels", ge=4, le=1024, panel=DATA, default_text="the data set's own"
     )
+    fit: Literal["crop", "pad", "stretch"] | None = option(
+        None,
+        "how one's own pictures become squares: their centre, with bars in the colours of their edges, or distorted",
+        panel=DATA,
+        default_text="crop",
+    )
     mirror: bool | None = option(
         None,
         "show half of the pictures mirrored",
         panel=DATA,
         default_text="one's own in colour, where they are fewer than 10,000",
+    )
+    held_out: int | None = option(
+        None,
+        "pictures that are kept out of training, to notice by them when D learns the others by heart; 0: none",
+        ge=0,
+        le=10**6,
+        panel=DATA,
+        default_text="a sixteenth, 8 to 256, of one's own where they are 100 to 20,000",
     )
     on_bad_image: Literal["fail", "skip"] = option("fail", "what to do about an unreadable image", panel=DATA)
 

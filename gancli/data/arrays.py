@@ -12,12 +12,12 @@ from numpy.lib import format as npy
 from PIL import Image
 from torch import Tensor
 
-from gancli.data.decode import square
+from gancli.data.fit import Fit, no_effect, square
 from gancli.data.names import Split
 from gancli.data.pace import Pace
 from gancli.data.source import Opening, Source
 from gancli.errors import DataError
-from gancli.events import Event, Preparing
+from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.room import free_bytes
 
@@ -29,12 +29,12 @@ Array = np.ndarray[Any, Any]
 Shapes = dict[str, tuple[tuple[int, ...], "np.dtype[Any]"]]
 
 
-def open_arrays(path: Path, image_size: int | None, split: Split) -> Opening:
+def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit = "crop") -> Opening:
     """Open a file with pictures, uint8 `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` with C 1 or 3, and perhaps labels,
     integers `[N]`. In a `.npz` with several arrays of pictures, the one whose name begins with the split.
 
-    `image_size` None keeps their own size, of squares; else each is cut to its centre square and resized, antialiased.
-    Raises `DataError` for what is no such file, and for one larger than the memory that is free.
+    `image_size` None keeps their own size, of squares; else each becomes a square, as `fit` says, of that size. Raises
+    `DataError` for what is no such file, and for one larger than the memory that is free.
     """
     try:
         with path.open("rb") as file:
@@ -44,8 +44,10 @@ def open_arrays(path: Path, image_size: int | None, split: Split) -> Opening:
         raise DataError(f"--dataset {path}: cannot be read ({why})") from None
     pixels = _channels_first(path, torch.from_numpy(pictures))
     size = image_size or (pixels.shape[2] if pixels.shape[2] == pixels.shape[3] else min(pixels.shape[2:]))
+    if fit != "crop" and pixels.shape[2] == pixels.shape[3]:
+        yield Warned(no_effect(fit))
     if pixels.shape[2:] != (size, size):
-        pixels = yield from _resized(path, pixels, size)
+        pixels = yield from _resized(path, pixels, size, fit)
     numbers, names = _classes(path, labels) if labels else (torch.zeros(len(pixels), dtype=torch.int64), ())
     return Source(path.stem, pixels.contiguous(), numbers, names)
 
@@ -133,13 +135,13 @@ def _channels_first(path: Path, pictures: Tensor) -> Tensor:
     )
 
 
-def _resized(path: Path, pixels: Tensor, size: int) -> Generator[Event, None, Tensor]:
-    """Each picture's centre square at `size` pixels, as a folder's are."""
+def _resized(path: Path, pixels: Tensor, size: int, fit: Fit) -> Generator[Event, None, Tensor]:
+    """Each picture as a square of `size` pixels, as a folder's are."""
     count, channels = pixels.shape[:2]
     result, pace = torch.empty(count, channels, size, size, dtype=torch.uint8), Pace()
     for number, picture in enumerate(pixels):
         image = Image.fromarray(picture.permute(1, 2, 0).contiguous().squeeze(2).numpy())
-        small = np.asarray(square(image, size)).reshape(size, size, channels)
+        small = np.asarray(square(image, size, fit)).reshape(size, size, channels)
         result[number] = torch.from_numpy(small.copy()).permute(2, 0, 1)
         if pace.due() or number + 1 == count:
             yield Preparing(f"resizing {path.name}", number + 1, count, "images")

@@ -88,14 +88,6 @@ def decode_first(data: bytes, name: str, side: int | None = None) -> First:
         raise DataError(f"{name}: cannot be decoded ({_words(error)})") from None
 
 
-def square(image: Image.Image, size: int) -> Image.Image:
-    """The centre square of an image at `size` pixels, antialiased."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    centre = image.crop((left, top, left + side, top + side))  # first, so that nothing outside bleeds in
-    return centre if side == size else centre.resize((size, size), Image.Resampling.LANCZOS)
-
-
 @dataclass(frozen=True)
 class Layers:
     """A picture taken apart: colour (mode L or RGB), transparency (mode L) if it has any, what its file says of it, and

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from gancli.data.cache import Cache, Cached
-from gancli.data.decode import Head, decode_first, read_head, square
+from gancli.data.decode import Head, decode_first, read_head
+from gancli.data.fit import Fit, no_effect, square
 from gancli.data.listing import Entry, Listing, OnBad, listed
 from gancli.data.names import Split
 from gancli.data.pace import PACE_S, Pace
@@ -34,19 +35,21 @@ GROUP_BYTES, GROUP_ENTRIES = 1 << 18, 64  # read and decoded by one thread in on
 T = TypeVar("T")
 
 
-def open_folder(path: Path, data_root: Path, image_size: int | None, on_bad: OnBad, split: Split = "train") -> Opening:
+def open_folder(
+    path: Path, data_root: Path, image_size: int | None, on_bad: OnBad, split: Split = "train", fit: Fit = "crop"
+) -> Opening:
     """Open a folder, a zip, tars or Parquet files; `arrange.Arranger` says what its subfolders mean.
 
-    Images become RGB, or grey if all are. Each is cropped to its centre square and resized, antialiased, to `image_size`
-    (None: see `common_size`). Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the
-    first image that cannot be read.
+    Images become RGB, or grey if all are. Each becomes a square, as `fit` says, of `image_size` (None: see `common_size`).
+    Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the first image that cannot be read.
     """
     name = stem(path.resolve())
     with (yield from listed(path, split, on_bad)) as listing:
         content = [[entry.name, entry.label, *entry.mark] for entry in listing.entries]
         found = [listing.class_names, content]
-        cache = Cache(data_root, name, [image_size, on_bad], found, path.resolve(), split)
-        cached = cache.load() or (yield from _decoded(listing, cache, image_size, on_bad))
+        asked = [image_size, on_bad, *([fit] if fit != "crop" else [])]
+        cache = Cache(data_root, name, asked, found, path.resolve(), split)
+        cached = cache.load() or (yield from _decoded(listing, cache, image_size, on_bad, fit))
     for note in (*listing.notes, *cached.note.splitlines()):
         yield Warned(note)
     return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped, cached.digest)
@@ -62,9 +65,12 @@ def common_size(sizes: Iterable[tuple[int, int]]) -> int:
 
 @dataclass
 class Bad:
-    """The images that could not be read: the first ends it all, or they are counted. And those of several frames."""
+    """The images that could not be read: the first ends it all, or they are counted. And those of several frames, and
+    whether any was in need of `fit`."""
 
     on_bad: OnBad
+    fit: Fit = "crop"
+    all_square: bool = True
     reasons: list[str] = field(default_factory=list)
     animated: list[str] = field(default_factory=list)
 
@@ -83,27 +89,32 @@ class Bad:
             lines.append(
                 f"{len(self.animated)} with several frames or pages: the first is taken ({few(self.animated)})"
             )
+        if self.fit != "crop" and self.all_square:
+            lines.append(no_effect(self.fit))
         return "\n".join(lines)
 
 
-def _decoded(listing: Listing, cache: Cache, image_size: int | None, on_bad: OnBad) -> Generator[Event, None, Cached]:
+def _decoded(
+    listing: Listing, cache: Cache, image_size: int | None, on_bad: OnBad, fit: Fit
+) -> Generator[Event, None, Cached]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
     yield from listing.ready(cache.folder)
     size, channels = yield from _size_and_channels(listing, image_size, on_bad)
-    shape, bad, labels = (len(listing.entries), channels, size, size), Bad(on_bad), list[int]()
+    shape, bad, labels = (len(listing.entries), channels, size, size), Bad(on_bad, fit), list[int]()
     try:
         images, warning = cache.room(shape)
         if warning:
             yield Warned(warning)
 
-        def pixels(entry: Entry) -> tuple[Tensor, bool]:
+        def pixels(entry: Entry) -> tuple[Tensor, bool, bool]:
             first = decode_first(listing.read(entry), listing.where(entry), size)
             picture = first.picture.convert("L" if channels == 1 else "RGB")
-            flat = torch.frombuffer(bytearray(square(picture, size).tobytes()), dtype=torch.uint8)
-            return flat.view(size, size, channels).permute(2, 0, 1), first.has_more
+            flat = torch.frombuffer(bytearray(square(picture, size, fit).tobytes()), dtype=torch.uint8)
+            return flat.view(size, size, channels).permute(2, 0, 1), first.has_more, picture.width == picture.height
 
-        def take(entry: Entry, one: tuple[Tensor, bool]) -> bool:
-            images[len(labels)], has_more = one
+        def take(entry: Entry, one: tuple[Tensor, bool, bool]) -> bool:
+            images[len(labels)], has_more, is_square = one
+            bad.all_square &= is_square
             labels.append(entry.label)
             bad.animated += [entry.name] if has_more else []
             return True

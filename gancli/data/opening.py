@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from gancli.config.paths import expanded
+from gancli.data.fit import Fit
 from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
 from gancli.data.patterns import is_pattern, matching
 from gancli.data.source import Opening
@@ -19,10 +20,12 @@ def open_source(
     download: bool,
     on_bad_image: Literal["fail", "skip"],
     split: Split = "train",
+    fit: Fit = "crop",
 ) -> Opening:
     """Open a data set by name or path, as a generator of progress and warnings that returns the `Source`.
 
-    `image_size` None keeps the data set's own (for a folder: see `folder.common_size`). Raises `UsageError` for a name or
+    `image_size` None keeps the data set's own (for a folder: see `folder.common_size`); `fit` is for what is not square, in
+    folders, zips and arrays. Raises `UsageError` for a name or
     path that does not exist, and `DataError` for data that cannot be had or read. Closing it early cleans up.
     """
     if dataset in DRAWN:
@@ -41,11 +44,11 @@ def open_source(
         if path.suffix.lower() in ARRAYS and path.is_file():
             from gancli.data import arrays
 
-            source = yield from arrays.open_arrays(path, image_size, split)
+            source = yield from arrays.open_arrays(path, image_size, split, fit)
         else:
             from gancli.data import folder
 
-            source = yield from folder.open_folder(path, data_root, image_size, on_bad_image, split)
+            source = yield from folder.open_folder(path, data_root, image_size, on_bad_image, split, fit)
     else:
         raise UsageError(_unknown(dataset))
     if len(source.images) == 0:

@@ -14,7 +14,7 @@ from gancli.data.cache import Cache
 from gancli.data.decode import Head, decode_first
 from gancli.data.folder import Bad, each, head_of
 from gancli.data.listing import Entry, Listing, OnBad, listed
-from gancli.data.names import source_names
+from gancli.data.names import DRAWN, source_names
 from gancli.data.opening import existing, open_source
 from gancli.data.patterns import stem
 from gancli.data.spec import ImageSpec

@@ -19,6 +19,7 @@ from gancli.store.rundir import RunDirectory
 
 if TYPE_CHECKING:
     from gancli.store.state import State
+    from gancli.store.weights import Weights
 
 MNIST_IMAGES = 60_000
 Config = TypeVar("Config", RunConfig, VariantConfig)
@@ -26,12 +27,14 @@ Config = TypeVar("Config", RunConfig, VariantConfig)
 
 @dataclass(frozen=True)
 class Start:
-    """What a command line comes down to: a configuration, where it goes, and the state to go on from."""
+    """What a command line comes down to: a configuration, where it goes, and the state to go on from, or another model's
+    weights to start from."""
 
     resolved: Resolved
     directory: RunDirectory | None  # None: to be numbered
     state: "State | None" = None
     warnings: tuple[str, ...] = ()
+    weights: "Weights | None" = None
 
     def target(self) -> RunDirectory:
         """The run's directory: made and numbered here where none was named."""
@@ -72,11 +75,24 @@ def _fresh(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bo
     presets = preset_layers(variant, config_class, last_value(layers, "preset") or "default")
     presets += _own_length(last_value(layers, "dataset"), presets)
     resolved = _located(resolve(variant, config_class, [*presets, *layers]))
-    notes = tuple(_notes(layers))
-    if path is None:
-        return Start(resolved, None, warnings=notes)
-    rundir.check_new(path, again)
-    return Start(resolved, RunDirectory(path) if dry_run else rundir.prepared(path), warnings=notes)
+    if path is not None:
+        rundir.check_new(path, again)
+    weights, skipped = _initial(resolved.run)
+    notes = (*_notes(layers), *skipped)
+    directory = None if path is None else RunDirectory(path) if dry_run else rundir.prepared(path)
+    return Start(resolved, directory, warnings=notes, weights=weights)
+
+
+def _initial(run: RunConfig) -> "tuple[Weights | None, list[str]]":
+    """What `--init-from` names, and what to tell of it. Raises `UsageError` for another variant's, and `CheckpointError`."""
+    if run.init_from is None:
+        return None, []
+    from gancli.store import weights
+
+    found, skipped = weights.load(expanded(run.init_from, "--init-from"))
+    if found.facts.variant != run.variant:
+        raise UsageError(f"--init-from {run.init_from}: is a model of {found.facts.variant}, not of {run.variant}")
+    return found, skipped
 
 
 def _own_length(dataset: str | None, presets: Sequence[Layer]) -> list[Layer]:
@@ -112,7 +128,12 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
     warnings += _notes([recorded_layer, *layers])
     if saved.facts.variant != variant:
         raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
-    came_to = {"image_size": saved.facts.images.size, **dataclasses.asdict(saved.facts.config)}
+    came_to = {
+        "image_size": saved.facts.images.size,
+        "fit": saved.facts.fit,
+        "held_out": saved.facts.held_out,
+        **dataclasses.asdict(saved.facts.config),
+    }
     check_resumed(resolve(variant, config_class, [recorded_layer]), layers, came_to)
     resolved = _located(resolve(variant, config_class, [recorded_layer, *layers]))
     _check_dataset(resolved, last_value(layers, "dataset"))
@@ -158,7 +179,8 @@ def _absolute(config: Config) -> Config:
         if field.name == "data_root" and value.startswith("~"):
             continue
         path = expanded(value, field.flag)
-        if field.name == "data_root" or os.path.lexists(path) or (field.name == "dataset" and is_pattern(path)):
+        told = field.name in ("data_root", "init_from") or (field.name == "dataset" and is_pattern(path))
+        if told or os.path.lexists(path):
             changed[field.name] = str(path.absolute())
     return dataclasses.replace(config, **changed)
 

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 from gancli import catalogue
 from gancli.config import fields_of
+from gancli.config.paths import expanded
 from gancli.config.resolve import Layer
 from gancli.data.look import look
+from gancli.store.facts import from_header
+from gancli.store.header import read_header
+from gancli.store.rundir import weights_file
 
 USUAL, FOR_PICTURES = "vanilla", "dcgan"
 LARGEST_FLAT = 32  # pixels that a fully connected network still draws well
@@ -19,6 +23,12 @@ class Choice:
 
     variant: str
     layer: Layer | None = None
+
+
+def like(init_from: str) -> Choice:
+    """The variant of the model that a run is to start from. Raises `UsageError` and `CheckpointError`."""
+    path = weights_file(expanded(init_from, "--init-from"))
+    return Choice(from_header(path, read_header(path)).variant)
 
 
 def choose(dataset: str | None, image_size: int | None, asked: Iterable[str]) -> Choice:

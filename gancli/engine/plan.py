@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from gancli.batches.stream import IndexStream
-from gancli.config import RunConfig, VariantConfig, fields_of, interval
+from gancli.config import RunConfig, VariantConfig, effects, fields_of, interval
 from gancli.config.interval import Interval
+from gancli.data.fit import Fit
 from gancli.data.names import source_names
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
@@ -25,11 +26,14 @@ from gancli.machine.device import (
 )
 from gancli.machine.ranks import Ranks
 from gancli.store.facts import Facts
-from gancli.variant import Variant
+from gancli.variant import Reads, Variant
 
 SAVED_WITHIN_S = 600.0  # nobody loses more who has not asked for something else
 
+TENTHS = 10  # how often in a run samples are drawn and states saved unasked
 MIRRORED_BELOW = 10_000  # pictures
+HOLDS_OUT_FROM, HOLDS_OUT_TO = 100, 20_000  # fewer are told to be few; of more, none is seen often
+HELD_OUT_OF, FEWEST_HELD_OUT, MOST_HELD_OUT = 16, 8, 256
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Plan:
     sample_every: int
     save_every: Interval
     graph: bool  # whether whole steps are captured and replayed
+    num_images: int  # that are trained on
 
 
 def make(
@@ -60,14 +65,15 @@ def make(
     """Work everything out for a data set and a variant; where a run goes on, what was left open stays what it came to when
     its state was `saved`. `asked`: what of `run` belongs to the run (by default all). Raises `UsageError` for a machine that
     lacks what is asked."""
-    stream = IndexStream(source.num_images, run.batch_size, run.seed)
+    held_out = _held_out(run, source, variant_class, saved)
+    stream = IndexStream(source.num_images - (held_out or 0), run.batch_size, run.seed)
     steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
     device = choose_device(run.device, ranks)
     precision = _precision(run.precision, device, variant_class, saved)
     settled = variant_class.settled(_filled(own, saved), steps, source.num_images)
     flop = step_flop(settled, source, variant_class, run.batch_size // ranks.world)
     threads = choose_threads(run.threads, flop, ranks.local_world)
-    every = tenth(steps, run.log_every)
+    every = part(steps, TENTHS, run.log_every)
     sample_every = run.sample_every or every
     save_every = interval.parse(run.save_every) if run.save_every else Interval(every, SAVED_WITHIN_S)
     resolved = dataclasses.replace(
@@ -76,13 +82,26 @@ def make(
         precision=precision,
         threads=threads,
         image_size=source.spec.size,
+        fit=choose_fit(run, variant_class.reads),
         mirror=_mirror(run, source, variant_class),
+        held_out=held_out,
         sample_every=sample_every,
         save_every=str(save_every),
     )
     graph = choose_graph(run.graph, device)
     chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
-    return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, graph)
+    return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, graph, stream.num_images)
+
+
+def choose_fit(run: RunConfig, reads: Reads) -> Fit | None:
+    """As asked; unasked, the centre; None where there is nothing to fit. Raises `UsageError` where it is asked for then."""
+    if reads == "low_res" or run.dataset in source_names():
+        why = f"the pictures of {run.dataset} are squares"
+        if reads == "low_res":
+            why = f"{run.variant} takes crops of pictures as they are"
+        effects.refuse(("--fit", run.fit), why=f"has no effect: {why}")
+        return None
+    return run.fit or "crop"
 
 
 def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Variant]) -> bool | None:
@@ -95,6 +114,27 @@ def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Va
     own = run.dataset not in source_names()
     few = own and source.spec.channels == 3 and source.num_images < MIRRORED_BELOW
     return few if run.mirror is None else run.mirror
+
+
+def _held_out(
+    run: RunConfig, source: Source | Photographs, variant_class: type[Variant], saved: Facts | None
+) -> int | None:
+    """As asked; unasked as it was when the state was `saved`, or a few of somebody's own where some can be spared and
+    all are few enough to be learnt. None where nothing could be told by them. Raises `UsageError`."""
+    count = source.num_images
+    if not variant_class.judges():
+        effects.refuse(("--held-out", run.held_out), why=f"{run.variant} has no D that could be asked about a picture")
+        return None
+    if run.held_out is not None:
+        if 0 < run.held_out < FEWEST_HELD_OUT or run.held_out >= count:
+            raise UsageError(
+                f"--held-out {run.held_out}: must be 0, or {FEWEST_HELD_OUT} to {count - 1} of the {count} images"
+            )
+        return run.held_out
+    if saved is not None:
+        return saved.held_out
+    own = run.dataset not in source_names() and HOLDS_OUT_FROM <= count <= HOLDS_OUT_TO
+    return max(FEWEST_HELD_OUT, min(MOST_HELD_OUT, count // HELD_OUT_OF)) if own else 0
 
 
 def _filled(own: VariantConfig, saved: Facts | None) -> VariantConfig:
@@ -115,9 +155,9 @@ def _precision(asked: str, device: torch.device, variant_class: type[Variant], s
         raise UsageError(f"{error} (the run was saved in {saved.precision}; it can go on in another)") from None
 
 
-def tenth(steps: int, log_every: int) -> int:
-    """A tenth of the run, rounded up to whole log intervals: how often samples are drawn and states saved unasked."""
-    return math.ceil(steps / 10 / log_every) * log_every
+def part(steps: int, parts: int, log_every: int) -> int:
+    """One of so many parts of the run, rounded up to whole log intervals."""
+    return math.ceil(steps / parts / log_every) * log_every
 
 
 def step_flop(own: VariantConfig, source: Source | Photographs, variant_class: type[Variant], batch_size: int) -> float:

@@ -81,9 +81,8 @@ def _trained(variant: str, start: Start, directory: RunDirectory, stop: Stop, ra
             from gancli.machine.device import ALONE
 
             run, own = start.resolved.run, start.resolved.own
-            steps = train(
-                run, own, catalogue.load(variant), directory, stop, start.state, ranks or ALONE, start.resolved.kept
-            )
+            several, asked, weights = ranks or ALONE, start.resolved.kept, start.weights
+            steps = train(run, own, catalogue.load(variant), directory, stop, start.state, several, asked, weights)
             for event in chain(map(events.Warned, (*start.warnings, *notes)), steps):
                 keep(event)
                 yield event

@@ -146,6 +146,8 @@ def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
         versions={"gancli": __version__, "torch": str(torch.__version__), "pillow": PIL.__version__},
         losses=session.history.points(),
         fingerprint=source.fingerprint,
+        fit=run.fit or "crop",
+        held_out=run.held_out or 0,
     )
 
 

@@ -9,11 +9,10 @@ import torch
 
 from gancli import events, images
 from gancli.batches.pairs import PairBatches
-from gancli.batches.resident import ResidentBatches
 from gancli.batches.stream import IndexStream
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
-from gancli.engine import memory, plan
+from gancli.engine import by_heart, memory, pictures, plan
 from gancli.engine.clock import Clock
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.health import Health
@@ -56,7 +55,7 @@ class Session:
         self.plan, self.run, self.machine, self.directory = planned, planned.run, planned.machine, directory
         self.ranks = planned.machine.ranks
         self.source = source
-        self.stream = IndexStream(source.num_images, self.run.batch_size, self.run.seed)
+        self.stream = IndexStream(planned.num_images, self.run.batch_size, self.run.seed)
         torch.manual_seed(self.run.seed)
         self.variant = variant_class(planned.own, source.spec)
         layout = torch.channels_last if variant_class.convolutional else torch.contiguous_format
@@ -65,7 +64,8 @@ class Session:
             network.train()
             self.ranks.broadcast(network.state_dict())
         self.average = Average(self.variant.generator, self.run.ema)
-        self.batches = self._make_batches()
+        self.batches = pictures.batches(planned, source, self.variant)
+        self.watch = pictures.watch(planned, source)
         self.bounds = self._phase_bounds()
         self.ledger = Ledger()
         self.history = LossHistory({})
@@ -75,14 +75,6 @@ class Session:
         self.clock = Clock()
         self.writer = Writer()
         self._agree_at = 0  # the step of the next question to the other processes
-
-    def _make_batches(self) -> ResidentBatches | PairBatches:
-        """What the variant reads: pictures with labels, or with their low-resolution form."""
-        device, size, seed = self.machine.device, self.run.batch_size, self.run.seed
-        last = self.variant.convolutional
-        if isinstance(self.source, Photographs):
-            return PairBatches(self.source, device, size, seed, self.variant.scale, last, self.ranks.share)
-        return ResidentBatches(self.source, device, size, seed, last, self.ranks.share, bool(self.run.mirror))
 
     def _phase_bounds(self) -> list[tuple[Phase, int, int]]:
         bounds, start = [], 0
@@ -210,6 +202,15 @@ class Session:
             memory_bytes=self.machine.peak_memory_bytes(),
         )
         yield from map(events.Warned, self.health.losses(self.step, means))
+
+    def look(self) -> Iterator[events.Warned]:
+        """Whether D learns the training pictures by heart, where some are held out and it is time to look."""
+        if self.watch is None or not self.due(plan.part(self.plan.steps, by_heart.LOOKS, self.run.log_every)):
+            return
+        share = self.watch.share(self.variant, self.average.refresh())
+        self.clock.restart()
+        if self.watch.steady(share):
+            yield events.Warned(by_heart.advice(self.run, self.plan.own, self.step, share))
 
     def doing(self, what: str) -> events.Progress:
         """What begins here may take long."""

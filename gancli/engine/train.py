@@ -9,7 +9,7 @@ from gancli.config.paths import data_root
 from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source
-from gancli.engine import advice, evaluate, memory, plan, resume, saving
+from gancli.engine import advice, evaluate, initial, memory, plan, resume, saving
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import NOTHING, Session
 from gancli.engine.stop import Stop
@@ -19,6 +19,7 @@ from gancli.machine.waiting import giving_way
 from gancli.steps.runner import Runner
 from gancli.store.rundir import RunDirectory
 from gancli.store.state import State
+from gancli.store.weights import Weights
 from gancli.variant import Phase, Reads, Variant
 
 T = TypeVar("T")
@@ -34,10 +35,12 @@ def train(
     resumed: State | None = None,
     ranks: Ranks = ALONE,
     asked: RunConfig | None = None,
+    weights: Weights | None = None,
 ) -> Iterator[events.Event]:
     """Train a variant into `directory`, from the start or on from a saved state; yields what happens as it happens.
 
-    `asked`: what of `run` is kept in `config.toml` (by default all); the rest belongs to this machine.
+    `asked`: what of `run` is kept in `config.toml` (by default all); the rest belongs to this machine. `weights`: what
+    `--init-from` names, where a run starts; the first process's.
     Of several processes (`ranks`) only the first writes anything; the others yield the same losses.
 
     Raises `DivergedError` for a loss or weight that is not finite (the last finite state stays), `StoppedError` if asked
@@ -59,6 +62,8 @@ def train(
             )
             yield session.finished("done")
             return
+    elif run.init_from is not None:
+        yield from map(events.Warned, initial.take_up(session, weights))
     evaluation = yield from _made_ready(session, stop)
     try:
         with giving_way():
@@ -107,6 +112,7 @@ def _steps(
             last = session.step == planned.steps
             if session.due(run.log_every) or session.step == end:
                 yield from session.loss_row(phase)
+                yield from session.look()
             if first and (last or session.due(planned.sample_every)):
                 yield session.doing("drawing samples")
                 yield from session.draw_samples()
@@ -144,6 +150,7 @@ def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Even
     root = data_root(run.data_root)
     if root.note:
         yield events.Warned(root.note)
+    fit = plan.choose_fit(run, reads)
     opener: Opener = open_photographs if reads == "low_res" else open_source
     opening = opener(
         run.dataset,
@@ -151,6 +158,7 @@ def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Even
         image_size=run.image_size,
         download=run.download,
         on_bad_image=run.on_bad_image,
+        **({} if fit is None else {"fit": fit}),
     )
     return (yield from stoppable(opening, stop))
 

@@ -155,8 +155,17 @@ def _splits(
     spec = models[0].facts.images
     if any((m.facts.images.channels, m.facts.images.size) != (spec.channels, spec.size) for m in models):
         raise UsageError("CKPT: models of pictures of different sizes cannot be compared in one table")
+    (fit, *others) = {m.facts.fit for m in models}
+    if others:
+        raise UsageError("CKPT: models of pictures that were fitted by another --fit cannot be compared in one table")
     place = partial(
-        open_source, dataset, data_root=root, image_size=spec.size, download=config.download, on_bad_image="fail"
+        open_source,
+        dataset,
+        data_root=root,
+        image_size=spec.size,
+        download=config.download,
+        on_bad_image="fail",
+        fit=fit,
     )
     told = set[str]()
     both: list[Source] = []

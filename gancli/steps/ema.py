@@ -58,13 +58,17 @@ class Average:
             private.foreach_add_(self._averaged, way)
         self._copy_integers()
 
-    @torch.no_grad()
     def refresh(self) -> nn.Module:
         """The module to sample from, up to date also where there is no average."""
         if not self.decay:
-            private.foreach_copy_(self._averaged, self._live)
-            self._copy_integers()
+            self.start_over()
         return self.module
+
+    @torch.no_grad()
+    def start_over(self) -> None:
+        """Forget what was averaged: the live weights are all that there is."""
+        private.foreach_copy_(self._averaged, self._live)
+        self._copy_integers()
 
     def _copy_integers(self) -> None:
         for mine, live in self._copied:

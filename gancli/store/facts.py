@@ -47,6 +47,8 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
     losses: History = field(default_factory=dict)  # term → (step, mean) of at most a few dozen intervals
     fingerprint: str = ""  # of the data set; "" in files written before there was one
+    fit: Literal["crop", "pad", "stretch"] = "crop"  # how pictures became squares, for one's own data
+    held_out: int = 0  # of the images, so many were not trained on
     command: str = ""  # that made it, of a model that comes along; "" of any other
 
 
@@ -86,15 +88,16 @@ def _facts(values: dict[str, Any]) -> Facts:
     if values.pop("gancli_format", None) != FORMAT:
         raise ValueError(f"written by a gan of another format than {FORMAT}; use that version")
     known = {f.name for f in dataclasses.fields(Facts)}
-    for name in ("fingerprint", "command"):  # not in all files
-        values.setdefault(name, "")
+    for name in ("fingerprint", "fit", "held_out", "command"):
+        values.setdefault(name, getattr(Facts, name))  # not in all files
     if set(values) != known:
         raise ValueError(f"fields {', '.join(sorted(set(values) ^ known))[:200]} are missing or unknown")
     texts = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256", "fingerprint", "command")
     for name in texts:
         _require(isinstance(values[name], str) and len(values[name]) <= MAX_TEXT, name)
     _require(values["kind"] in ("model", "state"), "kind")
-    for name in ("num_images", "seed", "batch_size", "step", "steps"):
+    _require(values["fit"] in ("crop", "pad", "stretch"), "fit")
+    for name in ("num_images", "held_out", "seed", "batch_size", "step", "steps"):
         _require(type(values[name]) is int and 0 <= values[name] < 2**63, name)
     for name in ("ema", "epoch"):
         _require(type(values[name]) in (int, float) and values[name] >= 0, name)

@@ -101,6 +101,19 @@ def model_file(path: Path) -> Path:
     return RunDirectory(path).checkpoint if path.is_dir() else path
 
 
+def weights_file(path: Path) -> Path:
+    """What a run that starts from `path` reads: itself, or of a run directory the newest state, else its checkpoint. Raises
+    `UsageError` where there is none of that."""
+    if not path.exists():
+        raise UsageError(f"--init-from {path}: is not there")
+    if not path.is_dir():
+        return path
+    directory = RunDirectory(path)
+    if not (found := [*directory.states(), *filter(Path.exists, [directory.checkpoint])]):
+        raise UsageError(f"--init-from {path}: holds no model, neither state/step-….safetensors nor ckpt.safetensors")
+    return found[0]
+
+
 def numbered(parent: Path, stem: str) -> RunDirectory:
     """Make `parent/stem-NNN` with the first free number. Raises `GancliError` where nothing can be made."""
     taken = [int(p.name[len(stem) + 1 :]) for p in parent.glob(f"{stem}-*") if p.name[len(stem) + 1 :].isdecimal()]

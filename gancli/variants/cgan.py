@@ -175,6 +175,10 @@ class Cgan(Variant):
         labels = few.of(batch.condition)
         return self.penalties.of(lambda x: self.D(x, labels), few.of(batch.images), few.of(fake), few)
 
+    def judged(self, pictures: Tensor, labels: Tensor) -> Tensor:
+        logits: Tensor = self.D(pictures, labels)
+        return logits
+
     def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)
         if self.config.optimizer == "sgd":

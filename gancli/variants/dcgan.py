@@ -180,6 +180,10 @@ class Dcgan(Variant):
         labels = few.of(batch.condition)
         return self.penalties.of(lambda x: self.believe(x, labels), few.of(batch.images), few.of(fake), few)
 
+    def judged(self, pictures: Tensor, labels: Tensor) -> Tensor:
+        logits: Tensor = self.D(pictures, labels)
+        return logits
+
     def optimizers(self) -> Mapping[str, Optimizer]:
         adam = Adam(self.config.lr, self.config.beta1)
         return {"G": adam, "D": adam}

@@ -216,6 +216,12 @@ class Lapgan(Variant):
             return Penalties(config.coarse_r1, config.coarse_r1 * config.r2, config.gp)
         return Penalties(config.r1 * pixels, config.r1 * pixels * config.r2, config.gp * pixels)
 
+    def judged(self, pictures: Tensor, labels: Tensor) -> Tensor:
+        told = labels if self.conditional else None
+        levels = enumerate(laplacian(pictures, self.num_levels, self.config.resize))
+        logits: Tensor = sum(self.networks[f"D{k}"](*level, told) for k, level in levels)
+        return logits
+
     def optimizers(self) -> Mapping[str, Optimizer]:
         return {name: self.rule(name, constant) for name in self.networks}
 

@@ -145,6 +145,10 @@ class Vanilla(Variant):
         moved = translation(pictures[:count] + 1, MAX_SHIFT) - 1  # black, not grey, comes in from outside
         return torch.cat([moved, pictures[count:]])
 
+    def judged(self, pictures: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
+        logits: Tensor = self.D(pictures)
+        return logits
+
     def optimizers(self) -> Mapping[str, Optimizer]:
         rule: Optimizer = Adam(self.config.lr, self.config.beta1)
         if self.config.optimizer == "sgd":

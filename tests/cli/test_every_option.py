@@ -40,11 +40,14 @@ ENLARGE: Words = ("sample", "srgan", "-i", "pics", "-o", "large")
 SHOWN: dict[str, Trial] = {
     "train --variant": (TRAIN, ("--variant", "cgan")),
     "train --preset": (TRAIN, ("--preset", "article")),
+    "train --init-from": (TRAIN, ("--init-from", "vanilla")),
     "train --dataset": (TRAIN, ("--dataset", "shapes")),
     "train --data-root": (TRAIN, ("--data-root", "here")),
     "train --download": ((*TRAIN, "-d", "mnist"), ("--no-download",)),
     "train --image-size": (TRAIN, ("--image-size", 12)),
+    "train --fit": (TRAIN, ("--fit", "pad")),
     "train --mirror": (TRAIN, ("--mirror",)),
+    "train --held-out": (TRAIN, ("--held-out", 8)),
     "train --on-bad-image": ((*TRAIN, "-d", "bad"), ("--on-bad-image", "skip")),
     "train --epochs": (
         (*(word for word in TRAIN if word not in ("--steps", 6)), "--epochs", 2),

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from gancli.data.arrays import open_arrays
-from gancli.data.decode import square
+from gancli.data.fit import square
 from gancli.data.source import Source
 from gancli.errors import DataError
 from tests.conftest import SMALL, Gan, heard
