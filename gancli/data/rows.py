@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli.config.paths import open_file
+from gancli.data.container import MAX_FILE_BYTES
 from gancli.process import CPUS
 
 BATCH_ROWS = 4  # a damaged file may claim that each is the largest there can be
@@ -37,6 +38,15 @@ def opened(path: Path, dictionary: str | None = None) -> Any:
         raise
 
 
+def beginning(cell: Any, num_bytes: int) -> bytes:
+    """The first bytes of a cell that is none of null. Raises `ValueError` for one too large."""
+    data = getattr(cell, "value", cell).as_buffer()  # of a dictionary: what it stands for
+    if data.size > MAX_FILE_BYTES:
+        raise ValueError(f"over the limit of {MAX_FILE_BYTES} bytes")
+    first: bytes = data.slice(0, min(num_bytes, data.size)).to_pybytes()
+    return first
+
+
 @dataclass(frozen=True)
 class Batch:
     """Rows of a row group from `first` on, as an arrow array, and the bytes that it takes."""
@@ -58,16 +68,16 @@ class Rows:
         self._kept: OrderedDict[tuple[Group, int], Batch] = OrderedDict()
         self._broken: dict[Group, tuple[int, str]] = {}  # from which row on, and why
 
-    def cell(self, file: int, row: int) -> bytes | None:
-        """What stands in a row of a file; None for a null. Safe to call from several threads. Raises `ValueError`, and what
-        pyarrow does."""
+    def cell(self, file: int, row: int, num_bytes: int) -> bytes | None:
+        """The first bytes of what stands in a row of a file; None for a null. Safe to call from several threads. Raises
+        `ValueError`, also for more than `MAX_FILE_BYTES`, and what pyarrow does."""
         number, counts = 0, self._num_rows[file]
         while row >= counts[number]:
             row, number = row - counts[number], number + 1
         with self._lock:
             batch = self._batch((file, number), row)
-            cell: bytes | None = batch.cells[row - batch.first].as_py()
-            return cell
+            cell = batch.cells[row - batch.first]
+            return beginning(cell, num_bytes) if cell.is_valid else None
 
     def _batch(self, group: Group, row: int) -> Batch:
         for (own, first), batch in reversed(self._kept.items()):

@@ -18,7 +18,7 @@ from gancli.data.manifest import NAME, Manifest
 from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive
 from gancli.data.tar import TarError, members, opened
-from gancli.data.walk import Found, counted, few, sort_out, within
+from gancli.data.walk import Found, counted, few, sort_out, tells_of_run, within
 from gancli.errors import DataError, printable
 from gancli.events import Event, Preparing
 from gancli.files import atomic
@@ -172,11 +172,16 @@ def _list_one(path: Path, shard: int, group: str, listed: Listed) -> Iterator[No
                 if kind.lower() in KINDS and not name.endswith(NAME) and member.size <= MAX_BYTES:
                     file.seek(member.offset)
                     listed.beside.take(shard, key, kind.lower(), file.read(member.size))
-                elif (picture := is_image(name)) or is_other_picture(name) or name.endswith(NAME) or is_archive(name):
+                elif (picture := is_image(name)) or _counts(name):
                     listed.pieces.append(Piece(shard, name, picture, member.offset, member.size))
                     if length is None:
                         listed.ends[shard] = member.offset + member.size
             yield
+
+
+def _counts(name: str) -> bool:
+    """Whether a file that is no picture says something about the others."""
+    return is_other_picture(name) or name.endswith(NAME) or is_archive(name) or tells_of_run(name)
 
 
 def _named(pieces: Sequence[Piece], groups: Sequence[str], files: Sequence[Path], found: Found) -> dict[str, Piece]:

@@ -8,16 +8,16 @@ from typing import Any
 from gancli.data import patterns
 from gancli.data.beside import LONGEST, MAX_CLASSES, checked
 from gancli.data.columns import Columns, columns_of
-from gancli.data.container import MAX_ENTRIES, MAX_FILE_BYTES, Container, labelled
+from gancli.data.container import MAX_ENTRIES, MAX_INFLATION, Container, labelled
 from gancli.data.formats import begins_as_picture
 from gancli.data.manifest import Manifest
 from gancli.data.pace import Pace
-from gancli.data.rows import Rows, opened
+from gancli.data.rows import Rows, beginning, opened
 from gancli.data.walk import Found
 from gancli.errors import DataError, printable
 from gancli.events import Event, Preparing
 
-FIRST_ROWS, LABEL_ROWS = 16, 1 << 16
+FIRST_ROWS, LABEL_ROWS, HEAD_BYTES = 4, 1 << 16, 1 << 16
 
 
 @dataclass
@@ -71,12 +71,10 @@ class Table(Container):
         return labelled(self._listed.labels, self.found, prefix, f"in the column {self._label}", reasons)
 
     def read(self, name: str, num_bytes: int) -> bytes:
-        cell = self._rows.cell(*self._listed.places[name])
+        cell = self._rows.cell(*self._listed.places[name], num_bytes)
         if cell is None:
             raise ValueError("the row has no bytes of a picture")
-        if len(cell) > MAX_FILE_BYTES:
-            raise ValueError(f"over the limit of {MAX_FILE_BYTES} bytes")
-        return cell[:num_bytes]
+        return cell
 
     def close(self) -> None:
         self._rows.close()
@@ -126,17 +124,15 @@ def _list_one(path: Path, number: int, group: str, listed: Listed) -> Iterator[N
                 f"{printable(first.image)}"
             )
         listed.columns.append(columns)
-        listed.num_rows.append([facts.row_group(index).num_rows for index in range(facts.num_row_groups)])
-        if min(listed.num_rows[-1], default=0) < 0 or len(listed.places) + sum(listed.num_rows[-1]) > MAX_ENTRIES:
-            raise DataError(
-                f"{printable(str(path))}: {sum(listed.num_rows[-1])} rows; {MAX_ENTRIES} in all are the limit"
-            )
+        counts = [facts.row_group(index).num_rows for index in range(facts.num_row_groups)]
+        _check(path, counts, sizes := _sizes(file, columns), len(listed.places))
+        listed.num_rows.append(counts)
         mtime, row = path.stat().st_mtime_ns, 0
-        for index, count in enumerate(listed.num_rows[-1]):
-            size = max(1, _num_bytes(facts.row_group(index), columns) // max(1, count))  # on average: more is not known
+        for count, size in zip(counts, sizes, strict=True):
             for _ in range(count):
                 name = f"{group}{number:05d}-{row:09d}"
-                listed.places[name], listed.found.marks[name] = (number, row), (size, mtime)
+                listed.places[name] = number, row
+                listed.found.marks[name] = max(1, size // count), mtime  # on average: more is not known
                 row += 1
             yield
     finally:
@@ -146,11 +142,23 @@ def _list_one(path: Path, number: int, group: str, listed: Listed) -> Iterator[N
     yield from _labels(path, number, group, columns.class_names or first.class_names, columns, listed)
 
 
-def _num_bytes(row_group: Any, columns: Columns) -> int:
-    """What a row group claims that its pictures take, unpacked."""
-    chunks = [row_group.column(index) for index in range(row_group.num_columns)]
-    own = f"{columns.image}.bytes" if columns.nested else columns.image
-    return sum(int(chunk.total_uncompressed_size) for chunk in chunks if chunk.path_in_schema == own)
+def _sizes(file: Any, columns: Columns) -> list[int]:
+    """The bytes that the pictures of each row group are said to take, unpacked."""
+    facts, own = file.metadata, f"{columns.image}.bytes" if columns.nested else columns.image
+    index = next(index for index in range(facts.num_columns) if file.schema.column(index).path == own)
+    groups = (facts.row_group(number) for number in range(facts.num_row_groups))
+    return [int(group.column(index).total_uncompressed_size) for group in groups]
+
+
+def _check(path: Path, counts: Sequence[int], sizes: Sequence[int], before: int) -> None:
+    """Raises `DataError` for a file that claims more than one of its size can hold, or than is read."""
+    where, length = printable(str(path)), path.stat().st_size
+    if min([*counts, *sizes], default=0) < 0 or sum(counts) > length or sum(sizes) > MAX_INFLATION * length:
+        raise DataError(
+            f"{where}: claims {sum(counts)} rows of {sum(sizes)} bytes, more than a file of its size can hold"
+        )
+    if before + sum(counts) > MAX_ENTRIES:
+        raise DataError(f"{where}: {before + sum(counts)} rows are over the limit of {MAX_ENTRIES}")
 
 
 def _is_picture(file: Any, name: str) -> bool:
@@ -158,7 +166,7 @@ def _is_picture(file: Any, name: str) -> bool:
     for record in file.iter_batches(FIRST_ROWS, row_groups=range(file.metadata.num_row_groups)[:1], columns=[name]):
         for cell in record.column(0):
             if cell.is_valid:
-                return begins_as_picture(cell.as_py())
+                return begins_as_picture(beginning(cell, HEAD_BYTES))
     return False
 
 
@@ -223,6 +231,6 @@ def beginnings(path: Path, num_bytes: int) -> Iterator[tuple[str, bytes]]:
         for record in file.iter_batches(FIRST_ROWS, columns=[own], use_threads=False):
             for cell in record.column(0).field("bytes") if columns.nested else record.column(0):
                 if cell.is_valid:
-                    yield "row", cell.as_py()[:num_bytes]
+                    yield "row", beginning(cell, num_bytes)
     finally:
         file.close(force=True)

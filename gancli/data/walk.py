@@ -199,6 +199,12 @@ def _runs(names: Iterable[str]) -> set[str]:
     return {folder or "samples" for folder, there in inside.items() if is_run(there)}
 
 
+def tells_of_run(name: str) -> bool:
+    """Whether a file is of those that a run directory is known by."""
+    folder, _, last = name.rpartition("/")
+    return last == RUN_CONFIG or last in RUN_PARTS or folder.rpartition("/")[2] == "state"
+
+
 def _is_within(name: str, folders: set[str]) -> bool:
     while name := name.rpartition("/")[0]:
         if name in folders:

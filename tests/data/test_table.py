@@ -145,6 +145,15 @@ def test_what_is_no_sound_file_is_one_line(how: str, tmp_path: Path) -> None:
         opened(path)
 
 
+def test_a_file_that_claims_more_than_it_can_hold_is_refused(tmp_path: Path) -> None:
+    bombs = {"a": pyarrow.array([bytes(1 << 24)] * 2), "b": pyarrow.array([None] * 100_000, pyarrow.binary())}
+    for name, cells in bombs.items():
+        column = pyarrow.StructArray.from_arrays([cells], ["bytes"])
+        parquet.write_table(pyarrow.table({"image": column}), tmp_path / f"{name}.parquet", compression="zstd")
+        with pytest.raises(DataError, match=r"\.parquet: claims .* more than a file of its size can hold"):
+            opened(tmp_path / f"{name}.parquet")
+
+
 def test_damage_in_one_row_group_costs_that_one(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     table = pyarrow.table({"image": [{"bytes": content * 20} for content in PICTURES]})
@@ -167,13 +176,13 @@ def test_rows_are_given_in_any_order_and_only_few_are_kept(tmp_path: Path, monke
     files = [in_parquet(tmp_path / f"{n}.parquet", {"image": STRUCTS}) for n in range(3)]
     cells = rows_module.Rows(files, [[4, 4, 2]] * 3, "image", nested=True)
     for index in torch.randperm(30).tolist():
-        assert cells.cell(index // 10, index % 10) == PICTURES[index % 10]
+        assert cells.cell(index // 10, index % 10, 1000) == PICTURES[index % 10]
         assert len(cells._kept) <= 2
         assert len(cells._open) <= 1
     cells.close()
     liar = rows_module.Rows(files[:1], [[5, 4]], "image", nested=True)
     with pytest.raises(ValueError, match="fewer rows"):
-        liar.cell(0, 4)
+        liar.cell(0, 4, 1000)
     liar.close()
 
 

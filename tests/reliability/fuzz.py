@@ -17,25 +17,22 @@ import shutil
 import signal
 import struct
 import sys
-import tarfile
 import tempfile
 import time
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow
 from PIL import Image
-from pyarrow import parquet
 
 from gancli.cli.app import main as gan
 from gancli.data.decode import decode, decode_layers, read_head
 from gancli.data.opening import open_source
 from gancli.errors import DataError
 from gancli.events import Warned
+from tests.reliability.packed import packed
 
 MAX_SECONDS = 2.0
 ODD: tuple[Any, ...] = (
@@ -232,33 +229,6 @@ def images(count: int, rng: random.Random) -> Tally:
             data = rng.choice((flipped, flipped, cut))(rng, data or b"\0")
         tally.trial(f"picture {number} ({name})", attempt, name, data)
     return tally
-
-
-def packed() -> Iterator[tuple[str, bytes]]:
-    """A small data set with labels as a zip, tars and Parquet files, and a name for each."""
-    picture = io.BytesIO()
-    Image.linear_gradient("L").resize((8, 8)).save(picture, "PNG")
-    files = [(f"{n}{end}", picture.getvalue() if end == ".png" else b"1") for n in range(6) for end in (".png", ".cls")]
-    for name, mode, kind in (("a.tar", "w", 0), ("a.tar", "w", 1), ("a.tar", "w", 2), ("a.tgz", "w:gz", 2)):
-        out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode=mode, format=kind) as tar:  # type: ignore[call-overload]
-            for own, content in files:
-                info = tarfile.TarInfo(f"{'é' * 60 * (kind > 0)}{own}")
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-        yield name, out.getvalue()
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for own, content in files:
-            archive.writestr(own, content)
-    yield "a.zip", out.getvalue()
-    cells = [{"bytes": picture.getvalue(), "path": None}] * 6
-    labels: tuple[list[Any], ...] = ([0, 1] * 3, ["a", "b"] * 3)
-    for own_labels, codec in zip(labels, ("snappy", "zstd"), strict=True):
-        out = io.BytesIO()
-        table = pyarrow.table({"image": cells, "label": own_labels})
-        parquet.write_table(table, out, row_group_size=2, compression=codec)
-        yield "a.parquet", out.getvalue()
 
 
 def archives(count: int, rng: random.Random, folder: Path) -> Tally:
