@@ -151,6 +151,7 @@ def test_a_run_goes_on_with_what_it_held_out(gan: Gan) -> None:
     assert sha256(Path("whole/ckpt.safetensors")) == sha256(Path("parts/ckpt.safetensors"))
     facts = state.load_newest(RunDirectory(Path("parts")))[0].facts
     assert (facts.held_out, facts.num_images) == (8, 110)
+    assert "110 images, 1×8×8, 8 of them held out" in gan("inspect", "parts").out
     other = gan(*args, "--steps", 30, "--out", "parts", "--resume", "auto", "--held-out", 0)
     assert (other.code, other.err.count("gan: --held-out 0 (flag): the run to resume has 8")) == (2, 1)
 
