@@ -166,7 +166,8 @@ def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
         "what": "a model to sample from" if facts.kind == "model" else "a training state, to resume from",
         "variant": f"{facts.variant}, preset {facts.preset}",
         "options": options,
-        "data set": f"{facts.dataset}: {facts.num_images:,} images, {spec.channels}×{spec.size}×{spec.size}",
+        "data set": f"{facts.dataset}: {facts.num_images:,} images, {spec.channels}×{spec.size}×{spec.size}"
+        + _treated(facts),
         "classes": f"{spec.num_classes}: {names}" if spec.class_names else "none",
         "trained": f"step {facts.step:,} of {facts.steps:,}, epoch {facts.epoch:.2f}, phase {facts.phase}",
         "how": f"batch {facts.batch_size}, seed {facts.seed}, {facts.precision}, averaged with decay {facts.ema:g}",
@@ -191,6 +192,12 @@ def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
         *origin.items(),
         *made_by.items(),
     ]
+
+
+def _treated(facts: Facts) -> str:
+    """What was done with the data set before training that is not usual."""
+    fitted = f", made squares by --fit {facts.fit}" if facts.fit != "crop" else ""
+    return fitted + (f", {facts.held_out:,} of them held out" if facts.held_out else "")
 
 
 def _number(value: float) -> str:

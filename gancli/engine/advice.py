@@ -1,4 +1,4 @@
-"""What is told before the first step of a run that will hardly come to anything, and what to do instead."""
+"""What is told before the first step: of a run that will hardly come to anything, and what was decided unasked."""
 
 from collections.abc import Iterator
 
@@ -19,4 +19,13 @@ def too_little(session: Session) -> Iterator[str]:
         yield (
             f"--steps {steps}: it takes some thousands to learn from pictures of one's own; without --steps and --epochs "
             "the run is as long as it should be"
+        )
+
+
+def set_aside(session: Session) -> Iterator[str]:
+    """A line, when a run begins, about pictures that are held out though nobody asked for it."""
+    if session.run.held_out and session.plan.asked.held_out is None and session.step == 0:
+        yield (
+            f"--dataset {session.run.dataset}: {session.run.held_out} of its {session.source.num_images} pictures are held "
+            "out of training, to notice if D learns the others by heart (--held-out 0: none)"
         )

@@ -88,7 +88,7 @@ def _made_ready(session: Session, stop: Stop) -> Generator[events.Event, None, E
     saving.write_config(session)
     yield session.started()
     yield from map(events.Warned, session.empty_phases())
-    yield from map(events.Warned, advice.too_little(session))
+    yield from map(events.Warned, (*advice.too_little(session), *advice.set_aside(session)))
     yield from map(events.Warned, notes)
     return evaluation
 

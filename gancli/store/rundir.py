@@ -3,6 +3,7 @@
 import contextlib
 import fnmatch
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -104,10 +105,13 @@ def model_file(path: Path) -> Path:
 def weights_file(path: Path) -> Path:
     """What a run that starts from `path` reads: itself, or of a run directory the newest state, else its checkpoint. Raises
     `UsageError` where there is none of that."""
-    if not path.exists():
-        raise UsageError(f"--init-from {path}: is not there")
-    if not path.is_dir():
-        return path
+    try:
+        if not stat.S_ISDIR(path.stat().st_mode):
+            return path
+    except FileNotFoundError:
+        raise UsageError(f"--init-from {path}: is not there") from None
+    except OSError as error:
+        raise UsageError(f"--init-from {path}: cannot be read ({error.strerror})") from None
     directory = RunDirectory(path)
     if not (found := [*directory.states(), *filter(Path.exists, [directory.checkpoint])]):
         raise UsageError(f"--init-from {path}: holds no model, neither state/step-….safetensors nor ckpt.safetensors")

@@ -143,14 +143,22 @@ def test_what_cannot_be_held_out_is_refused(gan: Gan) -> None:
     assert (done.code, done.err.count("gan: --held-out 8: srgan has no D that could be asked")) == (2, 1)
 
 
+def test_what_was_asked_for_is_not_told(gan: Gan) -> None:
+    done = gan("train", "-d", pictures("own", 20), *SMALL, "--steps", 1, "--held-out", 8, "--out", "run")
+    assert (done.code, done.err.count("held out of training")) == (0, 0)
+
+
 def test_a_run_goes_on_with_what_it_held_out(gan: Gan) -> None:
     args = ("train", "-d", pictures("own", 110), *SMALL, "--save-every", 100)
-    assert gan(*args, "--steps", 20, "--out", "whole").code == 0
+    begun = gan(*args, "--steps", 20, "--out", "whole")
+    assert (begun.code, begun.err.count("8 of its 110 pictures are held out of training")) == (0, 1)
     assert gan(*args, "--steps", 10, "--out", "parts").code == 0
-    assert gan(*args, "--steps", 20, "--out", "parts", "--resume", "auto", "--held-out", 8).code == 0
+    resumed = gan(*args, "--steps", 20, "--out", "parts", "--resume", "auto", "--held-out", 8)
+    assert (resumed.code, resumed.err.count("held out of training")) == (0, 0)
     assert sha256(Path("whole/ckpt.safetensors")) == sha256(Path("parts/ckpt.safetensors"))
     facts = state.load_newest(RunDirectory(Path("parts")))[0].facts
     assert (facts.held_out, facts.num_images) == (8, 110)
+    assert "110 images, 1×8×8, 8 of them held out" in gan("inspect", "parts").out
     other = gan(*args, "--steps", 30, "--out", "parts", "--resume", "auto", "--held-out", 0)
     assert (other.code, other.err.count("gan: --held-out 0 (flag): the run to resume has 8")) == (2, 1)
 
@@ -160,3 +168,14 @@ def test_a_variant_that_judges_gives_a_logit_per_picture(name: str) -> None:
     variant = catalogue.load(name)(catalogue.card(name).config_class(), ImageSpec(3, 16, ("a", "b")))
     logits = variant.judged(torch.zeros(5, 3, 16, 16), torch.zeros(5, dtype=torch.int64))
     assert logits.shape == (5, 1)
+
+
+def test_a_run_of_before_goes_on_with_all_its_pictures(gan: Gan) -> None:
+    """Neither its states nor its config.toml say how many are held out: none were."""
+    args = ("train", "-d", pictures("own", 110), *SMALL, "--save-every", 100)
+    assert gan(*args, "--held-out", 0, "--steps", 20, "--out", "whole").code == 0
+    assert gan(*args, "--held-out", 0, "--steps", 10, "--out", "parts").code == 0
+    config = Path("parts/config.toml")
+    config.write_text(config.read_text().replace("held_out = 0\n", ""))
+    assert gan(*args, "--steps", 20, "--out", "parts", "--resume", "auto").code == 0
+    assert sha256(Path("whole/ckpt.safetensors")) == sha256(Path("parts/ckpt.safetensors"))

@@ -1,5 +1,6 @@
 """`--init-from`: a run that starts from another model's weights."""
 
+import os
 import shutil
 import tomllib
 from pathlib import Path
@@ -128,6 +129,7 @@ def test_files_that_are_no_models_are_told_in_one_line(gan: Gan, trained: Path) 
     Path("foreign/short.safetensors").write_bytes(whole[:-5])
     Path("foreign/odd.safetensors").write_bytes(whole[:-5] + b"12345")
     Path("a link").symlink_to("nowhere")
+    os.mkfifo("a pipe")
     wanted = {
         "foreign": "holds no model",
         "foreign/model.pt": "not a safetensors file",
@@ -136,6 +138,9 @@ def test_files_that_are_no_models_are_told_in_one_line(gan: Gan, trained: Path) 
         "foreign/odd.safetensors": "damaged",
         "nowhere": "is not there",
         "a link": "is not there",
+        "x" * 5000: "cannot be read (File name too long)",
+        "pics/a/0.png/b": "cannot be read (Not a directory)",
+        "a pipe": "no regular file",
         "": "is empty",
     }
     for source, words in wanted.items():
