@@ -18,7 +18,7 @@ class RunConfig:
     preset: str = option("default", "a named set of the variant's values", metavar="NAME", panel=MODEL)
     init_from: str | None = option(
         None,
-        "start from the weights of another model of the variant, those that fit: a run directory (D's too) or a checkpoint",
+        "start from another model's weights, those that fit: a run directory (D's too), a checkpoint, or a model's name",
         metavar="RUN|CKPT",
         panel=MODEL,
         path=True,

@@ -89,7 +89,7 @@ def _initial(run: RunConfig) -> "tuple[Weights | None, list[str]]":
         return None, []
     from gancli.store import weights
 
-    found, skipped = weights.load(expanded(run.init_from, "--init-from"))
+    found, skipped = weights.load(names.meant(run.init_from, "--init-from"))
     if found.facts.variant != run.variant:
         raise UsageError(f"--init-from {run.init_from}: is a model of {found.facts.variant}, not of {run.variant}")
     return found, skipped
@@ -179,6 +179,8 @@ def _absolute(config: Config) -> Config:
         if field.name == "data_root" and value.startswith("~"):
             continue
         path = expanded(value, field.flag)
+        if field.name == "init_from" and names.name_of(names.meant(value, field.flag)):
+            continue
         told = field.name in ("data_root", "init_from") or (field.name == "dataset" and is_pattern(path))
         if told or os.path.lexists(path):
             changed[field.name] = str(path.absolute())

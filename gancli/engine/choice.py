@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from gancli import catalogue
 from gancli.config import fields_of
-from gancli.config.paths import expanded
 from gancli.config.resolve import Layer
 from gancli.data.look import look
+from gancli.store import names
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
 from gancli.store.rundir import weights_file
@@ -27,7 +27,7 @@ class Choice:
 
 def like(init_from: str) -> Choice:
     """The variant of the model that a run is to start from. Raises `UsageError` and `CheckpointError`."""
-    path = weights_file(expanded(init_from, "--init-from"))
+    path = weights_file(names.meant(init_from, "--init-from"))
     return Choice(from_header(path, read_header(path)).variant)
 
 

@@ -13,6 +13,7 @@ from gancli.data.spec import ImageSpec
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.store.facts import Facts
+from gancli.store.names import name_of
 from gancli.store.weights import Weights
 from gancli.variant import Variant
 
@@ -89,7 +90,7 @@ def told(weights: Weights, variant: Variant, pairs: Pairs) -> Iterator[str]:
             words.append(f"{', '.join(anew)} not in it, and anew (in the states of a run are all networks)")
     if missing and (helps := list(_helping(weights, variant))):
         words.append(f"it was trained with {' '.join(helps)}, with which more would fit")
-    yield f"--init-from {weights.path}: " + "; ".join(words)
+    yield f"--init-from {name_of(weights.path) or weights.path}: " + "; ".join(words)
 
 
 def _helping(weights: Weights, variant: Variant) -> Iterator[str]:

@@ -57,6 +57,13 @@ def located(path: str | os.PathLike[str]) -> Place:
     return Place(place)
 
 
+def meant(word: str, flag: str) -> Path:
+    """What an option that asks for a model is given: a path, or where nothing lies there the name of a model that comes
+    along. Raises `UsageError` as `expanded` does."""
+    path = expanded(word, flag)
+    return shipped(word) if word in names() and not os.path.lexists(path) else path
+
+
 def name_of(file: Path) -> str:
     """The name of a model that comes along, of its file; `""` for any other."""
     return file.stem if file.parent == FOLDER else ""

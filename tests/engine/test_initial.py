@@ -214,3 +214,15 @@ def test_two_processes_start_from_what_the_first_reads(gan: Gan, trained: Path) 
     code, _, err = done(torchrun(*args, "--width", 8, "--inner-width", 9, "--latent-dim", 5, "--out", "none"))
     assert code
     assert "none of its weights fits" in err
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_model_that_comes_along_is_taken_by_its_name(gan: Gan) -> None:
+    done = gan("train", "-d", "pics", "--image-size", 28, "--steps", 1, "--batch-size", 4, "--device", "cpu",
+               "--init-from", "digits", "--out", "on", "--progress", "plain")  # fmt: skip
+    assert done.code == 0, done.err
+    assert "warning: --init-from digits: " in done.err
+    config = tomllib.loads(Path("on", "config.toml").read_text("utf-8"))
+    assert (config["variant"], config["init_from"]) == ("cgan", "digits")
+    again = gan("train", "--resume", "on", "--steps", 2, "--init-from", "digits")
+    assert again.code == 0, again.err
