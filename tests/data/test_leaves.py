@@ -23,7 +23,7 @@ from gancli.data.names import DRAWN, Split, source_names
 from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source
-from tests.conftest import ROOT, warned
+from tests.conftest import ROOT, Gan, warned
 
 PRINT_DIGEST = """
 import torch
@@ -163,6 +163,21 @@ def test_super_resolution_takes_crops_of_whole_canvases(tmp_path: Path) -> None:
     usual, larger = photographs(tmp_path, None), photographs(tmp_path, 336)
     assert (usual.crop, usual.heights.tolist(), usual.widths.tolist()) == (96, [CANVAS] * 2, [CANVAS] * 2)
     assert (larger.crop, set(larger.heights.tolist())) == (336, {336})
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(
+    "variant",
+    [
+        ("srgan", "--image-size", 32, "--width", 4, "--blocks", 1, "--d-width", 4),
+        ("dcgan", "--image-size", 8, "--width", 4, "--latent-dim", 4),
+    ],
+)
+def test_variants_train_on_leaves(variant: tuple[object, ...], gan: Gan, tmp_path: Path) -> None:
+    common = ("-d", "leaves", "--data-root", tmp_path, "--steps", 2, "--batch-size", 2, "--out", "run", "--threads", 1)
+    outcome = gan("train", "-v", *variant, *common)
+    assert outcome.code == 0, outcome.err
+    assert 'dataset = "leaves"' in Path("run", "config.toml").read_text("utf-8")
 
 
 def test_every_set_with_a_name_is_in_the_readme() -> None:
