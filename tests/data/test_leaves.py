@@ -15,14 +15,15 @@ from torch import Tensor
 
 from gancli.data import drawn
 from gancli.data.fingerprint import digest
+from gancli.data.leaf_outlines import power_law
 from gancli.data.leaf_pile import GROUND, pile
 from gancli.data.leaves import CANVAS, draw_leaves, num_leaves
 from gancli.data.look import look
-from gancli.data.names import DRAWN, Split
+from gancli.data.names import DRAWN, Split, source_names
 from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source
-from tests.conftest import ROOT, warned
+from tests.conftest import ROOT, Gan, warned
 
 PRINT_DIGEST = """
 import torch
@@ -113,6 +114,15 @@ def test_the_spectrum_falls_as_that_of_photographs() -> None:
     assert -2.8 < float((x * y).sum() / (x * x).sum()) < -2.1
 
 
+def test_sizes_follow_a_power_law() -> None:
+    """Of the density r^-(1+a), the share above r is (r^-a - most^-a) / (least^-a - most^-a)."""
+    radii = power_law(torch.Generator().manual_seed(1), 20_000, 4, 320, 1.5)
+    assert 4 <= float(radii.min()) < 4.2
+    assert 260 < float(radii.max()) <= 320
+    expected = (16**-1.5 - 320**-1.5) / (4**-1.5 - 320**-1.5)
+    assert float((radii > 16).double().mean()) == pytest.approx(expected, abs=0.01)
+
+
 def test_pictures_are_varied_in_colour_light_and_contrast() -> None:
     pictures = drawing(8, CANVAS, 9).float()
     means = pictures.mean((1, 2, 3))
@@ -153,6 +163,26 @@ def test_super_resolution_takes_crops_of_whole_canvases(tmp_path: Path) -> None:
     usual, larger = photographs(tmp_path, None), photographs(tmp_path, 336)
     assert (usual.crop, usual.heights.tolist(), usual.widths.tolist()) == (96, [CANVAS] * 2, [CANVAS] * 2)
     assert (larger.crop, set(larger.heights.tolist())) == (336, {336})
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(
+    "variant",
+    [
+        ("srgan", "--image-size", 32, "--width", 4, "--blocks", 1, "--d-width", 4),
+        ("dcgan", "--image-size", 8, "--width", 4, "--latent-dim", 4),
+    ],
+)
+def test_variants_train_on_leaves(variant: tuple[object, ...], gan: Gan, tmp_path: Path) -> None:
+    common = ("-d", "leaves", "--data-root", tmp_path, "--steps", 2, "--batch-size", 2, "--out", "run", "--threads", 1)
+    outcome = gan("train", "-v", *variant, *common)
+    assert outcome.code == 0, outcome.err
+    assert 'dataset = "leaves"' in Path("run", "config.toml").read_text("utf-8")
+
+
+def test_every_set_with_a_name_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert [name for name in source_names() if f"`{name}`" not in text] == []
 
 
 def test_every_drawn_set_has_its_name_and_leaves_are_pictures_in_colour() -> None:
