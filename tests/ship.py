@@ -3,8 +3,9 @@
     python -m tests.ship RUN NAME --command "gan train …"
 
 RUN is a run directory, or a ckpt.safetensors; the command is the one that made it, word for word, which the file keeps and
-which must agree with what the checkpoint says of itself. Matrices and kernels are rounded to half precision (the rest stays
-as it is), and what that changes of the pictures is printed. Equal checkpoints and commands give equal bytes.
+which must agree with what the checkpoint says of itself. A run that was not finished is refused, unless `--stopped` says
+that this is known; docs/models.md must then say where it stopped. Matrices and kernels are rounded to half precision (the
+rest stays as it is), and what that changes of the pictures is printed. Equal checkpoints and commands give equal bytes.
 """
 
 import argparse
@@ -30,10 +31,13 @@ MOST_BYTES = 3_000_000  # of all models together
 COUNT, SIDE = 256, 64  # pictures that are drawn to compare, or pixels of the noise that is enlarged
 
 
-def ship(source: Path, name: str, command: str) -> Path:
-    """Write the model of `source` among those that come along. Raises `GancliError`."""
+def ship(source: Path, name: str, command: str, stopped: bool = False) -> Path:
+    """Write the model of `source` among those that come along. `stopped`: its run need not be finished. Raises
+    `GancliError`."""
     model = checkpoint.load_model(source)
     check_command(model.facts, command)
+    if model.facts.step < model.facts.steps and not stopped:
+        raise UsageError(f"{source}: of step {model.facts.step} of {model.facts.steps}; --stopped, if that is known")
     weights = {GENERATOR + each: tensor for each, tensor in model.variant.generator.state_dict().items()}
     target = names.shipped(name)
     checkpoint.save(target, checkpoint.halved(weights), dataclasses.replace(model.facts, command=command))
@@ -42,16 +46,16 @@ def ship(source: Path, name: str, command: str) -> Path:
 
 def check_command(facts: Facts, command: str) -> None:
     """Raises `UsageError` unless a command is a `gan train` that `facts` can come from: what it says, and what it leaves out
-    of variant, preset, data set and seed, is what they say, and the run was finished."""
+    of variant, preset, data set and seed, is what they say."""
     words = shlex.split(command)
-    had = dataclasses.asdict(facts) | dataclasses.asdict(facts.config) | {"epochs": facts.epoch}
+    epochs = facts.epoch * facts.steps / max(facts.step, 1)  # of the whole run
+    had = dataclasses.asdict(facts) | dataclasses.asdict(facts.config) | {"epochs": round(epochs, 6)}
     fields = {f.name: f for f in (*fields_of(RunConfig), *fields_of(type(facts.config))) if f.name in had}
     said = {name: fields[name].default for name in ("variant", "preset", "dataset", "seed")}
     for flag, value in itertools.pairwise(words):
         said |= {name: f.kind(value) for name, f in fields.items() if flag in (f.long, f.option.short)}
     wrong = [f"{fields[name].flag} {value}, not {had[name]}" for name, value in said.items() if value != had[name]]
     wrong += [] if words[:2] == ["gan", "train"] else ["is no gan train"]
-    wrong += [] if facts.step == facts.steps else [f"stopped at step {facts.step} of {facts.steps}"]
     if wrong:
         raise UsageError(f"--command {command}: is not what made it: {'; '.join(wrong)}")
 
@@ -80,10 +84,12 @@ def main() -> int:
     parser.add_argument("run", type=Path, help="a run directory, or its ckpt.safetensors")
     parser.add_argument("name", help="what it is to be called")
     parser.add_argument("--command", required=True, help="the gan train that made it")
+    parser.add_argument("--stopped", action="store_true", help="the run was not finished, and need not be")
     given = parser.parse_args()
     source = model_file(given.run)
     try:
-        target = ship(source, given.name, " ".join(given.command.replace("\\\n", " ").split()))
+        command = " ".join(given.command.replace("\\\n", " ").split())
+        target = ship(source, given.name, command, given.stopped)
         before, after = (pictures(checkpoint.load_model(path)) for path in (source, target))
     except GancliError as error:
         print(error, file=sys.stderr)  # noqa: T201

@@ -31,6 +31,8 @@ def test_each_loads_is_small_and_carries_the_command_that_the_page_has(name: str
     page = PAGE.read_text("utf-8")
     assert f"## {name}\n" in page
     assert " ".join(model.facts.command.split()) in " ".join(page.replace("\\\n", " ").split())
+    if model.facts.step < model.facts.steps:
+        assert f"step {model.facts.step:,} of {model.facts.steps:,}" in page
     weights = model.variant.generator.state_dict().values()
     assert {weight.dtype for weight in weights if weight.is_floating_point()} == {torch.float32}
     assert "F16" in {info.dtype for info in read_header(names.shipped(name)).tensors.values()}

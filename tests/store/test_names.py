@@ -1,5 +1,6 @@
 """Models that come along, by name: when a CKPT means one, what is told of it, and how their files are made."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -213,6 +214,11 @@ def test_shipping_again_gives_the_same_bytes_and_a_wrong_command_is_refused(draw
     ):
         with pytest.raises(UsageError, match=complaint):
             ship.check_command(checkpoint.load_model(source).facts, wrong)
+    model = checkpoint.load_model(source)
+    weights = {f"generator.{name}": tensor for name, tensor in model.variant.generator.state_dict().items()}
+    checkpoint.save(Path("half-way.safetensors"), weights, dataclasses.replace(model.facts, steps=8))
+    with pytest.raises(UsageError, match="of step 4 of 8; --stopped"):
+        ship.ship(Path("half-way.safetensors"), "digits", COMMAND.replace("4", "8"))
     with pytest.raises(CheckpointError, match="command has an impossible value"):
         checkpoint.load_model(ship.ship(source, "digits", f"{COMMAND} {'x' * 5000}"))
 
