@@ -144,6 +144,14 @@ def test_tars_that_differ_by_more_than_a_number_are_as_folders(tmp_path: Path) -
     assert (source.class_names, source.labels.tolist()) == (("cat", "dog"), [0, 0, 1, 1])
 
 
+def test_what_a_file_is_shows_in_its_first_bytes_where_its_name_does_not_tell(tmp_path: Path) -> None:
+    in_tar(tmp_path / "a.tar", pets()).rename(tmp_path / "tar")
+    in_parquet(tmp_path / "a.parquet", rows(pets())).rename(tmp_path / "parquet")
+    in_zip(tmp_path / "a.zip", {**pets(), "inner.tar": (tmp_path / "tar").read_bytes()}).rename(tmp_path / "zip")
+    for name in ("tar", "parquet", "zip"):
+        assert len(opened(tmp_path / name)[0].images) == 6
+
+
 def test_runs_inside_a_tar_are_no_data(tmp_path: Path) -> None:
     run = {f"runs/a/{name}": png(9) for name in ("config.toml", "state/x.safetensors", "samples/1.png")}
     source, told = opened(in_tar(tmp_path / "a.tar", {**pets(), **run}))
