@@ -76,6 +76,34 @@ class Pictures:
         return len(self.pixels)
 
 
+class Parts(NamedTuple):
+    """Indices, int64, in random order: of pictures to compare with (of the test split, if there is one), and of the other
+    training pictures; `num_used` of each are taken."""
+
+    has_test_split: bool
+    chosen: Tensor
+    rest: Tensor
+    num_used: int
+
+
+def parted(train: Source, test: Source, count: int) -> Parts:
+    """Which real pictures are for what, where `count` are asked for. Raises `DataError` where there are too few."""
+    rest = _shuffled(len(train.images))
+    has_test_split = not _same(train, test)
+    half = len(rest) // 2
+    chosen, rest = (_shuffled(len(test.images)), rest) if has_test_split else (rest[:half], rest[half:])
+    count = min(count, len(chosen), len(rest) - _num_validation(len(rest)))
+    if count < FEWEST:
+        raise DataError(
+            f"{train.name}: {len(train.images)} pictures are too few to measure with; {FEWEST} must be left to compare"
+        )
+    return Parts(has_test_split, chosen, rest, count)
+
+
+def _num_validation(num_rest: int) -> int:
+    return max(1, min(NUM_VALIDATION, num_rest // 5))
+
+
 class Yardstick:
     """The real side of every figure, worked out once.
 
@@ -85,20 +113,8 @@ class Yardstick:
 
     def __init__(self, train: Source, test: Source, judge: Judge, count: int, metrics: Sequence[str] = METRICS) -> None:
         self.train, self.judge, self.metrics = train, judge, tuple(metrics)
-        rest = _shuffled(len(train.images))
-        self.has_test_split = not _same(train, test)
-        if self.has_test_split:
-            chosen = _shuffled(len(test.images))
-        else:
-            half = len(rest) // 2
-            chosen, rest = rest[:half], rest[half:]
-        num_validation = max(1, min(NUM_VALIDATION, len(rest) // 5))
-        self.count = min(count, len(chosen), len(rest) - num_validation)
-        if self.count < FEWEST:
-            raise DataError(
-                f"{train.name}: {len(train.images)} pictures are too few to measure with; {FEWEST} must be left to compare"
-            )
-        self.validation = train.images[rest[-num_validation:]]
+        self.has_test_split, chosen, rest, self.count = parted(train, test, count)
+        self.validation = train.images[rest[-_num_validation(len(rest)) :]]
         self.reference = self._real(test, chosen[: self.count])
         self.others = others = self._real(train, rest[: self.count])
         self.floors = {row.name: row.measure for row in [*self._compared(others), *self._of_training(self.reference)]}
@@ -194,7 +210,8 @@ class Yardstick:
 def make(
     train: Source, test: Source, data_root: Path, device: torch.device, count: int, metrics: Sequence[str] = METRICS
 ) -> Generator[Event, None, Yardstick]:
-    """The yardstick of a data set: its classifier from the cache, or trained first."""
+    """The yardstick of a data set: its classifier from the cache, or trained first, if there is enough to measure with."""
+    parted(train, test, count)
     judge = yield from judge_of(train, data_root, device)
     yield Preparing("measuring real pictures", 0, 0, "")
     return Yardstick(train, test, judge, count, metrics)
