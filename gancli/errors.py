@@ -20,6 +20,7 @@ import subprocess
 from collections.abc import Iterable
 from typing import ClassVar
 
+from gancli.text import few as few
 from gancli.text import printable as printable
 
 

@@ -6,6 +6,7 @@ be decoded (`surrogateescape`) become themselves again.
 """
 
 import codecs
+from collections.abc import Sequence
 
 READABLE = "gancli.readable"
 
@@ -29,6 +30,11 @@ def printable(text: str) -> str:
     """One line of `text` fit for a terminal: control characters (escape codes, line breaks, bidi marks) are escaped, and the
     bytes of file names that are no text."""
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def few(names: Sequence[str], shown: int = 3) -> str:
+    """The first names of many, for a message."""
+    return printable(", ".join(names[:shown])) + (", …" if len(names) > shown else "")
 
 
 def in_ascii(text: str) -> str:

@@ -7,8 +7,8 @@ from gancli.data.classes import canonical, ordered, renumbered
 from gancli.data.manifest import Manifest
 from gancli.data.names import Split
 from gancli.data.splits import Crossed, Groups, Level, crossed, level_of, said_by, splits_of
-from gancli.data.walk import MAX_DEPTH, Found, counted, few
-from gancli.errors import DataError, printable
+from gancli.data.walk import MAX_DEPTH, Found, counted
+from gancli.errors import DataError, few, printable
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gancli.data.beside import LONGEST, MAX_CLASSES
-from gancli.errors import DataError, printable
+from gancli.errors import DataError, few, printable
 
 IMAGES = ("image", "img", "picture", "images")  # where there are several, the first of these
 LABELS = ("label", "labels", "class", "cls", "fine_label", "target", "targets", "category", "label_name", "class_name")
 KEY, MAX_BYTES = b"huggingface", 1 << 22
+SHOWN = 8  # columns, in a message
 WAY_OUT = "keep one of them, or call it image"
 
 
@@ -51,10 +52,10 @@ def columns_of(where: str, schema: Any, is_picture: Callable[[str], bool]) -> Co
         )
     preferred = [name for name in IMAGES if name in candidates]
     if len(candidates) > 1 and not preferred:
-        raise DataError(f"{where}: several columns have pictures ({_listed(candidates)}); {WAY_OUT}; it has {told}")
+        raise DataError(f"{where}: several columns have pictures ({few(candidates, SHOWN)}); {WAY_OUT}; it has {told}")
     image = preferred[0] if len(candidates) > 1 else candidates[0]
     others = [name for name in candidates if name != image]
-    notes = [f"pictures are taken from the column {printable(image)}, not from {_listed(others)}"] if others else []
+    notes = [f"pictures are taken from the column {printable(image)}, not from {few(others, SHOWN)}"] if others else []
     return _with_label(image, kinds, features, notes)
 
 
@@ -67,7 +68,7 @@ def _with_label(image: str, kinds: Mapping[str, str], features: _Features, notes
         return Columns(image, nested, None, notes=tuple(notes))
     beside = [name for name in classes if name != chosen]
     if beside:
-        notes.append(f"classes are taken from the column {printable(chosen)}, not from {_listed(beside)}")
+        notes.append(f"classes are taken from the column {printable(chosen)}, not from {few(beside, SHOWN)}")
     if kinds[chosen] not in ("numbers", "texts"):
         notes.append(f"no classes: the column {printable(chosen)} holds {kinds[chosen]}, neither numbers nor texts")
         return Columns(image, nested, None, notes=tuple(notes))
@@ -116,8 +117,4 @@ def _class_names(what: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _told(kinds: Mapping[str, str], schema: Any) -> str:
-    return _listed([f"{name} ({schema.field(name).type})"[:80] for name in kinds]) or "no column"
-
-
-def _listed(names: list[str]) -> str:
-    return printable(", ".join(names[:8])) + (", …" if len(names) > 8 else "")
+    return few([f"{name} ({schema.field(name).type})"[:80] for name in kinds], SHOWN) or "no column"

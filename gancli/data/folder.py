@@ -23,8 +23,7 @@ from gancli.data.names import Split
 from gancli.data.pace import PACE_S, Pace
 from gancli.data.patterns import stem
 from gancli.data.source import Opening, Source
-from gancli.data.walk import few
-from gancli.errors import DataError
+from gancli.errors import DataError, few
 from gancli.events import Event, Preparing, Warned
 from gancli.process import CPUS
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from gancli.errors import DataError, printable
+from gancli.errors import DataError, few
 
 Kind = Literal["tar", "parquet"]
 TARS, TABLES = (".tar", ".tar.gz", ".tgz"), (".parquet",)  # suffixes
@@ -62,7 +62,7 @@ def matching(pattern: Path) -> list[Path]:
     if len(missing) == len(found):
         return []
     if missing:
-        raise DataError(f"--dataset {pattern}: {len(missing)} of {len(found)} files are missing: {_few(missing)}")
+        raise DataError(f"--dataset {pattern}: {len(missing)} of {len(found)} files are missing: {few(missing)}")
     return [base / name for name in found]
 
 
@@ -88,7 +88,7 @@ def only_kind(where: str, files: Sequence[Path]) -> Kind:
     kinds = {kind_of(path.name) for path in files}
     if strange := [path.name for path in files if kind_of(path.name) is None]:
         raise DataError(
-            f"--dataset {where}: several files must be tar or Parquet ({', '.join((*TARS, *TABLES))}), and {_few(strange)} "
+            f"--dataset {where}: several files must be tar or Parquet ({', '.join((*TARS, *TABLES))}), and {few(strange)} "
             "is not; name the folder instead"
         )
     if len(kinds) > 1:
@@ -132,7 +132,3 @@ def stem(path: Path) -> str:
         left = MAGIC.sub("", re.sub(r"\[[^]]*\]", "", BRACES.sub("", name))).strip("-_. ")
         return left or path.absolute().parent.name or "data"
     return name
-
-
-def _few(names: Sequence[str]) -> str:
-    return printable(", ".join(names[:3])) + (", …" if len(names) > 3 else "")

@@ -18,8 +18,8 @@ from gancli.data.manifest import NAME, Manifest
 from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive
 from gancli.data.tar import TarError, members, opened
-from gancli.data.walk import Found, counted, few, sort_out, tells_of_run, within
-from gancli.errors import DataError, printable
+from gancli.data.walk import Found, counted, sort_out, tells_of_run, within
+from gancli.errors import DataError, few, printable
 from gancli.events import Event, Preparing
 from gancli.files import atomic
 

@@ -11,14 +11,13 @@ from pathlib import Path, PurePosixPath
 from gancli.data.formats import is_image, is_junk, is_other_picture
 from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive, kind_of
-from gancli.errors import DataError, printable
+from gancli.errors import DataError, few
 from gancli.events import Event, Preparing
 
 RUN_CONFIG, RUN_PARTS = "config.toml", ("state", "ckpt.safetensors", "best.safetensors", "metrics.jsonl")
 ON_WINDOWS = (0, 10, 11)  # FAT, NTFS and VFAT in a zip entry's `create_system`
 UTF8_NAME = 0x800
 MAX_DEPTH = 100  # folders in one another, in a zip
-SHOWN = 3
 Mark = tuple[int, int]
 
 
@@ -60,11 +59,6 @@ def counted(things: Sequence[str], word: str) -> str:
     """`1 picture`, `2 pictures`, `3 entries`."""
     plural = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
     return f"{len(things)} {word if len(things) == 1 else plural}"
-
-
-def few(names: Sequence[str]) -> str:
-    """The first names of many, for a message."""
-    return printable(", ".join(names[:SHOWN])) + (", …" if len(names) > SHOWN else "")
 
 
 def walked(root: Path, skip_closed: bool) -> Generator[Event, None, Found]:

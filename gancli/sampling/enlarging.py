@@ -13,8 +13,7 @@ from PIL import Image
 from gancli import images
 from gancli.config import paths
 from gancli.data.decode import decode_layers, read_shape
-from gancli.data.walk import few
-from gancli.errors import DataError, GancliError, UsageError
+from gancli.errors import DataError, GancliError, UsageError, few
 from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.heap import keep_freed_memory

@@ -42,13 +42,13 @@ def located(path: str | os.PathLike[str]) -> Place:
     nor there. Whether a path is there is left to whoever reads it.
     """
     word = os.fspath(path)
-    place = expanded(word, "CKPT")
+    place = meant(word, "CKPT")
     if word in names():
-        if not os.path.lexists(place):
-            return Place(shipped(word))
-        if _may_be_meant(place):
+        if not name_of(place):
             return Place(place, f"{word}: the one in this directory; the model that comes along is {shipped(word)}")
-        return Place(shipped(word), f"{word}: the model that comes along; the folder of that name here holds none")
+        passed_over = os.path.lexists(expanded(word, "CKPT"))
+        note = f"{word}: the model that comes along; the folder of that name here holds none" if passed_over else ""
+        return Place(place, note)
     if names() and not set(word) & {"/", "\\", ".", "~"} and _missing(place):
         raise CheckpointError(
             f"{word}: cannot be read (No such file or directory); models that come along: {', '.join(names())}"
@@ -58,10 +58,11 @@ def located(path: str | os.PathLike[str]) -> Place:
 
 
 def meant(word: str, flag: str) -> Path:
-    """What an option that asks for a model is given: a path, or where nothing lies there the name of a model that comes
-    along. Raises `UsageError` as `expanded` does."""
+    """What an option that asks for a model is given: a path, or where no model lies there the name of one that comes along.
+    Raises `UsageError` as `expanded` does."""
     path = expanded(word, flag)
-    return shipped(word) if word in names() and not os.path.lexists(path) else path
+    own = word not in names() or (os.path.lexists(path) and _may_be_meant(path))
+    return path if own else shipped(word)
 
 
 def name_of(file: Path) -> str:

@@ -218,6 +218,7 @@ def test_two_processes_start_from_what_the_first_reads(gan: Gan, trained: Path) 
 
 @pytest.mark.usefixtures("trained")
 def test_a_model_that_comes_along_is_taken_by_its_name(gan: Gan) -> None:
+    Path("digits").mkdir()  # a data set's folder, say: it is passed over as it is by gan sample
     done = gan("train", "-d", "pics", "--image-size", 28, "--steps", 1, "--batch-size", 4, "--device", "cpu",
                "--init-from", "digits", "--out", "on", "--progress", "plain")  # fmt: skip
     assert done.code == 0, done.err
