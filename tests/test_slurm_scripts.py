@@ -1,6 +1,7 @@
 """The shell logic of examples/slurm, with a `scontrol` that only writes down what it is asked."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,18 @@ def ended(process: "subprocess.Popen[bytes]") -> tuple[int, str, str]:
     finally:
         process.kill()
     return process.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.parametrize("name", ["one-gpu.sh", "seeds.sh"])
+def test_a_job_runs_gan_in_a_container_where_one_is_named(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "slurm"
+    shutil.copytree(SCRIPTS, folder)
+    job = {"GAN": "echo run --nv gan.sif", "SLURM_ARRAY_TASK_ID": "3"}
+    done = subprocess.run(
+        [folder / name, "runs/a", "faces"], cwd=folder, capture_output=True, text=True, env=os.environ | job
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("run --nv gan.sif train --variant ")
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SCRIPTS.glob("*.sh")))

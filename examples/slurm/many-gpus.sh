@@ -17,6 +17,7 @@
 #SBATCH --open-mode=append
 #SBATCH --output=gan-many-%j.log
 set -euo pipefail
+read -ra gan <<<"${GAN:-gan}" # or GAN="apptainer run --nv gan.sif"
 out=${1:?usage: sbatch many-gpus.sh OUT DATASET}
 dataset=${2:?usage: sbatch many-gpus.sh OUT DATASET}
 
@@ -25,4 +26,4 @@ MASTER_PORT=$((20000 + SLURM_JOB_ID % 40000))
 export MASTER_ADDR MASTER_PORT WORLD_SIZE=$SLURM_NTASKS LOCAL_WORLD_SIZE=$SLURM_NTASKS_PER_NODE
 
 exec ./resumable.sh srun --kill-on-bad-exit=0 bash -c 'RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID exec "$@"' - \
-    gan train --variant dcgan --dataset "$dataset" --batch-size 512 --out "$out" --resume auto --progress plain
+    "${gan[@]}" train --variant dcgan --dataset "$dataset" --batch-size 512 --out "$out" --resume auto --progress plain

@@ -12,7 +12,8 @@
 #SBATCH --open-mode=append
 #SBATCH --output=gan-%j.log
 set -euo pipefail
+read -ra gan <<<"${GAN:-gan}" # or GAN="apptainer run --nv gan.sif"
 out=${1:?usage: sbatch one-gpu.sh OUT DATASET}
 dataset=${2:?usage: sbatch one-gpu.sh OUT DATASET}
 
-exec ./resumable.sh gan train --variant dcgan --dataset "$dataset" --out "$out" --resume auto --progress plain
+exec ./resumable.sh "${gan[@]}" train --variant dcgan --dataset "$dataset" --out "$out" --resume auto --progress plain

@@ -12,8 +12,9 @@
 #SBATCH --open-mode=append
 #SBATCH --output=gan-seeds-%A-%a.log
 set -euo pipefail
+read -ra gan <<<"${GAN:-gan}" # or GAN="apptainer run --nv gan.sif"
 out=${1:?usage: sbatch seeds.sh OUT}
 seed=${SLURM_ARRAY_TASK_ID:?is an array job: submit it with sbatch}
 
-exec ./resumable.sh gan train --variant vanilla --dataset mnist --no-download --seed "$seed" \
+exec ./resumable.sh "${gan[@]}" train --variant vanilla --dataset mnist --no-download --seed "$seed" \
     --out "$out-seed$seed" --resume auto --progress plain

@@ -36,7 +36,7 @@ class Config(VariantConfig):
     latent_dim: int = option(64, "length of z", ge=1, le=8192)
     width: int = option(32, "feature maps next to the picture; doubled at each halving, up to 8 times", ge=1, le=1024)
     conditional: bool = option(False, "feed the label to G and D, so that `gan sample --label` can ask for one")
-    # Differs from the paper: R1 instead of batch norm in D, and longer steps: see the table in CHANGELOG.md.
+    # Differs from the paper: R1 instead of batch norm in D, and longer steps: see docs/variants/dcgan.md.
     norm: Literal["batch", "spectral", "none"] = option(
         "none", "D's normalisation; batch is the paper's", source="spectral: Miyato et al. 2018"
     )

@@ -1,0 +1,80 @@
+"""docs/commands.md, made from the program: `python -m tests.docs.pages` writes it, and test_pages.py holds it to that."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from gancli import catalogue
+from gancli.cli import app, train
+from tests.conftest import ROOT
+
+PAGE = ROOT / "docs" / "commands.md"
+HEAD = """# Commands
+
+This page is made from the program (`python -m tests.docs.pages`). `gan COMMAND --help` shows the same;
+with `gan train --variant NAME --help` the options of that variant.
+"""
+
+
+def page() -> str:
+    """Every command with its arguments and options, as Markdown."""
+    group: Any = typer.main.get_command(app.app)
+    shared = train.command("vanilla")
+    own = [p for p in shared.params if _panel(p).startswith("Options of")]
+    parts = [HEAD, *_command("train", "Train a variant on a data set into a run directory.", _without(shared, own))]
+    for name in catalogue.names():
+        options = [p for p in train.command(name).params if _panel(p).startswith("Options of")]
+        parts += [f"### gan train --variant {name}\n", *_table(options)]
+    for name, command in group.commands.items():
+        if name != "train":
+            parts += _command(name, command.help, command.params)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _without(command: Any, own: list[Any]) -> list[Any]:
+    return [p for p in command.params if p not in own]
+
+
+def _panel(parameter: Any) -> str:
+    return str(getattr(parameter, "rich_help_panel", None) or "")
+
+
+def _command(name: str, text: str, parameters: list[Any]) -> Iterator[str]:
+    arguments = [p for p in parameters if p.param_type_name == "argument"]
+    words = " ".join(p.metavar or p.name.upper() for p in arguments)
+    yield f"## gan {name}\n"
+    yield f"    gan {name} {words}".rstrip() + (" [OPTIONS]\n" if len(parameters) > len(arguments) else "\n")
+    yield inspect.cleandoc(text) + "\n"
+    for argument in arguments:
+        yield f"- `{argument.metavar or argument.name.upper()}`: {plain(argument.help)}\n"
+    yield from _table([p for p in parameters if p.param_type_name == "option" and "--help" not in p.opts])
+
+
+def _table(options: list[Any]) -> Iterator[str]:
+    if not options:
+        return
+    yield "| option | value | what |\n| --- | --- | --- |"
+    yield from (f"| {_flags(o)} | {_cell(o.metavar or '')} | {plain(o.help).replace('|', '&#124;')} |" for o in options)
+    yield ""
+
+
+def _flags(option: Any) -> str:
+    flags = sorted((*option.opts, *option.secondary_opts), key=lambda flag: flag.startswith("--"))
+    return " ".join(f"`{flag}`" for flag in flags)
+
+
+def _cell(metavar: str) -> str:
+    """Choices, each as code; a bar would end the cell."""
+    return " ".join(f"`{word}`" for word in metavar.split("|") if word)
+
+
+def plain(text: str | None) -> str:
+    """A help text without Rich's markup, with its remarks behind it in round brackets as they stand."""
+    return " ".join(re.sub(r"(?<!\\)\[/?[a-z]*\]", "", text or "").replace("\\[", "[").split())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")

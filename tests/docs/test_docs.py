@@ -1,0 +1,147 @@
+"""README and docs: their command lines run, the options they name exist, what is made from the program is up to date."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from PIL import Image
+
+from gancli.cli import app, train
+from gancli.metrics import classifier
+from tests.conftest import ROOT, SMALL, Gan
+from tests.docs import pages
+from tests.docs.lines import PAGES, Line, beginning, fewer, lines, shortened
+
+NOT_RUN = {"--inception": "weights that nobody may download here"}
+NEEDS_NO_TEST = ("pre-commit", "uv", "cp", "cd", "python", "export", "nohup", "module", "exec")
+
+
+def test_the_page_of_commands_is_what_the_program_says() -> None:
+    assert pages.PAGE.read_text("utf-8") == pages.page(), "python -m tests.docs.pages"
+
+
+def options_of(command: str) -> set[str]:
+    group: Any = typer.main.get_command(app.app)
+    commands = [train.command(name) for name in ("vanilla", "cgan", "dcgan", "lapgan", "srgan")]
+    found = commands if command == "train" else [group.commands[command]]
+    return {flag for each in found for p in each.params for flag in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
+
+
+def test_every_option_that_a_page_gives_a_command_exists() -> None:
+    group: Any = typer.main.get_command(app.app)
+    for page in PAGES:
+        for command, rest in re.findall(r"`gan (\w+)([^`]*)`", page.read_text("utf-8")):
+            assert command in group.commands, (page, command)
+            flags = set(re.findall(r"(?<=\s)(--[a-z][a-z0-9-]+|-[a-z])\b", rest))
+            assert flags <= options_of(command) | {"--penalty"}, (page, command)
+
+
+def photographs(folder: Path, count: int, size: tuple[int, int]) -> None:
+    folder.mkdir(parents=True)
+    for index in range(count):
+        Image.effect_noise(size, 60).convert("RGB").save(folder / f"{index}.png")
+
+
+@pytest.fixture
+def place(gan: Gan, enlarger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all that the pages speak of, in small."""
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GAN_THREADS", "1")
+    for folder in ("home/pictures", "home/photographs", "BSD200"):
+        photographs(tmp_path / folder, 24, (128, 112))
+    photographs(tmp_path / "Set5", 2, (64, 48))
+    photographs(tmp_path / "album", 2, (24, 16))
+    Image.effect_noise((24, 16), 60).convert("RGB").save("photo.jpg")
+    for variant in ("vanilla", "cgan", "lapgan"):
+        size = ("--image-size", 16, "--width", 8, "--latent-dim", 8, "--batch-size", 48)
+        outcome = gan("train", "-v", variant, *SMALL, *size, "--steps", 2, "--out", f"tiny/{variant}")
+        assert outcome.code == 0, outcome.err
+    for name in ("vanilla-mnist-001", "vanilla-digits-001", "wgan", "a", "b", "c"):
+        shutil.copytree("tiny/vanilla", Path("runs", name))
+    shutil.copytree("tiny/lapgan", "runs/lapgan-mnist-001")
+    shutil.copytree(enlarger, "tiny/srgan")
+    return tmp_path
+
+
+def checkpoint(words: list[str]) -> str:
+    """The run that stands for CKPT in a line."""
+    if "-i" in words:
+        return "tiny/srgan"
+    return "tiny/cgan" if {"--label", "--gan-train", "-l"} & {*words} else "tiny/vanilla"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.usefixtures("toys")
+def test_every_command_line_of_the_pages_runs(gan: Gan, place: Path) -> None:
+    stand_ins = {"A": "runs/a", "B": "runs/b", "C": "runs/c", "SRGAN_CKPT": "tiny/srgan"}
+    ran = 0
+    for line in beginning("gan"):
+        words = [stand_ins.get(word, word) for word in line.words[1:]]
+        words = [checkpoint(words) if word in ("CKPT", "RUN", "ckpt.safetensors") else word for word in words]
+        if NOT_RUN.keys() & {*words}:
+            continue
+        if words[:1] == ["train"] and "--dry-run" not in words:
+            out = () if "--out" in words or "-o" in words else ("--out", f"runs/line-{ran}")
+            words = [*shortened(words), "--device", "cpu", *out]
+        elif words[:1] in (["sample"], ["evaluate"]):
+            words = fewer(words)
+            if words[0] == "evaluate" and "srgan" not in words[1]:
+                words += [] if "-n" in words else ["-n", "20"]
+        words = [str(Path(word).expanduser()) if word.startswith("~") else word for word in words]
+        outcome = gan(*words)
+        assert outcome.code == 0, (line, words, outcome.err)
+        ran += 1
+    assert ran > 40
+    assert place.is_dir()
+
+
+def test_lines_that_start_other_programs_name_what_is_there() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    for line in lines():
+        program, *words = line.words or [""]
+        for extra in re.findall(r"\[([a-z,]+)\]", " ".join(words)) if program == "pip" else []:
+            assert {*extra.split(",")} <= extras.keys(), line
+        if program in ("bash", "sbatch", "pytest"):
+            files = [word for word in words if "/" in word and not word.startswith(("runs", "~", "/"))]
+            missing = [file for file in files if not any((ROOT / at / file).exists() for at in (".", "examples/slurm"))]
+            assert missing == [], line
+        if program == "torchrun":
+            check_train(line, words[words.index("gancli") + 2 :])
+
+
+def check_train(line: Line, words: list[str]) -> None:
+    flags = {word for word in words if word.startswith("-")}
+    assert flags <= options_of("train"), line
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    pytest.importorskip("material", reason="the extra docs is not installed")
+    site = tmp_path / "site"
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "-f",
+        str(ROOT / "mkdocs.yml"),
+        "-d",
+        str(site),
+    ]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert built.returncode == 0, built.stdout + built.stderr
+    for page in site.rglob("*.html"):
+        loaded = re.findall(
+            r"<(?:script|img|link|iframe)\b[^>]*?(?:src|href)=[\"']?(https?://[^\"' >]+)", page.read_text("utf-8")
+        )
+        assert [url for url in loaded if not url.startswith("https://github.com/gancli")] == [], page
