@@ -27,7 +27,7 @@ class Line(NamedTuple):
 
 def lines() -> list[Line]:
     """Every line of the indented blocks, each once; those of docs/commands.md are patterns, not commands."""
-    found = {}
+    found: dict[str, Line] = {}
     for page in PAGES:
         if page.name != "commands.md":
             for text in _indented(page):
