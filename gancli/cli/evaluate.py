@@ -48,12 +48,15 @@ evaluate = options.signed(
 
 
 def _show(figures: "Figures", config: EvaluateConfig) -> None:
-    from gancli.cli.evaluate_table import table
+    from gancli.cli.evaluate_table import tables
 
     subjects = figures.subjects
     headings = [f"{s.model.facts.variant} {names.name_of(s.path) or s.path.parent.name}".strip() for s in subjects]
     out = console.out()
-    out.print(table(headings, [s.figures for s in subjects], subjects[0].compared.beside))
+    for number, part in enumerate(tables(headings, [s.figures for s in subjects], subjects[0].compared.beside, out)):
+        if number:
+            out.print()
+        out.print(part)
     words = f"data set {printable(figures.dataset)}; seed {figures.seed}; ± is one standard error"
     out.print(words, markup=False, style="dim")
     if config.neighbours is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from gancli import catalogue, events
-from gancli.cli import console, options
+from gancli.cli import console, help_page, options
 from gancli.config import RunConfig, fields_of, paths, toml
 from gancli.config.resolve import FLAG, Layer, known_fields
 from gancli.data.names import source_names
@@ -105,6 +105,7 @@ def command(chosen: str | Choice) -> Any:
     app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
     app.command(
         "train",
+        cls=help_page.Command,
         short_help="Train a variant on a data set, into a run directory.",
         context_settings={"help_option_names": ["-h", "--help"]},
     )(options.signed(called, parameters, doc))
