@@ -43,6 +43,7 @@ class Group(help_page.Group):
 app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
+    suggest_commands=False,  # explain.py does
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,

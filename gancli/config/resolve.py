@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gancli.config import toml
+from gancli.config import meanings, toml
 from gancli.config.option import Field, VariantConfig, fields_of
 from gancli.config.paths import expanded
 from gancli.config.run import RunConfig
@@ -119,7 +119,7 @@ def file_layer(
     for key, value in [*top.items(), *own.items()]:
         name = key.replace("-", "_")
         if name not in fields:
-            raise UsageError(f"{origin}: {key} is no option of {variant}{did_you_mean(name, fields)}")
+            raise UsageError(f"{origin}: {key} is no option of {variant}{meanings.of_name(name, fields)}")
         values[name] = value
     notes = []
     if isinstance(threads := values.get("threads"), int) and threads > len(CPUS):
