@@ -31,5 +31,5 @@ def located(word: str) -> Path:
     """The place that a CKPT names; what there is to tell of it is told. Raises what `store.names.located` does."""
     place = names.located(word)
     if place.note:
-        console.say(place.note)
+        console.say(f"note: {place.note}")
     return place.path

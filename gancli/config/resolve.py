@@ -10,6 +10,7 @@ from gancli.config.paths import expanded
 from gancli.config.run import RunConfig
 from gancli.errors import UsageError, did_you_mean
 from gancli.process import CPUS
+from gancli.text import Note
 
 MAY_CHANGE = frozenset({
     "epochs", "steps", "max_time", "dataset", "data_root", "download", "on_bad_image", "device", "precision", "graph",
@@ -124,7 +125,8 @@ def file_layer(
     notes = []
     if isinstance(threads := values.get("threads"), int) and threads > len(CPUS):
         del values["threads"]
-        notes.append(f"{origin}: {threads} threads are for a larger machine; chosen anew for the {len(CPUS)} CPUs here")
+        line = f"{origin}: {threads} threads are for a larger machine; chosen anew for the {len(CPUS)} CPUs here"
+        notes.append(Note(line))
     return Layer(origin, values, notes=tuple(notes))
 
 

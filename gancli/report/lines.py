@@ -145,13 +145,13 @@ class Lines(Pulse):
 
     @_lines.register
     def _(self, event: Warned) -> list[str]:
-        return [f"warning: {event.message}"]
+        return [f"{event.kind}: {event.message}"]
 
     @_lines.register
     def _(self, event: RunFinished) -> list[str]:
         speed = f"{words.duration(event.elapsed_s)}, {words.count(event.images_per_s)} images/s"
         if event.status == "done":
-            return [f"done: {event.steps} steps in {speed}; the model is {event.checkpoint}"]
+            return [f"done: {event.steps} steps in {speed}; the model is {event.checkpoint}", *words.following(event)]
         return [
             f"stopped by {event.reason} at step {event.step} of {event.steps} after {speed}; state saved in {event.out}",
             "go on with:",

@@ -84,7 +84,7 @@ def test_a_model_of_ones_own_with_that_name_comes_first_and_that_is_told(gan: Ga
     shown = gan("inspect", "digits", "--json")
     assert json.loads(shown.out)["variant"] == "vanilla"
     assert shown.err.count("\n") == 1
-    assert shown.err.startswith("digits: the one in this directory; the model that comes along is ")
+    assert shown.err.startswith("note: digits: the one in this directory; the model that comes along is ")
     way_out = shown.err.split(" comes along is ")[1].strip()
     assert gancli.load(way_out).facts.variant == "cgan"
     assert gancli.load("digits").facts.variant == "vanilla"
@@ -106,7 +106,7 @@ def test_a_folder_of_pictures_with_that_name_is_no_model_and_that_is_told(gan: G
     Image.new("L", (8, 8)).save("digits/a.png")
     shown = gan("inspect", "digits", "--json")
     assert json.loads(shown.out)["variant"] == "cgan"
-    assert shown.err == "digits: the model that comes along; the folder of that name here holds none\n"
+    assert shown.err == "note: digits: the model that comes along; the folder of that name here holds none\n"
 
 
 @pytest.mark.usefixtures("along")
