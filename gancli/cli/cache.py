@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.cells import cell_len
 
-from gancli.cli import console
+from gancli.cli import completing, console
 from gancli.config import paths
 from gancli.config.run import DATA_ROOT
 from gancli.data import kept
@@ -21,7 +21,8 @@ NEXT = "\n    "
 
 
 def cache(
-    name: Annotated[str | None, typer.Argument(metavar="NAME|PATH", show_default=False, help=(
+    name: Annotated[str | None, typer.Argument(metavar="NAME|PATH", show_default=False,
+                                               autocompletion=completing.cached, help=(
         "Only what was made of one data set: its name, folder or zip, or a file of the list."))] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove it, but for what a run is using.")] = False,
     data_root: Annotated[str, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = DATA_ROOT,

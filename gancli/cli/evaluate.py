@@ -1,8 +1,9 @@
 """`gan evaluate`: how good the pictures of one or several checkpoints are, in one table."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gancli.cli import ckpt, console, options
+from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
 from gancli.config.evaluate import EvaluateConfig
 from gancli.errors import printable
@@ -11,6 +12,8 @@ from gancli.store.rundir import model_file
 
 if TYPE_CHECKING:
     from gancli.api.evaluate import Figures
+
+COMPLETERS: Mapping[str, completing.Completer] = {"dataset": completing.dataset, "metrics": completing.metrics}
 
 
 def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any) -> None:
@@ -39,7 +42,7 @@ evaluate = options.signed(
     [
         options.argument("checkpoints", list[str], metavar="CKPT...", **ckpt.ABOUT, help=(
             f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}; several are compared in one table.")),
-        *(options.parameter(field, field.option.panel) for field in fields_of(EvaluateConfig)),
+        *(options.parameter(field, field.option.panel, COMPLETERS.get(field.name)) for field in fields_of(EvaluateConfig)),
         options.DEVICE,
         options.JSON,
     ],

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-from gancli.cli import console, definitions
+from gancli.cli import completing, console, definitions
 from gancli.report.terminal import piped_columns
 
 WIDEST = 100  # columns: longer lines are hard to read
@@ -20,7 +20,12 @@ NOUNS = {"int": "N", "float": "X", "str": "TEXT"}  # what stands for a value tha
 
 
 class Command(TyperCommand):
-    """A command with our page."""
+    """A command with our page, which keeps its words for completion: Typer leaves off reading them at an option without its
+    value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[completing.WORDS] = list(args)
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         del formatter  # what is written into it, Typer prints in an encoding of its own choice

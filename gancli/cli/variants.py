@@ -11,8 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gancli import catalogue
-from gancli.cli import console, definitions
-from gancli.cli.options import completer
+from gancli.cli import completing, console, definitions
 from gancli.config import fields_of
 from gancli.errors import UsageError, printable
 from gancli.store import names
@@ -24,7 +23,7 @@ READABLE = 30  # columns that a text needs at least
 
 def variants(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", show_default=False, autocompletion=completer(catalogue.names), help=(
+        str | None, typer.Argument(metavar="NAME", show_default=False, autocompletion=completing.of(catalogue.names), help=(
             "One variant: its architecture, paper, presets and options."))
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,

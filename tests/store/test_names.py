@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import gancli
-from gancli.cli import ckpt
+from gancli.cli import completing
 from gancli.errors import CheckpointError, GancliError, UsageError
 from gancli.metrics import classifier
 from gancli.store import checkpoint, names, state
@@ -156,16 +156,17 @@ def test_variants_lists_them_in_a_section_of_their_own(gan: Gan) -> None:
 
 @pytest.mark.usefixtures("along")
 def test_completion_knows_them_beside_ones_own_and_leaves_paths_to_the_shell() -> None:
-    assert ckpt.completed("") == ["digits", "srgan-x4"]
-    assert ckpt.completed("sr") == ["srgan-x4"]
+    assert completing.checkpoint("") == ["digits", "srgan-x4"]
+    assert completing.checkpoint("sr") == ["srgan-x4"]
     for name in ("runs", "digits-mine", ".hidden"):
         Path(name).mkdir()
     Path("digits-old.safetensors").touch()
     Path("digits.txt").touch()
-    assert ckpt.completed("") == ["digits", "srgan-x4", "digits-mine/", "digits-old.safetensors", "runs/"]
-    assert ckpt.completed("dig") == ["digits", "digits-mine/", "digits-old.safetensors"]
-    for beginning in ("ru", "runs/", "./dig", "nothing"):
-        assert ckpt.completed(beginning) == []
+    assert completing.checkpoint("") == ["digits", "srgan-x4", "digits-mine/", "digits-old.safetensors", "runs/"]
+    assert completing.checkpoint("dig") == ["digits", "digits-mine/", "digits-old.safetensors"]
+    assert completing.checkpoint("./dig") == ["./digits-mine/", "./digits-old.safetensors"]
+    for beginning in ("ru", "runs/", "nothing"):
+        assert completing.checkpoint(beginning) == []
 
 
 def test_the_shell_is_told_the_names() -> None:
@@ -231,6 +232,6 @@ def test_models_of_a_run_say_nothing_of_a_command(trained: Path) -> None:
 def test_listing_them_imports_no_torch() -> None:
     code = (
         "import sys; from gancli.store import names; names.names(); names.located('x/y'); "
-        "from gancli.cli import ckpt; ckpt.completed(''); assert 'torch' not in sys.modules"
+        "from gancli.cli import completing; completing.checkpoint(''); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=os.environ)
