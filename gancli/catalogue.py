@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gancli.variants
-from gancli.config import RunConfig, VariantConfig, fields_of, game, option
-from gancli.errors import UsageError, did_you_mean
+from gancli.config import RunConfig, VariantConfig, fields_of, game, meanings, option
+from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     from gancli.variant import Variant
@@ -44,9 +44,8 @@ def names() -> tuple[str, ...]:
 def check_name(name: str) -> str:
     """`name`, if there is such a variant; else `UsageError` with the near miss."""
     if name not in names():
-        raise UsageError(
-            f"--variant {name}: no such variant; there are {', '.join(names())}{did_you_mean(name, names())}"
-        )
+        hint = meanings.of_value("--variant", name, names())
+        raise UsageError(f"--variant {name}: no such variant; there are {', '.join(names())}{hint}")
     return name
 
 

@@ -6,6 +6,8 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from gancli import text
+
 T = TypeVar("T")
 Status = Literal["done", "stopped"]
 FileKind = Literal["state", "model"]
@@ -161,14 +163,19 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something the user should know, once."""
+    """Something the user should know, once: a note of what is normal (a `text.Note`), or a warning of what is not."""
 
     message: str
+    kind: Literal["note", "warning"] = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", text.kind(self.message))
 
 
 @dataclass(frozen=True)
 class RunFinished(Event):
-    """The run is over. `stopped`: asked to stop by `reason`; its state is saved and `resume_command` goes on."""
+    """The run is over. `stopped`: asked to stop by `reason`; its state is saved and `resume_command` goes on. `done`: what
+    may be done with the model is `next_commands`."""
 
     status: Status
     step: int
@@ -179,6 +186,7 @@ class RunFinished(Event):
     checkpoint: str
     reason: str
     resume_command: str
+    next_commands: tuple[str, ...] = ()
 
 
 class Telling(Generic[T]):

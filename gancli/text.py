@@ -7,6 +7,7 @@ be decoded (`surrogateescape`) become themselves again.
 
 import codecs
 from collections.abc import Sequence
+from typing import Literal
 
 READABLE = "gancli.readable"
 
@@ -30,6 +31,18 @@ def printable(text: str) -> str:
     """One line of `text` fit for a terminal: control characters (escape codes, line breaks, bidi marks) are escaped, and the
     bytes of file names that are no text."""
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+class Note(str):
+    """A line for the user about what is normal: what was decided unasked, or how it is done. Any other line is a warning of
+    what is not. What is made of a note, as by `+` or `strip`, is none."""
+
+    __slots__ = ()
+
+
+def kind(line: str) -> Literal["note", "warning"]:
+    """What a line that the user should know is, and begins with."""
+    return "note" if isinstance(line, Note) else "warning"
 
 
 def few(names: Sequence[str], shown: int = 3) -> str:

@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from gancli.config import fields_of
+from gancli.config import fields_of, meanings
 from gancli.config.option import Field
-from gancli.errors import UsageError, did_you_mean
+from gancli.errors import UsageError
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -37,4 +37,4 @@ def check_known(options: Mapping[str, object], known: Mapping[str, Field], of: s
     """Raises `UsageError` for a name that is no option."""
     for name in options:
         if name not in known:
-            raise UsageError(f"{name}: is no option of {of}{did_you_mean(name, known)}")
+            raise UsageError(f"{name}: is no option of {of}{meanings.of_name(name, known)}")

@@ -9,19 +9,18 @@ from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
-from gancli.cli import console, explain, streams
+from gancli.cli import console, explain, help_page, streams
 from gancli.errors import ReaderGoneError, StdoutError
 from gancli.process import __version__
 from gancli.report.reporter import abandon
+from gancli.report.terminal import number_of_columns
 
-NARROWEST = 20  # columns that help can be read in
 INTERRUPTED = 130  # by Ctrl-C, as shells say it
 COMPLETING = "_GAN_COMPLETE"  # the shell asks for completions
 
 
-class Group(TyperGroup):
+class Group(help_page.Group):
     """Builds `train` from the variant that the command line names, so that only its options exist."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -44,12 +43,13 @@ class Group(TyperGroup):
 app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
+    suggest_commands=False,  # explain.py does
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Train, sample, measure and explain generative adversarial networks.",
-    epilog="Start with:  gan sample digits  (a model that comes along)   ·   gan train  (digits in about a minute, no "
-    "download)   ·   gan variants",
+    epilog="Start with `gan sample digits` (a model that comes along), `gan train` (digits in about a minute, no download) "
+    "or `gan variants`.",
 )
 
 
@@ -85,7 +85,7 @@ def _register() -> None:
         ("variants", variants.variants),
         ("cache", cache.cache),
     ):
-        app.command(name, help=_described(command))(command)
+        app.command(name, cls=help_page.Command, help=_described(command))(command)
 
 
 def _described(command: Callable[..., object]) -> str:
@@ -145,13 +145,8 @@ def entry() -> NoReturn:
     """The console script."""
     streams.settle()
     for name in ("COLUMNS", "TERMINAL_WIDTH"):  # as some schedulers export them: Rich and Typer take any for the width
-        width = os.environ.get(name, "")
-        if not width.isdecimal() or int(width) < NARROWEST:
+        if number_of_columns(os.environ.get(name, "")) is None:
             os.environ.pop(name, None)
-    if not console.takes_codes(sys.stdout):
-        os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = (
-            "1"  # its help pages have a console of their own, which asks FORCE_COLOR
-        )
     code = main()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python ends: no traceback

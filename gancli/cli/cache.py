@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 
-from gancli.cli import console
+from gancli.cli import completing, console
 from gancli.config import paths
 from gancli.config.run import DATA_ROOT
 from gancli.data import kept
@@ -16,9 +17,12 @@ from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_me
 from gancli.files import atomic
 from gancli.report import words
 
+NEXT = "\n    "
+
 
 def cache(
-    name: Annotated[str | None, typer.Argument(metavar="NAME|PATH", show_default=False, help=(
+    name: Annotated[str | None, typer.Argument(metavar="NAME|PATH", show_default=False,
+                                               autocompletion=completing.cached, help=(
         "Only what was made of one data set: its name, folder or zip, or a file of the list."))] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove it, but for what a run is using.")] = False,
     data_root: Annotated[str, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = DATA_ROOT,
@@ -104,7 +108,8 @@ def _document(folder: Path, them: list[Kept], failed: dict[str, str], clear: boo
 
 
 def _show(folder: Path, found: list[Kept]) -> None:
-    """A line each, the source last, so that none is broken up however long its path is."""
+    """A line each, the source last, so that none is broken up however long its path is; where it does not fit beside the
+    rest, on a line of its own."""
     out, now = console.out(), time.time()
     rows = [
         (
@@ -118,7 +123,10 @@ def _show(folder: Path, found: list[Kept]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     for *cells, source in rows:
         padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        out.print(f"{padded}  {source}", markup=False, soft_wrap=True)
+        fits = out.soft_wrap or len(padded) + 2 + cell_len(source) <= out.width
+        out.print(f"{padded}{'  ' if fits else NEXT}{source}", markup=False, soft_wrap=True)
     total, most = sum(one.num_bytes for one in found), kept.limit(folder)
     room = "" if most is None else f" of at most {words.size(most)} ({kept.SIZE_VARIABLE})"
-    out.print(f"{folder}: {words.size(total)}{room}", markup=False, soft_wrap=True)
+    size = f"{words.size(total)}{room}"
+    fits = out.soft_wrap or cell_len(str(folder)) + 2 + len(size) <= out.width
+    out.print(f"{folder}:{' ' if fits else NEXT}{size}", markup=False, soft_wrap=True)

@@ -3,17 +3,23 @@
 import contextlib
 import io
 import os
+import re
 import sys
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, TextIO, cast
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
 from gancli.cli.streams import reason
 from gancli.errors import StdoutError, UsageError
 from gancli.report.jsonl import dump
-from gancli.report.terminal import DUMB
+from gancli.report.terminal import DUMB, piped_columns
 from gancli.text import printable
+
+BLANKS = re.compile(r" +(?=\n)")
 
 
 def takes_codes(stream: TextIO | None) -> bool:
@@ -23,21 +29,53 @@ def takes_codes(stream: TextIO | None) -> bool:
 
 def console(stream: TextIO) -> Console:
     """A Rich console on `stream`, with escape codes only where it takes them."""
-    terminal = takes_codes(stream)
+    terminal, columns = takes_codes(stream), piped_columns()
     return Console(
-        file=stream,
+        file=stream if terminal else cast(TextIO, Trimmed(stream)),
         force_terminal=terminal,
         no_color=not terminal or bool(os.environ.get("NO_COLOR")),
         color_system="auto" if terminal else None,
         highlight=False,
-        soft_wrap=not terminal,
-        width=None if terminal else 100,
+        soft_wrap=not terminal and columns is None,
+        width=None if terminal else columns or 100,
     )
+
+
+class Trimmed(io.TextIOBase):
+    """A stream that is no terminal, for Rich to write to, which fills its lines up with blanks: these are left out."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # TextIOBase has it writable
+        return self._stream.encoding or "utf-8"
+
+    def write(self, text: str) -> int:
+        self._stream.write(BLANKS.sub("", text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
 
 
 def out() -> Console:
     """The console for results."""
     return console(sys.stdout)
+
+
+def narrowest(table: Table) -> int:
+    """How many columns a table without lines, of texts, needs at least, so that no word in it is broken."""
+    return sum(map(_narrowest, table.columns)) + 2 * (len(table.columns) - 1)
+
+
+def _narrowest(column: Column) -> int:
+    texts = [Text.from_markup(str(cell)).plain for cell in (column.header, *column.cells)]
+    words = texts if column.no_wrap else [word for text in texts for word in text.split()]
+    return max(column.min_width or 0, *map(cell_len, [*words, ""]))
 
 
 def complain(message: str) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from rich.markup import escape
 from rich.table import Table
 
-from gancli import catalogue
+from gancli import catalogue, text
 from gancli.cli import console
 from gancli.config import RunConfig, VariantConfig, fields_of
 from gancli.config.resolve import Resolved
@@ -25,7 +25,7 @@ def show(start: Start) -> None:
     from gancli.engine.train import open_data
 
     for warning in start.warnings:
-        console.say(f"warning: {warning}")
+        console.say(f"{text.kind(warning)}: {warning}")
     resolved, saved = start.resolved, start.state.facts if start.state is not None else None
     run, out = resolved.run, console.out()
     variant_class = catalogue.load(run.variant)
@@ -43,7 +43,7 @@ def show(start: Start) -> None:
         with torch.device("meta"):
             variant = variant_class(planned.own, source.spec)
         for line in initial.told(start.weights, variant, initial.fitting(start.weights, variant)):
-            console.say(f"warning: {line}")
+            console.say(f"{text.kind(line)}: {line}")
     counts, memory = expected_bytes(planned, source, variant_class)
     out.print(f"\n{planned.steps} steps over {source.num_images} images of {source.spec.channels}×{source.spec.size}²")
     out.print("parameters  " + "  ".join(f"{name} {count:,}" for name, count in counts.items()))

@@ -1,8 +1,9 @@
 """`gan evaluate`: how good the pictures of one or several checkpoints are, in one table."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gancli.cli import ckpt, console, options
+from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
 from gancli.config.evaluate import EvaluateConfig
 from gancli.errors import printable
@@ -11,6 +12,8 @@ from gancli.store.rundir import model_file
 
 if TYPE_CHECKING:
     from gancli.api.evaluate import Figures
+
+COMPLETERS: Mapping[str, completing.Completer] = {"dataset": completing.dataset, "metrics": completing.metrics}
 
 
 def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any) -> None:
@@ -39,7 +42,7 @@ evaluate = options.signed(
     [
         options.argument("checkpoints", list[str], metavar="CKPT...", **ckpt.ABOUT, help=(
             f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}; several are compared in one table.")),
-        *(options.parameter(field, field.option.panel) for field in fields_of(EvaluateConfig)),
+        *(options.parameter(field, field.option.panel, COMPLETERS.get(field.name)) for field in fields_of(EvaluateConfig)),
         options.DEVICE,
         options.JSON,
     ],
@@ -48,12 +51,15 @@ evaluate = options.signed(
 
 
 def _show(figures: "Figures", config: EvaluateConfig) -> None:
-    from gancli.cli.evaluate_table import table
+    from gancli.cli.evaluate_table import tables
 
     subjects = figures.subjects
     headings = [f"{s.model.facts.variant} {names.name_of(s.path) or s.path.parent.name}".strip() for s in subjects]
     out = console.out()
-    out.print(table(headings, [s.figures for s in subjects], subjects[0].compared.beside))
+    for number, part in enumerate(tables(headings, [s.figures for s in subjects], subjects[0].compared.beside, out)):
+        if number:
+            out.print()
+        out.print(part)
     words = f"data set {printable(figures.dataset)}; seed {figures.seed}; ± is one standard error"
     out.print(words, markup=False, style="dim")
     if config.neighbours is not None:

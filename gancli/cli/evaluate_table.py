@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gancli.cli.console import narrowest
 from gancli.errors import printable
 from gancli.metrics.figure import Figure, Measure
 
@@ -19,7 +21,7 @@ def table(headings: Sequence[str], columns: Sequence[Sequence[Figure]], beside: 
     shown.add_column("figure", no_wrap=True)
     shown.add_column("")
     for heading in headings:
-        shown.add_column(escape(printable(heading)), justify="right")
+        shown.add_column(escape(printable(heading)), justify="right", overflow="fold")
     shown.add_column(beside, justify="right", style="dim")
     shown.add_column("pictures", justify="right", style="dim")
     names = list(dict.fromkeys(figure.name for figures in columns for figure in figures))
@@ -31,6 +33,21 @@ def table(headings: Sequence[str], columns: Sequence[Sequence[Figure]], beside: 
         real = number(some.real) if some.real else "–"
         shown.add_row(label, ARROWS[some.higher_is_better], *cells, real, f"{some.count:,}")
     return shown
+
+
+def tables(headings: Sequence[str], columns: Sequence[Sequence[Figure]], beside: str, shown: Console) -> list[Table]:
+    """The same as one table, or where `shown` is too narrow for that, as several: some of the checkpoints in each."""
+    found: list[Table] = []
+    start = 0
+    while start < len(headings):
+        stop = len(headings)
+        while (part := table(headings[start:stop], columns[start:stop], beside)) and narrowest(part) > shown.width:
+            if stop == start + 1:
+                break
+            stop -= 1
+        found.append(part)
+        start = stop
+    return found
 
 
 def number(measure: Measure) -> str:

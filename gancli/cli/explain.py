@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gancli import catalogue
-from gancli.config import paths
-from gancli.errors import GancliError, did_you_mean
+from gancli.config import fields_of, meanings, paths
+from gancli.errors import GancliError
 
 SMALLER = {
     "train": "try a smaller --batch-size or --image-size",
@@ -86,25 +86,46 @@ def _refused(error: OSError) -> str:
 def _usage(error: Any, args: list[str]) -> str:
     option = getattr(error, "option_name", None)
     if type(error).__name__ == "NoSuchOption" and isinstance(option, str):
-        return _unknown_option(option, getattr(error, "possibilities", None) or [], args)
+        return _unknown_option(option, _known_options(error), args)
     if type(error).__name__ == "NoArgsIsHelpError":
         return ""  # the help was printed
     parameter, complaint = getattr(error, "param", None), str(getattr(error, "message", None) or "")
     if parameter is not None and complaint:
         return _bad_value(parameter, complaint, args)
+    if command := re.match(r"No such command '(.*)'", complaint, re.DOTALL):
+        known = error.ctx.command.list_commands(error.ctx)
+        hint = meanings.of_command(command[1], known)
+        return f"{command[1] or 'an empty word'}: no such command{hint}; gan --help lists them"
     if extra := re.search(r"extra arguments?(?:\(s\))? \((.*)\)$", complaint, re.DOTALL):
         return f"{extra[1] or 'an empty word'}: more than the command takes; see its --help"
     return str(error.format_message()) or "wrong usage; --help tells what there is"
 
 
-def _unknown_option(option: str, near: list[str], args: list[str]) -> str:
-    owners = [
-        name
-        for name in catalogue.names()
-        if args[:1] == ["train"] and hasattr(catalogue.card(name).config_class, option.lstrip("-").replace("-", "_"))
-    ]
-    hint = f" (an option of {', '.join(owners)})" if owners else did_you_mean(option, near)
+def _known_options(error: Any) -> list[str]:
+    """The options of the command that an error is about."""
+    context = getattr(error, "ctx", None)
+    parameters = [] if context is None else context.command.get_params(context)
+    return [name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)]
+
+
+def _unknown_option(option: str, known: list[str], args: list[str]) -> str:
+    command = next(iter(args), "")
+    owners = _owners(option) if command == "train" else []
+    if owners:
+        return f"{option}: no such option (an option of {', '.join(owners)})"
+    hint = meanings.of_option(option, known, command)
+    if command == "train" and not hint:
+        for name in catalogue.names():
+            others = (field.long for field in fields_of(catalogue.card(name).config_class))
+            if meant := re.search(r"mean (--\S+?)\?", meanings.of_option(option, others)):
+                hint = f" (did you mean {meant[1]}, an option of {', '.join(_owners(meant[1]))}?)"
     return f"{option}: no such option{hint}"
+
+
+def _owners(option: str) -> list[str]:
+    """The variants that have an option."""
+    name = option.lstrip("-").replace("-", "_")
+    return [variant for variant in catalogue.names() if hasattr(catalogue.card(variant).config_class, name)]
 
 
 def _bad_value(parameter: Any, complaint: str, args: list[str]) -> str:

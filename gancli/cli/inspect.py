@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gancli.cli import ckpt, console, inspect_run
+from gancli.cli import ckpt, completing, console, inspect_run
 from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import UsageError, printable
@@ -27,7 +27,7 @@ def inspect(
         typer.Argument(
             metavar="CKPT",
             help=f"A checkpoint, a saved state, a run directory, or {ckpt.COMES_ALONG}.",
-            autocompletion=ckpt.completed,
+            autocompletion=completing.checkpoint,
         ),
     ],
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from gancli.cli import completing
 from gancli.config import Field, fields_of
 from gancli.config.effects import Given
 
-Completer = Callable[[str], list[str]]
 
-
-def parameter(field: Field, panel: str, complete: Completer | None = None) -> inspect.Parameter:
+def parameter(field: Field, panel: str, complete: Callable[..., list[str]] | None = None) -> inspect.Parameter:
     """A Typer option for a field. Its default is None, "not given": precedence is settled in `config.resolve`."""
     declared = field.option
     names = [field.long] + ([declared.short] if declared.short else [])
@@ -26,7 +25,7 @@ def parameter(field: Field, panel: str, complete: Completer | None = None) -> in
         envvar=declared.env,
         metavar="" if field.kind is bool else declared.metavar or "|".join(field.choices) or None,
         rich_help_panel=panel,
-        autocompletion=complete or (completer(lambda: field.choices) if field.choices else None),
+        autocompletion=complete or (completing.of(lambda: field.choices) if field.choices else None),
     )
     maybe: Any = (list[str] if field.many else field.kind) | None
     hint = Annotated[maybe, option]
@@ -61,7 +60,8 @@ def extra(name: str, hint: Any, *names: str, default: object = None, **about: An
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-DEVICE = extra("device", str, envvar="GAN_DEVICE", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
+DEVICE = extra("device", str, envvar="GAN_DEVICE", default="auto", metavar="DEVICE", autocompletion=completing.devices,
+               help="auto, cpu, cuda, cuda:N or mps.")  # fmt: skip
 JSON = extra("as_json", bool, "--json", default=False, help="Print one JSON document.")
 
 
@@ -90,15 +90,6 @@ def flags(config_class: type, values: Mapping[str, Any]) -> list[Given]:
         for f in fields_of(config_class)
         if f.name in values
     ]
-
-
-def completer(words: Callable[[], Iterable[str]]) -> Completer:
-    """Tab completion from what `words()` gives when Tab is pressed."""
-
-    def complete(incomplete: str) -> list[str]:
-        return [word for word in words() if word.startswith(incomplete)]
-
-    return complete
 
 
 def signed(function: Callable[..., Any], parameters: Sequence[inspect.Parameter], doc: str) -> Callable[..., Any]:

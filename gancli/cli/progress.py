@@ -34,7 +34,7 @@ def _bar(terminal: Console) -> Iterator[Callable[[Event], None]]:
 
         def show(event: Event) -> None:
             if isinstance(event, Warned):
-                console.say(f"warning: {event.message}")
+                console.say(f"{event.kind}: {event.message}")
             if not isinstance(event, Preparing):
                 return
             if event.what not in tasks:
@@ -55,7 +55,7 @@ def shown_in_pieces(work: Generator[Event, None, T], quiet_s: float, tell: Calla
         show: Callable[[Event], None] | None = None
         for event in telling:
             if isinstance(event, Warned):
-                console.say(f"warning: {event.message}")
+                console.say(f"{event.kind}: {event.message}")
             elif not isinstance(event, Preparing):
                 stack.close()  # a bar that is on the screen goes before a line comes
                 show = None

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gancli.cli import ckpt, console, options
+from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
 from gancli.config.effects import refuse
 from gancli.config.sample import EnlargeConfig, SampleConfig
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gancli.store.checkpoint import Model
 
 QUIET_S = 2.0  # a picture that takes no longer is not worth a word on how far it is
+
+COMPLETERS = {"label": completing.label}
 
 
 def _sample(checkpoint: str, output: str | None, device: str, as_json: bool, **values: Any) -> None:
@@ -48,7 +50,8 @@ sample = options.signed(
             ".gif .webp with --walk an animation; - is a PNG on stdout.")),
         options.DEVICE,
         options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about what was written."),
-        *(options.parameter(f, f.option.panel) for config in (SampleConfig, EnlargeConfig) for f in fields_of(config)),
+        *(options.parameter(f, f.option.panel, COMPLETERS.get(f.name))
+          for config in (SampleConfig, EnlargeConfig) for f in fields_of(config)),
     ],
     "Draw pictures from a checkpoint. The picture of a seed is the same whatever else is drawn.",
 )  # fmt: skip

@@ -10,10 +10,9 @@ from typing import Any
 import typer
 
 from gancli import catalogue, events
-from gancli.cli import console, options
+from gancli.cli import completing, console, help_page, options
 from gancli.config import RunConfig, fields_of, paths, toml
 from gancli.config.resolve import FLAG, Layer, known_fields
-from gancli.data.names import source_names
 from gancli.engine import begin, run
 from gancli.engine.begin import run_directory
 from gancli.engine.choice import USUAL, Choice, like
@@ -24,10 +23,11 @@ from gancli.errors import StdoutError
 from gancli.report.choose import choose
 from gancli.report.reporter import Silence, abandon
 
-COMPLETERS: Mapping[str, options.Completer] = {
-    "variant": options.completer(catalogue.names),
-    "dataset": options.completer(source_names),
-    "device": options.completer(lambda: ("auto", "cpu", "cuda", "cuda:0", "mps")),
+COMPLETERS: Mapping[str, completing.Completer] = {
+    "variant": completing.of(catalogue.names),
+    "dataset": completing.dataset,
+    "device": completing.devices,
+    "init_from": completing.checkpoint,
 }
 
 
@@ -82,10 +82,12 @@ def command(chosen: str | Choice) -> Any:
     choice = Choice(chosen) if isinstance(chosen, str) else chosen
     variant = choice.variant
     card = catalogue.card(variant)
+    completers = {**COMPLETERS, "preset": completing.of(lambda: card.presets)}
     parameters = [
         inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-        *(options.parameter(f, f.option.panel, COMPLETERS.get(f.name)) for f in fields_of(RunConfig)),
+        *(options.parameter(f, f.option.panel, completers.get(f.name)) for f in fields_of(RunConfig)),
         options.extra("resume", str | None, "--resume", metavar="auto|RUN|FILE", rich_help_panel="Output",
+                      autocompletion=completing.run,
                       help="go on exactly where a run stopped; auto: the run in --out if there is one, else start"),
         options.extra("config", str | None, "--config", metavar="FILE.toml", rich_help_panel="Output",
                       help="take values from a file, such as a run's config.toml"),
@@ -105,6 +107,7 @@ def command(chosen: str | Choice) -> Any:
     app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
     app.command(
         "train",
+        cls=help_page.Command,
         short_help="Train a variant on a data set, into a run directory.",
         context_settings={"help_option_names": ["-h", "--help"]},
     )(options.signed(called, parameters, doc))

@@ -1,5 +1,6 @@
 """`gan variants`: the catalogue, or one page of it, and the models that come along. Imports no torch."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,21 +8,23 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from gancli import catalogue
-from gancli.cli import console
-from gancli.cli.options import completer
+from gancli.cli import completing, console, definitions
 from gancli.config import fields_of
 from gancli.errors import UsageError, printable
 from gancli.store import names
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 
+READABLE = 30  # columns that a text needs at least
+
 
 def variants(
     name: Annotated[
-        str | None, typer.Argument(help="One variant: its architecture, paper, presets and options.", show_default=False,
-                                   autocompletion=completer(catalogue.names))
+        str | None, typer.Argument(metavar="NAME", show_default=False, autocompletion=completing.of(catalogue.names), help=(
+            "One variant: its architecture, paper, presets and options."))
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
@@ -123,20 +126,44 @@ def _show(card: catalogue.Card) -> None:
     out.print(
         f"[bold]{card.name}[/]  {escape(card.title)}\n\n{escape(card.description)}\n\nPaper: {escape(card.paper)}\n"
     )
+    options = _options_table(card)
+    if console.narrowest(options) <= out.width:
+        out.print(options)
+    else:
+        out.print(Text("Options", style="bold"))
+        for line in definitions.lines(_options_listed(card), out.width):
+            out.print(line)
+    out.print()
+    for preset, values in card.presets.items():
+        run = {key: value for key, value in values.items() if not hasattr(card.config_class, key)}
+        words = "  ".join(f"--{key.replace('_', '-')} {_text(value)}" for key, value in run.items())
+        for line in definitions.wrapped(Text(f"Preset {preset}: {words}"), out.width):
+            out.print(line)
+
+
+def _options_table(card: catalogue.Card) -> Table:
+    """An option a row, and a column for each preset."""
     options = Table(box=None, header_style="bold", pad_edge=False, title="Options", title_justify="left")
     presets = [preset for preset in card.presets if preset != "default"]
     for heading in ("option", "default", *presets, "what it does"):
-        options.add_column(heading, no_wrap=heading == "option")
+        options.add_column(
+            heading, no_wrap=heading == "option", min_width=READABLE if heading == "what it does" else None
+        )
     for field in fields_of(card.config_class):
         default = card.presets["default"].get(field.name, field.default)
         own = (card.presets[preset].get(field.name, default) for preset in presets)
         choices = f" ({', '.join(field.choices)})" if field.choices else ""
         options.add_row(field.flag, _text(default), *map(_text, own), escape(field.option.help + choices))
-    out.print(options)
-    out.print()
-    for preset, values in card.presets.items():
-        run = {key: value for key, value in values.items() if not hasattr(card.config_class, key)}
-        out.print(f"Preset {preset}: " + "  ".join(f"--{k.replace('_', '-')} {_text(v)}" for k, v in run.items()))
+    return options
+
+
+def _options_listed(card: catalogue.Card) -> Iterator[tuple[Text, Text]]:
+    """The same where the table is too wide: an option, what it does, and what it is by each preset."""
+    for field in fields_of(card.config_class):
+        default = card.presets["default"].get(field.name, field.default)
+        values = ", ".join(f"{name}: {_text(own.get(field.name, default))}" for name, own in card.presets.items())
+        choices = f" {'|'.join(field.choices)}" if field.choices else ""
+        yield Text(field.flag + choices, style="cyan"), Text.assemble(field.option.help, (f" ({values})", "dim"))
 
 
 def _text(value: object) -> str:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from gancli.config import paths
+from gancli.config import meanings, paths
 from gancli.config.option import check_values, option
 from gancli.config.run import DATA_ROOT
 from gancli.config.sample import MAX_COUNT, MAX_SEED
-from gancli.errors import UsageError, did_you_mean
+from gancli.errors import UsageError
 
 METRICS = ("frechet", "kernel", "prdc", "parzen", "swd", "labels", "modes", "diversity", "nearest")
 """Groups of figures: see `metrics.yardstick`."""
@@ -18,7 +18,8 @@ def metric_names(text: object) -> tuple[str, ...]:
     names = tuple(part.strip() for part in str(text).split(","))
     for name in names:
         if name not in METRICS:
-            raise ValueError(f"no such metric as {name}{did_you_mean(name, METRICS)}; there are {', '.join(METRICS)}")
+            hint = meanings.of_value("--metrics", name, METRICS)
+            raise ValueError(f"no such metric as {name}{hint}; there are {', '.join(METRICS)}")
     return names
 
 

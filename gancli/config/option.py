@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Union
 
-from gancli.errors import UsageError, did_you_mean
+from gancli.config import meanings
+from gancli.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Field:
         if type(value) is not self.kind:
             raise UsageError(f"{self.flag} {value!r}{where}: must be {_noun(self.kind)}")
         if self.choices and value not in self.choices:
-            hint = did_you_mean(str(value), self.choices)
+            hint = meanings.of_value(self.long, str(value), self.choices)
             raise UsageError(f"{self.flag} {value}{where}: must be one of {', '.join(self.choices)}{hint}")
         if isinstance(value, int | float) and not (math.isfinite(value) and self.option.allows(value)):
             bounds = self.option.bounds() or "finite"

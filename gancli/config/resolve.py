@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gancli.config import toml
+from gancli.config import meanings, toml
 from gancli.config.option import Field, VariantConfig, fields_of
 from gancli.config.paths import expanded
 from gancli.config.run import RunConfig
 from gancli.errors import UsageError, did_you_mean
 from gancli.process import CPUS
+from gancli.text import Note
 
 MAY_CHANGE = frozenset({
     "epochs", "steps", "max_time", "dataset", "data_root", "download", "on_bad_image", "device", "precision", "graph",
@@ -119,12 +120,13 @@ def file_layer(
     for key, value in [*top.items(), *own.items()]:
         name = key.replace("-", "_")
         if name not in fields:
-            raise UsageError(f"{origin}: {key} is no option of {variant}{did_you_mean(name, fields)}")
+            raise UsageError(f"{origin}: {key} is no option of {variant}{meanings.of_name(name, fields)}")
         values[name] = value
     notes = []
     if isinstance(threads := values.get("threads"), int) and threads > len(CPUS):
         del values["threads"]
-        notes.append(f"{origin}: {threads} threads are for a larger machine; chosen anew for the {len(CPUS)} CPUs here")
+        line = f"{origin}: {threads} threads are for a larger machine; chosen anew for the {len(CPUS)} CPUs here"
+        notes.append(Note(line))
     return Layer(origin, values, notes=tuple(notes))
 
 

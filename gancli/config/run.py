@@ -1,13 +1,22 @@
 """What a run is told that is not the model's own: data, budget, machine, output."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
-from gancli.config import interval
+from gancli.config import interval, meanings
 from gancli.config.option import check_values, option
 
 DATA_ROOT = "~/.cache/gancli"
 MODEL, DATA, BUDGET, MACHINE, OUTPUT = "Model", "Data", "Training", "Machine", "Output"
+
+DEVICES = ("auto", "cpu", "cuda", "cuda:0", "mps")
+
+
+def device_name(text: object) -> None:
+    """Raises `ValueError` for what names no device, be it there or not."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", str(text)):
+        raise ValueError(f"must be auto, cpu, cuda, cuda:N or mps{meanings.of_value('--device', str(text), DEVICES)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +82,14 @@ class RunConfig:
     seed: int = option(0, "fixes every random choice of the run", ge=0, lt=2**63, panel=BUDGET)
     ema: float = option(0.999, "decay of the averaged generator, per step; 0: no average", ge=0, lt=1, panel=BUDGET)
 
-    device: str = option("auto", "auto, cpu, cuda, cuda:N or mps", env="GAN_DEVICE", metavar="DEVICE", panel=MACHINE)
+    device: str = option(
+        "auto",
+        "auto, cpu, cuda, cuda:N or mps",
+        env="GAN_DEVICE",
+        metavar="DEVICE",
+        panel=MACHINE,
+        reads=device_name,
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
         "auto", "of the arithmetic; weights stay fp32", panel=MACHINE
     )

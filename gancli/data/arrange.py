@@ -9,6 +9,7 @@ from gancli.data.names import Split
 from gancli.data.splits import Crossed, Groups, Level, crossed, level_of, said_by, splits_of
 from gancli.data.walk import MAX_DEPTH, Found, counted
 from gancli.errors import DataError, few, printable
+from gancli.text import Note
 
 
 @dataclass(frozen=True)
@@ -168,9 +169,8 @@ class Arranger:
         manifest = self.manifest(level.prefix)
         groups, rest = (level.folders, level.loose) if manifest is None else self._by_manifest(level, manifest)
         if not groups:
-            self.notes.append(
-                f"the pictures of {folder} lie in no class folders: they are measured with, without labels"
-            )
+            line = f"the pictures of {folder} lie in no class folders: they are measured with, without labels"
+            self.notes.append(Note(line))
             return self._unlabelled(rest)
         indices = dict(zip(groups, renumbered(tuple(groups), classes), strict=True))
         labels = {name: label for own, label in indices.items() if label is not None for name in groups[own]}
@@ -198,4 +198,4 @@ class Arranger:
         if named and len(level.folders) > 1:
             others = [name for name in level.folders if name not in named]
             beside = f"like {few(ordered(others))}" if others else "each"
-            self.notes.append(f"taken for classes {beside}, not for splits: {few(ordered(named))}")
+            self.notes.append(Note(f"taken for classes {beside}, not for splits: {few(ordered(named))}"))

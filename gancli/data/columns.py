@@ -9,6 +9,7 @@ from typing import Any
 
 from gancli.data.beside import LONGEST, MAX_CLASSES
 from gancli.errors import DataError, few, printable
+from gancli.text import Note
 
 IMAGES = ("image", "img", "picture", "images")  # where there are several, the first of these
 LABELS = ("label", "labels", "class", "cls", "fine_label", "target", "targets", "category", "label_name", "class_name")
@@ -55,7 +56,8 @@ def columns_of(where: str, schema: Any, is_picture: Callable[[str], bool]) -> Co
         raise DataError(f"{where}: several columns have pictures ({few(candidates, SHOWN)}); {WAY_OUT}; it has {told}")
     image = preferred[0] if len(candidates) > 1 else candidates[0]
     others = [name for name in candidates if name != image]
-    notes = [f"pictures are taken from the column {printable(image)}, not from {few(others, SHOWN)}"] if others else []
+    line = f"pictures are taken from the column {printable(image)}, not from {few(others, SHOWN)}"
+    notes: list[str] = [Note(line)] if others else []
     return _with_label(image, kinds, features, notes)
 
 
@@ -68,7 +70,7 @@ def _with_label(image: str, kinds: Mapping[str, str], features: _Features, notes
         return Columns(image, nested, None, notes=tuple(notes))
     beside = [name for name in classes if name != chosen]
     if beside:
-        notes.append(f"classes are taken from the column {printable(chosen)}, not from {few(beside, SHOWN)}")
+        notes.append(Note(f"classes are taken from the column {printable(chosen)}, not from {few(beside, SHOWN)}"))
     if kinds[chosen] not in ("numbers", "texts"):
         notes.append(f"no classes: the column {printable(chosen)} holds {kinds[chosen]}, neither numbers nor texts")
         return Columns(image, nested, None, notes=tuple(notes))

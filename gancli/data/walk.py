@@ -13,6 +13,7 @@ from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive, kind_of
 from gancli.errors import DataError, few
 from gancli.events import Event, Preparing
+from gancli.text import Note
 
 RUN_CONFIG, RUN_PARTS = "config.toml", ("state", "ckpt.safetensors", "best.safetensors", "metrics.jsonl")
 ON_WINDOWS = (0, 10, 11)  # FAT, NTFS and VFAT in a zip entry's `create_system`
@@ -52,7 +53,8 @@ class Found:
             (self.nested, "archive", "passed over: inside of another one; unpack it"),
             (self.odd, "entry", "passed over: a link, a device or a file with holes"),
         )
-        return [f"{counted(names, thing)} {what} ({few(names)})" for names, thing, what in told if names]
+        lines = [(names, f"{counted(names, thing)} {what} ({few(names)})") for names, thing, what in told if names]
+        return [Note(line) if names is self.runs or names is self.twice else line for names, line in lines]
 
 
 def counted(things: Sequence[str], word: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from gancli.data.names import source_names
 from gancli.engine.session import Session
+from gancli.text import Note
 
 FEW_IMAGES, FEW_STEPS = 100, 2_000
 
@@ -25,7 +26,7 @@ def too_little(session: Session) -> Iterator[str]:
 def set_aside(session: Session) -> Iterator[str]:
     """A line, when a run begins, about pictures that are held out though nobody asked for it."""
     if session.run.held_out and session.plan.asked.held_out is None and session.step == 0:
-        yield (
+        yield Note(
             f"--dataset {session.run.dataset}: {session.run.held_out} of its {session.source.num_images} pictures are held "
             "out of training, to notice if D learns the others by heart (--held-out 0: none)"
         )

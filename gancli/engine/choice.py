@@ -11,6 +11,7 @@ from gancli.store import names
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
 from gancli.store.rundir import weights_file
+from gancli.text import Note
 
 USUAL, FOR_PICTURES = "vanilla", "dcgan"
 LARGEST_FLAT = 32  # pixels that a fully connected network still draws well
@@ -48,4 +49,4 @@ def choose(dataset: str | None, image_size: int | None, asked: Iterable[str]) ->
     if image_size is None and seen.square and min(FITTING) <= side <= max(FITTING) and side not in FITTING:
         values["image_size"] = max(size for size in FITTING if size <= side)
         note += f"; at {values['image_size']} pixels, of their {side}, which it can halve (--image-size)"
-    return Choice(FOR_PICTURES, Layer("the pictures", values, notes=(note,)))
+    return Choice(FOR_PICTURES, Layer("the pictures", values, notes=(Note(note),)))

@@ -15,6 +15,7 @@ from gancli.errors import UsageError
 from gancli.store.facts import Facts
 from gancli.store.names import name_of
 from gancli.store.weights import Weights
+from gancli.text import Note
 from gancli.variant import Variant
 
 NAMED = 3  # tensors, in a message
@@ -88,9 +89,11 @@ def told(weights: Weights, variant: Variant, pairs: Pairs) -> Iterator[str]:
             words.append(f"not {', '.join(missing[:NAMED])}{', …' if len(missing) > NAMED else ''}, which start anew")
         if anew:
             words.append(f"{', '.join(anew)} not in it, and anew (in the states of a run are all networks)")
-    if missing and (helps := list(_helping(weights, variant))):
+    helps = list(_helping(weights, variant)) if missing else []
+    if helps:
         words.append(f"it was trained with {' '.join(helps)}, with which more would fit")
-    yield f"--init-from {name_of(weights.path) or weights.path}: " + "; ".join(words)
+    line = f"--init-from {name_of(weights.path) or weights.path}: " + "; ".join(words)
+    yield line if helps or no_start(pairs) else Note(line)
 
 
 def _helping(weights: Weights, variant: Variant) -> Iterator[str]:

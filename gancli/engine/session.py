@@ -12,13 +12,13 @@ from gancli.batches.pairs import PairBatches
 from gancli.batches.stream import IndexStream
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
-from gancli.engine import by_heart, memory, pictures, plan
+from gancli.engine import afterwards, by_heart, memory, pictures, plan
 from gancli.engine.clock import Clock
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.health import Health
 from gancli.engine.stop import Stop
 from gancli.engine.ways import ways
-from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError, shell_quoted
+from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
 from gancli.files import atomic
 from gancli.metrics.figure import comparison
 from gancli.sampling import preview
@@ -277,7 +277,8 @@ class Session:
             out=str(self.directory.path),
             checkpoint=str(self.directory.checkpoint),
             reason=reason,
-            resume_command=f"gan train --resume {shell_quoted(str(self.directory.path))}",
+            resume_command=afterwards.resuming(self.directory.path),
+            next_commands=afterwards.following(self.directory.path, self.variant.reads),
         )
 
     def check_losses(self) -> None:

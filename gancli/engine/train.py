@@ -20,6 +20,7 @@ from gancli.steps.runner import Runner
 from gancli.store.rundir import RunDirectory
 from gancli.store.state import State
 from gancli.store.weights import Weights
+from gancli.text import Note
 from gancli.variant import Phase, Reads, Variant
 
 T = TypeVar("T")
@@ -57,9 +58,8 @@ def train(
         yield events.Progress(doing="taking up the saved state")
         yield from map(events.Warned, resume.restore(session, resumed))
         if session.step >= planned.steps:
-            yield events.Warned(
-                f"already finished, at step {session.step}; a larger --steps or --epochs extends the run"
-            )
+            line = f"already finished, at step {session.step}; a larger --steps or --epochs extends the run"
+            yield events.Warned(Note(line))
             yield session.finished("done")
             return
     elif run.init_from is not None:
@@ -149,7 +149,7 @@ def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Even
     of it."""
     root = data_root(run.data_root)
     if root.note:
-        yield events.Warned(root.note)
+        yield events.Warned(Note(root.note))
     fit = plan.choose_fit(run, reads)
     opener: Opener = open_photographs if reads == "low_res" else open_source
     opening = opener(

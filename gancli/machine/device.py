@@ -8,6 +8,8 @@ from typing import Literal
 
 import torch
 
+from gancli.config import meanings
+from gancli.config.run import DEVICES
 from gancli.errors import UsageError
 from gancli.machine import room
 from gancli.machine.heap import keep_freed_memory
@@ -92,7 +94,8 @@ def choose_device(asked: str, ranks: Ranks = ALONE) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = asked.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
-        raise UsageError(f"--device {asked}: must be auto, cpu, cuda, cuda:N or mps")
+        hint = meanings.of_value("--device", asked, DEVICES)
+        raise UsageError(f"--device {asked}: must be auto, cpu, cuda, cuda:N or mps{hint}")
     if kind == "cuda":
         if not torch.cuda.is_available():
             raise UsageError(f"--device {asked}: no CUDA device is usable on this machine; try --device cpu or auto")

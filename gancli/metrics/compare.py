@@ -32,6 +32,7 @@ from gancli.sampling import draw
 from gancli.sampling.upscale import Upscaler
 from gancli.store.checkpoint import Model
 from gancli.store.rundir import RunDirectory
+from gancli.text import Note
 
 NUM_SHOWN, NUM_NEIGHBOURS = 10, 5
 NUM_DRAWN, NUM_STACKED = 10_000, 26_000  # unless asked for another number; modes are counted in so many in the papers
@@ -124,7 +125,7 @@ def _expanded(path: str | None, flag: str) -> Path | None:
 def _drawing(config: EvaluateConfig, dataset: str, device: torch.device, models: Sequence[Model]) -> Work:
     root = paths.data_root(config.data_root)
     if root.note:
-        yield events.Warned(root.note)
+        yield events.Warned(Note(root.note))
     train, test = yield from _splits(config, dataset, root.path, models)
     if config.metrics is not None and "modes" in config.wanted and train.spec.num_classes < 2:
         raise UsageError(f"--metrics modes: the pictures of {dataset} are of no classes that could be counted")

@@ -35,7 +35,7 @@ def choose(
     hindrance = _cannot_redraw(stderr)
     if progress == "live" and hindrance:
         lines = Lines(stderr)
-        lines.write(f"--progress live: {hindrance}; plain lines instead")
+        lines.write(f"note: --progress live: {hindrance}; plain lines instead")
         return lines
     if hindrance or (progress == "auto" and _would_rather_not(stderr)):
         return Lines(stderr)

@@ -31,7 +31,8 @@ SURROGATE = re.compile("[\ud800-\udfff]")  # no character, and so no JSON; in na
 
 class JsonLines(Pulse):
     """One JSON object per event on `stream`, flushed at once: `"event"` is the class in snake case, `"time"` when it was
-    told (ISO 8601, UTC), then its fields.
+    told (ISO 8601, UTC), then its fields. Of a `warned` one `"kind"` says whether it is a `note` of what is normal or a
+    `warning` of what is not.
 
     Pixels are left out; NaN and infinity, which JSON has no word for, are null. Where the stream takes no more (its reader
     has gone, the disk is full), `warn` is told so once, and the run goes on without.

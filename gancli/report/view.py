@@ -240,7 +240,8 @@ def summary(event: RunFinished) -> list[Text]:
     """How the run ended. Commands and paths are whole, to be copied, and so may be longer than a terminal is wide."""
     speed = f"{words.duration(event.elapsed_s)}, {words.count(event.images_per_s)} images/s"
     if event.status == "done":
-        return [Text.assemble(("done", "bold green"), f" in {speed}; the model is {printable(event.checkpoint)}")]
+        done = Text.assemble(("done", "bold green"), f" in {speed}; the model is {printable(event.checkpoint)}")
+        return [done, *(Text(printable(line)) for line in words.following(event))]
     why = f" by {printable(event.reason)} after {speed}; state saved in {printable(event.out)}"
     return [
         Text.assemble(("stopped", "bold yellow"), why),
@@ -250,4 +251,5 @@ def summary(event: RunFinished) -> list[Text]:
 
 
 def warning(event: Warned) -> Text:
-    return Text.assemble(("warning:", "bold yellow"), f" {printable(event.message)}")
+    style = "bold blue" if event.kind == "note" else "bold yellow"
+    return Text.assemble((f"{event.kind}:", style), f" {printable(event.message)}")

@@ -4,7 +4,7 @@ import math
 import re
 
 from gancli.errors import printable
-from gancli.events import TRAINING, Evaluated, Progress
+from gancli.events import TRAINING, Evaluated, Progress, RunFinished
 
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -71,6 +71,11 @@ def term(name: str, value: float) -> str:
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.2e}"
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:.1f}"
+
+
+def following(event: RunFinished) -> list[str]:
+    """`next: gan sample RUN, or gan evaluate RUN`."""
+    return [f"next: {', or '.join(event.next_commands)}"] if event.next_commands else []
 
 
 def evaluated(event: Evaluated) -> str:

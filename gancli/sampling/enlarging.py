@@ -20,6 +20,7 @@ from gancli.machine.heap import keep_freed_memory
 from gancli.machine.waiting import giving_way
 from gancli.sampling.jobs import Job, Plan, is_there
 from gancli.sampling.upscale import Upscaler, check_file, check_memory, enlarge_layers
+from gancli.text import Note
 from gancli.variant import Variant
 
 Deliver = Callable[[bytes], None]
@@ -187,7 +188,8 @@ def _enlarged(upscaler: Upscaler, job: Job, suffix: str, animated: list[str]) ->
         yield Warned(f"{name}: {words}")
     fitting = upscaler.fitting(layers.colour, set_aside)
     if fitting.tile != upscaler.tile:
-        yield Warned(f"--tile {upscaler.tile}: {name} is enlarged in tiles of {fitting.tile}, as memory allows")
+        line = f"--tile {upscaler.tile}: {name} is enlarged in tiles of {fitting.tile}, as memory allows"
+        yield Warned(Note(line))
     picture = yield from enlarge_layers(fitting, replace(layers, about=about), job.source.name, set_aside)
     yield Preparing(f"writing {job.target.name}", 0, 0, "files")
     return picture

@@ -30,6 +30,7 @@ from gancli.nn import losses
 from gancli.nn.games import GAMES, Penalties
 from gancli.nn.layers import CellMeans, ConvAfterShuffle, spectral_norms
 from gancli.nn.vgg import Vgg19Features
+from gancli.text import Note
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Update, Variant, constant
 
 
@@ -190,13 +191,12 @@ class Srgan(Variant):
 
     def prepare(self, device: torch.device) -> tuple[str, ...]:
         if self.vgg is None:
-            return (
-                "content loss: squared error of pixels (the paper's SRGAN-MSE); --content vgg takes VGG19 features instead",
-            )
+            line = "squared error of pixels (the paper's SRGAN-MSE); --content vgg takes VGG19 features instead"
+            return (Note(f"content loss: {line}"),)
         path = self.config.vgg_weights
         origin = self.vgg.load(None if path is None else str(input_file(path, "--vgg-weights")))
         self.vgg.to(device)
-        return (f"content loss: VGG19 features after φ5,4, weights from {origin}",)
+        return (Note(f"content loss: VGG19 features after φ5,4, weights from {origin}"),)
 
     def arguments(self, latents: tuple[Tensor, ...], condition: Tensor) -> tuple[Tensor, ...]:
         """A picture is enlarged in one way only: there is no noise."""

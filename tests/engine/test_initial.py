@@ -56,7 +56,7 @@ def test_other_data_size_and_step_size_take_what_fits_and_name_the_rest(gan: Gan
         *TRAIN, "-d", "colour", "--image-size", 12, "--lr", 0.1, "--steps", 1, "--init-from", trained, "--out", "on"
     )
     assert done.code == 0, done.err
-    (line,) = (line for line in done.err.splitlines() if "warning: --init-from" in line)
+    (line,) = (line for line in done.err.splitlines() if "note: --init-from" in line)
     assert line.endswith("15 of 18 tensors taken; not G.6.weight, G.6.bias, D.1.weight, which start anew")
 
 
@@ -222,7 +222,7 @@ def test_a_model_that_comes_along_is_taken_by_its_name(gan: Gan) -> None:
     done = gan("train", "-d", "pics", "--image-size", 28, "--steps", 1, "--batch-size", 4, "--device", "cpu",
                "--init-from", "digits", "--out", "on", "--progress", "plain")  # fmt: skip
     assert done.code == 0, done.err
-    assert "warning: --init-from digits: " in done.err
+    assert "note: --init-from digits: " in done.err
     config = tomllib.loads(Path("on", "config.toml").read_text("utf-8"))
     assert (config["variant"], config["init_from"]) == ("cgan", "digits")
     again = gan("train", "--resume", "on", "--steps", 2, "--init-from", "digits")

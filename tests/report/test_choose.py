@@ -55,7 +55,7 @@ def test_a_terminal_without_utf_8_gets_lines(terminal: TextIO) -> None:
 def test_live_on_a_file_says_in_one_line_why_it_is_not() -> None:
     stream = io.StringIO()
     assert isinstance(choose("live", stderr=stream), Lines)
-    assert stream.getvalue() == "--progress live: stderr is no terminal; plain lines instead\n"
+    assert stream.getvalue() == "note: --progress live: stderr is no terminal; plain lines instead\n"
 
 
 def test_the_other_kinds_are_what_they_are_called() -> None:

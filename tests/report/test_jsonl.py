@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gancli.errors import GancliError
-from gancli.events import Comparison, Preparing, Progress
+from gancli.events import Comparison, Preparing, Progress, Warned
 from gancli.report import jsonl
 from gancli.report.jsonl import JsonLines, MetricsFile, append, evaluation_row, read_metrics
+from gancli.text import Note
 from tests.report.facts import TERMS, evaluated, finished, row, samples, started
 
 
@@ -35,6 +36,18 @@ def trained(path: Path, start: int, *at: int) -> None:
         keep(started(start_step=start))
         for step in at:
             keep(row(step))
+
+
+def test_json_says_which_word_is_a_note_and_which_a_warning() -> None:
+    stream = io.StringIO()
+    report = JsonLines(stream)
+    report(Warned(Note("as usual")))
+    report(Warned("D is never wrong"))
+    rows = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(row["event"], row["kind"], row["message"]) for row in rows] == [
+        ("warned", "note", "as usual"),
+        ("warned", "warning", "D is never wrong"),
+    ]
 
 
 def test_every_event_is_one_object_with_its_name_and_fields_but_no_pixels() -> None:

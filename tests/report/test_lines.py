@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import re
 import threading
@@ -9,6 +10,7 @@ import pytest
 from gancli.events import CheckpointSaved, Event, PhaseStarted, Preparing, Progress, Warned
 from gancli.report import pulse
 from gancli.report.lines import Lines
+from gancli.text import Note
 from tests.report.facts import evaluated, finished, row, samples, started
 
 BEGAN = datetime(2026, 11, 27, 12, 3, 44, tzinfo=timezone(timedelta(hours=1)))
@@ -70,6 +72,18 @@ def test_no_escape_codes_whatever_the_environment_says(monkeypatch: pytest.Monke
     assert "\x1b" not in text
     assert "\x07" not in text
     assert "warning: \\x1b[31mred\\x1b[0m and\\na second line\n" in text
+
+
+def test_what_is_normal_is_a_note_and_what_is_not_a_warning() -> None:
+    text = told(Warned(Note("variant dcgan, as the pictures are in colour")), Warned("D is never wrong"))
+    assert text.startswith("note: variant dcgan")
+    assert text.splitlines()[1].endswith("warning: D is never wrong")
+
+
+def test_the_end_of_a_run_says_what_may_be_done_next() -> None:
+    done = dataclasses.replace(finished(), next_commands=("gan sample 'my run'", "gan evaluate 'my run'"))
+    assert told(done).splitlines()[1].endswith("next: gan sample 'my run', or gan evaluate 'my run'")
+    assert "next:" not in told(dataclasses.replace(done, status="stopped", reason="SIGTERM"))
 
 
 def test_each_line_is_flushed_at_once() -> None:

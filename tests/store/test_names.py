@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import gancli
-from gancli.cli import ckpt
+from gancli.cli import completing
 from gancli.errors import CheckpointError, GancliError, UsageError
 from gancli.metrics import classifier
 from gancli.store import checkpoint, names, state
@@ -84,7 +84,7 @@ def test_a_model_of_ones_own_with_that_name_comes_first_and_that_is_told(gan: Ga
     shown = gan("inspect", "digits", "--json")
     assert json.loads(shown.out)["variant"] == "vanilla"
     assert shown.err.count("\n") == 1
-    assert shown.err.startswith("digits: the one in this directory; the model that comes along is ")
+    assert shown.err.startswith("note: digits: the one in this directory; the model that comes along is ")
     way_out = shown.err.split(" comes along is ")[1].strip()
     assert gancli.load(way_out).facts.variant == "cgan"
     assert gancli.load("digits").facts.variant == "vanilla"
@@ -106,7 +106,7 @@ def test_a_folder_of_pictures_with_that_name_is_no_model_and_that_is_told(gan: G
     Image.new("L", (8, 8)).save("digits/a.png")
     shown = gan("inspect", "digits", "--json")
     assert json.loads(shown.out)["variant"] == "cgan"
-    assert shown.err == "digits: the model that comes along; the folder of that name here holds none\n"
+    assert shown.err == "note: digits: the model that comes along; the folder of that name here holds none\n"
 
 
 @pytest.mark.usefixtures("along")
@@ -156,16 +156,17 @@ def test_variants_lists_them_in_a_section_of_their_own(gan: Gan) -> None:
 
 @pytest.mark.usefixtures("along")
 def test_completion_knows_them_beside_ones_own_and_leaves_paths_to_the_shell() -> None:
-    assert ckpt.completed("") == ["digits", "srgan-x4"]
-    assert ckpt.completed("sr") == ["srgan-x4"]
+    assert completing.checkpoint("") == ["digits", "srgan-x4"]
+    assert completing.checkpoint("sr") == ["srgan-x4"]
     for name in ("runs", "digits-mine", ".hidden"):
         Path(name).mkdir()
     Path("digits-old.safetensors").touch()
     Path("digits.txt").touch()
-    assert ckpt.completed("") == ["digits", "srgan-x4", "digits-mine/", "digits-old.safetensors", "runs/"]
-    assert ckpt.completed("dig") == ["digits", "digits-mine/", "digits-old.safetensors"]
-    for beginning in ("ru", "runs/", "./dig", "nothing"):
-        assert ckpt.completed(beginning) == []
+    assert completing.checkpoint("") == ["digits", "srgan-x4", "digits-mine/", "digits-old.safetensors", "runs/"]
+    assert completing.checkpoint("dig") == ["digits", "digits-mine/", "digits-old.safetensors"]
+    assert completing.checkpoint("./dig") == ["./digits-mine/", "./digits-old.safetensors"]
+    for beginning in ("ru", "runs/", "nothing"):
+        assert completing.checkpoint(beginning) == []
 
 
 def test_the_shell_is_told_the_names() -> None:
@@ -231,6 +232,6 @@ def test_models_of_a_run_say_nothing_of_a_command(trained: Path) -> None:
 def test_listing_them_imports_no_torch() -> None:
     code = (
         "import sys; from gancli.store import names; names.names(); names.located('x/y'); "
-        "from gancli.cli import ckpt; ckpt.completed(''); assert 'torch' not in sys.modules"
+        "from gancli.cli import completing; completing.checkpoint(''); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=os.environ)

@@ -1,0 +1,82 @@
+"""Tab completion, as bash asks for it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gancli.cli import completing
+from tests.cli.test_classes import shaded
+from tests.conftest import TINY, Gan
+
+
+@pytest.fixture
+def tab(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> "object":
+    def press(*words: str) -> list[str]:
+        """What is offered for the last word."""
+        monkeypatch.setenv("_GAN_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", " ".join(("gan", *words)))
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        found = gan()
+        assert (found.code, found.err) == (0, "")
+        monkeypatch.delenv("_GAN_COMPLETE")
+        return found.out.split()
+
+    return press
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("va",), ["variants"]),
+        (("train", "-v", "d"), ["dcgan"]),
+        (("train", "--preset", ""), ["default", "article", "paper"]),
+        (("train", "-v", "dcgan", "--preset", ""), ["default", "paper"]),
+        (("train", "--eval-metric", "p"), ["psnr"]),
+        (("train", "--init-from", "dig"), ["digits"]),
+        (("train", "-d", "mn"), ["mnist"]),
+        (("train", "--loss", "rel"), ["relativistic"]),
+        (("train", "--resume", "a"), ["auto"]),
+        (("train", "-v", "dcgan", "--cond"), ["--conditional"]),
+        (("sample", "sr"), ["srgan-x4"]),
+        (("sample", "digits", "--label", ""), [*map(str, range(10)), "all"]),
+        (("sample", "--label", "3,", "dig"), ["digits"]),
+        (("sample", "digits", "-n", "3", "-l", "3,a"), ["3,all"]),
+        (("sample", "digits", "--device", "cu"), ["cuda", "cuda:0"]),
+        (("sample", "srgan-x4", "--label", ""), []),
+        (("sample", "nothing", "--label", ""), []),
+        (("evaluate", "digits", "--metrics", "frechet,k"), ["frechet,kernel"]),
+        (("evaluate", "digits", "dig"), ["digits"]),
+        (("variants", "la"), ["lapgan"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_tab_offers_what_may_stand_there(tab: "object", words: tuple[str, ...], offered: list[str]) -> None:
+    assert tab(*words) == offered  # type: ignore[operator]
+
+
+def test_runs_and_checkpoints_are_offered_beside_models_that_come_along(tab: "object", trained: Path) -> None:
+    Path("docs").mkdir()
+    Path("my pictures").mkdir()
+    Path("d.safetensors").touch()
+    Path("d.txt").touch()
+    assert tab("sample", "d") == ["digits", "d.safetensors", "docs/"]  # type: ignore[operator]
+    assert tab("sample", "r") == ["run"]  # type: ignore[operator]
+    assert tab("inspect", "run/c") == ["run/ckpt.safetensors"]  # type: ignore[operator]
+    assert tab("sample", "doc") == []  # type: ignore[operator]  # the shell's own affair
+    assert trained.name == "run"
+
+
+def test_classes_of_ones_own_are_offered_but_what_a_shell_would_take_apart(tab: "object", gan: Gan) -> None:
+    for shade, name in ((0, "cat"), (90, "dog"), (180, "big cow")):
+        shaded(Path("pics", name), shade, 4)
+    args = ("train", "-v", "cgan", "-d", "pics", *TINY, "--width", 8, "--steps", 2, "--out", "mine")
+    assert gan(*args).code == 0
+    assert tab("sample", "mine", "--label", "") == ["cat", "dog", "all"]  # type: ignore[operator]
+
+
+def test_kept_data_sets_are_offered(tab: "object", data_root: Path) -> None:
+    kept = set(completing.cached(""))
+    assert set(tab("cache", "")) == kept  # type: ignore[operator]
+    assert json.dumps(sorted(kept))
+    assert data_root

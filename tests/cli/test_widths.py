@@ -1,0 +1,97 @@
+"""What is printed fits the columns there are, without a word broken, and without trailing blanks."""
+
+import re
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+from gancli import catalogue
+from gancli.cli import definitions
+from gancli.config import RunConfig, fields_of
+from tests.conftest import SMALL, Gan, gan_process
+
+PAGES = [
+    (),
+    *((name,) for name in ("sample", "evaluate", "inspect", "variants", "cache")),
+    *(("train", "-v", name) for name in catalogue.names()),
+]
+
+
+def lines_that_fit(text: str, columns: int) -> list[str]:
+    """The lines of a text, which must fit and have no trailing blanks."""
+    lines = text.splitlines()
+    assert [line for line in lines if len(line) > columns or line != line.rstrip()] == []
+    return lines
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("args", PAGES, ids=lambda args: " ".join(args) or "gan")
+def test_help_fits_and_breaks_no_word(
+    gan: Gan, args: tuple[str, ...], columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "2000")
+    whole = set(gan(*args, "--help").out.split())
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = gan(*args, "--help")
+    assert shown.code == 0
+    found = " ".join(lines_that_fit(shown.out, columns))
+    for word in whole:
+        if "|" in word:  # may go on after a bar
+            assert word in re.sub(r"\|\s+", "|", found), word
+        else:
+            assert word in found.split(), word
+
+
+def test_help_lists_every_option_of_every_variant(gan: Gan) -> None:
+    for name in catalogue.names():
+        page = gan("train", "-v", name, "--help").out
+        for field in (*fields_of(RunConfig), *fields_of(catalogue.card(name).config_class)):
+            assert re.search(rf"(^|\s){field.long}(\s|/|$)", page, re.MULTILINE), field.long
+
+
+def test_choices_go_on_after_a_bar_below_the_first() -> None:
+    lines = definitions.broken_at_bars(Text("    --loss non-saturating|hinge|least-squares"), 30)
+    assert [line.plain for line in lines] == ["    --loss non-saturating|", "           hinge|least-squares"]
+    assert definitions.wrapped(Text("a far-too-long-word b"), 6)[1].plain == "far-too-long-word"
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_what_is_piped_fits_the_columns_that_are_exported(
+    gan: Gan, trained: Path, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.chdir(trained)
+    pages = [("variants",), ("inspect", "."), ("inspect", "digits", "--tensors")]
+    for args in (*pages, *(("variants", name) for name in catalogue.names())):
+        lines_that_fit(gan(*args).out, columns)
+    for args in (("train", "--dry-run", *SMALL),):
+        lines_that_fit(gan(*args).out, columns)
+    done = gan("train", *SMALL, "--steps", 10, "--out", "x", "--progress", "plain")
+    assert done.code == 0
+    rows = lines_that_fit(done.err, columns)
+    (loss,) = [index for index, line in enumerate(rows) if "step 5/10" in line]
+    assert "g_loss" in " ".join(rows[loss : loss + 3])
+
+
+def test_figures_of_several_models_that_are_too_wide_stand_in_several_tables(
+    gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = ("evaluate", *[trained] * 4, "-n", 10, "--metrics", "diversity", "-d", "digits")
+    monkeypatch.setattr("gancli.metrics.classifier.NUM_STEPS", 5)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert gan(*args).out.count("diversity") == 1
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow = gan(*args)
+    assert narrow.code == 0, narrow.err
+    lines_that_fit(narrow.out, 60)
+    assert narrow.out.count("diversity") > 1
+    assert narrow.out.count("vanilla") == 4
+
+
+@pytest.mark.parametrize("columns", ["0", "7", "many", "", "-80", "9" * 5000, "²"])
+def test_columns_that_are_no_sound_number_are_no_columns(columns: str) -> None:
+    shown = gan_process("sample", "--help", COLUMNS=columns, FORCE_COLOR="1")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert b"\x1b" not in shown.stdout
+    assert 70 < max(map(len, shown.stdout.decode().splitlines())) <= 80

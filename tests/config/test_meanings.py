@@ -1,0 +1,149 @@
+"""What other programs call things is answered by what it is called here, and by nothing that is far off."""
+
+import re
+
+import pytest
+import typer
+
+from gancli import catalogue
+from gancli.cli.app import app
+from gancli.cli.train import command
+from gancli.config import Field, RunConfig, fields_of, meanings
+from gancli.config.evaluate import METRICS
+from gancli.data.names import source_names
+from gancli.errors import did_you_mean
+from tests.cli.test_errors import assert_one_line
+from tests.conftest import Gan
+
+TO_COME = {"report", "runs", "export"}  # commands that the table names already
+
+
+def options_of(name: str) -> set[str]:
+    """All options of a command, in every variant."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    found = [command(v) for v in catalogue.names()] if name == "train" else [commands[name]]
+    return {flag for one in found for parameter in one.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+
+
+def choices_of(flag: str) -> set[str]:
+    found = {c for f in (*fields_of(RunConfig), *own_fields()) if f.long == flag for c in f.choices}
+    open_ones = {
+        "--device": {"auto", "cpu", "cuda", "cuda:0", "mps"},
+        "--variant": set(catalogue.names()),
+        "--dataset": set(source_names()),
+        "--metrics": set(METRICS),
+    }
+    return found | open_ones.get(flag, set())
+
+
+def own_fields() -> list[Field]:
+    return [field for name in catalogue.names() for field in fields_of(catalogue.card(name).config_class)]
+
+
+def commands() -> set[str]:
+    return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_every_suggested_option_command_and_value_exists() -> None:
+    there = set().union(*map(options_of, commands()))
+    for group, _ in meanings.OPTIONS:
+        for meaning in group:
+            flag, _, value = meaning.partition(" ")
+            if flag.startswith("-"):
+                assert flag in there, meaning
+                assert not value or value in choices_of(flag), meaning
+    for flag, words in meanings.VALUES.items():
+        assert set(words.values()) <= choices_of(flag), flag
+        assert not set(words) & choices_of(flag), f"{flag}: a value that there is needs no suggestion"
+    meant = {word for word in meanings.COMMANDS.values() if not word.startswith("--")}
+    assert meant <= commands() | TO_COME
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("train --fp16", "--precision fp16"),
+        ("train --gpus 2", "--device"),
+        ("train --name x", "--out"),
+        ("train --batch 3", "--batch-size"),
+        ("train --learning-rate 3", "--lr"),
+        ("train --learning_rate 3", "--lr"),
+        ("train --output x", "--out"),
+        ("train --epoch 3", "--epochs"),
+        ("train --workers 3", "--threads"),
+        ("train --cuda", "--device cuda"),
+        ("train --cpu", "--device cpu"),
+        ("train --amp", "--precision fp16"),
+        ("train --checkpoint x", "--resume"),
+        ("train --pretrained x", "--init-from"),
+        ("train --dataroot x", "--dataset"),
+        ("train --ngf 64", "--width"),
+        ("train --nproc-per-node 2", "torchrun --nproc-per-node N -m gancli train"),
+        ("train --diffaug color", "--augment, an option of dcgan"),
+        ("train --vriant dcgan", "--variant"),
+        ("sample digits --num-samples 3", "-n"),
+        ("sample digits --output-dir x", "-o"),
+        ("sample --ckpt x", "it is CKPT, the first word: gan sample CKPT"),
+        ("sample digits --class 3", "--label"),
+        ("sample digits --upsample 3", "--zoom"),
+        ("evaluate digits --fid", "--metrics frechet"),
+        ("evaluate digits --device cpu --gpus 2", "--device"),
+        ("generate digits", "gan sample"),
+        ("eval digits", "gan evaluate"),
+        ("trian", "train"),
+        ("train --variant conditional", "cgan"),
+        ("train --variant esrgan", "srgan"),
+        ("train --precision half", "fp16"),
+        ("train --device gpu", "cuda"),
+        ("train --loss wgan-gp", "wasserstein"),
+        ("train --dataset fashion", "fashion-mnist"),
+        ("train --progress quiet", "none"),
+        ("evaluate digits --metrics fid", "frechet"),
+    ],
+)
+def test_what_others_call_it_is_answered_by_what_it_is_called_here(gan: Gan, line: str, meant: str) -> None:
+    words = [meant] if meant.startswith("it is") else ["did you mean", meant]
+    refused = gan(*line.split())
+    assert_one_line(refused, 2, *words)
+    suggestions = re.findall(r"did you mean ([^?]*)\?", refused.err)
+    assert len(suggestions) <= 1
+    assert not suggestions or suggestions[0].startswith(meant), suggestions
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["train --beta3 1", "train --colour", "train --r3 1", "train --ganache", "train --fatal", "train --xyz",
+     "sample digits --lr 3", "sample digits --scaled 2", "evaluate digits --blah", "frobnicate", "train --variant pix2pix",
+     "train --loss focal", "train --dataset imagenet", "sample digits --blue 3x", "--gpu"],
+)  # fmt: skip
+def test_what_is_far_off_is_not_suggested(gan: Gan, line: str) -> None:
+    refused = gan(*line.split())
+    assert_one_line(refused, 2)
+    assert "mean" not in refused.err
+
+
+def test_names_of_options_in_python_and_files_are_answered_alike() -> None:
+    known = ["precision", "batch_size", "steps", "gp", "device"]
+    for name, meant in (
+        ("fp16", '(did you mean precision = "fp16"?)'),
+        ("batch", "(did you mean batch_size?)"),
+        ("batchsize", "(did you mean batch_size?)"),
+        ("step", "(did you mean steps?)"),
+        ("gpus", "(did you mean device?)"),
+        ("colour", ""),
+    ):
+        assert meanings.of_name(name, known).strip() == meant
+
+
+def test_a_slip_is_a_letter_or_two_and_never_another_digit() -> None:
+    known = ("dcgan", "beta1", "fashion-mnist", "precision", "cifar10", "fit")
+    for typed, meant in (
+        ("dcagn", "dcgan"),
+        ("dgan", "dcgan"),
+        ("Fashon-mnits", "fashion-mnist"),
+        ("preicsion", "precision"),
+        ("cif", "cifar10"),
+    ):
+        assert did_you_mean(typed, known) == f" (did you mean {meant}?)"
+    for typed in ("gan", "beta2", "cifar100", "mnist", "", "precise-timing", "fp", "position"):
+        assert did_you_mean(typed, known) == "", typed
