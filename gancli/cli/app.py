@@ -75,7 +75,7 @@ def _train() -> None:
 
 
 def _register() -> None:
-    from gancli.cli import cache, evaluate, sample, variants
+    from gancli.cli import cache, evaluate, runs, sample, variants
     from gancli.cli import inspect as inspecting
 
     for name, command in (
@@ -83,6 +83,7 @@ def _register() -> None:
         ("evaluate", evaluate.evaluate),
         ("inspect", inspecting.inspect),
         ("variants", variants.variants),
+        ("runs", runs.runs),
         ("cache", cache.cache),
     ):
         app.command(name, help=_described(command))(command)

@@ -4,14 +4,16 @@ import contextlib
 import fnmatch
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic, locks
+from gancli.files.locks import Record
 from gancli.files.owner import mark_of
 
+LOCK = ".lock"
 AFTER_CONFIG = ("config.toml", "metrics.jsonl")  # what is written only beside a configuration of ours
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
 
@@ -78,7 +80,7 @@ class RunDirectory:
     @property
     def abandoned(self) -> bool:
         """Whether nothing lies here but what a run leaves that was killed before it had saved anything."""
-        names = (".lock", *(AFTER_CONFIG if self._config_is_ours() else ()), "state", "samples")
+        names = (LOCK, *(AFTER_CONFIG if self._config_is_ours() else ()), "state", "samples")
         folders = (
             (self.path, names),
             (self.path / "state", ()),
@@ -95,6 +97,13 @@ class RunDirectory:
     @property
     def holds_run(self) -> bool:
         return self.config.exists()
+
+
+def is_run(names: Collection[str]) -> bool:
+    """Whether a folder with these names in it is one that a run writes to, or was: two of its marks at least, as one alone
+    may be anybody's."""
+    marks = {"config.toml", "ckpt.safetensors", LOCK, "metrics.jsonl", "state"} & set(names)
+    return len(marks) > 1 and bool(marks & {"config.toml", "ckpt.safetensors", LOCK})
 
 
 def model_file(path: Path) -> Path:
@@ -186,11 +195,17 @@ def _holds_only(folder: Path, patterns: tuple[str, ...]) -> bool:
 def locked(directory: RunDirectory) -> Iterator[tuple[str, ...]]:
     """Hold the directory for one writer; gives what to warn of. Raises `GancliError` with the other's host and pid if there
     is one."""
-    with locks.only_writer(directory.path / ".lock") as note:
+    with locks.only_writer(directory.path / LOCK) as note:
         directory.sweep()
         yield (note,) if note else ()
 
 
+def holder(directory: RunDirectory) -> Record | None:
+    """Who writes in the directory, or None. Looks only."""
+    return locks.holder(directory.path / LOCK)
+
+
 def writer(directory: RunDirectory) -> str | None:
-    """Who writes in the directory, as `pid 12 on host`, or None. Looks only."""
-    return locks.named_owner(directory.path / ".lock")
+    """The same as `pid 12 on host`."""
+    there = holder(directory)
+    return None if there is None else locks.named(there)
