@@ -26,11 +26,9 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] == "train":
-            from gancli.cli import options, train
-            from gancli.config import RunConfig, fields_of
+            from gancli.cli import sweep
 
-            given = options.spelt_out(args[1:], fields_of(RunConfig))
-            return "train", train.command(train.chosen_variant(given)), given
+            return "train", *sweep.command(args[1:])
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

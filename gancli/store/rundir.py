@@ -128,7 +128,12 @@ def weights_file(path: Path) -> Path:
 
 
 def numbered(parent: Path, stem: str) -> RunDirectory:
-    """Make `parent/stem-NNN` with the first free number. Raises `GancliError` where nothing can be made."""
+    """Make the run directory `parent/stem-NNN` with the first free number. Raises `GancliError` where it cannot be made."""
+    return replace(prepared(numbered_folder(parent, stem)), made=True)
+
+
+def numbered_folder(parent: Path, stem: str) -> Path:
+    """The same for a folder that is to be empty."""
     taken = [int(p.name[len(stem) + 1 :]) for p in parent.glob(f"{stem}-*") if p.name[len(stem) + 1 :].isdecimal()]
     number = max(taken, default=0) + 1
     while True:
@@ -136,7 +141,7 @@ def numbered(parent: Path, stem: str) -> RunDirectory:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
-            return replace(prepared(path), made=True)
+            return path
         except FileExistsError:
             number += 1  # another run of the same moment took it
         except OSError as error:

@@ -70,6 +70,7 @@ SHOWN: dict[str, Trial] = {
     "train --progress": (TRAIN, ("--progress", "plain")),
     "train --resume": ((*TRAIN, "--out", "vanilla", "--steps", 8), ("--resume", "auto")),
     "train --config": (TRAIN, ("--config", "some.toml")),
+    "train --only": ((*TRAIN, "--seed", "0-1"), ("--only", 1)),
     "train --dry-run": (TRAIN, ("--dry-run",)),
     "sample --count": (("sample", "vanilla", "-o", "a.png"), ("-n", 3)),
     "sample --output": (("sample", "vanilla", "-n", 1), ("-o", "b.png")),
