@@ -42,6 +42,11 @@ class RunDirectory:
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files, with `--tensorboard`."""
+        return self.path / "tensorboard"
+
     def state(self, step: int) -> Path:
         return self.path / "state" / f"step-{step:08d}.safetensors"
 
@@ -80,11 +85,12 @@ class RunDirectory:
     @property
     def abandoned(self) -> bool:
         """Whether nothing lies here but what a run leaves that was killed before it had saved anything."""
-        names = (LOCK, *(AFTER_CONFIG if self._config_is_ours() else ()), "state", "samples")
+        names = (LOCK, *(AFTER_CONFIG if self._config_is_ours() else ()), "state", "samples", "tensorboard")
         folders = (
             (self.path, names),
             (self.path / "state", ()),
             (self.path / "samples", ("step-*.png",)),
+            (self.tensorboard, ("events.out.tfevents.*",)),
         )
         return all(_holds_only(folder, patterns) for folder, patterns in folders)
 

@@ -67,6 +67,7 @@ SHOWN: dict[str, Trial] = {
     "train --eval-every": ((*SRGAN, "--steps", 4, "-d", "pics"), ("--eval-every", 2)),
     "train --eval-metric": (TRAIN, ("--eval-metric", "coverage")),
     "train --keep": ((*TRAIN, "--save-every", 1), ("--keep", 4)),
+    "train --tensorboard": (TRAIN, ("--tensorboard",)),
     "train --progress": (TRAIN, ("--progress", "plain")),
     "train --resume": ((*TRAIN, "--out", "vanilla", "--steps", 8), ("--resume", "auto")),
     "train --config": (TRAIN, ("--config", "some.toml")),

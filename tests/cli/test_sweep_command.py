@@ -182,7 +182,7 @@ def test_json_lines_tell_all_runs_of_a_sweep_one_after_the_other(gan: Gan) -> No
 def test_a_sweep_that_is_stopped_goes_on_by_the_command_that_it_prints(
     tmp_path: Path, gan: Gan, more: tuple[str, ...]
 ) -> None:
-    sweep = ["train", *SMALL, "--seed", "0-1", "--out", "s", "--save-every", "5", *more]
+    sweep = ["train", *SMALL, "--seed", "0-1", "--out", "s", "--save-every", "100", *more]
     line = [sys.executable, "-m", "gancli", *sweep, "--steps", "100000"]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
     wait_for(tmp_path / model("s/000-seed=0"), process)
