@@ -38,7 +38,12 @@ class Card:
 
 def names() -> tuple[str, ...]:
     """The variants' names, in alphabetical order."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(gancli.variants.__path__)))
+    return _listed(tuple(gancli.variants.__path__))
+
+
+@functools.cache
+def _listed(folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(folders)))
 
 
 def check_name(name: str) -> str:

@@ -61,9 +61,13 @@ class ReaderGoneError(StdoutError):
 
 
 class DivergedError(GancliError):
-    """A loss or a weight became NaN or infinite; the last finite state is kept."""
+    """A loss or a weight became NaN or infinite; the last finite state is kept. `step`: at which that was found."""
 
     exit_code = 4
+
+    def __init__(self, message: str, step: int = 0) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class StoppedError(GancliError):

@@ -66,6 +66,7 @@ def test_layers_are_the_parts_there_are_and_what_contributing_shows() -> None:
         ["sample", "--help"],
         ["inspect", "digits"],
         ["cache"],
+        ["runs"],
         ["variants"],
         ["variants", "--json"],
         ["variants", "vanilla"],
@@ -80,6 +81,7 @@ def test_light_commands_do_not_import_torch(args: list[str]) -> None:
 def test_inspect_does_not_import_torch(trained: Path) -> None:
     assert_no_torch(["inspect", str(trained)])
     assert_no_torch(["inspect", "--json", "--tensors", str(trained / "ckpt.safetensors")])
+    assert_no_torch(["runs", str(trained)])
     for path in (trained / "ckpt.safetensors", *(trained / "state").iterdir()):
         path.unlink()
     assert_no_torch(["inspect", str(trained)])

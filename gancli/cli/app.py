@@ -25,11 +25,9 @@ class Group(help_page.Group):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] == "train":
-            from gancli.cli import options, train
-            from gancli.config import RunConfig, fields_of
+            from gancli.cli import sweep
 
-            given = options.spelt_out(args[1:], fields_of(RunConfig))
-            return "train", train.command(train.chosen_variant(given)), given
+            return "train", *sweep.command(args[1:])
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -75,7 +73,7 @@ def _train() -> None:
 
 
 def _register() -> None:
-    from gancli.cli import cache, evaluate, sample, variants
+    from gancli.cli import cache, evaluate, runs, sample, variants
     from gancli.cli import inspect as inspecting
 
     for name, command in (
@@ -83,6 +81,7 @@ def _register() -> None:
         ("evaluate", evaluate.evaluate),
         ("inspect", inspecting.inspect),
         ("variants", variants.variants),
+        ("runs", runs.runs),
         ("cache", cache.cache),
     ):
         app.command(name, cls=help_page.Command, help=_described(command))(command)

@@ -2,19 +2,20 @@
 the lock. Imports no torch."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from gancli import catalogue
 from gancli.cli import console
 from gancli.config import toml
 from gancli.errors import CheckpointError, GancliError, UsageError
-from gancli.report.jsonl import is_evaluation, is_number, read_metrics
+from gancli.report.jsonl import read_metrics
+from gancli.report.rows import Rows as Rows
+from gancli.report.rows import curves as curves
+from gancli.report.rows import last_row as last_row
+from gancli.report.rows import terms as terms
 from gancli.store import evaluations, rundir
 from gancli.store.rundir import RunDirectory
-
-NO_TERMS = ("step", "epoch", "images_per_s", "elapsed_s", "memory_bytes")
-Rows = Sequence[Mapping[str, Any]]
 
 
 def read_rows(directory: RunDirectory) -> list[dict[str, Any]]:
@@ -24,25 +25,6 @@ def read_rows(directory: RunDirectory) -> list[dict[str, Any]]:
     except (GancliError, OSError) as error:  # somebody else's: the rest is told all the same
         console.say(f"warning: {error}")
         return []
-
-
-def last_row(rows: Rows) -> Mapping[str, Any]:
-    """The newest row of losses, or an empty one."""
-    return next((row for row in reversed(rows) if not is_evaluation(row)), {})
-
-
-def terms(row: Mapping[str, Any]) -> dict[str, float]:
-    """The losses of a row."""
-    return {name: value for name, value in row.items() if name not in NO_TERMS and is_number(value)}
-
-
-def curves(rows: Rows) -> dict[str, list[tuple[int, float]]]:
-    """The losses of all rows, by name."""
-    series: dict[str, list[tuple[int, float]]] = {}
-    for row in rows:
-        for name, value in {} if is_evaluation(row) else terms(row).items():
-            series.setdefault(name, []).append((row["step"], value))
-    return series
 
 
 def document(directory: RunDirectory) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def spelt_out(args: Sequence[str], fields: Iterable[Field]) -> list[str]:
         if arg == "--":
             break
         positive = "--" + arg.removeprefix("--no-")
-        if arg in switches and (index + 1 == len(args) or args[index + 1] not in switches[arg]):
+        if arg in switches and (index + 1 == len(args) or not set(args[index + 1].split(",")) <= set(switches[arg])):
             found[index] = f"{arg}=yes"
         elif arg.startswith("--no-") and positive in switches:
             found[index] = f"{positive}=no"

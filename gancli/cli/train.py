@@ -3,7 +3,7 @@
 import functools
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -13,16 +13,18 @@ from gancli import catalogue, events
 from gancli.cli import completing, console, help_page, options
 from gancli.config import RunConfig, fields_of, paths, toml
 from gancli.config.resolve import FLAG, Layer, known_fields
-from gancli.engine import begin, run
+from gancli.engine import begin
+from gancli.engine import run as running
 from gancli.engine.begin import run_directory
 from gancli.engine.choice import USUAL, Choice, like
 from gancli.engine.choice import choose as choose_variant
 from gancli.engine.run import Job
 from gancli.engine.stop import Stop, parse_duration
-from gancli.errors import StdoutError
+from gancli.errors import StdoutError, UsageError
 from gancli.report.choose import choose
 from gancli.report.reporter import Silence, abandon
 
+Runner = Callable[[Choice, typer.Context, dict[str, Any]], int]
 COMPLETERS: Mapping[str, completing.Completer] = {
     "variant": completing.of(catalogue.names),
     "dataset": completing.dataset,
@@ -34,14 +36,14 @@ COMPLETERS: Mapping[str, completing.Completer] = {
 def chosen_variant(args: list[str]) -> Choice:
     """The variant that a `gan train` command line is about: named by flag, by `--config` or by the run to resume, or what
     suits the pictures."""
-    if (name := _value_of(args, "--variant", "-v")) is not None:
+    if (name := value_of(args, "--variant", "-v")) is not None:
         return Choice(catalogue.check_name(name))
-    config = _value_of(args, "--config")
+    config = value_of(args, "--config")
     table = {} if config is None else toml.read(paths.expanded(config, "--config"))
     if "variant" in table:
         return Choice(catalogue.check_name(str(table["variant"])))
-    resume = _value_of(args, "--resume")
-    out = _value_of(args, "--out", "-o") or table.get("out")
+    resume = value_of(args, "--resume")
+    out = value_of(args, "--out", "-o") or table.get("out")
     directory = out if resume == "auto" else resume
     if (
         resume
@@ -51,12 +53,12 @@ def chosen_variant(args: list[str]) -> Choice:
         return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", "vanilla"))))
     if {"-h", "--help"} & set(args):
         return Choice(USUAL)
-    if (init := _value_of(args, "--init-from") or table.get("init_from")) is not None:
+    if (init := value_of(args, "--init-from") or table.get("init_from")) is not None:
         return like(str(init))
-    dataset = _value_of(args, "--dataset", "-d") or table.get("dataset")
-    size = _value_of(args, "--image-size") or str(table.get("image_size") or "")
+    dataset = value_of(args, "--dataset", "-d") or table.get("dataset")
+    size = value_of(args, "--image-size") or str(table.get("image_size") or "")
     asked = [arg.removeprefix("--").removeprefix("no-").partition("=")[0].replace("-", "_") for arg in args]
-    preset = _value_of(args, "--preset") or table.get("preset")
+    preset = value_of(args, "--preset") or table.get("preset")
     return choose_variant(
         None if dataset is None else str(dataset),
         int(size) if size.isdecimal() else None,
@@ -64,7 +66,7 @@ def chosen_variant(args: list[str]) -> Choice:
     )
 
 
-def _value_of(args: list[str], long: str, short: str | None = None) -> str | None:
+def value_of(args: list[str], long: str, short: str | None = None) -> str | None:
     """The last value given to an option in raw arguments: `--variant x`, `--variant=x`, `-v x` or `-vx`."""
     found = None
     for index, arg in enumerate(args):
@@ -77,8 +79,9 @@ def _value_of(args: list[str], long: str, short: str | None = None) -> str | Non
     return found
 
 
-def command(chosen: str | Choice) -> Any:
-    """The Typer command `gan train` for one variant: the shared options, and its own in a panel of their own."""
+def command(chosen: str | Choice, run: Runner | None = None) -> Any:
+    """The Typer command `gan train` for one variant: the shared options, and its own in a panel of their own. `run` does
+    what it says: by default one training."""
     choice = Choice(chosen) if isinstance(chosen, str) else chosen
     variant = choice.variant
     card = catalogue.card(variant)
@@ -92,7 +95,9 @@ def command(chosen: str | Choice) -> Any:
         options.extra("config", str | None, "--config", metavar="FILE.toml", rich_help_panel="Output",
                       help="take values from a file, such as a run's config.toml"),
         options.extra("dry_run", bool, "--dry-run", default=False, rich_help_panel="Output",
-                      help="show every value and its origin; train nothing"),
+                      help="show every value and its origin, or the runs of a sweep; train nothing"),
+        options.extra("only", int | None, "--only", metavar="K", rich_help_panel="Output",
+                      help="of a sweep (several values of an option: --seed 0-9, --lr 1e-4,1e-3) this run alone; from 0"),
         *(options.parameter(f, f"Options of {variant}") for f in fields_of(card.config_class)),
     ]  # fmt: skip
     doc = (
@@ -102,7 +107,7 @@ def command(chosen: str | Choice) -> Any:
     )
 
     def called(ctx: typer.Context, **given: Any) -> int:
-        return _run(choice, ctx, given)
+        return (run or _run)(choice, ctx, given)
 
     app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
     app.command(
@@ -116,9 +121,11 @@ def command(chosen: str | Choice) -> Any:
 
 def _run(choice: Choice, ctx: typer.Context, given: dict[str, Any]) -> int:
     variant = choice.variant
-    resume, config, dry_run = given.pop("resume"), given.pop("config"), given.pop("dry_run")
+    resume, config, dry_run, only = (given.pop(name) for name in ("resume", "config", "dry_run", "only"))
+    if only is not None:
+        raise UsageError(f"--only {only}: is for a sweep, which several values of an option make, such as --seed 0-9")
     paths.check_standing()
-    layers = [*([choice.layer] if choice.layer else []), *_given_layers(variant, ctx, given, config)]
+    layers = [*([choice.layer] if choice.layer else []), *given_layers(variant, ctx, given, config)]
     max_time = begin.last_value(layers, "max_time")
     with Stop(parse_duration(max_time) if max_time else None) as stop:  # before torch, whose import takes seconds
         start = functools.partial(begin.begin, variant, layers, resume, dry_run)
@@ -127,11 +134,11 @@ def _run(choice: Choice, ctx: typer.Context, given: dict[str, Any]) -> int:
 
             dry.show(start())
             return 0
-        with run.joined() as ranks:
-            return _train(run.prepared(variant, start, stop, ranks))
+        with running.joined() as ranks:
+            return trained(running.prepared(variant, start, stop, ranks))
 
 
-def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], config: str | None) -> list[Layer]:
+def given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], config: str | None) -> list[Layer]:
     """What the user said: `--config` file, environment, flags, in rising precedence."""
     config_class = catalogue.card(variant).config_class
     fields = known_fields(config_class)
@@ -150,7 +157,7 @@ def _given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], co
     return [*layers, Layer(FLAG, flags)]
 
 
-def _train(job: Job | None) -> int:
+def trained(job: Job | None) -> int:
     """Train, reporting; prints the checkpoint's path on stdout. Gives the exit code."""
     if job is None:
         return 0  # the first process says what is wrong
@@ -161,11 +168,11 @@ def _train(job: Job | None) -> int:
             finished = event
     assert isinstance(finished, events.RunFinished)
     if job.leads and job.run.progress != "json":
-        _tell_where(finished.checkpoint)
+        tell_where(finished.checkpoint)
     return 75 if finished.status == "stopped" else 0
 
 
-def _tell_where(checkpoint: str) -> None:
+def tell_where(checkpoint: str) -> None:
     """The checkpoint's path on stdout. The exit code says how the run ended, whether or not anybody takes the path."""
     try:
         console.print_path(checkpoint)

@@ -100,6 +100,10 @@ class Field:
             except ValueError as error:
                 raise UsageError(f"{self.flag} {value}{where}: {error}") from None
             return value if isinstance(value, str) else str(value)
+        if isinstance(value, list | tuple):
+            raise UsageError(
+                f"{self.flag} {value!r}{where}: must be one value; several are for the command line ({self.long} A,B)"
+            )
         if self.kind is float and type(value) is int:
             value = float(value)
         if type(value) is not self.kind:

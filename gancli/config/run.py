@@ -142,6 +142,9 @@ class RunConfig:
         panel=OUTPUT,
         only_with="eval_every",
     )
+    tensorboard: bool = option(
+        False, "also write TensorBoard's event files, in the run directory (extra tensorboard)", panel=OUTPUT
+    )
     keep: int = option(2, "how many saved states stay", ge=2, le=10**6, panel=OUTPUT)
     progress: Literal["auto", "live", "plain", "json", "none"] = option(
         "auto", "how progress is shown", env="GAN_PROGRESS", panel=OUTPUT

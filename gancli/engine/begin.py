@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gancli import catalogue
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
@@ -15,6 +15,8 @@ from gancli.data.names import source_names
 from gancli.data.patterns import is_pattern, stem
 from gancli.errors import CheckpointError, UsageError
 from gancli.store import names, rundir
+from gancli.store.facts import Facts, from_header
+from gancli.store.header import read_header
 from gancli.store.rundir import RunDirectory
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from gancli.store.weights import Weights
 
 MNIST_IMAGES = 60_000
+Outlook = Literal["new", "goes on", "finished"]
 Config = TypeVar("Config", RunConfig, VariantConfig)
 
 
@@ -38,9 +41,8 @@ class Start:
 
     def target(self) -> RunDirectory:
         """The run's directory: made and numbered here where none was named."""
-        return self.directory or rundir.numbered(
-            Path("runs"), f"{self.resolved.run.variant}-{_stem(self.resolved.run.dataset)}"
-        )
+        run = self.resolved.run
+        return self.directory or rundir.numbered(Path("runs"), usual_name(run.variant, run.dataset))
 
 
 def begin(variant: str, layers: Sequence[Layer], resume: str | None, dry_run: bool) -> Start:
@@ -58,6 +60,23 @@ def begin(variant: str, layers: Sequence[Layer], resume: str | None, dry_run: bo
     return _fresh(variant, layers, path, dry_run, again=False)
 
 
+def outlook(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> Outlook:
+    """What the run in `path` would do: begin, go on, or nothing as it is as long as it is asked to be. `again`: as with
+    `--resume auto`. Makes and loads nothing. Raises what `begin` would, as far as it can be told without the state."""
+    states = RunDirectory(path).states() if again else []
+    if not states:
+        _checked(variant, layers, path, again)
+        return "new"
+    try:
+        facts = from_header(states[0], read_header(states[0]))
+    except CheckpointError:
+        return "goes on"  # from the state before it, if there is one
+    recorded, now = _taken_up(variant, layers, RunDirectory(path), facts)
+    was, asked = recorded.run, now.run
+    longer = (asked.steps, asked.epochs) != (was.steps, was.epochs) and not (asked.steps and asked.steps <= facts.step)
+    return "goes on" if facts.step < facts.steps or longer else "finished"
+
+
 def config_layer(config: str, variant: str) -> Layer:
     """What a `--config` file says of a variant. Raises `UsageError`."""
     others = [name for name in catalogue.names() if name != variant]
@@ -71,16 +90,22 @@ def last_value(layers: Sequence[Layer], name: str) -> Any:
 
 
 def _fresh(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
+    resolved = _checked(variant, layers, path, again)
+    weights, skipped = _initial(resolved.run)
+    notes = (*_notes(layers), *skipped)
+    directory = None if path is None else RunDirectory(path) if dry_run else rundir.prepared(path)
+    return Start(resolved, directory, warnings=notes, weights=weights)
+
+
+def _checked(variant: str, layers: Sequence[Layer], path: Path | None, again: bool) -> Resolved:
+    """All values of a run that begins. Raises `UsageError` for those that do not fit, and for what lies in its way."""
     config_class = catalogue.card(variant).config_class
     presets = preset_layers(variant, config_class, last_value(layers, "preset") or "default")
     presets += _own_length(last_value(layers, "dataset"), presets)
     resolved = _located(resolve(variant, config_class, [*presets, *layers]))
     if path is not None:
         rundir.check_new(path, again)
-    weights, skipped = _initial(resolved.run)
-    notes = (*_notes(layers), *skipped)
-    directory = None if path is None else RunDirectory(path) if dry_run else rundir.prepared(path)
-    return Start(resolved, directory, warnings=notes, weights=weights)
+    return resolved
 
 
 def _initial(run: RunConfig) -> "tuple[Weights | None, list[str]]":
@@ -119,23 +144,14 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
         raise UsageError(f"--resume {path}: a model that comes along, which has no training state to go on from")
     if not directory.holds_run:
         raise UsageError(f"--resume {path}: is no run directory (it has no config.toml), nor a state in one")
-    config_class = catalogue.card(variant).config_class
-    recorded_layer = _recorded(variant, config_class, directory)
     if path.suffix == ".safetensors" and path.name != "ckpt.safetensors":
         saved, warnings = state.load(path), list[str]()
     else:
         saved, warnings = state.load_newest(directory)
-    warnings += _notes([recorded_layer, *layers])
     if saved.facts.variant != variant:
         raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
-    came_to = {
-        "image_size": saved.facts.images.size,
-        "fit": saved.facts.fit,
-        "held_out": saved.facts.held_out,
-        **dataclasses.asdict(saved.facts.config),
-    }
-    check_resumed(resolve(variant, config_class, [recorded_layer]), layers, came_to)
-    resolved = _located(resolve(variant, config_class, [recorded_layer, *layers]))
+    warnings += _notes([_recorded(variant, directory), *layers])
+    resolved = _taken_up(variant, layers, directory, saved.facts)[1]
     _check_dataset(resolved, last_value(layers, "dataset"))
     if out is not None and out.resolve() != directory.path.resolve():
         rundir.check_new(out, again=False)
@@ -145,7 +161,24 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
     return Start(resolved, directory, saved, tuple(warnings))
 
 
-def _recorded(variant: str, config_class: type[VariantConfig], directory: RunDirectory) -> Layer:
+def _taken_up(
+    variant: str, layers: Sequence[Layer], directory: RunDirectory, facts: Facts
+) -> tuple[Resolved, Resolved]:
+    """The values of a run as it was recorded, and as it goes on. Raises `UsageError` for what would make it another run."""
+    config_class, recorded_layer = catalogue.card(variant).config_class, _recorded(variant, directory)
+    came_to = {
+        "image_size": facts.images.size,
+        "fit": facts.fit,
+        "held_out": facts.held_out,
+        **dataclasses.asdict(facts.config),
+    }
+    recorded = resolve(variant, config_class, [recorded_layer])
+    check_resumed(recorded, layers, came_to)
+    return recorded, _located(resolve(variant, config_class, [recorded_layer, *layers]))
+
+
+def _recorded(variant: str, directory: RunDirectory) -> Layer:
+    config_class = catalogue.card(variant).config_class
     layer = file_layer("resumed run", toml.read(directory.config), variant, config_class, ())
     return dataclasses.replace(
         layer, values={name: value for name, value in layer.values.items() if name not in NOT_KEPT}
@@ -187,7 +220,8 @@ def _absolute(config: Config) -> Config:
     return dataclasses.replace(config, **changed)
 
 
-def _stem(dataset: str) -> str:
-    """A data set's name fit for a directory's: letters, digits, dots and dashes of its last part."""
+def usual_name(variant: str, dataset: str) -> str:
+    """What a directory is called that was given no name, before its number: of the data set letters, digits, dots and dashes
+    of its last part."""
     last = stem(Path(dataset)) or "data"
-    return "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]
+    return variant + "-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]

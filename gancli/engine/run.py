@@ -1,17 +1,18 @@
 """A run from where it starts to its end, by one process or as one of several: what `gan train` and `gancli.train` do."""
 
+import contextlib
 import dataclasses
 import functools
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gancli import catalogue, events
-from gancli.config import RunConfig
+from gancli.config import RunConfig, fields_of
+from gancli.config.resolve import NOT_KEPT
 from gancli.engine.begin import Start
 from gancli.engine.stop import Stop
 from gancli.errors import UsageError
@@ -21,6 +22,7 @@ from gancli.store.rundir import RunDirectory
 
 if TYPE_CHECKING:
     from gancli.machine.ranks import Ranks
+    from gancli.report.board import Board
 
 Steps = Generator[events.Event, None, None]
 
@@ -45,7 +47,7 @@ class Orders:
     state: Path | None
 
 
-@contextmanager
+@contextlib.contextmanager
 def joined() -> Iterator["Ranks | None"]:
     """The other processes of this run, where a launcher (torchrun) started several; else None."""
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
@@ -75,7 +77,11 @@ def prepared(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks
 def _trained(variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None") -> Steps:
     """The events of a training, which are kept in `metrics.jsonl` before they are told, under the directory's lock."""
     try:
-        with rundir.locked(directory) as notes, MetricsFile(directory.metrics) as keep:
+        with (
+            rundir.locked(directory) as notes,
+            MetricsFile(directory.metrics) as keep,
+            _board(start, directory) as board,
+        ):
             yield events.Progress(doing="loading torch")  # from a slow disk it takes minutes
             from gancli.engine.train import train
             from gancli.machine.device import ALONE
@@ -86,8 +92,21 @@ def _trained(variant: str, start: Start, directory: RunDirectory, stop: Stop, ra
             for event in chain(map(events.Warned, (*start.warnings, *notes)), steps):
                 keep(event)
                 yield event
+                if board and (told := board(event)):
+                    yield events.Warned(told)
     finally:
         directory.discard_if_unused()
+
+
+def _board(start: Start, directory: RunDirectory) -> "Board | contextlib.nullcontext[None]":
+    """Where `--tensorboard` asks for it, who writes its event files. Raises `GancliError` where TensorBoard is missing."""
+    run, own = start.resolved.run, start.resolved.own
+    if not run.tensorboard:
+        return contextlib.nullcontext()
+    from gancli.report.board import Board
+
+    named = {f.name: getattr(config, f.name) for config in (run, own) for f in fields_of(type(config))}
+    return Board(directory.tensorboard, {name: value for name, value in named.items() if name not in NOT_KEPT})
 
 
 def _led(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -> Job:

@@ -168,4 +168,6 @@ def check_weights(session: Session, groups: state.Tree) -> None:
     if torch.stack([torch.isfinite(tensor).all() for tensor in floats.values()]).all():
         return
     where = next(name for name, tensor in floats.items() if not torch.isfinite(tensor).all())
-    raise DivergedError(f"weight {where} is no longer finite at step {session.step}; {session.way_back()}")
+    raise DivergedError(
+        f"weight {where} is no longer finite at step {session.step}; {session.way_back()}", session.step
+    )

@@ -286,7 +286,8 @@ class Session:
         self.ledger.average(self.ranks.average)
         if (bad := self.ledger.first_not_finite()) is not None:
             word = "NaN" if bad.value != bad.value else "infinite"
-            raise DivergedError(f"{bad.term} became {word} at step {self.step - bad.steps_ago}; {self.way_back()}")
+            step = self.step - bad.steps_ago
+            raise DivergedError(f"{bad.term} became {word} at step {step}; {self.way_back()}", step)
 
     def _out_of_memory(self) -> GancliError:
         hint = memory.advice(self.plan, self.source, type(self.variant))

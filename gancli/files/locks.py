@@ -152,9 +152,9 @@ def _peek(path: Path) -> Record | None:
         return None
 
 
-def named_owner(path: Path) -> str | None:
-    """Who holds the lock file `path`, as `pid 12 on host`; None where nobody does who runs, as far as can be told. Looks
-    only: of a process that is not of this machine it asks for an instant whether its lock still holds."""
+def holder(path: Path) -> Record | None:
+    """Who holds the lock file `path`; None where nobody does who runs, as far as can be told. Looks only: of a process that
+    is not of this machine it asks for an instant whether its lock still holds."""
     there = _peek(path)
     if there is None or (ended := there.owner.has_ended()):
         return None
@@ -162,7 +162,12 @@ def named_owner(path: Path) -> str | None:
         with contextlib.suppress(OSError), path.open("rb") as file:
             if try_lock(file.fileno()) is Outcome.HELD:
                 return None
-    return _named(there)
+    return there
+
+
+def named(there: Record | None) -> str:
+    """`pid 12 on host`."""
+    return "its owner is not known" if there is None else f"pid {there.owner.pid} on {there.host}"
 
 
 def _waited_for(path: Path) -> Record | None:
@@ -228,14 +233,10 @@ def _give_way(path: Path) -> None:
         return  # another took it out of the way
     except OSError as error:
         raise GancliError(
-            f"{path}: is left of a run that has ended ({_named(there)}) and cannot be removed ({error.strerror})"
+            f"{path}: is left of a run that has ended ({named(there)}) and cannot be removed ({error.strerror})"
         ) from error
 
 
 def _refusal(path: Path, there: Record | None, by_kernel: bool) -> GancliError:
     way_out = "wait for it to end, or give another --out" if by_kernel else f"if it has ended, delete {path}"
-    return GancliError(f"{path.parent}: another run is writing there ({_named(there)}); {way_out}")
-
-
-def _named(there: Record | None) -> str:
-    return "its owner is not known" if there is None else f"pid {there.owner.pid} on {there.host}"
+    return GancliError(f"{path.parent}: another run is writing there ({named(there)}); {way_out}")

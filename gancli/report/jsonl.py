@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, TextIO
 
-from gancli.errors import GancliError, StdoutError
+from gancli.config.paths import open_file
+from gancli.errors import DivergedError, GancliError, StdoutError
 from gancli.events import Comparison, Evaluated, Event, LossRow, Preparing, Progress, RunStarted
 from gancli.files import atomic
 from gancli.report.pulse import Pulse
@@ -26,6 +27,7 @@ from gancli.text import printable
 MAX_READ_BYTES = 32 * 2**20
 MAX_READ_ROWS = 200_000
 MAX_LINE_BYTES = 2**16
+NO_LOSSES = (b'"figures"', b'"diverged"')
 SURROGATE = re.compile("[\ud800-\udfff]")  # no character, and so no JSON; in names that could not be decoded
 
 
@@ -89,8 +91,8 @@ def _plain(value: object) -> object:
 
 
 class MetricsFile(Reporter):
-    """Keeps `metrics.jsonl`: one flat row per `LossRow`, one with `figures` per `Evaluated`, appended at once. `"time"` says
-    when (ISO 8601, UTC).
+    """Keeps `metrics.jsonl`: one flat row per `LossRow`, one with `figures` per `Evaluated`, appended at once, and where the
+    run diverges one that says so. `"time"` says when (ISO 8601, UTC). docs/metrics.md has the schema.
 
     A resumed run goes on after its `start_step`: later rows, which a killed run wrote after its last state, are dropped
     first, as is a torn last line; what `gan evaluate` measured stays, for it is of a model that there was. Nothing is
@@ -112,13 +114,19 @@ class MetricsFile(Reporter):
                 _append(self._file, _row(event))
             elif isinstance(event, Evaluated):
                 assert self._file is not None, "RunStarted comes before the first Evaluated"
-                _append(self._file, evaluation_row(event.step, event.figures, event.compared, best=event.best))
+                _append(
+                    self._file,
+                    evaluation_row(event.step, event.figures, event.compared, best=event.best, metric=event.metric),
+                )
         except OSError as error:
             raise GancliError(f"{self._path}: cannot be written ({error.strerror})") from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, DivergedError) and self._file is not None:
+            with contextlib.suppress(OSError):  # the error itself is told in any case
+                _append(self._file, {"step": error.step, "time": utc(), "diverged": str(error)})
         self._close()
 
     def _close(self) -> None:
@@ -199,14 +207,32 @@ def is_evaluation(row: Mapping[str, Any]) -> bool:
     return isinstance(row.get("figures"), dict)
 
 
+def divergence(row: Mapping[str, Any]) -> str:
+    """What became NaN or infinite, where a row says that the run ended by it; else `""`."""
+    why = row.get("diverged")
+    return why if isinstance(why, str) else ""
+
+
+def is_losses(row: Mapping[str, Any]) -> bool:
+    """Whether a row holds the losses of an interval."""
+    return not is_evaluation(row) and not divergence(row)
+
+
+def _row_of(line: bytes) -> dict[str, Any] | None:
+    """The row that a line is; None for one that is none."""
+    with contextlib.suppress(ValueError, RecursionError):
+        row = json.loads(line)
+        if isinstance(row, dict) and type(row.get("step")) is int:
+            return row
+    return None
+
+
 def _rows(file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """The lines of a metrics file that are rows, and the rows. Lines that are not (torn, or too long) are passed over."""
     while line := file.readline(MAX_LINE_BYTES):
         whole = line.endswith(b"\n")
-        with contextlib.suppress(ValueError, RecursionError):
-            row = json.loads(line)
-            if isinstance(row, dict) and type(row.get("step")) is int:
-                yield line, row
+        if (row := _row_of(line)) is not None:
+            yield line, row
         while not whole and (rest := file.readline(MAX_LINE_BYTES)):
             whole = rest.endswith(b"\n")
 
@@ -217,7 +243,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     Raises `GancliError` if the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             surplus = file.seek(0, os.SEEK_END) - MAX_READ_BYTES
             file.seek(max(0, surplus))
             if surplus > 0:
@@ -225,3 +251,21 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             return list(deque((row for _, row in _rows(file)), maxlen=MAX_READ_ROWS))
     except OSError as error:
         raise GancliError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_newest(path: Path, most_bytes: int) -> list[dict[str, Any]]:
+    """Of the rows in the last `most_bytes` of a `metrics.jsonl` the newest one with losses, and all others that are no
+    losses, oldest first. Raises `OSError`."""
+    with open_file(path) as file:
+        surplus = file.seek(0, os.SEEK_END) - most_bytes
+        file.seek(max(0, surplus))
+        lines = file.read(most_bytes).split(b"\n")[int(surplus > 0) :]
+    found: list[dict[str, Any]] = []
+    lost = True  # until a row with losses is found
+    for line in reversed(lines):
+        if lost or any(word in line for word in NO_LOSSES):  # decoding a row takes longer than all else
+            row = _row_of(line)
+            if row is not None and (lost or not is_losses(row)):
+                found.append(row)
+                lost = lost and not is_losses(row)
+    return found[::-1]

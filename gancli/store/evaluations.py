@@ -11,7 +11,7 @@ from gancli.store.facts import Facts
 from gancli.store.rundir import RunDirectory
 
 NUM_SHOWN = 5
-_TEXTS = ("time", "evaluated_on", "split", "beside", "checkpoint", "sha256")
+_TEXTS = ("time", "evaluated_on", "split", "beside", "checkpoint", "sha256", "metric")
 _COUNTS = ("n", "seed")
 _NUMBERS = ("figures", "errors", "real", "real_errors", "counts")
 

@@ -84,6 +84,24 @@ def from_header(path: Path, header: Header) -> Facts:
         raise CheckpointError(f"{path}: its description is not sound: {error}") from None
 
 
+def glance(path: Path, header: Header) -> dict[str, Any]:
+    """What a list of many runs shows of each: its variant, preset, data set, seed, batch size, step and steps. The rest of
+    its description is not looked at. Raises `CheckpointError` as `from_header` does."""
+    if KEY not in header.metadata:
+        raise CheckpointError(f"{path}: a safetensors file, but not one that `gan train` wrote")
+    try:
+        values = json_object(header.metadata[KEY])
+        texts = {name: values.get(name) for name in ("variant", "preset", "dataset")}
+        counts = {name: values.get(name) for name in ("seed", "batch_size", "step", "steps")}
+        for name, text in texts.items():
+            _require(isinstance(text, str) and len(text) <= MAX_TEXT, name)
+        for name, number in counts.items():
+            _require(type(number) is int and 0 <= number < 2**63, name)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its description is not sound: {error}") from None
+    return texts | counts
+
+
 def _facts(values: dict[str, Any]) -> Facts:
     if values.pop("gancli_format", None) != FORMAT:
         raise ValueError(f"written by a gan of another format than {FORMAT}; use that version")

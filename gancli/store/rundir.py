@@ -4,14 +4,16 @@ import contextlib
 import fnmatch
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic, locks
+from gancli.files.locks import Record
 from gancli.files.owner import mark_of
 
+LOCK = ".lock"
 AFTER_CONFIG = ("config.toml", "metrics.jsonl")  # what is written only beside a configuration of ours
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
 
@@ -39,6 +41,11 @@ class RunDirectory:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files, with `--tensorboard`."""
+        return self.path / "tensorboard"
 
     def state(self, step: int) -> Path:
         return self.path / "state" / f"step-{step:08d}.safetensors"
@@ -78,11 +85,12 @@ class RunDirectory:
     @property
     def abandoned(self) -> bool:
         """Whether nothing lies here but what a run leaves that was killed before it had saved anything."""
-        names = (".lock", *(AFTER_CONFIG if self._config_is_ours() else ()), "state", "samples")
+        names = (LOCK, *(AFTER_CONFIG if self._config_is_ours() else ()), "state", "samples", "tensorboard")
         folders = (
             (self.path, names),
             (self.path / "state", ()),
             (self.path / "samples", ("step-*.png",)),
+            (self.tensorboard, ("events.out.tfevents.*",)),
         )
         return all(_holds_only(folder, patterns) for folder, patterns in folders)
 
@@ -95,6 +103,13 @@ class RunDirectory:
     @property
     def holds_run(self) -> bool:
         return self.config.exists()
+
+
+def is_run(names: Collection[str]) -> bool:
+    """Whether a folder with these names in it is one that a run writes to, or was: two of its marks at least, as one alone
+    may be anybody's."""
+    marks = {"config.toml", "ckpt.safetensors", LOCK, "metrics.jsonl", "state"} & set(names)
+    return len(marks) > 1 and bool(marks & {"config.toml", "ckpt.safetensors", LOCK})
 
 
 def model_file(path: Path) -> Path:
@@ -119,7 +134,12 @@ def weights_file(path: Path) -> Path:
 
 
 def numbered(parent: Path, stem: str) -> RunDirectory:
-    """Make `parent/stem-NNN` with the first free number. Raises `GancliError` where nothing can be made."""
+    """Make the run directory `parent/stem-NNN` with the first free number. Raises `GancliError` where it cannot be made."""
+    return replace(prepared(numbered_folder(parent, stem)), made=True)
+
+
+def numbered_folder(parent: Path, stem: str) -> Path:
+    """The same for a folder that is to be empty."""
     taken = [int(p.name[len(stem) + 1 :]) for p in parent.glob(f"{stem}-*") if p.name[len(stem) + 1 :].isdecimal()]
     number = max(taken, default=0) + 1
     while True:
@@ -127,7 +147,7 @@ def numbered(parent: Path, stem: str) -> RunDirectory:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
-            return replace(prepared(path), made=True)
+            return path
         except FileExistsError:
             number += 1  # another run of the same moment took it
         except OSError as error:
@@ -186,11 +206,17 @@ def _holds_only(folder: Path, patterns: tuple[str, ...]) -> bool:
 def locked(directory: RunDirectory) -> Iterator[tuple[str, ...]]:
     """Hold the directory for one writer; gives what to warn of. Raises `GancliError` with the other's host and pid if there
     is one."""
-    with locks.only_writer(directory.path / ".lock") as note:
+    with locks.only_writer(directory.path / LOCK) as note:
         directory.sweep()
         yield (note,) if note else ()
 
 
+def holder(directory: RunDirectory) -> Record | None:
+    """Who writes in the directory, or None. Looks only."""
+    return locks.holder(directory.path / LOCK)
+
+
 def writer(directory: RunDirectory) -> str | None:
-    """Who writes in the directory, as `pid 12 on host`, or None. Looks only."""
-    return locks.named_owner(directory.path / ".lock")
+    """The same as `pid 12 on host`."""
+    there = holder(directory)
+    return None if there is None else locks.named(there)

@@ -80,6 +80,7 @@ def _inspecting() -> list[Command]:
     return [
         Command("inspect", lambda n: ["inspect", n.run], says("vanilla"), run, tells=True),
         Command("inspect json", as_json, products.about("vanilla"), run, tells=True),
+        Command("runs", lambda n: ["runs", n.run], says("step", "state"), run, tells=True),
         Command("dry run", lambda n: training(n, "--dry-run"), says("latent"), pics, tells=True),
     ]
 

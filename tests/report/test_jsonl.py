@@ -121,6 +121,7 @@ def test_a_measurement_is_a_row_with_figures(tmp_path: Path) -> None:
     assert measured == {
         "step": 4000,
         "best": True,
+        "metric": "frechet",
         "evaluated_on": "digits",
         "split": "half of train",
         "n": 2000,

@@ -1,0 +1,135 @@
+"""`gan runs`: the runs under a folder. Imports no torch."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gancli.cli import completing, console
+from gancli.cli.runs_table import name_in, table
+from gancli.config import paths
+from gancli.errors import GancliError, UsageError, did_you_mean
+from gancli.report.area import Area
+from gancli.report.terminal import terminal_size
+from gancli.store import overview
+from gancli.store.overview import Overview
+
+USUAL = "runs"
+EVERY_S = 2.0
+STATES = ("running", "stopped", "diverged", "damaged", "finished")
+KEYS: dict[str, Callable[[Overview], Any]] = {  # None: not known, and last either way
+    "run": lambda _: 0,  # as they are found
+    "variant": lambda run: run.variant,
+    "data": lambda run: run.dataset,
+    "step": lambda run: run.step,
+    "state": lambda run: STATES.index(run.state),
+    "left": lambda run: run.left_s,
+    "best": lambda run: run.best.value if run.best else None,
+    "changed": lambda run: run.changed,
+}
+
+
+def runs(
+    folder: Annotated[str | None, typer.Argument(metavar="DIR", show_default=False, help=(
+        "A folder that runs lie in, at most four folders deep. [dim](default: runs)[/]"))] = None,
+    sort: Annotated[str, typer.Option("--sort", metavar="KEY", autocompletion=completing.of(lambda: KEYS), help=(
+        f"{', '.join(KEYS)}; with - before it, the other way round."))] = "run",
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every two seconds, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:  # fmt: skip
+    """List the runs under a folder: what, how far, whether they still run, their last losses and best figure."""
+    place = paths.expanded(USUAL if folder is None else folder, "DIR")
+    key = _key(sort)
+    if watch:
+        _watch(place, sort, key, as_json)
+        return
+    unreadable: list[str] = []
+    if folder is None and not place.exists():
+        console.say(f"no folder {USUAL} here yet, where gan train puts its runs; gan runs DIR looks elsewhere")
+        found: list[Overview] = []
+    else:
+        found = _sorted(_looked(place, unreadable), sort, key)
+    for problem in unreadable:
+        console.say(f"warning: {problem}")
+    if as_json:
+        console.print_json(
+            {"folder": str(place), "runs": list(map(document, found)), "unreadable": unreadable}, indent=2
+        )
+        return
+    _show(found, place)
+
+
+def _key(sort: str) -> Callable[[Overview], Any]:
+    name = sort.removeprefix("-")
+    if name not in KEYS:
+        raise UsageError(f"--sort {sort}: must be one of {', '.join(KEYS)}, or - and one{did_you_mean(name, KEYS)}")
+    return KEYS[name]
+
+
+def _looked(place: Path, unreadable: list[str]) -> list[Overview]:
+    if not place.exists():
+        raise GancliError(f"{place}: is not there; gan runs DIR looks for runs in a folder")
+    if not place.is_dir():
+        raise GancliError(f"{place}: is no folder of runs; gan inspect tells what a file is")
+    return overview.runs_under(place, unreadable)
+
+
+def _sorted(found: list[Overview], sort: str, key: Callable[[Overview], Any]) -> list[Overview]:
+    if sort.removeprefix("-") == "run":
+        return found[::-1] if sort.startswith("-") else found
+    known = [run for run in found if key(run) is not None]
+    known.sort(key=key, reverse=sort.startswith("-"))
+    return [*known, *(run for run in found if key(run) is None)]
+
+
+def document(run: Overview) -> dict[str, Any]:
+    """A run as JSON has it."""
+    about = asdict(run)
+    owner = {"pid": about.pop("pid"), "host": about.pop("host")}
+    about |= {
+        "path": str(run.path),
+        "owner": owner if owner["pid"] is not None else None,
+        "problem": run.problem or None,
+    }
+    return about
+
+
+def _show(found: list[Overview], place: Path) -> None:
+    out = console.out()
+    for line in table(found, place, out.width) if found else ():
+        out.print(line, soft_wrap=True)
+    if not found and place.exists():
+        console.say(f"no runs in {place}")
+    for run in found:
+        if run.problem:
+            console.say(f"warning: {name_in(run.path, place)}: {run.problem}")
+
+
+def _watch(place: Path, sort: str, key: Callable[[Overview], Any], as_json: bool) -> None:
+    """The table, drawn anew on a terminal until Ctrl-C, which is the way to leave it and no failure."""
+    if as_json or not console.takes_codes(sys.stdout):
+        why = "shows a table, not JSON" if as_json else "draws on a terminal, and stdout is none that can do it"
+        raise UsageError(f"--watch: {why}; leave it out, and call gan runs again when you want to know")
+    area, out = Area(sys.stdout), console.out()
+    try:
+        while True:
+            columns, rows = terminal_size(sys.stdout)
+            found = _sorted(_looked(place, []), sort, key)
+            lines = table(found, place, max(20, columns - 1)) if found else []
+            shown = lines[: max(1, rows - 2)]
+            with out.capture() as captured:
+                for line in shown:
+                    out.print(line, soft_wrap=True)
+            more = f"and {len(lines) - len(shown)} more; " if len(lines) > len(shown) else ""
+            running = sum(run.state == "running" for run in found)
+            told = f"{more}{len(found)} runs, {running} running; Ctrl-C ends"
+            area.draw([*captured.get().splitlines(), told[: max(1, columns - 1)]], columns)
+            time.sleep(EVERY_S)
+    except KeyboardInterrupt:
+        return
+    finally:
+        area.close()

@@ -1,0 +1,68 @@
+"""A sweep: the runs that several values of some options make, each in a directory that is named by its values."""
+
+import itertools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gancli.config.option import Field
+from gancli.config.several import MOST, shown
+from gancli.errors import GancliError, UsageError
+
+NUMBERED = re.compile(r"[0-9]{3,}-(.+)")
+LONGEST = 200  # bytes of a name: 255 is what most disks take
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An option and its values, in the order they were given in."""
+
+    field: Field
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A run of a sweep. `label`: its values, as in `lr=0.0001,seed=3`."""
+
+    index: int
+    values: Mapping[str, Any]
+    label: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.index:03d}-{self.label}"
+
+
+def members(axes: Sequence[Axis]) -> list[Member]:
+    """All runs, every value with every other; those of the last option change fastest. Raises `UsageError` for too many."""
+    flags = " ".join(axis.field.flag for axis in axes)
+    if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
+        raise UsageError(f"{flags}: make {count:,} runs; a sweep has at most {MOST:,}")
+    found = []
+    for index, values in enumerate(itertools.product(*(axis.values for axis in axes))):
+        named = zip(axes, values, strict=True)
+        label = ",".join(f"{axis.field.name.replace('_', '-')}={shown(value)}" for axis, value in named)
+        if len(label) > LONGEST:
+            raise UsageError(
+                f"{flags}: their values make names of more than {LONGEST} characters; sweep over fewer options"
+            )
+        found.append(Member(index, {axis.field.name: value for axis, value in zip(axes, values, strict=True)}, label))
+    return found
+
+
+def places(folder: Path, runs: Sequence[Member]) -> list[Path]:
+    """Where each run lies, or will: a directory that is there is known by its values, whatever number it was given, so that
+    a sweep which has grown finds what it did before. Raises `GancliError` where that cannot be seen."""
+    try:
+        names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise GancliError(f"--out {folder}: cannot be listed ({error.strerror})") from None
+    there: dict[str, str] = {}
+    for name in names:
+        if found := NUMBERED.fullmatch(name):
+            there.setdefault(found[1], name)
+    return [folder / there.get(run.label, run.name) for run in runs]

@@ -1,0 +1,306 @@
+"""`gan runs`: what it finds, what it tells of each, and that nothing which lies about ends it."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from gancli.cli.app import main
+from gancli.cli.runs_table import table
+from gancli.errors import DivergedError
+from gancli.events import LossRow
+from gancli.files.locks import Record
+from gancli.files.owner import Owner, this_process
+from gancli.report.jsonl import MetricsFile, append, read_metrics
+from gancli.report.rows import curves
+from gancli.store.overview import Best, Overview, runs_under
+from tests.conftest import SMALL, Gan
+from tests.report.facts import row as loss_row
+from tests.report.facts import started
+
+
+@pytest.fixture(scope="module")
+def original(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("once") / "run"
+    assert main(["train", "--out", str(run), "--steps", "10", *SMALL, "--data-root", str(data_root)]) == 0
+    return run
+
+
+@pytest.fixture
+def trained(original: Path, tmp_path: Path) -> Path:
+    """The run directory of a finished run, to spoil."""
+    return shutil.copytree(original, tmp_path / "run")
+
+
+@pytest.fixture
+def several(trained: Path, tmp_path: Path) -> Path:
+    """A folder with the finished run `run`, and copies to spoil."""
+    place = tmp_path / "all"
+    for name in ("run2", "run10", "deep/er/run"):
+        shutil.copytree(trained, place / name)
+    return place
+
+
+def listed(gan: Gan, *args: object) -> dict[str, Any]:
+    outcome = gan("runs", *args, "--json")
+    assert outcome.code == 0, outcome.err
+    return {each["path"]: each for each in json.loads(outcome.out)["runs"]}
+
+
+def only(gan: Gan, run: Path) -> dict[str, Any]:
+    (found,) = listed(gan, run).values()
+    assert isinstance(found, dict)
+    return found
+
+
+def owned(run: Path, owner: Owner, host: str, by_kernel: bool) -> None:
+    (run / ".lock").write_bytes(Record(owner, host, by_kernel, "t").dump())
+
+
+def test_runs_are_found_wherever_they_lie_and_named_as_people_count(gan: Gan, several: Path) -> None:
+    outcome = gan("runs", several)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert [line.split()[0] for line in outcome.out.splitlines()] == ["run", "deep/er/run", "run2", "run10"]
+    assert outcome.out.splitlines()[1].split()[1:5] == ["vanilla", "digits", "10/10", "finished"]
+    assert gan("runs", several / "run2").out.splitlines()[1].split()[0] == "run2"
+
+
+def test_a_finished_run_is_told_with_its_losses(gan: Gan, trained: Path) -> None:
+    about = only(gan, trained)
+    assert (about["variant"], about["preset"], about["dataset"], about["seed"]) == ("vanilla", "default", "digits", 0)
+    assert (about["state"], about["step"], about["steps"], about["owner"], about["left_s"]) == (
+        "finished",
+        10,
+        10,
+        None,
+        None,
+    )
+    assert {"d_loss", "g_loss"} <= set(about["losses"])
+    assert about["changed"].endswith("Z")
+    assert (about["best"], about["problem"]) == (None, None)
+
+
+def test_a_run_with_a_live_owner_is_running_and_has_a_time_left(gan: Gan, trained: Path) -> None:
+    config = trained / "config.toml"
+    config.write_text(config.read_text().replace("steps = 10", "steps = 1000"))
+    owned(trained, this_process(), "here", by_kernel=False)
+    about = only(gan, trained)
+    assert (about["state"], about["step"], about["steps"]) == ("running", 10, 1000), "it was begun anew, for longer"
+    assert about["owner"] == {"pid": os.getpid(), "host": "here"}
+    speed = read_metrics(trained / "metrics.jsonl")[-1]["images_per_s"]
+    assert about["left_s"] == pytest.approx(990 * 16 / speed)
+    assert f"{os.getpid()} on here" in gan("runs", trained).out
+
+
+def test_a_run_on_another_host_is_running_as_its_file_says(gan: Gan, trained: Path) -> None:
+    owned(trained, Owner("deadbeef", 17, 0), "node3", by_kernel=False)
+    assert only(gan, trained)["owner"] == {"pid": 17, "host": "node3"}
+
+
+def test_a_run_whose_owner_was_killed_is_stopped_at_its_last_state(gan: Gan, trained: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    owned(trained, Owner(this_process().machine, ended.pid, 1), socket.gethostname(), by_kernel=True)
+    config = trained / "config.toml"
+    config.write_text(config.read_text().replace("steps = 10", "steps = 40"))
+    append(trained / "metrics.jsonl", {"step": 15, "d_loss": 1.0})
+    about = only(gan, trained)
+    assert (about["state"], about["step"], about["steps"], about["owner"]) == ("stopped", 10, 40, None)
+
+
+def test_a_diverged_run_is_told_as_such_until_it_goes_on(gan: Gan, trained: Path) -> None:
+    with MetricsFile(trained / "metrics.jsonl") as keep:
+        keep(started(start_step=10))
+        keep(loss_row(12))
+        error = DivergedError("d_loss became NaN at step 14; try a lower --lr", 14)
+        keep.__exit__(DivergedError, error, None)
+    about = only(gan, trained)
+    assert (about["state"], about["step"], about["losses"]["d_loss"]) == ("diverged", 14, 1.2034)
+    rows = read_metrics(trained / "metrics.jsonl")
+    assert rows[-1]["diverged"] == "d_loss became NaN at step 14; try a lower --lr"
+    assert curves(rows)["d_loss"][-1] == (12, 1.2034), "a row without losses is no point of a curve"
+    with MetricsFile(trained / "metrics.jsonl") as keep:
+        keep(started(start_step=10))
+    assert only(gan, trained)["state"] == "finished"
+
+
+def test_a_training_that_diverges_says_so_in_its_rows(gan: Gan) -> None:
+    outcome = gan(
+        "train", *SMALL, "--steps", 60, "--loss", "wasserstein", "--lr", 1, "--optimizer", "sgd", "--out", "r"
+    )
+    assert outcome.code == 4, outcome.err
+    assert listed(gan, ".")["r"]["state"] == "diverged"
+
+
+def test_the_best_figure_is_what_the_run_chose_by(gan: Gan, trained: Path) -> None:
+    metrics = trained / "metrics.jsonl"
+    append(metrics, {"step": 10, "figures": {"coverage": 0.5, "frechet distance": 30.0}})
+    assert only(gan, trained)["best"] == {"name": "frechet distance", "value": 30.0, "step": 10}
+    for step, best, coverage in ((4, True, 0.75), (8, False, 0.25)):
+        figures = {"frechet": 9.0, "coverage": coverage}
+        append(metrics, {"step": step, "figures": figures, "best": best, "metric": "coverage"})
+    assert only(gan, trained)["best"] == {"name": "coverage", "value": 0.75, "step": 4}
+
+
+def without_toml(run: Path) -> None:
+    for path in run.rglob("*.safetensors"):
+        path.unlink()
+    (run / "config.toml").write_text("= 1")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lambda run: (run / "ckpt.safetensors").write_bytes(b"{}" * 9), "not a safetensors file"),
+        (lambda run: (run / "ckpt.safetensors").write_bytes((run / "ckpt.safetensors").read_bytes()[:-9]), "cut short"),
+        (without_toml, "TOML"),
+    ],
+    ids=["no checkpoint", "cut short", "no TOML"],
+)  # fmt: skip
+def test_a_damaged_run_is_told_and_ends_nothing(gan: Gan, several: Path, spoil: Any, problem: str) -> None:
+    spoil(several / "run2")
+    found = listed(gan, several)
+    assert found[str(several / "run2")]["state"] == "damaged"
+    assert problem in found[str(several / "run2")]["problem"]
+    assert found[str(several / "run10")]["state"] == "finished"
+    shown = gan("runs", several)
+    assert shown.code == 0
+    assert "warning: run2: " in shown.err
+
+
+def test_rows_that_are_none_and_hostile_ones_are_passed_over(gan: Gan, trained: Path) -> None:
+    (trained / "metrics.jsonl").write_text(
+        '{"step": 10, "d_loss": 1.5, "images_per_s": 0, "time": 5}\n{"step": 1'
+        + "0" * 400
+        + ', "figures": {"a": "b"}}\n'
+        '{"step": -3, "figures": [], "diverged": {}}\nnull\n[]\n\x00\n{"step": 11, "d_lo'
+    )
+    about = only(gan, trained)
+    assert (about["state"], about["step"], about["changed"]) == ("finished", 10, None)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_links_in_circles_pipes_and_foreign_folders_are_no_hindrance(gan: Gan, several: Path) -> None:
+    (several / "deep" / "round").symlink_to(several)
+    (several / "again").symlink_to(several / "run2")
+    (several / "nowhere").symlink_to(several / "gone")
+    (several / "self").symlink_to(several / "self")
+    (several / "site").mkdir()
+    (several / "site" / "config.toml").write_text("title = 'not ours'\n")
+    (several / "with \x1b[31m colour").mkdir()
+    (several / "run2" / "metrics.jsonl").unlink()
+    os.mkfifo(several / "run2" / "metrics.jsonl")
+    found = listed(gan, several)
+    assert sorted(Path(path).name for path in found) in (["again", "run", "run10"], ["run", "run10", "run2"])
+
+
+def test_a_folder_that_cannot_be_listed_is_told(gan: Gan, several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path).name == "deep":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    outcome = gan("runs", several)
+    assert outcome.code == 0
+    assert outcome.err == f"warning: {several / 'deep'}: cannot be listed (Permission denied)\n"
+
+
+def test_no_runs_are_no_failure_but_a_folder_that_is_not_there_is(gan: Gan, tmp_path: Path) -> None:
+    assert (gan("runs").code, gan("runs").out) == (0, "")
+    assert json.loads(gan("runs", "--json").out) == {"folder": "runs", "runs": [], "unreadable": []}
+    assert gan("runs", tmp_path).err == f"no runs in {tmp_path}\n"
+    for word in ("nowhere", __file__):
+        outcome = gan("runs", word)
+        assert (outcome.code, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+    assert gan("runs", "").code == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "order"), [("run", ["run2", "run10"]), ("-run", ["run10", "run2"]), ("step", ["run2", "run10"]),
+                       ("-step", ["run10", "run2"]), ("state", ["run2", "run10"]), ("best", ["run10", "run2"])]
+)  # fmt: skip
+def test_runs_are_sorted_by_what_is_asked(gan: Gan, several: Path, key: str, order: list[str]) -> None:
+    shutil.rmtree(several / "deep")
+    (several / "run2" / "ckpt.safetensors").unlink()
+    (several / "run2" / "state" / "step-00000010.safetensors").unlink()
+    append(several / "run10" / "metrics.jsonl", {"step": 10, "figures": {"psnr": 30.0}})
+    assert [Path(path).name for path in listed(gan, several, "--sort", key)] == order
+
+
+def test_a_key_that_there_is_not_is_refused_with_those_there_are(gan: Gan) -> None:
+    outcome = gan("runs", "--sort", "steps")
+    assert outcome.code == 2
+    assert "did you mean step?" in outcome.err
+
+
+WIDE = Overview(
+    Path("runs/ein sehr langer Name 日本語 der nicht passt/007-lr=0.0001,seed=7"),
+    "running", 4194304, "a-node-with-a-long-name.example.org", "vanilla", "default", "stacked-mnist", 7, 123456, 1234567,
+    86_400.0 * 3, {"d_loss": 1.25, "g_loss": 0.75, "d_real": 0.5}, Best("frechet distance", 12.34, 5), None,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_a_table_fits_and_drops_the_least_telling_columns_first(width: int) -> None:
+    short = Overview(Path("runs/a"), "finished", step=10, steps=10, losses={"d_loss": 1.0})
+    lines = table([WIDE, short], Path("runs"), width)
+    assert all(cell_len(line.plain) <= width for line in lines)
+    assert all(line.plain == line.plain.rstrip() for line in lines)
+    assert {"run", "step", "state"} <= set(lines[0].plain.split())
+    assert ("left" in lines[0].plain) == (width >= 60)
+    assert ("losses" in lines[0].plain) == (width >= 100)
+    assert ("stacked-mnist" in lines[1].plain) == (width >= 200)
+
+
+@contextmanager
+def watching(place: Path, *args: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    line = [sys.executable, "-m", "gancli", "runs", str(place), "--watch", *args]
+    process = subprocess.Popen(line, stdout=theirs, env=os.environ | {"TERM": "xterm"})
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def test_watching_draws_until_ctrl_c_and_that_is_no_failure(several: Path) -> None:
+    with watching(several) as (process, screen):
+        seen, until = b"", time.monotonic() + 60
+        while b"Ctrl-C ends" not in seen and time.monotonic() < until:
+            seen += os.read(screen, 4096)
+        assert b"run10" in seen
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_watching_without_a_terminal_is_refused(gan: Gan, several: Path, more: tuple[str, ...]) -> None:
+    outcome = gan("runs", several, "--watch", *more)
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+
+
+def test_a_thousand_runs_are_looked_at_without_reading_them_whole(trained: Path) -> None:
+    """Speed is measured by hand; here, that a long metrics file is read from its end."""
+    with (trained / "metrics.jsonl").open("a") as file:
+        file.writelines(json.dumps({"step": step, "d_loss": step}) + "\n" for step in range(11, 40_000))
+    (run,) = runs_under(trained)
+    assert run.losses == {"d_loss": 39_999}
+    assert isinstance(loss_row(1), LossRow)

@@ -1,0 +1,201 @@
+"""`gan train` with several values of an option."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gancli
+from gancli.errors import UsageError
+from tests.cli.test_train import wait_for
+from tests.conftest import SMALL, Gan, gan_process, sha256
+from tests.pictures import noise
+
+QUICK = ("train", "-v", "vanilla", "-d", "pics", *SMALL, "--steps", 6)
+NAMES = ["000-seed=0,lr=0.001", "001-seed=0,lr=0.0001", "002-seed=1,lr=0.001", "003-seed=1,lr=0.0001"]
+
+
+@pytest.fixture(autouse=True)
+def _pictures() -> None:
+    Path("pics").mkdir()
+    for number in range(16):
+        noise("L", (28, 28)).save(f"pics/{number}.png")
+
+
+def model(*parts: object) -> Path:
+    return Path(*map(str, parts), "ckpt.safetensors")
+
+
+def test_every_run_of_a_sweep_ends_in_the_bytes_of_that_run_alone(gan: Gan) -> None:
+    outcome = gan(*QUICK, "--seed", "0-1", "--lr", "1e-3,1e-4", "--out", "s", "--progress", "plain")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.splitlines() == [str(model("s", name)) for name in NAMES]
+    assert "run 2 of 4: seed=0,lr=0.0001: " in outcome.err
+    table = outcome.err.splitlines()[-5:]
+    assert [line.split()[0] for line in table] == ["run", *NAMES]
+    assert all(" 6/6  finished " in line for line in table[1:])
+    for name, options in ((NAMES[0], ()), (NAMES[3], ("--seed", 1, "--lr", 0.0001))):
+        assert gan(*QUICK, *options, "--out", f"alone/{name}").code == 0
+        assert sha256(model("alone", name)) == sha256(model("s", name))
+        assert sha256(Path("alone", name, "config.toml")) == sha256(Path("s", name, "config.toml"))
+
+
+def test_a_sweep_is_listed_without_training_and_without_torch(gan: Gan) -> None:
+    outcome = gan(*QUICK, "--seed", "3,5", "--loss=hinge,least-squares", "--out", "s", "--dry-run")
+    assert outcome.code == 0
+    assert [line.split() for line in outcome.out.splitlines()] == [
+        [str(number), "new", str(Path("s", f"{number:03d}-seed={seed},loss={loss}"))]
+        for number, (seed, loss) in enumerate((s, lo) for s in (3, 5) for lo in ("hinge", "least-squares"))
+    ]
+    assert not Path("s").exists()
+    line = ["train", "--seed", "0-1", "--out", "s", "--dry-run"]
+    code = f"import sys; from gancli.cli.app import main; assert main({line!r}) == 0; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_sweep_that_goes_on_passes_over_what_is_finished_and_grows(gan: Gan) -> None:
+    sweep = (*QUICK, "--out", "s", "--resume", "auto", "--progress", "plain")
+    assert gan(*sweep, "--seed", "1-2").code == 0
+    before = sha256(model("s/000-seed=1")), model("s/000-seed=1").stat().st_mtime_ns
+    outcome = gan(*sweep, "--seed", "0-2")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("finished before") == 2
+    assert "training vanilla" in outcome.err
+    assert outcome.out.splitlines() == [str(model("s", name)) for name in ("000-seed=0", "000-seed=1", "001-seed=2")]
+    assert before == (sha256(model("s/000-seed=1")), model("s/000-seed=1").stat().st_mtime_ns)
+    longer = gan(*sweep, "--seed", "1-2", "--steps", 8)
+    assert longer.code == 0
+    assert "finished before" not in longer.err
+    other = gan(*sweep, "--seed", "0-2", "--lr", 0.5)
+    assert (other.code, other.err.count("\n")) == (2, 1), other.err
+    assert "the run to resume has 0.001" in other.err
+
+
+def test_without_resume_nothing_that_is_there_is_touched(gan: Gan) -> None:
+    assert gan(*QUICK, "--seed", "1-2", "--out", "s").code == 0
+    again = gan(*QUICK, "--seed", "0-2", "--out", "s")
+    assert (again.code, again.err.count("\n")) == (2, 1), "and nothing is trained before that is said"
+    assert "--resume auto" in again.err
+    assert sorted(path.name for path in Path("s").iterdir()) == ["000-seed=1", "001-seed=2"]
+
+
+def test_one_run_of_a_sweep_is_the_same_as_in_the_whole(gan: Gan) -> None:
+    line = (*QUICK, "--seed", "0-1", "--resume", "auto")
+    outcome = gan(*line, "--out", "s", "--only", 1)
+    assert (outcome.code, outcome.out) == (0, f"{model('s/001-seed=1')}\n")
+    assert [path.name for path in Path("s").iterdir()] == ["001-seed=1"]
+    assert gan(*line, "--out", "whole").code == 0
+    assert sha256(model("s/001-seed=1")) == sha256(model("whole/001-seed=1"))
+    shown = gan(*line, "--out", "t", "--only", 1, "--dry-run")
+    assert "--seed " in shown.out
+    assert not Path("t").exists()
+
+
+def test_without_out_a_sweep_gets_a_folder_of_its_own(gan: Gan) -> None:
+    outcome = gan(*QUICK, "--seed", "0,1")
+    assert outcome.out.splitlines()[1] == str(model("runs/vanilla-pics-sweep-001/001-seed=1"))
+
+
+def test_a_run_that_diverges_does_not_stop_the_others(gan: Gan) -> None:
+    wild = (*QUICK, "--steps", 60, "--loss", "wasserstein", "--optimizer", "sgd", "--out", "s", "--progress", "plain")
+    outcome = gan(*wild, "--lr", "1,1e-5")
+    assert outcome.code == 4, outcome.err
+    assert "gan: lr=1.0: " in outcome.err
+    assert outcome.out.splitlines() == [str(model("s/001-lr=1e-05"))]
+    assert [" diverged " in line for line in outcome.err.splitlines()[-2:]] == [True, False]
+
+
+def test_a_run_that_fails_otherwise_is_told_and_ends_the_sweep_with_3(gan: Gan) -> None:
+    outcome = gan(*QUICK, "--held-out", "8,6000000", "--seed", 0, "--batch-size", "16", "--out", "s")
+    assert outcome.code == 2, "values that no run can have are refused before any is trained"
+    outcome = gan(*QUICK, "--held-out", "8,100000", "--out", "s")
+    assert outcome.code == 3
+    assert "gan: held-out=100000: --held-out 100000: must be 0, or 8 to 15" in outcome.err
+    assert gan(*QUICK, "--held-out", "90000,100000", "--out", "t").code == 2, "none is done: as each of them alone"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--seed", "0-9", "--only", 10, "--out", "s"), "--only 10: the sweep has 10 runs, 0 to 9"),
+        (("--seed", "0-9", "--only", -1, "--out", "s"), "--only -1: the sweep has 10 runs"),
+        (("--seed", "0-9", "--only", 1), "--only 1: needs --out"),
+        (("--seed", 3, "--only", 0), "--only 0: is for a sweep"),
+        (("--seed", "0-1", "--resume", "x"), "--resume x: is one run"),
+        (("--seed", "0-1", "--resume", "auto"), "needs --out"),
+        (("--seed", "0-1", "--out", "run"), "--out run: is a run"),
+        (("--seed", "0-1", "--out", "file"), "--out file: is a file"),
+        (("--seed", "0-1", "--lr", "0.1,7"), "--lr 7.0: must be above 0 and at most 1"),
+        (("--smoothing", "0,0.1", "--loss", "hinge"), "has no targets to smooth"),
+        (("--config", "list.toml"), "--seed [0, 1] (from list.toml): must be one value"),
+        (("--variant", "vanilla,cgan"), "no such variant"),
+        (("--image-size", "8,64", "-d", "pics"), "would be dcgan for image-size=64, and vanilla for others; name one"),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_what_no_sweep_can_be_is_refused_in_one_line_before_anything_is_made(
+    gan: Gan, words: tuple[object, ...], told: str
+) -> None:
+    Path("run/state").mkdir(parents=True)
+    Path("run/config.toml").touch()
+    Path("file").touch()
+    Path("list.toml").write_text("seed = [0, 1]\n")
+    before = sorted(Path().rglob("*"))
+    outcome = gan("train", "--steps", 4, "--progress", "none", *words)
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1), outcome.err
+    assert told in outcome.err
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_commas_in_texts_and_paths_are_no_sweep(gan: Gan) -> None:
+    outcome = gan(*QUICK, "--out", "a,b", "--save-every", "3,10m")
+    assert (outcome.code, outcome.out) == (0, f"{model('a,b')}\n")
+
+
+def test_python_takes_one_value_of_each_option() -> None:
+    for value in ([0, 1], (0, 1)):
+        with pytest.raises(UsageError, match=r"--seed .*: must be one value; several are for the command line"):
+            gancli.train("vanilla", seed=value, steps=1, out="r")
+    with pytest.raises(UsageError, match="must be a whole number"):
+        gancli.train("vanilla", seed="0-9", steps=1, out="r")
+
+
+def test_several_processes_make_one_run_at_a_time(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    outcome = gan(*QUICK, "--seed", "0-1", "--out", "s")
+    assert outcome.code == 2
+    assert "--only K" in outcome.err
+
+
+def test_json_lines_tell_all_runs_of_a_sweep_one_after_the_other(gan: Gan) -> None:
+    outcome = gan(*QUICK, "--seed", "0,1", "--out", "s", "--progress", "json")
+    told = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [each["out"] for each in told if each["event"] == "run_started"] == ["s/000-seed=0", "s/001-seed=1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [(), ("--only", "0")])
+def test_a_sweep_that_is_stopped_goes_on_by_the_command_that_it_prints(
+    tmp_path: Path, gan: Gan, more: tuple[str, ...]
+) -> None:
+    sweep = ["train", *SMALL, "--seed", "0-1", "--out", "s", "--save-every", "100", *more]
+    line = [sys.executable, "-m", "gancli", *sweep, "--steps", "100000"]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
+    wait_for(tmp_path / model("s/000-seed=0"), process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    *_, before, command = err.decode().splitlines()
+    assert before == "all of it goes on with:"
+    assert command == "  gan " + " ".join([*sweep, "--steps", "100000"]) + " --resume auto"
+    step = int(sorted((tmp_path / "s/000-seed=0/state").iterdir())[-1].stem.removeprefix("step-"))
+    again = gan_process(*command.split()[1:], "--steps", step + 10)
+    assert again.returncode == 0, again.stderr
+    assert gan("train", *SMALL, "--seed", 0, "--steps", step + 10, "--out", "whole").code == 0
+    assert sha256(model("s/000-seed=0")) == sha256(model("whole"))
+    assert model("s/001-seed=1").exists() == (not more)
+    assert os.path.lexists("s")

@@ -1,0 +1,62 @@
+from typing import Any
+
+import pytest
+
+from gancli import catalogue
+from gancli.config import RunConfig, fields_of
+from gancli.config.several import values_of
+from gancli.errors import UsageError
+
+FIELDS = {f.name: f for f in (*fields_of(RunConfig), *fields_of(catalogue.card("vanilla").config_class))}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "values"),
+    [
+        ("seed", "0-3", (0, 1, 2, 3)),
+        ("seed", "3-3", (3,)),
+        ("seed", "0-2,7, 9-10", (0, 1, 2, 7, 9, 10)),
+        ("lr", "1e-4,0.001", (1e-4, 1e-3)),
+        ("lr", "1,0.5", (1.0, 0.5)),
+        ("loss", "hinge,wasserstein", ("hinge", "wasserstein")),
+        ("preset", "default,article", ("default", "article")),
+        ("compile", "yes,no", ("yes", "no")),
+        ("seed", "7", None),
+        ("lr", "1e-4", None),
+        ("lr", "1-2", None),  # no range of numbers between which there are endless others: one that is none
+        ("seed", "-1", None),
+        ("seed", "1-", None),
+        ("dataset", "a,b", None),
+        ("out", "a,b", None),
+        ("init_from", "a,b", None),
+        ("device", "cpu,cuda", None),
+        ("save_every", "1000,10m", None),
+        ("max_time", "1,2", None),
+        ("variant", "vanilla,cgan", None),
+        ("mirror", "yes,no", None),
+    ],
+)
+def test_only_lists_and_ranges_of_what_can_be_several_are_several_values(name: str, text: str, values: Any) -> None:
+    assert values_of(FIELDS[name], text) == values
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("seed", "9-0", "--seed 9-0: 9-0 goes backwards"),
+        ("seed", "0,1,0", "--seed 0,1,0: has 0 twice"),
+        ("lr", "1e-3,0.001", "has 0.001 twice"),
+        ("seed", "0,", "has an empty value"),
+        ("seed", "0,x", "x is none of the whole numbers"),
+        ("lr", "0.1,high", "high is none of the numbers"),
+        ("lr", "0.1,5", "--lr 5.0: must be above 0 and at most 1"),
+        ("lr", "0.1,nan", "--lr"),
+        ("seed", "0-9999999999999999999", "at most 10,000 runs"),
+        ("seed", "-1,4", "--seed -1: must be at least 0"),
+        ("loss", "hinge,hing", "did you mean hinge?"),
+    ],
+)
+def test_values_that_an_option_cannot_have_are_refused(name: str, text: str, words: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        values_of(FIELDS[name], text)
+    assert words in str(raised.value)

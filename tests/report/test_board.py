@@ -1,0 +1,158 @@
+"""`--tensorboard`, read back by TensorBoard's own reader."""
+
+import builtins
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from gancli.errors import GancliError
+from gancli.report import board
+from gancli.report.board import Board
+from gancli.report.jsonl import read_metrics
+from tests.conftest import SMALL, Gan, sha256
+from tests.report.facts import TERMS, evaluated, finished, row, samples, started
+
+pytest.importorskip("tensorboard")
+
+
+def read(folder: Path) -> Any:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    reader = EventAccumulator(str(folder), {"scalars": 0, "images": 0})
+    return reader.Reload()
+
+
+def steps(reader: Any, tag: str) -> list[int]:
+    return [event.step for event in reader.Scalars(tag)]
+
+
+def test_what_a_run_tells_is_read_back(tmp_path: Path) -> None:
+    with Board(tmp_path / "tb", {"lr": 0.5, "seed": 3, "mirror": True, "loss": "hinge", "fit": None}) as tell:
+        assert {tell(event) for event in (started(), row(100), row(200), samples(200), evaluated(), finished())} == {""}
+    reader = read(tmp_path / "tb")
+    assert set(reader.Tags()["scalars"]) == {
+        *TERMS, "images_per_s", "epoch", "figures/frechet", "figures/coverage", "real/frechet", "real/coverage",
+    }  # fmt: skip
+    assert [(event.step, event.value) for event in reader.Scalars("d_loss")] == [
+        (100, pytest.approx(TERMS["d_loss"])), (200, pytest.approx(TERMS["d_loss"])),
+    ]  # fmt: skip
+    assert steps(reader, "figures/frechet") == [4000]
+    (picture,) = reader.Images("samples")
+    assert (picture.step, picture.width, picture.height) == (200, 238, 238)
+    assert picture.encoded_image_string.startswith(b"\x89PNG")
+    from tensorboard.plugins.hparams import metadata
+
+    told = reader.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
+    options = metadata.parse_session_start_info_plugin_data(told).hparams
+    assert (options["lr"].number_value, options["seed"].number_value) == (0.5, 3)
+    assert (options["mirror"].bool_value, options["loss"].string_value) == (True, "hinge")
+    assert "fit" not in options
+
+
+def test_a_run_that_goes_on_leaves_no_step_twice_and_none_out(tmp_path: Path) -> None:
+    for begin, at in ((0, (100, 200, 300)), (200, (300, 400)), (400, (500,))):  # killed after 300, its state was of 200
+        with Board(tmp_path, {}) as tell:
+            tell(started(begin))
+            for step in at:
+                tell(row(step))
+                tell(samples(step))
+    reader = read(tmp_path)
+    assert steps(reader, "d_loss") == [100, 200, 300, 400, 500]
+    assert [event.step for event in reader.Images("samples")] == [100, 200, 300, 400, 500]
+
+
+def test_a_record_that_was_cut_by_a_kill_is_passed_over(tmp_path: Path) -> None:
+    with Board(tmp_path, {}) as tell:
+        tell(started())
+        tell(row(100))
+        tell(row(200))
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-7])
+    with Board(tmp_path, {}) as tell:
+        tell(started(100))
+        tell(row(200))
+    assert steps(read(tmp_path), "d_loss") == [100, 200]
+
+
+def test_files_are_read_in_the_order_they_were_written_whatever_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for begin, now in ((0, 2_000_000_000), (100, 1_000_000_000), (200, 2_000_000_000)):
+        monkeypatch.setattr("time.time", lambda now=now: float(now))
+        with Board(tmp_path, {}) as tell:
+            tell(started(begin))
+            tell(row(begin + 100))
+    assert steps(read(tmp_path), "d_loss") == [100, 200, 300]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_disk_that_takes_no_more_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with Board(tmp_path / "file", {}) as tell:
+        first, *rest = [tell(event) for event in (started(), row(100), samples(100))]
+    assert first.startswith(f"{tmp_path / 'file'}: cannot be written (")
+    assert rest == ["", ""]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_is_one_warning_and_the_run_ends_in_the_same_bytes(
+    gan: Gan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path) -> str:
+        (folder / "events").symlink_to("/dev/full")
+        return "events"
+
+    real = Path.open
+
+    def opened(path: Path, mode: str = "r", **more: Any) -> Any:
+        return real(path, "ab" if mode == "xb" and path.name == "events" else mode, **more)
+
+    monkeypatch.setattr(board, "_name", full)
+    monkeypatch.setattr(Path, "open", opened)
+    outcome = gan("train", *SMALL, "--steps", 10, "--tensorboard", "--out", "r", "--progress", "plain")
+    assert outcome.code == 0
+    assert outcome.err.count("TensorBoard gets no more of this run") == 1
+    assert gan("train", *SMALL, "--steps", 10, "--out", "without").code == 0
+    assert sha256(Path("r/ckpt.safetensors")) == sha256(Path("without/ckpt.safetensors"))
+
+
+def test_a_training_writes_what_its_metrics_file_has_and_goes_on_with_it(gan: Gan) -> None:
+    line = ("train", *SMALL, "--out", "r", "--resume", "auto")
+    assert gan(*line, "--steps", 10, "--tensorboard").code == 0
+    assert gan(*line, "--steps", 15).code == 0, "it is an option of the run, and kept"
+    assert len(list(Path("r/tensorboard").iterdir())) == 2
+    reader, rows = read(Path("r/tensorboard")), read_metrics(Path("r/metrics.jsonl"))
+    assert [(event.step, event.value) for event in reader.Scalars("g_loss")] == [
+        (row["step"], pytest.approx(row["g_loss"])) for row in rows
+    ]
+    assert [event.step for event in reader.Images("samples")] == [5, 10, 15]
+    assert gan(*line, "--steps", 20, "--no-tensorboard").code == 0
+    assert len(list(Path("r/tensorboard").iterdir())) == 2
+    assert not os.path.lexists("r/tensorboard/.lock")
+
+
+def without(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    real: Callable[..., Any] = builtins.__import__
+
+    def refused(name: str, *more: Any) -> Any:
+        return missing(name) if name.partition(".")[0] == package else real(name, *more)
+
+    def missing(name: str) -> NoReturn:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(builtins, "__import__", refused)
+
+
+def test_without_tensorboard_the_extra_is_named_and_nothing_is_left(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "tensorboard")
+    with pytest.raises(GancliError, match=r"pip install 'gancli\[tensorboard\]'"):
+        Board(Path("tb"), {})
+    outcome = gan("train", *SMALL, "--steps", 5, "--tensorboard", "--out", "r")
+    assert (outcome.code, outcome.err) == (
+        1,
+        "gan: --tensorboard: tensorboard is missing: pip install 'gancli[tensorboard]'\n",
+    )
+    assert not Path("r").exists()
