@@ -75,12 +75,13 @@ def _train() -> None:
 
 
 def _register() -> None:
-    from gancli.cli import cache, evaluate, sample, variants
+    from gancli.cli import cache, evaluate, export, sample, variants
     from gancli.cli import inspect as inspecting
 
     for name, command in (
         ("sample", sample.sample),
         ("evaluate", evaluate.evaluate),
+        ("export", export.export),
         ("inspect", inspecting.inspect),
         ("variants", variants.variants),
         ("cache", cache.cache),
