@@ -54,6 +54,35 @@ class CellMeans(nn.Module):
         return inside / inside.sum(1, keepdim=True)
 
 
+class ConvAfterShuffle(nn.Conv2d):
+    """A convolution of what `nn.PixelShuffle(2)` would make of its input: features, float `[B, 4·in, h, w]` → `[B, out, 2h,
+    2w]`. Its weight is the convolution's own, `[out, in, k, k]`, k one more than a multiple of four; zeros around.
+
+    The shuffle comes last, so that a wide kernel with few outputs becomes a narrower one with four times the outputs on a
+    quarter of the places (9×9 with 3: 5×5 with 12), which is what libraries are fast in.
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, kernel: int) -> None:
+        assert kernel % 4 == 1
+        super().__init__(num_inputs, num_outputs, kernel, 1, kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        kernel = self._kernel()
+        return F.pixel_shuffle(F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2), 2)
+
+    def _kernel(self) -> Tensor:
+        """`[4·out, 4·in, n, n]`, n = k // 2 + 1: at place i, row 2y + a of the output reads row 2(y + i - k // 4) + b of the
+        input by tap 2i + b - a, or not at all where there is no such tap."""
+        size, places = self.kernel_size[0], self.kernel_size[0] // 2 + 1
+        windows = [slice(1 + b - a, 1 + b - a + size, 2) for a in (0, 1) for b in (0, 1)]
+        padded = F.pad(self.weight, (1, 1, 1, 1))
+        rows = torch.stack([padded[:, :, window] for window in windows])
+        both = torch.stack([rows[..., window] for window in windows])
+        split = both.view(2, 2, 2, 2, self.out_channels, self.in_channels, places, places)  # column a, b, row a, b
+        return split.permute(4, 2, 0, 5, 3, 1, 6, 7).reshape(4 * self.out_channels, -1, places, places)
+
+
 class Frequencies(nn.Module):
     """Pictures, float `[B, C, size, size]` → their cosine transform (orthonormal DCT-II), of the same shape, in fp32, with
     frequency f (cycles per two sides) enhanced (1 + f)^1.5 times.

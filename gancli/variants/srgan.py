@@ -28,7 +28,7 @@ from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
 from gancli.nn.games import GAMES, Penalties
-from gancli.nn.layers import CellMeans, spectral_norms
+from gancli.nn.layers import CellMeans, ConvAfterShuffle, spectral_norms
 from gancli.nn.vgg import Vgg19Features
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Update, Variant, constant
 
@@ -128,7 +128,8 @@ class Generator(nn.Module):
         doublings: list[nn.Module] = []
         for _ in range(config.scale.bit_length() - 1):
             doublings += [nn.Conv2d(width, 4 * width, 3, 1, 1), nn.PixelShuffle(2), nn.PReLU()]
-        final = nn.Conv2d(width, channels, OUTER_KERNEL, 1, OUTER_KERNEL // 2)
+        doublings[-2] = nn.Identity()  # the last convolution shuffles
+        final = ConvAfterShuffle(width, channels, OUTER_KERNEL)
         if self.skip:  # detail starts at nothing: the first picture is the bicubic one
             nn.init.zeros_(final.weight)
             nn.init.zeros_(final.bias)  # type: ignore[arg-type]
