@@ -1,5 +1,6 @@
 """`gan export`: what other programs open draws the model's pictures, and says what it is."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import torch
 from PIL import Image
 
 import gancli
-from gancli.export import onnx_file, write
+from gancli.export import pt2_file
 from gancli.files import atomic
 from gancli.images import to_uint8
 from gancli.metrics import classifier
@@ -265,7 +266,10 @@ def test_errors_are_one_line_that_names_the_option(gan: Gan, args: tuple[object,
 
 
 def test_a_missing_package_is_told_with_the_extra(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_file.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name)
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: real(name, *more) if name != "onnxscript" else None
+    )
     outcome = gan("export", "digits", "-o", "m.onnx")
     assert outcome.code == 1
     assert outcome.err == "gan: -o m.onnx: onnxscript is missing, which .onnx needs: pip install 'gancli[onnx]'\n"
@@ -273,7 +277,7 @@ def test_a_missing_package_is_told_with_the_extra(gan: Gan, monkeypatch: pytest.
 
 def test_what_draws_other_pictures_is_not_written(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("m.pt2").write_text("before")
-    monkeypatch.setattr(write.pt2_file, "drawn", lambda _, inputs: torch.zeros(len(inputs[0]), 1, 8, 8))
+    monkeypatch.setattr(pt2_file, "drawn", lambda _, inputs: torch.zeros(len(inputs[0]), 1, 8, 8))
     outcome = gan("export", trained, "-o", "m.pt2")
     assert outcome.code == 1
     assert "not written, as its pictures are up to" in outcome.err.splitlines()[-1]
