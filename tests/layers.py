@@ -22,7 +22,7 @@ LAYERS = (
     Layer(("variant", "catalogue"), "the one contract, and the list of those who hold to it"),
     Layer(("variants",), "one file per paper, which imports no other; nobody imports them"),
     Layer(("steps", "store", "sampling"), "one step, and many at a word; what lies on disk; drawing and enlarging"),
-    Layer(("metrics",), "measuring"),
+    Layer(("metrics", "export"), "measuring; a model as other programs open it"),
     Layer(("engine",), "a run from plan to finish"),
     Layer(("api",), "the verbs for Python"),
     Layer(("cli", "__main__"), "the command line: parses, calls, shows"),

@@ -63,6 +63,7 @@ def test_layers_are_the_parts_there_are_and_what_contributing_shows() -> None:
         ["--help"],
         ["--version"],
         ["evaluate", "--help"],
+        ["export", "--help"],
         ["sample", "--help"],
         ["inspect", "digits"],
         ["cache"],

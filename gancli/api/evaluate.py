@@ -3,18 +3,19 @@
 import os
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 
 from gancli.api import options
-from gancli.api.model import Model, load
+from gancli.api.model import Model
 from gancli.config.evaluate import EvaluateConfig
 from gancli.errors import UsageError
 from gancli.events import Event, Telling, Warned
+from gancli.machine.device import choose_device
 from gancli.metrics import compare
 from gancli.metrics.compare import Subject
-from gancli.store import checkpoint, evaluations
+from gancli.metrics.entrants import Entrant, entrant
+from gancli.store import evaluations, names
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Figures:
         rows = [
             {
                 "file": str(subject.path),
-                "variant": subject.model.facts.variant,
-                "step": subject.model.facts.step,
+                "variant": None if subject.model is None else subject.model.facts.variant,
+                "step": None if subject.model is None else subject.model.facts.step,
                 "compared_with": subject.compared.split,
                 "figures": [asdict(figure) for figure in subject.figures],
             }
@@ -48,20 +49,18 @@ class Figures:
 
 
 def measured(
-    config: EvaluateConfig,
-    given: Collection[str],
-    files: Sequence[Path],
-    models: Sequence[checkpoint.Model],
-    device: torch.device,
+    config: EvaluateConfig, given: Collection[str], entrants: Sequence[Entrant], device: torch.device
 ) -> Generator[Event, None, Figures]:
-    """Measure models that lie in `files`, as a generator of progress; figures are kept with the runs that the files lie in.
+    """Measure models, and pictures of others, as a generator of progress; figures are kept with the runs that models lie in.
     `given`: the names of the options that were. Raises `UsageError` for what cannot be compared."""
-    if not models:
+    if not entrants:
         raise UsageError("CKPT: no model to measure")
-    compare.check(config, models, given)
-    dataset = config.dataset or compare.trained_on(files[0], models[0])
-    subjects = yield from compare.measured(config, dataset, device, files, models)
+    compare.check(config, entrants, given)
+    dataset = compare.dataset_of(config, entrants)
+    subjects = yield from compare.measured(config, dataset, device, entrants)
     for subject in subjects:
+        if subject.model is None:
+            continue
         values = {figure.name: figure.model.value for figure in subject.figures}
         warning = evaluations.remember(subject.path, subject.model.facts, values, subject.compared)
         if warning:
@@ -84,24 +83,30 @@ def evaluate(
     download: bool | None = None,
     on_event: Callable[[Event], object] | None = None,
 ) -> Figures:
-    """Measure one model or several, or their checkpoints: what `gan evaluate` does, by the same names.
+    """Measure one model or several, or their checkpoints, or pictures that other programs made (a folder, a zip, an `.npz`
+    array, …): what `gan evaluate` does, by the same names.
 
     `on_event` is called with what happens meanwhile. Raises `UsageError`, `DataError` and `CheckpointError`.
     """
     places = options.given(
         dataset=dataset, neighbours=neighbours, inception=inception, low_res=low_res, data_root=data_root
     )
-    names = metrics if metrics is None or isinstance(metrics, str) else ",".join(metrics)
-    others = options.given(count=n, seed=seed, metrics=names, gan_train=gan_train, download=download)
+    groups = metrics if metrics is None or isinstance(metrics, str) else ",".join(metrics)
+    others = options.given(count=n, seed=seed, metrics=groups, gan_train=gan_train, download=download)
     asked = {name: os.fspath(place) for name, place in places.items()} | others
     config = EvaluateConfig(**(options.from_environment(EvaluateConfig) | asked))
     config.check_places()
     several = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
-    loaded = [model if isinstance(model, Model) else load(model) for model in several]
-    files, inner = [model.path for model in loaded], [model.loaded for model in loaded]
-    device = loaded[0].device if loaded else torch.device("cpu")
-    telling = Telling(measured(config, asked, files, inner, device))
+    entrants = [_entrant(each) for each in several]
+    device = next((each.device for each in several if isinstance(each, Model)), None)
+    telling = Telling(
+        measured(config, asked, entrants, device or choose_device(os.environ.get("GAN_DEVICE") or "auto"))
+    )
     for event in telling:
         if on_event:
             on_event(event)
     return telling.result
+
+
+def _entrant(each: Model | str | os.PathLike[str]) -> Entrant:
+    return Entrant(each.path, each.loaded) if isinstance(each, Model) else entrant(names.located(each).path)

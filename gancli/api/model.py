@@ -12,6 +12,7 @@ from torch import nn
 
 from gancli.api import options
 from gancli.api.samples import Samples
+from gancli.config.export import ExportConfig
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.data.decode import layers_of, shape_of
 from gancli.errors import UsageError
@@ -116,6 +117,22 @@ class Model:
         telling = Telling(work)
         deque(telling, maxlen=0)  # nobody is told how far it is
         return telling.result
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        opset: int | None = None,
+        license: str | None = None,  # noqa: A002 - the option's name
+    ) -> list[Path]:
+        """Write the model for other programs, as `gan export -o PATH` does: `.onnx`, `.pt2`, or a folder for a model hub.
+        Gives the files that were written. Raises `UsageError`, and `GancliError` for what the disk refuses."""
+        from gancli.export import write
+
+        target = write.target(os.fspath(path), ExportConfig(**options.given(opset=opset, license=license)))
+        telling = Telling(write.written(target, self.path, checkpoint.load_model(self.path)))
+        deque(telling, maxlen=0)  # as above
+        return [Path(file) for file in telling.result.files]
 
     def _check_reads(self, reads: str) -> None:
         if self.loaded.variant.reads != reads:

@@ -73,12 +73,13 @@ def _train() -> None:
 
 
 def _register() -> None:
-    from gancli.cli import cache, evaluate, runs, sample, variants
+    from gancli.cli import cache, evaluate, export, runs, sample, variants
     from gancli.cli import inspect as inspecting
 
     for name, command in (
         ("sample", sample.sample),
         ("evaluate", evaluate.evaluate),
+        ("export", export.export),
         ("inspect", inspecting.inspect),
         ("variants", variants.variants),
         ("runs", runs.runs),

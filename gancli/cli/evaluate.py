@@ -8,10 +8,10 @@ from gancli.config import fields_of, paths
 from gancli.config.evaluate import EvaluateConfig
 from gancli.errors import printable
 from gancli.store import names
-from gancli.store.rundir import model_file
 
 if TYPE_CHECKING:
     from gancli.api.evaluate import Figures
+    from gancli.metrics.compare import Subject
 
 COMPLETERS: Mapping[str, completing.Completer] = {"dataset": completing.dataset, "metrics": completing.metrics}
 
@@ -26,11 +26,11 @@ def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any)
     from gancli.api.evaluate import measured
     from gancli.cli.progress import shown
     from gancli.machine.device import choose_device
-    from gancli.store.checkpoint import load_model
+    from gancli.metrics.entrants import entrant
 
     where = choose_device(device)
-    files = [model_file(ckpt.located(word)) for word in checkpoints]
-    figures = shown(measured(config, given, files, [load_model(file) for file in files], where))
+    entrants = [entrant(ckpt.located(word)) for word in checkpoints]
+    figures = shown(measured(config, given, entrants, where))
     if as_json:
         console.print_json(figures.document())
     else:
@@ -41,12 +41,13 @@ evaluate = options.signed(
     _evaluate,
     [
         options.argument("checkpoints", list[str], metavar="CKPT...", **ckpt.ABOUT, help=(
-            f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}; several are compared in one table.")),
+            f"A ckpt.safetensors, a run directory, {ckpt.COMES_ALONG}, or pictures that another program made (a folder, "
+            "zip, tar, Parquet file, .npz or .npy). Several are compared in one table.")),
         *(options.parameter(field, field.option.panel, COMPLETERS.get(field.name)) for field in fields_of(EvaluateConfig)),
         options.DEVICE,
         options.JSON,
     ],
-    "Measure how good a checkpoint's pictures are, beside what real pictures would score. Needs no download.",
+    "Measure how good a checkpoint's pictures are, or anyone's, beside what real pictures would score. Needs no download.",
 )  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def _show(figures: "Figures", config: EvaluateConfig) -> None:
     from gancli.cli.evaluate_table import tables
 
     subjects = figures.subjects
-    headings = [f"{s.model.facts.variant} {names.name_of(s.path) or s.path.parent.name}".strip() for s in subjects]
+    headings = [_heading(subject) for subject in subjects]
     out = console.out()
     for number, part in enumerate(tables(headings, [s.figures for s in subjects], subjects[0].compared.beside, out)):
         if number:
@@ -64,3 +65,10 @@ def _show(figures: "Figures", config: EvaluateConfig) -> None:
     out.print(words, markup=False, style="dim")
     if config.neighbours is not None:
         console.print_path(paths.expanded(config.neighbours, "--neighbours"))
+
+
+def _heading(subject: "Subject") -> str:
+    """A column's: the variant and what the run or model is called; of pictures, what their folder or file is called."""
+    if subject.model is None:
+        return subject.path.name or str(subject.path)
+    return f"{subject.model.facts.variant} {names.name_of(subject.path) or subject.path.parent.name}".strip()

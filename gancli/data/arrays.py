@@ -22,6 +22,7 @@ from gancli.files import atomic
 from gancli.machine.room import free_bytes
 
 LABELS = ("labels", "label", "targets", "target", "classes", "y")  # what a file's array of labels is called
+NAMES, MAX_NAMES_BYTES = "class_names", 1 << 26
 OTHER: Mapping[Split, Split] = {"train": "test", "test": "train"}
 MAX_SIDE, MAX_CLASSES = 16_384, 10_000
 CPU = torch.device("cpu")
@@ -38,7 +39,8 @@ def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit = "cr
     """
     try:
         with path.open("rb") as file:
-            pictures, *labels = _npy(path, file) if path.suffix.lower() == ".npy" else _npz(path, file, split)
+            found, called = (_npy(path, file), ()) if path.suffix.lower() == ".npy" else _npz(path, file, split)
+        pictures, *labels = found
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         why = atomic.reason(error) if isinstance(error, OSError) else " ".join(str(error).split())[:200]
         raise DataError(f"--dataset {path}: cannot be read ({why})") from None
@@ -48,7 +50,7 @@ def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit = "cr
         yield Warned(no_effect(fit))
     if pixels.shape[2:] != (size, size):
         pixels = yield from _resized(path, pixels, size, fit)
-    numbers, names = _classes(path, labels) if labels else (torch.zeros(len(pixels), dtype=torch.int64), ())
+    numbers, names = _classes(path, labels, called) if labels else (torch.zeros(len(pixels), dtype=torch.int64), ())
     return Source(path.stem, pixels.contiguous(), numbers, names)
 
 
@@ -59,8 +61,9 @@ def _npy(path: Path, file: BinaryIO) -> list[Array]:
     return [npy.read_array(file, allow_pickle=False)]
 
 
-def _npz(path: Path, file: BinaryIO, split: Split) -> list[Array]:
-    """The pictures, their labels if there are any, and those of the other split if it has some: its classes are the same."""
+def _npz(path: Path, file: BinaryIO, split: Split) -> tuple[list[Array], tuple[str, ...]]:
+    """The pictures, their labels if there are any, and those of the other split if it has some: its classes are the same.
+    And what an array `class_names` calls the classes that labels number, as `gan sample -o x.npz` writes it."""
     with zipfile.ZipFile(file) as archive:
         shapes: Shapes = {}
         arrays = [info for info in archive.infolist() if info.filename.endswith(".npy")]
@@ -76,7 +79,17 @@ def _npz(path: Path, file: BinaryIO, split: Split) -> list[Array]:
             _check(path, name, *shapes[name], sizes[name])
             with archive.open(f"{name}.npy") as entry:
                 found.append(npy.read_array(entry, allow_pickle=False))
-        return found
+        return found, _names(archive, shapes, sizes)
+
+
+def _names(archive: zipfile.ZipFile, shapes: Shapes, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    shape, dtype = shapes.get(NAMES, ((), np.dtype(np.uint8)))
+    sound = len(shape) == 1 and shape[0] <= MAX_CLASSES and dtype.kind == "U"
+    if not sound or not shape[0] * dtype.itemsize <= sizes[NAMES] <= MAX_NAMES_BYTES:
+        return ()
+    with archive.open(f"{NAMES}.npy") as entry:
+        names = tuple(map(str, npy.read_array(entry, allow_pickle=False).tolist()))
+    return names if len(set(names)) == len(names) and all(names) else ()
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
@@ -148,12 +161,16 @@ def _resized(path: Path, pixels: Tensor, size: int, fit: Fit) -> Generator[Event
     return result
 
 
-def _classes(path: Path, labels: Sequence[Array]) -> tuple[Tensor, tuple[str, ...]]:
-    """The first labels as int64 `[N]` from 0 on, and the classes' names: the numbers that all of them have."""
+def _classes(path: Path, labels: Sequence[Array], called: Sequence[str]) -> tuple[Tensor, tuple[str, ...]]:
+    """The first labels as int64 `[N]` from 0 on, and the classes' names: the numbers that all of them have, or what these
+    are `called`."""
     own = labels[0].reshape(-1)
     distinct = np.unique(np.concatenate([each.reshape(-1) for each in labels]))
     if len(distinct) > MAX_CLASSES:
         raise DataError(f"--dataset {path}: {len(distinct)} classes are over the limit of {MAX_CLASSES}")
     if len(distinct) == 1:
         return torch.zeros(own.size, dtype=torch.int64), ()
-    return torch.from_numpy(np.searchsorted(distinct, own).astype(np.int64)), tuple(map(str, distinct.tolist()))
+    numbers = distinct.tolist()
+    known = bool(called) and numbers[0] >= 0 and numbers[-1] < len(called)
+    names = tuple(called[number] if known else str(number) for number in numbers)
+    return torch.from_numpy(np.searchsorted(distinct, own).astype(np.int64)), names

@@ -14,6 +14,7 @@ from gancli.config import fields_of, paths, toml
 from gancli.config.effects import refuse
 from gancli.config.evaluate import EvaluateConfig
 from gancli.data.classes import translated
+from gancli.data.fit import Fit
 from gancli.data.names import Split, source_names
 from gancli.data.opening import open_source
 from gancli.data.pace import Pace
@@ -23,6 +24,7 @@ from gancli.errors import UsageError
 from gancli.files import atomic
 from gancli.machine.waiting import giving_way
 from gancli.metrics import yardstick
+from gancli.metrics.entrants import Entrant, check_count, chosen, open_pictures
 from gancli.metrics.figure import Figure, comparison
 from gancli.metrics.inception import InceptionFid
 from gancli.metrics.neighbours import nearest
@@ -42,10 +44,10 @@ OF_DRAWING = ("count", "seed", "metrics", "gan_train", "neighbours", "inception"
 
 @dataclass(frozen=True)
 class Subject:
-    """A checkpoint, the figures found of it, and what they were measured with."""
+    """A checkpoint, or pictures of others (without a `model`), the figures found of it, and what they were measured with."""
 
     path: Path
-    model: Model
+    model: Model | None
     figures: list[Figure]
     compared: events.Comparison
 
@@ -63,18 +65,30 @@ class Found(NamedTuple):
 Work = Generator[events.Event, None, Found]
 
 
-def check(config: EvaluateConfig, models: Sequence[Model], given: Collection[str]) -> None:
+def check(config: EvaluateConfig, entrants: Sequence[Entrant], given: Collection[str]) -> None:
     """Before anything is measured: raises `UsageError` for what cannot be compared, and for options `given` (their names)
     that are for models that draw."""
-    reads = {model.variant.reads for model in models}
+    models = [each.model for each in entrants if each.model is not None]
+    reads = {"labels" if each.model is None else each.model.variant.reads for each in entrants}
     if "low_res" in reads:
         of_drawing = [f for f in fields_of(EvaluateConfig) if f.name in OF_DRAWING and f.name in given]
         why = f"is for models that draw pictures; {models[0].facts.variant} enlarges them"
         refuse(*((f.flag, getattr(config, f.name)) for f in of_drawing), why=why)
     if len(reads) > 1:
-        raise UsageError("CKPT: models that draw pictures and models that enlarge them cannot be compared in one table")
+        what = "models that draw pictures" if len(models) == len(entrants) else "pictures that were drawn"
+        raise UsageError(f"CKPT: {what} and models that enlarge them cannot be compared in one table")
     if config.low_res is not None and reads == {"labels"}:
         raise UsageError(f"--low-res {config.low_res}: is for srgan")
+
+
+def dataset_of(config: EvaluateConfig, entrants: Sequence[Entrant]) -> str:
+    """What to compare with: what was asked for, else what the first model was trained on. Raises `UsageError`."""
+    if config.dataset is not None:
+        return config.dataset
+    for each in entrants:
+        if each.model is not None:
+            return trained_on(each.path, each.model)
+    raise UsageError(f"--dataset: say with -d what to compare the pictures of {entrants[0].path} with")
 
 
 def trained_on(file: Path, model: Model) -> str:
@@ -94,17 +108,20 @@ def trained_on(file: Path, model: Model) -> str:
 
 
 def measured(
-    config: EvaluateConfig, dataset: str, device: torch.device, files: Sequence[Path], models: Sequence[Model]
+    config: EvaluateConfig, dataset: str, device: torch.device, entrants: Sequence[Entrant]
 ) -> Generator[events.Event, None, list[Subject]]:
-    """Measure models that lie in `files`, as a generator of progress that returns what was found of each."""
-    measure = _enlarging if models[0].variant.reads == "low_res" else _drawing
+    """Measure models, and pictures of others, as a generator of progress that returns what was found of each."""
+    models = [each.model for each in entrants if each.model is not None]
     with giving_way():
-        found = yield from measure(config, dataset, device, models)
+        if any(model.variant.reads == "low_res" for model in models):
+            found = yield from _enlarging(config, dataset, device, models)
+        else:
+            found = yield from _drawing(config, dataset, device, entrants)
     named = dataset in source_names()
     told = dataset if named else str(paths.expanded(dataset, "--dataset").resolve())
     return [
-        Subject(file, model, figures, comparison(figures, told, found.split, found.seed, found.beside))
-        for file, model, figures in zip(files, models, found.figures, strict=True)
+        Subject(each.path, each.model, figures, comparison(figures, told, found.split, found.seed, found.beside))
+        for each, figures in zip(entrants, found.figures, strict=True)
     ]
 
 
@@ -122,48 +139,67 @@ def _expanded(path: str | None, flag: str) -> Path | None:
     return None if path is None else paths.expanded(path, flag)
 
 
-def _drawing(config: EvaluateConfig, dataset: str, device: torch.device, models: Sequence[Model]) -> Work:
+def _drawing(config: EvaluateConfig, dataset: str, device: torch.device, entrants: Sequence[Entrant]) -> Work:
     root = paths.data_root(config.data_root)
     if root.note:
         yield events.Warned(Note(root.note))
+    models = [each.model for each in entrants if each.model is not None]
     train, test = yield from _splits(config, dataset, root.path, models)
     if config.metrics is not None and "modes" in config.wanted and train.spec.num_classes < 2:
         raise UsageError(f"--metrics modes: the pictures of {dataset} are of no classes that could be counted")
     inception = _expanded(config.inception, "--inception")
     fid = InceptionFid(inception, device) if inception is not None else None
     count = config.count or (NUM_STACKED if train.stacked else NUM_DRAWN)
+    others = yield from _of_others(entrants, train, test, count, dataset, root.path)
     stick = yield from yardstick.make(train, test, root.path, device, count, config.wanted)
     if fid is not None:
         yield from stick.inception_floor(fid)
     found = []
-    for model in models:
-        pixels, labels = yield from _drawn(config.seed, device, model, stick.count)
-        if labels is not None:
-            labels = torch.tensor(translated(model.facts.images.class_names, train.class_names, dataset))[labels]
+    for number, each in enumerate(entrants):
+        if each.model is None:
+            pixels, labels = chosen(others[number], stick.count, config.seed)
+        else:
+            pixels, labels = yield from _drawn(config.seed, device, each.model, stick.count)
+        if labels is not None and each.model is not None:
+            own = each.model.facts.images.class_names
+            labels = torch.tensor(translated(own, train.class_names, dataset))[labels]
         if config.gan_train:
-            _check_labels(model, labels, test, dataset)
+            _check_labels(each, labels, test, dataset)
         yield events.Preparing("measuring", 0, 0, "")
         found.append((yield from _figures(config, stick, fid, pixels, labels)))
-        if config.neighbours is not None and model is models[0]:
+        if config.neighbours is not None and number == 0:
             _draw_neighbours(paths.expanded(config.neighbours, "--neighbours"), pixels[:NUM_SHOWN], train.images)
     return Found(found, stick.split, config.seed, "real pictures")
+
+
+def _of_others(
+    entrants: Sequence[Entrant], train: Source, test: Source, count: int, dataset: str, root: Path
+) -> Generator[events.Event, None, dict[int, Source]]:
+    """The pictures of others, by their number among the entrants, if there are enough of them to measure `count` with."""
+    found: dict[int, Source] = {}
+    fits: list[Fit] = [each.model.facts.fit for each in entrants if each.model is not None]
+    for number, each in enumerate(entrants):
+        if each.model is None:
+            found[number] = yield from open_pictures(each.path, train, dataset, root, (*fits, "crop")[0])
+            check_count(each.path, len(found[number].images), yardstick.parted(train, test, count).num_used)
+    return found
 
 
 def _splits(
     config: EvaluateConfig, dataset: str, root: Path, models: Sequence[Model]
 ) -> Generator[events.Event, None, tuple[Source, Source]]:
-    """The training and the test pictures, of the size that the models draw."""
-    spec = models[0].facts.images
-    if any((m.facts.images.channels, m.facts.images.size) != (spec.channels, spec.size) for m in models):
+    """The training and the test pictures, of the size that the models draw; of their own where there is no model."""
+    specs = [model.facts.images for model in models]
+    if len({(spec.channels, spec.size) for spec in specs}) > 1:
         raise UsageError("CKPT: models of pictures of different sizes cannot be compared in one table")
-    (fit, *others) = {m.facts.fit for m in models}
+    (fit, *others) = {model.facts.fit for model in models} or {"crop"}
     if others:
         raise UsageError("CKPT: models of pictures that were fitted by another --fit cannot be compared in one table")
     place = partial(
         open_source,
         dataset,
         data_root=root,
-        image_size=spec.size,
+        image_size=specs[0].size if specs else None,
         download=config.download,
         on_bad_image="fail",
         fit=fit,
@@ -174,16 +210,18 @@ def _splits(
     for split in splits:
         both.append((yield from events.told_once(place(split=split), told)))
     train, test = both
-    if train.spec.channels != spec.channels:
+    if specs and train.spec.channels != specs[0].channels:
         raise UsageError(
-            f"--dataset {dataset}: {train.spec.channels} channels, but the checkpoint draws pictures of {spec.channels}"
+            f"--dataset {dataset}: {train.spec.channels} channels, but the checkpoint draws pictures of {specs[0].channels}"
         )
     return train, test
 
 
-def _check_labels(model: Model, labels: Tensor | None, test: Source, dataset: str) -> None:
-    if labels is None:
-        raise UsageError(f"--gan-train: {model.facts.variant} is not conditional: its pictures have no labels")
+def _check_labels(each: Entrant, labels: Tensor | None, test: Source, dataset: str) -> None:
+    if labels is None and each.model is None:
+        raise UsageError(f"--gan-train: the pictures of {each.path} have no labels")
+    if labels is None and each.model is not None:
+        raise UsageError(f"--gan-train: {each.model.facts.variant} is not conditional: its pictures have no labels")
     if not test.class_names:
         raise UsageError(f"--gan-train: the pictures of {dataset} to test on have no labels")
 

@@ -38,7 +38,7 @@ class Chain(nn.Module):
         """The picture of each level, coarse to fine."""
         latents, labels = arguments[: len(self.members)], arguments[len(self.members) :]
         pictures: list[Tensor] = []
-        low_pass = latents[-1].new_zeros(len(latents[-1]), *self.shape)
+        low_pass = latents[-1].new_zeros(latents[-1].shape[0], *self.shape)  # not len: an export keeps its size open
         for generator, z in reversed(list(zip(self.members, latents, strict=True))):
             if pictures:
                 low_pass = double(pictures[-1], self.resize)

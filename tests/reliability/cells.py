@@ -38,6 +38,7 @@ class Names:
     array: str = "all.npz"
     big: str = "big"
     enlarged: str = "one.png"
+    hub: str = "hub"
 
 
 PLAIN = Names()
@@ -52,6 +53,7 @@ def all_called(name: str) -> Names:
         if f.name != "classes"
     }
     made |= {"pics": f"{name}p", "photos": f"{name}ph", "half": f"{name}h", "drawn": f"{name}dr", "big": f"{name}bi"}
+    made["hub"] = f"{name}hu"
     end = name.removeprefix("./")
     return Names(**made, classes=(f"a{end}", f"b{end}"))
 

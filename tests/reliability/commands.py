@@ -134,6 +134,7 @@ def _drawing() -> list[Command]:
         Command("folder", drawing(lambda n: f"{n.drawn}/"), drawn, run, "drawn"),
         Command("array", drawing(lambda n: n.array), products.array, run, "array"),
         Command("pipe", drawing(lambda _: "-"), products.on_stdout, run, tells=True),
+        Command("export", lambda n: ["export", n.run, "-o", f"{n.hub}/"], products.hub, run, "hub"),
         Command("enlarge", one, products.picture("enlarged"), enlarger, "enlarged"),
         Command("enlarge all", all_of, products.folder("big", to_enlarge), enlarger, "big"),
         Command(

@@ -19,7 +19,7 @@ FAILED = {1, 2}  # 2 where it is told with the option
 ALL_READERS = {"run": FAILED, "sr": FAILED, "half": FAILED}
 SMALL_DISK = replace(
     PLAIN, half="disk/half", out="disk/out", grid="disk/g.png", drawn="disk/drawn", array="disk/a.npz", big="disk/big",
-    enlarged="disk/e.png",
+    enlarged="disk/e.png", hub="disk/hub",
 )  # fmt: skip
 RUNS = ("run", "half", "sr")
 NO_LOCKS = ("ENOSYS", "ENOLCK", "EOPNOTSUPP")
@@ -213,7 +213,7 @@ def _rights() -> list[Place]:
 def _losses() -> list[Place]:
     all_of_them = tuple(f"away:{{{role}}}" for role in ("run", "half", "sr", "pics", "low", "photos"))
     lost = {"dry run": {0, 1, 2}, **ALL_READERS, "pics": FAILED}
-    outputs = tuple(f"away:{{{role}}}:EIO" for role in ("out", "grid", "drawn", "array", "big", "enlarged"))
+    outputs = tuple(f"away:{{{role}}}:EIO" for role in ("out", "grid", "drawn", "array", "big", "enlarged", "hub"))
     full = {"resume": {1}, "trains": {1}, "pipe": {0}, "makes": {1}}
     little = {"trains": {1}, "pipe": {0}, "enlarge all": {1, 3}, "makes": {1}, "evaluate": {0, 1}}
     pipes = Streams(stdout="pipe", stderr="pipe")

@@ -31,7 +31,7 @@ def _longest(letter: str) -> Names:
         return letter * (room // per_letter) + "x" * (room % per_letter) + end
 
     files = {"picture": ".png", "grid": "g.png", "array": ".npz", "enlarged": "e.png"}
-    folders = {role: role[:3] for role in ("run", "half", "sr", "pics", "photos", "low", "out", "drawn", "big")}
+    folders = {role: role[:3] for role in ("run", "half", "sr", "pics", "photos", "low", "out", "drawn", "big", "hub")}
     return Names(**{role: name(end) for role, end in (files | folders).items()}, classes=(name("1"), name("2")))
 
 
@@ -60,7 +60,7 @@ def _folders_in_the_way(cell: Cell) -> Iterator[None]:
     for role in ("grid", "array", "enlarged"):
         (cell.path(role) / "full").mkdir(parents=True)
         (cell.path(role) / "full" / "of.txt").write_text("things")
-    for role in ("out", "drawn", "big"):
+    for role in ("out", "drawn", "big", "hub"):
         cell.path(role).write_text("a file")
     yield
 

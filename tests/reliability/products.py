@@ -119,6 +119,16 @@ def array(cell: Cell, _: Outcome) -> str:
         raise WrongError("the .npz cannot be opened") from None
 
 
+def hub(cell: Cell, _: Outcome) -> str:
+    """A model's folder: all four files, the weights whole."""
+    place = cell.path("hub")
+    found = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    if found != ["README.md", "config.json", "model.safetensors", "samples.png"]:
+        raise WrongError(f"the folder holds {', '.join(found) or 'nothing'}")
+    json.loads(_read(place / "config.json"))
+    return model(place / "model.safetensors") + _pixels(_read(place / "samples.png"), "samples.png")
+
+
 def on_stdout(_: Cell, outcome: Outcome) -> str:
     """A picture in a pipe, if the pipe was read to its end."""
     return _pixels(outcome.out, "stdout") if outcome.whole else ""

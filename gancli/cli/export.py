@@ -1,0 +1,47 @@
+"""`gan export`: a model as other programs open it."""
+
+from dataclasses import asdict
+from typing import Any
+
+from gancli.cli import ckpt, console, options
+from gancli.config import fields_of, paths
+from gancli.config.export import ExportConfig
+from gancli.errors import UsageError
+from gancli.store.rundir import model_file
+
+
+def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -> None:
+    paths.check_standing()
+    console.check_stdout()
+    config = ExportConfig(**options.given(ExportConfig, values))
+    if output is None:
+        raise UsageError("-o: say where to: model.onnx, model.pt2, or a folder for a model hub (end it with /)")
+    source = model_file(ckpt.located(checkpoint))
+
+    from gancli.cli.progress import shown
+    from gancli.export import contract, write
+    from gancli.store.checkpoint import load_model
+
+    target = write.target(output, config)
+    model = load_model(source)
+    done = shown(write.written(target, source, model))
+    if not as_json:
+        console.print_path(target.path)
+        return
+    about = {"variant": model.facts.variant, "step": model.facts.step, "inputs": contract.inputs(model.variant)}
+    console.print_json(about | asdict(done))
+
+
+export = options.signed(
+    _export,
+    [
+        options.argument("checkpoint", str, metavar="CKPT", **ckpt.ABOUT, help=(
+            f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}.")),
+        options.extra("output", str | None, "-o", "--output", metavar="PATH", help=(
+            "Where to: .onnx for onnxruntime and others; .pt2 for torch.export.load; a folder (end it with /) as model hubs "
+            "expect it.")),
+        *(options.parameter(field, field.option.panel) for field in fields_of(ExportConfig)),
+        options.JSON,
+    ],
+    "Write a model for other programs: ONNX, torch.export, or a folder for a model hub.",
+)  # fmt: skip

@@ -1,0 +1,119 @@
+"""A model's card: the `README.md` of a folder that model hubs take, with its YAML front matter."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gancli import catalogue
+from gancli.errors import printable
+from gancli.export.command import command_of
+from gancli.export.front_matter import dataset_name, front_matter
+from gancli.store.checkpoint import Model
+from gancli.store.evaluations import Evaluation
+
+WEIGHTS, CONFIG, SAMPLES = "model.safetensors", "config.json", "samples.png"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card is made of. `title`: what the model is called; `measured`: figures of these very weights, the newest
+    first, one for each data set; `samples`: what the picture shows."""
+
+    title: str
+    model: Model
+    license: str | None
+    measured: Sequence[Evaluation]
+    samples: str
+
+    def text(self) -> str:
+        """The whole file."""
+        head = front_matter(self.title, self.model, self.license, self.measured)
+        parts = [f"---\n{head}---", f"# {_plain(self.title)}", self._what(), f"![samples]({SAMPLES})", self.samples]
+        parts += [self._use(), self._training(), self._figures(), self._limits()]
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+    @property
+    def enlarges(self) -> bool:
+        return self.model.variant.reads == "low_res"
+
+    def _what(self) -> str:
+        facts, card = self.model.facts, catalogue.card(self.model.facts.variant)
+        colours = "grey" if facts.images.channels == 1 else "colour"
+        if self.enlarges:
+            does = f"It enlarges {colours} pictures of any size {self.model.variant.scale} times."
+        else:
+            does = f"It draws {colours} pictures of {facts.images.size}×{facts.images.size} pixels."
+        if self.model.variant.conditional:
+            names = ", ".join(facts.images.class_names[:20]) + (", …" if len(facts.images.class_names) > 20 else "")
+            does += f" Its {len(facts.images.class_names)} classes can be asked for: {_plain(names)}."
+        count = sum(parameter.numel() for parameter in self.model.variant.generator.parameters())
+        title = card.title.rstrip(".")
+        return f"{title} (`{facts.variant}`), {count:,} parameters. {does}\n\nPaper: {card.paper}"
+
+    def _use(self) -> str:
+        line = f"gan sample {WEIGHTS} -i photo.jpg" if self.enlarges else f"gan sample {WEIGHTS} -n 64 -o grid.png"
+        call = "enlarge(image)" if self.enlarges else "sample(64)"
+        return (
+            f"## Use\n\nWith [gancli](https://github.com/gancli/gancli), in this folder:\n\n    {line}\n\n"
+            f'or in Python `gancli.load("{WEIGHTS}").{call}`. `{WEIGHTS}` holds the weights of the averaged generator under '
+            f"`generator.…`, in safetensors, with its description in the metadata; `{CONFIG}` says how it is built."
+        )
+
+    def _training(self) -> str:
+        facts = self.model.facts
+        held = facts.num_images - facts.held_out
+        return (
+            f"## Training\n\nOn {held:,} pictures of {_plain(facts.dataset)}, step {facts.step:,} of {facts.steps:,}, "
+            f"batches of {facts.batch_size}, in {facts.precision}"
+            f"{f', weights averaged with a decay of {facts.ema:g}' if facts.ema else ''}:\n\n    {command_of(facts)}"
+        )
+
+    def _figures(self) -> str:
+        if not self.measured:
+            return "## Figures\n\nNone: it was not measured. `gan evaluate` does."
+        tables = [_table(each) for each in self.measured]
+        note = (
+            "PSNR and SSIM are taken on luma, with a border of as many pixels as it enlarges left out."
+            if self.enlarges
+            else "Distances are taken on the features of a small classifier that `gan` trains on the data set: they compare "
+            "models on one data set, and are not Inception FIDs."
+        )
+        return "\n\n".join(["## Figures", *tables, f"Measured by `gan evaluate`, ± one standard error. {note}"])
+
+    def _limits(self) -> str:
+        name = _plain(self.model.facts.dataset)
+        if self.enlarges:
+            return (
+                "## Limits\n\nWhat it adds is likely detail, not what was there: nothing should be concluded from it about "
+                f"what a picture shows. It learnt from {name}, reduced by antialiased bicubic interpolation; noise, "
+                "sharpening and traces of JPEG are enlarged with the rest."
+            )
+        return (
+            f"## Limits\n\nIts pictures are like those of {name} and nothing else, with what these lack or hold too much "
+            "of. Some show nothing that can be recognised, and some may be near copies of training pictures. The figures "
+            "compare models; they do not say what the pictures are good for."
+        )
+
+
+def _table(each: Evaluation) -> str:
+    beside, real = str(each.get("beside", "real pictures")), each.get("real", {})
+    split = f" ({each['split']})" if "split" in each else ""
+    count = f"{each['n']:,} pictures" if "n" in each else "pictures"
+    seed = f" from seed {each['seed']}" if "seed" in each else ""
+    date = f", {each['time'][:10]}" if "time" in each else ""
+    head = f"| {count}{seed}, against {_plain(dataset_name(each))}{split}{date} | this model | {beside} |"
+    rows = [
+        f"| {name} | {_number(value, each.get('errors', {}).get(name))} | "
+        f"{_number(real[name], each.get('real_errors', {}).get(name)) if name in real else '–'} |"
+        for name, value in each["figures"].items()
+    ]
+    return "\n".join([head, "| --- | --- | --- |", *rows])
+
+
+def _number(value: float, error: float | None) -> str:
+    return f"{value:.4g}" + (f" ± {error:.2g}" if error is not None else "")
+
+
+def _plain(text: str) -> str:
+    """A name of somebody's in a line of Markdown."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", printable(text))

@@ -1,0 +1,143 @@
+"""A model as a folder that model hubs take: weights, configuration, card and a picture of what it makes."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Generator, Mapping
+from pathlib import Path, PurePath
+
+import torch
+from torch import Tensor
+
+from gancli import images
+from gancli.batches.pairs import enlarge, reduce
+from gancli.config import fields_of
+from gancli.config.sample import SampleConfig
+from gancli.data.leaves import draw_leaves
+from gancli.errors import CheckpointError, GancliError
+from gancli.events import Event, Preparing
+from gancli.export import contract
+from gancli.export.card import CONFIG, SAMPLES, WEIGHTS, Card
+from gancli.files import atomic
+from gancli.files.owner import beside
+from gancli.process import __version__
+from gancli.report.jsonl import read_metrics
+from gancli.sampling import order
+from gancli.store import checkpoint, evaluations
+from gancli.store.checkpoint import Model
+from gancli.store.evaluations import Evaluation
+from gancli.store.header import read_header
+from gancli.store.rundir import RunDirectory
+
+CARD = "README.md"
+SIDE, NUM_SHOWN = 96, 4  # of pictures to enlarge, in pixels of the true one
+CPU = torch.device("cpu")
+
+
+def write(
+    place: Path, source: Path, model: Model, title: str, license_: str | None
+) -> Generator[Event, None, list[str]]:
+    """Make the folder `place`, whole or not at all, of a model that lies in `source`; gives the files. Raises `GancliError`
+    for what the disk refuses."""
+    yield Preparing("drawing samples", 0, 0, "")
+    picture, about = samples(model)
+    card = Card(title, model, license_, measured(source, model), about)
+    weights = weights_of(source, model)
+    contents = {
+        WEIGHTS: weights,
+        CONFIG: (json.dumps(config(model), indent=2, ensure_ascii=True) + "\n").encode(),
+        CARD: card.text().encode(),
+        SAMPLES: images.encode(images.to_pil(picture), ".png"),
+    }
+    yield Preparing(f"writing {place.name}", 0, 0, "")
+    _put(place, contents)
+    return [str(place / name) for name in contents]
+
+
+def _put(place: Path, contents: Mapping[str, bytes]) -> None:
+    """Write all files into a folder beside `place`, and give it that name, which nothing has, or an empty folder."""
+    part = beside(place, atomic.PART)
+    try:
+        part.mkdir()
+        for name, data in contents.items():
+            atomic.write(part / name, [data])
+        if place.is_dir():
+            place.rmdir()
+        part.rename(place)
+        atomic.sync_directory(place.parent)
+    except OSError as error:
+        raise GancliError(f"-o {place}: cannot be written ({atomic.reason(error)})") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def weights_of(source: Path, model: Model) -> bytes:
+    """The very bytes of the checkpoint: gan reads them as ever, and whoever has safetensors does. Raises `CheckpointError`
+    where they are no longer those that were loaded."""
+    checkpoint.read_tensors(source, read_header(source), model.facts)
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{source}: cannot be read ({error.strerror})") from error
+
+
+def measured(source: Path, model: Model) -> list[Evaluation]:
+    """What `gan evaluate` found of these very weights, the newest first, one for each data set."""
+    run = RunDirectory(source.parent)
+    if not run.holds_run or not run.metrics.exists():
+        return []
+    kept: dict[tuple[object, object], Evaluation] = {}
+    for each in evaluations.found(read_metrics(run.metrics)):
+        if each.get("sha256") == model.facts.sha256 and each["figures"]:
+            kept.setdefault((each.get("evaluated_on"), each.get("split")), each)
+    return list(kept.values())
+
+
+def samples(model: Model) -> tuple[Tensor, str]:
+    """A picture of what the model makes, uint8 `[C, H, W]`, and what it shows."""
+    if model.variant.reads == "low_res":
+        about = "Dead leaves that `gan` draws: reduced, enlarged by bicubic interpolation, by this model, and the true ones."
+        return _enlarged(model), about
+    wanted = order.make(model, SampleConfig(), CPU)
+    about = f"Seeds 0 to {len(wanted.wanted) - 1}, none left out"
+    about += ", a column for each class in turn." if 1 < len(wanted.class_names) == wanted.columns else "."
+    return images.grid(wanted.pixels(), wanted.columns), about
+
+
+@torch.inference_mode()
+def _enlarged(model: Model) -> Tensor:
+    """Rows of a picture reduced, enlarged in two ways, and as it was."""
+    scale, channels = model.variant.scale, model.variant.images.channels
+    pixels, _ = next(draw_leaves(NUM_SHOWN, SIDE, 0))
+    truth = images.to_float(pixels)
+    truth = truth if channels == 3 else truth.mean(1, keepdim=True)
+    low_res = reduce(truth, scale)
+    blocks = torch.nn.functional.interpolate(low_res, scale_factor=float(scale), mode="nearest")
+    columns = [blocks, enlarge(low_res, scale), model.variant.generator(low_res), truth]
+    tiles = torch.stack([images.to_uint8(column) for column in columns], 1)
+    return images.grid(tiles.flatten(0, 1), len(columns))
+
+
+def config(model: Model) -> dict[str, object]:
+    """What `config.json` says: how the model is built, and what goes in and comes out."""
+    facts, variant = model.facts, model.variant
+    options = dataclasses.asdict(facts.config)
+    for field in fields_of(type(facts.config)):  # of a file of this machine, its name
+        if field.option.path and options[field.name] is not None:
+            options[field.name] = PurePath(options[field.name]).name
+    found: dict[str, object] = {
+        "library_name": "gancli",
+        "gan_version": __version__,
+        "variant": facts.variant,
+        "preset": facts.preset,
+        "options": options,
+        "images": {"channels": facts.images.channels, "size": facts.images.size},
+        "classes": list(facts.images.class_names) if variant.conditional else [],
+        "inputs": contract.inputs(variant),
+        "output": {"name": contract.PICTURES, "range": [-1, 1]},
+        "dataset": facts.dataset,
+        "step": facts.step,
+        "seed": facts.seed,
+        "weights_sha256": facts.sha256,
+    }
+    return found | ({"scale": variant.scale} if variant.reads == "low_res" else {"noise": variant.noise})

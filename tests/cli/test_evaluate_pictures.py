@@ -1,0 +1,162 @@
+"""`gan evaluate` of pictures that other programs made: one more column of the table."""
+
+import io
+import json
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gancli
+from gancli.metrics import classifier
+from tests.cli.test_evaluate import figures
+from tests.conftest import TINY, Gan
+
+FEW = ("--metrics", "prdc,swd,labels,nearest")
+COUNT = 60
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
+
+
+@pytest.fixture(scope="module")
+def cgan(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
+    """A tiny finished cgan with the 60 pictures of its first seeds beside it: `made/`, `made.npz`. Tests only read them."""
+    from gancli.cli.app import main
+
+    folder = tmp_path_factory.mktemp("cgan")
+    run = (*TINY, "--width", 16, "--latent-dim", 8, "--steps", 10, "--data-root", data_root, "--out", folder / "run")
+    assert main([str(word) for word in ("train", "-v", "cgan", *run)]) == 0
+    for place in ("made/", "made.npz"):
+        args = ("sample", folder / "run", "-n", COUNT, "--device", "cpu", "-o", f"{folder}/{place}")
+        assert main([str(word) for word in args]) == 0
+    return folder
+
+
+def values(document: dict[str, Any], which: int) -> dict[str, float]:
+    return {name: figure["model"]["value"] for name, figure in figures(document, which).items()}
+
+
+def test_pictures_of_a_checkpoint_score_what_it_does(gan: Gan, cgan: Path) -> None:
+    """In a folder, an archive, an array: the same pictures, the same figures; labels where there are some."""
+    with zipfile.ZipFile("made.zip", "w") as zipped, tarfile.open("classes.tar", "w") as tar:
+        for path in sorted((cgan / "made").iterdir()):
+            zipped.write(path, f"inside/{path.name}")
+            label = path.stem.rpartition("-")[2]
+            tar.add(path, f"{label}/{path.name}")
+    words = (cgan / "run", cgan / "made", "made.zip", cgan / "made.npz", "classes.tar")
+    outcome = gan("evaluate", *words, "-n", COUNT, "--json", *FEW)
+    assert outcome.code == 0, outcome.err
+    document = json.loads(outcome.out)
+    own, *others = (values(document, which) for which in range(len(words)))
+    assert "gan-test" in own
+    without = {name: value for name, value in own.items() if name != "gan-test"}
+    assert others[0] == others[1] == pytest.approx(without, rel=1e-6), "flat: labels are not known"
+    assert others[2] == pytest.approx(own, rel=1e-6)
+    assert others[3]["gan-test"] == own["gan-test"], "in another order, by class"
+    assert [row["variant"] for row in document["checkpoints"]] == ["cgan", None, None, None, None]
+    shown = gan("evaluate", cgan / "made", "-d", "digits", "-n", 50, "--metrics", "diversity")
+    assert shown.code == 0, shown.err
+    assert "made" in shown.out.splitlines()[0]
+    assert not (cgan / "made" / "metrics.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_fewer_than_all_are_picked_by_the_seed(gan: Gan, cgan: Path) -> None:
+    found = [
+        values(json.loads(gan("evaluate", cgan / "made.npz", "-d", "digits", "-n", 20, "--json", *FEW, *more).out), 0)
+        for more in ((), (), ("--seed", 1))
+    ]
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.slow
+def test_a_run_directory_stays_one_and_its_samples_are_no_pictures(gan: Gan, cgan: Path) -> None:
+    document = json.loads(gan("evaluate", cgan / "run", "-n", 20, "--json", "--metrics", "diversity").out)
+    assert document["checkpoints"][0]["variant"] == "cgan"
+
+
+def saved(folder: str, count: int, mode: str, size: tuple[int, int]) -> Path:
+    Path(folder).mkdir()
+    for index in range(count):
+        Image.effect_noise(size, 60).convert(mode).save(Path(folder, f"{index}.png"))
+    return Path(folder)
+
+
+def test_other_sizes_and_grey_pictures_in_colour_are_fitted_with_a_word(gan: Gan, cgan: Path) -> None:
+    saved("rgb", 12, "RGB", (16, 16))
+    outcome = gan("evaluate", cgan / "run", "rgb", "-n", 12, "--metrics", "diversity")
+    assert outcome.code == 0, outcome.err
+    assert "rgb: its pictures are 16×16 pixels: they are fitted to the 8×8 of digits" in outcome.err
+    assert "rgb: its pictures are grey ones in three channels; one is taken" in outcome.err
+
+
+def test_labels_are_matched_by_name_or_by_number_or_left_out(gan: Gan, cgan: Path) -> None:
+    """An array of a sample has the names of its classes with it."""
+    with np.load(cgan / "made.npz") as made:
+        pixels, labels = made["images"], made["labels"]
+    names = np.array([f"no {label}" for label in range(10)])
+    np.savez("strange.npz", images=pixels, labels=labels, class_names=names)
+    np.savez("plain.npz", arr_0=pixels, arr_1=labels)
+    outcome = gan(
+        "evaluate", "strange.npz", "plain.npz", "-d", "digits", "-n", COUNT, "--metrics", "labels,diversity", "--json"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "strange.npz: its classes (no 0, no 1, no 2, …) are not those of digits" in outcome.err
+    strange, plain = (values(json.loads(outcome.out), which) for which in range(2))
+    assert "gan-test" not in strange
+    assert "gan-test" in plain
+
+
+@pytest.mark.slow
+def test_python_measures_folders_beside_models(cgan: Path) -> None:
+    model = gancli.load(cgan / "run", device="cpu")
+    found = gancli.evaluate([cgan / "made.npz", model], n=COUNT, metrics="prdc,swd")
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+    assert found.subjects[0].model is None
+
+
+def test_errors_are_one_line_with_numbers(gan: Gan, cgan: Path, enlarger: Path) -> None:
+    saved("colour", 12, "RGB", (8, 8))
+    Image.new("RGB", (8, 8), (255, 0, 0)).save("colour/red.png")
+    saved("few", 5, "L", (8, 8))
+    Path("nothing").mkdir()
+    Path("texts").mkdir()
+    Path("texts/a.txt").write_text("a")
+    Path("broken.zip").write_bytes(b"PK\x03\x04 no zip")
+    buffer = io.BytesIO()
+    np.savez(buffer, images=np.zeros((12, 8, 8), dtype=np.float32))
+    Path("floats.npz").write_bytes(buffer.getvalue())
+    digits = ("-d", "digits")
+    cases: list[tuple[tuple[object, ...], int, str]] = [
+        (("made.npz", "-n", 100, *digits), 2, "-n 100: made.npz holds 60 pictures; -n 60 measures with so many"),
+        (("made.npz", *digits), 2, "-n 4000: made.npz holds 60 pictures"),
+        (("few", *digits), 2, "few: holds 5 pictures, too few to measure with; 10 are the least"),
+        (("made.npz",), 2, "--dataset: say with -d what to compare the pictures of made.npz with"),
+        (("colour", *digits, "-n", 12), 2, "colour: its pictures are in colour, and those of digits are grey"),
+        (("texts", *digits), 1, "texts: holds no images"),
+        (("nothing", *digits), 1, "nothing/ckpt.safetensors: cannot be read"),
+        (("broken.zip", *digits), 1, "broken.zip: neither a folder nor a zip"),
+        (("floats.npz", *digits), 1, "floats.npz: must hold one array of pictures, uint8"),
+        (("made.npz", *digits, "-n", 20, "--low-res", "x"), 2, "--low-res x: is for srgan"),
+        (
+            ("few", enlarger, *digits),
+            2,
+            "CKPT: pictures that were drawn and models that enlarge them cannot be compared",
+        ),
+        (("made", *digits, "-n", 20, "--gan-train"), 2, "--gan-train: the pictures of made have no labels"),
+    ]
+    Path("made.npz").symlink_to(cgan / "made.npz")
+    Path("made").symlink_to(cgan / "made")
+    for args, code, words in cases:
+        outcome = gan("evaluate", *args)
+        last = outcome.err.splitlines()[-1]
+        assert (outcome.code, outcome.out) == (code, ""), (args, outcome.err)
+        assert last.startswith(f"gan: {words}"), (args, last)
+        assert "Traceback" not in outcome.err
