@@ -75,13 +75,14 @@ def _train() -> None:
 
 
 def _register() -> None:
-    from gancli.cli import cache, evaluate, sample, variants
+    from gancli.cli import cache, evaluate, report, sample, variants
     from gancli.cli import inspect as inspecting
 
     for name, command in (
         ("sample", sample.sample),
         ("evaluate", evaluate.evaluate),
         ("inspect", inspecting.inspect),
+        ("report", report.report),
         ("variants", variants.variants),
         ("cache", cache.cache),
     ):

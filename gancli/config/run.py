@@ -127,6 +127,7 @@ class RunConfig:
         only_with="eval_every",
     )
     keep: int = option(2, "how many saved states stay", ge=2, le=10**6, panel=OUTPUT)
+    report: bool = option(True, "leave the run as a page, report.html, in its directory when it ends", panel=OUTPUT)
     progress: Literal["auto", "live", "plain", "json", "none"] = option(
         "auto", "how progress is shown", env="GAN_PROGRESS", panel=OUTPUT
     )

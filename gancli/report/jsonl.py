@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, TextIO
 
+from gancli.config.paths import open_file
 from gancli.errors import GancliError, StdoutError
 from gancli.events import Comparison, Evaluated, Event, LossRow, Preparing, Progress, RunStarted
 from gancli.files import atomic
@@ -208,6 +209,13 @@ def _rows(file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:
                 yield line, row
         while not whole and (rest := file.readline(MAX_LINE_BYTES)):
             whole = rest.endswith(b"\n")
+
+
+def each_row(path: Path) -> Iterator[dict[str, Any]]:
+    """All rows of a `metrics.jsonl`, one after the other, however many there are. Raises `OSError`."""
+    with open_file(path) as file:
+        for _, row in _rows(file):
+            yield row
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -12,7 +12,12 @@ from gancli.errors import GancliError, UsageError
 from gancli.files import atomic, locks
 from gancli.files.owner import mark_of
 
-AFTER_CONFIG = ("config.toml", "metrics.jsonl")  # what is written only beside a configuration of ours
+AFTER_CONFIG = (
+    "config.toml",
+    "metrics.jsonl",
+    "log.jsonl",
+    "report.html",
+)  # what is written only beside a configuration of ours
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
 
 
@@ -39,6 +44,16 @@ class RunDirectory:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What the run told beside its losses."""
+        return self.path / "log.jsonl"
+
+    @property
+    def page(self) -> Path:
+        """The run as a page for browsers."""
+        return self.path / "report.html"
 
     def state(self, step: int) -> Path:
         return self.path / "state" / f"step-{step:08d}.safetensors"
