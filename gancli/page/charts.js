@@ -28,7 +28,7 @@ function ticks(low, high, most) {
   const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
   const gap = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= rough * 0.999) || 10 * power;
   const found = [];
-  for (let i = Math.ceil(low / gap - 1e-9); i * gap <= high + gap * 1e-9 && found.length < 50; i++) found.push(i * gap);
+  for (let i = Math.ceil(low / gap - 1e-9); i * gap <= high + gap * 1e-9 && found.length < 50; i++) found.push(i * gap + 0); // never -0
   return found;
 }
 
@@ -131,7 +131,7 @@ class Chart {
       "aria-label": old.getAttribute("aria-label"), "aria-describedby": "hint",
     });
     const right = this.width - MARGIN.right, floor = this.height - MARGIN.bottom;
-    for (const value of view.log ? logTicks(this.low, this.high) : ticks(this.low, this.high, 5)) {
+    for (const value of view.log ? logTicks(this.low, this.high) : ticks(this.low, this.high, 6)) {
       const y = this.y(value).toFixed(1);
       svg.append(element("line", { class: "grid", x1: MARGIN.left, x2: right, y1: y, y2: y }));
       svg.append(element("text", { x: MARGIN.left - 6, y: Number(y) + 3.5, "text-anchor": "end" }, number(value)));
@@ -144,7 +144,7 @@ class Chart {
       if (step > view.first && step <= view.last) {
         const x = this.x(step).toFixed(1);
         svg.append(element("line", { class: "mark", x1: x, x2: x, y1: MARGIN.top, y2: floor }));
-        svg.append(element("text", { class: "phase", x: Number(x) + 4, y: MARGIN.top + 8 }, name));
+        svg.append(element("text", { class: "phase", x: Number(x) + 4, y: MARGIN.top - 4 }, name));
       }
     this.about.series.forEach((series, i) => this.shown[i] && this.drawSeries(svg, series, this.lines[i]));
     if (this.empty)

@@ -1,5 +1,6 @@
 """Which curves stand in which chart, and how they are told apart."""
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ NUM_COLOURS, NUM_DASHES = 8, 4
 POINTS_IN_ALL = 60_000  # of a page: about 1 MB
 FEWEST, MOST = 60, 4_000  # points of a curve
 BELIEVED = re.compile(r"d\d*_(real|fake)")
-DEVICE_TERMS = {curves.SPEED: "Images per second"}
+SPEED_TITLE = "Images per second"
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,11 @@ def side(name: str) -> str:
     return found[1].upper() if found else ""
 
 
-def charts(runs: Sequence[Run], points: int = POINTS_IN_ALL) -> list[Chart]:
+def charts(runs: Sequence[Run], points: int = POINTS_IN_ALL, speed: bool = True) -> list[Chart]:
     """The charts of a page: of one run by what its terms are about, of several one per term. At most about so many
-    points in all."""
+    points in all; `speed`: with the one of images per second."""
     made = list(_of_one(runs[0]) if len(runs) == 1 else _of_several(runs))
+    made = [each for each in made if speed or each[0] != SPEED_TITLE]
     share = points // max(1, sum(len(chart) for _, chart, _ in made))
     most = min(MOST, max(FEWEST, share))
     marks = _marks(runs)
@@ -93,7 +95,7 @@ def _of_one(run: Run) -> Iterator[_Made]:
         plan = _Plan(name, curve, 3, 0, level=_level(run, name))
         yield f"{name}, measured while training", [plan], False
     if curves.SPEED in found:
-        yield DEVICE_TERMS[curves.SPEED], [_Plan("images/s", found[curves.SPEED], 4, 0)], False
+        yield SPEED_TITLE, [_Plan("images/s", found[curves.SPEED], 4, 0)], False
 
 
 def _by_side(found: Mapping[str, Curve], names: Sequence[str]) -> list[_Plan]:
@@ -113,26 +115,27 @@ def _number(name: str) -> int:
 
 
 def _of_several(runs: Sequence[Run]) -> Iterator[_Made]:
-    for name in dict.fromkeys(name for run in runs for name in run.rows.curves if name != curves.SPEED):
-        plans = [
-            _of_run(i, run, run.rows.curves[name], side(name)) for i, run in enumerate(runs) if name in run.rows.curves
-        ]
-        yield words.label(name), plans, bool(BELIEVED.fullmatch(name))
+    found = [run.rows.curves for run in runs]
+    for name in dict.fromkeys(name for each in found for name in each if name != curves.SPEED):
+        yield words.label(name), _per_run(runs, found, name, side(name)), bool(BELIEVED.fullmatch(name))
     measured = [curves.measured(run.rows.evaluations) for run in runs]
     for name in dict.fromkeys(name for each in measured for name in each):
-        plans = [_of_run(i, run, measured[i][name], "") for i, run in enumerate(runs) if name in measured[i]]
+        plans = _per_run(runs, measured, name, "")
+        levels = {_level(run, name) for run, each in zip(runs, measured, strict=True) if name in each}
+        if len(levels) == 1:  # measured with the same data: real pictures stand there once
+            plans[0] = dataclasses.replace(plans[0], level=levels.pop())
         yield f"{name}, measured while training", plans, False
-    plans = [
-        _of_run(i, run, run.rows.curves[curves.SPEED], "")
-        for i, run in enumerate(runs)
-        if curves.SPEED in run.rows.curves
+    if plans := _per_run(runs, found, curves.SPEED, ""):
+        yield SPEED_TITLE, plans, False
+
+
+def _per_run(runs: Sequence[Run], found: Sequence[Mapping[str, Curve]], name: str, whose: str) -> list[_Plan]:
+    """The curve of each run that has one of this name, in the run's own colour."""
+    return [
+        _Plan(run.name, each[name], index % NUM_COLOURS, (index // NUM_COLOURS) % NUM_DASHES, whose)
+        for index, (run, each) in enumerate(zip(runs, found, strict=True))
+        if name in each
     ]
-    if plans:
-        yield DEVICE_TERMS[curves.SPEED], plans, False
-
-
-def _of_run(index: int, run: Run, curve: Curve, whose: str) -> _Plan:
-    return _Plan(run.name, curve, index % NUM_COLOURS, (index // NUM_COLOURS) % NUM_DASHES, whose)
 
 
 def _level(run: Run, name: str) -> float | None:

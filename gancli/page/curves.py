@@ -86,18 +86,19 @@ def gathered(rows: Iterable[Mapping[str, Any]]) -> Rows:
 
 def _take(found: Rows, row: Mapping[str, Any]) -> None:
     """One row of losses. A null stands for NaN and infinity, which JSON has no word for."""
-    finite = True
+    finite, curves, step = True, found.curves, row["step"]
     for name, value in row.items():
         if name in NO_TERMS or isinstance(value, str | bool | list | dict):
             continue
-        if name not in found.curves:
-            if len(found.curves) >= MOST_TERMS:
+        if (curve := curves.get(name)) is None:
+            if len(curves) >= MOST_TERMS:
                 found.left_out.add(name)
                 continue
-            found.curves[name] = Curve()
-        sound = is_number(value)
-        finite &= sound
-        found.curves[name].add(row["step"], value if sound else math.nan)
+            curve = curves[name] = Curve()
+        sound = math.isfinite(value) if type(value) is float else is_number(value)
+        finite = finite and sound
+        curve.steps.append(step)
+        curve.values.append(value if sound else math.nan)
     found.count += 1
     found.gaps += not finite
     found.last = row

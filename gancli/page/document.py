@@ -15,6 +15,7 @@ from gancli.page.markup import Markup, joined, json_data, tag
 from gancli.page.run import Run
 from gancli.process import __version__
 from gancli.report.stamp import utc
+from gancli.text import printable
 
 MOST_BYTES = 5_000_000
 SAMPLES_BYTES = 3_000_000
@@ -107,12 +108,12 @@ def _data(drawn: Sequence[Chart], kept: Sequence[Sequence[Frame]]) -> dict[str, 
     return {
         "charts": [
             {
-                "title": chart.title,
+                "title": printable(chart.title),
                 "unit": chart.unit,
-                "marks": list(chart.marks.items()),
+                "marks": [(printable(name), step) for name, step in chart.marks.items()],
                 "series": [
                     {
-                        "label": each.label, "look": f"c{each.colour} d{each.dash}", "level": each.level,
+                        "label": printable(each.label), "look": f"c{each.colour} d{each.dash}", "level": each.level,
                         "steps": [step for step, _ in each.points], "values": [_short(value) for _, value in each.points],
                     }
                     for each in chart.series

@@ -27,7 +27,7 @@ def encoded(runs: Sequence[Run], suffix: str) -> bytes:
         raise GancliError(
             f"-o {suffix}: matplotlib draws it, which is not installed: pip install 'gancli[report]' (.html needs nothing)"
         )
-    drawn = charts(runs)
+    drawn = charts(runs, speed=False)
     if not drawn:
         raise GancliError(f"{runs[0].path}: has no row of losses yet, so there are no curves")
     import matplotlib as mpl

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from PIL import Image, features
 
 NAME = re.compile(r"step-(\d{8,15})\.png")
 MOST_PIXELS = 40_000_000  # of one grid; larger ones are no grids of ours
-PIXELS_IN_ALL = 60_000_000  # so that the end of a run does not wait for its page: about two seconds
+PIXELS_IN_ALL = 12_000_000  # so that the end of a run does not wait long for its page: WebP takes 3 million a second
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,21 @@ def kept(files: Sequence[tuple[int, Path]], room: int) -> tuple[list[Frame], lis
 
 def _may_fit(chosen: Sequence[tuple[int, Path]], way: Way, room: int) -> bool:
     """Whether it is worth trying, by the first and the last of them: encoding all takes long."""
-    pixels = sum(width * height for width, height in filter(None, (_size(path, {}) for _, path in chosen)))
+    sizes = filter(None, (_size(path, {}) for _, path in chosen))
+    pixels = sum(math.prod(_within(size, way)) for size in sizes)
     if pixels > PIXELS_IN_ALL and way is not WAYS[-1]:
         return False
     ends = dict([chosen[0], chosen[-1]])
     tried = [frame for step, path in ends.items() if (frame := _frame(step, path, way, {}))]
     return sum(len(frame.source) for frame in tried) / max(len(tried), 1) * len(chosen) <= room * 1.2
+
+
+def _within(size: tuple[int, int], way: Way) -> tuple[int, int]:
+    """The size that a grid has when no side is longer than a way allows."""
+    if way.side is None or max(size) <= way.side:
+        return size
+    width, height = (max(1, round(side * way.side / max(size))) for side in size)
+    return width, height
 
 
 def _opened(path: Path) -> Image.Image:
@@ -110,10 +120,8 @@ def _frame(step: int, path: Path, way: Way, unread: dict[str, None]) -> Frame | 
     except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
         unread[f"samples/{path.name}: cannot be read as a PNG"] = None
         return None
-    if way.side is not None and max(picture.size) > way.side:
-        share = way.side / max(picture.size)
-        smaller = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
-        picture = picture.resize(smaller, Image.Resampling.LANCZOS)
+    if (size := _within(picture.size, way)) != picture.size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
     return Frame(step, _data_uri(picture, way.quality), *picture.size)
 
 

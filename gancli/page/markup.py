@@ -3,7 +3,6 @@
 import html
 import json
 
-from gancli.report.jsonl import dump
 from gancli.text import printable
 
 VOID = frozenset({"meta", "img", "input", "br"})
@@ -41,5 +40,5 @@ def tag(name: str, /, *inner: object, cls: str = "", **attributes: object) -> Ma
 
 def json_data(value: object) -> Markup:
     """A value for a script to read: no `<` can end the element that it stands in, nor begin another."""
-    compact = json.dumps(json.loads(dump(value)), separators=(",", ":"))
+    compact = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return Markup(compact.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))

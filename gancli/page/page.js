@@ -7,6 +7,8 @@ for (const { series } of data.charts)
     whole.last = Math.max(whole.last, steps[steps.length - 1]);
   }
 
+if (whole.first <= whole.last * 0.1) whole.first = 0; // as svg.py does
+
 function drawAll() {
   for (const chart of charts) chart.draw();
   document.getElementById("all").disabled = view.first === whole.first && view.last === whole.last;

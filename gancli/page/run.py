@@ -198,8 +198,14 @@ def _machine(run: Run, told: Sequence[Mapping[str, Any]]) -> None:
     if isinstance(seconds := run.rows.last.get("elapsed_s"), int | float) and math.isfinite(seconds):
         run.machine["time"] = words.duration(seconds)
     if run.rows.first_time:
-        run.machine["first row"] = run.rows.first_time[:40]
-        run.machine["last row"] = _text(run.rows.last.get("time", ""))[:40]
+        run.machine["first row"] = _moment(run.rows.first_time)
+        run.machine["last row"] = _moment(run.rows.last.get("time"))
+
+
+def _moment(time: object) -> str:
+    """`2026-11-27 11:03 UTC` of a row's `2026-11-27T11:03:44.123Z`."""
+    text = str(time)[:40]
+    return f"{text[:10]} {text[11:16]} UTC" if text[10:11] == "T" and text.endswith("Z") else text
 
 
 def _complain(run: Run) -> None:

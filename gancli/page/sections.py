@@ -11,6 +11,7 @@ from gancli.store.evaluations import Evaluation
 
 MOST_WARNINGS = 60
 STATES = {"finished": "✓", "stopped": "■", "diverged": "✗", "running": "▶", "broken off": "✗", "a model alone": "◆"}
+SMALL = 600  # pixels: grids up to this size are shown enlarged, with sharp edges
 HINT = (
     "Drag over a chart to zoom in, double-click to see all. By keyboard: Tab to a chart, ← → move the read-out, + − zoom, "
     "Shift with ← → moves along, Esc shows all."
@@ -76,10 +77,10 @@ def _newest(run: Run) -> Evaluation | None:
 
 
 def _beside(each: Evaluation, name: str) -> list[Markup]:
-    error = f" ± {number(each['errors'][name])}" if name in each.get("errors", {}) else ""
     real = each.get("real", {}).get(name)
     small = [tag("small", f"{each.get('beside', 'real pictures')} {number(real)}")] if real is not None else []
-    return [joined(number(each["figures"][name]), error, " "), *small]
+    value = tables.measure(each["figures"][name], each.get("errors", {}).get(name))
+    return [joined(value, " "), *small]
 
 
 def warnings(runs: Sequence[Run]) -> Markup | None:
@@ -103,6 +104,8 @@ def samples(runs: Sequence[Run], frames: Sequence[Sequence[Frame]]) -> Markup:
     slider = tag("input", type="range", id="slider", min=0, max=len(steps) - 1, value=len(steps) - 1, step=1)
     play = tag("button", "Play", type="button", id="play", aria_pressed="false")
     shown = [_grid(index, run, each, len(runs) > 1) for index, (run, each) in enumerate(zip(runs, frames, strict=True))]
+    if len(runs) == 1 and len(frames[0]) > 1:
+        shown.append(_first(runs[0], frames[0][0]))
     controls = tag("div", play, label, slider, cls="controls", hidden=True, data_controls="samples")
     about = "The same seeds (or photographs) each time" + (
         f"; {len(frames[0])} of {len(runs[0].samples)} grids are kept on this page"
@@ -117,10 +120,18 @@ def _grid(index: int, run: Run, frames: Sequence[Frame], several: bool) -> Marku
     if not frames:
         return tag("figure", name, tag("p", "No samples.", cls="about"), data_run=index)
     last = frames[-1]
-    pixelated = "grid pixelated" if last.width <= 600 else "grid"
-    picture = tag("img", src=last.source, width=last.width, height=last.height, cls=pixelated,
-                  alt=f"Samples of {run.name} at step {last.step:,}")  # fmt: skip
-    return tag("figure", name, picture, tag("figcaption", f"step {last.step:,}"), data_run=index)
+    return tag("figure", name, _picture(run, last), tag("figcaption", f"step {last.step:,}"), data_run=index)
+
+
+def _first(run: Run, frame: Frame) -> Markup:
+    """The first grid of a run, beside the others where there is room."""
+    return tag("figure", _picture(run, frame), tag("figcaption", f"step {frame.step:,}, the first"), cls="began")
+
+
+def _picture(run: Run, frame: Frame) -> Markup:
+    look = "grid pixelated" if max(frame.width, frame.height) <= SMALL else "grid"
+    alt = f"Samples of {run.name} at step {frame.step:,}"
+    return tag("img", src=frame.source, width=frame.width, height=frame.height, cls=look, alt=alt)
 
 
 def curves(charts: Sequence[Chart]) -> Markup:
@@ -174,7 +185,10 @@ def figures(runs: Sequence[Run]) -> Markup:
     for index, run in enumerate(runs):
         parts += [_named(index, run)] if len(runs) > 1 else []
         parts += list(tables.figures(run)) or [tag("p", "Not measured yet.", cls="about")]
-    return section("figures", "Figures beside real pictures", *parts)
+    note = tag(
+        "p", "± is one standard error. Figures of different numbers of pictures cannot be compared.", cls="about"
+    )
+    return section("figures", "Figures beside real pictures", *parts, note)
 
 
 def configuration(runs: Sequence[Run]) -> Markup:
@@ -182,7 +196,7 @@ def configuration(runs: Sequence[Run]) -> Markup:
     for index, run in enumerate(runs):
         name = _named(index, run) if len(runs) > 1 else None
         if run.command:
-            parts.append(joined(name, tag("pre", tag("code", run.command), tabindex=0, aria_label="The command")))
+            parts.append(joined(name, _command(run.command)))
     if parts:
         parts.insert(0, tag("p", "The command that makes it again:", cls="about"))
     if len(runs) > 1:
@@ -201,9 +215,16 @@ def configuration(runs: Sequence[Run]) -> Markup:
     return section("configuration", "Configuration", *parts)
 
 
+def _command(text: str) -> Markup:
+    """A command line that is not broken inside of a word."""
+    words = [tag("span", word, cls="word") for word in text.split(" ")]
+    spaced = [part for word in words for part in (" ", word)][1:]
+    return tag("pre", tag("code", *spaced))
+
+
 def machine(runs: Sequence[Run]) -> Markup:
     if len(runs) == 1:
-        shown = tables.pairs("Data and machine", runs[0].training | runs[0].machine)
+        shown = tables.pairs(runs[0].training | runs[0].machine)
     else:
         shown = tables.compared("Data and machine", runs, lambda run: run.training | run.machine)
     return section("machine", "Data and machine", shown)

@@ -10,6 +10,7 @@ from gancli.page.markup import Markup, tag
 
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 14, 26  # margins
+FROM_ZERO = 0.1  # a curve that begins within this share of its length is drawn from step 0
 MOST_POINTS = 600  # of a curve: more cannot be seen in so few pixels
 
 
@@ -19,7 +20,8 @@ class Scale:
     def __init__(self, chart: Chart) -> None:
         points = [(step, value) for each in chart.series for step, value in each.points if math.isfinite(value)]
         values = [value for _, value in points] + [s.level for s in chart.series if s.level is not None]
-        self.first, self.last = min(step for step, _ in points), max(step for step, _ in points)
+        first, self.last = min(step for step, _ in points), max(step for step, _ in points)
+        self.first = 0 if first <= self.last * FROM_ZERO else first
         self.low, self.high = (0.0, 1.0) if chart.unit and _within(values) else _widened(min(values), max(values))
 
     def x(self, step: float) -> float:
@@ -55,7 +57,7 @@ def drawn(chart: Chart, label: str) -> Markup:
 
 def _grid(scale: Scale) -> Iterator[Markup]:
     right, floor = WIDTH - RIGHT, HEIGHT - BOTTOM
-    for value in ticks(scale.low, scale.high, 5):
+    for value in ticks(scale.low, scale.high, 6):
         y = f"{scale.y(value):.1f}"
         yield tag("line", cls="grid", x1=LEFT, x2=right, y1=y, y2=y)
         yield tag("text", number(value), x=LEFT - 5, y=f"{scale.y(value) + 3.5:.1f}", text_anchor="end")
@@ -70,7 +72,7 @@ def _marks(chart: Chart, scale: Scale) -> Iterator[Markup]:
         if scale.first < step <= scale.last:
             x = f"{scale.x(step):.1f}"
             yield tag("line", cls="mark", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM)
-            yield tag("text", name, cls="phase", x=f"{scale.x(step) + 4:.1f}", y=TOP + 8)
+            yield tag("text", name, cls="phase", x=f"{scale.x(step) + 4:.1f}", y=TOP - 4)
 
 
 def _curve(series: Series, scale: Scale) -> Iterator[Markup]:

@@ -18,8 +18,7 @@ def scrolled(label: str, *inner: Markup) -> Markup:
 
 def _table(label: str, heads: Sequence[object], rows: Sequence[Markup], cls: str = "") -> Markup:
     head = tag("tr", *(tag("th", each, scope="col") for each in heads))
-    caption = tag("caption", label, cls="unseen")
-    return scrolled(label, tag("table", caption, tag("thead", head), tag("tbody", *rows), cls=cls))
+    return scrolled(label, tag("table", tag("thead", head), tag("tbody", *rows), cls=cls, aria_label=label))
 
 
 def values(chart: Chart) -> Markup:
@@ -44,16 +43,22 @@ def figures(run: Run) -> Iterator[Markup]:
     """A table for each measurement that is shown."""
     for each in distinct(run.rows.evaluations):
         beside = each.get("beside", "real pictures")
-        heads = ["figure", "model", "± (one standard error)", beside, "±"]
         rows = [_figure(each, name) for name in list(each["figures"])[:60]]
         yield tag("p", _about(each), cls="about")
-        yield _table(f"Figures: {_about(each)}", heads, rows, "numbers")
+        yield _table(f"Figures: {_about(each)}", ["figure", "model", beside], rows, "numbers")
 
 
 def _figure(each: Evaluation, name: str) -> Markup:
-    columns = (each["figures"], each.get("errors", {}), each.get("real", {}), each.get("real_errors", {}))
-    cells = [tag("td", number(column[name]) if name in column else ABSENT) for column in columns]
-    return tag("tr", tag("th", name, scope="row"), *cells)
+    model = measure(each["figures"][name], each.get("errors", {}).get(name))
+    real = measure(each.get("real", {}).get(name), each.get("real_errors", {}).get(name))
+    return tag("tr", tag("th", name, scope="row"), tag("td", model), tag("td", real))
+
+
+def measure(value: float | None, error: float | None) -> str:
+    """`12.3 ± 0.4`: the error, where there is one, with two digits."""
+    if value is None:
+        return ABSENT
+    return number(value) + (f" ± {number(float(f'{error:.2g}'))}" if error is not None else "")
 
 
 def _about(each: Evaluation) -> str:
@@ -68,10 +73,9 @@ def _about(each: Evaluation) -> str:
     return ", ".join([*told, *([each["time"][:10]] if "time" in each else [])])
 
 
-def pairs(label: str, texts: Mapping[str, object]) -> Markup:
-    """Names and values, one below the other."""
-    rows = [tag("tr", tag("th", name, scope="row"), tag("td", value)) for name, value in texts.items()]
-    return scrolled(label, tag("table", tag("caption", label, cls="unseen"), tag("tbody", *rows), cls="pairs"))
+def pairs(texts: Mapping[str, object]) -> Markup:
+    """Names and values, in as many columns as there is room for."""
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in texts.items()), cls="pairs")
 
 
 def configuration(run: Run) -> Markup:
@@ -80,7 +84,7 @@ def configuration(run: Run) -> Markup:
     for name, value in run.came_to.items():
         asked = run.options.get(name)
         shown[name] = f"{value} (was {asked})" if asked is not None else f"{value} (was left open)"
-    return pairs("Configuration", shown)
+    return pairs(shown)
 
 
 def compared(label: str, runs: Sequence[Run], of: Callable[[Run], Texts]) -> Markup:
@@ -91,10 +95,12 @@ def compared(label: str, runs: Sequence[Run], of: Callable[[Run], Texts]) -> Mar
     same = [name for name in names if name not in differing]
     heads = [tag("span", label.lower(), cls="unseen"), *(run.name for run in runs)]
     rows = [_compared_row(name, texts) for name in differing]
-    shown = _table(f"{label}: what differs", heads, rows, "pairs") if rows else tag("p", "No difference.", cls="about")
+    shown = (
+        _table(f"{label}: what differs", heads, rows, "compared") if rows else tag("p", "No difference.", cls="about")
+    )
     if not same:
         return shown
-    alike = pairs(f"{label}: the same in all", {name: texts[0][name] for name in same})
+    alike = pairs({name: texts[0][name] for name in same})
     summary = tag("summary", f"The same in all: {len(same)}")
     return joined(shown, tag("details", summary, alike))
 
