@@ -4,6 +4,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 52, right: 12, top: 14, bottom: 28 };
+const TINY = 1e-300; // what is nearer to 0 is drawn there in a log scale
 const data = JSON.parse(document.getElementById("data").textContent);
 const view = { first: 0, last: 1, smooth: 0, log: false }; // what all charts have in common
 const whole = { first: Infinity, last: -Infinity };
@@ -34,6 +35,7 @@ function ticks(low, high, most) {
 
 function logTicks(low, high) {
   const found = [], decades = Math.log10(high / low);
+  if (!(decades < 650)) return [low, high];
   for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high) + 1; e++)
     for (const factor of decades > 3 ? [1] : decades > 1 ? [1, 3] : [1, 2, 3, 4, 5, 6, 8]) {
       const value = factor * 10 ** e;
@@ -95,11 +97,12 @@ class Chart {
     this.empty = !sound.length;
     if (this.empty) [low, high] = view.log ? [0.1, 1] : [0, 1];
     if (view.log) {
-      this.low = low === high ? low / 2 : low * (low / high) ** 0.04;
-      this.high = low === high ? high * 2 : high * (high / low) ** 0.04;
+      [low, high] = [Math.max(low, TINY), Math.max(high, TINY)];
+      this.low = Math.max(TINY, low === high ? low / 2 : low * (low / high) ** 0.04);
+      this.high = Math.min(1 / TINY, low === high ? high * 2 : high * (high / low) ** 0.04);
     } else if (this.about.unit && low >= 0 && high <= 1) [this.low, this.high] = [0, 1];
     else {
-      const room = low === high ? Math.abs(low) * 0.1 || 1 : (high - low) * 0.04;
+      const room = low === high ? Math.abs(low) * 0.1 || 1 : Number.isFinite(high - low) ? (high - low) * 0.04 : 0;
       this.low = low - room;
       this.high = high + room;
     }
@@ -117,7 +120,7 @@ class Chart {
 
   y(value) {
     const [low, high, at] = view.log ? [this.low, this.high, value].map(Math.log10) : [this.low, this.high, value];
-    const share = (at / 2 - low / 2) / (high / 2 - low / 2);
+    const share = Math.min(2, Math.max(-1, (at / 2 - low / 2) / (high / 2 - low / 2)));
     return this.height - MARGIN.bottom - share * (this.height - MARGIN.top - MARGIN.bottom);
   }
 

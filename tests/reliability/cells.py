@@ -38,6 +38,7 @@ class Names:
     array: str = "all.npz"
     big: str = "big"
     enlarged: str = "one.png"
+    page: str = "page.html"
 
 
 PLAIN = Names()
