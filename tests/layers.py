@@ -23,6 +23,7 @@ LAYERS = (
     Layer(("variants",), "one file per paper, which imports no other; nobody imports them"),
     Layer(("steps", "store", "sampling"), "one step, and many at a word; what lies on disk; drawing and enlarging"),
     Layer(("metrics", "export"), "measuring; a model as other programs open it"),
+    Layer(("page",), "runs as one page for browsers, and their curves as pictures"),
     Layer(("engine",), "a run from plan to finish"),
     Layer(("api",), "the verbs for Python"),
     Layer(("cli", "__main__"), "the command line: parses, calls, shows"),

@@ -88,6 +88,11 @@ def test_inspect_does_not_import_torch(trained: Path) -> None:
     assert_no_torch(["inspect", str(trained)])
 
 
+def test_report_does_not_import_torch(trained: Path) -> None:
+    assert_no_torch(["report", "--help"])
+    assert_no_torch(["report", str(trained), "digits", "-o", "page.html"])
+
+
 def test_completion_does_not_import_torch() -> None:
     code = (
         "import sys; from gancli.cli.train import COMPLETERS; names = COMPLETERS['variant']('van'); "

@@ -73,7 +73,7 @@ def _train() -> None:
 
 
 def _register() -> None:
-    from gancli.cli import cache, evaluate, export, runs, sample, variants
+    from gancli.cli import cache, evaluate, export, report, runs, sample, variants
     from gancli.cli import inspect as inspecting
 
     for name, command in (
@@ -81,6 +81,7 @@ def _register() -> None:
         ("evaluate", evaluate.evaluate),
         ("export", export.export),
         ("inspect", inspecting.inspect),
+        ("report", report.report),
         ("variants", variants.variants),
         ("runs", runs.runs),
         ("cache", cache.cache),

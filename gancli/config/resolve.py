@@ -15,8 +15,8 @@ from gancli.text import Note
 MAY_CHANGE = frozenset({
     "epochs", "steps", "max_time", "dataset", "data_root", "download", "on_bad_image", "device", "precision", "graph",
     "compile",
-    "threads", "log_every", "sample_every", "save_every", "eval_every", "eval_metric", "keep", "tensorboard", "progress",
-    "out",
+    "threads", "log_every", "sample_every", "save_every", "eval_every", "eval_metric", "keep", "report", "tensorboard",
+    "progress", "out",
 })  # fmt: skip
 """Options that a resumed run may be given anew: they change how long, where or how visibly it trains, not what. (The data
 set may lie elsewhere, but must be the same: `engine.resume.restore` looks.)"""

@@ -146,6 +146,7 @@ class RunConfig:
         False, "also write TensorBoard's event files, in the run directory (extra tensorboard)", panel=OUTPUT
     )
     keep: int = option(2, "how many saved states stay", ge=2, le=10**6, panel=OUTPUT)
+    report: bool = option(True, "leave the run as a page, report.html, in its directory when it ends", panel=OUTPUT)
     progress: Literal["auto", "live", "plain", "json", "none"] = option(
         "auto", "how progress is shown", env="GAN_PROGRESS", panel=OUTPUT
     )

@@ -15,8 +15,9 @@ from gancli.config import RunConfig, fields_of
 from gancli.config.resolve import NOT_KEPT
 from gancli.engine.begin import Start
 from gancli.engine.stop import Stop
-from gancli.errors import UsageError
+from gancli.errors import DivergedError, UsageError
 from gancli.report.jsonl import MetricsFile
+from gancli.report.log import LogFile
 from gancli.store import rundir
 from gancli.store.rundir import RunDirectory
 
@@ -75,11 +76,13 @@ def prepared(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks
 
 
 def _trained(variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None") -> Steps:
-    """The events of a training, which are kept in `metrics.jsonl` before they are told, under the directory's lock."""
+    """The events of a training, kept in `metrics.jsonl` and `log.jsonl` before they are told, under the directory's lock.
+    Where the run comes to an end, its page is written."""
     try:
         with (
             rundir.locked(directory) as notes,
             MetricsFile(directory.metrics) as keep,
+            LogFile(directory.log) as log,
             _board(start, directory) as board,
         ):
             yield events.Progress(doing="loading torch")  # from a slow disk it takes minutes
@@ -89,11 +92,19 @@ def _trained(variant: str, start: Start, directory: RunDirectory, stop: Stop, ra
             run, own = start.resolved.run, start.resolved.own
             several, asked, weights = ranks or ALONE, start.resolved.kept, start.weights
             steps = train(run, own, catalogue.load(variant), directory, stop, start.state, several, asked, weights)
-            for event in chain(map(events.Warned, (*start.warnings, *notes)), steps):
-                keep(event)
-                yield event
-                if board and (told := board(event)):
-                    yield events.Warned(told)
+            try:
+                for event in chain(map(events.Warned, (*start.warnings, *notes)), steps):
+                    keep(event)
+                    log(event)
+                    if isinstance(event, events.RunFinished):
+                        yield from _page(run, directory, log)
+                    yield event
+                    if board and (told := board(event)):
+                        yield events.Warned(told)
+            except DivergedError as error:
+                log.diverged(error)
+                yield from _page(run, directory, log)
+                raise
     finally:
         directory.discard_if_unused()
 
@@ -107,6 +118,18 @@ def _board(start: Start, directory: RunDirectory) -> "Board | contextlib.nullcon
 
     named = {f.name: getattr(config, f.name) for config in (run, own) for f in fields_of(type(config))}
     return Board(directory.tensorboard, {name: value for name, value in named.items() if name not in NOT_KEPT})
+
+
+def _page(run: RunConfig, directory: RunDirectory, log: LogFile) -> Iterator[events.Event]:
+    """Write the page of a run that has ended; a word where that, or the log before it, was not possible."""
+    if run.report:
+        yield events.Progress(doing="writing the report")
+        from gancli.page import files  # only here: no run shall begin later for its page
+
+        if note := files.beside(directory):
+            yield events.Warned(note)
+    if log.trouble:
+        yield events.Warned(log.trouble)
 
 
 def _led(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -> Job:

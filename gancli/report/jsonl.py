@@ -237,6 +237,13 @@ def _rows(file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:
             whole = rest.endswith(b"\n")
 
 
+def each_row(path: Path) -> Iterator[dict[str, Any]]:
+    """All rows of a `metrics.jsonl`, one after the other, however many there are. Raises `OSError`."""
+    with open_file(path) as file:
+        for _, row in _rows(file):
+            yield row
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The rows of a `metrics.jsonl`, oldest first; of a very large file the newest. A torn line is passed over.
 

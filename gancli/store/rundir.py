@@ -14,7 +14,12 @@ from gancli.files.locks import Record
 from gancli.files.owner import mark_of
 
 LOCK = ".lock"
-AFTER_CONFIG = ("config.toml", "metrics.jsonl")  # what is written only beside a configuration of ours
+AFTER_CONFIG = (
+    "config.toml",
+    "metrics.jsonl",
+    "log.jsonl",
+    "report.html",
+)  # written only beside a configuration of ours
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
 
 
@@ -46,6 +51,16 @@ class RunDirectory:
     def tensorboard(self) -> Path:
         """TensorBoard's event files, with `--tensorboard`."""
         return self.path / "tensorboard"
+
+    @property
+    def log(self) -> Path:
+        """What the run told beside its losses."""
+        return self.path / "log.jsonl"
+
+    @property
+    def page(self) -> Path:
+        """The run as a page for browsers."""
+        return self.path / "report.html"
 
     def state(self, step: int) -> Path:
         return self.path / "state" / f"step-{step:08d}.safetensors"

@@ -2,7 +2,7 @@
 
 `SHOWN` has a trial per option: a command line without it and the words that give it. A new option without a trial fails
 the first test. What a command does is what it prints, leaves on disk (but for `config.toml`, which names every option, and
-`metrics.jsonl`, which holds times) and how it ends.
+`metrics.jsonl`, which holds times) and how it ends; of what else holds times, that it is there.
 """
 
 import hashlib
@@ -68,6 +68,7 @@ SHOWN: dict[str, Trial] = {
     "train --eval-metric": (TRAIN, ("--eval-metric", "coverage")),
     "train --keep": ((*TRAIN, "--save-every", 1), ("--keep", 4)),
     "train --tensorboard": (TRAIN, ("--tensorboard",)),
+    "train --report": (TRAIN, ("--no-report",)),
     "train --progress": (TRAIN, ("--progress", "plain")),
     "train --resume": ((*TRAIN, "--out", "vanilla", "--steps", 8), ("--resume", "auto")),
     "train --config": (TRAIN, ("--config", "some.toml")),
@@ -105,6 +106,8 @@ SHOWN: dict[str, Trial] = {
     "inspect --tensors": (("inspect", "vanilla"), ("--tensors",)),
     "inspect --verify": (("inspect", "vanilla"), ("--verify",)),
     "inspect --json": (("inspect", "vanilla"), ("--json",)),
+    "report --output": (("report", "vanilla"), ("-o", "curves.svg")),
+    "report --json": (("report", "vanilla"), ("--json",)),
     "variants --json": (("variants",), ("--json",)),
     "runs --sort": (("runs", "."), ("--sort", "-run")),
     "runs --watch": (("runs", "."), ("--watch",)),
@@ -116,6 +119,9 @@ SHOWN: dict[str, Trial] = {
 ELSEWHERE = {  # what changes neither bytes nor words: how it is done, or how much memory it takes
     "train --graph", "train --compile", "train --deterministic", "train --threads", "sample --batch-size", "sample --tile",
 }  # fmt: skip
+
+
+TIMED = ("log.jsonl", "report.html")
 
 
 def options_of(name: str) -> Iterator[str]:
@@ -139,7 +145,7 @@ def seen(outcome: Outcome, before: set[Path]) -> tuple[object, ...]:
     said = (outcome.err + outcome.out).replace(str(Path.cwd()), "")
     words = re.sub(r"[\d.]+ ?k? ?images/s|\d+(\.\d+)? ?(s|m|MB|GB)\b|[\d.]+e?-?\d*", "", said)
     files = {
-        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path): "" if path.name in TIMED else hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(Path().rglob("*"))
         if path.is_file() and path not in before and path.name not in ("config.toml", "metrics.jsonl")
     }

@@ -21,7 +21,9 @@ def test_a_run_directory_holds_what_the_manual_says(trained: Path) -> None:
     assert names == {
         "ckpt.safetensors",
         "config.toml",
+        "log.jsonl",
         "metrics.jsonl",
+        "report.html",
         "samples/step-00000005.png",
         "samples/step-00000010.png",
         "state/step-00000005.safetensors",

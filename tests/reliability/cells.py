@@ -39,6 +39,7 @@ class Names:
     big: str = "big"
     enlarged: str = "one.png"
     hub: str = "hub"
+    page: str = "page.html"
 
 
 PLAIN = Names()

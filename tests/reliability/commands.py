@@ -81,6 +81,7 @@ def _inspecting() -> list[Command]:
         Command("inspect", lambda n: ["inspect", n.run], says("vanilla"), run, tells=True),
         Command("inspect json", as_json, products.about("vanilla"), run, tells=True),
         Command("runs", lambda n: ["runs", n.run], says("step", "state"), run, tells=True),
+        Command("report", lambda n: ["report", n.run, "-o", n.page], products.page, run, "page"),
         Command("dry run", lambda n: training(n, "--dry-run"), says("latent"), pics, tells=True),
     ]
 

@@ -147,6 +147,16 @@ def says(*words: str) -> Product:
     return product
 
 
+def page(cell: Cell, _: Outcome) -> str:
+    """A whole page about the finished run. Its bytes hold when it was made."""
+    text = _read(cell.path("page"))
+    if not text.startswith(b"<!DOCTYPE html>") or not text.endswith(b"</html>\n"):
+        raise WrongError("the page is cut short")
+    if b"vanilla" not in text or b"<svg" not in text:
+        raise WrongError("the page does not show the run")
+    return ""
+
+
 def about(variant: str) -> Product:
     """One JSON document about a model of that variant."""
 

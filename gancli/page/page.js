@@ -1,0 +1,155 @@
+// What the page does when it is used: zoom, smoothing, log scale, the samples' slider.
+
+const charts = [...document.querySelectorAll(".chart")].map((figure) => new Chart(figure, data.charts[Number(figure.dataset.chart)]));
+for (const { series } of data.charts)
+  for (const { steps } of series) {
+    whole.first = Math.min(whole.first, steps[0]);
+    whole.last = Math.max(whole.last, steps[steps.length - 1]);
+  }
+
+if (whole.first <= whole.last * 0.1) whole.first = 0; // as svg.py does
+
+function drawAll() {
+  for (const chart of charts) chart.draw();
+  document.getElementById("all").disabled = view.first === whole.first && view.last === whole.last;
+}
+
+// Show the steps from `first` to `last`, at least two of them and none outside of the run.
+function zoom(first, last) {
+  const span = Math.min(whole.last - whole.first, Math.max(2, last - first));
+  view.first = Math.min(Math.max(whole.first, Math.round(first)), Math.round(whole.last - span));
+  view.last = Math.min(whole.last, Math.round(view.first + span));
+  drawAll();
+  say(`Steps ${view.first.toLocaleString("en")} to ${view.last.toLocaleString("en")}`);
+}
+
+function scaleBy(factor, middle) {
+  const span = view.last - view.first, at = middle ?? (view.first + view.last) / 2;
+  const share = span > 0 ? (at - view.first) / span : 0.5;
+  zoom(at - share * span * factor, at + (1 - share) * span * factor);
+}
+
+function say(text) {
+  document.getElementById("said").textContent = text;
+}
+
+// A chart's answers to pointer and keys. The curves are drawn anew when one lets go, not while one drags.
+function follow(chart, svg) {
+  const stepAt = (event) => chart.step(((event.clientX - svg.getBoundingClientRect().left) / svg.clientWidth) * chart.width);
+  let from = null;
+  svg.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    from = stepAt(event);
+    try { svg.setPointerCapture(event.pointerId); } catch { /* a pointer of a script */ }
+  });
+  svg.addEventListener("pointermove", (event) => {
+    chart.reader = stepAt(event);
+    chart.span = from === null ? null : [from, chart.reader];
+    chart.drawOver();
+  });
+  const letGo = (event) => {
+    const start = from, end = stepAt(event);
+    from = chart.span = null;
+    if (event.type === "pointerup" && start !== null && Math.abs(chart.x(end) - chart.x(start)) > 8)
+      zoom(Math.min(start, end), Math.max(start, end));
+    else chart.drawOver();
+  };
+  svg.addEventListener("pointerup", letGo);
+  svg.addEventListener("pointercancel", letGo);
+  svg.addEventListener("pointerleave", () => {
+    if (from !== null) return;
+    chart.reader = null;
+    chart.drawOver();
+  });
+  svg.addEventListener("dblclick", () => zoom(whole.first, whole.last));
+  svg.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const stops = chart.stops(), at = stops.indexOf(chart.nearest()), span = view.last - view.first;
+    const move = (to) => {
+      chart.reader = stops[Math.min(stops.length - 1, Math.max(0, to))] ?? null;
+      chart.drawOver();
+      say(chart.where.textContent);
+    };
+    const sideways = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (sideways && event.shiftKey) zoom(view.first + (sideways * span) / 4, view.last + (sideways * span) / 4);
+    else if (sideways) move(at < 0 ? stops.length - 1 : at + sideways);
+    else if (event.key === "Home") move(0);
+    else if (event.key === "End") move(stops.length - 1);
+    else if (event.key === "+" || event.key === "=") scaleBy(0.5, chart.reader);
+    else if (event.key === "-") scaleBy(2, chart.reader);
+    else if (event.key === "Escape" || event.key === "0") zoom(whole.first, whole.last);
+    else return;
+    event.preventDefault();
+  });
+}
+
+function startCurves() {
+  [view.first, view.last] = [whole.first, whole.last];
+  const smooth = document.getElementById("smooth"), log = document.getElementById("log");
+  smooth.addEventListener("input", () => {
+    view.smooth = Number(smooth.value);
+    const steps = Math.round((view.smooth / 100) * (whole.last - whole.first));
+    document.getElementById("smoothed").textContent = view.smooth ? `over ${steps.toLocaleString("en")} steps` : "none";
+    drawAll();
+  });
+  log.addEventListener("change", () => {
+    view.log = log.checked;
+    drawAll();
+  });
+  document.getElementById("nearer").addEventListener("click", () => scaleBy(0.5));
+  document.getElementById("farther").addEventListener("click", () => scaleBy(2));
+  document.getElementById("all").addEventListener("click", () => zoom(whole.first, whole.last));
+  document.querySelector('[data-controls="curves"]').hidden = document.getElementById("hint").hidden = false;
+  drawAll();
+  let width = window.innerWidth;
+  window.addEventListener("resize", () => {
+    if (width !== window.innerWidth) drawAll();
+    width = window.innerWidth;
+  });
+}
+
+// Each run shows its last grid at or before the chosen step; its first one where it has none so early.
+function startSamples() {
+  const slider = document.getElementById("slider"), play = document.getElementById("play");
+  const steps = [...new Set(data.frames.flat().map(([step]) => step))].sort((a, b) => a - b);
+  let timer = null;
+  const show = () => {
+    const at = steps[Number(slider.value)];
+    document.getElementById("step").textContent = at.toLocaleString("en");
+    slider.setAttribute("aria-valuetext", `step ${at.toLocaleString("en")}`);
+    document.querySelectorAll("[data-run]").forEach((figure) => {
+      const frames = data.frames[Number(figure.dataset.run)], image = figure.querySelector("img");
+      if (!image) return;
+      const [step, source, width, height] = frames.filter(([each]) => each <= at).pop() || frames[0];
+      const told = step.toLocaleString("en");
+      image.src = source;
+      [image.width, image.height] = [width, height];
+      image.alt = image.alt.replace(/ at step [\d,]+$/, ` at step ${told}`);
+      figure.querySelector("figcaption").textContent = `step ${told}`;
+    });
+  };
+  const stop = () => {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = "Play";
+    play.setAttribute("aria-pressed", "false");
+  };
+  slider.addEventListener("input", () => { stop(); show(); });
+  play.addEventListener("click", () => {
+    if (timer !== null) return stop();
+    if (Number(slider.value) >= steps.length - 1) slider.value = 0;
+    play.textContent = "Pause";
+    play.setAttribute("aria-pressed", "true");
+    show();
+    timer = setInterval(() => {
+      slider.value = Number(slider.value) + 1;
+      show();
+      if (Number(slider.value) >= steps.length - 1) stop();
+    }, 350);
+  });
+  document.querySelector('[data-controls="samples"]').hidden = steps.length < 2;
+  show();
+}
+
+if (charts.length) startCurves();
+if (data.frames.some((each) => each.length)) startSamples();

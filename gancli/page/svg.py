@@ -1,0 +1,94 @@
+"""A chart as SVG, for readers without JavaScript, for print, and until the page's script draws it anew."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from gancli.page.charts import Chart, Series, number, ticks
+from gancli.page.curves import Curve, Point, thinned
+from gancli.page.markup import Markup, tag
+
+WIDTH, HEIGHT = 360, 220
+LEFT, RIGHT, TOP, BOTTOM = 46, 10, 14, 26  # margins
+FROM_ZERO = 0.1  # a curve that begins within this share of its length is drawn from step 0
+MOST_POINTS = 600  # of a curve: more cannot be seen in so few pixels
+
+
+class Scale:
+    """Where steps and values lie in a chart."""
+
+    def __init__(self, chart: Chart) -> None:
+        points = [(step, value) for each in chart.series for step, value in each.points if math.isfinite(value)]
+        values = [value for _, value in points] + [s.level for s in chart.series if s.level is not None]
+        first, self.last = min(step for step, _ in points), max(step for step, _ in points)
+        self.first = 0 if first <= self.last * FROM_ZERO else first
+        self.low, self.high = (0.0, 1.0) if chart.unit and _within(values) else _widened(min(values), max(values))
+
+    def x(self, step: float) -> float:
+        share = (step - self.first) / (self.last - self.first) if self.last > self.first else 0.5
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: float) -> float:
+        share = (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
+        return HEIGHT - BOTTOM - min(1.0, max(0.0, share)) * (HEIGHT - TOP - BOTTOM)
+
+
+def _within(values: Sequence[float]) -> bool:
+    return min(values) >= 0 and max(values) <= 1
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    """A range with some room above and below, also of a single value."""
+    room = (high - low) * 0.04 if math.isfinite(high - low) else 0.0
+    if not low < high:
+        room = abs(low) * 0.1 or 1.0
+    widened = low - room, high + room
+    return widened if all(map(math.isfinite, widened)) else (low, max(high, low + 1.0))
+
+
+def drawn(chart: Chart, label: str) -> Markup:
+    """The chart; `label` names it to those who do not see it."""
+    scale = Scale(chart)
+    parts = [*_grid(scale), *_marks(chart, scale)]
+    for each in chart.series:
+        parts += _curve(each, scale)
+    return tag("svg", *parts, cls="plot", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=label)
+
+
+def _grid(scale: Scale) -> Iterator[Markup]:
+    right, floor = WIDTH - RIGHT, HEIGHT - BOTTOM
+    for value in ticks(scale.low, scale.high, 6):
+        y = f"{scale.y(value):.1f}"
+        yield tag("line", cls="grid", x1=LEFT, x2=right, y1=y, y2=y)
+        yield tag("text", number(value), x=LEFT - 5, y=f"{scale.y(value) + 3.5:.1f}", text_anchor="end")
+    for value in ticks(scale.first, scale.last, 4):
+        if value == int(value):
+            yield tag("text", f"{int(value):,}", x=f"{scale.x(value):.1f}", y=floor + 15, text_anchor="middle")
+    yield tag("line", cls="axis", x1=LEFT, x2=right, y1=floor, y2=floor)
+
+
+def _marks(chart: Chart, scale: Scale) -> Iterator[Markup]:
+    for name, step in chart.marks.items():
+        if scale.first < step <= scale.last:
+            x = f"{scale.x(step):.1f}"
+            yield tag("line", cls="mark", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM)
+            yield tag("text", name, cls="phase", x=f"{scale.x(step) + 4:.1f}", y=TOP - 4)
+
+
+def _curve(series: Series, scale: Scale) -> Iterator[Markup]:
+    look = f"curve c{series.colour} d{series.dash}"
+    if series.level is not None:
+        y = f"{scale.y(series.level):.1f}"
+        yield tag("line", cls=f"level c{series.colour}", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y)
+    points = thinned(Curve.of(series.points), MOST_POINTS)
+    lines = [list(part) for sound, part in groupby(points, lambda point: point[1] == point[1]) if sound]
+    path = "".join(_strokes(line, scale) for line in lines if len(line) > 1)
+    if path:
+        yield tag("path", cls=look, d=path)
+    for (step, value), *more in lines:
+        if not more or len(points) < 3:
+            yield tag("circle", cls=f"dot c{series.colour}", cx=f"{scale.x(step):.1f}", cy=f"{scale.y(value):.1f}", r=3)
+
+
+def _strokes(line: Sequence[Point], scale: Scale) -> str:
+    return "M" + "L".join(f"{scale.x(step):.1f} {scale.y(value):.1f}" for step, value in line)

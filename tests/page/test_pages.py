@@ -1,0 +1,261 @@
+"""What a page holds, and what it cannot be made to do."""
+
+import base64
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gancli.page import document, files
+from gancli.page.run import Run, of_directory, tell_apart
+from gancli.store.rundir import RunDirectory
+from tests.page import made
+from tests.page.made import HOSTILE, Seen, evaluation, row
+
+
+def page(*places: Path) -> Seen:
+    runs = [of_directory(place) for place in places]
+    tell_apart(runs)
+    data = document.page(runs)
+    assert len(data) < document.MOST_BYTES
+    return Seen(data)
+
+
+def test_a_page_tells_what_there_is_to_know_without_a_script(tmp_path: Path) -> None:
+    log: list[dict[str, object]] = [
+        {
+            "event": "run_started",
+            "device": "cuda:0 (NVIDIA H200)",
+            "threads": 4,
+            "system": "Linux x86_64",
+            "python": "3.11",
+        },
+        {"event": "warned", "message": "step 40: D is never wrong"},
+        {"event": "run_finished", "status": "done"},
+    ]
+    rows = [*(row(step) for step in range(10, 101, 10)), evaluation(100, best=True), evaluation(100)]
+    seen = page(made.run(tmp_path / "mine", rows, log=log))
+    for words in (
+        "vanilla on digits", "✓ finished", "100", "D is never wrong", "41.23 ± 0.51", "real pictures 15.1",
+        "cuda:0 (NVIDIA H200)", "gan train --variant vanilla --steps 100 --seed 3 --width 16", "width 16", "step 100",
+        "Linux x86_64",
+    ):  # fmt: skip
+        assert words in seen.text, words
+    assert {"samples", "curves", "figures", "configuration", "machine", "warnings"} <= {
+        a.get("id") for a in seen.all("section")
+    }
+    (picture, first) = seen.all("img")
+    assert str(picture["src"]).startswith("data:image/")
+    assert picture["alt"] == "Samples of mine at step 100"
+    assert first["alt"] == "Samples of mine at step 10"
+    assert len([a for a in seen.all("path") if "curve" in str(a["class"]) and str(a["d"]).count("L") == 9]) == 5
+
+
+def test_a_page_loads_nothing_and_runs_only_its_own_script(tmp_path: Path) -> None:
+    data = document.page([of_directory(made.run(tmp_path / "a"))])
+    assert not re.search(rb"(?:src|href)=\"(?!data:|#)|url\(|@import", data)
+    assert b"https:" not in data
+    assert set(re.findall(rb"http:[^\"'\s]*", data)) == {b"http://www.w3.org/2000/svg"}
+    seen = Seen(data)
+    (policy,) = (a["content"] for a in seen.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert str(policy).startswith("default-src 'none'; img-src data:; ")
+    (style,) = (text for tag, text in seen.texts if tag == "style")
+    (script,) = (text for tag, text in seen.texts if tag == "script" and "use strict" in text)
+    for kind, text in (("style", style), ("script", script)):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in str(policy)
+    for _, attributes in seen.elements:
+        assert not [name for name in attributes if name.startswith("on") or name == "style"]
+
+
+def test_nothing_of_a_runs_files_becomes_markup(tmp_path: Path) -> None:
+    config = f"variant = 'vanilla'\ndataset = {json.dumps(HOSTILE)}\n{json.dumps(HOSTILE)} = 1\n".replace(
+        "\\u202e", "\u202e"
+    )
+    rows = [row(10, phase="x"), row(20, phase=HOSTILE, **{HOSTILE: 1.0}), row(30, **{HOSTILE: 2.0, "time": HOSTILE}),
+            evaluation(30, figures={HOSTILE: 1.0}, evaluated_on=HOSTILE, split=HOSTILE, beside=HOSTILE, best=True),
+            evaluation(40, figures={HOSTILE: 2.0}, real={HOSTILE: 2.0}, best=True)]  # fmt: skip
+    told = dict.fromkeys(("message", "device", "system", "reason"), HOSTILE)
+    log = [{"event": e, "parameters": {HOSTILE: 3}, **told}
+           for e in ("run_started", "warned", "run_diverged")]  # fmt: skip
+    place = made.run(tmp_path / "<b>&'x'", rows, config, log)
+    other = made.run(tmp_path / "other" / "<b>&'x'", rows, CONFIG_2, log)
+    for seen in (page(place), page(place, other)):
+        assert len(seen.all("script")) == 2
+        assert len(seen.all("style")) == 1
+        assert not seen.all("b")
+        assert "alert('x')" in seen.text
+        assert "\x1b" not in str(seen.texts)
+        assert (
+            HOSTILE in [series["label"] for chart in seen.data["charts"] for series in chart["series"]]
+            or len(seen.data) > 0
+        )
+    raw = document.page([of_directory(place)])
+    assert raw.count(b"<script") == 2
+    assert b"<script>alert" not in raw
+
+
+CONFIG_2 = made.CONFIG.replace("seed = 3", "seed = 4").replace("width = 16", "width = 32")
+
+
+def test_several_runs_stand_side_by_side_with_their_differences_marked(tmp_path: Path) -> None:
+    one = made.run(tmp_path / "x" / "run", [*(row(s) for s in (10, 20)), evaluation(20)])
+    two = made.run(tmp_path / "y" / "run", [row(s, d_loss=0.5) for s in (10, 20, 30)], CONFIG_2, samples=[20])
+    seen = page(one, two)
+    assert "2 runs" in seen.text
+    assert "≠ seed (differs) 3 4" in seen.text
+    assert "≠ width (differs) 16 32" in seen.text
+    assert "≠ dataset" not in seen.text
+    assert [series["label"] for series in seen.data["charts"][0]["series"]] == ["x/run", "y/run"]
+    assert [chart["title"] for chart in seen.data["charts"]][:2] == ["D loss", "G loss"]
+    assert [len(frames) for frames in seen.data["frames"]] == [3, 1]
+
+
+def test_a_run_given_twice_has_two_names(tmp_path: Path) -> None:
+    runs = [of_directory(made.run(tmp_path / "a"))] * 1 + [of_directory(tmp_path / "a")]
+    tell_apart(runs)
+    assert len({run.name for run in runs}) == 2
+
+
+@pytest.mark.parametrize(
+    ("log", "state"),
+    [
+        ([{"event": "run_started"}, {"event": "run_finished", "status": "done"}], "finished"),
+        ([{"event": "run_started"}, {"event": "run_finished", "status": "stopped", "reason": "SIGTERM"}], "stopped"),
+        ([{"event": "run_started"}, {"event": "run_diverged", "message": "g_loss became NaN at step 7"}], "diverged"),
+        (
+            [{"event": "run_started"}],
+            "finished",
+        ),  # its rows go to the end: killed after its last step, or of an older gan
+        ([], "finished"),
+    ],
+)
+def test_how_a_run_ended_is_told(tmp_path: Path, log: list[dict[str, object]], state: str) -> None:
+    assert of_directory(made.run(tmp_path / "a", log=log)).state == state
+
+
+def test_a_run_that_broke_off_and_one_at_work_say_so(tmp_path: Path) -> None:
+    place = made.run(tmp_path / "a", [row(10)], log=[{"event": "run_started"}])
+    assert of_directory(place).state == "broken off"
+    from gancli.store import rundir
+
+    with rundir.locked(RunDirectory(place)):
+        run = of_directory(place)
+    assert (run.state, run.step, run.steps) == ("running", 10, 100)
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [row(10)], [row(10, d_loss=None, g_loss=None)]], ids=["none", "one", "one of NaN"]
+)
+def test_a_run_of_hardly_any_rows_has_a_page(tmp_path: Path, rows: list[dict[str, object]]) -> None:
+    seen = page(made.run(tmp_path / "a", rows, samples=()))
+    assert "No samples were drawn yet" in seen.text
+    assert ("No row of losses" in seen.text) == (not rows)
+
+
+def test_values_that_are_no_numbers_are_gaps_and_told(tmp_path: Path) -> None:
+    rows = [row(10), row(20, d_loss=None), row(30), row(40, d_loss=math.nan), row(50, d_loss=1e400), row(60)]
+    seen = page(made.run(tmp_path / "a", rows))
+    assert "3 of 6 rows hold NaN or infinity" in seen.text
+    (series,) = (s for chart in seen.data["charts"] for s in chart["series"] if s["label"] == "D loss")
+    assert [value is None for value in series["values"]] == [False, True, False, True, True, False]
+
+
+def damage_config(run: Path) -> None:
+    (run / "config.toml").write_text("[")
+
+
+def damage_metrics(run: Path) -> None:
+    (run / "metrics.jsonl").write_bytes(
+        b'\xff\x00{"step": -5, "x": 1}\n{"step": 1' + b"0" * 400 + b', "d_loss": 1}\n{"step": 5, "d_loss"'
+    )
+
+
+def damage_log(run: Path) -> None:
+    (run / "log.jsonl").write_bytes(
+        b"\xff{}\n[]\n" + b"[" * 100_000 + b'\n{"event": "warned", "message": {}}\n{"event": 3}'
+    )
+
+
+def damage_samples(run: Path) -> None:
+    (run / "samples" / "step-00000050.png").write_bytes(b"no picture")
+    Image.new("1", (9000, 9000)).save(run / "samples" / "step-00000060.png")
+    (run / "samples" / "step-00000070.png").mkdir()
+
+
+def damage_checkpoint(run: Path) -> None:
+    (run / "ckpt.safetensors").write_bytes(b"no checkpoint")
+
+
+def make_metrics_a_folder(run: Path) -> None:
+    (run / "metrics.jsonl").unlink()
+    (run / "metrics.jsonl").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (damage_config, "config.toml: not TOML"), (damage_metrics, ""), (damage_log, ""), (make_metrics_a_folder, ""),
+        (damage_samples, "9000×9000 pixels are too many"), (damage_checkpoint, "not a safetensors file"),
+    ],
+)  # fmt: skip
+def test_a_damaged_run_is_shown_as_far_as_it_can_be_read(tmp_path: Path, damage: object, told: str) -> None:
+    place = made.run(tmp_path / "a")
+    assert callable(damage)
+    damage(place)
+    seen = page(place)
+    assert told in seen.text
+    assert "Configuration" in seen.text
+
+
+def test_a_page_stays_below_its_limit_whatever_the_run(tmp_path: Path) -> None:
+    place = made.run(
+        tmp_path / "a", (row(s, **{f"d_loss_{k}": s * 0.123456 for k in range(20)}) for s in range(1, 4_000))
+    )
+    noise = Image.effect_noise((350, 350), 90)
+    for step in range(1000, 1012):
+        noise.save(place / "samples" / f"step-{step:08d}.png")
+    for number in range(100):
+        (place / "samples" / f"step-{5000 + number:08d}.png").symlink_to(place / "samples" / "step-00001000.png")
+    seen = page(place)
+    assert 4 <= len(seen.data["frames"][0]) <= 80
+    assert seen.data["frames"][0][0][0] == 10, "the first"
+    assert seen.data["frames"][0][-1][0] == 5099, "and the last"
+
+
+def test_fewer_points_keep_the_extremes_of_a_curve(tmp_path: Path) -> None:
+    rows = (row(step, d_loss={7_777: 99.0, 8_888: -99.0}.get(step, 1.0)) for step in range(1, 20_001))
+    seen = page(made.run(tmp_path / "a", rows))
+    (series,) = (s for chart in seen.data["charts"] for s in chart["series"] if s["label"] == "D loss")
+    assert len(series["steps"]) < 5_000
+    assert {99.0, -99.0} <= set(series["values"])
+    assert (series["steps"][0], series["steps"][-1]) == (1, 20_000)
+
+
+def test_the_newest_of_many_warnings_do_not_fill_the_page(tmp_path: Path) -> None:
+    log = [{"event": "warned", "message": f"warning {number} " + "x" * 5000} for number in range(5_00)]
+    seen = page(made.run(tmp_path / "a", log=log))
+    assert "and 440 more, in log.jsonl" in seen.text
+
+
+def test_the_page_beside_a_run_replaces_ours_and_nobody_elses(tmp_path: Path) -> None:
+    place = made.run(tmp_path / "a")
+    assert files.beside(RunDirectory(place)) == ""
+    first = (place / "report.html").read_bytes()
+    assert files.beside(RunDirectory(place)) == ""
+    (place / "report.html").write_text("<html>mine</html>")
+    assert "is not a page of ours" in files.beside(RunDirectory(place))
+    assert (place / "report.html").read_text() == "<html>mine</html>"
+    assert b"vanilla on digits" in first
+
+
+def test_no_run_fails_for_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: list[Run]) -> bytes:
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr(document, "page", failing)
+    assert "report.html: not written (a mistake of ours)" in files.beside(RunDirectory(made.run(tmp_path / "a")))
