@@ -1,5 +1,6 @@
 """`gan sample`: pictures from a checkpoint, into a grid, a folder, an array, an animation or a pipe; or enlarged."""
 
+import sys
 from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
 from gancli.config.effects import refuse
 from gancli.config.sample import EnlargeConfig, SampleConfig
-from gancli.errors import GancliError, PartlyFailedError
+from gancli.errors import GancliError, PartlyFailedError, shell_quoted
 from gancli.events import Event
 from gancli.store.rundir import model_file
 
@@ -29,19 +30,19 @@ def _sample(checkpoint: str, output: str | None, device: str, as_json: bool, **v
     paths.check_standing()
     drawing, enlarging = (options.given(config, values) for config in (SampleConfig, EnlargeConfig))
     drawn, enlarged = SampleConfig(**drawing), EnlargeConfig(**enlarging)
-    place = ckpt.located(checkpoint)
+    place, word = ckpt.located(checkpoint), shell_quoted(checkpoint)
     refuse(("--json", as_json and output == "-"), why="stdout takes the picture; give -o a file")
     if enlarged.input is not None:
         refuse(*options.flags(SampleConfig, drawing), why="is for drawing pictures; -i enlarges them")
         refuse(("--true", enlarged.true if not enlarged.compare else None), why="has an effect only with --compare")
-        _enlarge(place, enlarged, output, device, as_json)
+        _enlarge(place, word, enlarged, output, device, as_json)
         return
     refuse(*options.flags(EnlargeConfig, enlarging), why="is for enlarging pictures; say which with -i")
     refuse(
         ("--batch-size", drawn.walk and drawing.get("batch_size")),
         why="has no effect on --walk, which draws frame by frame",
     )
-    _draw(place, drawn, output, device, as_json)
+    _draw(place, word, drawn, output, device, as_json)
 
 
 sample = options.signed(
@@ -61,7 +62,7 @@ sample = options.signed(
 )  # fmt: skip
 
 
-def _draw(checkpoint: Path, config: SampleConfig, output: str | None, device: str, as_json: bool) -> None:
+def _draw(checkpoint: Path, word: str, config: SampleConfig, output: str | None, device: str, as_json: bool) -> None:
     from gancli.sampling import files, order
 
     if output == "-":
@@ -87,6 +88,13 @@ def _draw(checkpoint: Path, config: SampleConfig, output: str | None, device: st
         console.print_json(about)
     else:
         console.print_path(path)
+        _tell_next(f"gan evaluate {word}" if config.walk else f"gan sample {word} -n 4 --walk 4 -o walk.gif")
+
+
+def _tell_next(line: str) -> None:
+    """What may be done next, for a person who looks on; in a script's log it would be noise."""
+    if console.takes_codes(sys.stderr):
+        console.say(f"next: {line}")
 
 
 def _shown(work: Generator[Event, None, T]) -> T:
@@ -96,8 +104,9 @@ def _shown(work: Generator[Event, None, T]) -> T:
     return shown_in_pieces(work, QUIET_S, lambda _: False)
 
 
-def _enlarge(checkpoint: Path, wish: EnlargeConfig, output: str | None, device: str, as_json: bool) -> None:
-    """Enlarge a file or a folder. Raises `PartlyFailedError` where some of several files failed."""
+def _enlarge(checkpoint: Path, word: str, wish: EnlargeConfig, output: str | None, device: str, as_json: bool) -> None:
+    """Enlarge a file or a folder. `word`: the checkpoint as it is typed. Raises `PartlyFailedError` where some of several
+    files failed."""
     from gancli.cli.progress import shown_in_pieces
     from gancli.machine.device import choose_device
     from gancli.sampling import enlarging, jobs
@@ -123,6 +132,8 @@ def _enlarge(checkpoint: Path, wish: EnlargeConfig, output: str | None, device: 
         console.print_json(about | files | (_measured(comparer) if comparer else {}))
     elif planned.place is not None:
         console.print_path(planned.place)
+        if not wish.compare and not result.failed:
+            _tell_next(f"gan sample {word} -i {shell_quoted(str(wish.input))} --compare")
     _raise_failures(result, planned)
 
 

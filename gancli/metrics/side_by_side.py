@@ -138,8 +138,8 @@ class Compared:
 
 
 def compared(upscaler: Upscaler, low_res: Tensor, truth: Tensor | None, model_name: str) -> Compared:
-    """A picture, uint8 `[C, h, w]`, as it is with each pixel enlarged, by bicubic interpolation, by the model and as it truly
-    is, side by side; and how near the second (`bicubic`) and third (`model`) are to the fourth."""
+    """A picture, uint8 `[C, h, w]`, as it is with each pixel enlarged, by bicubic interpolation, by the model and as it
+    truly is, side by side; and how near the second (`bicubic`) and third (`model`) are to the fourth."""
     scale = upscaler.variant.scale
     made = {"bicubic": bicubic(low_res, scale), "model": upscaler.enlarge(low_res)}
     found: dict[str, Likeness] = {}
