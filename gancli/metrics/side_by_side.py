@@ -148,7 +148,8 @@ def compared(upscaler: Upscaler, low_res: Tensor, truth: Tensor | None, model_na
             found = {kind: likeness(*_of_one_kind(pixels, truth), scale) for kind, pixels in made.items()}
         except ValueError as error:
             raise UsageError(f"--true: {error}") from None
-    panels = [Panel(images.to_pil(low_res, scale), "input", f"{low_res.shape[2]}×{low_res.shape[1]} pixels")]
+    # "x": the font that comes with Pillow has no "×".
+    panels = [Panel(images.to_pil(low_res, scale), "input", f"{low_res.shape[2]}x{low_res.shape[1]} pixels")]
     for kind, name in (("bicubic", "bicubic"), ("model", model_name)):
         panels.append(Panel(images.to_pil(made[kind]), name, _told(found.get(kind))))
     if truth is not None:
