@@ -28,11 +28,13 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.to(torch.float32).add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def to_pil(pixels: Tensor) -> Image.Image:
-    """uint8 `[C, H, W]` with 1 (grey) or 3 (RGB) channels → a Pillow image of mode L or RGB."""
+def to_pil(pixels: Tensor, zoom: int = 1) -> Image.Image:
+    """uint8 `[C, H, W]` with 1 (grey) or 3 (RGB) channels → a Pillow image of mode L or RGB, of which each pixel is `zoom`
+    pixels wide and high."""
     channels, height, width = pixels.shape
     raw = pixels.permute(1, 2, 0).contiguous().cpu().flatten().numpy().tobytes()
-    return Image.frombytes("L" if channels == 1 else "RGB", (width, height), raw)
+    image = Image.frombytes("L" if channels == 1 else "RGB", (width, height), raw)
+    return image if zoom == 1 else image.resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
 
 
 def from_pil(image: Image.Image) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from gancli import images
 from gancli.api import options
 from gancli.api.samples import Samples
 from gancli.config.export import ExportConfig
@@ -18,6 +19,8 @@ from gancli.data.decode import layers_of, shape_of
 from gancli.errors import UsageError
 from gancli.events import Telling
 from gancli.machine.device import choose_device
+from gancli.metrics import side_by_side
+from gancli.metrics.side_by_side import Compared
 from gancli.sampling import enlarging, order
 from gancli.sampling.upscale import check_memory, enlarge_layers
 from gancli.store import checkpoint, names
@@ -83,10 +86,12 @@ class Model:
         truncation: float | None = None,
         levels: bool | None = None,
         columns: int | None = None,
+        zoom: int | None = None,
         batch_size: int | None = None,
     ) -> Samples:
         """Draw `n` pictures (by default 64) from seed `seed` on: those of `gan sample -n N --seed SEED`, to the last bit.
-        `columns` is of the grid that they show themselves as. Raises `UsageError`."""
+        `columns` is of the grid that they show themselves as, `zoom` of that and of files: each pixel becomes so many across
+        and down. Raises `UsageError`."""
         self._check_reads("labels")
         labels = None if label is None else [label] if isinstance(label, str | int) else list(label)
         config = SampleConfig(
@@ -97,6 +102,7 @@ class Model:
                 truncation=truncation,
                 levels=levels,
                 columns=columns,
+                zoom=zoom,
                 batch_size=batch_size,
             )
         )
@@ -134,7 +140,27 @@ class Model:
         deque(telling, maxlen=0)  # as above
         return [Path(file) for file in telling.result.files]
 
+    def compare(self, image: Image.Image, true: Image.Image | None = None, *, tile: int | None = None) -> Compared:
+        """A picture as it is, by bicubic interpolation, by this model and, where it is given, as it truly is, side by side:
+        what `gan sample -i … --compare --true …` writes. Its `figures`, of `bicubic` and `model`, are PSNR and SSIM; none
+        without a `true` picture. Raises `UsageError`, and `DataError` for a true picture of another size."""
+        self._check_reads("low_res")
+        config = EnlargeConfig(**options.given(tile=tile))
+        upscaler = enlarging.ready(self.loaded.variant, self.device, config.tile)
+        low_res = images.from_pil(_opaque(image))
+        truth = None if true is None else side_by_side.fitting(images.from_pil(_opaque(true)), low_res, upscaler)
+        return side_by_side.compared(upscaler, low_res, truth, side_by_side.name_of(self.path))
+
     def _check_reads(self, reads: str) -> None:
         if self.loaded.variant.reads != reads:
             does = "draws pictures; sample them" if reads == "low_res" else "enlarges pictures: model.enlarge(image)"
             raise UsageError(f"{names.name_of(self.path) or self.path}: {self.facts.variant} {does}")
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """A picture as mode L or RGB, on white where it is transparent."""
+    layers = layers_of(image)
+    if layers.alpha is None:
+        return layers.colour
+    white = Image.new(layers.colour.mode, layers.colour.size, "white")
+    return Image.composite(layers.colour, white, layers.alpha)

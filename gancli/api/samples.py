@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from gancli import images
 from gancli.config import paths
+from gancli.events import Telling
 from gancli.sampling import files
 from gancli.sampling.order import Order
 
@@ -48,8 +50,8 @@ class Samples:
         return [images.to_pil(pixels) for pixels in self.pixels]
 
     def grid(self, columns: int | None = None) -> Image.Image:
-        """All pictures as one, as `gan sample -o grid.png` writes it; `columns` as there."""
-        return images.to_pil(images.grid(self.pixels, columns or self.order.columns))
+        """All pictures as one, as `gan sample -o grid.png` writes it; `columns` as there, `zoom` as they were asked for."""
+        return images.to_pil(images.grid(self.pixels, columns or self.order.columns), self.order.zoom)
 
     def save(self, path: str | os.PathLike[str]) -> list[Path]:
         """Write them as `gan sample -o PATH` does: a grid, a folder (end it with /), or an `.npz` array. Gives the files
@@ -57,7 +59,9 @@ class Samples:
         asked = os.fspath(path)
         place = paths.expanded(asked, "-o")
         paths.check_output(place, "-o")
-        return [Path(file) for file in files.writer(place, asked, self.order.config)(self.order, place)]
+        telling = Telling(files.writer(place, asked, self.order.config)(self.order, place))
+        deque(telling, maxlen=0)
+        return [Path(file) for file in telling.result]
 
     def _repr_png_(self) -> bytes:
         return images.encode(self.grid(), ".png")

@@ -18,6 +18,7 @@ from gancli.store import names
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 
+MODELS = "Models that come along: gan sample NAME, gan inspect NAME"
 READABLE = 30  # columns that a text needs at least
 
 
@@ -106,13 +107,14 @@ def _list(cards: list[catalogue.Card], models: list[Shipped]) -> None:
     out.print(table)
     if models:
         out.print()
+        for line in definitions.wrapped(Text(MODELS, style="italic"), out.width):
+            out.print(line)
         out.print(_models_table(models))
 
 
 def _models_table(models: list[Shipped]) -> Table:
     """What `gan sample NAME` takes without any training."""
-    title = "Models that come along: gan sample NAME, gan inspect NAME"
-    table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left")
+    table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("name", "variant", "trained on", "size"):
         table.add_column(heading, no_wrap=heading == "name")
     for model in models:

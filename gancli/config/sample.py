@@ -29,6 +29,12 @@ class SampleConfig:
     walk: int | None = option(
         None, "walk through latent space over so many seeds", ge=2, le=10_000, metavar="STOPS", panel=DRAWING
     )
+    fps: int | None = option(
+        None, "frames per second of a walk", ge=1, le=120, panel=DRAWING, default_text="20", only_with="walk"
+    )
+    zoom: int | None = option(
+        None, "make each pixel N pixels wide and high", ge=1, le=64, panel=DRAWING, default_text="1"
+    )
     levels: bool = option(
         False,
         "show each picture's levels side by side, coarse to fine, for a variant that works in levels",
@@ -67,6 +73,21 @@ class EnlargeConfig:
         le=2**20,
         panel=ENLARGING,
         default_text="as memory allows",
+    )
+    compare: bool = option(
+        False,
+        "instead, one picture of input, bicubic and model side by side; with --true PSNR and SSIM are told",
+        panel=ENLARGING,
+        switch=True,
+    )
+    true: str | None = option(
+        None,
+        "the true picture, or a folder of them named as the inputs",
+        metavar="FILE|DIR",
+        panel=ENLARGING,
+        path=True,
+        raw=True,
+        only_with="compare",
     )
     recursive: bool = option(False, "a folder's subfolders, too", panel=ENLARGING, switch=True)
     skip_existing: bool = option(False, "leave alone what was enlarged before", panel=ENLARGING, switch=True)

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -65,9 +66,8 @@ def _read(path: Path) -> Tensor:
 
 
 def _pair(path: Path, small: dict[str, Path], low_res: Path | None, scale: int) -> Pair:
-    truth = _read(path)
-    height, width = (side - side % scale for side in truth.shape[1:])
-    truth = truth[:, :height, :width]
+    truth = whole_steps(_read(path), scale)
+    height, width = truth.shape[1:]
     if low_res is None:
         return Pair(path.name, truth, images.to_uint8(reduce(images.to_float(truth[None]), scale))[0])
     if path.stem not in small:
@@ -85,24 +85,43 @@ def enlarged(upscaler: Upscaler, pairs: Sequence[Pair]) -> Generator[Event, None
     """PSNR and SSIM on Y, `scale` pixels of border left out: mean over the pictures and its standard error; beside it what
     bicubic interpolation gives. Raises `UsageError` for pictures that are too small to compare."""
     scale = upscaler.variant.scale
-    ours: list[tuple[float, float]] = []
-    bicubic: list[tuple[float, float]] = []
+    ours: list[Likeness] = []
+    plain: list[Likeness] = []
     for number, pair in enumerate(pairs):
         yield Preparing("enlarging pictures", number, len(pairs), "pictures")
-        plain = images.to_uint8(enlarge(images.to_float(pair.low_res[None]), scale))[0]
         try:
-            ours.append(_both(upscaler.enlarge(pair.low_res), pair.truth, scale))
-            bicubic.append(_both(plain, pair.truth, scale))
+            ours.append(likeness(upscaler.enlarge(pair.low_res), pair.truth, scale))
+            plain.append(likeness(bicubic(pair.low_res, scale), pair.truth, scale))
         except ValueError as error:
             raise UsageError(f"--dataset: {pair.name}: {error}") from None
     return [
-        Figure(name, unit, True, len(pairs), _mean([x[i] for x in ours]), _mean([x[i] for x in bicubic]))
+        Figure(name, unit, True, len(pairs), _mean([x[i] for x in ours]), _mean([x[i] for x in plain]))
         for i, (name, unit) in enumerate((("psnr on Y", "dB"), ("ssim on Y", "")))
     ]
 
 
-def _both(picture: Tensor, truth: Tensor, border: int) -> tuple[float, float]:
-    return psnr(picture, truth, border), ssim(picture, truth, border)
+def whole_steps(truth: Tensor, scale: int) -> Tensor:
+    """A true picture, uint8 `[C, H, W]`, without its last rows and columns where its sides are no multiples of the scale."""
+    height, width = (side - side % scale for side in truth.shape[1:])
+    return truth[:, :height, :width]
+
+
+class Likeness(NamedTuple):
+    """How near a picture is to the true one: PSNR in dB and SSIM, on Y."""
+
+    psnr: float
+    ssim: float
+
+
+def likeness(picture: Tensor, truth: Tensor, scale: int) -> Likeness:
+    """Of a picture enlarged `scale` times, uint8 `[C, H, W]`, against the true one, `scale` pixels of border left out.
+    Raises `ValueError` for pictures of different sizes or too small ones."""
+    return Likeness(psnr(picture, truth, scale), ssim(picture, truth, scale))
+
+
+def bicubic(low_res: Tensor, scale: int) -> Tensor:
+    """uint8 `[C, h, w]` → uint8 `[C, h·scale, w·scale]`: what super-resolution has to beat."""
+    return images.to_uint8(enlarge(images.to_float(low_res[None]), scale))[0]
 
 
 def _mean(values: list[float]) -> Measure:

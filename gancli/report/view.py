@@ -135,7 +135,7 @@ def _top(state: State, columns: int, rows: int, now: float) -> list[Text]:
     return [
         *(head if rows > LOW else head[:1]),
         progress,
-        _status(state, step, word),
+        _status(state, step, word, columns),
         *([] if state.finished else _doing(word)),
         *_phase(state.phase),
         *_evaluated(state.evaluated),
@@ -148,15 +148,22 @@ def _evaluated(event: Evaluated | None) -> list[Text]:
     return [Text.assemble((f"measured at step {event.step:,}  ", "dim"), (printable(words.evaluated(event)), VALUE))]
 
 
-def _status(state: State, step: int, progress: Progress | None) -> Text:
+def _status(state: State, step: int, progress: Progress | None, columns: int) -> Text:
+    """Step, epoch, speed, time left and memory; where not all of it fits, what matters least is left out."""
     assert state.started is not None
-    parts: list[tuple[str, str]] = [("step ", f"{step:,} of {state.started.steps:,}")]
+    parts: list[tuple[int, str, str]] = [
+        (0, "step ", f"{step:,} of {state.started.steps:,}")
+    ]  # the first: how dispensable
     if progress and not math.isnan(progress.left_s):
-        parts += [("epoch ", f"{progress.epoch:.2f}"), ("", f"{words.count(progress.images_per_s)} images/s")]
-        parts += [] if state.finished else [("", f"{words.duration(progress.left_s)} left")]
+        parts += [(3, "epoch ", f"{progress.epoch:.2f}"), (2, "", f"{words.count(progress.images_per_s)} images/s")]
+        parts += [] if state.finished else [(1, "", f"{words.duration(progress.left_s)} left")]
     if state.row:
-        parts += [("", words.memory(state.row.memory_bytes))]
-    return Text("   ").join([Text.assemble((name, "dim"), value) for name, value in parts])
+        parts += [(4, "", words.memory(state.row.memory_bytes))]
+    while True:
+        line = Text("   ").join([Text.assemble((name, "dim"), value) for _, name, value in parts])
+        if line.cell_len <= columns or len(parts) == 1:
+            return line
+        parts.remove(max(parts))
 
 
 def _doing(progress: Progress | None) -> list[Text]:
@@ -219,7 +226,11 @@ def _body(state: State, columns: int, rows: int, colours: ColorSystem | None) ->
     if best.score == 0:
         return [Line(text) for text in _term_lines(terms, columns, rows)]
     picture = pixels.drawn(state.samples, tile, best, colours)
-    caption = Text(f"samples at step {state.samples.step:,}", style="dim")
+    room, captions = (
+        (columns if best is under else best.width),
+        (f"samples at step {state.samples.step:,}", "samples", ""),
+    )
+    caption = Text(next(words for words in captions if len(words) <= room), style="dim")
     if best is under:
         head = [*_term_lines(terms, columns, len(terms)), Text(), caption]
         return [*map(Line, head), *(Line(Text(), each) for each in picture)]

@@ -24,6 +24,8 @@ from gancli.text import Note
 from gancli.variant import Variant
 
 Deliver = Callable[[bytes], None]
+# What makes a file's picture: of a model, a job, the suffix, and the names of what has several frames, to add to.
+Make = Callable[[Upscaler, Job, str, list[str]], Generator[Event, None, Image.Image]]
 # What a disk says when it will take no other file either: full, or gone.
 NO_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENOTCONN, errno.ESTALE})
 
@@ -77,16 +79,17 @@ def ready(variant: Variant, device: torch.device, tile: int | None) -> Upscaler:
 
 
 def enlarge_files(
-    upscaler: Upscaler, planned: Plan, skip_existing: bool, deliver: Deliver | None = None
+    upscaler: Upscaler, planned: Plan, skip_existing: bool, deliver: Deliver | None = None, make: Make | None = None
 ) -> Generator[Event, None, Result]:
     """All that is planned, as a generator of what happens that returns what became of it. `deliver` takes a picture's file,
-    which else is written where the plan says. Raises what one picture alone fails with."""
+    which else is written where the plan says; `make` makes the picture, if not by enlarging it. Raises what one picture
+    alone fails with."""
     with giving_way():
-        return (yield from _each(upscaler, planned, skip_existing, deliver))
+        return (yield from _each(upscaler, planned, skip_existing, deliver, make or _enlarged))
 
 
 def _each(
-    upscaler: Upscaler, planned: Plan, skip_existing: bool, deliver: Deliver | None
+    upscaler: Upscaler, planned: Plan, skip_existing: bool, deliver: Deliver | None, make: Make
 ) -> Generator[Event, None, Result]:
     result, count = Result(failed=dict(planned.refused)), len(planned.jobs)
     yield from map(Warned, planned.notes)
@@ -97,7 +100,7 @@ def _each(
             continue
         begun = time.monotonic()
         try:
-            done = yield from _one(upscaler, job, planned, result.animated, deliver)
+            done = yield from _one(upscaler, job, planned, result.animated, deliver, make)
         except GancliError as error:
             if planned.alone:
                 raise
@@ -132,13 +135,13 @@ def _is_the_disk_s(error: GancliError) -> bool:
 
 
 def _one(
-    upscaler: Upscaler, job: Job, planned: Plan, animated: list[str], deliver: Deliver | None
+    upscaler: Upscaler, job: Job, planned: Plan, animated: list[str], deliver: Deliver | None, make: Make
 ) -> Generator[Event, None, Done]:
     suffix = ".png" if deliver else job.target.suffix.lower()
     if not deliver:
         _make_way(job.target)
     try:
-        picture = yield from _enlarged(upscaler, job, suffix, animated)
+        picture = yield from make(upscaler, job, suffix, animated)
         encoded = _encoded(picture, suffix, job)
     except MemoryError as error:
         raise GancliError(f"{job.source}: memory ran out; enlarge it in parts, or where there is more") from error
@@ -169,7 +172,7 @@ def _make_way(target: Path) -> None:
 def _enlarged(upscaler: Upscaler, job: Job, suffix: str, animated: list[str]) -> Generator[Event, None, Image.Image]:
     """Whatever can be known to fail fails before the first tile. Of what has several frames the name goes to `animated`."""
     name = str(job.source)
-    data = _read(job.source)
+    data = read(job.source)
     shape = read_shape(data, name)
     longest, limit = max(shape[:2]) * upscaler.variant.scale, images.MAX_SIDE[suffix]
     if longest > limit:
@@ -195,7 +198,7 @@ def _enlarged(upscaler: Upscaler, job: Job, suffix: str, animated: list[str]) ->
     return picture
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
     try:
         check_file(str(path), path.stat().st_size)
         return paths.read_file(path)

@@ -1,30 +1,38 @@
-"""The files that drawn pictures are written to. Each writer draws an order, writes it and gives the paths written."""
+"""The files that drawn pictures are written to. Each writer draws an order and writes it, as a generator of how far it is
+that returns the paths written."""
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, PngImagePlugin
+from torch import Tensor
 
 from gancli import images
 from gancli.config import paths
 from gancli.config.effects import refuse
 from gancli.config.sample import SampleConfig
 from gancli.errors import GancliError, UsageError, printable
+from gancli.events import Event, Preparing
 from gancli.files import atomic
-from gancli.sampling import draw, walk
+from gancli.sampling import draw, video
 from gancli.sampling.labels import file_names
 from gancli.sampling.order import Order
 
 GRIDS = (".png", ".jpg", ".jpeg", ".webp")
-ANIMATIONS = (".gif", ".webp")
+ANIMATIONS = (".gif", ".webp", ".mp4")
 FRAMES_PER_LEG = 16
+FPS = 20
+MAX_GIF_FPS = 50  # players take a shorter time for a mistake, and show a tenth of a second
 MAX_SIDE = 65_000  # pixels; JPEG's limit is 65,535, WebP's 16,383
 MAX_WEBP_SIDE = 16_383
 
-Write = Callable[[Order, Path], list[str]]
+Work = Generator[Event, None, list[str]]
+Write = Callable[[Order, Path], Work]
 
 
 def writer(path: Path, asked: str | None, config: SampleConfig) -> Write:
@@ -36,23 +44,36 @@ def writer(path: Path, asked: str | None, config: SampleConfig) -> Write:
             raise GancliError(f"-o {path}: there is no directory {path.parent} to write it into")
     elif suffix and not path.exists() and not str(asked).endswith("/"):
         raise UsageError(
-            f"-o {path}: must end in {' '.join((*GRIDS, '.gif', '.npz'))}, or be a directory (end it with /)"
+            f"-o {path}: must end in {' '.join((*GRIDS, '.gif', '.mp4', '.npz'))}, or be a directory (end it with /)"
         )
     if config.walk is not None:
-        check_walk(suffix, asked, config.walk)
+        check_walk(suffix, asked, config)
+        if suffix == ".mp4":
+            video.check_ffmpeg(path)
         return animation
-    if suffix == ".gif":
-        raise UsageError(f"-o {asked}: .gif is for an animation; add --walk N, or take .png")
+    check_still(config)
+    if suffix in (".gif", ".mp4"):
+        raise UsageError(f"-o {asked}: {suffix} is for an animation; add --walk N, or take .png")
     if suffix in GRIDS and not path.is_dir():
         return grid
     refuse(("--columns", config.columns), why=f"has no effect: -o {path} is no grid")
-    return array if suffix == ".npz" else folder
+    if suffix != ".npz":
+        return folder
+    refuse(("--zoom", config.zoom), why=f"has no effect: -o {path} holds the pictures' own pixels")
+    return array
 
 
-def check_walk(suffix: str, asked: str | None, stops: int) -> None:
-    """Raises `UsageError` for a file that holds no animation."""
+def check_still(config: SampleConfig) -> None:
+    """Raises `UsageError` for what only an animation has."""
+    refuse(("--fps", config.fps), why="has an effect only with --walk")
+
+
+def check_walk(suffix: str, asked: str | None, config: SampleConfig) -> None:
+    """Raises `UsageError` for a file that holds no animation, or none so fast."""
     if suffix not in ANIMATIONS:
-        raise UsageError(f"--walk {stops}: needs -o with {' or '.join(ANIMATIONS)}, not {asked}")
+        raise UsageError(f"--walk {config.walk}: needs -o with {' or '.join(ANIMATIONS)}, not {asked}")
+    if suffix == ".gif" and (config.fps or 0) > MAX_GIF_FPS:
+        raise UsageError(f"--fps {config.fps}: a .gif has at most {MAX_GIF_FPS}; take .webp or .mp4")
 
 
 def place(asked: str | None, config: SampleConfig) -> Path:
@@ -71,32 +92,56 @@ def _free(stem: str, suffix: str) -> Path:
     return path
 
 
-def grid(order: Order, path: Path) -> list[str]:
+def grid(order: Order, path: Path) -> Work:
     """All pictures as one picture."""
-    atomic.write(path, [encoded_grid(order, path.suffix.lower())])
+    encoded = yield from encoded_grid(order, path.suffix.lower())
+    atomic.write(path, [encoded])
     return [str(path)]
 
 
-def encoded_grid(order: Order, suffix: str) -> bytes:
+def encoded_grid(order: Order, suffix: str) -> Generator[Event, None, bytes]:
     """The bytes of a file with all pictures as one picture. Raises `UsageError`, before anything is drawn, for a grid that
     no such file can hold."""
     _check_size(order, suffix)
-    return images.encode(images.to_pil(images.grid(order.pixels(), order.columns)), suffix)
+    pixels = yield from _pixels(order)
+    return images.encode(images.to_pil(images.grid(pixels, order.columns), order.zoom), suffix)
+
+
+def _pixels(order: Order) -> Generator[Event, None, Tensor]:
+    """All pictures in order: uint8 `[N, C, H, W]`."""
+    if order.held is not None:
+        return order.held
+    found: dict[int, Tensor] = {}
+    for one in order.drawn():
+        found[one.index] = one.pixels
+        if len(found) % draw.BLOCK == 0:
+            yield _so_far(order, len(found))
+    return torch.stack([found[index] for index in range(len(order.wanted))])
+
+
+def _so_far(order: Order, count: int) -> Preparing:
+    return Preparing("drawing pictures", count, len(order.wanted), "pictures")
 
 
 def _check_size(order: Order, suffix: str) -> None:
     """Before anything is drawn: raises `UsageError` for a grid that no file of this kind can hold."""
     side, num_levels = order.model.variant.images.size, order.num_levels
     width, height = images.grid_size(len(order.wanted), side, draw.width_side_by_side(side, num_levels), order.columns)
-    limit = MAX_WEBP_SIDE if suffix == ".webp" else MAX_SIDE
-    if max(width, height) > limit:
+    limit = {".webp": MAX_WEBP_SIDE, ".mp4": video.MAX_SIDE}.get(suffix, MAX_SIDE)
+    longest = max(width, height)
+    if longest > limit:
         raise UsageError(
             f"-n {len(order.wanted)}: a grid of {width}×{height} pixels is over the {limit} that a {suffix} may have; give "
             "other --columns, or take a directory or .npz"
         )
+    if longest * order.zoom > limit:
+        raise UsageError(
+            f"--zoom {order.zoom}: makes {width * order.zoom}×{height * order.zoom} pixels of {width}×{height}, over the "
+            f"{limit} that a {suffix} may have; at most --zoom {limit // longest}"
+        )
 
 
-def folder(order: Order, path: Path) -> list[str]:
+def folder(order: Order, path: Path) -> Work:
     """One PNG per picture, named by its seed (and class), with both in the file's text."""
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -112,10 +157,12 @@ def folder(order: Order, path: Path) -> list[str]:
         if order.class_names:
             note.add_text("gan:label", _text(order.class_names[one.request.label]))
         buffer = io.BytesIO()
-        images.to_pil(one.pixels).save(buffer, "PNG", pnginfo=note, compress_level=images.PNG_EFFORT)
+        images.to_pil(one.pixels, order.zoom).save(buffer, "PNG", pnginfo=note, compress_level=images.PNG_EFFORT)
         # Drawn again in less time than thousands of flushes take.
         atomic.write(file, [buffer.getvalue()], durable=False)
         written.append(str(file))
+        if len(written) % draw.BLOCK == 0:
+            yield _so_far(order, len(written))
     with contextlib.suppress(OSError):
         atomic.sync_directory(path)
     return sorted(written)
@@ -126,13 +173,14 @@ def _text(name: str) -> str:
     return "".join(c if c.isprintable() or (c.isspace() and c > "\x1f") else printable(c) for c in name)
 
 
-def array(order: Order, path: Path) -> list[str]:
+def array(order: Order, path: Path) -> Work:
     """NumPy's `.npz`: `images` uint8 [N, H, W, C], `labels` int64 [N], `seeds` int64 [N], and the `class_names` that the
     labels number, str [K]; none where the pictures were not drawn by class."""
+    pixels = yield from _pixels(order)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
-        images=order.pixels().permute(0, 2, 3, 1).numpy(),
+        images=pixels.permute(0, 2, 3, 1).numpy(),
         labels=np.array([request.label for request in order.wanted], dtype=np.int64),
         seeds=np.array([request.seed for request in order.wanted], dtype=np.int64),
         class_names=np.array(order.class_names, dtype=np.str_),
@@ -141,21 +189,36 @@ def array(order: Order, path: Path) -> list[str]:
     return [str(path)]
 
 
-def animation(order: Order, path: Path) -> list[str]:
-    """A walk through latent space as an endless `.gif` or `.webp`, 20 frames a second."""
-    config = order.config
+def animation(order: Order, path: Path) -> Work:
+    """A walk through latent space as a `.gif` or `.webp` that begins again at its end, or an `.mp4`."""
+    config, suffix = order.config, path.suffix.lower()
     assert config.walk is not None
-    _check_size(order, path.suffix.lower())
-    walked = walk.walk(
-        order.model.variant, order.paint, order.wanted, config.walk, FRAMES_PER_LEG, order.device, config.truncation
-    )
-    frames = [images.to_pil(images.grid(pixels, order.columns)) for pixels in walked]
+    _check_size(order, suffix)
+    fps, total = config.fps or FPS, config.walk * FRAMES_PER_LEG
+    frames, place = order.walk(FRAMES_PER_LEG), f"drawing {path.name}"
+    if suffix == ".mp4":
+        yield from video.write(path, _shown(order, frames), total, fps)
+        return [str(path)]
+    shown: list[Image.Image] = []
+    for frame in _shown(order, frames):
+        shown.append(frame.convert("RGB") if suffix == ".webp" else _palette(frame))
+        yield Preparing(place, len(shown), total, "frames")
     buffer = io.BytesIO()
-    kind = path.suffix.lower()[1:].upper()
-    first, *rest = [frame.convert("RGB") if kind == "WEBP" else _palette(frame) for frame in frames]
-    first.save(buffer, kind, save_all=True, append_images=rest, duration=50, loop=0)
+    times = durations(total, fps, 1 if suffix == ".webp" else 10)
+    yield Preparing(f"writing {path.name}", 0, 0, "files")
+    shown[0].save(buffer, suffix[1:].upper(), save_all=True, append_images=shown[1:], duration=times, loop=0)
     atomic.write(path, [buffer.getvalue()])
     return [str(path)]
+
+
+def _shown(order: Order, frames: Iterator[Tensor]) -> Iterator[Image.Image]:
+    return (images.to_pil(images.grid(pixels, order.columns), order.zoom) for pixels in frames)
+
+
+def durations(count: int, fps: int, unit: int) -> list[int]:
+    """How long each of `count` frames is shown, in ms: multiples of `unit`, which together keep to `fps`."""
+    ends = [unit * round(1000 * number / (fps * unit)) for number in range(count + 1)]
+    return [stop - start for start, stop in pairwise(ends)]
 
 
 def _palette(frame: Image.Image) -> Image.Image:

@@ -66,9 +66,10 @@ def _single_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: i
     refuse(("--skip-existing", wish.skip_existing and output == "-"), why="has no effect on stdout")
     if output == "-":
         return Plan([Job(source, source)], None, alone=True)
-    target = source.with_name(f"{source.stem}_x{scale}.png") if output is None else paths.expanded(output, "-o")
+    name = f"{source.stem}{_ending(wish, scale)}.png"
+    target = source.with_name(name) if output is None else paths.expanded(output, "-o")
     if _is_directory(target):
-        target = target / f"{source.stem}_x{scale}.png"
+        target = target / name
     if target.suffix.lower() not in SUFFIXES:
         raise UsageError(f"-o {target}: must end in {' '.join(SUFFIXES)}, or be a directory that exists")
     if not _is_directory(target.parent):
@@ -82,10 +83,15 @@ def _single_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: i
     return Plan([Job(source, target)], target, alone=True)
 
 
+def _ending(wish: EnlargeConfig, scale: int) -> str:
+    """What is added to a name that nobody has given."""
+    return f"_x{scale}_compared" if wish.compare else f"_x{scale}"
+
+
 def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Plan:
     whole = source.resolve()
     beside = whole.parent if source.name in ("", "..") else source.parent
-    place = beside / f"{whole.name}_x{scale}" if output is None else paths.expanded(output, "-o")
+    place = beside / f"{whole.name}{_ending(wish, scale)}" if output is None else paths.expanded(output, "-o")
     paths.check_output(place, "-o")
     if place.suffix.lower() in SUFFIXES or output == "-" or (is_there(place) and not _is_directory(place)):
         raise UsageError(f"-o {place}: must be a directory, as -i {source} is one")

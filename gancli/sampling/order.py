@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gancli.config.sample import SampleConfig
 from gancli.errors import UsageError
-from gancli.sampling import draw
+from gancli.sampling import draw, walk
 from gancli.sampling.draw import Drawn, Paint, Request
 from gancli.sampling.labels import parse_labels
 from gancli.store import names
@@ -45,6 +45,17 @@ class Order:
             some = self.wanted[start : start + chunk]
             for one in draw.draw(self.model.variant, self.paint, some, self.device, self.config.truncation):
                 yield Drawn(start + one.index, one.request, one.pixels)
+
+    @property
+    def zoom(self) -> int:
+        """How many pixels of a file each pixel becomes, across and down."""
+        return self.config.zoom or 1
+
+    def walk(self, frames_per_leg: int) -> Iterator[Tensor]:
+        """The frames of a walk over `config.walk` stops."""
+        assert self.config.walk is not None
+        variant, truncation = self.model.variant, self.config.truncation
+        return walk.walk(variant, self.paint, self.wanted, self.config.walk, frames_per_leg, self.device, truncation)
 
     def pixels(self) -> Tensor:
         """All pictures in order: uint8 `[N, C, H, W]`."""

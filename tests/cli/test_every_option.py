@@ -80,6 +80,13 @@ SHOWN: dict[str, Trial] = {
     "sample --label": (("sample", "cgan", "-n", 1, "-o", "a.png"), ("--label", "b")),
     "sample --columns": (("sample", "vanilla", "-n", 4, "-o", "a.png"), ("--columns", 1)),
     "sample --walk": (("sample", "vanilla", "-n", 1, "-o", "a.webp"), ("--walk", 2)),
+    "sample --fps": (("sample", "vanilla", "-n", 1, "-o", "a.gif", "--walk", 2), ("--fps", 5)),
+    "sample --zoom": (("sample", "vanilla", "-n", 1, "-o", "a.png"), ("--zoom", 2)),
+    "sample --compare": (("sample", "srgan", "-i", "pics/a/0.png", "-o", "large.png"), ("--compare",)),
+    "sample --true": (
+        ("sample", "srgan", "-i", "pics/a/0.png", "-o", "large.png", "--compare"),
+        ("--true", "true.png"),
+    ),
     "sample --levels": (("sample", "lapgan", "-n", 1, "-o", "a.png"), ("--levels",)),
     "sample --input": (("sample", "srgan", "-o", "large.png"), ("-i", "pics/a/0.png")),
     "sample --recursive": ((*ENLARGE,), ("--recursive",)),
@@ -165,6 +172,7 @@ def pictures(work: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("L", (8, 8), level).save(path)
     (work / "bad" / "a" / "12.png").write_bytes(b"no picture")
+    Image.effect_noise((32, 32), 60).save(work / "true.png")
 
 
 def laid_out(work: Path, models: Path, gan: Gan) -> None:

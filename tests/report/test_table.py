@@ -70,6 +70,15 @@ def test_the_time_left_runs_down_during_a_step_and_grows_where_that_takes_longer
     assert ("no step done for" in screen.text) == (seconds > 10)
 
 
+def test_a_narrow_terminal_shows_whole_facts_and_fewer_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in (100, 60, 45):
+        resize(monkeypatch, columns, 24)
+        (line,) = (line for line in shown(started(), row(5)).text.split("\n") if line.startswith("step "))
+        assert "…" not in line
+        assert ("images/s" in line) == (columns > 45)
+        assert "left" in line
+
+
 def test_what_takes_long_is_named_before_the_run_and_in_it() -> None:
     clock = [0.0]
     stream, screen = io.StringIO(), Screen()
