@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gancli.api.evaluate import evaluate as evaluate
     from gancli.api.model import Model as Model
     from gancli.api.model import load as load
+    from gancli.api.runs import runs as runs
     from gancli.api.samples import Samples as Samples
     from gancli.api.train import Run as Run
     from gancli.api.train import train as train
@@ -35,6 +36,7 @@ _LAZY = {
     "Model": "gancli.api.model",
     "load": "gancli.api.model",
     "Samples": "gancli.api.samples",
+    "runs": "gancli.api.runs",
     "Run": "gancli.api.train",
     "train": "gancli.api.train",
     "training": "gancli.api.train",

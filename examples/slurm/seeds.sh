@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The same experiment with ten seeds, each a job of its own that stops, is queued again and goes on by itself:
+# The same experiment with ten seeds, each a job of its own that stops, is queued again and goes on by itself; `gan runs OUT`
+# shows them all. Any option can be swept: --lr 1e-4,1e-3 with --array=0-1, both with --array=0-19.
 #
 #   cd examples/slurm && GAN_DATA=/scratch/data sbatch seeds.sh runs/mnist
 #
@@ -14,7 +15,7 @@
 set -euo pipefail
 read -ra gan <<<"${GAN:-gan}" # or GAN="apptainer run --nv gan.sif"
 out=${1:?usage: sbatch seeds.sh OUT}
-seed=${SLURM_ARRAY_TASK_ID:?is an array job: submit it with sbatch}
+run=${SLURM_ARRAY_TASK_ID:?is an array job: submit it with sbatch}
 
-exec ./resumable.sh "${gan[@]}" train --variant vanilla --dataset mnist --no-download --seed "$seed" \
-    --out "$out-seed$seed" --resume auto --progress plain
+exec ./resumable.sh "${gan[@]}" train --variant vanilla --dataset mnist --no-download --seed 0-9 --only "$run" \
+    --out "$out" --resume auto --progress plain

@@ -150,9 +150,13 @@ def _members(wanted: Asked, resume: str | None, only: int | None) -> list[Member
         )
     if only is not None and not 0 <= only < len(members):
         raise UsageError(f"--only {only}: the sweep has {len(members):,} runs, 0 to {len(members) - 1}")
-    if only is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if only is None and _several_processes():
         raise UsageError(f"{flags}: a sweep by several processes makes one run at a time: give each with --only K")
     return members
+
+
+def _several_processes() -> bool:
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def _usual_name(wanted: Asked, layers: Sequence[Layer]) -> str:
@@ -180,7 +184,10 @@ def _planned(wanted: Asked, member: Member, path: Path, resume: str | None, said
     choice = _chosen(wanted, member, path)
     layers = said(choice.variant, {**member.values, "out": str(path)})
     layers = [*([choice.layer] if choice.layer else []), *layers]
-    return Planned(member, path, choice.variant, layers, begin.outlook(choice.variant, layers, path, resume == "auto"))
+    outlook: Outlook = "new"
+    if not _several_processes():  # of which the first looks, when it begins: another may have begun by now
+        outlook = begin.outlook(choice.variant, layers, path, resume == "auto")
+    return Planned(member, path, choice.variant, layers, outlook)
 
 
 def _chosen(wanted: Asked, member: Member, path: Path) -> Choice:
