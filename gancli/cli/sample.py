@@ -1,5 +1,6 @@
 """`gan sample`: pictures from a checkpoint, into a grid, a folder, an array, an animation or a pipe; or enlarged."""
 
+import contextlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,11 +92,12 @@ def _enlarge(checkpoint: Path, wish: EnlargeConfig, output: str | None, device: 
         console.binary_stdout()
     model = _model(checkpoint, "low_res")
     where = choose_device(device)
-    planned = jobs.plan(wish, output, model.variant.scale)
-    upscaler = enlarging.ready(model.variant, where, wish.tile)
-    deliver = None if planned.place else console.write_stdout
-    work = enlarging.enlarge_files(upscaler, planned, wish.skip_existing, deliver)
-    result = shown_in_pieces(work, QUIET_S, lambda event: _tell(event, alone=planned.alone))
+    planned = shown_in_pieces(jobs.plan(wish, output, model.variant.scale), QUIET_S, lambda _: False)
+    with contextlib.closing(planned):
+        upscaler = enlarging.ready(model.variant, where, wish.tile)
+        deliver = None if planned.place else console.write_stdout
+        work = enlarging.enlarge_files(upscaler, planned, wish.skip_existing, deliver)
+        result = shown_in_pieces(work, QUIET_S, lambda event: _tell(event, alone=planned.alone))
     if result.skipped:
         console.say(f"{len(result.skipped)} of {len(planned.jobs)} left alone: already there")
     if as_json:

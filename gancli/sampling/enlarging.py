@@ -168,7 +168,7 @@ def _make_way(target: Path) -> None:
 def _enlarged(upscaler: Upscaler, job: Job, suffix: str, animated: list[str]) -> Generator[Event, None, Image.Image]:
     """Whatever can be known to fail fails before the first tile. Of what has several frames the name goes to `animated`."""
     name = str(job.source)
-    data = _read(job.source)
+    data = _read(job)
     shape = read_shape(data, name)
     longest, limit = max(shape[:2]) * upscaler.variant.scale, images.MAX_SIDE[suffix]
     if longest > limit:
@@ -193,7 +193,10 @@ def _enlarged(upscaler: Upscaler, job: Job, suffix: str, animated: list[str]) ->
     return picture
 
 
-def _read(path: Path) -> bytes:
+def _read(job: Job) -> bytes:
+    if job.read is not None:
+        return job.read()
+    path = job.source
     try:
         check_file(str(path), path.stat().st_size)
         return paths.read_file(path)
