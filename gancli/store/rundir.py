@@ -13,6 +13,7 @@ from gancli.files import atomic, locks
 from gancli.files.owner import mark_of
 
 AFTER_CONFIG = ("config.toml", "metrics.jsonl")  # what is written only beside a configuration of ours
+EXPORTED = "model.safetensors"  # what model hubs call it
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
 
 
@@ -98,8 +99,14 @@ class RunDirectory:
 
 
 def model_file(path: Path) -> Path:
-    """The checkpoint that a path stands for: itself, or that of a run directory."""
-    return RunDirectory(path).checkpoint if path.is_dir() else path
+    """The checkpoint that a path stands for: itself, or that of a run directory, or of a folder that `gan export` made."""
+    if not path.is_dir():
+        return path
+    own, exported = RunDirectory(path).checkpoint, path / EXPORTED
+    with contextlib.suppress(OSError):  # reading it tells why
+        if exported.exists() and not own.exists():
+            return exported
+    return own
 
 
 def weights_file(path: Path) -> Path:
