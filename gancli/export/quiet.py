@@ -6,23 +6,18 @@ import logging
 import warnings
 from collections.abc import Iterator
 
-TALKING = ("torch.onnx", "torch.export", "torch._export", "torch", "onnxscript", "onnx_ir", "onnxruntime")
-
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Meanwhile no warnings, nothing printed, and of logs only what is fatal."""
-    loggers = [logging.getLogger(name) for name in TALKING]
-    levels = [logger.level for logger in loggers]
+    """Meanwhile no warnings, nothing printed, and no logs, of nobody."""
+    before = logging.root.manager.disable
     try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
+        logging.disable(logging.CRITICAL)
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)
 
 
 def first_line(error: Exception) -> str:

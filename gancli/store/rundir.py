@@ -120,7 +120,7 @@ def weights_file(path: Path) -> Path:
     except OSError as error:
         raise UsageError(f"--init-from {path}: cannot be read ({error.strerror})") from None
     directory = RunDirectory(path)
-    if not (found := [*directory.states(), *filter(Path.exists, [directory.checkpoint])]):
+    if not (found := [*directory.states(), *filter(Path.exists, [model_file(path)])]):
         raise UsageError(f"--init-from {path}: holds no model, neither state/step-….safetensors nor ckpt.safetensors")
     return found[0]
 

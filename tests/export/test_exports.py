@@ -243,6 +243,7 @@ def test_opset_is_that_of_the_file(gan: Gan, runs: Callable[[str], Path]) -> Non
     [
         ((), 2, "-o: say where to"),
         (("-o", ""), 2, "-o: is empty"),
+        (("-o", "-"), 2, "-o -: a model is not written to stdout"),
         (("-o", "model.pth"), 2, "-o model.pth: must end in .onnx or .pt2, or be a folder"),
         (("-o", "no/model.pt2"), 1, "-o no/model.pt2: there is no directory no"),
         (("-o", "no/hub/"), 1, "-o no/hub/: there is no directory no"),
