@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -20,7 +21,9 @@ def quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def first_line(error: Exception) -> str:
-    """The first line of what a library says, cut to a length that can be read."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, of the error that began it, cut to a length that can be read."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:200]
