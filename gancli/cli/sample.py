@@ -1,5 +1,6 @@
 """`gan sample`: pictures from a checkpoint, into a grid, a folder, an array, an animation or a pipe; or enlarged."""
 
+import contextlib
 import sys
 from collections.abc import Generator
 from dataclasses import asdict
@@ -115,13 +116,14 @@ def _enlarge(checkpoint: Path, word: str, wish: EnlargeConfig, output: str | Non
         console.binary_stdout()
     model = _model(checkpoint, "low_res")
     where = choose_device(device)
-    planned = jobs.plan(wish, output, model.variant.scale)
-    comparer = _comparer(checkpoint, wish) if wish.compare else None
-    upscaler = enlarging.ready(model.variant, where, wish.tile)
-    deliver = None if planned.place else console.write_stdout
-    make = comparer.make if comparer else None
-    work = enlarging.enlarge_files(upscaler, planned, wish.skip_existing, deliver, make)
-    result = shown_in_pieces(work, QUIET_S, lambda event: _tell(event, alone=planned.alone))
+    planned = shown_in_pieces(jobs.plan(wish, output, model.variant.scale), QUIET_S, lambda _: False)
+    with contextlib.closing(planned):
+        comparer = _comparer(checkpoint, wish) if wish.compare else None
+        upscaler = enlarging.ready(model.variant, where, wish.tile)
+        deliver = None if planned.place else console.write_stdout
+        make = comparer.make if comparer else None
+        work = enlarging.enlarge_files(upscaler, planned, wish.skip_existing, deliver, make)
+        result = shown_in_pieces(work, QUIET_S, lambda event: _tell(event, alone=planned.alone))
     if comparer:
         _tell_measured(comparer)
     if result.skipped:

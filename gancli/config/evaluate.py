@@ -29,7 +29,7 @@ class EvaluateConfig:
 
     dataset: str | None = option(
         None,
-        "what to compare with; for srgan a folder of true pictures",
+        "what to compare with; for srgan a folder, zip or tar of true pictures",
         short="-d",
         metavar="NAME|PATH",
         panel=PANEL,
@@ -81,7 +81,7 @@ class EvaluateConfig:
     low_res: str | None = option(
         None,
         "for srgan: the low-resolution pictures, named as the true ones",
-        metavar="DIR",
+        metavar="DIR|ZIP|TAR",
         panel=PANEL,
         path=True,
         raw=True,

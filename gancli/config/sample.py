@@ -58,7 +58,7 @@ class EnlargeConfig:
 
     input: str | None = option(
         None,
-        "picture or folder to enlarge, for srgan; -o is then a picture or a folder",
+        "picture, folder, zip or tar to enlarge, for srgan; -o is then a picture or a folder",
         short="-i",
         spelt="-i",
         metavar="FILE|DIR",

@@ -74,7 +74,7 @@ def listed(
     Raises `DataError` for what is none of them, holds no images of the split, or cannot be listed; with `on_bad` "skip" a
     subfolder that cannot be, or what follows on damage in a tar, is passed over.
     """
-    container = yield from _opened(path, on_bad == "skip")
+    container = yield from opened(path, on_bad == "skip")
     try:
         if not container.found.marks:
             more = "".join(f"; {note}" for note in container.notes())
@@ -87,7 +87,8 @@ def listed(
         raise
 
 
-def _opened(path: Path, skip: bool) -> Generator[Event, None, Container]:
+def opened(path: Path, skip: bool = False) -> Generator[Event, None, Container]:
+    """What pictures lie in, to be closed by whoever has it. Raises `DataError` as `listed` does."""
     if path.is_dir():
         found = yield from walked(path, skip)
         if found.marks or not found.archives:

@@ -10,8 +10,9 @@ from gancli.export.command import command_of
 from gancli.export.front_matter import dataset_name, front_matter
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
+from gancli.store.rundir import EXPORTED
 
-WEIGHTS, CONFIG, SAMPLES = "model.safetensors", "config.json", "samples.png"
+WEIGHTS, CONFIG, SAMPLES = EXPORTED, "config.json", "samples.png"
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ class Target:
 def target(asked: str, config: ExportConfig) -> Target:
     """What `-o` asks for, by its suffix. Raises `UsageError` for what cannot be written there or would have no effect there,
     and `GancliError` where a package is missing or nothing can be written."""
+    if asked == "-":
+        raise UsageError("-o -: a model is not written to stdout; give the name of a file or folder")
     path = paths.expanded(asked, "-o")
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None and path.suffix and not path.is_dir() and not asked.endswith("/"):

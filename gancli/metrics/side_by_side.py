@@ -16,7 +16,7 @@ from gancli.data.formats import is_image
 from gancli.errors import DataError, UsageError, few
 from gancli.events import Event, Preparing
 from gancli.metrics.upscaled import Likeness, bicubic, likeness, whole_steps
-from gancli.sampling.enlarging import read
+from gancli.sampling.enlarging import content, read
 from gancli.sampling.jobs import Job
 from gancli.sampling.upscale import Upscaler, check_memory
 from gancli.store import names
@@ -50,7 +50,7 @@ class Comparer:
     ) -> Generator[Event, None, Image.Image]:
         """The comparison for one picture. Raises `DataError` and `UsageError`, before it is enlarged where that is known."""
         name = str(job.source)
-        data = read(job.source)
+        data = content(job)
         width, height, pixel = read_shape(data, name)
         check_memory(upscaler, (width * (4 if self.true else 3), height, pixel), suffix, name)
         first = decode_first(data, name)

@@ -1,8 +1,8 @@
-"""How well a super-resolution model enlarges a folder of pictures, beside bicubic interpolation."""
+"""How well a super-resolution model enlarges the pictures of a folder or an archive, beside bicubic interpolation."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import torch
@@ -10,10 +10,9 @@ from torch import Tensor
 
 from gancli import images
 from gancli.batches.pairs import enlarge, reduce
-from gancli.config.paths import read_file
+from gancli.data import album
+from gancli.data.album import Album
 from gancli.data.decode import decode
-from gancli.data.formats import is_image, is_other_picture
-from gancli.data.walk import Found
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Preparing, Warned
 from gancli.metrics.fidelity import psnr, ssim
@@ -30,55 +29,69 @@ class Pair:
     low_res: Tensor
 
 
-def read_pairs(folder: Path, low_res: Path | None, scale: int) -> Generator[Event, None, list[Pair]]:
-    """The pictures of a folder, by name, as a generator of warnings that returns them; their low-resolution forms are the
-    files of `low_res` of the same name, else made by antialiased bicubic interpolation. A folder of `HR` and `LRx4` (for
-    scale 4) is read as both.
+def read_pairs(place: Path, low_res: Path | None, scale: int) -> Generator[Event, None, list[Pair]]:
+    """The pictures of a folder or an archive, by name, as a generator of warnings that returns them; their low-resolution
+    forms are the pictures of `low_res`, another one, of the same name, else made by antialiased bicubic interpolation. One
+    with folders `HR` and `LRx4` (for scale 4) is read as both.
 
-    A true picture's last rows and columns are left out where its size is no multiple of the scale. Raises `DataError` for
-    what cannot be read or does not fit.
+    A true picture's last rows and columns are left out where its size is no multiple of the scale. Raises `UsageError` for
+    the name of a data set, and `DataError` for what cannot be read or does not fit.
     """
-    if low_res is None and (folder / "HR").is_dir() and (folder / f"LRx{scale}").is_dir():
-        folder, low_res = folder / "HR", folder / f"LRx{scale}"
-    found = _files(folder)
-    files = [path for path in found if is_image(path.name)]
-    notes = Found(others=[path.name for path in found if is_other_picture(path.name)]).notes()
-    if not files:
-        raise DataError("; ".join([f"--dataset {folder}: holds no images", *notes]))
-    for note in notes:
-        yield Warned(note)
-    small = {path.stem: path for path in _files(low_res) if is_image(path.name)} if low_res is not None else {}
-    return [_pair(path, small, low_res, scale) for path in files]
-
-
-def _files(folder: Path) -> list[Path]:
+    hr, lr = "HR", f"LRx{scale}"
+    if low_res is None and (place / hr).is_dir() and (place / lr).is_dir():
+        place, low_res = place / hr, place / lr
+    true = yield from album.opened(place, "--dataset")
     try:
-        return sorted(path for path in folder.iterdir() if path.is_file())
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror})") from None
+        small = None
+        if low_res is not None:
+            small = yield from album.opened(low_res, "--low-res")
+        elif (top := _top(true)) is not None and {hr, lr} <= _folders(true, top):
+            true, small, low_res = true.below(f"{top}{hr}/"), true.below(f"{top}{lr}/"), place
+        if not true.names:
+            raise DataError("; ".join([f"--dataset {place}: holds no images", *true.notes]))
+        yield from map(Warned, true.notes)
+        return [_pair(true, name, small, low_res, scale) for name in true.names]
+    finally:
+        true.close()
+        if small is not None:
+            small.close()
 
 
-def _read(path: Path) -> Tensor:
-    try:
-        return images.from_pil(decode(read_file(path), str(path)))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+def _top(pictures: Album) -> str | None:
+    """The folder, with its `/`, that holds everything and more than one folder; "" where that is the archive itself; None
+    where some lie beside folders."""
+    top = ""
+    while len(folders := _folders(pictures, top)) == 1 and "" not in folders:
+        top += f"{folders.pop()}/"
+    return None if "" in folders else top
 
 
-def _pair(path: Path, small: dict[str, Path], low_res: Path | None, scale: int) -> Pair:
-    truth = whole_steps(_read(path), scale)
+def _folders(pictures: Album, top: str) -> set[str]:
+    """The folders in a folder; "" for pictures that lie in none of them."""
+    return {name[len(top) :].rpartition("/")[0].partition("/")[0] for name in pictures.names}
+
+
+def _read(pictures: Album, name: str) -> Tensor:
+    return images.from_pil(decode(pictures.read(name), pictures.where(name)))
+
+
+def _pair(true: Album, name: str, small: Album | None, low_res: Path | None, scale: int) -> Pair:
+    truth, last = _read(true, name), PurePath(name).name
+    truth = whole_steps(truth, scale)
     height, width = truth.shape[1:]
-    if low_res is None:
-        return Pair(path.name, truth, images.to_uint8(reduce(images.to_float(truth[None]), scale))[0])
-    if path.stem not in small:
-        raise DataError(f"--low-res {low_res}: has no picture named {path.stem}, as {path} is")
-    reduced = _read(small[path.stem])
+    if small is None:
+        return Pair(last, truth, images.to_uint8(reduce(images.to_float(truth[None]), scale))[0])
+    stem = PurePath(name).stem
+    found = [each for each in small.names if PurePath(each).stem == stem]
+    if not found:
+        raise DataError(f"--low-res {low_res}: has no picture named {stem}, as {true.where(name)} is")
+    reduced = _read(small, found[-1])
     if reduced.shape != (len(truth), height // scale, width // scale):
         raise DataError(
-            f"{small[path.stem]}: {reduced.shape[2]}×{reduced.shape[1]} pixels, not {width // scale}×{height // scale}, "
-            f"a {scale}th of {path}"
+            f"{small.where(found[-1])}: {reduced.shape[2]}×{reduced.shape[1]} pixels, not {width // scale}×"
+            f"{height // scale}, a {scale}th of {true.where(name)}"
         )
-    return Pair(path.name, truth, reduced)
+    return Pair(last, truth, reduced)
 
 
 def enlarged(upscaler: Upscaler, pairs: Sequence[Pair]) -> Generator[Event, None, list[Figure]]:

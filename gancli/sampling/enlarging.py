@@ -172,7 +172,7 @@ def _make_way(target: Path) -> None:
 def _enlarged(upscaler: Upscaler, job: Job, suffix: str, animated: list[str]) -> Generator[Event, None, Image.Image]:
     """Whatever can be known to fail fails before the first tile. Of what has several frames the name goes to `animated`."""
     name = str(job.source)
-    data = read(job.source)
+    data = content(job)
     shape = read_shape(data, name)
     longest, limit = max(shape[:2]) * upscaler.variant.scale, images.MAX_SIDE[suffix]
     if longest > limit:
@@ -196,6 +196,11 @@ def _enlarged(upscaler: Upscaler, job: Job, suffix: str, animated: list[str]) ->
     picture = yield from enlarge_layers(fitting, replace(layers, about=about), job.source.name, set_aside)
     yield Preparing(f"writing {job.target.name}", 0, 0, "files")
     return picture
+
+
+def content(job: Job) -> bytes:
+    """The bytes of a job's picture. Raises `DataError`."""
+    return read(job.source) if job.read is None else job.read()
 
 
 def read(path: Path) -> bytes:

@@ -5,17 +5,21 @@ import hashlib
 import os
 import stat
 import unicodedata
+import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from gancli.config import paths
 from gancli.config.effects import refuse
 from gancli.config.sample import EnlargeConfig
-from gancli.data import walk
+from gancli.data import album, walk
 from gancli.data.formats import is_image, is_other_picture
+from gancli.data.patterns import is_archive, stem
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean
+from gancli.events import Event
 from gancli.files import atomic
 from gancli.files.owner import LONGEST_NAME
 
@@ -24,10 +28,11 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to enlarge."""
+    """One picture to enlarge. `read` gives its bytes, where `source` is no file of its own but lies in an archive."""
 
     source: Path
     target: Path
+    read: Callable[[], bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,12 @@ class Plan:
     alone: bool
     refused: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()  # what to warn of beforehand
+    close: Callable[[], None] = lambda: None  # to be called when all is done
 
 
-def plan(wish: EnlargeConfig, output: str | None, scale: int) -> Plan:
-    """What is to be done for a file or a folder, enlarged to `output` (-: stdout; None: beside it). Raises `UsageError`, or
-    `DataError` for what cannot be read at all."""
+def plan(wish: EnlargeConfig, output: str | None, scale: int) -> Generator[Event, None, Plan]:
+    """What is to be done for a picture, a folder or an archive, enlarged to `output` (-: stdout; None: beside it), as a
+    generator of progress. Raises `UsageError`, or `DataError` for what cannot be read at all."""
     assert wish.input is not None
     source = paths.expanded(wish.input, "-i")
     try:
@@ -58,7 +64,11 @@ def plan(wish: EnlargeConfig, output: str | None, scale: int) -> Plan:
         raise UsageError(f"-i {source}: does not exist{did_you_mean(source.name, near)}") from None
     except OSError as error:
         raise DataError(f"-i {source}: cannot be read ({error.strerror})") from None
-    return (_folder_plan if is_folder else _single_plan)(wish, source, output, scale)
+    if is_folder:
+        return _folder_plan(wish, source, output, scale)
+    if is_archive(source.name) or (not is_image(source.name) and zipfile.is_zipfile(source)):
+        return (yield from _archive_plan(wish, source, output, scale))
+    return _single_plan(wish, source, output, scale)
 
 
 def _single_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Plan:
@@ -92,9 +102,7 @@ def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: i
     whole = source.resolve()
     beside = whole.parent if source.name in ("", "..") else source.parent
     place = beside / f"{whole.name}{_ending(wish, scale)}" if output is None else paths.expanded(output, "-o")
-    paths.check_output(place, "-o")
-    if place.suffix.lower() in SUFFIXES or output == "-" or (is_there(place) and not _is_directory(place)):
-        raise UsageError(f"-o {place}: must be a directory, as -i {source} is one")
+    _check_folder(place, output, f"-i {source} is one")
     if _is_same(place, source):
         raise UsageError(f"-o {place}: is the folder of the originals; give another one")
     found = found_in(source, wish.recursive, place)
@@ -107,6 +115,41 @@ def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: i
     jobs = [
         Job(source / name, place / target) for name, target in zip(found.pictures, targets(found.pictures), strict=True)
     ]
+    _make_room(jobs, place, wish)
+    return Plan(jobs, place, alone=False, refused=refused, notes=walk.Found(others=found.others).notes())
+
+
+def _archive_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Generator[Event, None, Plan]:
+    """All pictures of an archive, whose folders are kept."""
+    refuse(("--recursive", wish.recursive), why=f"is for a folder; of {source} all pictures are taken")
+    place = (
+        source.with_name(f"{stem(source)}{_ending(wish, scale)}") if output is None else paths.expanded(output, "-o")
+    )
+    _check_folder(place, output, f"-i {source} holds several pictures")
+    pictures = yield from album.archive(source, "-i")
+    try:
+        names = [Path(name) for name in pictures.names if "\0" not in name]
+        if not names:
+            raise DataError("; ".join([f"-i {source}: holds no pictures", *pictures.notes]))
+        jobs = [
+            Job(source / name, place / target, partial(pictures.read, name.as_posix()))
+            for name, target in zip(names, targets(names), strict=True)
+        ]
+        _make_room(jobs, place, wish)
+    except BaseException:
+        pictures.close()
+        raise
+    return Plan(jobs, place, alone=False, notes=pictures.notes, close=pictures.close)
+
+
+def _check_folder(place: Path, output: str | None, why: str) -> None:
+    paths.check_output(place, "-o")
+    if place.suffix.lower() in SUFFIXES or output == "-" or (is_there(place) and not _is_directory(place)):
+        raise UsageError(f"-o {place}: must be a directory, as {why}")
+
+
+def _make_room(jobs: Sequence[Job], place: Path, wish: EnlargeConfig) -> None:
+    """Make the folder of enlarged pictures, if nothing in it would be overwritten. Raises `UsageError` and `GancliError`."""
     there = sum(is_there(job.target) for job in jobs)
     if there and not wish.skip_existing:
         raise UsageError(f"-o {place}: has {there} of these {len(jobs)} pictures already; --skip-existing leaves them")
@@ -115,7 +158,6 @@ def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: i
         atomic.check_writable(place)
     except OSError as error:
         raise GancliError(f"-o {place}: cannot be written into ({error.strerror})") from error
-    return Plan(jobs, place, alone=False, refused=refused, notes=walk.Found(others=found.others).notes())
 
 
 def is_there(path: Path) -> bool:

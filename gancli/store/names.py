@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from gancli.config.paths import expanded
 from gancli.errors import CheckpointError, GancliError, did_you_mean
-from gancli.store.rundir import RunDirectory
+from gancli.store.rundir import RunDirectory, model_file
 
 FOLDER = Path(str(importlib.resources.files("gancli"))) / "shipped"
 SUFFIX = ".safetensors"
@@ -74,7 +74,7 @@ def _may_be_meant(place: Path) -> bool:
     """Whether what lies there is a file, or a folder of a run; True also where that cannot be told."""
     run = RunDirectory(place)
     try:
-        return not place.is_dir() or run.checkpoint.exists() or run.holds_run or bool(run.states())
+        return not place.is_dir() or model_file(place).exists() or run.holds_run or bool(run.states())
     except (OSError, GancliError):
         return True
 

@@ -20,6 +20,7 @@ AFTER_CONFIG = (
     "log.jsonl",
     "report.html",
 )  # written only beside a configuration of ours
+EXPORTED = "model.safetensors"  # what model hubs call it
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
 
 
@@ -128,8 +129,14 @@ def is_run(names: Collection[str]) -> bool:
 
 
 def model_file(path: Path) -> Path:
-    """The checkpoint that a path stands for: itself, or that of a run directory."""
-    return RunDirectory(path).checkpoint if path.is_dir() else path
+    """The checkpoint that a path stands for: itself, or that of a run directory, or of a folder that `gan export` made."""
+    if not path.is_dir():
+        return path
+    own, exported = RunDirectory(path).checkpoint, path / EXPORTED
+    with contextlib.suppress(OSError):  # reading it tells why
+        if exported.exists() and not own.exists():
+            return exported
+    return own
 
 
 def weights_file(path: Path) -> Path:
@@ -143,7 +150,7 @@ def weights_file(path: Path) -> Path:
     except OSError as error:
         raise UsageError(f"--init-from {path}: cannot be read ({error.strerror})") from None
     directory = RunDirectory(path)
-    if not (found := [*directory.states(), *filter(Path.exists, [directory.checkpoint])]):
+    if not (found := [*directory.states(), *filter(Path.exists, [model_file(path)])]):
         raise UsageError(f"--init-from {path}: holds no model, neither state/step-….safetensors nor ckpt.safetensors")
     return found[0]
 

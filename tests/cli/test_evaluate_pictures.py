@@ -16,7 +16,7 @@ from gancli.metrics import classifier
 from tests.cli.test_evaluate import figures
 from tests.conftest import TINY, Gan
 
-FEW = ("--metrics", "prdc,swd,labels,nearest")
+FEW = ("--metrics", "frechet,prdc,swd,labels,nearest")
 COUNT = 60
 
 
