@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gancli.api.evaluate import evaluate as evaluate
     from gancli.api.model import Model as Model
     from gancli.api.model import load as load
+    from gancli.api.report import write_report as write_report
     from gancli.api.runs import runs as runs
     from gancli.api.samples import Samples as Samples
     from gancli.api.train import Run as Run
@@ -40,6 +41,7 @@ _LAZY = {
     "Run": "gancli.api.train",
     "train": "gancli.api.train",
     "training": "gancli.api.train",
+    "write_report": "gancli.api.report",
 }
 __all__ = ["CPUS", "__version__", "events", *_LAZY]
 

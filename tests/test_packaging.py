@@ -106,6 +106,7 @@ def test_the_wheel_holds_the_package_alone_typed_and_says_where_its_home_is(buil
     assert "gancli/py.typed" in names
     assert {name.partition("/")[0] for name in names} == {"gancli", about}
     assert listed("gancli") <= names
+    assert {f"gancli/page/{name}" for name in ("page.css", "page.js", "charts.js")} <= names
     along = {name for name in names if name.startswith("gancli/shipped/")}
     assert along == {f"gancli/shipped/{name}.safetensors" for name in shipped_names()}
     assert wheel.stat().st_size <= MOST_BYTES + 500_000, "models and code"
@@ -141,6 +142,7 @@ def test_the_wheel_alone_trains_and_samples_in_an_empty_folder(environment: Path
     )
     assert run(gan, "sample", "run", "-n", 4, "-o", "grid.png", cwd=tmp_path).strip() == "grid.png"
     assert (tmp_path / "grid.png").stat().st_size
+    assert run(gan, "report", "run", "-o", "page.html", cwd=tmp_path).strip() == "page.html"
     assert run(gan, "sample", "digits", "--label", 7, "-o", "sevens.png", cwd=tmp_path).strip() == "sevens.png"
 
 

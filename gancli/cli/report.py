@@ -1,45 +1,30 @@
 """`gan report`: runs as one page for browsers, or their curves as a picture. Imports no torch."""
 
 from pathlib import Path
-from typing import Any
 
 from gancli.cli import ckpt, console, options
 from gancli.config import paths
-from gancli.engine.begin import run_directory
-from gancli.errors import UsageError
 
 DEFAULT = "report.html"
 
 
 def _report(runs: list[str], output: str | None, as_json: bool) -> None:
-    from gancli.page import files, run
-    from gancli.page.document import MOST_RUNS
+    from gancli.api import report as reporting
+    from gancli.page import files
+    from gancli.page.run import document
 
     paths.check_standing()
-    if len(runs) > MOST_RUNS:
-        raise UsageError(f"{len(runs)} runs: a page shows at most {MOST_RUNS} side by side")
-    place = _free() if output is None else paths.expanded(output, "-o")
-    paths.check_output(place, "-o")
-    files.check_ending(place)
+    place = reporting.checked(runs, _free() if output is None else paths.expanded(output, "-o"))
     console.check_stdout()
-    found = [_run(ckpt.located(word)) for word in runs]
-    run.tell_apart(found)
+    found = reporting.read([ckpt.located(word) for word in runs])
     size = files.written(found, place)
-    for each in found:
-        for note in each.notes:
-            console.say(f"warning: {each.name}: {note}")
+    for run in found:
+        for note in run.notes:
+            console.say(f"warning: {run.name}: {note}")
     if as_json:
-        console.print_json({"file": str(place), "bytes": size, "runs": [run.document(each) for each in found]})
+        console.print_json({"file": str(place), "bytes": size, "runs": [document(run) for run in found]})
     else:
         console.print_path(place)
-
-
-def _run(path: Path) -> Any:
-    """The run that a CKPT names: its directory, also of a file in it; else the checkpoint by itself."""
-    from gancli.page import run
-
-    directory = run_directory(path)
-    return run.of_directory(directory.path) if path.is_dir() or directory.holds_run else run.of_file(path)
 
 
 def _free() -> Path:

@@ -4,6 +4,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 52, right: 12, top: 14, bottom: 28 };
+const FEW = 20; // points that are also marked one by one, as in svg.py
 const TINY = 1e-300; // what is nearer to 0 is drawn there in a log scale
 const data = JSON.parse(document.getElementById("data").textContent);
 const view = { first: 0, last: 1, smooth: 0, log: false }; // what all charts have in common
@@ -124,8 +125,8 @@ class Chart {
     return this.height - MARGIN.bottom - share * (this.height - MARGIN.top - MARGIN.bottom);
   }
 
-  draw() {
-    this.width = Math.max(240, Math.round(this.frame.clientWidth) || 360);
+  draw(width = this.frame.clientWidth) {
+    this.width = Math.max(240, Math.round(width) || 360);
     this.height = Math.round(Math.min(300, Math.max(200, this.width * 0.5)));
     this.measure();
     const old = this.frame.querySelector("svg"), focused = document.activeElement === old;
@@ -167,7 +168,7 @@ class Chart {
       const y = this.y(series.level).toFixed(1), look = `level ${series.look.split(" ")[0]}`;
       svg.append(element("line", { class: look, x1: MARGIN.left, x2: this.width - MARGIN.right, y1: y, y2: y }));
     }
-    const few = series.steps.length < 3;
+    const few = series.steps.length <= FEW;
     if (line !== series.values) svg.append(element("path", { class: `curve faint ${series.look}`, d: this.path(series, series.values) }));
     svg.append(element("path", { class: `curve ${series.look}`, d: this.path(series, line) }));
     line.forEach((value, i) => {

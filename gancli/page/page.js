@@ -101,6 +101,8 @@ function startCurves() {
   document.getElementById("all").addEventListener("click", () => zoom(whole.first, whole.last));
   document.querySelector('[data-controls="curves"]').hidden = document.getElementById("hint").hidden = false;
   drawAll();
+  window.addEventListener("beforeprint", () => charts.forEach((chart) => chart.draw(380))); // two beside each other
+  window.addEventListener("afterprint", drawAll);
   let width = window.innerWidth;
   window.addEventListener("resize", () => {
     if (width !== window.innerWidth) drawAll();

@@ -11,6 +11,7 @@ from gancli.page.markup import Markup, tag
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 14, 26  # margins
 FROM_ZERO = 0.1  # a curve that begins within this share of its length is drawn from step 0
+FEW = 20  # points that are also marked one by one, as in charts.js
 MOST_POINTS = 600  # of a curve: more cannot be seen in so few pixels
 
 
@@ -85,9 +86,9 @@ def _curve(series: Series, scale: Scale) -> Iterator[Markup]:
     path = "".join(_strokes(line, scale) for line in lines if len(line) > 1)
     if path:
         yield tag("path", cls=look, d=path)
-    for (step, value), *more in lines:
-        if not more or len(points) < 3:
-            yield tag("circle", cls=f"dot c{series.colour}", cx=f"{scale.x(step):.1f}", cy=f"{scale.y(value):.1f}", r=3)
+    marked = [point for line in lines if len(line) == 1 or len(points) <= FEW for point in line]
+    for step, value in marked:
+        yield tag("circle", cls=f"dot c{series.colour}", cx=f"{scale.x(step):.1f}", cy=f"{scale.y(value):.1f}", r=3)
 
 
 def _strokes(line: Sequence[Point], scale: Scale) -> str:

@@ -32,7 +32,7 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     for index in range(3):
         Image.effect_noise((128, 112), 60).convert("RGB").save(tmp_path / "photographs" / f"{index}.png")
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     names: dict[str, Any] = {}
     for block in blocks:
         run(block, names)
@@ -42,7 +42,7 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     assert isinstance(names["model"].generator, torch.nn.Module)
     with Image.open("large.png") as image:
         assert image.size == (512, 448)
-    for file in ("grid.png", "samples/seed-000000-label-0.png", "runs/b/ckpt.safetensors"):
+    for file in ("grid.png", "samples/seed-000000-label-0.png", "runs/b/ckpt.safetensors", "both.html"):
         assert Path(file).is_file()
 
 

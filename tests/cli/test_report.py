@@ -63,7 +63,7 @@ def test_a_checkpoint_or_state_of_a_run_stands_for_the_run(gan: Gan, trained: Pa
         (["nothing"], 1, "nothing: cannot be read (No such file or directory)"),
         (["folder.html"], 1, "folder.html: holds no checkpoint, nor the config.toml of a run"),
         (["run/config.toml"], 1, "run/config.toml: not a safetensors file"),
-        (["run"] * 51, 2, "51 runs: a page shows at most 50"),
+        (["run"] * 51, 2, "51 runs: a page shows 1 to 50, side by side"),
         (["/dev/null"], 1, "/dev/null"),
     ],
 )

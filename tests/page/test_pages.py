@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import gancli
 from gancli.page import document, files
 from gancli.page.run import Run, of_directory, tell_apart
 from gancli.store.rundir import RunDirectory
@@ -113,6 +114,17 @@ def test_several_runs_stand_side_by_side_with_their_differences_marked(tmp_path:
     assert [series["label"] for series in seen.data["charts"][0]["series"]] == ["x/run", "y/run"]
     assert [chart["title"] for chart in seen.data["charts"]][:2] == ["D loss", "G loss"]
     assert [len(frames) for frames in seen.data["frames"]] == [3, 1]
+
+
+def test_python_writes_the_same_page(tmp_path: Path) -> None:
+    place = made.run(tmp_path / "a")
+    assert gancli.write_report(place, tmp_path / "p.html") == tmp_path / "p.html"
+    made_now = re.compile(rb"Made by gan .* UTC")
+    assert made_now.sub(b"", (tmp_path / "p.html").read_bytes()) == made_now.sub(
+        b"", document.page([of_directory(place)])
+    )
+    with pytest.raises(gancli.GancliError, match=r"0 runs: a page shows 1 to 50"):
+        gancli.write_report([], "p.html")
 
 
 def test_a_run_given_twice_has_two_names(tmp_path: Path) -> None:

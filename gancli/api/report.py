@@ -1,0 +1,47 @@
+"""`gancli.write_report`: runs as a page, or their curves as a picture, as `gan report` writes them. Imports no torch."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from gancli.config import paths
+from gancli.engine.begin import run_directory
+from gancli.errors import UsageError
+from gancli.page import files, run
+from gancli.page.document import MOST_RUNS
+from gancli.page.run import Run
+from gancli.store import names
+
+PathLike = str | os.PathLike[str]
+
+
+def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.html") -> Path:
+    """Write the page of a run, or of several side by side: their directories, checkpoints, or names of models that come
+    along. `path`: a page (`.html`), or the curves alone (`.png`, `.svg`, `.pdf`; extra `report`); what is there is
+    replaced. Gives it. Raises the errors of the command line."""
+    words = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
+    place = checked(words, paths.expanded(os.fspath(path), "-o"))
+    files.written(read([names.located(word).path for word in words]), place)
+    return place
+
+
+def checked(runs: Sequence[object], place: Path) -> Path:
+    """The place to write to, before anything is read. Raises `GancliError`."""
+    if not 1 <= len(runs) <= MOST_RUNS:
+        raise UsageError(f"{len(runs)} runs: a page shows 1 to {MOST_RUNS}, side by side")
+    paths.check_output(place, "-o")
+    files.check_ending(place)
+    return place
+
+
+def read(places: Sequence[Path]) -> list[Run]:
+    """The runs in these places, told apart by their names."""
+    found = [_run(place) for place in places]
+    run.tell_apart(found)
+    return found
+
+
+def _run(place: Path) -> Run:
+    """The run that a directory is, or that a file in one belongs to; else the checkpoint by itself."""
+    directory = run_directory(place)
+    return run.of_directory(directory.path) if place.is_dir() or directory.holds_run else run.of_file(place)
