@@ -230,8 +230,14 @@ def _all(wanted: Asked, planned: Sequence[Planned], folder: Path, resume: str | 
         gc.collect()  # networks, graphs and the data of this run, before the next one's
         if codes[-1] == STOPPED:
             break
+    there = [one.path for one in planned if RunDirectory(one.path).metrics.exists()]
     if progress != "none":
         _show([one.path for one in planned], folder)
+    if len(there) > 1 and begin.last_value(planned[0].layers, "report") is not False:
+        from gancli.page import files  # only here: no sweep shall begin later for its page
+
+        if note := files.among(folder, there):
+            console.say(f"warning: {note}")
     if codes[-1] == STOPPED:
         done = sum(code == 0 for code in codes)
         console.say(f"stopped by {stop.reason or 'a signal'} with {done} of {len(planned)} runs done")

@@ -38,13 +38,27 @@ def written(runs: Sequence[Run], path: Path) -> int:
 def beside(directory: RunDirectory) -> str:
     """Write the page of a run that has ended into its directory. Gives what to warn of where that is not possible, or `""`:
     no run fails for its page."""
-    place = directory.page
+    return _left(directory.page, [directory.path], f"gan report {directory.path}")
+
+
+def among(folder: Path, runs: Sequence[Path]) -> str:
+    """The same of a sweep's runs, of as many as a page shows side by side, into the folder that they share."""
+    shown = runs[: document.MOST_RUNS]
+    if len(shown) == len(runs):
+        return _left(folder / "report.html", shown, f"gan report {folder}/*")
+    left = f"the page has the first {len(shown)} of {len(runs)} runs; gan report RUN... shows others"
+    return _left(folder / "report.html", shown, "gan report RUN...") or f"{folder / 'report.html'}: {left}"
+
+
+def _left(place: Path, runs: Sequence[Path], again: str) -> str:
     try:
         if place.exists() and not _ours(place):
-            return f"{place}: is not a page of ours, and stays as it is; gan report {directory.path} writes another one"
-        atomic.write(place, [document.page([run.of_directory(directory.path)])], durable=False)
+            return f"{place}: is not a page of ours, and stays as it is; {again} writes another one"
+        found = [run.of_directory(path) for path in runs]
+        run.tell_apart(found)
+        atomic.write(place, [document.page(found)], durable=False)
     except Exception as error:  # whatever it is: a model that took days is not to be lost for a picture of it
-        return f"{place}: not written ({error}); gan report {directory.path} does it later"
+        return f"{place}: not written ({error}); {again} does it later"
     return ""
 
 

@@ -80,7 +80,7 @@ def test_without_resume_nothing_that_is_there_is_touched(gan: Gan) -> None:
     again = gan(*QUICK, "--seed", "0-2", "--out", "s")
     assert (again.code, again.err.count("\n")) == (2, 1), "and nothing is trained before that is said"
     assert "--resume auto" in again.err
-    assert sorted(path.name for path in Path("s").iterdir()) == ["000-seed=1", "001-seed=2"]
+    assert sorted(path.name for path in Path("s").iterdir()) == ["000-seed=1", "001-seed=2", "report.html"]
 
 
 def test_one_run_of_a_sweep_is_the_same_as_in_the_whole(gan: Gan) -> None:
@@ -93,6 +93,18 @@ def test_one_run_of_a_sweep_is_the_same_as_in_the_whole(gan: Gan) -> None:
     shown = gan(*line, "--out", "t", "--only", 1, "--dry-run")
     assert "--seed " in shown.out
     assert not Path("t").exists()
+
+
+def test_a_sweep_leaves_one_page_of_its_runs_unless_none_is_asked_for(gan: Gan) -> None:
+    assert gan("train", *SMALL, "--steps", 2, "--seed", "0-1", "--out", "s").code == 0
+    page = Path("s", "report.html").read_text("utf-8")
+    assert page.count("000-seed=0") > 0 < page.count("001-seed=1")
+    assert gan("train", *SMALL, "--steps", 2, "--seed", "0-1", "--no-report", "--out", "t").code == 0
+    assert not list(Path("t").rglob("report.html"))
+    Path("s", "report.html").write_text("a page of my own")
+    again = gan("train", *SMALL, "--steps", 2, "--seed", "0-2", "--resume", "auto", "--out", "s")
+    assert "is not a page of ours" in again.err
+    assert Path("s", "report.html").read_text("utf-8") == "a page of my own"
 
 
 def test_without_out_a_sweep_gets_a_folder_of_its_own(gan: Gan) -> None:

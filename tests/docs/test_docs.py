@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -112,7 +113,9 @@ def test_lines_that_start_other_programs_name_what_is_there() -> None:
         for extra in re.findall(r"\[([a-z,]+)\]", " ".join(words)) if program == "pip" else []:
             assert {*extra.split(",")} <= extras.keys(), line
         if program in ("bash", "sbatch", "pytest"):
-            files = [word for word in words if "/" in word and not word.startswith(("runs", "~", "/"))]
+            files = [word for word in words if "/" in word and not word.startswith(("runs", "~", "/", "gan "))]
+            for wrapped in (shlex.split(word) for word in words if word.startswith("gan train ")):
+                check_train(line, wrapped[2:])
             missing = [file for file in files if not any((ROOT / at / file).exists() for at in (".", "examples/slurm"))]
             assert missing == [], line
         if program == "torchrun":
