@@ -54,7 +54,7 @@ def test_every_row_of_a_run_is_as_the_schema_has_it(gan: Gan, variant: str) -> N
     trained = gan("train", "-v", variant, "-d", "pics", *TINY, *own, "--steps", 10, "--out", "r")
     assert trained.code == 0, trained.err
     if variant == "srgan":
-        assert gan("evaluate", "r").code == 0
+        assert gan("evaluate", "r", "-d", "pics/a").code == 0
     rows = read_metrics(Path("r/metrics.jsonl"))
     assert [each["step"] for each in rows if "epoch" in each] == [5, 10]
     assert [each.get("best") for each in rows if "figures" in each][2:] == ([None] if variant == "srgan" else [])
