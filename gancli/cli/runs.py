@@ -100,7 +100,10 @@ def document(run: Overview) -> dict[str, Any]:
 
 def _show(found: list[Overview], place: Path) -> None:
     out = console.out()
-    for line in table(found, place, out.width) if found else ():
+    lines = table(found, place, out.width) if found else []
+    if lines and not out.is_terminal:  # of many runs Rich takes as long as all else
+        console.print_result("\n".join(line.plain for line in lines))
+    for line in lines if out.is_terminal else ():
         out.print(line, soft_wrap=True)
     if not found and place.exists():
         console.say(f"no runs in {place}")

@@ -197,9 +197,12 @@ def test_a_sweep_that_is_stopped_goes_on_by_the_command_that_it_prints(
     sweep = ["train", *SMALL, "--seed", "0-1", "--out", "s", "--save-every", "100", *more]
     line = [sys.executable, "-m", "gancli", *sweep, "--steps", "100000"]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
-    wait_for(tmp_path / model("s/000-seed=0"), process)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    try:
+        wait_for(tmp_path / model("s/000-seed=0"), process)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 75, err
     *_, before, command = err.decode().splitlines()
     assert before == "all of it goes on with:"
