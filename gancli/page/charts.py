@@ -13,7 +13,8 @@ from gancli.report import words
 
 NUM_COLOURS, NUM_DASHES = 8, 4
 POINTS_IN_ALL = 60_000  # of a page: about 1 MB
-FEWEST, MOST = 60, 4_000  # points of a curve
+FEWEST, MOST = 20, 4_000  # points of a curve
+MOST_SERIES = 1_000  # of a page: each has a button, a column and a curve of its own
 BELIEVED = re.compile(r"d\d*_(real|fake)")
 SPEED_TITLE = "Images per second"
 
@@ -55,6 +56,7 @@ def charts(runs: Sequence[Run], points: int = POINTS_IN_ALL, speed: bool = True)
     points in all; `speed`: with the one of images per second."""
     made = list(_of_one(runs[0]) if len(runs) == 1 else _of_several(runs))
     made = [each for each in made if speed or each[0] != SPEED_TITLE]
+    made = made[: max(1, MOST_SERIES // len(runs))]  # beside so many runs there is no room for every term
     share = points // max(1, sum(len(chart) for _, chart, _ in made))
     most = min(MOST, max(FEWEST, share))
     marks = _marks(runs)
