@@ -20,6 +20,7 @@ from gancli.events import Event, Warned
 from gancli.metrics.yardstick import FEWEST
 from gancli.store.checkpoint import Model, load_model
 from gancli.store.rundir import RunDirectory, model_file
+from gancli.text import Note
 
 MAGIC = (b"PK\x03\x04", b"PAR1")  # zip, Parquet
 TAR, TAR_AT = b"ustar", 257
@@ -118,7 +119,7 @@ def _channels(path: Path, pixels: Tensor, channels: int, dataset: str) -> Genera
         raise UsageError(
             f"{path}: its pictures are in colour, and those of {dataset} are grey: they cannot be compared"
         )
-    yield Warned(f"{path}: its pictures are grey ones in three channels; one is taken")
+    yield Warned(Note(f"{path}: its pictures are grey ones in three channels; one is taken"))
     return pixels[:, :1]
 
 

@@ -15,8 +15,6 @@ from gancli.errors import did_you_mean
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import Gan
 
-TO_COME = {"report", "runs", "export"}  # commands that the table names already
-
 
 def options_of(name: str) -> set[str]:
     """All options of a command, in every variant."""
@@ -56,7 +54,7 @@ def test_every_suggested_option_command_and_value_exists() -> None:
         assert set(words.values()) <= choices_of(flag), flag
         assert not set(words) & choices_of(flag), f"{flag}: a value that there is needs no suggestion"
     meant = {word for word in meanings.COMMANDS.values() if not word.startswith("--")}
-    assert meant <= commands() | TO_COME
+    assert meant <= commands()
 
 
 @pytest.mark.parametrize(
