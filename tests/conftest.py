@@ -86,9 +86,10 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _surroundings(data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test works in an empty directory, with no GAN_ variables but the data root."""
+    """Each test works in an empty directory, with no GAN_ variables but the data root, and no COLUMNS (pytest-xdist's)."""
     for name in [name for name in os.environ if name.startswith("GAN_") and name != "GAN_TEST_DATA"]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("GAN_DATA", str(data_root))
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()

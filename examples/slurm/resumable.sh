@@ -11,7 +11,9 @@ set -u
 child= interrupted=
 trap 'interrupted=1; [[ $child ]] && kill -USR1 "$child" 2>/dev/null' USR1 TERM
 "$@" &
-child=$!
+started=$!
+sleep 0.2 # by then the command has replaced the copy of this shell that starts it, in which a signal would be lost
+child=$started
 [[ $interrupted ]] && kill -USR1 "$child" # it came before the command was there
 
 status=127

@@ -1,12 +1,10 @@
 """One plain line per event that matters: for logs, pipes and terminals that can do no more. No escape codes, ever."""
 
 import math
-import re
-import textwrap
 import time
 from collections.abc import Callable
 from functools import singledispatchmethod
-from typing import Any, TextIO
+from typing import TextIO
 
 from gancli.errors import printable
 from gancli.events import (
@@ -25,20 +23,16 @@ from gancli.events import (
 from gancli.report import words
 from gancli.report.pulse import Pulse
 from gancli.report.stamp import Stamp, Wall, local_time
-from gancli.report.terminal import piped_columns
 from gancli.text import READABLE
 
 PREPARING_EVERY_S = 10.0
 COPIED = "  "  # what a line begins with that is there to be copied
-NO_BREAK = "\u00a0"
-GOES_ON = "         "  # under what follows the time of day
-BETWEEN_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 
 class Lines(Pulse):
     """Writes to `stream`, flushed at once. Goes quiet, rather than end the run, when nobody can read it any more. Each line
-    begins with the time of day, but for those that are there to be copied. Where COLUMNS is exported, what does not fit goes
-    on in indented lines."""
+    begins with the time of day, but for those that are there to be copied. None is broken, whatever COLUMNS says: a log is
+    searched, and read by programs."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic, wall: Wall = local_time) -> None:
         super().__init__(now)
@@ -50,26 +44,13 @@ class Lines(Pulse):
     def _tell(self, event: Event) -> bool:
         lines = self._lines(event)
         for line in lines:
-            if line.startswith(COPIED):
-                self.write(line)
-            else:
-                self._write_stamped(line)
+            self.write(line if line.startswith(COPIED) else f"{self._stamp()} {line}")
         return bool(lines)
 
     def _still(self, event: Preparing | Progress, seconds: float) -> None:
         line = _so_far(event) if isinstance(event, Preparing) else _at(event.after(seconds))
         told = f"{line}, nothing new for {words.duration(seconds)}" if isinstance(event, Preparing) else line
-        self._write_stamped(told)
-
-    def _write_stamped(self, line: str) -> None:
-        whole = f"{self._stamp()} {printable(line)}"
-        if (columns := piped_columns()) is None:
-            self.write(whole)
-            return
-        if "  " in line:  # a row: its parts stay whole
-            whole = re.sub(r"(?<=[^ ]) (?=[^ ])", NO_BREAK, whole)
-        for part in textwrap.wrap(whole, columns, subsequent_indent=GOES_ON, **BETWEEN_WORDS):
-            self.write(part.replace(NO_BREAK, " "))
+        self.write(f"{self._stamp()} {told}")
 
     def write(self, line: str) -> None:
         """One line, as it is but for control characters."""

@@ -180,8 +180,8 @@ def test_variants_train_on_leaves(variant: tuple[object, ...], gan: Gan, tmp_pat
     assert 'dataset = "leaves"' in Path("run", "config.toml").read_text("utf-8")
 
 
-def test_every_set_with_a_name_is_in_the_readme() -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
+def test_every_set_with_a_name_is_in_the_docs() -> None:
+    text = (ROOT / "docs" / "data.md").read_text("utf-8")
     assert [name for name in source_names() if f"`{name}`" not in text] == []
 
 

@@ -1,4 +1,4 @@
-"""CONTRIBUTING's worked example: what the page says of it, its gradient penalty, and a run of it from start to finish."""
+"""The worked example of docs/adding-a-variant.md: what the page says of it, its gradient penalty, and a run of it."""
 
 import math
 import re
@@ -193,13 +193,11 @@ def test_every_option_trains_from_the_command_line(gan: Gan, options: tuple[str,
 
 
 def section() -> str:
-    """CONTRIBUTING's pages on adding a variant."""
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    (found,) = re.findall(r"^## A new variant is one file\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
-    return str(found)
+    """The page on adding a variant."""
+    return (ROOT / "docs" / "adding-a-variant.md").read_text("utf-8")
 
 
-def test_what_contributing_shows_of_the_file_is_in_it() -> None:
+def test_what_the_page_shows_of_the_file_is_in_it() -> None:
     code = FILE.read_text("utf-8")
     shown = re.findall(r"^```python\n(.*?)^```", section(), re.MULTILINE | re.DOTALL)
     assert len(shown) >= 3
@@ -207,7 +205,7 @@ def test_what_contributing_shows_of_the_file_is_in_it() -> None:
         assert part in code, part
 
 
-def test_contributings_commands_train_measure_and_sample_it(
+def test_the_pages_commands_train_measure_and_sample_it(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GAN_DATA", str(tmp_path / "root"))  # for a classifier that no other test should find
