@@ -122,6 +122,7 @@ def test_python_measures_folders_beside_models(cgan: Path) -> None:
     assert found.subjects[0].model is None
 
 
+@pytest.mark.slow
 def test_errors_are_one_line_with_numbers(gan: Gan, cgan: Path, enlarger: Path) -> None:
     saved("colour", 12, "RGB", (8, 8))
     Image.new("RGB", (8, 8), (255, 0, 0)).save("colour/red.png")

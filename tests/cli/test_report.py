@@ -87,6 +87,7 @@ def test_curves_as_a_picture_need_the_extra_and_say_so(
     assert not (tmp_path / "curves.pdf").exists()
 
 
+@pytest.mark.slow
 @NEEDS_MATPLOTLIB
 def test_curves_are_pictures_that_others_open_and_the_same_each_time(gan: Gan, tmp_path: Path) -> None:
     odd = {"_hidden": 1.0, "$x^": 2.0}

@@ -57,6 +57,7 @@ def test_a_sweep_is_listed_without_training_and_without_torch(gan: Gan) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_goes_on_passes_over_what_is_finished_and_grows(gan: Gan) -> None:
     sweep = (*QUICK, "--out", "s", "--resume", "auto", "--progress", "plain")
     assert gan(*sweep, "--seed", "1-2").code == 0
@@ -107,6 +108,7 @@ def test_a_sweep_leaves_one_page_of_its_runs_unless_none_is_asked_for(gan: Gan) 
     assert Path("s", "report.html").read_text("utf-8") == "a page of my own"
 
 
+@pytest.mark.slow
 def test_without_out_a_sweep_gets_a_folder_of_its_own(gan: Gan) -> None:
     outcome = gan(*QUICK, "--seed", "0,1")
     assert outcome.out.splitlines()[1] == str(model("runs/vanilla-pics-sweep-001/001-seed=1"))
@@ -183,6 +185,7 @@ def test_several_processes_make_one_run_at_a_time(gan: Gan, monkeypatch: pytest.
     assert "--only K" in outcome.err
 
 
+@pytest.mark.slow
 def test_json_lines_tell_all_runs_of_a_sweep_one_after_the_other(gan: Gan) -> None:
     outcome = gan(*QUICK, "--seed", "0,1", "--out", "s", "--progress", "json")
     told = [json.loads(line) for line in outcome.out.splitlines()]

@@ -37,6 +37,7 @@ def decode_and_wait(root: Path, stem: str, created: Event) -> None:
     cache.discard()
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_was_decoding_into_is_removed_by_the_next_and_what_a_living_one_is_stays(
     tmp_path: Path,
 ) -> None:

@@ -108,6 +108,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused_once(tmp_path: Path) -> No
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_stops_all_processes_with_the_state_saved(gan: Gan, tmp_path: Path) -> None:
     args = (*train_args("vanilla"), "--steps", 10_000_000, "--progress", "plain", "--out", "run")
     process = torchrun(*args)
