@@ -32,7 +32,7 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     for index in range(3):
         Image.effect_noise((128, 112), 60).convert("RGB").save(tmp_path / "photographs" / f"{index}.png")
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     names: dict[str, Any] = {}
     for block in blocks:
         run(block, names)
