@@ -59,7 +59,8 @@ def place(gan: Gan, enlarger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         photographs(tmp_path / folder, 24, (128, 112))
     photographs(tmp_path / "Set5", 2, (64, 48))
     photographs(tmp_path / "album", 2, (24, 16))
-    Image.effect_noise((24, 16), 60).convert("RGB").save("photo.jpg")
+    for name, size in (("photo.jpg", (24, 16)), ("small.png", (24, 16)), ("large.png", (96, 64))):
+        Image.effect_noise(size, 60).convert("RGB").save(name)
     for variant in ("vanilla", "cgan", "lapgan"):
         size = ("--image-size", 16, "--width", 8, "--latent-dim", 8, "--batch-size", 48)
         outcome = gan("train", "-v", variant, *SMALL, *size, "--steps", 2, "--out", f"tiny/{variant}")
