@@ -62,8 +62,8 @@ def place(gan: Gan, enlarger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name, size in (("photo.jpg", (24, 16)), ("small.png", (24, 16)), ("large.png", (96, 64))):
         Image.effect_noise(size, 60).convert("RGB").save(name)
     for variant in ("vanilla", "cgan", "lapgan"):
-        size = ("--image-size", 16, "--width", 8, "--latent-dim", 8, "--batch-size", 48)
-        outcome = gan("train", "-v", variant, *SMALL, *size, "--steps", 2, "--out", f"tiny/{variant}")
+        tiny = ("--image-size", 16, "--width", 8, "--latent-dim", 8, "--batch-size", 48)
+        outcome = gan("train", "-v", variant, *SMALL, *tiny, "--steps", 2, "--out", f"tiny/{variant}")
         assert outcome.code == 0, outcome.err
     for name in ("vanilla-mnist-001", "vanilla-digits-001", "a", "b", "c"):
         shutil.copytree("tiny/vanilla", Path("runs", name))
