@@ -71,7 +71,7 @@ def outlook(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> O
         facts = from_header(states[0], read_header(states[0]))
     except CheckpointError:
         return "goes on"  # from the state before it, if there is one
-    recorded, now = _taken_up(variant, layers, RunDirectory(path), facts)
+    recorded, now = _taken_up(variant, layers, _recorded(variant, RunDirectory(path)), facts)
     was, asked = recorded.run, now.run
     longer = (asked.steps, asked.epochs) != (was.steps, was.epochs) and not (asked.steps and asked.steps <= facts.step)
     return "goes on" if facts.step < facts.steps or longer else "finished"
@@ -150,8 +150,9 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
         saved, warnings = state.load_newest(directory)
     if saved.facts.variant != variant:
         raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
-    warnings += _notes([_recorded(variant, directory), *layers])
-    resolved = _taken_up(variant, layers, directory, saved.facts)[1]
+    recorded_layer = _recorded(variant, directory)
+    warnings += _notes([recorded_layer, *layers])
+    resolved = _taken_up(variant, layers, recorded_layer, saved.facts)[1]
     _check_dataset(resolved, last_value(layers, "dataset"))
     if out is not None and out.resolve() != directory.path.resolve():
         rundir.check_new(out, again=False)
@@ -161,11 +162,9 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
     return Start(resolved, directory, saved, tuple(warnings))
 
 
-def _taken_up(
-    variant: str, layers: Sequence[Layer], directory: RunDirectory, facts: Facts
-) -> tuple[Resolved, Resolved]:
+def _taken_up(variant: str, layers: Sequence[Layer], recorded_layer: Layer, facts: Facts) -> tuple[Resolved, Resolved]:
     """The values of a run as it was recorded, and as it goes on. Raises `UsageError` for what would make it another run."""
-    config_class, recorded_layer = catalogue.card(variant).config_class, _recorded(variant, directory)
+    config_class = catalogue.card(variant).config_class
     came_to = {
         "image_size": facts.images.size,
         "fit": facts.fit,
