@@ -12,15 +12,16 @@ STEADY_S = 30.0  # so much of the last lap weighs against what the new one tells
 class Clock:
     """Time spent in steps (laps), aside from them, and since the start. `now`: seconds that never run backwards.
 
-    A lap is the time between two readings in which steps were done; sampling, measuring and saving lie aside.
+    A lap is the time between two readings in which steps were done; sampling, measuring and saving lie aside. `steps` have
+    been counted in all, in `trained_s`.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._began = self._lap_began = self._counted_at = self._saved_at = self._means_at = now()
         self._word_at = -math.inf
-        self._lap_steps = self._steps = 0
-        self._aside_s = 0.0
+        self._lap_steps = self.steps = 0
+        self._aside_s = self.trained_s = 0.0
         self._seconds_per_step = math.nan
 
     def restart(self) -> None:
@@ -30,16 +31,18 @@ class Clock:
         self._lap_began += aside
         self._counted_at = now
         self._word_at = -math.inf
-        if self._steps:
+        if self.steps:
             self._aside_s += aside
         else:
             self._saved_at = self._means_at = now
 
     def count(self, steps: int) -> None:
         """So many steps have just been done."""
-        self._counted_at = self._now()
+        now = self._now()
+        self.trained_s += now - self._counted_at
+        self._counted_at = now
         self._lap_steps += steps
-        self._steps += steps
+        self.steps += steps
 
     def lap(self) -> float:
         """Seconds per step since the last lap."""
@@ -64,7 +67,7 @@ class Clock:
 
     def foreseen(self, steps: int) -> float:
         """Seconds that so many steps will take, with what lies aside of them; not a number before the first step."""
-        return steps * (self.seconds_per_step() + self._aside_s / max(1, self._steps))
+        return steps * (self.seconds_per_step() + self._aside_s / max(1, self.steps))
 
     def word_due(self) -> bool:
         """Whether it is time to say where the run is."""

@@ -100,7 +100,7 @@ def save_best(session: Session, phase: Phase) -> None:
 
 def check_readable(session: Session) -> None:
     """Before the first step: whatever reading will refuse is refused now. Raises `UsageError`."""
-    phase = session.bounds[0][0]
+    phase = session.course.at(0)
     kinds: tuple[events.FileKind, ...] = ("state", "model")
     for kind in kinds:
         facts.check_readable(facts_of(session, kind, phase))

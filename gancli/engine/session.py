@@ -14,8 +14,10 @@ from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine import afterwards, by_heart, memory, pictures, plan
 from gancli.engine.clock import Clock
+from gancli.engine.course import Course
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.health import Health
+from gancli.engine.outlook import Outlook
 from gancli.engine.stop import Stop
 from gancli.engine.ways import ways
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
@@ -66,40 +68,21 @@ class Session:
         self.average = Average(self.variant.generator, self.run.ema)
         self.batches = pictures.batches(planned, source, self.variant)
         self.watch = pictures.watch(planned, source)
-        self.bounds = self._phase_bounds()
+        self.course = Course(self.variant.phases(planned.steps), planned.steps)
         self.ledger = Ledger()
         self.history = LossHistory({})
         self.step = 0
         self.start_step = 0
         self.health = Health()
         self.clock = Clock()
+        self.outlook = Outlook(self.run, None if variant_class.reads == "low_res" else source.spec.size)
         self.writer = Writer()
         self._agree_at = 0  # the step of the next question to the other processes
-
-    def _phase_bounds(self) -> list[tuple[Phase, int, int]]:
-        bounds, start = [], 0
-        for phase in self.variant.phases(self.plan.steps):
-            bounds.append((phase, start, start + phase.steps))
-            start += phase.steps
-        assert start == self.plan.steps, "a variant's phases add up to the run's steps"
-        return bounds
-
-    def empty_phases(self) -> Iterator[str]:
-        """A word about each phase that gets no steps though the run has others."""
-        for phase, start, end in self.bounds:
-            if start == end:
-                yield f"--steps {self.plan.steps}: none of them is left for phase {phase.name}"
-
-    def phases(self) -> Iterator[tuple[int, Phase, int, int]]:
-        """The phases that are not over: index, phase, the step to go on from, the step it ends at."""
-        for index, (phase, start, end) in enumerate(self.bounds):
-            if self.step < end:
-                yield index, phase, max(start, self.step), end
 
     def enter(self, phase: Phase, resumed: State | None) -> Runner:
         """What does the phase's steps, with its optimizers as saved if the run was stopped inside this phase."""
         stepper = Stepper(phase, self.variant.networks, self.machine)
-        ((start, end),) = [(start, end) for each, start, end in self.bounds if each is phase]
+        start, end = self.course.of(phase)
         if resumed is not None and start < resumed.facts.step < end:
             if resumed.facts.phase != phase.name:
                 raise UsageError(
@@ -216,11 +199,14 @@ class Session:
         """What begins here may take long."""
         return self._progress(doing=what)
 
-    def word(self) -> Iterator[events.Progress]:
-        """Where the run is, if it is time to say so; every so often with the means so far, which stay in the ledger: when
-        that is depends on the clock, and what is saved must not. Of several processes each knows its own losses only."""
+    def word(self) -> Iterator[events.Progress | events.Warned]:
+        """Where the run is, if it is time to say so, and once that it will take long; every so often with the means so far,
+        which stay in the ledger: when that is depends on the clock, and what is saved must not. Of several processes each
+        knows its own losses only."""
         if not self.clock.word_due():
             return
+        if not self.start_step:
+            yield from map(events.Warned, self.outlook(self.clock, self.plan.steps, self.plan.steps - self.step))
         if self.ranks.alone and self.clock.means_due() and len(self.ledger):
             yield self._progress(terms=self.ledger.means(), num_means=len(self.ledger))
         else:

@@ -217,7 +217,7 @@ def test_a_step_that_cannot_be_compiled_leaves_no_trace(
         session = session_of(variant, "cpu", tmp_path / name, data_root)
         if name == "failed":
             monkeypatch.setattr(private, "standalone_compile", broken)
-            (_, phase, _, _) = next(session.phases())
+            (_, phase, _, _) = next(session.course.after(session.step))
             session.run = session.run.__class__(**{**session.run.__dict__, "compile": "yes"})
             session.plan = session.plan.__class__(**{**session.plan.__dict__, "run": session.run})
             runner = session.enter(phase, None)

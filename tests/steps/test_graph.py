@@ -78,7 +78,7 @@ def losses_and_weights(
     """50 steps in each phase, every loss of them; then the weights, moments and average; and how many steps at a time."""
     rows, at_a_time = [], []
     tensors: dict[str, Tensor] = {}
-    for phase, start, _ in session.bounds:
+    for phase, start, _ in session.course.legs:
         session.step = start
         entered = session.enter(phase, None)
         on_cuda = session.machine.device.type == "cuda"
@@ -177,7 +177,7 @@ def test_what_is_gathered_ahead_is_what_was_asked_for(monkeypatch: pytest.Monkey
 
 def test_a_stride_never_passes_an_interval_an_epoch_or_the_end(tmp_path: Path, data_root: Path) -> None:
     session = session_of("vanilla", "cpu", tmp_path, data_root, ema=0.0, steps=10**6)
-    ((phase, _, _),) = session.bounds
+    ((phase, _, _),) = session.course.legs
     entered = session.enter(phase, None)
     runner = Runner(
         entered.stepper, session.batches, session.average, session.ledger, Ways((10, 1), stand_in(session, entered))
@@ -213,7 +213,7 @@ def test_a_short_run_is_not_traced() -> None:
 def test_no_step_waits_for_the_device(variant: str, tmp_path: Path, data_root: Path) -> None:
     session = session_of(variant, "cuda:0", tmp_path, data_root, "bf16")
     torch.use_deterministic_algorithms(False)
-    (_, phase, _, _) = next(session.phases())
+    (_, phase, _, _) = next(session.course.after(session.step))
     runner = session.enter(phase, None)
     for _ in range(8):
         session.advance(runner, 100)

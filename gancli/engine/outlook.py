@@ -1,0 +1,31 @@
+"""That a run will take long: told once, as soon as its pace is known."""
+
+from collections.abc import Iterator
+
+from gancli.config import RunConfig
+from gancli.engine.clock import Clock
+from gancli.text import Note
+
+LONG_S = 2 * 3600.0
+KNOWN_S, KNOWN_STEPS = 30.0, 3  # so much training tells the pace
+LARGE = 32  # pixels
+
+
+class Outlook:
+    """`side`: of the pictures that are trained on, None where they are crops of larger ones."""
+
+    def __init__(self, run: RunConfig, side: int | None) -> None:
+        self._silent = run.max_time is not None
+        self._faster = f"; smaller pictures are faster (--image-size {LARGE})" if side and side > LARGE else ""
+
+    def __call__(self, clock: Clock, steps: int, left: int) -> Iterator[str]:
+        """A line where the `left` steps of `steps` will take hours: how to have something sooner. Not where `--max-time`
+        bounds the run."""
+        if self._silent or clock.trained_s < KNOWN_S or clock.steps < KNOWN_STEPS:
+            return
+        self._silent = True
+        if (seconds := clock.foreseen(left)) > LONG_S:
+            yield Note(
+                f"at this pace the {steps} steps take about {seconds / 3600:.0f} h; stopped sooner (Ctrl-C; --max-time 1h) "
+                f"the run keeps the model it has, and --resume goes on with it{self._faster}"
+            )

@@ -1,0 +1,46 @@
+"""A run that will take hours says so, once, as soon as its pace is known. No test sleeps: the clock is turned by hand."""
+
+import pytest
+
+from gancli.config import RunConfig
+from gancli.engine.clock import Clock
+from gancli.engine.outlook import Outlook
+from gancli.text import Note
+
+STEPS = 18_740
+
+
+def lines(seconds_per_step: float, run: RunConfig, side: int | None, done: int = 200) -> list[tuple[float, str]]:
+    """When (in seconds) the first steps of a run brought which line."""
+    now = 0.0
+    clock = Clock(lambda: now)
+    now += 500.0  # decoding pictures, building networks: no pace
+    clock.restart()
+    outlook, found = Outlook(run, side), []
+    for step in range(1, done + 1):
+        now += seconds_per_step
+        clock.count(1)
+        found += [(now - 500.0, line) for line in outlook(clock, STEPS, STEPS - step)]
+    return found
+
+
+@pytest.mark.parametrize(("pace", "when"), [(2.5, 30.0), (40.0, 120.0), (0.4, 30.0)])
+def test_hours_are_told_once(pace: float, when: float) -> None:
+    ((told_at, line),) = lines(pace, RunConfig(dataset="photos"), 64)
+    assert told_at == pytest.approx(when, abs=pace)
+    assert isinstance(line, Note)
+    hours = round(pace * STEPS / 3600)
+    assert f"18740 steps take about {hours} h" in line
+    assert "--max-time 1h" in line
+    assert line.endswith("(--image-size 32)")
+
+
+def test_small_pictures_and_crops_cannot_be_made_smaller() -> None:
+    for side in (32, 28, None):
+        ((_, line),) = lines(2.5, RunConfig(), side)
+        assert "--image-size" not in line
+
+
+def test_short_and_bounded_runs_say_nothing() -> None:
+    assert not lines(0.1, RunConfig(), 64, done=2_000)
+    assert not lines(2.5, RunConfig(max_time="10m"), 64)
