@@ -141,13 +141,13 @@ def test_a_run_that_goes_on_has_its_page_anew_and_its_warnings_in_it(gan: Gan, t
 def test_a_run_that_diverged_has_a_page_that_says_why(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(losses, "non_saturating", lambda x: x.sum() * float("nan"))
-    outcome = gan("train", *SMALL, "--steps", 150, "--out", "run")
+    with monkeypatch.context() as broken:
+        broken.setattr(losses, "non_saturating", lambda x: x.sum() * float("nan"))
+        outcome = gan("train", *SMALL, "--steps", 150, "--out", "run")
     assert outcome.code == 4
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
     assert "✗</span> diverged" in page
     assert "became NaN at step" in page
-    monkeypatch.undo()
     assert gan("train", *SMALL, "--steps", 5, "--out", "run", "--resume", "auto").code == 0, "neither is in the way"
 
 
