@@ -106,12 +106,22 @@ def _training() -> list[Command]:
             str(STEPS),
         ]  # if it starts anew, for no more
 
-    return [
+    def sweeping(names: Names) -> list[str]:
+        return training(names, "--seed", "0-1")
+
+    def drawing_curves(names: Names) -> list[str]:
+        return training(names, "--tensorboard")
+
+    found = [
         Command("train", training, products.trained("out"), pics, "out", trains=True),
         Command("train json", following, products.followed, pics, "out", trains=True),
         Command("stopped", endless, products.stopped, pics, "out", codes=frozenset({75}), trains=True, event="SIGTERM"),
         Command("resume", resuming, products.trained("half"), pics | {"half"}, "half", "half", trains=True),
+        Command("sweep", sweeping, products.swept, pics, "out", trains=True),
     ]
+    if importlib.util.find_spec("tensorboard"):
+        found.append(Command("tensorboard", drawing_curves, products.for_tensorboard, pics, "out", trains=True))
+    return found
 
 
 def _drawing() -> list[Command]:

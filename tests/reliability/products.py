@@ -67,6 +67,28 @@ def followed(cell: Cell, outcome: Outcome) -> str:
     return trained("out")(cell, outcome)
 
 
+def swept(cell: Cell, _: Outcome) -> str:
+    """Two finished runs below the folder, and a page about both."""
+    runs = sorted(path.parent for path in cell.path("out").glob("*/ckpt.safetensors"))
+    if [run.name for run in runs] != ["000-seed=0", "001-seed=1"]:
+        raise WrongError(f"finished are {', '.join(run.name for run in runs) or 'none'} of the two runs")
+    if not _read(cell.path("out") / "report.html").endswith(b"</html>\n"):
+        raise WrongError("the page is cut short")
+    return "".join(model(run / "state" / f"step-{STEPS:08d}.safetensors") for run in runs)
+
+
+def for_tensorboard(cell: Cell, outcome: Outcome) -> str:
+    """A finished run whose losses TensorBoard's own reader finds."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    reader = EventAccumulator(str(cell.path("out") / "tensorboard"))
+    reader.Reload()
+    steps = [event.step for tag in reader.Tags()["scalars"] if "d_loss" in tag for event in reader.Scalars(tag)]
+    if steps != list(range(1, STEPS + 1)):
+        raise WrongError(f"TensorBoard finds d_loss at {steps}")
+    return trained("out")(cell, outcome)
+
+
 def some_state(cell: Cell, _: Outcome) -> str:
     """A new run's newest state, whole."""
     states = sorted((cell.path("out") / "state").glob("step-*.safetensors"))
