@@ -129,7 +129,8 @@ def _watch(place: Path, sort: str, key: Callable[[Overview], Any], as_json: bool
                     out.print(line, soft_wrap=True)
             more = f"and {len(lines) - len(shown)} more; " if len(lines) > len(shown) else ""
             running = sum(run.state == "running" for run in found)
-            told = f"{more}{len(found)} runs, {running} running; Ctrl-C ends"
+            runs = "1 run" if len(found) == 1 else f"{len(found)} runs"
+            told = f"{more}{runs}, {running} running; Ctrl-C ends"
             area.draw([*captured.get().splitlines(), told[: max(1, columns - 1)]], columns)
             time.sleep(EVERY_S)
     except KeyboardInterrupt:
