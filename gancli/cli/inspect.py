@@ -15,6 +15,7 @@ from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import UsageError, printable
 from gancli.report.plot import plot_text
+from gancli.report.rows import Rows, curves, last_row
 from gancli.store import evaluations, rundir
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import Header, read_header
@@ -78,7 +79,7 @@ def _show_run(directory: RunDirectory, as_json: bool) -> None:
         console.print_json(about, indent=2)
         return
     _print([*inspect_run.table(about), *_evaluated(about["evaluations"])])
-    _plot(inspect_run.curves(inspect_run.read_rows(directory)))
+    _plot(curves(inspect_run.read_rows(directory)))
 
 
 def _groups(header: Header) -> dict[str, tuple[int, int, tuple[str, ...]]]:
@@ -105,7 +106,7 @@ def _document(file: Path, header: Header, facts: Facts, tensors: bool) -> dict[s
     document["evaluated"] = found[0]["figures"] if found else {}
     document["evaluations"] = found
     document["running"] = rundir.writer(directory)
-    document["last_row"] = inspect_run.last_row(rows).get("step")
+    document["last_row"] = last_row(rows).get("step")
     if tensors:
         document["tensors"] = {
             name: {"dtype": info.dtype, "shape": info.shape} for name, info in sorted(header.tensors.items())
@@ -122,9 +123,9 @@ def _evaluated(found: list[evaluations.Evaluation]) -> list[tuple[str, str]]:
     return [("" if index else "evaluated", line) for index, line in enumerate(evaluations.shown(found))]
 
 
-def _going_on(directory: RunDirectory, rows: inspect_run.Rows, step: int) -> list[tuple[str, str]]:
+def _going_on(directory: RunDirectory, rows: Rows, step: int) -> list[tuple[str, str]]:
     """Whether the run that a file of this step lies in goes on, and how far it is."""
-    writer, last = rundir.writer(directory), inspect_run.last_row(rows).get("step", 0)
+    writer, last = rundir.writer(directory), last_row(rows).get("step", 0)
     told = [f"training ({writer})"] if writer else []
     told += [f"its last row of losses is of step {last:,}"] if last > step else []
     return [("run", ", ".join(told))] if told else []

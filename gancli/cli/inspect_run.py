@@ -10,10 +10,7 @@ from gancli.cli import console
 from gancli.config import toml
 from gancli.errors import CheckpointError, GancliError, UsageError
 from gancli.report.jsonl import read_metrics
-from gancli.report.rows import Rows as Rows
-from gancli.report.rows import curves as curves
-from gancli.report.rows import last_row as last_row
-from gancli.report.rows import terms as terms
+from gancli.report.rows import last_row, terms
 from gancli.store import evaluations, rundir
 from gancli.store.rundir import RunDirectory
 
