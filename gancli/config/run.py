@@ -118,7 +118,12 @@ class RunConfig:
     )
     log_every: int = option(100, "steps per line of losses", ge=1, le=10**9, panel=OUTPUT)
     sample_every: int | None = option(
-        None, "steps between sample grids", ge=1, le=10**12, panel=OUTPUT, default_text="a tenth of the run"
+        None,
+        "steps between sample grids",
+        ge=1,
+        le=10**12,
+        panel=OUTPUT,
+        default_text="a tenth of the run, and at first sooner",
     )
     save_every: str | None = option(
         None,

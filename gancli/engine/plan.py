@@ -52,6 +52,13 @@ class Plan:
     graph: bool  # whether whole steps are captured and replayed
     num_images: int  # that are trained on
 
+    def draws(self, step: int) -> bool:
+        """Whether samples are drawn after so many steps: every so often, and where that was not asked for also before, after
+        1, 2, 4, 8 … log intervals, when they change most and are waited for."""
+        intervals, rest = divmod(step, self.run.log_every)
+        early = self.asked.sample_every is None and step < self.sample_every and not rest and intervals.bit_count() == 1
+        return early or step % self.sample_every == 0
+
 
 def make(
     run: RunConfig,

@@ -113,7 +113,7 @@ def _steps(
             if session.due(run.log_every) or session.step == end:
                 yield from session.loss_row(phase)
                 yield from session.look()
-            if first and (last or session.due(planned.sample_every)):
+            if first and (last or planned.draws(session.step)):
                 yield session.doing("drawing samples")
                 yield from session.draw_samples()
             if evaluation and (last or session.due(evaluation.every)):

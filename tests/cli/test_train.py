@@ -188,3 +188,17 @@ def test_a_run_that_never_began_leaves_no_directory(gan: Gan, tmp_path: Path) ->
         assert gan("train", "--dataset", "mnist", "--no-download", *args).code == 1
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "runs"])
     assert not list((tmp_path / "runs").iterdir())
+
+
+def test_samples_are_drawn_early_and_then_every_tenth_unless_asked_otherwise(gan: Gan) -> None:
+    def drawn(run: str) -> list[int]:
+        return sorted(int(path.stem.removeprefix("step-")) for path in Path(run, "samples").iterdir())
+
+    assert gan("train", *SMALL, "--steps", 300, "--out", "r").code == 0
+    assert drawn("r") == [5, 10, 20, *range(30, 301, 30)]
+    assert gan("train", *SMALL, "--steps", 300, "--sample-every", 150, "--out", "asked").code == 0
+    assert drawn("asked") == [150, 300]
+    assert gan("train", *SMALL, "--steps", 7, "--out", "short").code == 0
+    assert drawn("short") == [5, 7]
+    assert gan("train", "--resume", "short", "--steps", 100).code == 0
+    assert drawn("short") == [5, 7, *range(10, 101, 10)]
