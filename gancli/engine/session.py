@@ -232,9 +232,9 @@ class Session:
             pixels, columns = preview.compared(generator, self.batches.preview(PREVIEW_PHOTOGRAPHS), self.variant.scale)
         else:
             pixels, columns = preview.drawn(self.variant, generator, self.machine.device)
-            odd = self.health.samples(
-                self.step, pixels, self.variant.images.num_classes if self.variant.conditional else 1
-            )
+            if self.step >= min(self.plan.sample_every, self.plan.steps):  # those before have hardly begun to differ
+                classes = self.variant.images.num_classes if self.variant.conditional else 1
+                odd = self.health.samples(self.step, pixels, classes)
         picture = images.to_pil(images.grid(pixels, columns))
         path = self.directory.samples(self.step)
         atomic.write(path, [images.encode(picture, ".png")])
