@@ -43,9 +43,11 @@ def from_pil(image: Image.Image) -> Tensor:
     return flat.view(image.height, image.width, -1).permute(2, 0, 1)
 
 
-def columns_for(count: int) -> int:
-    """The number of columns that makes a grid of `count` tiles as near to a square as can be (64 → 8)."""
-    return max(1, math.ceil(math.sqrt(count)))
+def columns_for(count: int, num_classes: int = 1) -> int:
+    """The number of columns that makes a grid of `count` tiles as near to a square as can be (64 → 8) where a column holds
+    one of `num_classes`, which come in turn (3 → 9)."""
+    square = max(1, math.ceil(math.sqrt(count)))
+    return num_classes * max(1, round(square / num_classes))
 
 
 def grid_size(count: int, height: int, width: int, columns: int | None = None, gap: int = 2) -> tuple[int, int]:

@@ -25,6 +25,14 @@ def test_sixty_four_tiles_make_eight_by_eight() -> None:
     assert canvas.shape == (1, 8 * 30 - 2, 8 * 30 - 2)
 
 
+@pytest.mark.parametrize(
+    ("count", "classes", "columns"),
+    [(64, 2, 8), (64, 3, 9), (64, 5, 10), (64, 10, 10), (64, 16, 16), (100, 10, 10), (4, 2, 2)],
+)
+def test_a_column_holds_one_class_and_the_grid_is_nearly_a_square(count: int, classes: int, columns: int) -> None:
+    assert images.columns_for(count, classes) == columns
+
+
 def test_tiles_run_left_to_right_then_down() -> None:
     tiles = torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 3, 2, 2)
     canvas = images.grid(tiles, columns=3, gap=0)

@@ -24,7 +24,7 @@ class SampleConfig:
         raw=True,
     )
     columns: int | None = option(
-        None, "columns of the grid", ge=1, le=10_000, panel=DRAWING, default_text="a square, or one per class"
+        None, "columns of the grid", ge=1, le=10_000, panel=DRAWING, default_text="as for a square, each with one class"
     )
     walk: int | None = option(
         None, "walk through latent space over so many seeds", ge=2, le=10_000, metavar="STOPS", panel=DRAWING

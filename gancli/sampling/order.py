@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gancli import images
 from gancli.config.sample import SampleConfig
 from gancli.errors import UsageError
 from gancli.sampling import draw, walk
@@ -74,7 +75,7 @@ def make(model: Model, config: SampleConfig, device: torch.device) -> Order:
         raise UsageError(f"--levels: {model.facts.variant} makes its pictures in one go; leave it out")
     columns = config.columns
     if columns is None and 1 < len(labels) <= 32:
-        columns = len(labels)
+        columns = images.columns_for(config.count, len(labels))
     variant.generator.to(device)
     paint = draw.side_by_side(variant) if config.levels else variant.generator
     wanted = draw.requests(config.count, config.seed, labels)

@@ -19,7 +19,7 @@ def drawn(variant: Variant, generator: nn.Module, device: torch.device) -> tuple
     many = max(1, variant.images.num_classes)
     classes = range(0, many, max(1, many // COUNT)) if variant.conditional else (0,)
     pixels = draw.draw_all(variant, generator, draw.requests(COUNT, labels=tuple(classes)), device)
-    return pixels, len(classes) if 1 < len(classes) <= 16 else None
+    return pixels, images.columns_for(COUNT, len(classes)) if 1 < len(classes) <= 16 else None
 
 
 @torch.inference_mode()
