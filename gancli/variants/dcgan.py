@@ -25,7 +25,7 @@ from gancli.errors import UsageError
 from gancli.nn import losses
 from gancli.nn.augment import diff_augment
 from gancli.nn.games import GAMES, Penalties
-from gancli.nn.layers import Tanh, dcgan_init, spectral_norms
+from gancli.nn.layers import ConvAfterDoubling, Tanh, dcgan_init, spectral_norms
 from gancli.variant import Adam, Optimizer, Update, Variant
 
 
@@ -39,6 +39,12 @@ class Config(VariantConfig):
     # Differs from the paper: R1 instead of batch norm in D, and longer steps: see docs/variants/dcgan.md.
     norm: Literal["batch", "spectral", "none"] = option(
         "none", "D's normalisation; batch is the paper's", source="spectral: Miyato et al. 2018"
+    )
+    # Differs from the paper: see docs/variants/dcgan.md.
+    upsampling: Literal["resize", "transposed"] = option(
+        "resize",
+        "how G doubles: repeated pixels and a convolution, or the paper's transposed one",
+        source="resize: Odena et al. 2016",
     )
     loss: game.Loss = game.loss()
     r1: float = game.r1(0.3)
@@ -57,7 +63,7 @@ class Config(VariantConfig):
         "default": {"batch_size": 64, "epochs": 20, "ema": 0.999},
         # Differs from the paper: the usual width of 64, half of its figure 1; as many epochs as it gives for faces (25).
         "paper": {
-            "latent_dim": 100, "width": 64, "norm": "batch", "r1": 0.0, "lr": 2e-4,
+            "latent_dim": 100, "width": 64, "norm": "batch", "upsampling": "transposed", "r1": 0.0, "lr": 2e-4,
             "batch_size": 128, "epochs": 25, "ema": 0.0,
         },
     }  # fmt: skip
@@ -71,6 +77,7 @@ class Config(VariantConfig):
 ALL_POLICIES, FEW_IMAGES = "colour,translation,cutout", 5_000
 MAX_WIDENING = 8  # of feature maps, from the picture inwards
 COARSEST = 4  # pixels
+Kernel = tuple[int, int, int]
 HALVING, HALVING_ODD = (4, 2, 1), (3, 2, 1)  # kernel, stride, padding: of an even size, and of 7 to 4 (and back)
 
 
@@ -87,9 +94,17 @@ class Generator(nn.Module):
         layers: list[nn.Module] = []
         kernels = [(COARSEST, 1, 0), *halvings(images.size)[:0:-1]]
         for kernel, fewer, more in zip(kernels, [num_inputs, *widths[:0:-1]], widths[::-1], strict=True):
-            layers += [nn.ConvTranspose2d(fewer, more, *kernel, bias=False), nn.BatchNorm2d(more), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[0], images.channels, *HALVING), Tanh())
+            layers += [self.enlarging(config, fewer, more, kernel, bias=False), nn.BatchNorm2d(more), nn.ReLU()]
+        last = self.enlarging(config, widths[0], images.channels, HALVING, bias=True)
+        self.layers = nn.Sequential(*layers, last, Tanh())
         dcgan_init(self)
+
+    @staticmethod
+    def enlarging(config: Config, num_inputs: int, num_outputs: int, kernel: Kernel, bias: bool) -> nn.Module:
+        """Where a side is doubled as `--upsampling` says; 4 to 7 pixels, and 1 to 4, by a transposed convolution always."""
+        if config.upsampling == "resize" and kernel == HALVING:
+            return ConvAfterDoubling(num_inputs, num_outputs, bias=bias)
+        return nn.ConvTranspose2d(num_inputs, num_outputs, *kernel, bias=bias)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.embed is not None:
@@ -189,7 +204,7 @@ class Dcgan(Variant):
         return {"G": adam, "D": adam}
 
 
-def halvings(size: int) -> list[tuple[int, int, int]]:
+def halvings(size: int) -> list[Kernel]:
     """The convolutions (kernel, stride, padding) that halve `size` down to 4. Raises `UsageError` for sizes they can't."""
     kernels = {4 << times: [HALVING] * times for times in range(1, 9)}
     kernels |= {7 << times: [*[HALVING] * times, HALVING_ODD] for times in range(1, 9)}

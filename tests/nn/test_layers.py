@@ -6,7 +6,15 @@ from torch import nn
 
 from gancli import catalogue
 from gancli.data.spec import ImageSpec
-from gancli.nn.layers import CellMeans, ConvAfterShuffle, Frequencies, LabelPlane, Tanh, former_biases
+from gancli.nn.layers import (
+    CellMeans,
+    ConvAfterDoubling,
+    ConvAfterShuffle,
+    Frequencies,
+    LabelPlane,
+    Tanh,
+    former_biases,
+)
 
 
 def test_black_pixels_still_learn_in_bf16() -> None:
@@ -84,3 +92,16 @@ def test_a_convolution_after_a_shuffle_is_that_of_the_shuffled_picture(kernel: i
     slopes = torch.autograd.grad((found * towards).sum(), sources)
     torch.testing.assert_close(slopes, torch.autograd.grad((expected * towards).sum(), sources), rtol=1e-10, atol=1e-10)
     assert {*ours.state_dict()} == {"weight", "bias"}
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_after_doubling_is_that_of_repeated_pixels(bias: bool) -> None:
+    ours = ConvAfterDoubling(3, 5, bias=bias).double()
+    features = torch.randn(2, 3, 6, 4, dtype=torch.float64, requires_grad=True)
+    repeated = features.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    expected = nn.functional.conv2d(repeated, ours.weight, ours.bias, padding=1)
+    found = ours(features)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    towards, sources = torch.randn_like(found), (features, *ours.parameters())
+    slopes = torch.autograd.grad((found * towards).sum(), sources)
+    torch.testing.assert_close(slopes, torch.autograd.grad((expected * towards).sum(), sources), rtol=1e-10, atol=1e-10)

@@ -45,7 +45,7 @@ def test_another_size_is_refused_with_the_nearest_that_fit(size: int, near: str)
 
 
 def test_at_64_pixels_the_networks_are_the_papers() -> None:
-    variant = built(64, 3, width=64, latent_dim=100, norm="batch")
+    variant = built(64, 3, width=64, latent_dim=100, norm="batch", upsampling="transposed")
     transposed = [m.weight.shape for m in variant.networks["G"].modules() if isinstance(m, nn.ConvTranspose2d)]
     assert [(s[0], s[1], s[2]) for s in transposed] == [
         (100, 512, 4), (512, 256, 4), (256, 128, 4), (128, 64, 4), (64, 3, 4),
@@ -64,9 +64,8 @@ def test_at_64_pixels_the_networks_are_the_papers() -> None:
 
 def test_batch_norm_is_everywhere_but_next_to_the_picture_and_no_bias_precedes_it() -> None:
     for network, conv in (("G", nn.ConvTranspose2d), ("D", nn.Conv2d)):
-        layers = [
-            m for m in built(32, norm="batch").networks[network].modules() if isinstance(m, conv | nn.BatchNorm2d)
-        ]
+        variant = built(32, norm="batch", upsampling="transposed")
+        layers = [m for m in variant.networks[network].modules() if isinstance(m, conv | nn.BatchNorm2d)]
         followed = [isinstance(after, nn.BatchNorm2d) for after in layers[1:]] + [False]
         convs = [(m, normed) for m, normed in zip(layers, followed, strict=True) if isinstance(m, conv)]
         assert all((m.bias is None) == normed for m, normed in convs)
@@ -165,3 +164,14 @@ def test_every_option_trains_from_the_command_line(gan: Gan, options: tuple[str,
     assert trained.code == 0, trained.err
     sampled = gan("sample", "run", "-n", 4, "-o", "grid.png")
     assert sampled.code == 0, sampled.err
+
+
+@pytest.mark.parametrize(("size", "transposed"), [(64, [4]), (28, [4, 3])])
+def test_g_doubles_by_repeated_pixels_unless_the_paper_is_asked_for(size: int, transposed: list[int]) -> None:
+    variant = built(size, 3)
+    kinds = (nn.ConvTranspose2d, nn.Conv2d)
+    layers = [m for m in variant.generator.modules() if isinstance(m, kinds)]
+    kernels = [m.weight.shape[-1] for m in layers if isinstance(m, nn.ConvTranspose2d)]
+    assert kernels == transposed, "from one pixel to four, and from four to seven"
+    assert all(m.weight.shape[-1] == 3 for m in layers if isinstance(m, nn.Conv2d))
+    assert catalogue.card("dcgan").config_class.presets["paper"]["upsampling"] == "transposed"
