@@ -40,11 +40,11 @@ class Config(VariantConfig):
     norm: Literal["batch", "spectral", "none"] = option(
         "none", "D's normalisation; batch is the paper's", source="spectral: Miyato et al. 2018"
     )
-    # Differs from the paper: see docs/variants/dcgan.md.
     upsampling: Literal["resize", "transposed"] = option(
-        "resize",
-        "how G doubles: repeated pixels and a convolution, or the paper's transposed one",
+        "transposed",
+        "how G doubles: pixels repeated and convolved, or the paper's transposed convolution",
         source="resize: Odena et al. 2016",
+        default_text="resize; files of an earlier gan: transposed",
     )
     loss: game.Loss = game.loss()
     r1: float = game.r1(0.3)
@@ -60,7 +60,7 @@ class Config(VariantConfig):
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, source="section 4")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"batch_size": 64, "epochs": 20, "ema": 0.999},
+        "default": {"upsampling": "resize", "batch_size": 64, "epochs": 20, "ema": 0.999},
         # Differs from the paper: the usual width of 64, half of its figure 1; as many epochs as it gives for faces (25).
         "paper": {
             "latent_dim": 100, "width": 64, "norm": "batch", "upsampling": "transposed", "r1": 0.0, "lr": 2e-4,

@@ -29,8 +29,9 @@ def batch_for(variant: Variant, count: int = 4) -> Batch:
 
 @pytest.mark.parametrize("size", [8, 14, 28, 32, 56, 64, 128])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pictures_have_the_size_of_the_images(size: int, channels: int) -> None:
-    variant = built(size, channels, width=2)
+@pytest.mark.parametrize("upsampling", ["resize", "transposed"])
+def test_pictures_have_the_size_of_the_images(size: int, channels: int, upsampling: str) -> None:
+    variant = built(size, channels, width=2, upsampling=upsampling)
     batch = batch_for(variant, 2)
     pictures: Tensor = variant.generator(*variant.inputs(batch.condition))
     assert pictures.shape == (2, channels, size, size)
@@ -168,10 +169,11 @@ def test_every_option_trains_from_the_command_line(gan: Gan, options: tuple[str,
 
 @pytest.mark.parametrize(("size", "transposed"), [(64, [4]), (28, [4, 3])])
 def test_g_doubles_by_repeated_pixels_unless_the_paper_is_asked_for(size: int, transposed: list[int]) -> None:
-    variant = built(size, 3)
+    variant = built(size, 3, upsampling="resize")
     kinds = (nn.ConvTranspose2d, nn.Conv2d)
     layers = [m for m in variant.generator.modules() if isinstance(m, kinds)]
     kernels = [m.weight.shape[-1] for m in layers if isinstance(m, nn.ConvTranspose2d)]
     assert kernels == transposed, "from one pixel to four, and from four to seven"
     assert all(m.weight.shape[-1] == 3 for m in layers if isinstance(m, nn.Conv2d))
-    assert catalogue.card("dcgan").config_class.presets["paper"]["upsampling"] == "transposed"
+    presets = catalogue.card("dcgan").config_class.presets
+    assert (presets["default"]["upsampling"], presets["paper"]["upsampling"]) == ("resize", "transposed")
