@@ -85,18 +85,22 @@ class ConvAfterShuffle(nn.Conv2d):
 
 class ConvAfterDoubling(nn.Conv2d):
     """A 3×3 convolution of pictures enlarged twice by repeating pixels: float `[B, in, h, w]` → `[B, out, 2h, 2w]` (Odena et
-    al. 2016: no checkerboard, as all pixels of a cell are made by the same weights). Zeros around.
+    al. 2016: no checkerboard, as all pixels of a cell are made by the same weights). Zeros around. `odd`: without the last
+    row and column, `[B, out, 2h - 1, 2w - 1]`.
 
     Computed as one transposed convolution, whose 4×4 kernel is the 3×3 one spread over 2×2 cells: as fast as that.
     """
 
-    def __init__(self, num_inputs: int, num_outputs: int, bias: bool = True) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int, bias: bool = True, odd: bool = False) -> None:
         super().__init__(num_inputs, num_outputs, 3, 1, 1, bias=bias)
+        self.cut = int(odd)
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight.flip(2, 3).transpose(0, 1)
         wide = F.pad(weight, (0, 1)) + F.pad(weight, (1, 0))
-        return F.conv_transpose2d(x, F.pad(wide, (0, 0, 0, 1)) + F.pad(wide, (0, 0, 1, 0)), self.bias, 2, 1)
+        kernel = F.pad(wide, (0, 0, 0, 1)) + F.pad(wide, (0, 0, 1, 0))
+        doubled = F.conv_transpose2d(x, kernel, self.bias, 2, 1)
+        return doubled[..., : 2 * x.shape[2] - self.cut, : 2 * x.shape[3] - self.cut]
 
 
 class Frequencies(nn.Module):

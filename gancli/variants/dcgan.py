@@ -101,9 +101,9 @@ class Generator(nn.Module):
 
     @staticmethod
     def enlarging(config: Config, num_inputs: int, num_outputs: int, kernel: Kernel, bias: bool) -> nn.Module:
-        """Where a side is doubled as `--upsampling` says; 4 to 7 pixels, and 1 to 4, by a transposed convolution always."""
-        if config.upsampling == "resize" and kernel == HALVING:
-            return ConvAfterDoubling(num_inputs, num_outputs, bias=bias)
+        """Doubling a side (4 pixels to 8, or to 7) as `--upsampling` says; from 1 to 4 by a transposed convolution."""
+        if config.upsampling == "resize" and kernel in (HALVING, HALVING_ODD):
+            return ConvAfterDoubling(num_inputs, num_outputs, bias=bias, odd=kernel == HALVING_ODD)
         return nn.ConvTranspose2d(num_inputs, num_outputs, *kernel, bias=bias)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -95,11 +95,13 @@ def test_a_convolution_after_a_shuffle_is_that_of_the_shuffled_picture(kernel: i
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_convolution_after_doubling_is_that_of_repeated_pixels(bias: bool) -> None:
-    ours = ConvAfterDoubling(3, 5, bias=bias).double()
+@pytest.mark.parametrize("odd", [True, False])
+def test_a_convolution_after_doubling_is_that_of_repeated_pixels(bias: bool, odd: bool) -> None:
+    ours = ConvAfterDoubling(3, 5, bias=bias, odd=odd).double()
     features = torch.randn(2, 3, 6, 4, dtype=torch.float64, requires_grad=True)
     repeated = features.repeat_interleave(2, 2).repeat_interleave(2, 3)
     expected = nn.functional.conv2d(repeated, ours.weight, ours.bias, padding=1)
+    expected = expected[..., :-1, :-1] if odd else expected
     found = ours(features)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     towards, sources = torch.randn_like(found), (features, *ours.parameters())
