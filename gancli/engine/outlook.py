@@ -7,7 +7,8 @@ from gancli.engine.clock import Clock
 from gancli.text import Note
 
 LONG_S = 2 * 3600.0
-KNOWN_S, KNOWN_STEPS = 30.0, 3  # so much training tells the pace
+FIRST_S = 15.0  # the first steps take longer: kernels are chosen, a step is captured
+KNOWN_S, KNOWN_STEPS = 30.0, 3  # so much training after them tells the pace
 LARGE = 32  # pixels
 
 
@@ -16,15 +17,21 @@ class Outlook:
 
     def __init__(self, run: RunConfig, side: int | None) -> None:
         self._silent = run.max_time is not None
+        self._first: tuple[float, int] | None = None  # seconds and steps of the first ones
         self._faster = f"; smaller pictures are faster (--image-size {LARGE})" if side and side > LARGE else ""
 
     def __call__(self, clock: Clock, steps: int, left: int) -> Iterator[str]:
         """A line where the `left` steps of `steps` will take hours: how to have something sooner. Not where `--max-time`
         bounds the run."""
-        if self._silent or clock.trained_s < KNOWN_S or clock.steps < KNOWN_STEPS:
+        if self._silent or clock.trained_s < FIRST_S:
+            return
+        if self._first is None:
+            self._first = clock.trained_s, clock.steps
+        seconds, done = clock.trained_s - self._first[0], clock.steps - self._first[1]
+        if seconds < KNOWN_S or done < KNOWN_STEPS:
             return
         self._silent = True
-        if (seconds := clock.foreseen(left)) > LONG_S:
+        if (seconds := seconds / done * left) > LONG_S:
             yield Note(
                 f"at this pace the {steps} steps take about {seconds / 3600:.0f} h; stopped sooner (Ctrl-C; --max-time 1h) "
                 f"the run keeps the model it has, and --resume goes on with it{self._faster}"
