@@ -16,8 +16,8 @@ from gancli.engine import afterwards, by_heart, memory, pictures, plan
 from gancli.engine.clock import Clock
 from gancli.engine.course import Course
 from gancli.engine.evaluation import Evaluation
+from gancli.engine.foresight import Foresight
 from gancli.engine.health import Health
-from gancli.engine.outlook import Outlook
 from gancli.engine.stop import Stop
 from gancli.engine.ways import ways
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
@@ -75,7 +75,7 @@ class Session:
         self.start_step = 0
         self.health = Health()
         self.clock = Clock()
-        self.outlook = Outlook(self.run, None if variant_class.reads == "low_res" else source.spec.size)
+        self.foresight = Foresight(self.run, None if variant_class.reads == "low_res" else source.spec.size)
         self.writer = Writer()
         self._agree_at = 0  # the step of the next question to the other processes
 
@@ -206,7 +206,7 @@ class Session:
         if not self.clock.word_due():
             return
         if not self.start_step:
-            yield from map(events.Warned, self.outlook(self.clock, self.plan.steps, self.plan.steps - self.step))
+            yield from map(events.Warned, self.foresight(self.clock, self.plan.steps, self.plan.steps - self.step))
         if self.ranks.alone and self.clock.means_due() and len(self.ledger):
             yield self._progress(terms=self.ledger.means(), num_means=len(self.ledger))
         else:

@@ -88,7 +88,7 @@ class ConvAfterDoubling(nn.Conv2d):
     al. 2016: no checkerboard, as all pixels of a cell are made by the same weights). Zeros around. `odd`: without the last
     row and column, `[B, out, 2h - 1, 2w - 1]`.
 
-    Computed as one transposed convolution, whose 4×4 kernel is the 3×3 one spread over 2×2 cells: as fast as that.
+    Computed as one transposed convolution, whose 4×4 kernel is the 3×3 one spread over 2×2 cells.
     """
 
     def __init__(self, num_inputs: int, num_outputs: int, bias: bool = True, odd: bool = False) -> None:

@@ -3,11 +3,11 @@
 Paper: Radford, Metz, Chintala: Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks, 2015, arXiv:1511.06434
 
-G doubles the picture from 4×4 by transposed convolutions, D halves it by strided ones (28→14→7→4); there is no pooling
-and no hidden fully connected layer. Sizes are 4 or 7 times a power of two: 28, 32, 64, 128. The default adds what practice
-has found since: in D a gradient penalty on real pictures (R1) takes the place of batch norm, the steps are five times as
-long, and G is averaged. Options: spectral norm in D, DiffAugment where pictures are few, labels in G and D. The preset
-`paper` has the paper's own values.
+G doubles the picture from 4×4 (the paper: by transposed convolutions), D halves it by strided ones (28→14→7→4); there
+is no pooling and no hidden fully connected layer. Sizes are 4 or 7 times a power of two: 28, 32, 64, 128. The default
+adds what practice has found since: G repeats pixels and convolves them, in D a gradient penalty on real pictures (R1)
+takes the place of batch norm, the steps are five times as long, and G is averaged. Options: spectral norm in D,
+DiffAugment where pictures are few, labels in G and D. The preset `paper` has the paper's own values.
 """
 
 import dataclasses

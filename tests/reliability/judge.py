@@ -82,9 +82,8 @@ def _of_streams(seen: Seen) -> Iterator[str]:
         text = ESCAPE.sub("", text)
     if odd := {c for c in text if (c < " " and c != "\n") or c == "\x7f"}:
         yield f"control characters: {''.join(sorted(odd))!a}"
-    if (
-        len(errors) > 1 + (seen.command.name in ("enlarge all", "sweep")) * 5
-    ):  # which have one for each that failed, too
+    # these two have a line for each that failed, too
+    if len(errors) > 1 + (seen.command.name in ("enlarge all", "sweep")) * 5:
         yield f"{len(errors)} lines of error"
     if any(not line.removeprefix("gan:").strip() for line in errors):
         yield "an empty line of error"

@@ -12,7 +12,7 @@ KNOWN_S, KNOWN_STEPS = 30.0, 3  # so much training after them tells the pace
 LARGE = 32  # pixels
 
 
-class Outlook:
+class Foresight:
     """`side`: of the pictures that are trained on, None where they are crops of larger ones."""
 
     def __init__(self, run: RunConfig, side: int | None) -> None:

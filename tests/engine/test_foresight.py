@@ -4,7 +4,7 @@ import pytest
 
 from gancli.config import RunConfig
 from gancli.engine.clock import Clock
-from gancli.engine.outlook import Outlook
+from gancli.engine.foresight import Foresight
 from gancli.text import Note
 
 STEPS = 18_740
@@ -18,11 +18,11 @@ def lines(
     clock = Clock(lambda: now)
     now += 500.0  # decoding pictures, building networks: no pace
     clock.restart()
-    outlook, found = Outlook(run, side), []
+    foresight, found = Foresight(run, side), []
     for step in range(1, done + 1):
         now += seconds_per_step + (first if step == 3 else 0.0)
         clock.count(1)
-        found += [(now - 500.0, line) for line in outlook(clock, STEPS, STEPS - step)]
+        found += [(now - 500.0, line) for line in foresight(clock, STEPS, STEPS - step)]
     return found
 
 
