@@ -78,8 +78,9 @@ def load_model(path: Path) -> Model:
     facts = from_header(path, header)
     if facts.kind != "model":
         raise CheckpointError(f"{path}: a training state, not a model; sample from the run's ckpt.safetensors")
+    variant_class = catalogue.load(facts.variant)  # outside: what modules make when they are imported must have data
     with torch.device("meta"):
-        variant = catalogue.load(facts.variant)(facts.config, facts.images)
+        variant = variant_class(facts.config, facts.images)
     expected = {GENERATOR + name: t for name, t in variant.generator.state_dict().items()}
     former = {GENERATOR + bias: GENERATOR + mean for bias, mean in former_biases(variant.generator).items()}
     if former.keys() <= header.tensors.keys():

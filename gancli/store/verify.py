@@ -17,8 +17,9 @@ def verify(path: Path, header: Header, facts: Facts) -> None:
     if facts.kind == "model":
         checkpoint.load_model(path)
         return
+    variant_class = catalogue.load(facts.variant)
     with torch.device("meta"):
-        variant = catalogue.load(facts.variant)(facts.config, facts.images)
+        variant = variant_class(facts.config, facts.images)
     networks = {f"network.{name}": network.state_dict() for name, network in variant.networks.items()}
     held = {name: info for name, info in header.tensors.items() if name.startswith(("network.", "average/"))}
     expected = state.flat({**networks, "average": variant.generator.state_dict()})
