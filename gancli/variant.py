@@ -37,6 +37,11 @@ def constant(_: int) -> float:
     return 1.0
 
 
+def falling(share: float, updates: int) -> Schedule:
+    """The factor of the step size in a run of so many updates: 1, then over the `share` at its end straight to 0."""
+    return (lambda done: min(1.0, (1 - done / updates) / share)) if share else constant
+
+
 @dataclass(frozen=True)
 class Adam:
     """Kingma & Ba 2015. `lr` is multiplied by `schedule(updates done)`."""
@@ -168,9 +173,9 @@ class Variant(ABC):
         """One training step, as a generator of updates."""
 
     @abstractmethod
-    def optimizers(self) -> Mapping[str, Optimizer]:
-        """The optimizer of each network."""
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
+        """The optimizer of each network in a run (or, with several phases, its last) of `steps` steps."""
 
     def phases(self, steps: int) -> tuple[Phase, ...]:
         """The phases of a run of `steps` steps; their steps add up to it. One by default."""
-        return (Phase("train", steps, self.step, self.optimizers()),)
+        return (Phase("train", steps, self.step, self.optimizers(steps)),)

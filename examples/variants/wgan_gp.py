@@ -81,7 +81,7 @@ class WganGp(Variant):
         g_loss = -self.D(fake).float().mean()
         yield Update("G", g_loss, {"g_loss": g_loss})
 
-    def optimizers(self) -> Mapping[str, Optimizer]:
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:  # noqa: ARG002
         adam = Adam(self.config.lr, self.config.beta1, self.config.beta2)
         return {"G": adam, "D": adam}
 

@@ -23,5 +23,10 @@ def gp() -> Any:
     return _penalty(0.0, "weight of the gradient penalty; 0: none", "Gulrajani et al. 2017")
 
 
+def falling(share: float, only_with: str | None = None) -> Any:
+    what = "share of the run, at its end, over which Adam's step sizes fall to nothing"
+    return option(share, what, ge=0, le=1, only_with=only_with)
+
+
 def _penalty(weight: float, what: str, paper: str) -> Any:
     return option(weight, what, ge=0, le=1000, source=paper)

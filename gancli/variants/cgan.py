@@ -22,7 +22,7 @@ from gancli.errors import UsageError
 from gancli.nn import losses
 from gancli.nn.games import GAMES, Penalties
 from gancli.nn.layers import Maxout, Tanh
-from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, falling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,7 @@ class Config(VariantConfig):
     gp: float = game.gp()
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
     lr: float = option(1e-3, "step size", gt=0, le=1)
+    falling: float = game.falling(0.0, only_with="optimizer=adam")
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
@@ -179,8 +180,8 @@ class Cgan(Variant):
         logits: Tensor = self.D(pictures, labels)
         return logits
 
-    def optimizers(self) -> Mapping[str, Optimizer]:
-        rule: Optimizer = Adam(self.config.lr, self.config.beta1)
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
+        rule: Optimizer = Adam(self.config.lr, self.config.beta1, schedule=falling(self.config.falling, steps))
         if self.config.optimizer == "sgd":
             rule = Sgd(self.config.lr, momentum=_paper_momentum, schedule=_paper_decay)
         return {"G": rule, "D": rule}

@@ -26,7 +26,7 @@ from gancli.nn import losses
 from gancli.nn.augment import diff_augment
 from gancli.nn.games import GAMES, Penalties
 from gancli.nn.layers import ConvAfterDoubling, Tanh, dcgan_init, spectral_norms
-from gancli.variant import Adam, Optimizer, Update, Variant
+from gancli.variant import Adam, Optimizer, Update, Variant, falling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,7 @@ class Config(VariantConfig):
         default_text="all three for fewer than 5,000 pictures",
     )
     lr: float = option(1e-3, "Adam's step size", gt=0, le=1)
+    falling: float = game.falling(0.0)
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, source="section 4")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
@@ -199,8 +200,8 @@ class Dcgan(Variant):
         logits: Tensor = self.D(pictures, labels)
         return logits
 
-    def optimizers(self) -> Mapping[str, Optimizer]:
-        adam = Adam(self.config.lr, self.config.beta1)
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
+        adam = Adam(self.config.lr, self.config.beta1, schedule=falling(self.config.falling, steps))
         return {"G": adam, "D": adam}
 
 

@@ -26,7 +26,7 @@ from gancli.nn import losses
 from gancli.nn.games import GAMES, Penalties
 from gancli.nn.levels import CoarseGenerator, Discriminator, Generator
 from gancli.nn.pyramid import Chain, laplacian
-from gancli.variant import Adam, Optimizer, Phase, Schedule, Sgd, Update, Variant, constant
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, falling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +75,7 @@ class Config(VariantConfig):
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
     lr: float = option(1e-3, "step size", gt=0, le=1)
     coarse_lr: float = option(2e-3, "the same, of the coarsest level", gt=0, le=1)
-    falling: float = option(
-        1.0,
-        "share of the run, at its end, over which Adam's step sizes fall to nothing",
-        ge=0,
-        le=1,
-        only_with="optimizer=adam",
-    )
+    falling: float = game.falling(1.0, only_with="optimizer=adam")
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
@@ -222,27 +216,16 @@ class Lapgan(Variant):
         logits: Tensor = sum(self.networks[f"D{k}"](*level, told) for k, level in levels)
         return logits
 
-    def optimizers(self) -> Mapping[str, Optimizer]:
-        return {name: self.rule(name, constant) for name in self.networks}
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
+        """Schedules go by the updates of a network, of which the coarsest has several in a step."""
+        return {name: self.rule(int(name[1:]), steps) for name in self.networks}
 
-    def rule(self, network: str, schedule: Schedule) -> Optimizer:
-        """How a network is trained; `schedule` is Adam's."""
-        lr = self.config.coarse_lr if network[1:] == str(self.num_levels - 1) else self.config.lr
+    def rule(self, k: int, steps: int) -> Optimizer:
+        """How the networks of level k are trained."""
+        lr = self.config.coarse_lr if k == self.num_levels - 1 else self.config.lr
         if self.config.optimizer == "sgd":
             return Sgd(lr, momentum=_paper_momentum, schedule=_paper_decay)
-        return Adam(lr, self.config.beta1, schedule=schedule)
-
-    def phases(self, steps: int) -> tuple[Phase, ...]:
-        """One; the schedules go by the updates of a network, of which the coarsest has several in a step."""
-        rules = {
-            name: self.rule(name, self.schedule(steps * self.num_updates(int(name[1:])))) for name in self.networks
-        }
-        return (Phase("train", steps, self.step, rules),)
-
-    def schedule(self, updates: int) -> Schedule:
-        """The factor of the step size in a run of so many updates: 1, then falling in a straight line to 0."""
-        share = self.config.falling
-        return (lambda done: min(1.0, (1 - done / updates) / share)) if share else constant
+        return Adam(lr, self.config.beta1, schedule=falling(self.config.falling, steps * self.num_updates(k)))
 
 
 def level_sizes(size: int) -> tuple[int, ...]:

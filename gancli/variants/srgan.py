@@ -241,8 +241,10 @@ class Srgan(Variant):
             wanted = self.vgg(real)
         return F.mse_loss(self.vgg(fake).float(), wanted.float())
 
-    def optimizers(self) -> Mapping[str, Optimizer]:
-        adam = Adam(self.config.adversarial_lr, self.config.beta1)
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
+        """Of the second phase, of `steps` steps."""
+        schedule = self.schedule(steps, lambda updates: 1.0 if updates < steps / 2 else 0.1)
+        adam = Adam(self.config.adversarial_lr, self.config.beta1, schedule=schedule)
         return {"G": adam, "D": adam}
 
     @classmethod
@@ -255,14 +257,10 @@ class Srgan(Variant):
         """Pretrain and adversarial, each with optimizers of its own."""
         first = min(self.settled(self.config, steps).pretrain_steps or 0, steps)
         pretrain = Adam(self.config.lr, self.config.beta1, schedule=self.schedule(first, constant))
-        adam = Adam(
-            self.config.adversarial_lr,
-            self.config.beta1,
-            schedule=self.schedule(steps - first, lambda updates: 1.0 if updates < (steps - first) / 2 else 0.1),
-        )
+        last = steps - first
         return (
             Phase("pretrain", first, self.pretrain_step, {"G": pretrain}),
-            Phase(f"adversarial-{self.config.content}", steps - first, self.step, {"G": adam, "D": adam}),
+            Phase(f"adversarial-{self.config.content}", last, self.step, self.optimizers(last)),
         )
 
     def schedule(self, steps: int, otherwise: Schedule) -> Schedule:

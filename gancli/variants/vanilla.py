@@ -24,7 +24,7 @@ from gancli.nn import losses
 from gancli.nn.augment import translation
 from gancli.nn.games import GAMES, Penalties
 from gancli.nn.layers import Maxout, Tanh
-from gancli.variant import Adam, Optimizer, Sgd, Update, Variant
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, falling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,7 @@ class Config(VariantConfig):
     )
     optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
     lr: float = option(1e-3, "step size", gt=0, le=1)
+    falling: float = game.falling(0.0, only_with="optimizer=adam")
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")
 
     def check(self) -> None:
@@ -149,8 +150,8 @@ class Vanilla(Variant):
         logits: Tensor = self.D(pictures)
         return logits
 
-    def optimizers(self) -> Mapping[str, Optimizer]:
-        rule: Optimizer = Adam(self.config.lr, self.config.beta1)
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
+        rule: Optimizer = Adam(self.config.lr, self.config.beta1, schedule=falling(self.config.falling, steps))
         if self.config.optimizer == "sgd":
             rule = Sgd(self.config.lr, momentum=_paper_momentum, schedule=lambda updates: 1.000004**-updates)
         return {"G": rule, "D": rule}

@@ -71,5 +71,5 @@ class ThreePairs(Variant):
             g_loss = losses.non_saturating(discriminator(fake))
             yield Update(f"G{level}", g_loss, {f"g_loss_{level}": g_loss})
 
-    def optimizers(self) -> Mapping[str, Optimizer]:
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:  # noqa: ARG002
         return dict.fromkeys(self.networks, Adam(1e-3, 0.5))

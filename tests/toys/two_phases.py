@@ -68,7 +68,7 @@ class TwoPhases(Variant):
         g_loss = losses.non_saturating(self.D(fake))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
-    def optimizers(self) -> Mapping[str, Optimizer]:
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:  # noqa: ARG002
         falling = Sgd(0.01, momentum=lambda n: min(0.7, 0.5 + n / 100), schedule=lambda n: 0.99**n)
         return {"G": Adam(1e-3, 0.5), "D": falling}
 
@@ -76,5 +76,5 @@ class TwoPhases(Variant):
         pretrain = round(steps * self.config.pretrain_share)
         return (
             Phase("pretrain", pretrain, self.pretrain_step, {"G": Adam(1e-2)}),
-            Phase("adversarial", steps - pretrain, self.step, self.optimizers()),
+            Phase("adversarial", steps - pretrain, self.step, self.optimizers(steps - pretrain)),
         )

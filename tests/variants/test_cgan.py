@@ -46,7 +46,7 @@ def test_the_papers_networks_have_the_papers_layers() -> None:
 
 
 def test_the_papers_step_size_falls_to_a_millionth_and_its_momentum_rises() -> None:
-    rule = built(preset="paper").optimizers()["G"]
+    rule = built(preset="paper").optimizers(10**6)["G"]
     assert isinstance(rule, Sgd)
     assert rule.lr * rule.schedule(0) == 0.1
     assert rule.lr * rule.schedule(25_000) == pytest.approx(0.1 / 2.71828, rel=1e-3)

@@ -137,7 +137,7 @@ def test_the_papers_networks_have_the_papers_layers() -> None:
     assert shapes["D2"] == [(600, 192), (600, 600), (1, 600)]
     assert shapes["G0"] == [(64, 4, 7, 7), (64, 64, 7, 7), (3, 64, 5, 5)]
     assert shapes["D0"] == [(64, 3, 5, 5), (64, 64, 5, 5), (1, 64 * 16 * 16)]
-    rule = variant.optimizers()["G0"]
+    rule = variant.optimizers(10**6)["G0"]
     assert isinstance(rule, Sgd)
     assert (rule.lr, rule.momentum(0), rule.momentum(500), rule.momentum(10**6)) == (0.02, 0.5, 0.5008, 0.8)
 

@@ -163,7 +163,7 @@ def test_a_critic_that_has_learned_has_the_slope_and_the_distance_that_theory_gi
     variant = built(critic_updates=10, lr=2e-3)
     critic_alone = Phase(
         "critic", 40, lambda batch: (update for update in variant.step(batch) if update.trains == "D"),
-        {"D": variant.optimizers()["D"]},
+        {"D": variant.optimizers(40)["D"]},
     )  # fmt: skip
     stepper = Stepper(critic_alone, variant.networks, CPU)
     white = Batch(torch.ones(160, 1, 8, 8), torch.zeros(160, dtype=torch.long))
