@@ -18,6 +18,7 @@ from gancli.events import Event, Preparing, Warned
 from gancli.metrics.fidelity import psnr, ssim
 from gancli.metrics.figure import Figure, Measure
 from gancli.sampling.upscale import Upscaler
+from gancli.text import Note
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,31 @@ class Pair:
 
 def read_pairs(place: Path, low_res: Path | None, scale: int) -> Generator[Event, None, list[Pair]]:
     """The pictures of a folder or an archive, by name, as a generator of warnings that returns them; their low-resolution
-    forms are the pictures of `low_res`, another one, of the same name, else made by antialiased bicubic interpolation. One
-    with folders `HR` and `LRx4` (for scale 4) is read as both.
+    forms are the pictures of `low_res`, another one, of the same name, else made by antialiased bicubic interpolation. Of
+    one with a folder `HR` those in it are meant, and where `LRx4` (for scale 4) lies beside it, those as low-resolution.
 
     A true picture's last rows and columns are left out where its size is no multiple of the scale. Raises `UsageError` for
     the name of a data set, and `DataError` for what cannot be read or does not fit.
     """
     hr, lr = "HR", f"LRx{scale}"
-    if low_res is None and (place / hr).is_dir() and (place / lr).is_dir():
-        place, low_res = place / hr, place / lr
+    made = Note(f"--dataset {place}: no {lr} beside {hr}: the low-resolution pictures are made of those in {hr}")
+    if (place / hr).is_dir():
+        if low_res is None and (place / lr).is_dir():
+            low_res = place / lr
+        elif low_res is None:
+            yield Warned(made)
+        place /= hr
     true = yield from album.opened(place, "--dataset")
     try:
         small = None
         if low_res is not None:
             small = yield from album.opened(low_res, "--low-res")
-        elif (top := _top(true)) is not None and {hr, lr} <= _folders(true, top):
-            true, small, low_res = true.below(f"{top}{hr}/"), true.below(f"{top}{lr}/"), place
+        if (top := _top(true)) is not None and hr in (folders := _folders(true, top)):
+            if low_res is None and lr in folders:
+                small, low_res = true.below(f"{top}{lr}/"), place
+            elif low_res is None:
+                yield Warned(made)
+            true = true.below(f"{top}{hr}/")
         if not true.names:
             raise DataError("; ".join([f"--dataset {place}: holds no images", *true.notes]))
         yield from map(Warned, true.notes)

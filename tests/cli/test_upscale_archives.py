@@ -110,6 +110,23 @@ def test_true_pictures_may_lie_in_an_archive(gan: Gan, enlarger: Path) -> None:
     assert measured(gan, enlarger, "-d", "true.tar", "--low-res", "set/LRx4") == pairs
 
 
+def test_a_set_of_another_scale_has_its_low_resolution_pictures_made(gan: Gan, enlarger: Path) -> None:
+    for kind, side in (("HR", 48), ("LRx2", 24)):
+        Path("set", kind).mkdir(parents=True)
+        Image.effect_noise((48, 48), 60).resize((side, side)).save(f"set/{kind}/0.png")
+    with zipfile.ZipFile("set.zip", "w") as archive:
+        for path in sorted(Path("set").rglob("*.png")):
+            archive.write(path, path)
+    alone = measured(gan, enlarger, "-d", "set/HR")
+    for place in ("set", "set.zip"):
+        assert measured(gan, enlarger, "-d", place) == alone
+        outcome = gan("evaluate", enlarger, "-d", place)
+        assert (
+            f"note: --dataset {place}: no LRx4 beside HR: the low-resolution pictures are made of those in HR"
+            in outcome.err
+        )
+
+
 def test_what_is_no_place_of_true_pictures_is_told_truly(gan: Gan, enlarger: Path) -> None:
     Path("photographs").mkdir()
     for args, code, words in (
