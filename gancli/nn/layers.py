@@ -93,14 +93,14 @@ class ConvAfterDoubling(nn.Conv2d):
 
     def __init__(self, num_inputs: int, num_outputs: int, bias: bool = True, odd: bool = False) -> None:
         super().__init__(num_inputs, num_outputs, 3, 1, 1, bias=bias)
-        self.cut = int(odd)
+        self.cut = odd
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight.flip(2, 3).transpose(0, 1)
         wide = F.pad(weight, (0, 1)) + F.pad(weight, (1, 0))
         kernel = F.pad(wide, (0, 0, 0, 1)) + F.pad(wide, (0, 0, 1, 0))
         doubled = F.conv_transpose2d(x, kernel, self.bias, 2, 1)
-        return doubled[..., : 2 * x.shape[2] - self.cut, : 2 * x.shape[3] - self.cut]
+        return doubled[..., :-1, :-1] if self.cut else doubled
 
 
 class Frequencies(nn.Module):
