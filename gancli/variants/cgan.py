@@ -52,7 +52,7 @@ class Config(VariantConfig):
     beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"batch_size": 64, "epochs": 40, "ema": 0.999},
+        "default": {"falling": 1.0, "batch_size": 64, "epochs": 60, "ema": 0.9995},
         # Differs from the paper: PyTorch's initial weights; pictures in [-1, 1] by tanh, not [0, 1] by a sigmoid; no word
         # there of the length: 480 epochs of MNIST bring the step size to its floor.
         "paper": {
