@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gancli import catalogue
 from gancli.data.spec import ImageSpec
@@ -80,17 +80,20 @@ def test_biases_before_batch_norm_in_files_of_before_are_taken_from_its_mean() -
     assert former_biases(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4))) == {}
 
 
+def assert_same_values_and_slopes(found: Tensor, expected: Tensor, sources: tuple[Tensor, ...]) -> None:
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    towards = torch.randn_like(found)
+    slopes = torch.autograd.grad((found * towards).sum(), sources)
+    torch.testing.assert_close(slopes, torch.autograd.grad((expected * towards).sum(), sources), rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize(("kernel", "size"), [(9, (7, 5)), (5, (4, 6)), (1, (3, 3)), (9, (1, 2))])
 def test_a_convolution_after_a_shuffle_is_that_of_the_shuffled_picture(kernel: int, size: tuple[int, int]) -> None:
     ours = ConvAfterShuffle(3, 2, kernel).double()
     features = torch.randn(2, 12, *size, dtype=torch.float64, requires_grad=True)
     plain = nn.functional.pixel_shuffle(features, 2)
     expected = nn.functional.conv2d(plain, ours.weight, ours.bias, padding=kernel // 2)
-    found = ours(features)
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-    towards, sources = torch.randn_like(found), (features, *ours.parameters())
-    slopes = torch.autograd.grad((found * towards).sum(), sources)
-    torch.testing.assert_close(slopes, torch.autograd.grad((expected * towards).sum(), sources), rtol=1e-10, atol=1e-10)
+    assert_same_values_and_slopes(ours(features), expected, (features, *ours.parameters()))
     assert {*ours.state_dict()} == {"weight", "bias"}
 
 
@@ -102,8 +105,4 @@ def test_a_convolution_after_doubling_is_that_of_repeated_pixels(bias: bool, odd
     repeated = features.repeat_interleave(2, 2).repeat_interleave(2, 3)
     expected = nn.functional.conv2d(repeated, ours.weight, ours.bias, padding=1)
     expected = expected[..., :-1, :-1] if odd else expected
-    found = ours(features)
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-    towards, sources = torch.randn_like(found), (features, *ours.parameters())
-    slopes = torch.autograd.grad((found * towards).sum(), sources)
-    torch.testing.assert_close(slopes, torch.autograd.grad((expected * towards).sum(), sources), rtol=1e-10, atol=1e-10)
+    assert_same_values_and_slopes(ours(features), expected, (features, *ours.parameters()))

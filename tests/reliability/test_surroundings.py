@@ -11,8 +11,9 @@ from tests.reliability.matrix import Matrix
 from tests.reliability.places import Place, all_places
 from tests.reliability.servers import servers
 
-SHORT = ("train json", "resume", "enlarge all")
-PLACES = all_places()
+FIRST, ALWAYS = "train json", ("resume", "enlarge all")
+TURNS = 3
+PLACES = [place for place in all_places() if place.short]
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +40,15 @@ def test_the_matrix_tells_what_does_not_hold(matrix: Matrix) -> None:
     assert [cell.complaints for cell in found] == [("ended with 0 instead of 1",)] * 2
 
 
-@pytest.mark.parametrize("place", [p for p in PLACES if p.short], ids=lambda place: place.name)
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 def test_what_is_promised_holds_in(place: Place, matrix: Matrix) -> None:
-    holds(matrix, place, [command for command in commands() if command.name in SHORT])
+    holds(matrix, place, [command for command in commands() if command.name == FIRST])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", [p for p in PLACES if p.short], ids=lambda place: place.name)
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 def test_what_is_promised_of_every_command_holds_in(place: Place, matrix: Matrix) -> None:
-    holds(matrix, place, commands())
+    """The commands take turns, so that each is tried in a third of the places; by hand all are tried in all."""
+    always = [command for command in commands() if command.name in ALWAYS]
+    others = [command for command in commands() if command.name not in (FIRST, *ALWAYS)]
+    holds(matrix, place, [*always, *others[PLACES.index(place) % TURNS :: TURNS]])
