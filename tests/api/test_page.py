@@ -13,7 +13,7 @@ from PIL import Image
 
 from gancli.data.opening import open_source
 from gancli.data.source import Opening
-from gancli.metrics import classifier
+from gancli.metrics import classifier, compare
 from tests.conftest import ROOT, Gan
 
 PAGE = ROOT / "docs" / "python.md"
@@ -27,6 +27,7 @@ def run(code: str, names: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classifier, "NUM_STEPS", 5)
+    monkeypatch.setattr(compare, "NUM_DRAWN", 300)
     monkeypatch.setenv("GAN_THREADS", "1")
     (tmp_path / "photographs").mkdir()
     for index in range(3):
@@ -64,6 +65,7 @@ def test_the_lines_of_the_design_run(
     monkeypatch.setenv("GAN_DATA", str(mnist_root))
     monkeypatch.setenv("GAN_THREADS", str(min(2, torch.get_num_threads())))
     monkeypatch.setattr(classifier, "NUM_STEPS", 50)
+    monkeypatch.setattr(compare, "NUM_DRAWN", 300)
     assert gan("train", "-d", "mnist", "--steps", 50, "--out", "runs/vanilla-mnist-001", "--no-download").code == 0
     shutil.copytree(enlarger, "srgan-x4")
     for place in ("gancli.engine.train.open_source", "gancli.metrics.compare.open_source"):

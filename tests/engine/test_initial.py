@@ -14,7 +14,8 @@ import gancli
 from gancli.errors import UsageError
 from gancli.events import Event, Warned
 from tests.conftest import SMALL, TINY, Gan, sha256
-from tests.machine.test_ranks import check_same, done, torchrun
+from tests.machine.test_ranks import check_same
+from tests.machine.together import together
 
 TRAIN = ("train", "-v", "vanilla", "-d", "pics", *SMALL, "--save-every", 100, "--progress", "plain")
 
@@ -208,10 +209,10 @@ def test_two_processes_start_from_what_the_first_reads(gan: Gan, trained: Path) 
         trained,
     )
     assert gan(*args, "--out", "one").code == 0
-    code, _, err = done(torchrun(*args, "--out", "two"))
+    code, _, err = together(*args, "--out", "two")
     assert code == 0, err
     check_same("two", "one", range(1, 17))
-    code, _, err = done(torchrun(*args, "--width", 8, "--inner-width", 9, "--latent-dim", 5, "--out", "none"))
+    code, _, err = together(*args, "--width", 8, "--inner-width", 9, "--latent-dim", 5, "--out", "none")
     assert code
     assert "none of its weights fits" in err
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gancli.metrics import classifier
+from gancli.metrics import classifier, compare
 from tests.conftest import ROOT, Gan
 
 WITHOUT = "import sys; sys.modules['torch'] = sys.modules['gancli'] = None\n"
@@ -32,6 +32,7 @@ def blocks(page: str) -> list[str]:
 def _there(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the pages' lines need: photographs, and no time."""
     monkeypatch.setattr(classifier, "NUM_STEPS", 5)
+    monkeypatch.setattr(compare, "NUM_DRAWN", 300)
     monkeypatch.setenv("GAN_THREADS", "1")
     Path("photographs").mkdir()
     for index in range(2):

@@ -18,6 +18,7 @@ from torch import Tensor
 from gancli import catalogue
 from tests.conftest import Gan
 from tests.engine.test_resume import train_args
+from tests.machine.together import together
 
 
 def torchrun(*args: object, restarts: int = 0) -> "subprocess.Popen[str]":
@@ -92,7 +93,7 @@ def test_two_processes_train_the_model_of_one_and_one_goes_on_from_theirs(gan: G
     small = (*train_args(variant), "--precision", "fp32")
     args = (*small, "--log-every", 1, "--progress", "none", "--save-every", 12, "--steps", 16)
     assert gan(*args, "--out", "one").code == 0
-    code, out, err = done(torchrun(*args, "--out", "two"))
+    code, out, err = together(*args, "--out", "two")
     assert code == 0, err
     assert out == "two/ckpt.safetensors\n"
     check_same("two", "one", range(1, 17))
@@ -148,7 +149,7 @@ def test_other_presets_draw_what_one_process_draws(gan: Gan, variant: str, prese
     args = (*small, "--precision", "fp32", "--steps", 3, "--log-every", 1)
     one = gan(*args, "--out", "one")
     assert one.code == 0, one.err
-    code, _, err = done(torchrun(*args, "--out", "two"))
+    code, _, err = together(*args, "--out", "two")
     assert code == 0, err
     for row, other in zip(losses("two"), losses("one"), strict=True):
         assert row == pytest.approx(other, rel=1e-3, abs=1e-4)
@@ -166,7 +167,7 @@ def test_the_same_pictures_are_penalised_whatever_the_number_of_processes(gan: G
     one process after one step."""
     args = (*train_args(variant), "--precision", "fp32", "--r1", 50, "--batch-size", batch, "--steps", 1, "--ema", 0)
     assert gan(*args, "--out", "one").code == 0
-    code, _, err = done(torchrun(*args, "--out", "two"))
+    code, _, err = together(*args, "--out", "two")
     assert code == 0, err
     for name, tensor in weights("one").items():
         assert (tensor - weights("two")[name]).abs().max() < 2e-4, name
@@ -177,8 +178,8 @@ def test_the_same_pictures_are_penalised_whatever_the_number_of_processes(gan: G
 @pytest.mark.slow
 def test_parts_of_a_batch_that_would_be_others_are_refused(tmp_path: Path) -> None:
     """lapgan's six parts of 320 pictures: 54 and 53, of which two processes would have 27 and 26 each."""
-    code, _, err = done(
-        torchrun(*train_args("lapgan"), "--coarse-updates", 6, "--batch-size", 320, "--steps", 1, "--out", "run")
+    code, _, err = together(
+        *train_args("lapgan"), "--coarse-updates", 6, "--batch-size", 320, "--steps", 1, "--out", "run"
     )
     assert code
     assert err.count("gan: --batch-size 320: ") == 1
@@ -190,7 +191,7 @@ def test_parts_of_a_batch_that_would_be_others_are_refused(tmp_path: Path) -> No
 def test_a_process_that_dies_is_started_again_and_the_run_goes_on(tmp_path: Path) -> None:
     """`torchrun --max-restarts` with `--resume auto`: to the bytes of a run that nothing befell."""
     args = (*train_args("vanilla"), "--steps", 300, "--save-every", 50, "--log-every", 50, "--progress", "none")
-    code, _, err = done(torchrun(*args, "--out", "whole"))
+    code, _, err = together(*args, "--out", "whole")
     assert code == 0, err
     process = torchrun(*args, "--out", "run", "--resume", "auto", restarts=2)
     deadline = time.monotonic() + 60

@@ -21,8 +21,8 @@ def test_a_run_killed_again_and_again_ends_in_the_same_bytes(
 ) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(kill, "LONGEST_S", 0.4)
-    monkeypatch.setitem(kill.OWN, "vanilla", ("--steps", "1200"))
-    monkeypatch.setitem(kill.OWN, "srgan", (*kill.OWN["srgan"], "--steps", "600", "--pretrain-steps", "300"))
+    monkeypatch.setitem(kill.OWN, "vanilla", ("--steps", "800"))
+    monkeypatch.setitem(kill.OWN, "srgan", (*kill.OWN["srgan"], "--steps", "400", "--pretrain-steps", "200"))
     landed = kill.loop(variant, 4, random.Random(variant), tmp_path)
     assert sum(landed.values()) == 4
 
