@@ -34,7 +34,13 @@ def test_hours_are_told_once(pace: float, when: float) -> None:
     hours = round(pace * STEPS / 3600)
     assert f"18740 steps take about {hours} h" in line
     assert "--max-time 1h" in line
+    assert "; --eval-every 1874 (with --resume too) keeps the best model of the way; " in line
     assert line.endswith("(--image-size 32)")
+
+
+def test_a_run_that_is_measured_is_not_told_to_be() -> None:
+    ((_, line),) = lines(2.5, RunConfig(eval_every=1000), 64)
+    assert "--eval-every" not in line
 
 
 def test_small_pictures_and_crops_cannot_be_made_smaller() -> None:
