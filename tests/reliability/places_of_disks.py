@@ -19,7 +19,7 @@ FAILED = {1, 2}  # 2 where it is told with the option
 ALL_READERS = {"run": FAILED, "sr": FAILED, "half": FAILED}
 SMALL_DISK = replace(
     PLAIN, half="disk/half", out="disk/out", grid="disk/g.png", drawn="disk/drawn", array="disk/a.npz", big="disk/big",
-    enlarged="disk/e.png", hub="disk/hub",
+    enlarged="disk/e.png", hub="disk/hub", page="disk/page.html",
 )  # fmt: skip
 RUNS = ("run", "half", "sr")
 NO_LOCKS = ("ENOSYS", "ENOLCK", "EOPNOTSUPP")
@@ -190,7 +190,8 @@ def _rights() -> list[Place]:
         Place("unreadable config.toml", bits, arranged=_modes(0, "{half}/config.toml", "{run}/config.toml"),
               codes={"resume": FAILED}, truth=DENIED),
         Place("unreadable metrics.jsonl", bits, arranged=_modes(0, *(f"{{{r}}}/metrics.jsonl" for r in RUNS)),
-              codes={"resume": {0, 1}, "inspect": {0, 1}, "inspect json": {0, 1}, "evaluate": {0, 1}}, truth=DENIED),
+              codes={"resume": {0, 1}, "inspect": {0, 1}, "inspect json": {0, 1}, "evaluate": {0, 1}, "export": {1}},
+              truth=DENIED),
         Place("unreadable pictures", bits, arranged=_modes(0, *some), truth=DENIED,
               codes={"dry run": {0, 1, 2}, "pics": FAILED, "enlarge all": {3}, "low": FAILED, "photos": FAILED}, short=True),
         Place("unreadable folders", bits, arranged=_modes(0, "{run}", "{half}", "{sr}", "{pics}", "{low}", "{photos}"),
@@ -213,7 +214,9 @@ def _rights() -> list[Place]:
 def _losses() -> list[Place]:
     all_of_them = tuple(f"away:{{{role}}}" for role in ("run", "half", "sr", "pics", "low", "photos"))
     lost = {"dry run": {0, 1, 2}, **ALL_READERS, "pics": FAILED}
-    outputs = tuple(f"away:{{{role}}}:EIO" for role in ("out", "grid", "drawn", "array", "big", "enlarged", "hub"))
+    outputs = tuple(
+        f"away:{{{role}}}:EIO" for role in ("out", "grid", "drawn", "array", "big", "enlarged", "hub", "page")
+    )
     full = {"resume": {1}, "trains": {1}, "pipe": {0}, "makes": {1}}
     little = {"trains": {1}, "pipe": {0}, "enlarge all": {1, 3}, "makes": {1}, "evaluate": {0, 1}}
     pipes = Streams(stdout="pipe", stderr="pipe")

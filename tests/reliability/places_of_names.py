@@ -57,7 +57,7 @@ def _named_like_results(cell: Cell) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _folders_in_the_way(cell: Cell) -> Iterator[None]:
-    for role in ("grid", "array", "enlarged"):
+    for role in ("grid", "array", "enlarged", "page"):
         (cell.path(role) / "full").mkdir(parents=True)
         (cell.path(role) / "full" / "of.txt").write_text("things")
     for role in ("out", "drawn", "big", "hub"):

@@ -120,7 +120,7 @@ def _environments() -> list[Place]:
             "no more threads",
             ("threads",),
             truth="thread",
-            codes={"dry run": {0, 1}, "evaluate": {0, 1}, "trains": {0, 1, 75}},
+            codes={"dry run": {0, 1}, "evaluate": {0, 1}, "export": {0, 1}, "trains": {0, 1, 75}},
         ),
     ]
 
