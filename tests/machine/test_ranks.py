@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from torch import Tensor
 from gancli import catalogue
 from tests.conftest import Gan
 from tests.engine.test_resume import train_args
-from tests.machine.together import together
+from tests.machine.together import meeting_place, together
 
 
 def torchrun(*args: object, restarts: int = 0) -> "subprocess.Popen[str]":
@@ -216,11 +215,8 @@ def children_of(pid: int) -> list[int]:
 @pytest.mark.slow
 def test_processes_that_a_batch_system_starts_itself_end_with_75(tmp_path: Path) -> None:
     """As `srun` does, which gives the highest code of its tasks: told by RANK, WORLD_SIZE and MASTER_ADDR alone."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     args = [*train_args("vanilla"), "--steps", 10_000_000, "--progress", "none", "--log-every", 10, "--out", "run"]
-    place = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    place = meeting_place()
     both = [
         started([sys.executable, "-m", "gancli", *args], RANK=rank, LOCAL_RANK=rank, **place) for rank in ("0", "1")
     ]

@@ -12,12 +12,17 @@ SERVER.set_forkserver_preload(["torch", "gancli.cli.app", "gancli.engine.train"]
 TIMEOUT_S = 240
 
 
-def together(*args: object) -> tuple[int, str, str]:
-    """The higher of the exit codes, and what both have said."""
+def meeting_place() -> dict[str, str]:
+    """What two processes of a run are told, but for their ranks."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    place = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+
+
+def together(*args: object) -> tuple[int, str, str]:
+    """The higher of the exit codes, and what both have said."""
+    place = meeting_place()
     streams = [[Path(f".{rank}.{name}").absolute() for name in ("out", "err")] for rank in range(2)]
     processes = []
     for rank, (out, err) in enumerate(streams):
