@@ -9,19 +9,21 @@ from gancli.engine.begin import run_directory
 from gancli.errors import UsageError
 from gancli.page import files, run
 from gancli.page.document import MOST_RUNS
+from gancli.page.pace import STEPS, check
 from gancli.page.run import Run
 from gancli.store import names
 
 PathLike = str | os.PathLike[str]
 
 
-def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.html") -> Path:
+def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.html", over: str = STEPS) -> Path:
     """Write the page of a run, or of several side by side: their directories, checkpoints, or names of models that come
     along. `path`: a page (`.html`), or the curves alone (`.png`, `.svg`, `.pdf`; extra `report`); what is there is
-    replaced. Gives it. Raises the errors of the command line."""
+    replaced. `over`: what curves are drawn over, `steps`, `images` (trained on by then) or `time` (of training). Gives the
+    path. Raises the errors of the command line."""
     words = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
     place = checked(words, paths.expanded(os.fspath(path), "-o"))
-    files.written(read([names.located(word).path for word in words]), place)
+    files.written(read([names.located(word).path for word in words]), place, check(over))
     return place
 
 

@@ -2,22 +2,24 @@
 
 from pathlib import Path
 
-from gancli.cli import ckpt, console, options
+from gancli.cli import ckpt, completing, console, options
 from gancli.config import paths
+from gancli.page.pace import OVER, STEPS, check
 
 DEFAULT = "report.html"
 
 
-def _report(runs: list[str], output: str | None, as_json: bool) -> None:
+def _report(runs: list[str], output: str | None, over: str, as_json: bool) -> None:
     from gancli.api import report as reporting
     from gancli.page import files
     from gancli.page.run import document
 
+    check(over)
     paths.check_standing()
     place = reporting.checked(runs, _free() if output is None else paths.expanded(output, "-o"))
     console.check_stdout()
     found = reporting.read([ckpt.located(word) for word in runs])
-    size = files.written(found, place)
+    size = files.written(found, place, over)
     for run in found:
         for note in run.notes:
             console.say(f"warning: {run.name}: {note}")
@@ -43,6 +45,9 @@ report = options.signed(
             f"A run directory, a checkpoint, or {ckpt.COMES_ALONG}; several are shown side by side, with what differs.")),
         options.extra("output", str | None, "-o", "--output", metavar="FILE", show_default=DEFAULT, help=(
             "Where to: .html is a page that needs nothing else; .png .svg .pdf are the curves alone (extra report).")),
+        options.extra("over", str, "--over", default=STEPS, metavar="|".join(OVER),
+                      autocompletion=completing.of(lambda: OVER), help=(
+            "What curves are drawn over: time is that of training, without pauses. A page can change it.")),
         options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about what was written."),
     ],
     "Show runs as one page: curves, samples over the run, figures, options. Every run leaves one, report.html.",

@@ -1,5 +1,6 @@
 "use strict";
-// The charts: drawn anew from the page's data at the width they have, over the steps in view. All text goes into the page
+// The charts: drawn anew from the page's data at the width they have, over what is in view: steps, or what axis.js makes of
+// them. All text goes into the page
 // as text, never as HTML. svg.py draws the same without a script.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -7,7 +8,7 @@ const MARGIN = { left: 52, right: 12, top: 14, bottom: 28 };
 const FEW = 20; // points that are also marked one by one, as in svg.py
 const TINY = 1e-300; // what is nearer to 0 is drawn there in a log scale
 const data = JSON.parse(document.getElementById("data").textContent);
-const view = { first: 0, last: 1, smooth: 0, log: false }; // what all charts have in common
+const view = { first: 0, last: 1, smooth: 0, log: false, over: data.over }; // what all charts have in common
 const whole = { first: Infinity, last: -Infinity };
 
 function number(value) {
@@ -46,14 +47,14 @@ function logTicks(low, high) {
   return found.length > 1 ? found.filter((_, i) => i % skip === 0) : [low, high];
 }
 
-// An average whose memory is so many steps long (its half-life); it begins anew after a gap.
-function smoothed(values, steps, halfLife) {
+// An average whose memory is so long (its half-life); it begins anew after a gap.
+function smoothed(values, places, halfLife) {
   if (!(halfLife > 0)) return values;
   let mean = null, at = 0;
   return values.map((value, i) => {
     if (value === null) return (mean = null);
-    mean = mean === null ? value : mean + (1 - 2 ** ((at - steps[i]) / halfLife)) * (value - mean);
-    at = steps[i];
+    mean = mean === null ? value : mean + (1 - 2 ** ((at - places[i]) / halfLife)) * (value - mean);
+    at = places[i];
     return mean;
   });
 }
@@ -65,8 +66,8 @@ class Chart {
     this.frame = figure.querySelector(".frame");
     this.where = figure.querySelector(".where");
     this.shown = about.series.map(() => true);
-    this.reader = null; // the step that is read out
-    this.span = null; // of a drag: two steps
+    this.reader = null; // the place that is read out
+    this.span = null; // of a drag: two places
     figure.querySelectorAll(".legend button").forEach((button, i) =>
       button.addEventListener("click", () => {
         this.shown[i] = !this.shown[i];
@@ -83,9 +84,9 @@ class Chart {
   measure() {
     const found = [];
     this.lines = this.about.series.map((series, i) => {
-      const drawn = smoothed(series.values, series.steps, this.halfLife());
+      const drawn = smoothed(series.values, series.at, this.halfLife());
       if (this.shown[i]) {
-        const inside = (k) => series.steps[k] >= view.first && series.steps[k] <= view.last;
+        const inside = (k) => series.at[k] >= view.first && series.at[k] <= view.last;
         for (let k = 0; k < drawn.length; k++)
           if (inside(k) && series.values[k] !== null) found.push(drawn[k], series.values[k]);
         if (series.level !== null) found.push(series.level);
@@ -109,12 +110,17 @@ class Chart {
     }
   }
 
-  x(step) {
-    const share = view.last > view.first ? (step - view.first) / (view.last - view.first) : 0.5;
+  x(place) {
+    const share = view.last > view.first ? (place - view.first) / (view.last - view.first) : 0.5;
     return MARGIN.left + share * (this.width - MARGIN.left - MARGIN.right);
   }
 
-  step(x) {
+  // Where the text of a tick stands: the last one would hang over the edge.
+  underAxis(x) {
+    return x > this.width - 28 ? { x: this.width - 2, "text-anchor": "end" } : { x: x.toFixed(1), "text-anchor": "middle" };
+  }
+
+  place(x) {
     const share = (x - MARGIN.left) / (this.width - MARGIN.left - MARGIN.right);
     return view.first + Math.min(1, Math.max(0, share)) * (view.last - view.first);
   }
@@ -140,13 +146,12 @@ class Chart {
       svg.append(element("line", { class: "grid", x1: MARGIN.left, x2: right, y1: y, y2: y }));
       svg.append(element("text", { x: MARGIN.left - 6, y: Number(y) + 3.5, "text-anchor": "end" }, number(value)));
     }
-    for (const value of ticks(view.first, view.last, Math.max(2, Math.floor(this.width / 110))))
-      if (Number.isInteger(value))
-        svg.append(element("text", { x: this.x(value).toFixed(1), y: floor + 17, "text-anchor": "middle" }, value.toLocaleString("en")));
+    for (const [place, text] of placeTicks(view.first, view.last, Math.max(2, Math.floor(this.width / 110))))
+      svg.append(element("text", { ...this.underAxis(this.x(place)), y: floor + 17 }, text));
     svg.append(element("line", { class: "axis", x1: MARGIN.left, x2: right, y1: floor, y2: floor }));
-    for (const [name, step] of this.about.marks)
-      if (step > view.first && step <= view.last) {
-        const x = this.x(step).toFixed(1);
+    for (const [name, place] of this.about.marksAt)
+      if (place > view.first && place <= view.last) {
+        const x = this.x(place).toFixed(1);
         svg.append(element("line", { class: "mark", x1: x, x2: x, y1: MARGIN.top, y2: floor }));
         svg.append(element("text", { class: "phase", x: Number(x) + 4, y: MARGIN.top - 4 }, name));
       }
@@ -168,14 +173,14 @@ class Chart {
       const y = this.y(series.level).toFixed(1), look = `level ${series.look.split(" ")[0]}`;
       svg.append(element("line", { class: look, x1: MARGIN.left, x2: this.width - MARGIN.right, y1: y, y2: y }));
     }
-    const few = series.steps.length <= FEW;
+    const few = series.at.length <= FEW;
     if (line !== series.values) svg.append(element("path", { class: `curve faint ${series.look}`, d: this.path(series, series.values) }));
     svg.append(element("path", { class: `curve ${series.look}`, d: this.path(series, line) }));
     line.forEach((value, i) => {
       const alone = few || (line[i - 1] ?? null) === null && (line[i + 1] ?? null) === null;
-      const step = series.steps[i];
-      if (alone && this.drawable(value) && step >= view.first && step <= view.last)
-        svg.append(element("circle", { class: `dot ${series.look.split(" ")[0]}`, cx: this.x(step), cy: this.y(value), r: 3 }));
+      const place = series.at[i];
+      if (alone && this.drawable(value) && place >= view.first && place <= view.last)
+        svg.append(element("circle", { class: `dot ${series.look.split(" ")[0]}`, cx: this.x(place), cy: this.y(value), r: 3 }));
     });
   }
 
@@ -186,9 +191,9 @@ class Chart {
   // The curve in view, with the points just outside of it, cut off at the edges.
   path(series, values) {
     let text = "", last = null;
-    const edge = (a, b, step) => [step, a[1] + ((b[1] - a[1]) * (step - a[0])) / (b[0] - a[0])];
+    const edge = (a, b, place) => [place, a[1] + ((b[1] - a[1]) * (place - a[0])) / (b[0] - a[0])];
     for (let i = 0; i < values.length; i++) {
-      const now = this.drawable(values[i]) ? [series.steps[i], values[i]] : null;
+      const now = this.drawable(values[i]) ? [series.at[i], values[i]] : null;
       if (now && now[0] >= view.first && now[0] <= view.last) {
         if (!text || !last) text += "M";
         if (last && last[0] < view.first) text += `M${this.at(edge(last, now, view.first))}L`;
@@ -203,16 +208,16 @@ class Chart {
     return text.replace(/MM/g, "M");
   }
 
-  at([step, value]) {
-    return `${this.x(step).toFixed(1)} ${this.y(value).toFixed(1)}`;
+  at([place, value]) {
+    return `${this.x(place).toFixed(1)} ${this.y(value).toFixed(1)}`;
   }
 
-  // What lies over the curves: the steps that a drag spans, and the step that is read out.
+  // What lies over the curves: what a drag spans, and the place that is read out.
   drawOver() {
     const floor = this.height - MARGIN.bottom;
     this.over.replaceChildren();
     if (this.span) {
-      const [a, b] = this.span.map((step) => this.x(step)).sort((p, q) => p - q);
+      const [a, b] = this.span.map((place) => this.x(place)).sort((p, q) => p - q);
       this.over.append(element("rect", { class: "span", x: a, y: MARGIN.top, width: b - a, height: floor - MARGIN.top }));
     }
     const at = this.nearest();
@@ -221,35 +226,35 @@ class Chart {
     const x = this.x(at);
     this.over.append(element("line", { class: "reader", x1: x, x2: x, y1: MARGIN.top, y2: floor }));
     this.about.series.forEach((series, i) => {
-      const k = series.steps.indexOf(at);
+      const k = pointAt(series, at);
       if (this.shown[i] && k >= 0 && this.drawable(this.lines[i][k]))
-        this.over.append(element("circle", { class: `dot ${series.look.split(" ")[0]}`, cx: x, cy: this.y(this.lines[i][k]), r: 4 }));
+        this.over.append(element("circle", { class: `dot ${series.look.split(" ")[0]}`, cx: this.x(series.at[k]), cy: this.y(this.lines[i][k]), r: 4 }));
     });
   }
 
-  // All steps in view that have a point, in their order.
+  // All places in view that have a point, in their order.
   stops() {
     const found = new Set();
     for (const series of this.about.series)
-      for (const step of series.steps) if (step >= view.first && step <= view.last) found.add(step);
+      for (const place of series.at) if (place >= view.first && place <= view.last) found.add(place);
     return [...found].sort((a, b) => a - b);
   }
 
   nearest() {
     if (this.reader === null) return null;
     let best = null;
-    for (const step of this.stops())
-      if (best === null || Math.abs(step - this.reader) < Math.abs(best - this.reader)) best = step;
+    for (const place of this.stops())
+      if (best === null || Math.abs(place - this.reader) < Math.abs(best - this.reader)) best = place;
     return best;
   }
 
   told(at) {
     const parts = this.about.series.flatMap((series, i) => {
-      const k = series.steps.indexOf(at);
+      const k = pointAt(series, at);
       if (!this.shown[i] || k < 0) return [];
       const mean = this.lines[i] === series.values || this.lines[i][k] === null ? "" : ` (smoothed ${number(this.lines[i][k])})`;
       return [`${series.label} ${number(series.values[k])}${mean}`];
     });
-    return `step ${at.toLocaleString("en")}: ${parts.join(", ")}`;
+    return `${placeTold(at)}: ${parts.join(", ")}`;
   }
 }

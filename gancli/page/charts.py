@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gancli.page import curves
-from gancli.page.curves import Curve, Point
+from gancli.page.curve import Curve, Point, thinned
 from gancli.page.run import Run
 from gancli.report import words
 
@@ -21,7 +21,8 @@ SPEED_TITLE = "Images per second"
 
 @dataclass(frozen=True)
 class Series:
-    """A curve of a chart. `side`: "D", "G" or "": whose loss it is; `level`: a fixed value beside it, of real pictures."""
+    """A curve of a chart. `side`: "D", "G" or "": whose loss it is; `level`: a fixed value beside it, of real pictures;
+    `run`: the number of the run that it is of."""
 
     label: str
     points: Sequence[Point]
@@ -29,6 +30,7 @@ class Series:
     dash: int
     side: str = ""
     level: float | None = None
+    run: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def charts(runs: Sequence[Run], points: int = POINTS_IN_ALL, speed: bool = True)
     most = min(MOST, max(FEWEST, share))
     marks = _marks(runs)
     drawn = [
-        Chart(title, [Series(s.label, curves.thinned(s.curve, most), s.colour, s.dash, s.side, s.level) for s in chart],
+        Chart(title, [Series(s.label, thinned(s.curve, most), s.colour, s.dash, s.side, s.level, s.run) for s in chart],
               marks, unit)
         for title, chart, unit in made
     ]  # fmt: skip
@@ -76,6 +78,7 @@ class _Plan:
     dash: int
     side: str = ""
     level: float | None = None
+    run: int = 0
 
 
 _Made = tuple[str, list[_Plan], bool]
@@ -134,7 +137,7 @@ def _of_several(runs: Sequence[Run]) -> Iterator[_Made]:
 def _per_run(runs: Sequence[Run], found: Sequence[Mapping[str, Curve]], name: str, whose: str) -> list[_Plan]:
     """The curve of each run that has one of this name, in the run's own colour."""
     return [
-        _Plan(run.name, each[name], index % NUM_COLOURS, (index // NUM_COLOURS) % NUM_DASHES, whose)
+        _Plan(run.name, each[name], index % NUM_COLOURS, (index // NUM_COLOURS) % NUM_DASHES, whose, run=index)
         for index, (run, each) in enumerate(zip(runs, found, strict=True))
         if name in each
     ]

@@ -1,12 +1,13 @@
-"""The rows of a `metrics.jsonl` as curves, and curves with fewer points that look the same."""
+"""The rows of a `metrics.jsonl` as curves."""
 
 import math
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gancli.page.curve import Curve
+from gancli.page.pace import Clock
 from gancli.report.jsonl import each_row, is_evaluation, is_number
 from gancli.store.evaluations import Evaluation
 from gancli.store.evaluations import found as measurements
@@ -15,45 +16,18 @@ MOST_TERMS = 64  # of one run; a row of anybody's may hold any number
 MOST_STEP = 2**53  # beyond, JavaScript's numbers have gaps
 NO_TERMS = ("step", "epoch", "phase", "elapsed_s", "memory_bytes", "time")
 SPEED = "images_per_s"
-Point = tuple[int, float]
-
-
-@dataclass
-class Curve:
-    """Values over steps, in the order of the steps; NaN where a value is not finite."""
-
-    steps: "array[int]" = field(default_factory=lambda: array("q"))
-    values: "array[float]" = field(default_factory=lambda: array("d"))
-
-    @classmethod
-    def of(cls, points: Sequence[Point]) -> "Curve":
-        return cls(array("q", (step for step, _ in points)), array("d", (value for _, value in points)))
-
-    def add(self, step: int, value: float) -> None:
-        self.steps.append(step)
-        self.values.append(value if math.isfinite(value) else math.nan)
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def points(self) -> Iterator[Point]:
-        return zip(self.steps, self.values, strict=True)
-
-    def sort(self) -> None:
-        """Put the points into the order of their steps, which is theirs already in a file that nobody touched."""
-        if any(self.steps[i] > self.steps[i + 1] for i in range(len(self) - 1)):
-            ordered = sorted(self.points(), key=lambda point: point[0])
-            self.steps, self.values = array("q", (s for s, _ in ordered)), array("d", (v for _, v in ordered))
 
 
 @dataclass
 class Rows:
-    """What a metrics file holds: a curve per term, where phases begin, the measurements (newest first), the last row.
+    """What a metrics file holds: a curve per term, how long it took, where phases begin, the measurements (newest first),
+    the last row.
 
     `gaps`: rows with a value that is not finite. `left_out`: terms over the limit.
     """
 
     curves: dict[str, Curve] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
     phases: dict[str, int] = field(default_factory=dict)
     evaluations: list[Evaluation] = field(default_factory=list)
     last: Mapping[str, Any] = field(default_factory=dict)
@@ -78,7 +52,7 @@ def gathered(rows: Iterable[Mapping[str, Any]]) -> Rows:
             measured.append(row)
         else:
             _take(found, row)
-    for curve in found.curves.values():
+    for curve in (*found.curves.values(), found.clock.curve):
         curve.sort()
     found.evaluations = measurements(measured)
     return found
@@ -99,6 +73,7 @@ def _take(found: Rows, row: Mapping[str, Any]) -> None:
         finite = finite and sound
         curve.steps.append(step)
         curve.values.append(value if sound else math.nan)
+    found.clock.read(row)
     found.count += 1
     found.gaps += not finite
     found.last = row
@@ -111,31 +86,6 @@ def _take(found: Rows, row: Mapping[str, Any]) -> None:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def thinned(curve: Curve, most: int) -> list[Point]:
-    """At most about `most` points that look as the curve does: of each part of it the lowest and the highest, and what was
-    not finite; the first and the last are kept."""
-    if len(curve) <= most:
-        return list(curve.points())
-    num_parts = max(1, (most - 2) // 2)
-    found = [(curve.steps[0], curve.values[0])]
-    for part in range(num_parts):
-        start, stop = (1 + (len(curve) - 2) * edge // num_parts for edge in (part, part + 1))
-        found += _extremes(curve, start, stop)
-    found.append((curve.steps[-1], curve.values[-1]))
-    return found
-
-
-def _extremes(curve: Curve, start: int, stop: int) -> list[Point]:
-    values = curve.values[start:stop]
-    sound = [value for value in values if value == value]
-    if not sound:
-        return [(curve.steps[start], math.nan)] if len(values) else []
-    kept = {start + values.index(min(sound)), start + values.index(max(sound))}
-    if len(sound) < len(values):
-        kept.add(start + next(i for i, value in enumerate(values) if value != value))
-    return [(curve.steps[i], curve.values[i]) for i in sorted(kept)]
 
 
 def measured(found: Iterable[Evaluation]) -> dict[str, Curve]:

@@ -12,6 +12,7 @@ from gancli.page import charts, frames, sections
 from gancli.page.charts import Chart
 from gancli.page.frames import Frame
 from gancli.page.markup import Markup, joined, json_data, tag
+from gancli.page.pace import STEPS, Axis, axis
 from gancli.page.run import Run
 from gancli.process import __version__
 from gancli.report.stamp import utc
@@ -21,20 +22,23 @@ MOST_BYTES = 5_000_000
 SAMPLES_BYTES = 3_000_000
 MOST_RUNS = 50
 FOLDER = Path(str(importlib.resources.files("gancli"))) / "page"
+SCRIPTS = ("charts.js", "axis.js", "page.js")
 GENERATOR = '<meta name="generator" content="gan '
 SHRINKS = (1.0, 0.5, 0.2, 0.05, 0.0)  # of samples and curves, where the rest of a page takes up much
 
 
-def page(runs: Sequence[Run]) -> bytes:
-    """The page of one run, or of several side by side, below `MOST_BYTES`."""
+def page(runs: Sequence[Run], over: str = STEPS) -> bytes:
+    """The page of one run, or of several side by side, below `MOST_BYTES`. `over`: what the curves are first drawn over.
+    Raises `GancliError` where a run does not tell that."""
+    drawn_over = axis(over, runs)
     for share in SHRINKS:
-        made = _made(runs, share)
+        made = _made(runs, drawn_over, share)
         if len(made) < MOST_BYTES:
             break
     return made
 
 
-def _made(runs: Sequence[Run], share: float) -> bytes:
+def _made(runs: Sequence[Run], over: Axis, share: float) -> bytes:
     room = int(SAMPLES_BYTES * share / len(runs))
     kept = []
     for run in runs:
@@ -45,7 +49,7 @@ def _made(runs: Sequence[Run], share: float) -> bytes:
     title = (
         f"{runs[0].name}: {runs[0].variant or 'a run'}" if len(runs) == 1 else ", ".join(run.name for run in runs[:4])
     )
-    style, script = _file("page.css"), joined(_file("charts.js"), _file("page.js"))
+    style, script = _file("page.css"), joined(*map(_file, SCRIPTS))
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -60,7 +64,7 @@ def _made(runs: Sequence[Run], share: float) -> bytes:
     parts = [
         sections.warnings(runs),
         sections.samples(runs, kept),
-        sections.curves(drawn),
+        sections.curves(drawn, over),
         sections.figures(runs),
         sections.configuration(runs),
         sections.machine(runs),
@@ -79,7 +83,7 @@ def _made(runs: Sequence[Run], share: float) -> bytes:
         links,
         tag("main", *parts, id="main"),
         foot,
-        tag("script", json_data(_data(drawn, kept)), type="application/json", id="data"),
+        tag("script", json_data(_data(drawn, over, kept)), type="application/json", id="data"),
         tag("script", script),
     )
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n".encode()
@@ -103,7 +107,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _data(drawn: Sequence[Chart], kept: Sequence[Sequence[Frame]]) -> dict[str, Any]:
+def _data(drawn: Sequence[Chart], over: Axis, kept: Sequence[Sequence[Frame]]) -> dict[str, Any]:
     """What the script draws from."""
     return {
         "charts": [
@@ -114,12 +118,18 @@ def _data(drawn: Sequence[Chart], kept: Sequence[Sequence[Frame]]) -> dict[str, 
                 "series": [
                     {
                         "label": printable(each.label), "look": f"c{each.colour} d{each.dash}", "level": each.level,
+                        "run": each.run,
                         "steps": [step for step, _ in each.points], "values": [_short(value) for _, value in each.points],
                     }
                     for each in chart.series
                 ],
             }
             for chart in drawn
+        ],
+        "over": over.over,
+        "paces": [
+            {"batch_size": each.batch_size, "steps": each.steps, "seconds": [round(s, 1) for s in each.seconds]}
+            for each in over.paces
         ],
         "frames": [[[frame.step, frame.source, frame.width, frame.height] for frame in each] for each in kept],
     }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.errors import GancliError
 from gancli.page.charts import Chart, charts
+from gancli.page.pace import IMAGES, TIME, Axis
 from gancli.page.run import Run
 from gancli.text import printable
 
@@ -20,9 +21,9 @@ DOTS_PER_INCH = 160
 MOST_LABEL = 60  # characters
 
 
-def encoded(runs: Sequence[Run], suffix: str) -> bytes:
-    """The bytes of a `.png`, `.svg` or `.pdf` with all charts. Equal runs give equal bytes. Raises `GancliError` where
-    matplotlib is missing, and where there is nothing to draw."""
+def encoded(runs: Sequence[Run], suffix: str, axis: Axis) -> bytes:
+    """The bytes of a `.png`, `.svg` or `.pdf` with all charts over that axis. Equal runs give equal bytes. Raises
+    `GancliError` where matplotlib is missing, and where there is nothing to draw."""
     if importlib.util.find_spec("matplotlib") is None:
         raise GancliError(
             f"-o {suffix}: matplotlib draws it, which is not installed: pip install 'gancli[report]' (.html needs nothing)"
@@ -44,21 +45,22 @@ def encoded(runs: Sequence[Run], suffix: str) -> bytes:
     with mpl.rc_context(told):
         figure = Figure(figsize=(WIDTH * columns, HEIGHT * rows), layout="constrained")
         for number, chart in enumerate(drawn):
-            _draw(figure.add_subplot(rows, columns, number + 1), chart)
+            _draw(figure.add_subplot(rows, columns, number + 1), chart, axis)
         buffer = io.BytesIO()
         undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix, {})
         figure.savefig(buffer, format=suffix[1:], dpi=DOTS_PER_INCH, metadata=undated)
     return buffer.getvalue()
 
 
-def _draw(axes: "Axes", chart: Chart) -> None:
+def _draw(axes: "Axes", chart: Chart, axis: Axis) -> None:
+    last = max(axis.at(each.run, step) for each in chart.series for step, _ in each.points)
+    size, unit = axis.unit(last)
     for each in chart.series:
         colour, dash = COLOURS[each.colour], DASHES[each.dash]
         few = "o" if len(each.points) < 20 else ""
-        steps, values = [step for step, _ in each.points], [value for _, value in each.points]
         axes.plot(
-            steps,
-            values,
+            [axis.at(each.run, step) / size for step, _ in each.points],
+            [value for _, value in each.points],
             color=colour,
             linestyle=dash,
             marker=few,
@@ -69,12 +71,19 @@ def _draw(axes: "Axes", chart: Chart) -> None:
         if each.level is not None:
             axes.axhline(each.level, color=colour, linestyle=":", linewidth=1, label="real pictures")
     for name, step in chart.marks.items():
-        axes.axvline(step, color="#565d68", linestyle=":", linewidth=1)
+        if (at := axis.of_all(step)) is None:
+            continue
+        axes.axvline(at / size, color="#565d68", linestyle=":", linewidth=1)
         axes.annotate(
-            _label(name), (step, 1), (3, -9), xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=7
+            _label(name),
+            (at / size, 1),
+            (3, -9),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            fontsize=7,
         )
     axes.set_title(_label(chart.title), fontsize=10, loc="left")
-    axes.set_xlabel("step", fontsize=8)
+    axes.set_xlabel({TIME: f"time ({unit})", IMAGES: "images"}.get(axis.over, "step"), fontsize=8)
     axes.tick_params(labelsize=8)
     axes.grid(axis="y", color="#e8eaee")
     axes.spines[["top", "right"]].set_visible(False)

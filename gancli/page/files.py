@@ -6,6 +6,7 @@ from pathlib import Path
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic
 from gancli.page import document, run
+from gancli.page.pace import STEPS, axis
 from gancli.page.run import Run
 from gancli.store.rundir import RunDirectory
 
@@ -23,14 +24,14 @@ def check_ending(path: Path) -> None:
         raise GancliError(f"-o {path}: there is no directory {path.parent} to write it into")
 
 
-def written(runs: Sequence[Run], path: Path) -> int:
+def written(runs: Sequence[Run], path: Path, over: str = STEPS) -> int:
     """Write the page, or the picture of the curves, as the ending says. Gives its bytes. Raises `GancliError`."""
     if path.suffix.lower() in PAGES:
-        data = document.page(runs)
+        data = document.page(runs, over)
     else:
         from gancli.page.figure import encoded
 
-        data = encoded(runs, path.suffix.lower())
+        data = encoded(runs, path.suffix.lower(), axis(over, runs))
     atomic.write(path, [data])
     return len(data)
 

@@ -1,26 +1,18 @@
 // What the page does when it is used: zoom, smoothing, log scale, the samples' slider.
 
 const charts = [...document.querySelectorAll(".chart")].map((figure) => new Chart(figure, data.charts[Number(figure.dataset.chart)]));
-for (const { series } of data.charts)
-  for (const { steps } of series) {
-    whole.first = Math.min(whole.first, steps[0]);
-    whole.last = Math.max(whole.last, steps[steps.length - 1]);
-  }
-
-if (whole.first <= whole.last * 0.1) whole.first = 0; // as svg.py does
-
 function drawAll() {
   for (const chart of charts) chart.draw();
   document.getElementById("all").disabled = view.first === whole.first && view.last === whole.last;
 }
 
-// Show the steps from `first` to `last`, at least two of them and none outside of the run.
+// Show what lies from `first` to `last`: not less than can be told apart, and nothing outside of the runs.
 function zoom(first, last) {
-  const span = Math.min(whole.last - whole.first, Math.max(2, last - first));
-  view.first = Math.min(Math.max(whole.first, Math.round(first)), Math.round(whole.last - span));
-  view.last = Math.min(whole.last, Math.round(view.first + span));
+  const span = Math.min(whole.last - whole.first, Math.max(shortest(), last - first));
+  view.first = Math.min(Math.max(whole.first, wholePlace(first)), wholePlace(whole.last - span));
+  view.last = Math.min(whole.last, wholePlace(view.first + span));
   drawAll();
-  say(`Steps ${view.first.toLocaleString("en")} to ${view.last.toLocaleString("en")}`);
+  say(rangeTold(view.first, view.last));
 }
 
 function scaleBy(factor, middle) {
@@ -35,20 +27,20 @@ function say(text) {
 
 // A chart's answers to pointer and keys. The curves are drawn anew when one lets go, not while one drags.
 function follow(chart, svg) {
-  const stepAt = (event) => chart.step(((event.clientX - svg.getBoundingClientRect().left) / svg.clientWidth) * chart.width);
+  const placeAt = (event) => chart.place(((event.clientX - svg.getBoundingClientRect().left) / svg.clientWidth) * chart.width);
   let from = null;
   svg.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
-    from = stepAt(event);
+    from = placeAt(event);
     try { svg.setPointerCapture(event.pointerId); } catch { /* a pointer of a script */ }
   });
   svg.addEventListener("pointermove", (event) => {
-    chart.reader = stepAt(event);
+    chart.reader = placeAt(event);
     chart.span = from === null ? null : [from, chart.reader];
     chart.drawOver();
   });
   const letGo = (event) => {
-    const start = from, end = stepAt(event);
+    const start = from, end = placeAt(event);
     from = chart.span = null;
     if (event.type === "pointerup" && start !== null && Math.abs(chart.x(end) - chart.x(start)) > 8)
       zoom(Math.min(start, end), Math.max(start, end));
@@ -83,14 +75,26 @@ function follow(chart, svg) {
   });
 }
 
+function sayHowSmooth() {
+  document.getElementById("smoothed").textContent = view.smooth ? `over ${lengthTold((view.smooth / 100) * (whole.last - whole.first))}` : "none";
+}
+
 function startCurves() {
-  [view.first, view.last] = [whole.first, whole.last];
+  const over = document.getElementById("over");
+  if (over) over.value = view.over; // browsers keep what was chosen before a page is loaded anew
+  placeAll(view.over);
   const smooth = document.getElementById("smooth"), log = document.getElementById("log");
   smooth.addEventListener("input", () => {
     view.smooth = Number(smooth.value);
-    const steps = Math.round((view.smooth / 100) * (whole.last - whole.first));
-    document.getElementById("smoothed").textContent = view.smooth ? `over ${steps.toLocaleString("en")} steps` : "none";
+    sayHowSmooth();
     drawAll();
+  });
+  over?.addEventListener("change", () => {
+    placeAll(over.value);
+    for (const chart of charts) chart.reader = null;
+    sayHowSmooth();
+    drawAll();
+    say(`Over ${over.value}. ${rangeTold(view.first, view.last)}`);
   });
   log.addEventListener("change", () => {
     view.log = log.checked;

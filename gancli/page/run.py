@@ -1,6 +1,5 @@
 """What is known of a run, from whatever of it can be read: damaged, running and empty ones too."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,8 @@ from gancli.errors import CheckpointError, GancliError
 from gancli.files.atomic import reason
 from gancli.page import curves, frames
 from gancli.page.command import command
+from gancli.page.curve import Curve
+from gancli.page.pace import Pace
 from gancli.report import log, words
 from gancli.store import evaluations, names, rundir
 from gancli.store.facts import Facts, from_header
@@ -36,6 +37,7 @@ class Run:
     dataset: str = ""
     step: int = 0
     steps: int | None = None
+    batch_size: int = 0
     rows: curves.Rows = field(default_factory=curves.Rows)
     samples: Sequence[tuple[int, Path]] = ()
     options: Texts = field(default_factory=dict)
@@ -45,6 +47,10 @@ class Run:
     command: str = ""
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def pace(self) -> Pace:
+        return Pace.of(self.batch_size, self.rows.clock.curve)
 
 
 def of_directory(path: Path) -> Run:
@@ -122,6 +128,7 @@ def _configure(run: Run, config: Mapping[str, object]) -> None:
     run.came_to = {name: _text(value) for name, value in _table(came_to).items()}
     run.command = command(config)
     run.steps = _whole(config.get("steps")) or None
+    run.batch_size = _whole(_table(came_to).get("batch_size")) or _whole(config.get("batch_size"))
 
 
 def _table(value: object) -> Mapping[str, object]:
@@ -145,6 +152,7 @@ def _from_facts(run: Run, facts: Facts) -> None:
     run.variant, run.dataset = facts.variant, run.dataset or facts.dataset
     run.title = run.title or catalogue.card(facts.variant).title
     run.step, run.steps = facts.step, facts.steps or None
+    run.batch_size = facts.batch_size
     run.training = {
         "data set": f"{_text(facts.dataset)}: {facts.num_images:,} pictures, {spec.channels}×{spec.size}×{spec.size}",
         "classes": f"{spec.num_classes:,}" if spec.class_names else "none",
@@ -154,7 +162,7 @@ def _from_facts(run: Run, facts: Facts) -> None:
     run.machine |= {name: _text(version) for name, version in facts.versions.items()}
     if not run.rows.curves:
         for name, points in list(facts.losses.items())[: curves.MOST_TERMS]:
-            curve = run.rows.curves[name] = curves.Curve()
+            curve = run.rows.curves[name] = Curve()
             for step, value in points:
                 if 0 <= step <= curves.MOST_STEP:
                     curve.add(step, value)
@@ -195,8 +203,8 @@ def _machine(run: Run, told: Sequence[Mapping[str, Any]]) -> None:
         run.machine["memory, at most"] = words.size(run.rows.peak_bytes)
     if (speed := run.rows.curves.get(curves.SPEED)) and (values := [v for v in speed.values if v == v]):
         run.machine["speed, on average"] = f"{len(values) / sum(1 / max(v, 1e-9) for v in values):,.0f} images/s"
-    if isinstance(seconds := run.rows.last.get("elapsed_s"), int | float) and math.isfinite(seconds):
-        run.machine["time"] = words.duration(seconds)
+    if seconds := run.rows.clock.curve.values[-1:]:
+        run.machine["time"] = words.duration(seconds[0])
     if run.rows.first_time:
         run.machine["first row"] = _moment(run.rows.first_time)
         run.machine["last row"] = _moment(run.rows.last.get("time"))

@@ -6,6 +6,7 @@ from gancli.page import svg, tables
 from gancli.page.charts import NUM_COLOURS, NUM_DASHES, Chart, number
 from gancli.page.frames import Frame, steps_of
 from gancli.page.markup import Markup, joined, tag
+from gancli.page.pace import Axis
 from gancli.page.run import Run, distinct
 from gancli.store.evaluations import Evaluation
 
@@ -134,12 +135,14 @@ def _picture(run: Run, frame: Frame) -> Markup:
     return tag("img", src=frame.source, width=frame.width, height=frame.height, cls=look, alt=alt)
 
 
-def curves(charts: Sequence[Chart]) -> Markup:
+def curves(charts: Sequence[Chart], axis: Axis) -> Markup:
     if not charts:
         return section("curves", "Curves", tag("p", "No row of losses was written yet.", cls="about"))
     smooth = tag("label", "Smoothing ", tag("input", type="range", id="smooth", min=0, max=20, value=0, step=1), " ",
                  tag("output", "none", id="smoothed", for_="smooth"))  # fmt: skip
     log = tag("label", tag("input", type="checkbox", id="log"), " Log scale")
+    choices = [tag("option", over, value=over, selected=over == axis.over) for over in axis.offered()]
+    over = tag("label", "Over ", tag("select", *choices, id="over")) if len(choices) > 1 else None
     buttons = [
         tag("button", text, type="button", id=name, aria_label=label, disabled=name == "all")
         for name, text, label in (
@@ -147,15 +150,15 @@ def curves(charts: Sequence[Chart]) -> Markup:
         )
     ]  # fmt: skip
     zoom = tag("span", *buttons, role="group", aria_label="Zoom", cls="buttons")
-    controls = tag("div", smooth, log, zoom, cls="controls", hidden=True, data_controls="curves")
+    controls = tag("div", over, smooth, log, zoom, cls="controls", hidden=True, data_controls="curves")
     hint = tag("p", HINT, cls="about hint", id="hint", hidden=True)
     said = tag("p", cls="unseen", id="said", role="status", aria_live="polite")
-    drawn = tag("div", *(_chart(index, chart) for index, chart in enumerate(charts)), cls="charts")
+    drawn = tag("div", *(_chart(index, chart, axis) for index, chart in enumerate(charts)), cls="charts")
     return section("curves", "Curves", controls, hint, drawn, said)
 
 
-def _chart(index: int, chart: Chart) -> Markup:
-    title = tag("h3", chart.title, id=f"chart-{index}")
+def _chart(index: int, chart: Chart, axis: Axis) -> Markup:
+    title = tag("h3", chart.title, " ", tag("small", f"over {axis.over}", cls="over"), id=f"chart-{index}")
     entries = []
     for number_of, each in enumerate(chart.series):
         sound = [value for _, value in each.points if value == value]
@@ -169,7 +172,7 @@ def _chart(index: int, chart: Chart) -> Markup:
     label = f"{chart.title}: " + ", ".join(each.label for each in chart.series) + "; the values are in the table below"
     table = tag("details", tag("summary", "Values as a table"), tables.values(chart))
     where = tag("p", "\u00a0", cls="where", aria_hidden="true")
-    plot = tag("div", svg.drawn(chart, label), cls="frame")
+    plot = tag("div", svg.drawn(chart, label, axis), cls="frame")
     return tag(
         "figure", title, legend, plot, where, table, cls="chart", data_chart=index, aria_labelledby=f"chart-{index}"
     )

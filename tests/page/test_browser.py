@@ -133,17 +133,65 @@ ODD = [
 
 @pytest.mark.parametrize("rows", ODD, ids=["one row", "extreme values", "hostile names, extreme steps"])
 def test_odd_curves_are_drawn_by_whole_numbers(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    """In both scales, zoomed in and out: no coordinate is NaN or infinite."""
+    """In both scales, zoomed in and out, over whatever there is: no coordinate is NaN or infinite."""
     script = """
       const seen = () => document.querySelector(".charts").innerHTML;
       const states = [seen()];
       document.getElementById("log").click(); states.push(seen());
       document.getElementById("nearer").click(); states.push(seen());
       document.getElementById("log").click(); document.getElementById("farther").click(); states.push(seen());
+      const over = document.getElementById("over");
+      for (const { value } of [...over.options]) {
+        over.value = value;
+        over.dispatchEvent(new Event("change"));
+        states.push(seen());
+        document.getElementById("nearer").click(); states.push(seen());
+      }
       return states.map((text) => /NaN|Infinity|undefined/.test(text));
     """
-    run = of_directory(made.run(tmp_path / "a", rows))
-    assert browser.found(tmp_path, [run], script) == [False] * 4
+    run = of_directory(made.run(tmp_path / "a", rows, made.CONFIG + "[came_to]\nbatch_size = 64\n"))
+    assert browser.found(tmp_path, [run], script) == [False] * 10
+
+
+def test_curves_lie_over_time_or_images_and_the_nearest_of_each_run_is_read_out(tmp_path: Path) -> None:
+    """One run takes 1 s a step of 64 pictures, the other 3 s a step of 128."""
+    both = []
+    for name, seconds, batch_size in (("fast", 1.0, 64), ("slow", 3.0, 128)):
+        rows = [
+            row(step, elapsed_s=step * seconds, phase="one" if step < 200 else "two") for step in range(10, 601, 10)
+        ]
+        both.append(
+            of_directory(made.run(tmp_path / name, rows, f"{made.CONFIG}[came_to]\nbatch_size = {batch_size}\n"))
+        )
+    script = CURVES + """
+      const over = document.getElementById("over"), found = [], phases = [];
+      for (const value of ["time", "images", "steps"]) {
+        over.value = value;
+        over.dispatchEvent(new Event("change"));
+        phases.push(plot().querySelectorAll(".phase").length);
+        const under = labels().slice(-4 - phases.at(-1));
+        found.push([document.getElementById("said").textContent, chart.querySelector("h3").textContent, under, whole.last]);
+        key("Home"); found.push(chart.querySelector(".where").textContent);
+        key("End"); found.push(chart.querySelector(".where").textContent);
+        key("+");
+      }
+      const zoomed = [view.first, view.last];
+      return { found, phases, zoomed };
+    """  # fmt: skip
+    seen = browser.found(tmp_path, both, script)
+    time, images, steps = (seen["found"][at : at + 3] for at in (0, 3, 6))
+    assert time[0][0] == "Over time. 0 s to 30 min"
+    assert time[0][1] == "D loss over time"
+    assert time[0][2] == ["0 min", "10 min", "20 min", "30 min"]
+    assert time[1].startswith("10 s: fast 1.35, slow 1.35")  # the slow run's first row is at 30 s, near enough
+    assert time[2] == "30 min: slow -1.6", "the fast run was over by then"
+    assert images[0][0] == "Over images. 0 images to 76,800 images"
+    assert images[0][3] == 600 * 128
+    assert images[2].startswith("76,800 images: slow -1.6")
+    assert steps[0][3] == 600
+    assert steps[1] == "step 10: fast 1.35, slow 1.35"
+    assert seen["phases"] == [0, 0, 1], "a phase begins at one step of both, but not at one time"
+    assert seen["zoomed"] == [300, 600], "about the step that is read out"
 
 
 LOOK = r"""
@@ -172,7 +220,8 @@ LOOK = r"""
   const faint = (name) => (each) => contrast(each, name) < 4.5;
   const dim = [...words.filter(faint("color")), ...labels.filter(faint("fill"))];
   const lines = all(".curve").filter((each) => contrast(each, "stroke") < 3);
-  const small = all("button, input, summary").filter((each) => seen(each) && each.getBoundingClientRect().height < 18);
+  const controls = all("button, input, select, summary").filter(seen);
+  const small = controls.filter((each) => each.getBoundingClientRect().height < 18);
   return { odd: [wide, dim, lines, small].map(told), over: document.documentElement.scrollWidth - screen,
            count: words.length + labels.length, ground: getComputedStyle(document.body).backgroundColor };
 """
