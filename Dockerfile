@@ -4,7 +4,7 @@
 #   docker build -t gan:cpu --build-arg TORCH_INDEX=URL .     # URL: pytorch.org's index of CPU builds; smaller by gigabytes
 #
 #   docker run --rm -v "$PWD:/work" -u "$(id -u):$(id -g)" gan train --no-download
-#   docker run --rm --gpus all --read-only --tmpfs /tmp -v "$PWD:/work" gan train -d /work/pictures
+#   docker run --rm --gpus all --read-only --tmpfs /tmp -v "$PWD:/work" -u "$(id -u):$(id -g)" gan train -d /work/pictures
 #
 # It writes to /work (the working directory) and to /data (decoded data sets; a volume keeps them), as a user without rights.
 ARG PYTHON=3.12

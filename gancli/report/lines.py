@@ -141,11 +141,10 @@ class Lines(Pulse):
 
 
 def _so_far(event: Preparing) -> str:
-    """`decoding photos: 12 of 25 images (48%)`."""
-    if not event.unit:
-        return event.what
+    """`decoding photos: 12 of 25 images (48%)`, or what it does alone where there is nothing to count yet."""
     share = f" ({100 * event.done // event.total}%)" if event.total > 0 else ""
-    return f"{event.what}: {words.amount(event.done, event.total, event.unit)}{share}"
+    told = words.amount(event.done, event.total, event.unit)
+    return f"{event.what}: {told}{share}" if told else event.what
 
 
 def _at(event: Progress) -> str:

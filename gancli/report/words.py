@@ -103,7 +103,9 @@ def label(name: str) -> str:
 
 
 def amount(done: int, total: int, unit: str) -> str:
-    """`12 MB of 34 MB`, `1,200 of 5,620 images`, or `1,200 images` where the total is not known."""
+    """`12 MB of 34 MB`, `1,200 of 5,620 images`, or `1,200 images` where the total is not known; `""` where nothing is."""
+    if not unit or not (done or total):
+        return ""
     if unit in ("byte", "bytes", "B"):
         return f"{size(done)} of {size(total)}" if total > 0 else size(done)
     unit = printable(unit)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gancli.data.idx import read_idx
+from gancli.metrics import sliced_wasserstein as sliced
 from gancli.metrics.neighbours import nearest
 from gancli.metrics.parzen import SIGMAS, parzen
 from gancli.metrics.sliced_wasserstein import _expanded as expanded
@@ -70,6 +71,31 @@ def test_sliced_wasserstein_tells_which_level_differs() -> None:
     assert list(noisy) == [64, 32, 16]
     assert noisy[64] > 1.8 * halves[64], "grain shows at the finest level"
     assert noisy[16] < 1.3 * halves[16], "and hardly at the coarsest"
+
+
+def test_sliced_wasserstein_is_that_of_a_reference_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which sorts by torch, and one direction at a time."""
+    asked = []
+
+    def reference(a: Tensor, b: Tensor, rng: torch.Generator) -> float:
+        state = rng.get_state()
+        found = []
+        for _ in range(sliced.REPEATS):
+            directions = torch.nn.functional.normalize(torch.randn(a.shape[1], sliced.DIRECTIONS, generator=rng), dim=0)
+            for direction in directions.double().T:
+                ordered = [(each.double() @ direction).sort().values for each in (a, b)]
+                found.append(float((ordered[0] - ordered[1]).abs().mean()))
+        rng.set_state(state)
+        asked.append((honest(a, b, rng), sum(found) / len(found)))
+        return asked[-1][0]
+
+    honest = sliced._distance
+    monkeypatch.setattr(sliced, "_distance", reference)
+    a, b = (torch.randint(0, 256, (12, 3, 28, 28), generator=torch.Generator().manual_seed(i)).byte() for i in (1, 2))
+    sliced_wasserstein(a, b)
+    assert len(asked) == 2
+    for ours, true in asked:
+        assert ours == pytest.approx(true, rel=1e-5)
 
 
 def test_sliced_wasserstein_repeats_to_the_last_bit() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gancli.metrics import distances
+from gancli.metrics import classifier, compare, distances
 from gancli.sampling import preview
 from gancli.steps.runner import Runner
 from gancli.store import checkpoint
@@ -128,6 +128,8 @@ def test_a_signal_while_pictures_are_decoded_leaves_nothing_behind(
 def test_a_signal_while_the_run_is_measured_is_heeded(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
+    monkeypatch.setattr(compare, "NUM_DRAWN", 300)
     with monkeypatch.context() as patched:
         patched.setattr(
             distances, "frechet", signalled(signal.SIGTERM, 2, distances.frechet)

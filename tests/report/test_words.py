@@ -55,4 +55,6 @@ def test_beliefs_have_two_decimals_and_losses_four() -> None:
 
 def test_amounts_without_a_total_name_what_is_done() -> None:
     assert words.amount(1200, 0, "images") == "1,200 images"
+    assert words.amount(0, 0, "files") == words.amount(3, 4, "") == ""
+    assert words.amount(0, 25, "images") == "0 of 25 images"
     assert words.amount(12_000_000, 34_000_000, "bytes") == "12 MB of 34 MB"
