@@ -30,7 +30,8 @@ def nearest(pictures: Tensor, among: Source) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_gan_train_without_options_leaves_digits(gan: Gan) -> None:
+def test_gan_train_without_options_leaves_digits(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAN_THREADS", "1")  # two wait for each other where tests run beside it
     outcome = gan("train")
     assert outcome.code == 0, outcome.err
     model = load_model(Path(outcome.out.strip()))

@@ -12,7 +12,7 @@ STROKES = (0, 1, 2, 3, 4)  # extra pixels around the glyph, in the master
 MASTER = 112  # pixels; four times 28
 GLYPH_HEIGHT = 0.62  # of the picture, before scaling: near MNIST's 20 of 28
 OVERSAMPLING = 2
-CHUNK = 1000
+CHUNK, PIECE = 1000, 20  # pictures whose random numbers belong together; whose pixels fit into a processor's cache
 
 
 def draw_digits(count: int, size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -23,11 +23,15 @@ def draw_digits(count: int, size: int, seed: int) -> Iterator[tuple[Tensor, Tens
         n = min(CHUNK, count - start)
         labels = torch.randint(10, (n,), generator=rng)
         strokes = torch.randint(len(STROKES), (n,), generator=rng)
-        fine = size * OVERSAMPLING
-        places = F.affine_grid(_warps(n, rng), [n, 1, fine, fine], align_corners=False)
-        drawn = F.grid_sample(masters[labels, strokes], places, mode="bilinear", align_corners=False)
-        pixels = F.avg_pool2d(drawn, OVERSAMPLING).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
-        yield pixels, labels
+        pieces = zip(*(each.split(PIECE) for each in (labels, strokes, _warps(n, rng))), strict=True)
+        yield torch.cat([_drawn(masters[label, stroke], warps, size) for label, stroke, warps in pieces]), labels
+
+
+def _drawn(masters: Tensor, warps: Tensor, size: int) -> Tensor:
+    fine = size * OVERSAMPLING
+    places = F.affine_grid(warps, [len(warps), 1, fine, fine], align_corners=False)
+    drawn = F.grid_sample(masters, places, mode="bilinear", align_corners=False)
+    return F.avg_pool2d(drawn, OVERSAMPLING).mul_(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def _warps(n: int, rng: torch.Generator) -> Tensor:

@@ -50,7 +50,9 @@ def circumstances(command: list[str]) -> tuple[contextlib.AbstractContextManager
 
 def run(commands: list[list[str]]) -> list[dict[str, object]]:
     from gancli.cli.app import main
+    from gancli.metrics import classifier
 
+    classifier.NUM_STEPS = 5  # figures that are worth nothing, in seconds
     done: list[dict[str, object]] = []
     for each in commands:
         out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
