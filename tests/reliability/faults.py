@@ -279,6 +279,14 @@ def cpus() -> None:
     os.cpu_count = lambda: None
 
 
+def killed(point: str, count: str) -> None:
+    """Killed by SIGKILL at a point of writing its `count`-th file: see victim.py."""
+    from gancli.files import atomic
+    from tests.reliability.victim import doomed
+
+    atomic.write = doomed(point, int(count))
+
+
 def apply(faults: Iterable[str]) -> None:
     """Apply faults such as `locks:ENOLCK`, in that order: what comes after the colons are the function's arguments."""
     from tests.reliability import platforms

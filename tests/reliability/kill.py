@@ -1,15 +1,17 @@
 """Runs that are killed again and again: `python -m tests.reliability.kill [--kills 60] [--seed 0]`.
 
-For each variant a short run that nothing disturbs, and one that is killed by SIGKILL and resumed: half of the times at a
+The processes are forked from one that has imported torch, and are in all else what `gan` is (world.py). For each variant a
+short run that nothing disturbs, and one that is killed by SIGKILL and resumed: half of the times at a
 random moment, half at a point of writing a file. Every kill is checked to have landed; at the end both must have the same
 bytes.
 """
 
 import argparse
+import contextlib
 import hashlib
+import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,9 +19,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.reliability.platforms import NOT_OURS
+from tests.reliability.servers import PYTHON, ROOT, Job, Outcome, Server
 from tests.reliability.victim import POINTS
 
 LONGEST_S = 1.5  # after the first step, until a kill at a random moment
+LIMIT_S = 300.0  # of a run
 COMMON = ("--image-size", "16", "--batch-size", "16", "--save-every", "25", "--log-every", "25", "--device", "cpu",
           "--threads", "1")  # fmt: skip
 OWN = {
@@ -42,45 +47,57 @@ def hashes(out: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (out / "ckpt.safetensors", newest)}
 
 
-def killed_while_writing(arguments: Sequence[str], rng: random.Random) -> int:
-    """Let a run kill itself at a random point of one of the next files it writes; gives its exit code."""
-    point, count = rng.choice(POINTS), rng.randint(2, 9)
-    process = [sys.executable, "-m", "tests.reliability.victim", point, str(count), *arguments]
-    return subprocess.run(process, capture_output=True, timeout=300).returncode
+def job(arguments: Sequence[str], *faults: str) -> Job:
+    return Job(arguments, ROOT, dict(os.environ), faults)
 
 
-def killed_any_time(arguments: Sequence[str], rng: random.Random) -> int:
-    """Kill a run at a random moment after it has begun to train; gives its exit code."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gancli", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if " parameters: " in line:
-            break
+def killed_while_writing(server: Server, arguments: Sequence[str], out: Path, rng: random.Random) -> Outcome:
+    """Let a run kill itself at a random point of one of the next files it writes."""
+    del out
+    return server.start(job(arguments, f"killed:{rng.choice(POINTS)}:{rng.randint(2, 9)}")).wait(LIMIT_S)
+
+
+def killed_any_time(server: Server, arguments: Sequence[str], out: Path, rng: random.Random) -> Outcome:
+    """Kill a run at a random moment after it has begun to train."""
+    before = newest_start(out)
+    running = server.start(job(arguments))
+    while running.runs and newest_start(out) == before:
+        time.sleep(0.01)
     time.sleep(rng.uniform(0, LONGEST_S))
-    process.kill()
-    process.stderr.close()
-    return process.wait()
+    running.signal(signal.SIGKILL)
+    return running.wait(LIMIT_S)
 
 
-def loop(variant: str, kills: int, rng: random.Random, folder: Path) -> Counter[str]:
+def newest_start(out: Path) -> bytes:
+    """The line that a run wrote when it last began."""
+    with contextlib.suppress(FileNotFoundError):
+        lines = [line for line in (out / "log.jsonl").read_bytes().splitlines() if b'"run_started"' in line]
+        return lines[-1] if lines else b""
+    return b""
+
+
+def whole(server: Server, arguments: Sequence[str]) -> None:
+    """A run to its end."""
+    done = server.start(job(arguments)).wait(LIMIT_S)
+    if done.code != 0:
+        raise SystemExit(f"ended with {done.code}: {done.err.decode('utf-8', 'replace')}")
+
+
+def loop(server: Server, variant: str, kills: int, rng: random.Random, folder: Path, data_root: Path) -> Counter[str]:
     """Kill and resume a run of `variant` so often, then let it finish; compare. Gives how many kills landed, by kind."""
-    whole, parts, data_root = folder / f"{variant}-whole", folder / f"{variant}-parts", folder / "data"
-    undisturbed = [sys.executable, "-m", "gancli", *command(variant, whole, data_root)]
-    subprocess.run(undisturbed, check=True, capture_output=True)
+    undisturbed, parts = folder / f"{variant}-whole", folder / f"{variant}-parts"
+    whole(server, command(variant, undisturbed, data_root))
     landed: Counter[str] = Counter()
     while sum(landed.values()) < kills:
         way = killed_while_writing if rng.random() < 0.5 else killed_any_time
-        code = way(command(variant, parts, data_root), rng)
+        code = way(server, command(variant, parts, data_root), parts, rng).code
         if code == 0:
             raise SystemExit(f"{variant}: finished after {sum(landed.values())} kills; a longer run is needed")
         if code != -signal.SIGKILL:
             raise SystemExit(f"{variant}: ended with {code}, not by the kill")
         landed[way.__name__] += 1
-    finish = [sys.executable, "-m", "gancli", *command(variant, parts, data_root)]
-    subprocess.run(finish, check=True, capture_output=True)
-    if hashes(whole) != hashes(parts):
+    whole(server, command(variant, parts, data_root))
+    if hashes(undisturbed) != hashes(parts):
         raise SystemExit(f"{variant}: after {sum(landed.values())} kills its weights are not the undisturbed run's")
     leftovers = [path.name for path in parts.rglob("*") if path.name.endswith(".part")]
     if leftovers:
@@ -95,10 +112,10 @@ def main(args: list[str]) -> None:
     parser.add_argument("variants", nargs="*", default=list(OWN), metavar="VARIANT")
     asked = parser.parse_args(args)
     rng, began = random.Random(asked.seed), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Server(PYTHON, NOT_OURS) as server:
         for index, variant in enumerate(asked.variants):
             share = asked.kills * (index + 1) // len(asked.variants) - asked.kills * index // len(asked.variants)
-            landed = loop(variant, share, rng, Path(folder))
+            landed = loop(server, variant, share, rng, Path(folder), Path(folder, "data"))
             kinds = ", ".join(f"{kind.replace('_', ' ')} {times}" for kind, times in sorted(landed.items()))
             sys.stdout.write(f"{variant}: {share} kills ({kinds}), resumed, the same bytes in the end\n")
             sys.stdout.flush()

@@ -4,39 +4,45 @@ import random
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gancli.store import state
 from gancli.store.rundir import RunDirectory
-from tests.conftest import ROOT, SMALL, Gan, slow_ones
+from tests.conftest import SMALL, Gan, slow_ones
 from tests.reliability import fuzz, kill, victim
+from tests.reliability.platforms import NOT_OURS
+from tests.reliability.servers import PYTHON, Server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server(PYTHON, NOT_OURS) as running:
+        yield running
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["vanilla", "srgan"])
 def test_a_run_killed_again_and_again_ends_in_the_same_bytes(
-    variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, variant: str, tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
     monkeypatch.setattr(kill, "LONGEST_S", 0.4)
     monkeypatch.setitem(kill.OWN, "vanilla", ("--steps", "800"))
     monkeypatch.setitem(kill.OWN, "srgan", (*kill.OWN["srgan"], "--steps", "400", "--pretrain-steps", "200"))
-    landed = kill.loop(variant, 4, random.Random(variant), tmp_path)
+    landed = kill.loop(server, variant, 4, random.Random(variant), tmp_path, data_root)
     assert sum(landed.values()) == 4
 
 
 @pytest.mark.parametrize("point", slow_ones(victim.POINTS, "written".__ne__))
 def test_a_kill_at_any_point_of_writing_leaves_a_state_that_verifies(
-    point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, point: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     run = ("train", *SMALL, "--steps", 15, "--save-every", 5, "--out", out, "--progress", "none")
-    monkeypatch.chdir(ROOT)
     # the sixth file: config, samples, state, model, samples, the second state
-    victim = [sys.executable, "-m", "tests.reliability.victim", point, "6", *map(str, run)]
-    assert subprocess.run(victim, capture_output=True, timeout=120).returncode == -9
+    assert server.run(kill.job([*map(str, run)], f"killed:{point}:6")).code == -9
     newest, skipped = state.load_newest(RunDirectory(out))
     assert newest.facts.step == (10 if point == "renamed" else 5)
     assert not skipped

@@ -1,4 +1,4 @@
-"""`python -m tests.reliability.victim POINT COUNT ARGS...`: `gan ARGS`, killed by SIGKILL at one point of writing a file.
+"""A run that is killed by SIGKILL at one point of writing a file: `faults` calls it `killed:POINT:COUNT`.
 
 POINT is where in the COUNT-th file that is written: `writing` (some of it is), `written` (not yet flushed to disk),
 `flushed` (not yet renamed) or `renamed` (its directory not yet flushed).
@@ -7,12 +7,10 @@ POINT is where in the COUNT-th file that is written: `writing` (some of it is), 
 import itertools
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gancli.cli.app import main
 from gancli.files import atomic
 
 POINTS = ("writing", "written", "flushed", "renamed")
@@ -51,8 +49,3 @@ def doomed(point: str, count: int) -> Callable[..., None]:
         write(path, some(pieces) if point == "writing" else pieces, **options)
 
     return last_write
-
-
-if __name__ == "__main__":
-    atomic.write = doomed(sys.argv[1], int(sys.argv[2]))
-    sys.exit(main(sys.argv[3:]))

@@ -20,16 +20,22 @@ from gancli.steps.minimiser import AdamMethod, cut, piece_size
 from gancli.variant import Adam
 from tests.conftest import SMALL, Gan, slow_ones
 from tests.machine.test_ranks import losses
-from tests.steps.test_graph import CUDA, LARGE, OWN, losses_and_weights, session_of
+from tests.steps.test_graph import LARGE, NEEDS_CUDA, OWN, losses_and_weights, session_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch 2.11's own, of itself
 PRESETS = [(name, preset) for name in catalogue.names() for preset in catalogue.card(name).config_class.presets]
 
 
-def how_long(case: tuple[str, str]) -> pytest.MarkDecorator:
+def marks(variant: str, preset: str, precision: str, device: str) -> list[pytest.MarkDecorator]:
     """Compiling takes half a minute to three minutes on a CPU: CI does it for one network (R1, so double backward,
-    included)."""
-    return pytest.mark.slow if case == ("vanilla", "default") else pytest.mark.whole
+    included) in fp32."""
+    short = (variant, preset) == ("vanilla", "default") and (precision == "fp32" or device != "cpu")
+    return [pytest.mark.slow if short else pytest.mark.whole, *([] if device == "cpu" else [NEEDS_CUDA])]
+
+
+CASES = [
+    (*case, precision, device) for case in PRESETS for precision in ("fp32", "bf16") for device in ("cpu", "cuda:0")
+]
 
 
 def own_of(variant: str, preset: str) -> dict[str, object]:
@@ -40,9 +46,9 @@ def own_of(variant: str, preset: str) -> dict[str, object]:
     return own | OWN[variant] | ({"pretrain_steps": 60, "content": "mse"} if variant == "srgan" else {})
 
 
-@pytest.mark.parametrize("device", ["cpu", CUDA])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize(("variant", "preset"), [pytest.param(*case, marks=how_long(case)) for case in PRESETS])
+@pytest.mark.parametrize(
+    ("variant", "preset", "precision", "device"), [pytest.param(*case, marks=marks(*case)) for case in CASES]
+)
 def test_the_first_steps_are_the_eager_ones_within_rounding(
     variant: str, preset: str, precision: str, device: str, tmp_path: Path, data_root: Path
 ) -> None:

@@ -39,7 +39,8 @@ OWN: dict[str, dict[str, object]] = {
     "srgan": {"width": 4, "blocks": 1, "d_width": 4},
 }
 LARGE = ("lapgan", "srgan")  # variants whose steps take a second or more
-CUDA = pytest.param("cuda:0", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"))
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+CUDA = pytest.param("cuda:0", marks=NEEDS_CUDA)
 
 
 def stand_in(session: Session, runner: Runner) -> Capture:
