@@ -24,7 +24,8 @@ _OPTIONS: Mapping[tuple[str, ...], str] = {
     ("--device mps",): "mps metal",
     (SEVERAL,): "multi-gpu multi-gpus ddp distributed world-size local-rank nproc-per-node nnodes num-processes dp",
     ("--out", "-o"): "name output output-dir outdir out-dir run-name exp-name experiment results-dir result-dir "
-    "save-dir logdir log-dir checkpoint-dir checkpoints-dir models-dir model-dir save-path save-to dest "
+    "save-dir logdir log-dir logging-dir workdir work-dir output-folder results-folder project checkpoint-dir "
+    "checkpoints-dir models-dir model-dir save-path save-to dest "
     "destination run-dir outf target-dir",
     ("-o", "--out"): "out output-path output-file outfile filename",
     ("--batch-size",): "batch bs batchsize batch-sz minibatch mini-batch mini-batch-size minibatch-size "
@@ -61,12 +62,12 @@ _OPTIONS: Mapping[tuple[str, ...], str] = {
     "save-epoch-freq save-step save-model-every model-save-step",
     ("--log-every",): "log-interval print-freq logging-steps log-freq print-every log-steps print-interval log-step",
     ("--eval-every",): "eval-interval eval-steps evaluate-every calculate-fid-every eval-freq validate-every test-every",
-    ("--eval-metric",): "metric-for-best-model best-metric monitor",
+    ("--eval-metric",): "metric-for-best-model best-metric monitor metrics metric",
     ("--seed",): "random-seed manual-seed manualseed rng-seed seeds",
     ("--label",): "class cls classes labels class-idx digit category target-class class-label",
     ("--variant cgan",): "class-cond conditional cond class-conditional num-classes n-classes",
     ("--truncation",): "trunc truncation-psi psi truncate",
-    ("--walk",): "interpolate interpolation frames generate-interpolation video animate animation interp morph latent-walk",
+    ("--walk",): "interpolate interpolation frames generate-interpolation video gif mp4 animate animation interp morph latent-walk",
     ("--fps",): "framerate frame-rate frames-per-second",
     ("--zoom",): "magnify enlarge-pixels pixel-size upsample",
     ("--tile",): "tile-size tiles tile-pad chop",
@@ -78,7 +79,7 @@ _OPTIONS: Mapping[tuple[str, ...], str] = {
     ("--gp",): "gradient-penalty gp-weight lambda-gp gp-lambda",
     ("--r1",): "gamma r1-gamma r1-weight r1-lambda",
     ("--ema",): "ema-decay ema-rate g-ema ema-beta ema-kimg beta-ema moving-average",
-    ("--augment",): "augmentation diffaug diffaugment aug-types aug apply-diffaug",
+    ("--augment",): "augmentation diffaug diffaugment aug-types aug aug-prob ada apply-diffaug",
     ("--mirror",): "flip hflip random-flip horizontal-flip xflip",
     ("--fit",): "resize-mode crop-mode center-crop",
     ("--max-time",): "time-limit max-hours timeout walltime max-duration time time-budget",
@@ -95,6 +96,7 @@ _OPTIONS: Mapping[tuple[str, ...], str] = {
     ("--inception",): "inception-path inception-weights fid-weights",
     ("--neighbours",): "nearest neighbors nn nearest-neighbours memorization",
     ("--keep",): "num-checkpoints max-checkpoints save-total-limit keep-last keep-checkpoints max-keep",
+    ("--tensorboard",): "tensorboard-dir tensorboard-log-dir use-tensorboard tb tb-dir tb-log report-to",
     ("--json",): "format as-json json-output output-format",
     ("--preset",): "recipe defaults template profile",
     ("--on-bad-image",): "skip-bad ignore-errors skip-errors",
@@ -104,6 +106,13 @@ _OPTIONS: Mapping[tuple[str, ...], str] = {
     ("--tensors",): "layers weights-list list-tensors",
     ("--verify",): "check checksum validate",
 }  # fmt: skip
+# Kinds of files, which the ending of `-o` chooses, by the commands that write them; and what is typed for choosing.
+ENDINGS: Mapping[str, frozenset[str]] = {
+    "sample": frozenset({"png", "jpg", "webp", "npz"}),
+    "export": frozenset({"onnx", "pt2"}),
+    "report": frozenset({"html", "png", "svg", "pdf"}),
+}
+KIND = frozenset({"format", "output-format", "export-format", "file-format", "type", "ext", "extension", "suffix"})
 OPTIONS = [(meanings, frozenset(words.split())) for meanings, words in _OPTIONS.items()]
 
 # By option: what is meant, then the words for it.
@@ -183,6 +192,11 @@ def of_option(option: str, known: Iterable[str], command: str = "") -> str:
     """`" (did you mean --precision fp16?)"` for an option that `command` does not have among those `known`, or `""`."""
     known = set(known)
     word = option.lstrip("-").replace("_", "-").lower()
+    endings = ENDINGS.get(command, ())
+    if word in endings:
+        return f" (did you mean -o FILE.{word}?)"
+    if word in KIND and endings:
+        return " (the ending of -o FILE says it)"
     for meanings, words in OPTIONS:
         for meaning in meanings if word in words else ():
             if meaning.partition(" ")[0] in known or (meaning == SEVERAL and command == "train"):

@@ -23,7 +23,7 @@ def draw_digits(count: int, size: int, seed: int) -> Iterator[tuple[Tensor, Tens
         n = min(CHUNK, count - start)
         labels = torch.randint(10, (n,), generator=rng)
         strokes = torch.randint(len(STROKES), (n,), generator=rng)
-        pieces = zip(*(each.split(PIECE) for each in (labels, strokes, _warps(n, rng))), strict=True)
+        pieces = zip(*(torch.split(each, PIECE) for each in (labels, strokes, _warps(n, rng))), strict=True)
         yield torch.cat([_drawn(masters[label, stroke], warps, size) for label, stroke, warps in pieces]), labels
 
 

@@ -12,6 +12,7 @@ from gancli.config import Field, RunConfig, fields_of, meanings
 from gancli.config.evaluate import METRICS
 from gancli.data.names import source_names
 from gancli.errors import did_you_mean
+from gancli.export.write import SUFFIXES
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import Gan
 
@@ -86,6 +87,13 @@ def test_every_suggested_option_command_and_value_exists() -> None:
         ("sample digits --upsample 3", "--zoom"),
         ("evaluate digits --fid", "--metrics frechet"),
         ("evaluate digits --device cpu --gpus 2", "--device"),
+        ("sample digits --webp", "-o FILE.webp"),
+        ("sample digits --format png", "the ending of -o FILE says it"),
+        ("export digits --format onnx", "the ending of -o FILE says it"),
+        ("export digits --onnx", "-o FILE.onnx"),
+        ("report digits --pdf", "-o FILE.pdf"),
+        ("train --workdir x", "--out"),
+        ("train --metrics fid", "--eval-metric"),
         ("generate digits", "gan sample"),
         ("eval digits", "gan evaluate"),
         ("trian", "train"),
@@ -100,12 +108,20 @@ def test_every_suggested_option_command_and_value_exists() -> None:
     ],
 )
 def test_what_others_call_it_is_answered_by_what_it_is_called_here(gan: Gan, line: str, meant: str) -> None:
-    words = [meant] if meant.startswith("it is") else ["did you mean", meant]
+    words = [meant] if meant.startswith(("it is", "the ending")) else ["did you mean", meant]
     refused = gan(*line.split())
     assert_one_line(refused, 2, *words)
     suggestions = re.findall(r"did you mean ([^?]*)\?", refused.err)
     assert len(suggestions) <= 1
     assert not suggestions or suggestions[0].startswith(meant), suggestions
+
+
+def test_every_suggested_kind_of_file_is_written(gan: Gan) -> None:
+    for verb, more in (("sample", ("-n", 4)), ("report", ())):
+        for kind in sorted(meanings.ENDINGS[verb]):
+            written = gan(verb, "digits", *more, "-o", f"x.{kind}")
+            assert written.code == 0 or "pip install" in written.err or "ffmpeg" in written.err, written
+    assert meanings.ENDINGS["export"] == {suffix[1:] for suffix in SUFFIXES}
 
 
 @pytest.mark.parametrize(
