@@ -67,7 +67,8 @@ _OPTIONS: Mapping[tuple[str, ...], str] = {
     ("--label",): "class cls classes labels class-idx digit category target-class class-label",
     ("--variant cgan",): "class-cond conditional cond class-conditional num-classes n-classes",
     ("--truncation",): "trunc truncation-psi psi truncate",
-    ("--walk",): "interpolate interpolation frames generate-interpolation video gif mp4 animate animation interp morph latent-walk",
+    ("--walk",): "interpolate interpolation frames generate-interpolation video gif mp4 animate animation interp morph "
+    "latent-walk",
     ("--fps",): "framerate frame-rate frames-per-second",
     ("--zoom",): "magnify enlarge-pixels pixel-size upsample",
     ("--tile",): "tile-size tiles tile-pad chop",
