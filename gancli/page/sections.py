@@ -37,7 +37,9 @@ def heading(runs: Sequence[Run]) -> Markup:
             lead,
             _summary(run),
         )
-    shown = tag("div", *(tag("article", _named(i, run), _summary(run)) for i, run in enumerate(runs)), cls="beside")
+    shown = tag(
+        "div", *(tag("article", _named(i, run, "h2"), _summary(run)) for i, run in enumerate(runs)), cls="beside"
+    )
     return tag("header", tag("p", "Side by side", cls="kicker"), tag("h1", f"{len(runs)} runs"), shown)
 
 
@@ -51,8 +53,8 @@ def swatch(classes: str) -> Markup:
     return tag("svg", line, cls="swatch", viewBox="0 0 26 10", width=26, height=10, aria_hidden="true")
 
 
-def _named(index: int, run: Run) -> Markup:
-    return tag("h3", swatch(look(index)), " ", run.name)
+def _named(index: int, run: Run, level: str = "h3") -> Markup:
+    return tag(level, swatch(look(index)), " ", run.name)
 
 
 def _summary(run: Run) -> Markup:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -114,6 +115,16 @@ def test_several_runs_stand_side_by_side_with_their_differences_marked(tmp_path:
     assert [series["label"] for series in seen.data["charts"][0]["series"]] == ["x/run", "y/run"]
     assert [chart["title"] for chart in seen.data["charts"]][:2] == ["D loss", "G loss"]
     assert [len(frames) for frames in seen.data["frames"]] == [3, 1]
+
+
+def test_headings_leave_out_no_level(tmp_path: Path) -> None:
+    """Readers who hear a page go through it by them."""
+    log = [{"event": "warned", "message": "step 40: D is never wrong"}]
+    one, two = (made.run(tmp_path / name, [row(20), evaluation(20)], log=log) for name in "ab")
+    for seen in (page(one), page(one, two)):
+        levels = [int(tag[1]) for tag, _ in seen.elements if re.fullmatch(r"h[1-6]", tag)]
+        assert levels[0] == 1
+        assert max(after - before for before, after in itertools.pairwise(levels)) == 1
 
 
 def test_python_writes_the_same_page(tmp_path: Path) -> None:
