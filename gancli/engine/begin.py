@@ -78,10 +78,18 @@ def outlook(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> O
 
 
 def config_layer(config: str, variant: str) -> Layer:
-    """What a `--config` file says of a variant. Raises `UsageError`."""
+    """What a `--config` file says of a variant. Raises `UsageError`.
+
+    A run's own file has all options of its variant: one that it lacks is newer than the run, in which it was what it is by
+    itself, whatever the preset says of it now.
+    """
     others = [name for name in catalogue.names() if name != variant]
-    table = toml.read(expanded(config, "--config"))
-    return file_layer(config, table, variant, catalogue.card(variant).config_class, others)
+    table, config_class = toml.read(expanded(config, "--config")), catalogue.card(variant).config_class
+    layer = file_layer(config, table, variant, config_class, others)
+    if toml.CAME_TO not in table or variant not in table:
+        return layer
+    newer = {field.name: field.default for field in fields_of(config_class) if field.name not in layer.values}
+    return dataclasses.replace(layer, values={**newer, **layer.values})
 
 
 def last_value(layers: Sequence[Layer], name: str) -> Any:

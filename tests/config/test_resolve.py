@@ -8,7 +8,7 @@ import pytest
 from gancli import catalogue
 from gancli.config import resolve
 from gancli.config.resolve import file_layer
-from tests.conftest import SMALL, Gan
+from tests.conftest import SMALL, Gan, sha256
 
 
 def test_threads_of_a_larger_machine_are_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +36,20 @@ def test_a_run_from_a_larger_machine_goes_on_with_a_word_and_ones_own_flag_holds
     )
     started = next(row for row in map(json.loads, again.out.splitlines()) if row["event"] == "run_started")
     assert started["threads"] == 2
+
+
+def test_a_runs_file_from_before_an_option_makes_the_same_run_again(gan: Gan, tmp_path: Path) -> None:
+    """Whose preset has changed since; a file that somebody wrote takes the preset as it is now."""
+    train = ("train", "-v", "cgan", *SMALL, "--steps", 6)
+    assert gan(*train, "--falling", 0, "--out", "old").code == 0
+    config = Path("old/config.toml")
+    text = config.read_text("utf-8")
+    assert text.count("falling = 0.0\n") == 1
+    config.write_text(text.replace("falling = 0.0\n", ""), "utf-8")
+    assert gan("train", "--config", config, "--out", "again").code == 0
+    assert gan("train", "--config", config, "--falling", 1, "--out", "other").code == 0
+    sums = [sha256(tmp_path / name / "ckpt.safetensors") for name in ("old", "again", "other")]
+    assert sums[0] == sums[1] != sums[2]
+    Path("mine.toml").write_text('variant = "cgan"\n[cgan]\nwidth = 16\n', "utf-8")
+    shown = gan("train", "--config", "mine.toml", "--dry-run").out.splitlines()
+    assert ["--falling", "1.0", "default"] in [line.split() for line in shown]
