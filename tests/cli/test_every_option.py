@@ -114,6 +114,7 @@ SHOWN: dict[str, Trial] = {
     "inspect --verify": (("inspect", "vanilla"), ("--verify",)),
     "inspect --json": (("inspect", "vanilla"), ("--json",)),
     "report --output": (("report", "vanilla"), ("-o", "curves.svg")),
+    "report --over": (("report", "vanilla", "-o", "curves.svg"), ("--over", "images")),
     "report --json": (("report", "vanilla"), ("--json",)),
     "variants --json": (("variants",), ("--json",)),
     "runs --sort": (("runs", "."), ("--sort", "-run")),
