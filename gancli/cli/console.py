@@ -67,15 +67,19 @@ def out() -> Console:
     return console(sys.stdout)
 
 
-def narrowest(table: Table) -> int:
-    """How many columns a table without lines, of texts, needs at least, so that no word in it is broken."""
-    return sum(map(_narrowest, table.columns)) + 2 * (len(table.columns) - 1)
+def narrowest(table: Table, folded: int | None = None) -> int:
+    """How many columns a table without lines, of texts, needs at least, so that no word in it is broken; but for words of
+    more than `folded` columns where that is what their column does with them."""
+    return sum(_narrowest(column, folded) for column in table.columns) + 2 * (len(table.columns) - 1)
 
 
-def _narrowest(column: Column) -> int:
+def _narrowest(column: Column, folded: int | None) -> int:
     texts = [Text.from_markup(str(cell)).plain for cell in (column.header, *column.cells)]
     words = texts if column.no_wrap else [word for text in texts for word in text.split()]
-    return max(column.min_width or 0, *map(cell_len, [*words, ""]))
+    widths = [cell_len(word) for word in [*words, ""]]
+    if folded is not None and column.overflow == "fold":
+        widths = [min(width, folded) for width in widths]
+    return max(column.min_width or 0, *widths)
 
 
 def complain(message: str) -> None:

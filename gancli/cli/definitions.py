@@ -4,17 +4,22 @@ choice inside of one: `fp32|bf16` goes on after a bar."""
 import re
 from collections.abc import Iterable, Sequence
 
+from rich.console import Console
+from rich.table import Table
 from rich.text import Text
+
+from gancli.cli import console
 
 INDENT = 2
 GAP = 2  # columns between a word and what it means
 WIDE, NARROW = 26, 16  # columns for the words, where there is room and where there is not
 ROOMY = 72  # columns from which there is
+READABLE = 16  # columns for what words mean, without which it stands below them; longer words in tables may be folded
 
 
 def lines(pairs: Iterable[tuple[Text, Text]], columns: int) -> list[Text]:
     """A line or several for each word and its meaning. Words that are too long for their column stand above."""
-    left = WIDE if columns >= ROOMY else NARROW
+    left = WIDE if columns >= ROOMY else NARROW if columns >= NARROW + GAP + READABLE else INDENT
     found: list[Text] = []
     for word, meaning in pairs:
         head = [Text(" " * INDENT).append_text(part) for part in broken_at_bars(word, columns - INDENT)]
@@ -23,6 +28,21 @@ def lines(pairs: Iterable[tuple[Text, Text]], columns: int) -> list[Text]:
             head[-1].append(" " * (left + GAP - head[-1].cell_len)).append_text(body.pop(0))
         found += [*head, *(Text(" " * (left + GAP)).append_text(line) for line in body)]
     return found
+
+
+def print_table(table: Table, out: Console) -> None:
+    """Print a table of texts. Where it is too wide, a row's first cell is a word, and what the others say its meaning."""
+    if console.narrowest(table, READABLE) <= out.width:
+        out.print(table)
+        return
+    headings = [Text.from_markup(str(column.header)) for column in table.columns]
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        name, *rest = (Text.from_markup(str(cell)) for cell in row)
+        told = [
+            Text.assemble(head, ": ", cell) if head else cell for head, cell in zip(headings[1:], rest, strict=True)
+        ]
+        for line in lines([(name, Text(", ").join(told))], out.width):
+            out.print(line, soft_wrap=True)
 
 
 def wrapped(text: Text, columns: int) -> list[Text]:

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gancli import catalogue, text
-from gancli.cli import console
+from gancli.cli import console, definitions
 from gancli.config import RunConfig, VariantConfig, fields_of
 from gancli.config.resolve import Resolved
 from gancli.engine.begin import Start
@@ -33,12 +33,12 @@ def show(start: Start) -> None:
     try:
         deque(opening, maxlen=0)
     except DataError as error:
-        out.print(_values(run, resolved.own, resolved))
+        definitions.print_table(_values(run, resolved.own, resolved), out)
         out.print(f"\nThe parameter counts and the memory need the data set, which is not here: {escape(str(error))}")
         return
     source = opening.result
     planned = plan.make(run, resolved.own, source, variant_class, saved=saved)
-    out.print(_values(planned.run, planned.own, resolved))
+    definitions.print_table(_values(planned.run, planned.own, resolved), out)
     if start.weights is not None:
         with torch.device("meta"):
             variant = variant_class(planned.own, source.spec)
@@ -54,7 +54,7 @@ def show(start: Start) -> None:
 def _values(run: RunConfig, own: VariantConfig, resolved: Resolved) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("option", "value", "origin"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading == "option", overflow="fold")
     rows: list[tuple[RunConfig | VariantConfig, str]] = [(run, f.name) for f in fields_of(RunConfig)]
     rows += [(own, f.name) for f in fields_of(type(own))]
     for config, name in rows:

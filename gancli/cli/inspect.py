@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gancli.cli import ckpt, completing, console, inspect_run
+from gancli.cli import ckpt, completing, console, definitions, inspect_run
 from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import UsageError, printable
@@ -59,7 +59,7 @@ def inspect(
         return
     _show(file, header, facts, verify)
     if tensors:
-        console.out().print(_tensor_table(header))
+        definitions.print_table(_tensor_table(header), console.out())
 
 
 def _file(path: Path) -> Path | None:
@@ -143,7 +143,7 @@ def _print(rows: Sequence[tuple[str, str]]) -> None:
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(name, escape(printable(value)))
-    console.out().print(table)
+    definitions.print_table(table, console.out())
 
 
 def _plot(losses: Mapping[str, Sequence[tuple[int, float]]]) -> None:

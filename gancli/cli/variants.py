@@ -104,12 +104,12 @@ def _list(cards: list[catalogue.Card], models: list[Shipped]) -> None:
     for card in cards:
         table.add_row(card.name, escape(card.title), ", ".join(card.presets))
     out = console.out()
-    out.print(table)
+    definitions.print_table(table, out)
     if models:
         out.print()
         for line in definitions.wrapped(Text(MODELS, style="italic"), out.width):
             out.print(line)
-        out.print(_models_table(models))
+        definitions.print_table(_models_table(models), out)
 
 
 def _models_table(models: list[Shipped]) -> Table:

@@ -74,6 +74,18 @@ def test_what_is_piped_fits_the_columns_that_are_exported(
     assert "g_loss" in rows[0]
 
 
+def test_tables_that_are_too_wide_lose_no_word(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    for args in (("variants",), ("inspect", "."), ("inspect", ".", "--tensors"), ("train", "--dry-run", *SMALL)):
+        monkeypatch.setenv("COLUMNS", "2000")
+        rows = gan(*args).out.partition("\n\n")[0].splitlines()
+        words = {word.strip(",") for row in rows for word in row.split()}
+        headings = set() if args == ("inspect", ".") else set(rows[0].split())
+        monkeypatch.setenv("COLUMNS", "20")
+        shown = {word.strip(",") for word in gan(*args).out.split()}
+        assert words - headings <= shown, args
+
+
 def test_figures_of_several_models_that_are_too_wide_stand_in_several_tables(
     gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,14 +47,14 @@ def beginning(*starts: str) -> list[Line]:
 
 
 def shortened(words: Sequence[str]) -> list[str]:
-    """A `gan train` line as two steps on pictures that are at hand."""
-    words, kept = list(words), []
+    """A `gan train` line as two steps on pictures that are at hand; a sweep over seeds as two of them."""
+    words, kept = list(words), list[str]()
     while words:
         word = words.pop(0)
         if word in LONG:
             words.pop(0)
         else:
-            kept.append(SMALL_SETS.get(word, word))
+            kept.append("0-1" if kept[-1:] == ["--seed"] and word.startswith("0-") else SMALL_SETS.get(word, word))
     return [*kept, "--steps", "2", "--batch-size", "16"]
 
 

@@ -85,8 +85,13 @@ def check_same(run: str, expected: str, steps: range) -> None:
         assert (tensor - weights(run)[name]).abs().max() < 2e-4, name
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("variant", catalogue.names())
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("vanilla", "dcgan", "srgan") else pytest.mark.whole)
+        for name in catalogue.names()
+    ],
+)
 def test_two_processes_train_the_model_of_one_and_one_goes_on_from_theirs(gan: Gan, variant: str) -> None:
     # fp32: half precision rounds differently for half of a batch, by far more than the tolerances here
     small = (*train_args(variant), "--precision", "fp32")

@@ -132,13 +132,15 @@ def test_strides_change_nothing(
     assert [key for key in weights if not torch.equal(weights[key], replayed_weights[key])] == []
 
 
-@pytest.mark.parametrize(
-    ("variant", "preset"),
-    slow_ones(
-        ((name, preset) for name in catalogue.names() for preset in catalogue.card(name).config_class.presets),
-        lambda case: case[0] in LARGE,
-    ),
-)
+def traced() -> Iterator[Any]:
+    """All variants and presets; the large ones as in the paper by hand only."""
+    for name in catalogue.names():
+        for preset in catalogue.card(name).config_class.presets:
+            mark = pytest.mark.whole if preset == "paper" else pytest.mark.slow
+            yield pytest.param(name, preset, marks=mark if name in LARGE else ())
+
+
+@pytest.mark.parametrize(("variant", "preset"), list(traced()))
 def test_a_traced_step_is_the_step(
     variant: str, preset: str, tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
