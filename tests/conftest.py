@@ -32,6 +32,9 @@ for shielded in (
 settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 settings.load_profile("suite")
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # a process per core: what asks for more threads says so
+
 ROOT = Path(__file__).parent.parent
 TINY = ("--image-size", "8", "--batch-size", "16", "--log-every", "5", "--device", "cpu", "--threads", "1")
 SMALL = (*TINY, "--width", "16", "--latent-dim", "8")
