@@ -135,6 +135,7 @@ def test_a_signal_ends_the_run_with_its_state_saved(tmp_path: Path, gan: Gan, nu
     assert begun["start_step"] == before
 
 
+@pytest.mark.slow
 def test_a_signal_while_torch_is_imported_or_data_is_drawn_still_ends_well(tmp_path: Path) -> None:
     for wait in (0.3, 1.5, 3.0):
         with started(tmp_path / f"run{wait}", "--steps", "10000000") as process:

@@ -61,7 +61,11 @@ def stops() -> Iterator[Any]:
     """Variants, the step after which they are stopped, and whether the parts' steps are traced."""
     for variant in sorted({*catalogue.names(), "three_pairs", "two_phases", "wgan_gp"}):
         for first, traced in ((1, False), (7, False), (10, False), (13, True)):
-            slow = first not in (7, 13) or (variant not in ("vanilla", "dcgan") and traced)
+            slow = (
+                first not in (7, 13)
+                or variant in ("lapgan", "srgan")
+                or (variant not in ("vanilla", "dcgan") and traced)
+            )
             yield pytest.param(variant, first, traced, marks=pytest.mark.slow if slow else ())
 
 

@@ -94,6 +94,7 @@ def test_the_yardstick_counts_the_modes_of_what_it_is_shown(tiny_root: Path) -> 
     assert 0.01 < found["modes kl"].real.value < 0.03
 
 
+@pytest.mark.slow
 def test_the_judge_of_stacks_learns_digits_and_looks_at_each_channel(
     tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gancli.store import state
 from gancli.store.rundir import RunDirectory
-from tests.conftest import SMALL, Gan, slow_ones
+from tests.conftest import SMALL, Gan
 from tests.reliability import fuzz, kill, victim
 from tests.reliability.platforms import NOT_OURS
 from tests.reliability.servers import PYTHON, Server
@@ -35,7 +35,8 @@ def test_a_run_killed_again_and_again_ends_in_the_same_bytes(
     assert sum(landed.values()) == 4
 
 
-@pytest.mark.parametrize("point", slow_ones(victim.POINTS, "written".__ne__))
+@pytest.mark.slow
+@pytest.mark.parametrize("point", victim.POINTS)
 def test_a_kill_at_any_point_of_writing_leaves_a_state_that_verifies(
     server: Server, point: str, tmp_path: Path
 ) -> None:
