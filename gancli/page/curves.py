@@ -1,7 +1,7 @@
 """The rows of a `metrics.jsonl` as curves."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,14 @@ class Rows:
     peak_bytes: int = 0
 
 
-def read(path: Path) -> Rows:
-    """The rows of a metrics file, of which lines that are none are passed over. Raises `OSError`."""
-    return gathered(each_row(path))
+def read(path: Path, starts: Sequence[float] = ()) -> Rows:
+    """The rows of a metrics file, of which lines that are none are passed over. `starts`: when processes of the run began.
+    Raises `OSError`."""
+    return gathered(each_row(path), starts)
 
 
-def gathered(rows: Iterable[Mapping[str, Any]]) -> Rows:
-    found, measured = Rows(), []
+def gathered(rows: Iterable[Mapping[str, Any]], starts: Sequence[float] = ()) -> Rows:
+    found, measured = Rows(clock=Clock(starts)), []
     for row in rows:
         if not 0 <= row["step"] <= MOST_STEP:
             continue

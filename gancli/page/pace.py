@@ -1,6 +1,6 @@
 """What curves may be drawn over: the steps, the pictures that were trained on by then, or the time that it took."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,33 +13,36 @@ from gancli.report.jsonl import is_number
 STEPS, IMAGES, TIME = OVER = ("steps", "images", "time")
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 MOST_POINTS = 500  # of a clock: between them it is taken to go evenly
-NEAR_S = 0.05
 
 
 @dataclass
 class Clock:
-    """Seconds that a run took up to its steps, added up over the processes that it had, without the pauses between them."""
+    """Seconds that a run took up to its steps, added up over the processes that it had, without the pauses between them.
 
+    `starts`: when those began, as the run's log says; without, one that ran longer than the one before is taken for it.
+    """
+
+    starts: Sequence[float] = ()
     curve: Curve = field(default_factory=Curve)
     _before: float = 0.0  # of earlier processes
     _elapsed: float = 0.0
-    _time: float | None = None
+    _process: int = 0
 
     def read(self, row: Mapping[str, Any]) -> None:
         """Take a row of losses, in the order of the file."""
         elapsed: Any = row.get("elapsed_s")
         if not is_number(elapsed) or elapsed < 0:
             return
-        time = _seconds(row.get("time"))
-        since = time - self._time if time is not None and self._time is not None else 0.0
-        # A process has not run for longer than since a row of it, unless that row was of another one.
-        if elapsed < self._elapsed or (self._elapsed and since > elapsed - NEAR_S):
+        time = seconds(row.get("time"))
+        process = self._process if time is None else bisect_right(self.starts, time)
+        if elapsed < self._elapsed or process != self._process:
             self._before += self._elapsed
-        self._elapsed, self._time = float(elapsed), time
+        self._elapsed, self._process = float(elapsed), process
         self.curve.add(row["step"], self._before + self._elapsed)
 
 
-def _seconds(time: object) -> float | None:
+def seconds(time: object) -> float | None:
+    """A row's or a log's time since 1970; None for what is none."""
     try:
         return datetime.fromisoformat(time).timestamp() if isinstance(time, str) else None
     except (ValueError, OverflowError):

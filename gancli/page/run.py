@@ -9,7 +9,7 @@ from gancli import catalogue
 from gancli.config import toml
 from gancli.errors import CheckpointError, GancliError
 from gancli.files.atomic import reason
-from gancli.page import curves, frames
+from gancli.page import curves, frames, pace
 from gancli.page.command import command
 from gancli.page.curve import Curve
 from gancli.page.pace import Pace
@@ -64,7 +64,8 @@ def of_directory(path: Path) -> Run:
         raise CheckpointError(f"{path}: holds no checkpoint, nor the config.toml of a run")
     try:
         if directory.metrics.is_file():
-            run.rows = curves.read(directory.metrics)
+            starts = (pace.seconds(line.get("time")) for line in told if line["event"] == log.STARTED)
+            run.rows = curves.read(directory.metrics, sorted(start for start in starts if start is not None))
     except OSError as error:
         run.notes.append(f"metrics.jsonl: cannot be read ({reason(error)})")
     run.samples = frames.listed(path)

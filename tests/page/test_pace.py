@@ -1,5 +1,6 @@
 """What curves are drawn over: steps, images, the time that training took."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from gancli.errors import GancliError
 from gancli.page import document
 from gancli.page.curves import gathered
-from gancli.page.pace import Axis, Pace, axis
+from gancli.page.pace import Axis, Pace, axis, seconds
 from gancli.page.run import of_directory
 from tests.conftest import Gan
 from tests.page import made
@@ -21,18 +22,20 @@ def at(seconds: float) -> str:
     return f"2026-11-27T11:{int(seconds) // 60:02d}:{seconds % 60:06.3f}Z"
 
 
-def clock(*rows: tuple[int, Any, Any]) -> list[tuple[int, float]]:
-    """Of rows with a step, `elapsed_s` and `time`."""
-    return list(gathered(row(s, elapsed_s=elapsed, time=time) for s, elapsed, time in rows).clock.curve.points())
+def clock(*rows: tuple[int, Any, Any], starts: Sequence[str] = ()) -> list[tuple[int, float]]:
+    """Of rows with a step, `elapsed_s` and `time`, and when processes began."""
+    made_of = (row(s, elapsed_s=elapsed, time=time) for s, elapsed, time in rows)
+    return list(gathered(made_of, [seconds(start) or 0.0 for start in starts]).clock.curve.points())
 
 
 def test_the_time_of_a_run_is_that_of_all_its_processes_without_the_pauses() -> None:
     one = [(10, 5.0, at(5)), (20, 10.0, at(10))]
     assert clock(*one) == [(10, 5.0), (20, 10.0)]
     assert clock(*one, (30, 2.0, at(900))) == [(10, 5.0), (20, 10.0), (30, 12.0)]
-    later = clock(*one, (30, 40.0, at(900)), (40, 45.0, at(905)))
+    later = clock(*one, (30, 40.0, at(900)), (40, 45.0, at(905)), starts=(at(0), at(860)))
     assert later == [(10, 5.0), (20, 10.0), (30, 50.0), (40, 55.0)], "a process that ran longer than the one before"
-    assert clock(*one, (30, 15.0, at(14.98))) == [(10, 5.0), (20, 10.0), (30, 15.0)], "clocks are set a little"
+    asleep = clock(*one, (30, 15.0, at(915)), starts=(at(0),))
+    assert asleep == [(10, 5.0), (20, 10.0), (30, 15.0)], "a laptop that was shut: one process all the time"
 
 
 def test_rows_that_tell_no_time_are_passed_over() -> None:
@@ -97,3 +100,10 @@ def test_a_long_clock_is_short_on_the_page(tmp_path: Path) -> None:
     (pace,) = Seen(document.page([run])).data["paces"]
     assert len(pace["steps"]) <= 520
     assert (pace["steps"][-1], pace["seconds"][-1]) == (5000, pytest.approx(5000 / 7, abs=0.1))
+
+
+def test_the_log_of_a_run_tells_when_its_processes_began(tmp_path: Path) -> None:
+    rows = [row(s, elapsed_s=elapsed, time=at(time)) for s, elapsed, time in ((10, 5.0, 5), (20, 40.0, 900))]
+    log = [{"event": "run_started", "time": at(0)}, {"event": "run_started", "time": at(860)}]
+    assert of_directory(made.run(tmp_path / "a", rows, log=log)).machine["time"] == "45s"
+    assert of_directory(made.run(tmp_path / "b", rows)).machine["time"] == "40s", "without a log it cannot be told"
