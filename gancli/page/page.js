@@ -1,6 +1,7 @@
 // What the page does when it is used: zoom, smoothing, log scale, the samples' slider.
 
 const charts = [...document.querySelectorAll(".chart")].map((figure) => new Chart(figure, data.charts[Number(figure.dataset.chart)]));
+
 function drawAll() {
   for (const chart of charts) chart.draw();
   document.getElementById("all").disabled = view.first === whole.first && view.last === whole.last;
