@@ -8,11 +8,14 @@ and used after it raise in `backward`, as they should.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from gancli.batches.batch import Batch
 from gancli.data.spec import ImageSpec
@@ -83,6 +86,24 @@ def draw_noise(noise: Noise, shape: tuple[int, ...], device: torch.device, rng: 
         return torch.randn(shape, device=device, generator=rng)
     bound = 1.0 if noise == "uniform" else 3.0**0.5
     return torch.empty(shape, device=device).uniform_(-bound, bound, generator=rng)
+
+
+class _WithoutValues(TorchFunctionMode):
+    """Leaves out what computes initial values (of weights; of spectral norms). On the meta device these functions would do
+    nothing, but import Dynamo (1 s)."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (nn.init.normal_, F.normalize):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Networks that are built within it have shapes and dtypes, but no memory and no values."""
+    with torch.device("meta"), _WithoutValues():
+        yield
 
 
 class Variant(ABC):

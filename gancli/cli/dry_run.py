@@ -17,12 +17,11 @@ from gancli.events import Telling
 
 def show(start: Start) -> None:
     """Print the plan of a run on stdout. Downloads nothing; without its data set, only the values are shown."""
-    import torch
-
     from gancli.engine import initial, plan
     from gancli.engine.memory import expected_bytes
     from gancli.engine.stop import Stop
     from gancli.engine.train import open_data
+    from gancli.variant import on_meta
 
     for warning in start.warnings:
         console.say(f"{text.kind(warning)}: {warning}")
@@ -40,7 +39,7 @@ def show(start: Start) -> None:
     planned = plan.make(run, resolved.own, source, variant_class, saved=saved)
     definitions.print_table(_values(planned.run, planned.own, resolved), out)
     if start.weights is not None:
-        with torch.device("meta"):
+        with on_meta():
             variant = variant_class(planned.own, source.spec)
         for line in initial.told(start.weights, variant, initial.fitting(start.weights, variant)):
             console.say(f"{text.kind(line)}: {line}")

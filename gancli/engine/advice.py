@@ -1,12 +1,20 @@
-"""What is told before the first step: of a run that will hardly come to anything, and what was decided unasked."""
+"""What the user should know about a run: that it is too short, what was chosen automatically, that other processes slow it
+down."""
 
+import math
 from collections.abc import Iterator
 
 from gancli.data.names import source_names
 from gancli.engine.session import Session
+from gancli.machine.contention import Contention
+from gancli.process import CPUS
+from gancli.report.words import count
+from gancli.steps.runner import Runner
 from gancli.text import Note
 
 FEW_IMAGES, FEW_STEPS = 100, 2_000
+CONTENDED_S = 10.0  # that other processes must use the CPUs for
+WORTH_CHANGING = 1.1  # times as fast
 
 
 def too_little(session: Session) -> Iterator[str]:
@@ -30,3 +38,24 @@ def set_aside(session: Session) -> Iterator[str]:
             f"--dataset {session.run.dataset}: {session.run.held_out} of its {session.source.num_images} pictures are held "
             "out of training, to notice if D learns the others by heart (--held-out 0: none)"
         )
+
+
+def contention(session: Session, runner: Runner, others: Contention) -> Iterator[str]:
+    """Once, where other processes have used the CPUs for a while: how fast training is, and what fewer threads would give,
+    by a trial. Nothing is trained by it."""
+    if session.contention_reported or others.lasted_s() < CONTENDED_S:
+        return
+    session.contention_reported = True
+    threads = session.machine.threads
+    fewer = max(1, min(threads - 1, len(CPUS) - math.ceil(others.others - 0.5)))
+    now, pace = (runner.trial(session.step, number) for number in (threads, fewer))
+    session.clock.restart()
+    batch_size = session.run.batch_size
+    used = f"other processes use {others.others:.1f} of the {len(CPUS)} CPUs"
+    if pace > WORTH_CHANGING * now:
+        yield Note(
+            f"{used}: {count(batch_size * now)} images/s with {threads} threads, {count(batch_size * pace)} in a trial with "
+            f"--threads {fewer}; stop and resume with it if that is to last (the results differ in rounding)"
+        )
+    else:
+        yield Note(f"{used}, so training is slower; fewer threads would not help (tried: --threads {fewer})")

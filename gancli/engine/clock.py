@@ -65,6 +65,10 @@ class Clock:
             return max(spent / self._lap_steps, 1e-9)
         return max(last, (STEADY_S + spent) / (STEADY_S / last + self._lap_steps))
 
+    def progress(self) -> tuple[int, float]:
+        """Steps so far, and the seconds spent in them."""
+        return self.steps, self.trained_s
+
     def foreseen(self, steps: int) -> float:
         """Seconds that so many steps will take, with what lies aside of them; not a number before the first step."""
         return steps * (self.seconds_per_step() + self._aside_s / max(1, self.steps))

@@ -16,7 +16,7 @@ from gancli.store.facts import Facts
 from gancli.store.names import name_of
 from gancli.store.weights import Weights
 from gancli.text import Note
-from gancli.variant import Variant
+from gancli.variant import Variant, on_meta
 
 NAMED = 3  # tensors, in a message
 Pairs = dict[str, tuple[Tensor, Tensor]]  # name → the live tensor, and the one to take
@@ -100,7 +100,7 @@ def _helping(weights: Weights, variant: Variant) -> Iterator[str]:
     """The options whose value in the other model would let more of it fit, as flags."""
     now = len(fitting(weights, variant))
     for flag, config, images in _others(weights.facts, variant):
-        with contextlib.suppress(UsageError), torch.device("meta"):  # pictures that the options do not fit
+        with contextlib.suppress(UsageError), on_meta():  # pictures that the options do not fit
             if len(fitting(weights, type(variant)(config, images))) > now:
                 yield flag
 

@@ -26,7 +26,7 @@ from gancli.machine.device import (
 )
 from gancli.machine.ranks import Ranks
 from gancli.store.facts import Facts
-from gancli.variant import Reads, Variant
+from gancli.variant import Reads, Variant, on_meta
 
 SAVED_WITHIN_S = 600.0  # nobody loses more who has not asked for something else
 
@@ -174,7 +174,7 @@ def step_flop(own: VariantConfig, source: Source | Photographs, variant_class: t
     """
     if variant_class.convolutional:
         return math.inf
-    with torch.device("meta"):
+    with on_meta():
         variant = variant_class(own, source.spec)
     weights = {name: sum(p.numel() for p in net.parameters()) for name, net in variant.networks.items()}
     return sum(2.0 * batch_size * count * (3 if name.startswith("G") else 6) for name, count in weights.items())

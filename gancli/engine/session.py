@@ -77,6 +77,7 @@ class Session:
         self.clock = Clock()
         self.foresight = Foresight(self.run, None if variant_class.reads == "low_res" else source.spec.size)
         self.writer = Writer()
+        self.contention_reported = False
         self._agree_at = 0  # the step of the next question to the other processes
 
     def enter(self, phase: Phase, resumed: State | None) -> Runner:

@@ -1,6 +1,7 @@
 """A training run, as an iterator of events: read `train` downwards."""
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 from typing import TypeVar
 
 from gancli import events
@@ -13,9 +14,9 @@ from gancli.engine import advice, evaluate, initial, memory, plan, resume, savin
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import NOTHING, Session
 from gancli.engine.stop import Stop
+from gancli.machine import contention
 from gancli.machine.device import ALONE, choose_timing
 from gancli.machine.ranks import Ranks
-from gancli.machine.waiting import giving_way
 from gancli.steps.runner import Runner
 from gancli.store.rundir import RunDirectory
 from gancli.store.state import State
@@ -66,8 +67,8 @@ def train(
         yield from map(events.Warned, initial.take_up(session, weights))
     evaluation = yield from _made_ready(session, stop)
     try:
-        with giving_way():
-            yield from _steps(session, stop, resumed, evaluation)
+        with contention.watched(session.clock.progress) if session.ranks.alone else nullcontext() as others:
+            yield from _steps(session, stop, resumed, evaluation, others)
     finally:
         session.writer.close()
 
@@ -94,7 +95,11 @@ def _made_ready(session: Session, stop: Stop) -> Generator[events.Event, None, E
 
 
 def _steps(
-    session: Session, stop: Stop, resumed: State | None, evaluation: Evaluation | None
+    session: Session,
+    stop: Stop,
+    resumed: State | None,
+    evaluation: Evaluation | None,
+    others: contention.Contention | None,
 ) -> Iterator[events.Event]:
     """All steps that are left, with what happens between them."""
     run, planned, first = session.run, session.plan, session.ranks.first
@@ -133,6 +138,8 @@ def _steps(
                 yield session.finished("stopped" if asked.stop else "done", asked.stop or "")
                 return
             yield from session.word()
+            if others is not None:
+                yield from map(events.Warned, advice.contention(session, runner, others))
 
 
 def _keep_best(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Event]:

@@ -10,15 +10,24 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode as FakeTensorMode
-from torch.fx.experimental.proxy_tensor import make_fx as make_fx
-from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary as WeakTensorKeyDictionary
 
 # FakeTensorMode: tensors that have a shape and no memory, also where code names a device, which gets them there under
 # torch.device("meta").
-# make_fx: every operation of a whole step, backward pass and updates too, as a list. torch.fx.symbolic_trace sees the
-# forward pass alone, and torch.export no update.
-# TorchDispatchMode: sees the operations of a backward pass, as torch.overrides.TorchFunctionMode does not. Documented, in
-# a place that is not.
+# WeakTensorKeyDictionary: its keys are tensors, by identity, and it does not keep them alive. weakref.WeakKeyDictionary
+# compares keys, and loses a tensor that only C++ still holds.
+
+
+class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """While it is entered, its `__torch_dispatch__` is given every operation, those of a backward pass included, which
+    torch.overrides.TorchFunctionMode is not."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: torch does not wrap `__torch_dispatch__` in `torch._dynamo.disable`, which imports Dynamo (1 s)."""
+        return False
+
 
 # standalone_compile (below): a graph through Inductor alone. torch.compile reads the graph's code first, by Dynamo, which
 # for a step of 3,000 operations takes minutes, and looks at each argument again in every call.

@@ -12,7 +12,7 @@ aten = torch.ops.aten
 LEAST_FLOP = 1e7
 
 
-class Products(private.TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Products(private.DispatchMode):  # type: ignore[no-untyped-call]
     """While it is entered, large fp32 products go to oneDNN: those of a backward pass, and of slopes of slopes, too."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

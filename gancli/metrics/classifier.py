@@ -8,6 +8,7 @@ learns the digits, and looks at each channel on its own.
 
 import hashlib
 import json
+import time
 import zlib
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -23,8 +24,11 @@ from gancli import images
 from gancli.data import kept, stacked
 from gancli.data.source import Source
 from gancli.errors import GancliError
-from gancli.events import Event, Preparing, Warned
+from gancli.events import Event, Preparing, Telling, Warned
 from gancli.files import atomic
+from gancli.report.words import duration
+from gancli.text import Note
+from gancli.variant import on_meta
 
 RECIPE = 1  # raised with every change of what follows
 NUM_FEATURES = 128
@@ -34,6 +38,7 @@ COARSEST = 8  # pixels
 NUM_STEPS, BATCH_SIZE, PEAK_LR = 1800, 128, 3e-3
 NUM_ROTATIONS = 4
 CHUNK = 500
+FORESEEN_AFTER = 100  # steps
 
 
 class Classifier(nn.Module):
@@ -118,7 +123,7 @@ def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device, 
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, PEAK_LR, NUM_STEPS)
     for step, chosen in enumerate(indices):
         if step % 50 == 0:
-            yield Preparing("training the classifier to measure with", step, NUM_STEPS, "steps")
+            yield Preparing("training the evaluation classifier", step, NUM_STEPS, "steps")
         batch = images.to_float(pixels[chosen].to(device))
         if num_classes:
             targets = labels[chosen].to(device)
@@ -139,7 +144,7 @@ def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
     content = [RECIPE, list(pixels.shape), num_classes, _checksum(pixels), _checksum(labels)]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
     path = data_root / "cache" / f"classifier-{key}.safetensors"
-    with torch.device("meta"):  # random weights would be drawn from the training's random numbers
+    with on_meta():  # random weights would be drawn from the training's random numbers
         network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes or NUM_ROTATIONS)
     try:
         network.load_state_dict(safetensors.torch.load(path.read_bytes()), assign=True)
@@ -147,7 +152,15 @@ def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
         return Judge(network.to(device).eval().requires_grad_(False), device, bool(num_classes), source.stacked)
     except (OSError, safetensors.SafetensorError, RuntimeError):
         pass  # not there, or damaged: it is made again
-    judge = yield from fit(pixels, labels, num_classes, device, source.stacked)
+    began, training = time.monotonic(), Telling(fit(pixels, labels, num_classes, device, source.stacked))
+    for event in training:
+        yield event
+        if isinstance(event, Preparing) and event.done == FORESEEN_AFTER:
+            seconds = (time.monotonic() - began) * NUM_STEPS / FORESEEN_AFTER
+            yield Warned(
+                Note(f"training the evaluation classifier takes about {duration(seconds)}, once for {source.name}")
+            )
+    judge = training.result
     weights = {name: tensor.cpu() for name, tensor in judge.classifier.state_dict().items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from gancli.data.patterns import is_pattern
 from gancli.data.source import Source
 from gancli.errors import UsageError
 from gancli.files import atomic
-from gancli.machine.waiting import giving_way
+from gancli.machine.contention import yielding
 from gancli.metrics import yardstick
 from gancli.metrics.entrants import Entrant, check_count, chosen, open_pictures
 from gancli.metrics.figure import Figure, comparison
@@ -112,7 +112,7 @@ def measured(
 ) -> Generator[events.Event, None, list[Subject]]:
     """Measure models, and pictures of others, as a generator of progress that returns what was found of each."""
     models = [each.model for each in entrants if each.model is not None]
-    with giving_way():
+    with yielding():
         if any(model.variant.reads == "low_res" for model in models):
             found = yield from _enlarging(config, dataset, device, models)
         else:
@@ -151,7 +151,7 @@ def _drawing(config: EvaluateConfig, dataset: str, device: torch.device, entrant
     fid = InceptionFid(inception, device) if inception is not None else None
     count = config.count or (NUM_STACKED if train.stacked else NUM_DRAWN)
     others = yield from _of_others(entrants, train, test, count, dataset, root.path)
-    stick = yield from yardstick.make(train, test, root.path, device, count, config.wanted)
+    stick = yield from yardstick.make(train, test, root.path, device, count, config.wanted, config.gan_train)
     if fid is not None:
         yield from stick.inception_floor(fid)
     found = []

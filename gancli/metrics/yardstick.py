@@ -25,6 +25,9 @@ FEWEST = 10  # pictures to compare with
 NUM_VALIDATION = 1000  # pictures that choose the width of Parzen's windows
 NUM_WIDE = 1024  # pictures whose patches are compared, or whose nearest neighbours are looked for
 LARGEST_PARZEN = 64 * 64 * 3  # values in a picture
+OF_CLASSIFIER = frozenset(
+    {"frechet", "kernel", "prdc", "labels", "modes", "diversity"}
+)  # metrics that need the classifier
 
 
 class Kind(NamedTuple):
@@ -65,7 +68,7 @@ class Row(NamedTuple):
 @dataclass(frozen=True)
 class Pictures:
     """uint8 `[N, C, H, W]`, the classes they should be (int64 `[N]`, None if none was asked for), and what the judge saw:
-    features float `[N, 128]` (of stacks `[N, 384]`), classes int64 `[N]`."""
+    features float `[N, 128]` (of stacks `[N, 384]`), classes int64 `[N]`; both empty where no metric needs it."""
 
     pixels: Tensor
     labels: Tensor | None
@@ -111,7 +114,9 @@ class Yardstick:
     `others` are as many real ones from the rest; what they give stands beside each figure as its floor.
     """
 
-    def __init__(self, train: Source, test: Source, judge: Judge, count: int, metrics: Sequence[str] = METRICS) -> None:
+    def __init__(
+        self, train: Source, test: Source, judge: Judge | None, count: int, metrics: Sequence[str] = METRICS
+    ) -> None:  # fmt: skip
         self.train, self.judge, self.metrics = train, judge, tuple(metrics)
         self.has_test_split, chosen, rest, self.count = parted(train, test, count)
         self.validation = train.images[rest[-_num_validation(len(rest)) :]]
@@ -125,11 +130,17 @@ class Yardstick:
         return "test" if self.has_test_split else "half of train"
 
     def _real(self, source: Source, chosen: Tensor) -> Pictures:
-        labels = source.labels[chosen] if self.judge.labelled and source.class_names else None
+        labels = source.labels[chosen] if self._labelled and source.class_names else None
         return self.seen(source.images[chosen], labels)
 
     def seen(self, pixels: Tensor, labels: Tensor | None) -> Pictures:
+        if self.judge is None:
+            return Pictures(pixels, labels, torch.empty(0), torch.empty(0, dtype=torch.int64))
         return Pictures(pixels, labels, *self.judge.look(pixels))
+
+    @property
+    def _labelled(self) -> bool:
+        return self.judge is not None and self.judge.labelled
 
     def figures(self, fake: Pictures) -> list[Figure]:
         """All figures of a model's pictures."""
@@ -152,6 +163,7 @@ class Yardstick:
     def gan_train(self, fake: Pictures) -> Generator[Event, None, Figure]:
         """Accuracy on real pictures of a classifier that learnt from the model's alone, %: Shmelkov et al. 2018."""
         assert fake.labels is not None, "only a conditional model has a GAN-train score"
+        assert self.judge is not None, "`make` was told of it"
         lesson = taught(self.train, fake.pixels, fake.labels)
         learnt = yield from fit(*lesson, self.judge.device, self.train.stacked)
         _, classes = learnt.look(self.reference.pixels)
@@ -175,7 +187,7 @@ class Yardstick:
             few = min(NUM_WIDE, n, len(real))
             levels = sliced_wasserstein(pictures.pixels[:few], real.pixels[:few])
             rows += [Row(f"sliced wasserstein at {size} px", Measure(value), few) for size, value in levels.items()]
-        if "modes" in self.metrics and self.judge.labelled:
+        if "modes" in self.metrics and self._labelled:
             rows += self._modes(pictures.classes)
         if "diversity" in self.metrics:
             rows.append(Row("diversity", Measure(distances.spread(pictures.features)), n))
@@ -198,7 +210,7 @@ class Yardstick:
     def _of_training(self, pictures: Pictures) -> list[Row]:
         """What compares with all training pictures, or with what was learnt from them; the floor is of unseen ones."""
         rows = []
-        if "labels" in self.metrics and pictures.labels is not None and self.judge.labelled:
+        if "labels" in self.metrics and pictures.labels is not None and self._labelled:
             rows.append(Row("gan-test", _share(pictures.classes == pictures.labels), len(pictures)))
         if "nearest" in self.metrics and self.has_test_split:
             few = pictures.pixels[:NUM_WIDE]
@@ -208,11 +220,20 @@ class Yardstick:
 
 
 def make(
-    train: Source, test: Source, data_root: Path, device: torch.device, count: int, metrics: Sequence[str] = METRICS
+    train: Source,
+    test: Source,
+    data_root: Path,
+    device: torch.device,
+    count: int,
+    metrics: Sequence[str] = METRICS,
+    gan_train: bool = False,
 ) -> Generator[Event, None, Yardstick]:
-    """The yardstick of a data set: its classifier from the cache, or trained first, if there is enough to measure with."""
+    """The yardstick of a data set. The classifier comes from the cache, or is trained first; where neither `metrics` nor
+    `gan_train` needs it there is none."""
     parted(train, test, count)
-    judge = yield from judge_of(train, data_root, device)
+    judge = None
+    if gan_train or not OF_CLASSIFIER.isdisjoint(metrics):
+        judge = yield from judge_of(train, data_root, device)
     yield Preparing("measuring real pictures", 0, 0, "")
     return Yardstick(train, test, judge, count, metrics)
 

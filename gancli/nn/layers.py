@@ -152,7 +152,7 @@ class SpectralNorm(nn.Module):
 
     def __init__(self, num_outputs: int) -> None:
         super().__init__()
-        self.register_buffer("u", F.normalize(torch.randn(num_outputs), dim=0))
+        self.register_buffer("u", F.normalize(nn.init.normal_(torch.empty(num_outputs)), dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
         with torch.autocast(weight.device.type, enabled=False):

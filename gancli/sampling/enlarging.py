@@ -16,8 +16,8 @@ from gancli.data.decode import decode_layers, read_shape
 from gancli.errors import DataError, GancliError, UsageError, few
 from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
+from gancli.machine.contention import yielding
 from gancli.machine.heap import keep_freed_memory
-from gancli.machine.waiting import giving_way
 from gancli.sampling.jobs import Job, Plan, is_there
 from gancli.sampling.upscale import Upscaler, check_file, check_memory, enlarge_layers
 from gancli.text import Note
@@ -84,7 +84,7 @@ def enlarge_files(
     """All that is planned, as a generator of what happens that returns what became of it. `deliver` takes a picture's file,
     which else is written where the plan says; `make` makes the picture, if not by enlarging it. Raises what one picture
     alone fails with."""
-    with giving_way():
+    with yielding():
         return (yield from _each(upscaler, planned, skip_existing, deliver, make or _enlarged))
 
 

@@ -38,10 +38,9 @@ class CompiledStep:
             step(self._inputs, self._terms)
 
         with undone(held, self._terms.device):
-            module = private.make_fx(do)()
+            module, self._arguments = trace.recorded(do)
         if self._terms.is_cuda:
             layouts.settle(module)
-        self._arguments = trace.given(module)
         try:
             self._run = self._compiled(module, thorough)
             with undone(held, self._terms.device):

@@ -1,5 +1,6 @@
 """Does a phase's steps: one by one, or, where the device can, many at a word."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from gancli.steps.ledger import Ledger
 from gancli.steps.step import Stepper
 from gancli.steps.trace import capture_by_trace
 
+TRIAL_S, TRIAL_STEPS = 1.0, 3  # the least that a number of threads is tried for
 WARM_UP = 3  # steps done one by one before the first capture, as training: libraries choose their kernels in them
 
 
@@ -107,6 +109,33 @@ class Runner:
         self._do = compiled
         self._capture = self._ways.capture or (capture_on_cuda if self._on_cuda else as_it_is)
         return ""
+
+    def trial(self, step: int, threads: int) -> float:
+        """Steps per second with so many threads on a CPU. Nothing is trained by it: all is as it was before."""
+        held = [*self.stepper.tensors(), *self._average.tensors()]
+        before, own = self._updates(), torch.get_num_threads()
+        with undone(held, self.stepper.machine.device):
+            torch.set_num_threads(threads)
+            try:
+                self._untrained(step)  # the first with other threads prepares kernels
+                began, steps = time.monotonic(), 0
+                while (seconds := time.monotonic() - began) < TRIAL_S or steps < TRIAL_STEPS:
+                    self._untrained(step)
+                    steps += 1
+            finally:
+                torch.set_num_threads(own)
+                self._set_updates(before)
+        return steps / seconds
+
+    def _untrained(self, step: int) -> None:
+        """A step in the way that steps are done, whose losses are not kept."""
+        self._average.prepare(step + 1)
+        if 1 in self._replays:
+            self.stepper.prepare()
+            self._replays[1](step)
+        else:
+            self.stepper.run(self._batches.batch(step))
+            self._average.move()
 
     def _stride(self, step: int, room: int) -> int | None:
         """The longest stride that fits: not beyond `room` or the rows there are, and one step at a time as long as the host

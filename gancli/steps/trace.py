@@ -41,17 +41,13 @@ SOONER: Mapping[Any, Callable[..., object]] = MappingProxyType({
 
 
 def capture_by_trace(work: Work) -> Captured:
-    """Do `work`, noting what it does; what is given does the same again.
+    """Do `work` and record it; the replay does the same again.
 
-    As with a CUDA graph, everything that changes from time to time must lie in tensors that are there before. Random
-    numbers come from the default generator each time.
+    As with a CUDA graph, everything that changes from step to step must lie in tensors that exist before. Random numbers
+    come from the default generator each time.
     """
-
-    def do() -> None:  # a function: of a method, the tracer would ask for `self`
-        work()
-
-    module = private.make_fx(do)()
-    arguments = _lean(module)
+    module, arguments = recorded(work)
+    _simplify(module)
     run: Callable[..., object] = type(module).forward
 
     @torch.no_grad()
@@ -61,51 +57,81 @@ def capture_by_trace(work: Work) -> Captured:
     return Captured(replay, done=True)
 
 
-def given(module: fx.GraphModule) -> list[Tensor]:
-    """Make the tensors that a trace found lying there its arguments, which are given back, each once."""
-    arguments = _handed_in(
-        module.graph,
-        {node: operator.attrgetter(str(node.target))(module) for node in module.graph.nodes if node.op == "get_attr"},
-    )
-    module.recompile()
-    return [tensor.detach() for tensor in arguments]
+def recorded(work: Work) -> tuple[fx.GraphModule, list[Tensor]]:
+    """Do `work`. Returns its operations as a graph, and the graph's arguments: the tensors that existed before, and views of
+    them, each once."""
+    recorder = Recorder()
+    with recorder:
+        work()
+    return recorder.module(), recorder.arguments
 
 
-def _lean(module: fx.GraphModule) -> list[Tensor]:
-    """Take out of the graph what need not be done each time: views that change nothing, and fetching tensors that are there
-    before, and views of them. These become its arguments, which are given back."""
+class Recorder(private.DispatchMode):  # type: ignore[no-untyped-call]
+    """Records every operation that is done while it is entered, those of backward passes included.
+
+    `torch.fx.experimental.proxy_tensor.make_fx` gives the same graph, but imports Dynamo and Inductor (1 to 1.6 s).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.arguments: list[Tensor] = []
+        self._graph = fx.Graph()
+        self._first = self._end = self._graph.output(
+            None
+        )  # arguments go before the first operation, operations before the end
+        self._nodes = private.WeakTensorKeyDictionary()  # tensor → the node that computes it
+        self._placeholders: dict[tuple[object, ...], fx.Node] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if private.is_view(func) and self._existed(args[0]):  # a view of what exists before need not be taken each time
+            return func(*args, **kwargs)
+        nodes = fx.node.map_aggregate((args, kwargs), self._node)
+        found = func(*args, **kwargs)
+        with self._graph.inserting_before(self._end):
+            node = self._graph.call_function(func, *nodes)
+            self._first = node if self._first is self._end else self._first
+            if isinstance(found, Tensor):
+                if not any(found is each for each in args):  # an operation in place gives what it was given
+                    self._nodes[found] = node
+            elif isinstance(found, tuple | list):
+                for index, each in enumerate(found):
+                    if isinstance(each, Tensor):
+                        self._nodes[each] = self._graph.call_function(operator.getitem, (node, index))
+        return found
+
+    def module(self) -> fx.GraphModule:
+        """The graph, without what has no effect."""
+        self._graph.eliminate_dead_code()
+        return fx.GraphModule({}, self._graph)
+
+    def _existed(self, tensor: Tensor) -> bool:
+        return tensor not in self._nodes
+
+    def _node(self, value: Any) -> Any:
+        """What stands for an operation's argument in the graph."""
+        if not isinstance(value, Tensor):
+            return value
+        if not self._existed(value):
+            return self._nodes[value]
+        key = (value.data_ptr(), value.shape, value.stride(), value.dtype)
+        if key not in self._placeholders:
+            with self._graph.inserting_before(self._first):
+                self._placeholders[key] = self._graph.placeholder(f"given_{len(self.arguments)}")
+            self.arguments.append(value.detach())
+        return self._placeholders[key]
+
+
+def _simplify(module: fx.GraphModule) -> None:
+    """Take out views that change nothing, and call operations by the functions that begin sooner."""
     graph = module.graph
-    constants: dict[fx.Node, Tensor] = {}
-    for node in list(graph.nodes):
-        if node.op == "get_attr":
-            constants[node] = operator.attrgetter(node.target)(module)
-        elif _is_view(node) and node.args[0] in constants:
-            with torch.no_grad():
-                constants[node] = node.target(constants[node.args[0]], *node.args[1:], **node.kwargs)
-        elif _is_view(node) and (same := _undone(node)) is not None:
-            node.replace_all_uses_with(same)
-    arguments = _handed_in(graph, constants)
     for node in graph.nodes:
-        if node.target in SOONER:
-            node.target = SOONER[node.target]
+        if _is_view(node) and (same := _undone(node)) is not None:
+            node.replace_all_uses_with(same)
+    graph.eliminate_dead_code()  # before: it knows torch.ops' operations that change their arguments, and no others
+    for node in graph.nodes:
+        node.target = SOONER.get(node.target, node.target)
     module.recompile()
-    return arguments
-
-
-def _handed_in(graph: fx.Graph, constants: Mapping[fx.Node, Tensor]) -> list[Tensor]:
-    """Make arguments of the constants, of equal ones one, and take out what nobody asks for any more."""
-    arguments: dict[tuple[object, ...], tuple[fx.Node, Tensor]] = {}
-    first = next(iter(graph.nodes))
-    for node, tensor in constants.items():
-        key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
-        if key not in arguments:
-            with graph.inserting_before(first):
-                arguments[key] = (graph.placeholder(f"given_{len(arguments)}"), tensor)
-        node.replace_all_uses_with(arguments[key][0])
-    for node in reversed(list(graph.nodes)):
-        if not node.users and (node.op == "get_attr" or _is_view(node)):
-            graph.erase_node(node)
-    return [tensor for _, tensor in arguments.values()]
 
 
 def _is_view(node: fx.Node) -> bool:

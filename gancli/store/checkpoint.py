@@ -18,7 +18,7 @@ from gancli.files import atomic
 from gancli.nn.layers import former_biases
 from gancli.store.facts import Facts, from_header, to_metadata
 from gancli.store.header import Header, read_header
-from gancli.variant import Variant
+from gancli.variant import Variant, on_meta
 
 GENERATOR = "generator."
 NUM_DTYPES = {"F32": torch.float32, "F64": torch.float64, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -79,7 +79,7 @@ def load_model(path: Path) -> Model:
     if facts.kind != "model":
         raise CheckpointError(f"{path}: a training state, not a model; sample from the run's ckpt.safetensors")
     variant_class = catalogue.load(facts.variant)  # outside: what modules make when they are imported must have data
-    with torch.device("meta"):
+    with on_meta():
         variant = variant_class(facts.config, facts.images)
     expected = {GENERATOR + name: t for name, t in variant.generator.state_dict().items()}
     former = {GENERATOR + bias: GENERATOR + mean for bias, mean in former_biases(variant.generator).items()}

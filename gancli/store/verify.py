@@ -3,12 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-import torch
-
 from gancli import catalogue
 from gancli.store import checkpoint, state
 from gancli.store.facts import Facts
 from gancli.store.header import Header
+from gancli.variant import on_meta
 
 
 def verify(path: Path, header: Header, facts: Facts) -> None:
@@ -18,7 +17,7 @@ def verify(path: Path, header: Header, facts: Facts) -> None:
         checkpoint.load_model(path)
         return
     variant_class = catalogue.load(facts.variant)
-    with torch.device("meta"):
+    with on_meta():
         variant = variant_class(facts.config, facts.images)
     networks = {f"network.{name}": network.state_dict() for name, network in variant.networks.items()}
     held = {name: info for name, info in header.tensors.items() if name.startswith(("network.", "average/"))}

@@ -35,7 +35,7 @@ def _onednn_flop(x_shape: Any, weight_shape: Any, *_: Any, **__: Any) -> int:
     return flop
 
 
-class Flop(private.TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Flop(private.DispatchMode):  # type: ignore[no-untyped-call]
     """Counts the floating-point operations of what is done within. (`FlopCounterMode` also asks which module they are of,
     by hooks that do not bear double backward.)"""
 

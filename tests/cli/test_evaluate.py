@@ -52,7 +52,7 @@ def test_evaluate_prints_a_table_with_real_pictures_beside(
     for word in ("frechet distance", "coverage", "parzen log-likelihood", "real pictures", "rarest class"):
         assert word in outcome.out
     assert "gan-test" not in outcome.out, "vanilla has no labels to get right"
-    assert "training the classifier" in outcome.err
+    assert "training the evaluation classifier" in outcome.err
 
 
 @pytest.mark.slow

@@ -1,11 +1,11 @@
 """What is used of torch that it does not promise to keep: each still does what the public form does."""
 
 import ast
-import copy
+import gc
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import gancli
 from gancli.machine import private
+from gancli.steps import trace
 
 PACKAGE = Path(gancli.__file__).parent
 OWN_FILE = PACKAGE / "machine" / "private.py"
@@ -79,7 +80,7 @@ def test_fused_adams_name_in_a_trace() -> None:
     def do() -> None:
         adam(weights, [slopes])
 
-    assert private.FUSED_ADAM in {node.target for node in private.make_fx(do)().graph.nodes}
+    assert private.FUSED_ADAM in {node.target for node in trace.recorded(do)[0].graph.nodes}
 
 
 def test_amp_unscale_and_update_scale() -> None:
@@ -189,34 +190,11 @@ def test_is_view() -> None:
         assert private.is_view(operation) == expected, operation
 
 
-def test_make_fx() -> None:
-    """A whole step, with its backward pass and its update, that can be done again."""
-    network = nn.Linear(3, 2)
-    traced, x = copy.deepcopy(network), some(4, 3)
-
-    def step_of(module: nn.Linear) -> Callable[[], None]:
-        def step() -> None:
-            (slope,) = torch.autograd.grad(module(x).square().sum(), [module.weight])
-            with torch.no_grad():
-                module.weight.sub_(0.1 * slope)
-
-        return step
-
-    again = private.make_fx(step_of(traced))()
-    once = step_of(network)
-    for _ in range(3):
-        once()
-    with torch.no_grad():
-        again()  # the capture was the first
-        again()
-    assert torch.equal(network.weight, traced.weight)
-
-
-def test_torch_dispatch_mode() -> None:
+def test_dispatch_mode() -> None:
     """It sees the operations of a backward pass."""
     seen = []
 
-    class Seeing(private.TorchDispatchMode):  # type: ignore[no-untyped-call]
+    class Seeing(private.DispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             seen.append(func)
             return func(*args, **(kwargs or {}))
@@ -227,6 +205,18 @@ def test_torch_dispatch_mode() -> None:
         (slope,) = torch.autograd.grad(y, weight)
     assert torch.ops.aten.mm.default in seen
     torch.testing.assert_close(slope, some(4, 3).T @ torch.ones(4, 2))
+
+
+def test_weak_tensor_key_dictionary() -> None:
+    """Tensors are told apart by identity, equal ones too, and not kept alive."""
+    one, same = torch.ones(2), torch.ones(2)
+    names = private.WeakTensorKeyDictionary()
+    names[one] = "one"
+    assert one in names
+    assert same not in names
+    del one
+    gc.collect()
+    assert not len(names)
 
 
 def test_fake_tensor_mode() -> None:
@@ -251,12 +241,18 @@ def test_standalone_compile() -> None:
         return (a.sin() * 2,)
 
     given = (some(4, 3), some(4, 3, seed=1))
-    module = private.make_fx(step)(*[t.clone() for t in given])
-    arguments = [t.clone() for t in given]
+    a, b = (t.clone() for t in given)
+    result = torch.empty(4, 3)
+
+    def do() -> None:
+        result.copy_(step(a, b)[0])
+
+    module, arguments = trace.recorded(do)
+    a.copy_(given[0])
     with torch.no_grad():
-        (found,) = private.standalone_compile(module, arguments, {"fallback_random": True})(*arguments)
-    assert torch.equal(arguments[0], given[0] + given[1])
-    assert torch.allclose(found, (given[0] + given[1]).sin() * 2)
+        private.standalone_compile(module, arguments, {"fallback_random": True})(*arguments)
+    assert torch.equal(a, given[0] + given[1])
+    assert torch.allclose(result, (given[0] + given[1]).sin() * 2)
 
 
 def test_every_name_is_held_to_its_public_form_here() -> None:
@@ -267,8 +263,8 @@ def test_every_name_is_held_to_its_public_form_here() -> None:
         node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
     there |= {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    there -= {"Any", "Callable", "Sequence", "Tensor"}
-    there |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    there -= {"Any", "Callable", "Sequence", "Tensor", "TorchDispatchMode"}
+    there |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     here = {
         node.attr
         for node in ast.walk(ast.parse(Path(__file__).read_text("utf-8")))

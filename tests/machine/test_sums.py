@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from gancli.machine import private
 from gancli.machine.ranks import idle, sum_over_processes_
+from gancli.steps import trace
 
 
 @pytest.fixture
@@ -32,12 +32,12 @@ def test_a_trace_holds_it_and_replays_it(summed: list[int]) -> None:
         sum_over_processes_(x)
 
     with idle():
-        module = private.make_fx(step)()
+        module, arguments = trace.recorded(step)
     assert not summed
     assert torch.ops.gancli.sum_over_processes_.default in [node.target for node in module.graph.nodes]
     x.fill_(1)
     with torch.no_grad():
-        module()
+        module(*arguments)
     assert x.tolist() == [4, 4, 4]
     assert summed == [3]
 

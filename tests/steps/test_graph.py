@@ -248,3 +248,32 @@ def waiting_forbidden() -> Iterator[None]:
         yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("strides", [(), (1,)], ids=["plain", "replayed"])
+@pytest.mark.parametrize("variant", catalogue.names())
+def test_a_trial_of_other_threads_leaves_no_trace(
+    variant: str, strides: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its steps change no weight, no statistics, no optimizer and no random number."""
+    for name, value in (("TRIAL_S", 0.0), ("TRIAL_STEPS", 2)):
+        monkeypatch.setattr(f"gancli.steps.runner.{name}", value)
+    found = []
+    for tried in (False, True):
+        session = session_of(variant, "cpu", tmp_path / f"{tried}", tmp_path)
+        ((phase, _, _), *_) = session.course.legs
+        runner = Runner(
+            session.enter(phase, None).stepper, session.batches, session.average, session.ledger, Ways(strides)
+        )
+        for step in range(9):
+            if tried and step in (2, 6):
+                assert runner.trial(step, 2) > 0
+                assert torch.get_num_threads() == 1
+            session.advance(runner, 1)
+        weights = {
+            f"{name}.{key}": t for name, net in session.variant.networks.items() for key, t in net.state_dict().items()
+        }
+        moments = {f"{n}.{k}": t for n, each in runner.stepper.minimisers.items() for k, t in each.tensors().items()}
+        found.append((session.ledger.read(), weights | moments | dict(session.average.module.state_dict())))
+    assert found[0][0] == found[1][0]
+    assert all(torch.equal(tensor, found[1][1][name]) for name, tensor in found[0][1].items())

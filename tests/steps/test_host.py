@@ -25,7 +25,7 @@ class OnPaper(Machine):
         return nullcontext()
 
 
-class HostTensors(private.TorchDispatchMode):  # type: ignore[no-untyped-call]
+class HostTensors(private.DispatchMode):  # type: ignore[no-untyped-call]
     """Notes the operations that have to do with tensors on the host."""
 
     def __init__(self) -> None:

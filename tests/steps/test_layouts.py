@@ -22,7 +22,7 @@ def generator(z: Tensor, first: Tensor, second: Tensor, bias: Tensor) -> Tensor:
     return F.conv2d(F.relu(F.conv_transpose2d(z, first)), second, bias, padding=1).square().mean()
 
 
-def traced(dtype: torch.dtype, found: list[Tensor]) -> tuple[fx.GraphModule, Callable[[], None]]:
+def traced(dtype: torch.dtype, found: list[Tensor]) -> tuple[fx.GraphModule, list[Tensor], Callable[[], None]]:
     z = drawn(4, 10, 1, 1).to(dtype)
     weights = [drawn(10, 8, 4, 4).to(memory_format=CHANNELS_LAST), drawn(3, 8, 3, 3), drawn(3)]
     weights = [weight.to(dtype).requires_grad_() for weight in weights]
@@ -34,13 +34,13 @@ def traced(dtype: torch.dtype, found: list[Tensor]) -> tuple[fx.GraphModule, Cal
             for mine, slope in zip(found, slopes, strict=True):
                 mine.copy_(slope)
 
-    return private.make_fx(lambda: do())(), do
+    return *trace.recorded(do), do
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_settled_slopes_are_those_of_the_convolution(dtype: torch.dtype) -> None:
     found: list[Tensor] = []
-    module, do = traced(dtype, found)
+    module, arguments, do = traced(dtype, found)
     do()
     expected = [slope.clone() for slope in found]
     layouts.settle(module)
@@ -52,7 +52,7 @@ def test_settled_slopes_are_those_of_the_convolution(dtype: torch.dtype) -> None
     for slope in found:
         slope.zero_()
     with torch.no_grad():
-        module(*trace.given(module))
+        module(*arguments)
     for mine, slope in zip(found, expected, strict=True):
         assert torch.allclose(mine.double(), slope.double(), rtol=1e-5 if dtype is torch.float32 else 0.02, atol=1e-6)
 

@@ -1,0 +1,162 @@
+"""How threads wait while other processes use the CPUs: in the faster way, found by trial."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+from gancli.machine import contention
+from gancli.machine.contention import Contention, CpuTime, cpu_time, watched
+from gancli.process import CPUS
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what other processes use of the CPUs")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+class Machine:
+    """Others use `others` CPUs; steps take `yielding_s` or `spinning_s`, by the way that threads wait."""
+
+    def __init__(self, others: float, yielding_s: float, spinning_s: float) -> None:
+        self.others, self.step_s = others, {True: yielding_s, False: spinning_s}
+        self.contention: Contention | None = None
+        self._used = self._at = self._spent_s = 0.0
+        self._steps = self.asked = 0
+
+    def look(self) -> CpuTime:
+        self._at += 1
+        self._used += self.others
+        return CpuTime(self._used, 0.0, self._at)
+
+    def progress(self) -> tuple[int, float]:
+        self.asked += 1
+        self._steps += 1
+        self._spent_s += self.step_s[self.contention is not None and self.contention.yielding]
+        return self._steps, self._spent_s
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Machine], Contention]]:
+    for name in ("LOOK_S", "TRIAL_S"):
+        monkeypatch.setattr(contention, name, 0.01)
+    running = []
+
+    def start(machine: Machine) -> Contention:
+        machine.contention = Contention(len(CPUS), machine.progress, machine.look)
+        running.append(machine.contention)
+        return machine.contention
+
+    yield start
+    for each in running:
+        each.end()
+
+
+Start = Callable[[Machine], Contention]
+
+
+def test_the_faster_way_is_kept_as_long_as_others_use_the_cpus(started: Start) -> None:
+    machine = Machine(others=1.0, yielding_s=0.1, spinning_s=0.3)
+    found = started(machine)
+    until(lambda: found.yielding and found.lasted_s() > 0)
+    time.sleep(0.1)
+    asked = machine.asked
+    time.sleep(0.1)
+    assert found.yielding
+    assert machine.asked == asked, "a choice holds for a while"
+    machine.others = 0.0
+    until(lambda: not found.yielding)
+    assert found.lasted_s() == 0
+    machine.others = 1.0
+    until(lambda: found.yielding)
+    assert machine.asked == asked, "and is taken up again"
+
+
+def test_spinning_is_kept_where_it_is_faster(started: Start) -> None:
+    machine = Machine(others=1.0, yielding_s=0.3, spinning_s=0.1)
+    found = started(machine)
+    until(lambda: machine.asked > 2 * contention.TRIAL_STEPS)
+    time.sleep(0.2)
+    assert not found.yielding
+    assert found.others == pytest.approx(1.0)
+
+
+def test_a_choice_is_made_anew_after_a_while(started: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contention, "AGAIN_S", 3.0)  # of the machine's seconds
+    machine = Machine(others=1.0, yielding_s=0.1, spinning_s=0.3)
+    found = started(machine)
+    until(lambda: found.yielding and machine.asked > 4 * contention.TRIAL_STEPS)
+    machine.step_s = {True: 0.3, False: 0.1}
+    until(lambda: not found.yielding)
+
+
+def test_nothing_is_tried_on_a_quiet_machine(started: Start) -> None:
+    machine = Machine(others=contention.TOLERATED / 2, yielding_s=0.1, spinning_s=0.3)
+    found = started(machine)
+    time.sleep(0.3)
+    assert not found.yielding
+    assert not machine.asked
+
+
+@LINUX
+def test_a_busy_process_is_seen_and_this_one_is_not() -> None:
+    before = cpu_time()
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        time.sleep(1)
+        after = cpu_time()
+        busy.kill()
+    assert after.used - after.own - before.used + before.own > 0.2
+    began = cpu_time()
+    while time.process_time() - began.own < 0.5:
+        pass
+    assert cpu_time().own - began.own >= 0.5
+
+
+@LINUX
+def test_yielding_puts_a_thread_under_the_librarys_management() -> None:
+    """One more pool of OpenMP's threads, which goes when it is over. In a process of its own, with two threads."""
+    script = (
+        "import torch, time; torch.set_num_threads(2); torch.ones(10**6).add_(1)\n"
+        "from pathlib import Path; from gancli.machine import contention\n"
+        "count = lambda: len(list(Path('/proc/self/task').iterdir()))\n"
+        "before = count()\n"
+        "with contention.yielding():\n    time.sleep(0.3); during = count()\n"
+        "time.sleep(0.2); print(before, during, count())"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GOMP_", "OMP_"))}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    before, during, after = map(int, done.stdout.split())
+    assert before < during
+    assert after == before
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("left_to_us", [True, False])
+def test_the_users_own_choice_wins(left_to_us: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contention, "SPINNING", left_to_us)
+    with watched(lambda: (0, 0.0)) as found:
+        assert (found is not None) is (left_to_us and sys.platform == "linux")
+
+
+@pytest.mark.parametrize("variable", ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS"])
+def test_how_the_user_chooses(variable: str) -> None:
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(("GOMP_", "OMP_"))} | {variable: "1"}
+    script = "import gancli.process; print(gancli.process.SPINNING)"
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(variable == "OMP_NUM_THREADS")
