@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks [CASE...] [--device cuda] [--json FILE] [--against FILE]`: steps timed beside a plain loop's.
 
 The contenders are processes of their own that take turns, so that all see the same machine. On CUDA ours is also compiled,
-and so is the plain loop; on a CPU, where compiling takes minutes, with `--compile`.
+and so is the plain loop; on a CPU, where compiling takes minutes, with `--compile`. `--sustained`: see `sustained`.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks import sustained
 from tests.benchmarks.cases import CASES, draw_photographs
 from tests.benchmarks.contenders import CONTENDERS, Contender, Measured, measure
 
@@ -148,4 +150,7 @@ def title(device: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--sustained"]:
+        sustained.main(sys.argv[2:])
+    else:
+        main()
