@@ -1,8 +1,8 @@
 """`python -m tests.benchmarks --sustained [--seconds 60] [--rounds 1] [CASE...]`: whole commands, for minutes.
 
 Each command trains for so long, alone and beside one and two busy processes: with the way threads wait as `gan` chooses it,
-and with each fixed choice. The first and the last third are reported apart, since a mechanism that helps for three seconds may
-slow down an hour.
+and with each fixed choice. The first and the last third are reported apart, since a mechanism that helps for three seconds
+may slow down an hour.
 """
 
 import argparse
