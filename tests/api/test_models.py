@@ -23,6 +23,7 @@ from gancli.api.options import in_python
 from tests.conftest import Gan
 from tests.engine.test_resume import train_args
 
+python: Any = gancli  # for calls that a type checker would refuse
 DRAWING = [name for name in catalogue.names() if name != "srgan"]
 
 
@@ -127,24 +128,24 @@ def test_wrong_values_have_the_errors_of_the_command_line(gan: Gan, runs: dict[s
         (lambda model: model.sample(label=[]), "label: is empty; leave it out for all classes in turn"),
         (lambda model: model.sample(2).grid(columns=-1), "columns=-1: must be at least 1 and at most 10000"),
         (lambda model: model.sample(1).save(3), "path: must be a path, not int"),
-        (lambda _: gancli.load("srgan-x4").enlarge("small.png"), "image: must be a Pillow image, .*, not str"),
-        (lambda _: gancli.load("srgan-x4").enlarge(np.zeros((4, 4))), "image: must be .*, not ndarray float64 4×4"),
-        (lambda _: gancli.load(None), "path: must be a path, a name or a run, not NoneType"),
-        (lambda _: gancli.load("digits", device=0), r"device=0: must be auto, cpu, .* \(did you mean cuda:0\?\)"),
-        (lambda model: gancli.evaluate(model.sample(20)), "models: must be models, runs or paths, not Samples"),
-        (lambda _: gancli.evaluate(np.zeros((20, 8, 8))), "models: must be models, runs or paths, not ndarray"),
-        (lambda model: gancli.evaluate(model, np.zeros((20, 8, 8))), "dataset=<ndarray>: must be a name or a path; .*"),
-        (lambda _: gancli.train(dataset=np.zeros((20, 8, 8))), "dataset=<ndarray>: must be a name .* numpy.savez.*"),
-        (lambda _: gancli.train(int), "variant: must be the name of a variant, not type"),
-        (lambda _: gancli.train(resume=True), 'resume: must be "auto", a run or a path, not bool'),
-        (lambda _: gancli.train(config={"steps": 2}), "config: must be a path, not dict"),
-        (lambda _: gancli.train(max_time="soon"), "max_time=soon: must be a time .*, or a number of seconds"),
-        (lambda _: gancli.train(epochs=1, steps=1), "epochs and steps: both say how long the run is; give one"),
+        (lambda _: python.load("srgan-x4").enlarge("small.png"), "image: must be a Pillow image, .*, not str"),
+        (lambda _: python.load("srgan-x4").enlarge(np.zeros((4, 4))), "image: must be .*, not ndarray float64 4×4"),
+        (lambda _: python.load(None), "path: must be a path, a name or a run, not NoneType"),
+        (lambda _: python.load("digits", device=0), r"device=0: must be auto, cpu, .* \(did you mean cuda:0\?\)"),
+        (lambda model: python.evaluate(model.sample(20)), "models: must be models, runs or paths, not Samples"),
+        (lambda _: python.evaluate(np.zeros((20, 8, 8))), "models: must be models, runs or paths, not ndarray"),
+        (lambda model: python.evaluate(model, np.zeros((20, 8, 8))), "dataset=<ndarray>: must be a name or a path; .*"),
+        (lambda _: python.train(dataset=np.zeros((20, 8, 8))), "dataset=<ndarray>: must be a name .* numpy.savez.*"),
+        (lambda _: python.train(int), "variant: must be the name of a variant, not type"),
+        (lambda _: python.train(resume=True), 'resume: must be "auto", a run or a path, not bool'),
+        (lambda _: python.train(config={"steps": 2}), "config: must be a path, not dict"),
+        (lambda _: python.train(max_time="soon"), "max_time=soon: must be a time .*, or a number of seconds"),
+        (lambda _: python.train(epochs=1, steps=1), "epochs and steps: both say how long the run is; give one"),
     ],
 )  # fmt: skip
 def test_odd_arguments_have_one_line_that_names_them(call: Callable[[Any], object], message: str) -> None:
     with pytest.raises(gancli.GancliError, match=f"^{message}$"):
-        call(gancli.load("digits"))
+        call(python.load("digits"))
 
 
 def test_numbers_labels_and_pictures_may_be_of_numpy_and_torch(runs: dict[str, Path]) -> None:
