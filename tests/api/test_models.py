@@ -183,6 +183,8 @@ def pixels_of(model: gancli.Model) -> torch.Tensor:
     return model.sample(5, seed=3).pixels
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="forks as Linux does")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12's, of threads
 def test_processes_forked_from_this_one_draw_the_same() -> None:
     model = gancli.load("digits", device="cpu")
     torch.ones(500, 500).mm(torch.ones(500, 500))  # torch has threads now, which the others lack
