@@ -6,6 +6,7 @@ that class, so `gan --help`, `gan variants` and Tab completion answer at once.
 """
 
 import ast
+import copyreg
 import dataclasses
 import functools
 import importlib
@@ -91,7 +92,13 @@ def _config_class(tree: ast.Module, path: Path) -> type[VariantConfig]:
     config_class = names["Config"]
     assert isinstance(config_class, type)
     assert issubclass(config_class, VariantConfig)
+    # A class that no module has pickles by the name of its variant; a process that reads it may not have made it yet.
+    copyreg.pickle(config_class, lambda config: (_config, (path.stem, dataclasses.asdict(config))))
     return config_class
+
+
+def _config(name: str, values: dict[str, object]) -> VariantConfig:
+    return card(name).config_class(**values)
 
 
 def _check_presets(name: str, config_class: type[VariantConfig]) -> None:

@@ -1,24 +1,30 @@
 """`gancli.evaluate`: models measured, beside what real pictures would score."""
 
 import os
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
 
 from gancli.api import options
+from gancli.api.alone import between_events
 from gancli.api.model import Model
+from gancli.api.option_types import Int
+from gancli.api.options import PathLike
 from gancli.config.evaluate import EvaluateConfig
-from gancli.errors import UsageError
+from gancli.errors import UsageError, few
 from gancli.events import Event, Telling, Warned
 from gancli.machine.device import choose_device
 from gancli.metrics import compare
 from gancli.metrics.compare import Subject
 from gancli.metrics.entrants import Entrant, entrant
+from gancli.metrics.figure import Measure
+from gancli.page.markup import tag
+from gancli.page.tables import measure
 from gancli.store import evaluations, names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Figures:
     """What was measured on a data set: a `Subject` for each model, in order, each with its `figures`."""
 
@@ -33,6 +39,23 @@ class Figures:
         """A model's figures by name: `figures[0]["coverage"]`."""
         return {figure.name: figure.model.value for figure in self.subjects[index].figures}
 
+    def __repr__(self) -> str:
+        told = [f"{figure.name} {measure(figure.model.value, None)}" for figure in self.subjects[0].figures]
+        more = f", and of {len(self) - 1} more" if len(self) > 1 else ""
+        return f"<figures on {self.dataset} of {self.subjects[0].heading}: {few(told)}{more}>"
+
+    def _repr_html_(self) -> str:
+        names = dict.fromkeys(figure.name for subject in self.subjects for figure in subject.figures)
+        rows = [{figure.name: figure for figure in subject.figures} for subject in self.subjects]
+        heads = ["", *(subject.heading for subject in self.subjects), self.subjects[0].compared.beside]
+        lines = [tag("tr", *(tag("th", head) for head in heads))]
+        for name in names:
+            found = [row.get(name) for row in rows]
+            real = next(figure.real for figure in found if figure)
+            cells = [figure.model if figure else None for figure in found]
+            lines.append(tag("tr", tag("th", name), *(tag("td", _cell(cell)) for cell in [*cells, real])))
+        return tag("table", *lines)
+
     def document(self) -> dict[str, object]:
         """The document that `gan evaluate --json` prints."""
         rows = [
@@ -46,6 +69,10 @@ class Figures:
             for subject in self.subjects
         ]
         return {"dataset": self.dataset, "seed": self.seed, "checkpoints": rows}
+
+
+def _cell(found: Measure | None) -> str:
+    return measure(None, None) if found is None else measure(found.value, found.error)
 
 
 def measured(
@@ -68,45 +95,58 @@ def measured(
     return Figures(dataset, config.seed, tuple(subjects))
 
 
+@options.spoken()
 def evaluate(
-    models: Model | str | os.PathLike[str] | Sequence[Model | str | os.PathLike[str]],
-    dataset: str | os.PathLike[str] | None = None,
-    n: int | None = None,
+    models: PathLike | Iterable[PathLike],
+    dataset: PathLike | None = None,
+    n: Int | None = None,
     *,
-    seed: int | None = None,
-    metrics: str | Sequence[str] | None = None,
+    seed: Int | None = None,
+    metrics: str | Iterable[str] | None = None,
     gan_train: bool | None = None,
-    neighbours: str | os.PathLike[str] | None = None,
-    inception: str | os.PathLike[str] | None = None,
-    low_res: str | os.PathLike[str] | None = None,
-    data_root: str | os.PathLike[str] | None = None,
+    neighbours: PathLike | None = None,
+    inception: PathLike | None = None,
+    low_res: PathLike | None = None,
+    data_root: PathLike | None = None,
     download: bool | None = None,
     on_event: Callable[[Event], object] | None = None,
 ) -> Figures:
-    """Measure one model or several, or their checkpoints, or pictures that other programs made (a folder, a zip, an `.npz`
-    array, …): what `gan evaluate` does, by the same names.
+    """Measure one model or several, or their runs or checkpoints, or pictures that other programs made (a folder, a zip,
+    an `.npz` array, …): what `gan evaluate` does, by the same names.
 
     `on_event` is called with what happens meanwhile. Raises `UsageError`, `DataError` and `CheckpointError`.
     """
-    places = options.given(
-        dataset=dataset, neighbours=neighbours, inception=inception, low_res=low_res, data_root=data_root
+    asked = options.given(
+        dataset=dataset,
+        count=n,
+        seed=seed,
+        metrics=",".join(map(str, metrics))
+        if isinstance(metrics, Iterable) and not isinstance(metrics, str)
+        else metrics,
+        gan_train=gan_train,
+        neighbours=neighbours,
+        inception=inception,
+        low_res=low_res,
+        data_root=data_root,
+        download=download,
     )
-    groups = metrics if metrics is None or isinstance(metrics, str) else ",".join(metrics)
-    others = options.given(count=n, seed=seed, metrics=groups, gan_train=gan_train, download=download)
-    asked = {name: os.fspath(place) for name, place in places.items()} | others
     config = EvaluateConfig(**(options.from_environment(EvaluateConfig) | asked))
     config.check_places()
-    several = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
+    one = isinstance(models, str | os.PathLike) or not isinstance(models, Iterable)
+    several: list[object] = [models] if one else list(models)  # type: ignore[arg-type]  # a path may be iterable, too
     entrants = [_entrant(each) for each in several]
     device = next((each.device for each in several if isinstance(each, Model)), None)
     telling = Telling(
         measured(config, asked, entrants, device or choose_device(os.environ.get("GAN_DEVICE") or "auto"))
     )
-    for event in telling:
-        if on_event:
-            on_event(event)
+    with between_events():
+        for event in telling:
+            if on_event:
+                on_event(options.event_in_python(event))
     return telling.result
 
 
-def _entrant(each: Model | str | os.PathLike[str]) -> Entrant:
-    return Entrant(each.path, each.loaded) if isinstance(each, Model) else entrant(names.located(each).path)
+def _entrant(each: object) -> Entrant:
+    if isinstance(each, Model):
+        return Entrant(each.path, each.loaded)
+    return entrant(names.located(options.path(each, "models", "models, runs or paths")).path)

@@ -2,17 +2,23 @@
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from gancli import images
 from gancli.api import options
+from gancli.api.option_types import Float, Int
+from gancli.api.options import PathLike
 from gancli.api.samples import Samples
+from gancli.config import RunConfig
 from gancli.config.export import ExportConfig
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.data.decode import layers_of, shape_of
@@ -27,18 +33,28 @@ from gancli.store import checkpoint, names
 from gancli.store.facts import Facts
 from gancli.store.rundir import model_file
 
+if hasattr(os, "register_at_fork"):  # a forked process has none of torch's threads, and would wait for them for ever
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
-def load(path: str | os.PathLike[str], device: str | None = None) -> "Model":
-    """The model of a run directory, of a `ckpt.safetensors` or of a name (`"digits"`: one that comes along), on `device`
+Picture = Image.Image | np.ndarray[Any, Any] | Tensor
+"""What is enlarged: a Pillow image of any mode, an array `[H, W]` or `[H, W, C]`, or a tensor `[C, H, W]`, both uint8."""
+
+
+@options.spoken("path")
+def load(path: PathLike, device: str | torch.device | None = None) -> "Model":
+    """The model of a run (also of what `gancli.train` gave) or its directory, of a `ckpt.safetensors` or of a name
+    (`"digits"`: one that comes along), on `device`
     (auto, cpu, cuda, cuda:N, mps; by default what `GAN_DEVICE` says, else auto). Raises `CheckpointError` for any file that
     is not a sound one, and `UsageError`."""
-    where = choose_device(device or os.environ.get("GAN_DEVICE") or "auto")
-    file = model_file(names.located(path).path)
+    asked = None if device is None else options.field(RunConfig, "device").check(device)
+    where = choose_device(asked or os.environ.get("GAN_DEVICE") or "auto")
+    file = model_file(names.located(options.path(path, "path", "a path, a name or a run")).path)
     return Model(checkpoint.load_model(file), file, where)
 
 
 class Model:
-    """A model that was loaded. `path`: of its checkpoint; `device`: where it draws."""
+    """A model that was loaded. `path`: of its checkpoint; `device`: where it draws. It may be given wherever the path of a
+    model is asked for, and pickles with its weights."""
 
     def __init__(self, loaded: checkpoint.Model, path: Path, device: torch.device) -> None:
         self.loaded, self.path, self.device = loaded, path, device
@@ -65,6 +81,9 @@ class Model:
         """The classes that may be asked for; empty where pictures are not drawn by class."""
         return self.loaded.variant.images.class_names if self.loaded.variant.conditional else ()
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     def __repr__(self) -> str:
         facts = self.facts
         channels, size = facts.images.channels, facts.images.size
@@ -77,28 +96,29 @@ class Model:
         where = f"trained on {facts.dataset} for {facts.step:,} steps; {count:,} parameters, on {self.device}"
         return f"<{facts.variant} {does}; {where}; {self.path}>"
 
+    @options.spoken()
     def sample(
         self,
-        n: int | None = None,
+        n: Int | None = None,
         *,
-        seed: int | None = None,
-        label: str | int | Sequence[str | int] | None = None,
-        truncation: float | None = None,
+        seed: Int | None = None,
+        label: str | Int | Iterable[str | Int] | None = None,
+        truncation: Float | None = None,
         levels: bool | None = None,
-        columns: int | None = None,
-        zoom: int | None = None,
-        batch_size: int | None = None,
+        columns: Int | None = None,
+        zoom: Int | None = None,
+        batch_size: Int | None = None,
     ) -> Samples:
         """Draw `n` pictures (by default 64) from seed `seed` on: those of `gan sample -n N --seed SEED`, to the last bit.
+        `label`: a class, by name or number, or several, as a list or an array: a picture of each in turn.
         `columns` is of the grid that they show themselves as, `zoom` of that and of files: each pixel becomes so many across
         and down. Raises `UsageError`."""
         self._check_reads("labels")
-        labels = None if label is None else [label] if isinstance(label, str | int) else list(label)
         config = SampleConfig(
             **options.given(
                 count=n,
                 seed=seed,
-                label=labels and tuple(map(str, labels)),
+                label=None if label is None else _labels(label),
                 truncation=truncation,
                 levels=levels,
                 columns=columns,
@@ -108,12 +128,15 @@ class Model:
         )
         return Samples.of(order.make(self.loaded, config, self.device))
 
-    def enlarge(self, image: Image.Image, *, tile: int | None = None) -> Image.Image:
-        """A picture enlarged: any mode that Pillow has in, and out as `gan sample -i` writes it, transparency, profile and
-        EXIF kept in its `info`. `tile`: side of the tiles in pixels of `image` (None: as memory allows). Raises
+    @options.spoken()
+    def enlarge(self, image: Picture, *, tile: Int | None = None) -> Image.Image:
+        """A picture enlarged: a Pillow image of any mode, an array `[H, W]` or `[H, W, C]`, or a tensor `[C, H, W]`, both
+        uint8. Out comes a Pillow image, as `gan sample -i` writes it, transparency, profile and EXIF kept in its `info`.
+        `tile`: side of the tiles in pixels of `image` (None: as memory allows). Raises
         `UsageError`, and `GancliError` where it does not fit into memory."""
         self._check_reads("low_res")
         config = EnlargeConfig(**options.given(tile=tile))
+        image = _picture(image, "image")
         upscaler = enlarging.ready(self.loaded.variant, self.device, config.tile)
         name = str(getattr(image, "filename", "") or "the picture")
         set_aside = check_memory(upscaler, shape_of(image), ".png", name)
@@ -124,37 +147,65 @@ class Model:
         deque(telling, maxlen=0)  # nobody is told how far it is
         return telling.result
 
+    @options.spoken()
     def export(
         self,
-        path: str | os.PathLike[str],
+        path: PathLike,
         *,
-        opset: int | None = None,
+        opset: Int | None = None,
         license: str | None = None,  # noqa: A002 - the option's name
     ) -> list[Path]:
         """Write the model for other programs, as `gan export -o PATH` does: `.onnx`, `.pt2`, or a folder for a model hub.
         Gives the files that were written. Raises `UsageError`, and `GancliError` for what the disk refuses."""
         from gancli.export import write
 
-        target = write.target(os.fspath(path), ExportConfig(**options.given(opset=opset, license=license)))
+        target = write.target(options.path(path, "path"), ExportConfig(**options.given(opset=opset, license=license)))
         telling = Telling(write.written(target, self.path, checkpoint.load_model(self.path)))
         deque(telling, maxlen=0)  # as above
         return [Path(file) for file in telling.result.files]
 
-    def compare(self, image: Image.Image, true: Image.Image | None = None, *, tile: int | None = None) -> Compared:
+    @options.spoken()
+    def compare(self, image: Picture, true: Picture | None = None, *, tile: Int | None = None) -> Compared:
         """A picture as it is, by bicubic interpolation, by this model and, where it is given, as it truly is, side by side:
         what `gan sample -i … --compare --true …` writes. Its `figures`, of `bicubic` and `model`, are PSNR and SSIM; none
         without a `true` picture. Raises `UsageError`, and `DataError` for a true picture of another size."""
         self._check_reads("low_res")
         config = EnlargeConfig(**options.given(tile=tile))
         upscaler = enlarging.ready(self.loaded.variant, self.device, config.tile)
-        low_res = images.from_pil(_opaque(image))
-        truth = None if true is None else side_by_side.fitting(images.from_pil(_opaque(true)), low_res, upscaler)
+        low_res = images.from_pil(_opaque(_picture(image, "image")))
+        shown = None if true is None else images.from_pil(_opaque(_picture(true, "true")))
+        truth = None if shown is None else side_by_side.fitting(shown, low_res, upscaler)
         return side_by_side.compared(upscaler, low_res, truth, side_by_side.name_of(self.path))
 
     def _check_reads(self, reads: str) -> None:
         if self.loaded.variant.reads != reads:
             does = "draws pictures; sample them" if reads == "low_res" else "enlarges pictures: model.enlarge(image)"
             raise UsageError(f"{names.name_of(self.path) or self.path}: {self.facts.variant} {does}")
+
+
+def _labels(label: object) -> tuple[str, ...]:
+    """Labels as the command line has them. Raises `UsageError` for none."""
+    plain = label.tolist() if isinstance(label, np.ndarray | np.generic | Tensor) else label
+    several = plain if isinstance(plain, Iterable) and not isinstance(plain, str) else [plain]
+    found = tuple(str(each.item() if isinstance(each, np.generic | Tensor) else each) for each in several)
+    if not found:
+        raise UsageError("label: is empty; leave it out for all classes in turn")
+    return found
+
+
+def _picture(image: object, name: str) -> Image.Image:
+    """What was given as a Pillow image. Raises `UsageError`."""
+    if isinstance(image, Image.Image):
+        return image
+    if isinstance(image, Tensor) and image.dtype == torch.uint8 and image.ndim == 3 and image.shape[0] in (1, 3):
+        return images.to_pil(image)
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] in ((), (3,), (4,)):
+        return Image.fromarray(image)
+    shape = "×".join(map(str, getattr(image, "shape", ())))
+    what = f"{type(image).__name__} {getattr(image, 'dtype', '')} {shape}".strip()
+    raise UsageError(
+        f"{name}: must be a Pillow image, a uint8 array [H, W] or [H, W, C], or a uint8 tensor [C, H, W], not {what}"
+    )
 
 
 def _opaque(image: Image.Image) -> Image.Image:

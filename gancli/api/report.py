@@ -1,9 +1,10 @@
 """`gancli.write_report`: runs as a page, or their curves as a picture, as `gan report` writes them. Imports no torch."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from gancli.api import options
+from gancli.api.options import PathLike
 from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import UsageError
@@ -13,16 +14,16 @@ from gancli.page.pace import STEPS, check
 from gancli.page.run import Run
 from gancli.store import names
 
-PathLike = str | os.PathLike[str]
 
-
+@options.spoken("runs")
 def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.html", over: str = STEPS) -> Path:
     """Write the page of a run, or of several side by side: their directories, checkpoints, or names of models that come
     along. `path`: a page (`.html`), or the curves alone (`.png`, `.svg`, `.pdf`; extra `report`); what is there is
     replaced. `over`: what curves are drawn over, `steps`, `images` (trained on by then) or `time` (of training). Gives the
     path. Raises the errors of the command line."""
-    words = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
-    place = checked(words, paths.expanded(os.fspath(path), "-o"))
+    several = [runs] if isinstance(runs, str) or not isinstance(runs, Sequence) else runs
+    words = [options.path(each, "runs", "runs or paths") for each in several]
+    place = checked(words, paths.expanded(options.path(path, "path"), "-o"))
     files.written(read([names.located(word).path for word in words]), place, check(over))
     return place
 

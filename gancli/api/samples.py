@@ -1,7 +1,6 @@
 """Pictures that a model drew."""
 
 import dataclasses
-import os
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,11 @@ from PIL import Image
 from torch import Tensor
 
 from gancli import images
+from gancli.api import options
+from gancli.api.option_types import Int
+from gancli.api.options import PathLike
 from gancli.config import paths
+from gancli.config.sample import SampleConfig
 from gancli.events import Telling
 from gancli.sampling import files
 from gancli.sampling.order import Order
@@ -49,14 +52,17 @@ class Samples:
         """The pictures one by one, of mode L or RGB."""
         return [images.to_pil(pixels) for pixels in self.pixels]
 
-    def grid(self, columns: int | None = None) -> Image.Image:
+    @options.spoken()
+    def grid(self, columns: Int | None = None) -> Image.Image:
         """All pictures as one, as `gan sample -o grid.png` writes it; `columns` as there, `zoom` as they were asked for."""
-        return images.to_pil(images.grid(self.pixels, columns or self.order.columns), self.order.zoom)
+        asked: int | None = options.field(SampleConfig, "columns").check(columns)
+        return images.to_pil(images.grid(self.pixels, asked or self.order.columns), self.order.zoom)
 
-    def save(self, path: str | os.PathLike[str]) -> list[Path]:
+    @options.spoken()
+    def save(self, path: PathLike) -> list[Path]:
         """Write them as `gan sample -o PATH` does: a grid, a folder (end it with /), or an `.npz` array. Gives the files
         that were written. Raises `UsageError`, and `GancliError` for what the disk refuses."""
-        asked = os.fspath(path)
+        asked = options.path(path, "path")
         place = paths.expanded(asked, "-o")
         paths.check_output(place, "-o")
         telling = Telling(files.writer(place, asked, self.order.config)(self.order, place))

@@ -1,37 +1,40 @@
 """`gancli.train`: a training run, to its end or event by event."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import closing
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from gancli import catalogue
 from gancli.api import options as given_options
+from gancli.api.alone import alone
 from gancli.api.model import Model, load
-from gancli.config import RunConfig
-from gancli.config.option import Field
+from gancli.api.option_types import TrainOptions
+from gancli.config import RunConfig, fields_of
 from gancli.config.paths import check_standing
 from gancli.config.resolve import FLAG, Layer, known_fields
 from gancli.engine import begin
 from gancli.engine import run as running
 from gancli.engine.choice import Choice, like
 from gancli.engine.choice import choose as choose_variant
-from gancli.engine.stop import Stop, parse_duration
-from gancli.errors import GancliError, UsageError
+from gancli.engine.stop import Stop
+from gancli.errors import GancliError, StoppedError, UsageError
 from gancli.events import Event, LossRow, Progress, RunFinished, Status
 from gancli.report.choose import choose
 
 OnEvent = Callable[[Event], object]
 
 
-def train(variant: str | None = None, *, on_event: OnEvent | None = None, **options: Any) -> "Run":
+def train(variant: str | None = None, *, on_event: OnEvent | None = None, **options: Unpack[TrainOptions]) -> "Run":
     """Train a variant to its end: what `gan train` does, by the names of its options (`dataset="mnist", epochs=5,
     out="runs/a"`, …, the variant's own, `resume` and `config`). None: the variant that suits the pictures. Nothing is shown
     unless `progress` says so.
 
-    `on_event` is called with what happens (`gancli.events`). Ctrl-C, and the other signals that stop a run, save its state;
-    the run that is given then has `status` "stopped". Raises the errors of the command line.
+    `on_event` is called with what happens (`gancli.events`); an error that it raises ends the run with its state saved.
+    Ctrl-C, and the other signals that stop a run, save its state; the run that is given then has `status` "stopped". Raises
+    the errors of the command line.
     """
     run = training(variant, **options)
     for event in run:
@@ -40,21 +43,32 @@ def train(variant: str | None = None, *, on_event: OnEvent | None = None, **opti
     return run
 
 
-def training(variant: str | None = None, **options: Any) -> "Run":
-    """A run that trains while it is iterated over: `for event in gancli.training("cgan", dataset="mnist"): …`."""
+def training(variant: str | None = None, **options: Unpack[TrainOptions]) -> "Run":
+    """A run that trains while it is iterated over: `for event in gancli.training("cgan", dataset="mnist"): …`. Leaving the
+    loop (by `break`, `return` or an error) stops the run with its state saved, as Ctrl-C does."""
     return Run(variant, options)
 
 
 class Run:
-    """A training run. `out`: its directory, `rows`: its rows of losses, `finished`: how it ended, once it has."""
+    """A training run. `out`: its directory, `rows`: its rows of losses, `finished`: how it ended, once it has. One that has
+    ended may be given wherever the path of a run is asked for."""
 
-    def __init__(self, variant: str | None, options: dict[str, Any]) -> None:
-        choice = _chosen(options) if variant is None else Choice(variant)
+    @given_options.spoken()
+    def __init__(self, variant: str | None, options: Mapping[str, Any]) -> None:
+        if not isinstance(variant, str | None):
+            raise UsageError(f"variant: must be the name of a variant, not {type(variant).__name__}")
+        asked = given_options.given(**options)
+        resume, config = asked.pop("resume", None), asked.pop("config", None)
+        resume = None if resume is None else given_options.path(resume, "resume", '"auto", a run or a path')
+        config = None if config is None else given_options.path(config, "config")
+        fields = {field.name: field for field in fields_of(RunConfig)}
+        asked |= {name: fields[name].check(value, FLAG) for name, value in asked.items() if name in fields}
+        choice = _chosen(asked, resume) if variant is None else Choice(variant)
         self.variant = catalogue.check_name(choice.variant)
         self.rows: list[LossRow] = []
         self.finished: RunFinished | None = None
-        self._resume, config = options.pop("resume", None), options.pop("config", None)
-        layers = _layers(self.variant, options, config)
+        self._resume = resume
+        layers = _layers(self.variant, asked, config)
         self._layers = [*([choice.layer] if choice.layer else []), *layers]
         self._begun = False
 
@@ -75,68 +89,73 @@ class Run:
             raise GancliError("the run has not ended: its model is not there yet")
         return load(self.finished.checkpoint)
 
+    def __fspath__(self) -> str:
+        if self.finished is None:
+            raise GancliError("the run has not ended: it has no directory yet")
+        return self.finished.out
+
     def __repr__(self) -> str:
         if self.finished is None:
-            return f"<run of {self.variant}, {'going on' if self._begun else 'not begun'}>"
+            return f"<run of {self.variant}, not {'finished' if self._begun else 'started'}>"
         end = self.finished
         return f"<run of {self.variant}, {end.status} at step {end.step:,} of {end.steps:,}; {end.out}>"
 
     def __iter__(self) -> Iterator[Event]:
         """Train, giving what happens as it happens. Can be done once."""
         if self._begun:
-            raise GancliError("the run was iterated over before; begin another, with resume to go on")
+            raise GancliError('a run is iterated over once; start another, with resume="auto" and its out to resume it')
         self._begun = True
         return self._events()
 
     def _events(self) -> Iterator[Event]:
-        check_standing()
-        max_time = begin.last_value(self._layers, "max_time")
-        with Stop(parse_duration(max_time) if max_time else None) as stop:
+        with given_options.spoken(), alone(), Stop(begin.max_seconds(self._layers)) as stop:
+            check_standing()
             start = begin.begin(self.variant, self._layers, self._resume, dry_run=False)
             job = running.alone(self.variant, start, stop)
             shown = "none" if begin.last_value(self._layers, "progress") is None else job.run.progress
             with closing(job.steps) as steps, choose(shown) as report:
-                for event in steps:
-                    report(event)
-                    if isinstance(event, LossRow):
-                        self.rows.append(event)
-                    if isinstance(event, RunFinished):
-                        self.finished = event
-                    if not isinstance(event, Progress):  # several times a second: for a display, which has had it
+                told = (self._noted(event, report) for event in steps)
+                for event in told:
+                    if isinstance(event, Progress):  # several times a second: for a display, which has had it
+                        continue
+                    try:
                         yield event
+                    except GeneratorExit:
+                        if sys.is_finalizing():  # nothing can be started any more: the last saved state stays
+                            raise
+                        stop.ask("leaving its loop")
+                        with suppress(StoppedError):  # nothing was trained yet
+                            deque(told, maxlen=0)
+                        return
+
+    def _noted(self, event: Event, report: Callable[[Event], object]) -> Event:
+        event = given_options.event_in_python(event)
+        report(event)
+        if isinstance(event, LossRow):
+            self.rows.append(event)
+        if isinstance(event, RunFinished):
+            self.finished = event
+        return event
 
 
-def _chosen(options: dict[str, Any]) -> Choice:
-    if options.get("init_from") is not None and options.get("resume") is None:
-        return like(os.fspath(options["init_from"]))
-    dataset, size, preset = (options.get(name) for name in ("dataset", "image_size", "preset"))
-    asked = [*options, *([str(preset)] if preset else [])]
-    return choose_variant(
-        None if dataset is None else os.fspath(dataset), size if isinstance(size, int) else None, asked
-    )
+def _chosen(asked: Mapping[str, Any], resume: str | None) -> Choice:
+    if "init_from" in asked and resume is None:
+        return like(asked["init_from"])
+    dataset, size, preset = (asked.get(name) for name in ("dataset", "image_size", "preset"))
+    return choose_variant(dataset, size, [*asked, *([preset] if preset else [])])
 
 
-def _layers(variant: str, options: dict[str, Any], config: str | os.PathLike[str] | None) -> list[Layer]:
+def _layers(variant: str, options: Mapping[str, Any], config: str | None) -> list[Layer]:
     """What was asked for: `config` file, environment, options, in rising precedence."""
     config_class = catalogue.card(variant).config_class
     fields = known_fields(config_class)
     given_options.check_known(options, fields, variant)
     layers = []
     if config is not None:
-        layers.append(begin.config_layer(os.fspath(config), variant))
+        layers.append(begin.config_layer(config, variant))
     environment = given_options.from_environment(RunConfig)
     environment.pop("progress", None)
     layers += [
         Layer(str(fields[name].option.env), {name: value}, of_machine=True) for name, value in environment.items()
     ]
-    return [
-        *layers,
-        Layer(FLAG, {name: _plain(fields[name], value) for name, value in options.items() if value is not None}),
-    ]
-
-
-def _plain(field: Field, value: Any) -> Any:
-    """A path as text, as the command line has it."""
-    if field.name == "variant":
-        raise UsageError("variant: is the first argument")
-    return os.fspath(value) if field.option.path and isinstance(value, os.PathLike) else value
+    return [*layers, Layer(FLAG, {name: fields[name].check(value, FLAG) for name, value in options.items()})]

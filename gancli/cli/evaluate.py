@@ -7,11 +7,9 @@ from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
 from gancli.config.evaluate import EvaluateConfig
 from gancli.errors import printable
-from gancli.store import names
 
 if TYPE_CHECKING:
     from gancli.api.evaluate import Figures
-    from gancli.metrics.compare import Subject
 
 COMPLETERS: Mapping[str, completing.Completer] = {"dataset": completing.dataset, "metrics": completing.metrics}
 
@@ -55,7 +53,7 @@ def _show(figures: "Figures", config: EvaluateConfig) -> None:
     from gancli.cli.evaluate_table import tables
 
     subjects = figures.subjects
-    headings = [_heading(subject) for subject in subjects]
+    headings = [subject.heading for subject in subjects]
     out = console.out()
     for number, part in enumerate(tables(headings, [s.figures for s in subjects], subjects[0].compared.beside, out)):
         if number:
@@ -65,10 +63,3 @@ def _show(figures: "Figures", config: EvaluateConfig) -> None:
     out.print(words, markup=False, style="dim")
     if config.neighbours is not None:
         console.print_path(paths.expanded(config.neighbours, "--neighbours"))
-
-
-def _heading(subject: "Subject") -> str:
-    """A column's: the variant and what the run or model is called; of pictures, what their folder or file is called."""
-    if subject.model is None:
-        return subject.path.name or str(subject.path)
-    return f"{subject.model.facts.variant} {names.name_of(subject.path) or subject.path.parent.name}".strip()

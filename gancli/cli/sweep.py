@@ -20,7 +20,7 @@ from gancli.engine import begin, sweep
 from gancli.engine import run as running
 from gancli.engine.begin import Outlook
 from gancli.engine.choice import Choice
-from gancli.engine.stop import Stop, parse_duration
+from gancli.engine.stop import Stop
 from gancli.engine.sweep import Axis, Member
 from gancli.errors import PartlyFailedError, StoppedError, UsageError, printable, shell_quoted
 from gancli.store import overview, rundir
@@ -125,8 +125,7 @@ def _run(wanted: Asked, _: Choice, ctx: typer.Context, given: dict[str, Any]) ->
     if out is None:
         place = rundir.numbered_folder(Path("runs"), _usual_name(wanted, layers))
         planned = plan(place)
-    max_time = begin.last_value(layers, "max_time")
-    with Stop(parse_duration(max_time) if max_time else None) as stop:
+    with Stop(begin.max_seconds(layers)) as stop:
         if dry_run:
             from gancli.cli import dry_run as dry
 

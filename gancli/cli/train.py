@@ -19,7 +19,7 @@ from gancli.engine.begin import run_directory
 from gancli.engine.choice import USUAL, Choice, like
 from gancli.engine.choice import choose as choose_variant
 from gancli.engine.run import Job
-from gancli.engine.stop import Stop, parse_duration
+from gancli.engine.stop import Stop
 from gancli.errors import StdoutError, UsageError
 from gancli.report.choose import choose
 from gancli.report.reporter import Silence, abandon
@@ -126,8 +126,7 @@ def _run(choice: Choice, ctx: typer.Context, given: dict[str, Any]) -> int:
         raise UsageError(f"--only {only}: is for a sweep, which several values of an option make, such as --seed 0-9")
     paths.check_standing()
     layers = [*([choice.layer] if choice.layer else []), *given_layers(variant, ctx, given, config)]
-    max_time = begin.last_value(layers, "max_time")
-    with Stop(parse_duration(max_time) if max_time else None) as stop:  # before torch, whose import takes seconds
+    with Stop(begin.max_seconds(layers)) as stop:  # before torch, whose import takes seconds
         start = functools.partial(begin.begin, variant, layers, resume, dry_run)
         if dry_run:
             from gancli.cli import dry_run as dry

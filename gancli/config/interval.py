@@ -1,5 +1,6 @@
-"""How often: after so many steps, after so much time, or whichever comes first."""
+"""How often: after so many steps, after so much time, or whichever comes first; and for how long."""
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -51,6 +52,19 @@ def _within(seconds: float) -> float:
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         raise ValueError("must be at least 1s and at most 366d")
     return seconds
+
+
+def seconds(given: object) -> float:
+    """Seconds in `90s`, `30m`, `3h`, `1h30m`, or a number of them. Raises `ValueError` saying what it must be."""
+    try:
+        found: float | None = float(str(given))
+    except ValueError:
+        found = in_seconds(str(given))
+    if found is None or not math.isfinite(found):
+        raise ValueError("must be a time such as 90s, 30m, 3h or 1h30m, or a number of seconds")
+    if found <= 0:
+        raise ValueError("must be above 0")
+    return found
 
 
 def in_seconds(text: str) -> float | None:

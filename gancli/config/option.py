@@ -1,14 +1,18 @@
 """`option()`: one field of a configuration, and the checks that follow from what it says."""
 
 import dataclasses
+import datetime
 import math
+import numbers
+import operator
+import os
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Union
 
-from gancli.config import meanings
+from gancli.config import interval, meanings
 from gancli.errors import UsageError
 
 
@@ -86,28 +90,32 @@ class Field:
         return self.option.spelt or self.long
 
     def check(self, value: Any, origin: str = "") -> Any:
-        """`value` as this field's type; `UsageError` naming the option, the value and what is allowed."""
+        """`value` as this field's type; `UsageError` naming the option, the value and what is allowed. From Python it may be
+        of NumPy or torch, a path, a time."""
+        value = _builtin(value)
         if value is None and self.optional:
             return None
         if self.many:
             if not isinstance(value, list | tuple):
-                raise UsageError(f"{self.flag} {value!r}: must be a list of texts")
+                raise UsageError(f"{self.flag} {_told(value)}: must be a list of texts")
             return tuple(dataclasses.replace(self, many=False).check(one, origin) for one in value)
         where = f" (from {origin})" if origin else ""
         if self.option.reads is not None:
             try:
                 self.option.reads(value)
             except ValueError as error:
-                raise UsageError(f"{self.flag} {value}{where}: {error}") from None
+                raise UsageError(f"{self.flag} {_told(value, str)}{where}: {error}") from None
             return value if isinstance(value, str) else str(value)
         if isinstance(value, list | tuple):
             raise UsageError(
-                f"{self.flag} {value!r}{where}: must be one value; several are for the command line ({self.long} A,B)"
+                f"{self.flag} {_told(value)}{where}: must be one value; only the command line takes several"
             )
         if self.kind is float and type(value) is int:
             value = float(value)
+        if self.kind is int and type(value) is float and value.is_integer():  # 1e4
+            value = int(value)
         if type(value) is not self.kind:
-            raise UsageError(f"{self.flag} {value!r}{where}: must be {_noun(self.kind)}")
+            raise UsageError(f"{self.flag} {_told(value)}{where}: must be {self._noun()}")
         if self.choices and value not in self.choices:
             hint = meanings.of_value(self.long, str(value), self.choices)
             raise UsageError(f"{self.flag} {value}{where}: must be one of {', '.join(self.choices)}{hint}")
@@ -120,9 +128,35 @@ class Field:
             raise UsageError(f"{self.flag} {value!r}{where}: must not hold control characters or undecodable bytes")
         return value
 
+    def _noun(self) -> str:
+        if self.option.metavar == "NAME|PATH":
+            return "a name or a path; save an array with numpy.savez, and give the path of that file"
+        if self.option.path:
+            return "a path"
+        return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[self.kind]
 
-def _noun(kind: type) -> str:
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
+
+def _builtin(value: Any) -> Any:
+    """A value of Python's own types: numbers of NumPy, torch and others, paths, and times (as `1h30m`) become such."""
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if isinstance(value, datetime.timedelta):
+        return interval.duration(value.total_seconds())
+    if hasattr(value, "ndim"):  # an array's __index__ is there, and raises
+        return value.item() if value.ndim == 0 else value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if hasattr(value, "__index__"):
+        return operator.index(value)
+    return float(value) if isinstance(value, numbers.Real) else value
+
+
+def _told(value: object, words: Callable[[object], str] = repr) -> str:
+    """A value in a message of one line."""
+    text = words(value)
+    return text if isinstance(value, str) or (len(text) <= 200 and "\n" not in text) else f"<{type(value).__name__}>"
 
 
 def fields_of(config_class: type) -> tuple[Field, ...]:

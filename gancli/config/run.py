@@ -76,7 +76,11 @@ class RunConfig:
     )
     steps: int | None = option(None, "length of the run, in steps, instead of --epochs", ge=1, le=10**12, panel=BUDGET)
     max_time: str | None = option(
-        None, "stop after this long (90s, 30m, 3h), state saved, exit code 75", metavar="TIME", panel=BUDGET
+        None,
+        "stop after this long (90s, 30m, 3h), state saved, exit code 75",
+        metavar="TIME",
+        panel=BUDGET,
+        reads=interval.seconds,
     )
     batch_size: int = option(128, "images per step", ge=1, le=65536, panel=BUDGET, default_text="the variant's")
     seed: int = option(0, "fixes every random choice of the run", ge=0, lt=2**63, panel=BUDGET)

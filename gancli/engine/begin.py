@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gancli import catalogue
-from gancli.config import RunConfig, VariantConfig, fields_of, toml
+from gancli.config import RunConfig, VariantConfig, fields_of, interval, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import NOT_KEPT, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
 from gancli.data.names import source_names
@@ -95,6 +95,13 @@ def config_layer(config: str, variant: str) -> Layer:
 def last_value(layers: Sequence[Layer], name: str) -> Any:
     """What the last layer that has an option says, or None."""
     return next((layer.values[name] for layer in reversed(layers) if name in layer.values), None)
+
+
+def max_seconds(layers: Sequence[Layer]) -> float | None:
+    """The time limit that the last layer with `max_time` sets. Raises `UsageError`."""
+    (field,) = (field for field in fields_of(RunConfig) if field.name == "max_time")
+    limit = field.check(last_value(layers, "max_time"))
+    return None if limit is None else interval.seconds(limit)
 
 
 def _fresh(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:

@@ -1,29 +1,16 @@
 """Being asked to stop: signals and `--max-time` raise a flag, and nothing else; the loop looks at it every step."""
 
-import re
 import signal
 import threading
 import time
 from types import FrameType, TracebackType
 
-from gancli.errors import StoppedError, UsageError
+from gancli.errors import StoppedError
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")  # SIGHUP: the terminal or connection has gone
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))  # those that this system has
 SHIELDED = ("SIGINT", "SIGHUP")  # by nohup, and by shells for what runs in the background: ignored then, as meant
 WORDS = {"SIGINT": "Ctrl-C", "SIGBREAK": "Ctrl-Break"}
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `30m`, `3h`, `1h30m` or a plain number of seconds. Raises `UsageError`."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise UsageError(f"--max-time {text}: must be a time such as 90s, 30m, 3h or 1h30m")
-    seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
-    if seconds <= 0:
-        raise UsageError(f"--max-time {text}: must be above 0")
-    return seconds
 
 
 class Stop:
@@ -35,16 +22,23 @@ class Stop:
 
     def __init__(self, max_seconds: float | None = None) -> None:
         self._signal: signal.Signals | None = None
+        self._asked: str | None = None
         self._deadline = None if max_seconds is None else time.monotonic() + max_seconds
         self._before: dict[signal.Signals, object] = {}
 
     @property
     def reason(self) -> str | None:
+        if self._asked is not None:
+            return self._asked
         if self._signal is not None:
             return WORDS.get(self._signal.name, self._signal.name)
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return "--max-time"
         return None
+
+    def ask(self, reason: str) -> None:
+        """Ask for a stop as a signal does."""
+        self._asked = reason
 
     def raise_if_asked(self) -> None:
         """For the time before there is anything to save. Raises `StoppedError`."""

@@ -32,6 +32,7 @@ from gancli.metrics.upscaled import enlarged, read_pairs
 from gancli.metrics.yardstick import Yardstick
 from gancli.sampling import draw
 from gancli.sampling.upscale import Upscaler
+from gancli.store import names
 from gancli.store.checkpoint import Model
 from gancli.store.rundir import RunDirectory
 from gancli.text import Note
@@ -50,6 +51,13 @@ class Subject:
     model: Model | None
     figures: list[Figure]
     compared: events.Comparison
+
+    @property
+    def heading(self) -> str:
+        """A column's: the variant and what the run or model is called; of pictures, what their folder or file is called."""
+        if self.model is None:
+            return self.path.name or str(self.path)
+        return f"{self.model.facts.variant} {names.name_of(self.path) or self.path.parent.name}".strip()
 
 
 class Found(NamedTuple):

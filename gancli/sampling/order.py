@@ -19,17 +19,24 @@ from gancli.store.checkpoint import Model
 
 @dataclass(frozen=True)
 class Order:
-    """Pictures to draw. `paint` makes them, on `device`: the generator, or all its levels side by side, of which there are
-    `num_levels`. `columns`: of a grid of them; None: as near to a square as can be."""
+    """Pictures to draw, on `device`. `columns`: of a grid of them; None: as near to a square as can be."""
 
     model: Model
     config: SampleConfig
     wanted: list[Request]
-    paint: Paint
     device: torch.device
     columns: int | None
-    num_levels: int
     held: Tensor | None = None  # the pictures, where they are drawn already: uint8 [N, C, H, W], in order
+
+    @property
+    def paint(self) -> Paint:
+        """What makes them: the generator, or all its levels side by side."""
+        return draw.side_by_side(self.model.variant) if self.config.levels else self.model.variant.generator
+
+    @property
+    def num_levels(self) -> int:
+        """How many pictures each consists of, side by side."""
+        return self.model.variant.num_levels if self.config.levels else 1
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -77,9 +84,8 @@ def make(model: Model, config: SampleConfig, device: torch.device) -> Order:
     if columns is None and 1 < len(labels) <= 32:
         columns = images.columns_for(config.count, len(labels))
     variant.generator.to(device)
-    paint = draw.side_by_side(variant) if config.levels else variant.generator
     wanted = draw.requests(config.count, config.seed, labels)
-    return Order(model, config, wanted, paint, device, columns, variant.num_levels if config.levels else 1)
+    return Order(model, config, wanted, device, columns)
 
 
 def check_reads(model: Model, path: Path, reads: str) -> None:

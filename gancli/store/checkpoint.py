@@ -27,10 +27,31 @@ NUM_DTYPES = {"F32": torch.float32, "F64": torch.float64, "F16": torch.float16, 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model: `variant.generator` has the checkpoint's weights, in fp32, in eval mode, on the CPU."""
+    """A loaded model: `variant.generator` has the checkpoint's weights, in fp32, in eval mode, on the CPU. It pickles as its
+    facts and weights."""
 
     variant: Variant
     facts: Facts
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuilt, (self.facts, dict(self.variant.generator.state_dict()))
+
+
+def _rebuilt(facts: Facts, weights: Mapping[str, Tensor]) -> Model:
+    return _with_weights(_without_weights(facts), facts, weights)
+
+
+def _without_weights(facts: Facts) -> Variant:
+    variant_class = catalogue.load(facts.variant)  # outside: what modules make when they are imported must have data
+    with on_meta():
+        return variant_class(facts.config, facts.images)
+
+
+def _with_weights(variant: Variant, facts: Facts, weights: Mapping[str, Tensor]) -> Model:
+    variant.generator.load_state_dict(weights, assign=True)
+    assert not any(b.is_meta for b in variant.generator.buffers()), "a generator must not have non-persistent buffers"
+    variant.generator.eval().requires_grad_(False)
+    return Model(variant, facts)
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], facts: Facts) -> None:
@@ -78,9 +99,7 @@ def load_model(path: Path) -> Model:
     facts = from_header(path, header)
     if facts.kind != "model":
         raise CheckpointError(f"{path}: a training state, not a model; sample from the run's ckpt.safetensors")
-    variant_class = catalogue.load(facts.variant)  # outside: what modules make when they are imported must have data
-    with on_meta():
-        variant = variant_class(facts.config, facts.images)
+    variant = _without_weights(facts)
     expected = {GENERATOR + name: t for name, t in variant.generator.state_dict().items()}
     former = {GENERATOR + bias: GENERATOR + mean for bias, mean in former_biases(variant.generator).items()}
     if former.keys() <= header.tensors.keys():
@@ -92,10 +111,7 @@ def load_model(path: Path) -> Model:
     for bias, mean in former.items():
         if bias in weights:
             weights[mean] = weights[mean] - weights.pop(bias)
-    variant.generator.load_state_dict({n.removeprefix(GENERATOR): t for n, t in weights.items()}, assign=True)
-    assert not any(b.is_meta for b in variant.generator.buffers()), "a generator must not have non-persistent buffers"
-    variant.generator.eval().requires_grad_(False)
-    return Model(variant, facts)
+    return _with_weights(variant, facts, {n.removeprefix(GENERATOR): t for n, t in weights.items()})
 
 
 def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

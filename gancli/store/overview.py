@@ -35,7 +35,7 @@ class Best:
     step: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Overview:
     """`step`: the last one known of while it runs, else the one that it goes on from. `pid` and `host`: whose process writes
     in it. `left_s`: at the speed of the last row, while it runs. `changed`: when its last row was written (ISO 8601, UTC).
@@ -56,6 +56,15 @@ class Overview:
     best: Best | None = None
     changed: str | None = None
     problem: str = ""
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        length = "" if self.steps is None else f" of {self.steps:,}"
+        return (
+            f"<run of {self.variant or 'an unknown variant'}, {self.state} at step {self.step:,}{length}; {self.path}>"
+        )
 
 
 def runs_under(folder: Path, unreadable: list[str] | None = None) -> list[Overview]:

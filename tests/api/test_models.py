@@ -1,10 +1,16 @@
 """Models in Python: the pictures, errors and files of the command line."""
 
+import copy
 import io
+import multiprocessing
+import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +19,11 @@ from PIL import Image
 
 import gancli
 from gancli import catalogue, images
+from gancli.api.options import in_python
 from tests.conftest import Gan
 from tests.engine.test_resume import train_args
 
+python: Any = gancli  # for calls that a type checker would refuse
 DRAWING = [name for name in catalogue.names() if name != "srgan"]
 
 
@@ -105,10 +113,84 @@ def test_wrong_values_have_the_errors_of_the_command_line(gan: Gan, runs: dict[s
         outcome = gan(*typed)
         with pytest.raises(gancli.GancliError) as caught:
             call()
-        assert outcome.err.splitlines()[-1] == f"gan: {caught.value}", typed
+        assert in_python(outcome.err.splitlines()[-1].removeprefix("gan: ")) == str(caught.value), typed
+        assert not re.search(r"(^|\s)--?[a-z]", str(caught.value)), "an error in Python names arguments"
         assert outcome.code == caught.value.exit_code
     with pytest.raises(gancli.GancliError, match=r"^step: is no option of cgan \(did you mean steps\?\)$"):
-        gancli.train("cgan", step=3)
+        gancli.train("cgan", step=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda model: model.sample(0), "n=0: must be at least 1 and at most 1000000"),
+        (lambda model: model.sample(seed=range(3)), r"seed=range\(0, 3\): must be a whole number"),
+        (lambda model: model.sample(label=[]), "label: is empty; leave it out for all classes in turn"),
+        (lambda model: model.sample(2).grid(columns=-1), "columns=-1: must be at least 1 and at most 10000"),
+        (lambda model: model.sample(1).save(3), "path: must be a path, not int"),
+        (lambda _: python.load("srgan-x4").enlarge("small.png"), "image: must be a Pillow image, .*, not str"),
+        (lambda _: python.load("srgan-x4").enlarge(np.zeros((4, 4))), "image: must be .*, not ndarray float64 4×4"),
+        (lambda _: python.load(None), "path: must be a path, a name or a run, not NoneType"),
+        (lambda _: python.load("digits", device=0), r"device=0: must be auto, cpu, .* \(did you mean cuda:0\?\)"),
+        (lambda model: python.evaluate(model.sample(20)), "models: must be models, runs or paths, not Samples"),
+        (lambda _: python.evaluate(np.zeros((20, 8, 8))), "models: must be models, runs or paths, not ndarray"),
+        (lambda model: python.evaluate(model, np.zeros((20, 8, 8))), "dataset=<ndarray>: must be a name or a path; .*"),
+        (lambda _: python.train(dataset=np.zeros((20, 8, 8))), "dataset=<ndarray>: must be a name .* numpy.savez.*"),
+        (lambda _: python.train(int), "variant: must be the name of a variant, not type"),
+        (lambda _: python.train(resume=True), 'resume: must be "auto", a run or a path, not bool'),
+        (lambda _: python.train(config={"steps": 2}), "config: must be a path, not dict"),
+        (lambda _: python.train(max_time="soon"), "max_time=soon: must be a time .*, or a number of seconds"),
+        (lambda _: python.train(epochs=1, steps=1), "epochs and steps: both say how long the run is; give one"),
+    ],
+)  # fmt: skip
+def test_odd_arguments_have_one_line_that_names_them(call: Callable[[Any], object], message: str) -> None:
+    with pytest.raises(gancli.GancliError, match=f"^{message}$"):
+        call(python.load("digits"))
+
+
+def test_numbers_labels_and_pictures_may_be_of_numpy_and_torch(runs: dict[str, Path]) -> None:
+    model = gancli.load(runs["cgan"], device="cpu")
+    wanted = model.sample(3, seed=5, label=[1, 2], truncation=0.5, columns=2)
+    for three, five, labels, half in (
+        (np.int64(3), np.uint8(5), np.array([1, 2]), np.float32(0.5)),
+        (torch.tensor(3), torch.tensor(5), torch.tensor([1, 2]), torch.tensor(0.5)),
+        (3.0, np.array(5), range(1, 3), Fraction(1, 2)),
+    ):
+        samples = model.sample(three, seed=five, label=labels, truncation=half, columns=np.int8(2))  # type: ignore[arg-type]
+        assert torch.equal(samples.pixels, wanted.pixels)
+        assert samples.grid().size == wanted.grid().size
+    for seven in (7, np.int64(7), torch.tensor(7), "7", np.array(["7"])):
+        assert model.sample(2, label=seven).labels.tolist() == [7, 7]
+    upscaler, picture = gancli.load("srgan-x4", device="cpu"), Image.effect_noise((9, 7), 50).convert("RGB")
+    large = upscaler.enlarge(picture).tobytes()
+    assert upscaler.enlarge(np.asarray(picture)).tobytes() == large
+    assert upscaler.enlarge(images.from_pil(picture)).tobytes() == large
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_a_model_and_what_it_gives_pickle_in_about_its_size(runs: dict[str, Path], name: str) -> None:
+    model = gancli.load(runs[name], device="cpu")
+    samples = model.sample(3, seed=3, levels=name == "lapgan")
+    pickled = pickle.dumps(model)
+    assert len(pickled) < 1.2 * model.path.stat().st_size + 20_000
+    for again in (pickle.loads(pickled), copy.deepcopy(model)):
+        assert torch.equal(again.sample(3, seed=3, levels=name == "lapgan").pixels, samples.pixels)
+        assert again.facts == model.facts
+    assert torch.equal(pickle.loads(pickle.dumps(samples)).pixels, samples.pixels)
+
+
+def pixels_of(model: gancli.Model) -> torch.Tensor:
+    return model.sample(5, seed=3).pixels
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks as Linux does")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12's, of threads
+def test_processes_forked_from_this_one_draw_the_same() -> None:
+    model = gancli.load("digits", device="cpu")
+    torch.ones(500, 500).mm(torch.ones(500, 500))  # torch has threads now, which the others lack
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        (found,) = pool.map_async(pixels_of, [model]).get(60)
+    assert torch.equal(found, pixels_of(model))
 
 
 def test_a_model_says_what_it_is(runs: dict[str, Path], enlarger: Path) -> None:

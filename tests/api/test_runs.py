@@ -2,11 +2,20 @@
 
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
+import threading
+import tomllib
+from collections import deque
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 import gancli
 from gancli import catalogue, events
@@ -64,22 +73,154 @@ def test_a_run_calls_back_has_rows_and_a_model() -> None:
 
 def test_a_run_can_be_iterated_over_once() -> None:
     run = gancli.training("vanilla", steps=10, out="r", **OPTIONS)
-    assert repr(run) == "<run of vanilla, not begun>"
+    assert repr(run) == "<run of vanilla, not started>"
     with pytest.raises(gancli.GancliError, match="has not ended"):
         run.model  # noqa: B018
     steps = [event.step for event in run if isinstance(event, events.LossRow)]
     assert steps == [5, 10]
     assert run.status == "done"
-    with pytest.raises(gancli.GancliError, match="iterated over before"):
+    with pytest.raises(gancli.GancliError, match="iterated over once"):
         list(run)
 
 
-def test_a_run_left_half_way_lets_go_of_its_directory() -> None:
-    for event in gancli.training("vanilla", steps=1000, save_every="5", out="r", **OPTIONS):
-        if isinstance(event, events.CheckpointSaved):
-            break
-    del event
-    assert gancli.train("vanilla", steps=20, save_every="5", out="r", resume="auto", **OPTIONS).status == "done"
+class OwnError(Exception):
+    """An error of the user's own code."""
+
+
+@pytest.mark.parametrize("way", ["break", "error", "callback"])
+def test_a_loop_that_is_left_saves_the_state_and_the_run_resumes_to_the_same_bytes(way: str) -> None:
+    def leave(event: events.Event) -> None:
+        if isinstance(event, events.LossRow) and event.step == 10:
+            raise OwnError
+
+    run = gancli.training("vanilla", steps=20, out="r", save_every=1000, **OPTIONS)
+    if way == "break":
+        for event in run:
+            if isinstance(event, events.LossRow) and event.step == 10:
+                break
+    elif way == "error":
+        with pytest.raises(OwnError):
+            deque(map(leave, run))
+    else:
+        with pytest.raises(OwnError):
+            gancli.train("vanilla", steps=20, out="r", save_every=1000, on_event=leave, **OPTIONS)
+    if way != "callback":
+        assert (run.status, run.rows[-1].step) == ("stopped", 10)
+        assert run.model.facts.step == 10
+    assert [path.name for path in Path("r", "state").iterdir()] == ["step-00000010.safetensors"]
+    assert not Path("r", ".lock").exists()
+    gancli.train("vanilla", steps=20, out="r", resume="auto", **OPTIONS)
+    gancli.train("vanilla", steps=20, out="whole", **OPTIONS)
+    assert sha256(Path("r", "ckpt.safetensors")) == sha256(Path("whole", "ckpt.safetensors"))
+
+
+def test_a_loop_that_is_left_before_the_first_step_leaves_nothing() -> None:
+    run = gancli.training("vanilla", steps=20, out="r", **OPTIONS)
+    for _ in run:
+        break
+    assert repr(run) == "<run of vanilla, not finished>"
+    assert not Path("r").exists()
+
+
+def test_an_iterator_that_is_open_when_python_ends_leaves_the_last_state() -> None:
+    code = (
+        "import gancli\n"
+        f"run = iter(gancli.training('vanilla', steps=1000, save_every=5, out='r', **{OPTIONS}))\n"
+        "while not isinstance(next(run), gancli.events.CheckpointSaved): pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not Path("r", ".lock").exists()
+    (overview,) = gancli.runs(".")
+    assert (overview.state, overview.step) == ("stopped", 5)
+
+
+def test_a_second_training_in_a_process_is_refused_and_does_not_disturb_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
+    refused: list[str] = []
+
+    def others() -> None:
+        model.sample(3)  # has random numbers of its own
+        for call in (
+            lambda: gancli.train("vanilla", steps=20, out="other", **OPTIONS),
+            lambda: gancli.evaluate(model, n=20, metrics="diversity"),
+        ):
+            with pytest.raises(gancli.GancliError, match="another training or evaluation of this process") as caught:
+                call()
+            refused.append(str(caught.value))
+
+    whole = gancli.train("vanilla", steps=20, out="whole", **OPTIONS)
+    model = whole.model
+    for event in gancli.training("vanilla", steps=20, out="r", **OPTIONS):
+        if isinstance(event, events.LossRow) and event.step == 10:
+            gancli.evaluate(model, n=20, metrics="diversity")  # by the thread that trains, between two steps
+            thread = threading.Thread(target=others)
+            thread.start()
+            thread.join()
+    assert len(refused) == 2
+    assert sha256(Path("r", "ckpt.safetensors")) == sha256(Path("whole", "ckpt.safetensors"))
+
+
+def test_options_may_be_of_numpy_paths_and_times() -> None:
+    told: dict[str, Any] = {
+        "steps": np.int64(4), "lr": np.float32(0.5), "mirror": np.bool_(False), "max_time": 60, "save_every": np.int32(2),
+        "out": Path("r"), "preset": None, "seed": torch.tensor(3),
+    }  # fmt: skip
+    run = gancli.train("vanilla", **{**OPTIONS, **told})
+    assert run.status == "done"
+    assert run.out is not None
+    config = tomllib.loads((run.out / "config.toml").read_text())
+    assert (config["steps"], config["seed"], config["save_every"], config["mirror"]) == (4, 3, "2", False)
+    assert config["vanilla"]["lr"] == 0.5
+    with pytest.raises(gancli.GancliError, match=r"^stopped by max_time before the first step"):
+        gancli.train("vanilla", max_time=timedelta(milliseconds=1), out="t", **OPTIONS)
+
+
+def test_a_run_stands_for_its_path() -> None:
+    run = gancli.training("cgan", steps=4, out="r", **OPTIONS)
+    with pytest.raises(gancli.GancliError, match="has not ended"):
+        gancli.load(run)
+    list(run)
+    model = gancli.load(run)
+    assert torch.equal(gancli.load(model).sample(2).pixels, run.model.sample(2).pixels)
+    figures = gancli.evaluate(
+        [run, model, Path("r"), "r/ckpt.safetensors", *gancli.runs("r")], n=20, metrics=["diversity"]
+    )
+    assert len({each[0].model for each in (subject.figures for subject in figures.subjects)}) == 1
+    assert len(gancli.evaluate(run, n=20, metrics="diversity")) == 1
+    assert gancli.write_report([run, model], "both.html") == Path("both.html")
+    assert gancli.train("cgan", steps=6, resume=run, **OPTIONS).status == "done"
+    assert gancli.train("cgan", steps=2, init_from=model, out="more", **OPTIONS).status == "done"
+    with pytest.raises(
+        gancli.GancliError, match=r'^out=r: holds a run; go on with it by resume="auto", or choose .* out$'
+    ):
+        gancli.train("cgan", steps=4, out="r", **OPTIONS)
+
+
+def test_figures_and_runs_show_themselves_in_a_line_and_a_table() -> None:
+    run = gancli.train("vanilla", steps=4, out="<b>&", **OPTIONS)
+    figures = gancli.evaluate([run, run.model], n=20, metrics="diversity")
+    assert re.fullmatch(r"<figures on digits of vanilla <b>&: diversity [0-9.]+, and of 1 more>", repr(figures))
+    table = figures._repr_html_()
+    assert table.startswith("<table><tr><th></th><th>vanilla &lt;b&gt;&amp;</th>")
+    assert "<b>" not in table
+    assert repr(gancli.runs(".")) == "[<run of vanilla, finished at step 4 of 4; <b>&>]"
+
+
+@pytest.mark.slow
+def test_a_type_checker_knows_the_options() -> None:
+    code = (
+        "import gancli\nimport numpy as np\n"
+        'gancli.train("cgan", dataset="mnist", steps=np.int64(3), max_time=60, out="r", on_event=print)\n'
+        'gancli.train("cgan", step=3)\ngancli.training("cgan", precision="fp8")\n'
+    )
+    Path("typed.py").write_text(code, "utf-8")
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "typed.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
+    assert [re.findall(r"py:(\d).*\[([a-z-]+)\]", line)[0] for line in errors] == [("4", "call-arg"), ("5", "arg-type")]
 
 
 def test_ctrl_c_saves_and_gives_a_stopped_run_that_goes_on_to_the_same_bytes() -> None:

@@ -1,4 +1,5 @@
-"""docs/commands.md, made from the program: `python -m tests.docs.pages` writes it, and test_pages.py holds it to that."""
+"""docs/commands.md, made from the program: `python -m tests.docs.pages` writes it, and test_pages.py holds it to that. So it
+does with what `option_types` makes."""
 
 import inspect
 import re
@@ -10,6 +11,7 @@ import typer
 from gancli import catalogue
 from gancli.cli import app, train
 from tests.conftest import ROOT
+from tests.docs import option_types
 
 PAGE = ROOT / "docs" / "commands.md"
 HEAD = """# Commands
@@ -78,3 +80,4 @@ def plain(text: str | None) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
+    option_types.FILE.write_text(option_types.source(), "utf-8")

@@ -17,7 +17,7 @@ from PIL import Image
 from gancli.cli import app, train
 from gancli.metrics import classifier
 from tests.conftest import ROOT, SMALL, Gan
-from tests.docs import pages
+from tests.docs import option_types, pages
 from tests.docs.lines import PAGES, Line, beginning, fewer, lines, shortened
 
 NOT_RUN = {"--inception": "weights that nobody may download here"}
@@ -25,6 +25,7 @@ NOT_RUN = {"--inception": "weights that nobody may download here"}
 
 def test_the_page_of_commands_is_what_the_program_says() -> None:
     assert pages.PAGE.read_text("utf-8") == pages.page(), "python -m tests.docs.pages"
+    assert option_types.FILE.read_text("utf-8") == option_types.source(), "python -m tests.docs.pages"
 
 
 def options_of(command: str) -> set[str]:

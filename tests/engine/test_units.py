@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gancli.engine.stop import Stop, parse_duration
+from gancli.config.resolve import Layer
+from gancli.engine.begin import max_seconds
+from gancli.engine.stop import Stop
 from gancli.errors import GancliError, UsageError
 from gancli.machine import device as machine
 from gancli.machine.device import Machine
@@ -121,15 +123,17 @@ def test_the_loss_history_stays_short_and_can_be_taken_up() -> None:
     assert whole.points()["a"][-1] == (999, 999.0)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("3h", 10800), ("1h30m", 5400), ("45", 45)])
-def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
-    assert parse_duration(text) == seconds
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("3h", 10800), ("1h30m", 5400), ("45", 45), (60, 60)]
+)
+def test_durations_are_read_as_people_write_them(text: object, seconds: float) -> None:
+    assert max_seconds([Layer("flag", {"max_time": text})]) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "h", "3 hours", "-3h", "0s", "3x"])
 def test_other_durations_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--max-time"):
-        parse_duration(text)
+        max_seconds([Layer("flag", {"max_time": text})])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
