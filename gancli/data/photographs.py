@@ -14,7 +14,7 @@ from gancli.data.cache import Cache
 from gancli.data.decode import Head, decode_first
 from gancli.data.folder import Bad, each, head_of
 from gancli.data.listing import Entry, Listing, OnBad, listed
-from gancli.data.names import DRAWN, source_names
+from gancli.data.names import ARRAYS, DRAWN, source_names
 from gancli.data.opening import existing, open_source
 from gancli.data.patterns import stem
 from gancli.data.spec import ImageSpec
@@ -75,7 +75,7 @@ def open_photographs(
     picture is large enough.
     """
     path = None if dataset in source_names() else existing(dataset)
-    if path is None:
+    if path is None or (path.suffix.lower() in ARRAYS and path.is_file()):
         size = drawn.scene_size(dataset, image_size) if dataset in DRAWN else None
         source = yield from open_source(
             dataset, data_root=data_root, image_size=size, download=download, on_bad_image=on_bad_image
