@@ -14,6 +14,7 @@ from numpy.lib import format as npy
 from PIL import Image
 from torch import Tensor
 
+from gancli.config.paths import open_file
 from gancli.data.beside import checked
 from gancli.data.classes import ordered
 from gancli.data.fit import Fit, no_effect, square
@@ -60,7 +61,7 @@ def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit = "cr
     `DataError` for what is no such file, and for one larger than the memory that is free.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             stored = _npy(path, file) if path.suffix.lower() == ".npy" else _npz(path, file, split)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         why = atomic.reason(error) if isinstance(error, OSError) else " ".join(str(error).split())[:200]
