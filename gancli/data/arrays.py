@@ -104,8 +104,7 @@ def _npz(path: Path, file: BinaryIO, split: Split) -> Stored:
         def read(name: str) -> Array:
             _check(path, name, *shapes[name], sizes[name])
             with archive.open(f"{name}.npy") as entry:
-                array: Array = npy.read_array(entry, allow_pickle=False)
-                return array
+                return np.asarray(npy.read_array(entry, allow_pickle=False))
 
         chosen = _chosen(path, shapes, split)
         images, own, odd = read(chosen), _split_word(chosen), list[str]()
@@ -151,7 +150,7 @@ def _class_values(labels: Array) -> Array:
     if labels.ndim == 2 and labels.shape[1] != 1:
         if kind not in NUMERIC or not ((labels == 0) | (labels == 1)).all() or not (labels.sum(1) == 1).all():
             raise _OddLabelsError("is neither one label per image nor one-hot")
-        return labels.argmax(1)
+        return np.asarray(labels.argmax(1))
     labels = labels.reshape(-1)
     if kind in "US":
         try:

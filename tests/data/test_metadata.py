@@ -40,13 +40,17 @@ def labelled(values: list[Any], prefix: str = "", column: str = "label") -> Rows
     [(["dog", "cat"], ("cat", "dog")), ([10, 2], ("2", "10")), ([1.0, 0.0], ("0", "1"))],
     ids=["text", "numbers", "whole floats"],
 )
-@pytest.mark.parametrize("packed", [in_folder, in_zip, in_tar])
+@pytest.mark.parametrize(("packed", "ending"), [(in_folder, ""), (in_zip, ".zip"), (in_tar, ".tar")])
 def test_metadata_has_the_labels(
-    packed: Callable[[Path, Files], Path], values: list[Any], names: tuple[str, ...], name: str, tmp_path: Path
+    packed: Callable[[Path, Files], Path],
+    ending: str,
+    values: list[Any],
+    names: tuple[str, ...],
+    name: str,
+    tmp_path: Path,
 ) -> None:
     files = {**FLAT, name: WRITERS[name](labelled(values * 3))}
-    place = tmp_path / {in_folder: "set", in_zip: "set.zip", in_tar: "set.tar"}[packed]
-    source, said = opened(packed(place, files))
+    source, said = opened(packed(tmp_path / f"set{ending}", files))
     assert (source.class_names, source.labels.tolist(), said) == (names, [1, 0, 1, 0, 1, 0], [])
 
 
@@ -59,7 +63,7 @@ def test_each_split_has_its_labels_in_its_metadata_or_in_that_of_the_whole(at_to
     else:
         files |= {f"{split}/metadata.csv": in_csv(labelled(values)) for split, values in splits.items()}
     path = in_folder(tmp_path / "set", files)
-    found = {split: opened(path, split) for split in ("train", "test")}  # type: ignore[arg-type]
+    found = {split: opened(path, split) for split in ("train", "test")}
     assert [source.labels.tolist() for source, _ in found.values()] == [[0, 1] * 3, [1, 0] * 3]
     assert [said for _, said in found.values()] == [[], []]
 
