@@ -31,6 +31,7 @@ from gancli.text import Note
 # Words in the name of an array (`y_train`, `trainLabels`) that say that it has the labels, or the images.
 LABELS = frozenset({"label", "labels", "target", "targets", "class", "classes", "category", "categories", "y"})
 IMAGES = frozenset({"image", "images", "img", "imgs", "picture", "pictures", "data", "x"})
+SECOND = "arr_1"  # of np.savez(path, images, labels), as guided-diffusion's samples are saved
 NAMES, MAX_NAMES_BYTES = "class_names", 1 << 26
 OTHER: Mapping[Split, Split] = {"train": "test", "test": "train"}
 MAX_SIDE, MAX_CLASSES = 16_384, 10_000
@@ -185,7 +186,7 @@ def _rest(name: str) -> set[str]:
 
 
 def _is_labels(name: str) -> bool:
-    return not LABELS.isdisjoint(words := _words(name)) and "names" not in words
+    return name == SECOND or (not LABELS.isdisjoint(words := _words(name)) and "names" not in words)
 
 
 def _told(name: str, shapes: Shapes) -> str:

@@ -61,7 +61,7 @@ HALVES = np.arange(6) % 2
         (HALVES.astype(bool)[:, None], ("0", "1")),
     ],
 )
-@pytest.mark.parametrize("called", ["labels", "y_train", "trainTargets", "class"])
+@pytest.mark.parametrize("called", ["labels", "y_train", "trainTargets", "class", "arr_1"])
 def test_labels_of_every_usual_kind_are_classes(
     called: str, labels: Any, names: tuple[str, ...], tmp_path: Path
 ) -> None:
