@@ -15,6 +15,7 @@ from gancli.data.arrays import open_arrays
 from gancli.data.fit import square
 from gancli.data.source import Source
 from gancli.errors import DataError
+from gancli.metrics.entrants import open_pictures
 from tests.conftest import SMALL, TINY, Gan, heard, warned
 
 RNG = np.random.default_rng(0)
@@ -104,6 +105,16 @@ def test_labels_in_another_file_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "y_labels.npy", HALVES)
     _, (line,) = warned(open_arrays(tmp_path / "x.npy", None, "train"))
     assert "y_labels.npy is not read" in line
+
+
+@pytest.mark.parametrize("size", [8, 4])
+def test_notes_are_told_once_where_arrays_are_measured_at_another_size(size: int, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=RNG.random((6, 8, 8)), id=np.arange(6))
+    like = Source("like", torch.zeros(1, 1, size, size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64), ())
+    _, said = warned(open_pictures(tmp_path / "x.npz", like, "like", tmp_path, "crop"))
+    assert (
+        len([line for line in said if "no classes" in line]) == len([line for line in said if "read as" in line]) == 1
+    )
 
 
 def test_height_width_and_three_channels_are_one_image(tmp_path: Path) -> None:
