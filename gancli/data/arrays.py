@@ -1,6 +1,5 @@
 """Images in one array of a file: `.npy`, and `.npz` with labels. Nothing of a file is run (no pickles)."""
 
-import re
 import zipfile
 import zlib
 from collections.abc import Generator, Mapping, Sequence
@@ -15,31 +14,38 @@ from PIL import Image
 from torch import Tensor
 
 from gancli.config.paths import open_file
-from gancli.data.beside import checked
-from gancli.data.classes import ordered
+from gancli.data.array_labels import (
+    NUMERIC,
+    Array,
+    OddLabelsError,
+    check_labels,
+    class_values,
+    is_labels,
+    numbered,
+    rest,
+    split_word,
+    words,
+)
+from gancli.data.beside import MAX_CLASSES
 from gancli.data.fit import Fit, no_effect, square
 from gancli.data.names import Split
 from gancli.data.pace import Pace
 from gancli.data.source import Opening, Source
-from gancli.data.splits import ANY_WORD, SPLIT_WORDS
+from gancli.data.splits import SPLIT_WORDS
 from gancli.errors import DataError, few
 from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.room import free_bytes
 from gancli.text import Note
 
-# Words in the name of an array (`y_train`, `trainLabels`) that say that it has the labels, or the images.
-LABELS = frozenset({"label", "labels", "target", "targets", "class", "classes", "category", "categories", "y"})
+# Words in the name of an array (`x_train`, `trainImages`) that say that it has the images.
 IMAGES = frozenset({"image", "images", "img", "imgs", "picture", "pictures", "data", "x"})
-SECOND = "arr_1"  # of np.savez(path, images, labels), as guided-diffusion's samples are saved
 NAMES, MAX_NAMES_BYTES = "class_names", 1 << 26
 OTHER: Mapping[Split, Split] = {"train": "test", "test": "train"}
-MAX_SIDE, MAX_CLASSES = 16_384, 10_000
+MAX_SIDE = 16_384
 CHUNK = 256  # images converted at a time
-NUMERIC = "buif"  # kinds of dtype: bool, unsigned, signed, float
 SHAPES = "[N, H, W, C], [N, C, H, W] or [N, H, W], of 1 or 3 channels"
 CPU = torch.device("cpu")
-Array = np.ndarray[Any, Any]
 Shapes = dict[str, tuple[tuple[int, ...], "np.dtype[Any]"]]
 
 
@@ -78,7 +84,7 @@ def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit = "cr
         pixels = yield from _resized(path, pixels, size, fit)
     numbers, names = torch.zeros(len(pixels), dtype=torch.int64), tuple[str, ...]()
     if stored.labels:
-        numbers, names = _classes(path, stored.labels, stored.called)
+        numbers, names = numbered(path, stored.labels, stored.called)
     return Source(path.stem, pixels.contiguous(), numbers, names)
 
 
@@ -86,7 +92,7 @@ def _npy(path: Path, file: BinaryIO) -> Stored:
     shape, dtype = _header(file)
     _check(path, path.name, shape, dtype, path.stat().st_size)
     file.seek(0)
-    beside = sorted(other.name for other in path.parent.glob("*.npy") if other != path and _is_labels(other.stem))
+    beside = sorted(other.name for other in path.parent.glob("*.npy") if other != path and is_labels(other.stem))
     line = f"{few(beside)} is not read; to have labels, save one file: np.savez('x.npz', images=..., labels=...)"
     return Stored(npy.read_array(file, allow_pickle=False), notes=[Note(line)] if beside else [])
 
@@ -108,85 +114,27 @@ def _npz(path: Path, file: BinaryIO, split: Split) -> Stored:
                 return np.asarray(npy.read_array(entry, allow_pickle=False))
 
         chosen = _chosen(path, shapes, split)
-        images, own, odd = read(chosen), _split_word(chosen), list[str]()
-        named = [name for name in shapes if _is_labels(name) and _split_word(name) == own]
+        images, own, odd = read(chosen), split_word(chosen), list[str]()
+        named = [name for name in shapes if is_labels(name) and split_word(name) == own]
         for name in named:
-            others = [other for other in shapes if own and other != name and _rest(other) == _rest(name)]
+            others = [other for other in shapes if own and other != name and rest(other) == rest(name)]
             try:
-                _check_labels(*shapes[name], _count(shapes[chosen][0]))
-                labels = [_class_values(read(each)) for each in (name, *others)]
-            except _OddLabelsError as error:
+                check_labels(*shapes[name], _count(shapes[chosen][0]))
+                labels = [class_values(read(each)) for each in (name, *others)]
+            except OddLabelsError as error:
                 odd.append(f"{_told(name, shapes)} {error}")
                 continue
             beside = [other for other in named if other != name]
             line = f"{path.name}: classes are taken from the array {name}, not from {few(beside)}"
             return Stored(images, labels, _names(archive, shapes, sizes), [Note(line)] if beside else [])
         unused = [
-            _told(name, shapes) for name in shapes if name not in (chosen, NAMES) and _split_word(name) in ("", own)
+            _told(name, shapes) for name in shapes if name not in (chosen, NAMES) and split_word(name) in ("", own)
         ]
         line = f"{path.name}: no classes: "
         if odd:
             return Stored(images, notes=[f"{line}{'; '.join(odd)[:300]}"])
         line += f"no array is called labels, y, targets or classes; not used: {few(unused)}"
         return Stored(images, notes=[Note(line)] if unused else [])
-
-
-class _OddLabelsError(Exception):
-    """Why an array holds no labels, in words that follow on its name."""
-
-
-def _check_labels(shape: tuple[int, ...], dtype: "np.dtype[Any]", count: int) -> None:
-    """Raises `_OddLabelsError` for what cannot be the labels of so many images."""
-    if dtype.hasobject:
-        raise _OddLabelsError(
-            "holds Python objects, which are not read; save it as numbers or text: labels.astype(str)"
-        )
-    if len(shape) not in (1, 2) or shape[0] != count:
-        raise _OddLabelsError(f"does not have one label for each of the {count} images")
-
-
-def _class_values(labels: Array) -> Array:
-    """Labels as one int64 or one text each. Raises `_OddLabelsError`."""
-    kind = labels.dtype.kind
-    if labels.ndim == 2 and labels.shape[1] != 1:
-        if kind not in NUMERIC or not ((labels == 0) | (labels == 1)).all() or not (labels.sum(1) == 1).all():
-            raise _OddLabelsError("is neither one label per image nor one-hot")
-        return np.asarray(labels.argmax(1))
-    labels = labels.reshape(-1)
-    if kind in "US":
-        try:
-            distinct, numbers = np.unique(
-                labels if kind == "U" else np.char.decode(labels, "utf-8"), return_inverse=True
-            )
-            return np.array([checked(str(text), "") for text in distinct])[numbers]
-        except ValueError:  # UnicodeDecodeError is one
-            words = "holds text that is not a class name (one line of 1 to 100 characters, in UTF-8)"
-            raise _OddLabelsError(words) from None
-    if kind not in NUMERIC or (kind == "f" and not (np.isfinite(labels) & (labels == np.rint(labels))).all()):
-        raise _OddLabelsError("does not hold whole numbers or text")
-    return labels.astype(np.int64)
-
-
-def _words(name: str) -> list[str]:
-    """The words of an array's name, in lower case: of `xtrain` x and train, too."""
-    found = []
-    for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", name):
-        glued = re.fullmatch(f"([xy]?)({ANY_WORD})([xy]?)", word.lower())
-        found += [part for part in glued.groups() if part] if glued else [word.lower()]
-    return found
-
-
-def _split_word(name: str) -> str:
-    """The word in an array's name that says a split; "" where there is none."""
-    return next((word for word in _words(name) if word in (*SPLIT_WORDS["train"], *SPLIT_WORDS["test"])), "")
-
-
-def _rest(name: str) -> set[str]:
-    return set(_words(name)) - {_split_word(name)}
-
-
-def _is_labels(name: str) -> bool:
-    return name == SECOND or (not LABELS.isdisjoint(words := _words(name)) and "names" not in words)
 
 
 def _told(name: str, shapes: Shapes) -> str:
@@ -216,15 +164,15 @@ def _chosen(path: Path, shapes: Shapes, split: Split) -> str:
     found = [
         name
         for name, (shape, dtype) in shapes.items()
-        if dtype.kind in NUMERIC and len(shape) in (3, 4) and not _is_labels(name)
+        if dtype.kind in NUMERIC and len(shape) in (3, 4) and not is_labels(name)
     ]
     for word in (*SPLIT_WORDS[split], "", *SPLIT_WORDS[OTHER[split]]):
-        if candidates := [name for name in found if _split_word(name) == word]:
+        if candidates := [name for name in found if split_word(name) == word]:
             break
     else:
         candidates = []
     if len(candidates) > 1:
-        candidates = [name for name in candidates if not IMAGES.isdisjoint(_words(name))] or candidates
+        candidates = [name for name in candidates if not IMAGES.isdisjoint(words(name))] or candidates
     if len(candidates) > 1:
         candidates = [name for name in candidates if shapes[name][1] == np.uint8] or candidates
     if len(candidates) != 1:
@@ -303,21 +251,3 @@ def _resized(path: Path, pixels: Tensor, size: int, fit: Fit) -> Generator[Event
         if pace.due() or number + 1 == count:
             yield Preparing(f"resizing {path.name}", number + 1, count, "images")
     return result
-
-
-def _classes(path: Path, labels: Sequence[Array], called: Sequence[str]) -> tuple[Tensor, tuple[str, ...]]:
-    """The first labels as int64 `[N]` from 0 on, and the classes' names: the texts or numbers that all of them have, or what
-    these numbers are `called`."""
-    own, distinct = labels[0], np.unique(np.concatenate(labels))
-    if len(distinct) > MAX_CLASSES:
-        raise DataError(f"--dataset {path}: {len(distinct)} classes are over the limit of {MAX_CLASSES}")
-    if len(distinct) == 1:
-        return torch.zeros(own.size, dtype=torch.int64), ()
-    if distinct.dtype.kind == "U":
-        names = ordered(distinct.tolist())
-        indices = np.array([names.index(name) for name in distinct.tolist()])
-        return torch.from_numpy(indices[np.searchsorted(distinct, own)]), names
-    numbers = distinct.tolist()
-    known = bool(called) and numbers[0] >= 0 and numbers[-1] < len(called)
-    names = tuple(called[number] if known else str(number) for number in numbers)
-    return torch.from_numpy(np.searchsorted(distinct, own).astype(np.int64)), names
