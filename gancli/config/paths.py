@@ -11,6 +11,19 @@ from typing import BinaryIO, NamedTuple
 from gancli.config.run import DATA_ROOT
 from gancli.errors import GancliError, UsageError
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+MAX_POINTER_BYTES = 1024  # of which pointers have fewer
+
+
+class PointerError(OSError):
+    """A Git LFS pointer where a file should be: the repository was cloned without the files' contents."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EINVAL, "a Git LFS pointer, not the file itself; run `git lfs pull` in its repository")
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 class DataRoot(NamedTuple):
     """Where data sets lie, and what to warn of once, or `""`."""
@@ -53,11 +66,16 @@ def check_standing() -> None:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a regular file to read. Raises `OSError` for what is none: a pipe may be silent for ever, a device endless."""
+    """Open a regular file to read. Raises `OSError` for what is none: a pipe may be silent for ever, a device endless; and
+    for a Git LFS pointer."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    mode = os.fstat(descriptor).st_mode
+    mode = (facts := os.fstat(descriptor)).st_mode
     if stat.S_ISREG(mode):
-        return os.fdopen(descriptor, "rb")
+        file = os.fdopen(descriptor, "rb")
+        if facts.st_size < MAX_POINTER_BYTES and file.peek(len(LFS_POINTER)).startswith(LFS_POINTER):
+            file.close()
+            raise PointerError
+        return file
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

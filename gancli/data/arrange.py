@@ -111,11 +111,18 @@ class Arranger:
         return levels[-1]
 
     def _is_structured(self, level: Level) -> bool:
-        return self.manifest(level.prefix) is not None or splits_of(level, self._names) is not None
+        return self._labels(level.prefix) is not None or splits_of(level, self._names) is not None
+
+    def _labels(self, prefix: str) -> Manifest | None:
+        """What the manifest of a folder says, unless folders say the classes."""
+        found = self.manifest(prefix)
+        return None if found is None or found.unused else found
 
     def _groups(self, level: Level) -> Groups | None:
         """The classes of a level's pictures; None where there are none."""
-        if (manifest := self.manifest(level.prefix)) is not None:
+        if (unused := self.manifest(level.prefix)) is not None and unused.unused:
+            self.notes.append(Note(f"no labels {unused.place}: {unused.odd}"))
+        if (manifest := self._labels(level.prefix)) is not None:
             groups, rest = self._by_manifest(level, manifest)
             what = f"with a label {manifest.place}"
         else:
@@ -149,10 +156,10 @@ class Arranger:
                 f"have ({few(rest)}){reason}; --on-bad-image skip leaves them out"
             )
         if manifest.odd:
-            self.notes.append(f"no classes: dataset.json: {manifest.odd}")
+            self.notes.append(f"no labels {manifest.place}: {manifest.odd}")
         known = {name[len(level.prefix) :] for name in below}
         if gone := [name for name in manifest.labels if name not in known]:
-            self.notes.append(f"{counted(gone, 'label')} in dataset.json without a picture ({few(gone)})")
+            self.notes.append(f"{counted(gone, 'label')} {manifest.place} without a picture ({few(gone)})")
         return groups, rest
 
     def _numbered(self, level: Level, groups: Groups | None) -> Arranged:
@@ -166,7 +173,7 @@ class Arranger:
 
     def _test(self, folder: str, level: Level, classes: tuple[str, ...]) -> Arranged:
         """The test split, with the classes of the train split as their numbers say."""
-        manifest = self.manifest(level.prefix)
+        manifest = self._labels(level.prefix)
         groups, rest = (level.folders, level.loose) if manifest is None else self._by_manifest(level, manifest)
         if not groups:
             line = f"the pictures of {folder} lie in no class folders: they are measured with, without labels"

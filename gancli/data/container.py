@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
+from gancli.config.paths import LFS_POINTER, PointerError, open_file
 from gancli.data import manifest
 from gancli.data.walk import Found, in_zip
 from gancli.errors import DataError, printable
@@ -51,20 +52,29 @@ class Container(ABC):
         yield from ()
 
     def labels(self, prefix: str) -> manifest.Manifest | None:
-        """What a `dataset.json` below `prefix`, or the container itself, says of classes; None where nothing is said. Raises
-        `DataError` for what is damaged."""
-        name = f"{prefix}{manifest.NAME}"
-        if not self.holds(name):
+        """What a file of labels in the folder `prefix`, or one above it, or the container itself, says of classes; None
+        where nothing is said. Raises `DataError` for what is damaged."""
+        for own, parsed in manifest.PARSERS.items():
+            if not self.holds(name := f"{prefix}{own}"):
+                continue
+            text = self.checked(name, manifest.MAX_BYTES + 1)
+            if len(text) > manifest.MAX_BYTES:
+                raise DataError(f"{self.where(name)}: over the limit of {manifest.MAX_BYTES} bytes")
+            if (found := parsed(text, self.where(name))) is not None:
+                return found
+        if not prefix:
             return None
-        text = self.checked(name, manifest.MAX_BYTES + 1)
-        if len(text) > manifest.MAX_BYTES:
-            raise DataError(f"{self.where(name)}: over the limit of {manifest.MAX_BYTES} bytes")
-        return manifest.parsed(text, self.where(name))
+        above, slash, folder = prefix[:-1].rpartition("/")
+        outer = self.labels(above + slash)
+        return None if outer is None else outer.below(f"{folder}/")
 
     def checked(self, name: str, num_bytes: int) -> bytes:
         """As `read`. Raises `DataError` naming the file."""
         try:
-            return self.read(name, num_bytes)
+            data = self.read(name, num_bytes)
+            if data.startswith(LFS_POINTER):
+                raise PointerError
+            return data
         except DataError:
             raise
         except Exception as error:  # of a dozen kinds, by what the file is
@@ -92,6 +102,7 @@ class Zip(Container):
 
     def __init__(self, path: Path) -> None:
         try:
+            open_file(path).close()  # what is no regular file, or a Git LFS pointer, says so
             self._zip = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise DataError(

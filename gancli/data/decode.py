@@ -3,6 +3,7 @@
 import io
 import logging
 import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,10 +12,17 @@ from PIL import Image, UnidentifiedImageError
 from gancli.data.about import ORIENTATION, About, read_about
 from gancli.data.formats import GREY_MODES, accepted
 from gancli.data.formats import is_image as is_image  # as users of `decode` need it
-from gancli.errors import DataError
+from gancli.data.walk import counted
+from gancli.errors import DataError, few
 
 ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
+WIDE_MODES = ("I", "F")  # what the names of modes of more than 8 bits begin with
 MOVING = frozenset({"GIF", "PNG", "WEBP", "AVIF", "TIFF"})  # what has frames; an MPO's are depths, a PSD's are layers
+# What is told of images, once for all of them, after their number.
+ANIMATED = "with several frames or pages: the first is taken"
+DEEP = "with more than 8 bits per channel: reduced to 8 bits"
+ON_WHITE = "with transparency: composited on white"
+TRUSTED = 8  # times its alpha, at most 1, is how much the colour of a pixel counts against that around it
 MAX_PIXELS = 1 << 27  # 134 million: far above any photograph, far below what exhausts memory
 # Of a large picture: nothing that shows anything comes to less, and a few damaged bytes can claim seconds of work.
 LARGE, MAX_PIXELS_PER_BYTE = 1 << 24, 10_000
@@ -58,10 +66,21 @@ def read_head(data: bytes, name: str) -> Head:
 
 @dataclass(frozen=True)
 class First:
-    """A picture of mode L or RGB, and whether its file holds more frames (or pages) than this first one."""
+    """A picture of mode L or RGB, and what is to be told of it (`ANIMATED`, …)."""
 
     picture: Image.Image
-    has_more: bool
+    remarks: tuple[str, ...]
+
+
+def add_remarks(told: dict[str, list[str]], said: Iterable[str], name: str) -> None:
+    """Note what is `said` of a picture in what is `told` of all."""
+    for words in said:
+        told.setdefault(words, []).append(name)
+
+
+def remarks(told: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is told of pictures, a line for each kind of thing."""
+    return [f"{counted(names, 'image')} {words} ({few(names)})" for words, names in told.items()]
 
 
 def decode(data: bytes, name: str, side: int | None = None) -> Image.Image:
@@ -79,9 +98,13 @@ def decode_first(data: bytes, name: str, side: int | None = None) -> First:
         with _opened(data, name) as image:
             if side is not None:
                 image.draft(None, (2 * side, 2 * side))
-            has_more = _has_more(image, data)
+            remarks = _remarks(image, data)
             image.load()
-            return First(_eight_bit(_upright(image)), has_more)
+            upright = _upright(image)
+            rgba = _rgba(upright)
+            if rgba is not None and rgba.getchannel("A").getextrema() != (255, 255):
+                remarks.append(ON_WHITE)
+            return First(_eight_bit(upright, rgba), tuple(remarks))
     except DataError:
         raise
     except Exception as error:  # as above
@@ -91,35 +114,47 @@ def decode_first(data: bytes, name: str, side: int | None = None) -> First:
 @dataclass(frozen=True)
 class Layers:
     """A picture taken apart: colour (mode L or RGB), transparency (mode L) if it has any, what its file says of it, and
-    whether that holds more frames (or pages) than this first one."""
+    what is to be told of it (`ANIMATED`, …). Where nothing is visible, the colour is that of the pixels around."""
 
     colour: Image.Image
     alpha: Image.Image | None
     about: About
-    has_more: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def decode_layers(data: bytes, name: str) -> Layers:
     """An encoded image upright, with its transparency apart. Raises `DataError` naming it."""
     try:
         with _opened(data, name) as image:
-            return layers_of(image, _has_more(image, data))
+            return layers_of(image, tuple(_remarks(image, data)))
     except DataError:
         raise
     except Exception as error:  # as above
         raise DataError(f"{name}: cannot be decoded ({_words(error)})") from None
 
 
-def layers_of(image: Image.Image, has_more: bool = False) -> Layers:
+def layers_of(image: Image.Image, remarks: tuple[str, ...] = ()) -> Layers:
     """A Pillow image upright, with its transparency apart. Raises whatever Pillow does where it cannot be loaded."""
     image.load()
     about = read_about(image, image.mode in GREY_MODES)
     upright = _upright(image)
-    if upright.mode not in ALPHA_MODES and "transparency" not in upright.info:
-        return Layers(_eight_bit(upright), None, about, has_more)
-    rgba = upright.convert("LA" if upright.mode == "La" else "RGBA").convert("RGBA")
-    colour = rgba.convert("RGB").convert("L" if upright.mode in GREY_MODES else "RGB")
-    return Layers(colour, rgba.getchannel("A"), about, has_more)
+    if (rgba := _rgba(upright)) is None:
+        return Layers(_eight_bit(upright, None), None, about, remarks)
+    alpha = rgba.getchannel("A")
+    colour = _filled(rgba).convert("L" if upright.mode in GREY_MODES else "RGB")
+    return Layers(colour, alpha, about, remarks)
+
+
+def _filled(rgba: Image.Image) -> Image.Image:
+    """The colours of a picture without its transparency. What was hidden under it (often black) must not bleed into what is
+    visible when the picture is resized: transparent pixels get the colours around them, of a picture half as large."""
+    trusted = rgba.getchannel("A").point([min(255, TRUSTED * value) for value in range(256)])
+    colour = rgba.convert("RGB")
+    if trusted.getextrema()[0] == 255 or max(rgba.size) == 1:
+        return colour
+    rgba.putalpha(trusted)
+    around = _filled(rgba.reduce(2)).resize(rgba.size, Image.Resampling.BILINEAR)
+    return Image.composite(colour, around, trusted)
 
 
 def shape_of(image: Image.Image) -> tuple[int, int, int]:
@@ -157,6 +192,12 @@ def _opened(data: bytes, name: str) -> Image.Image:
     return image
 
 
+def _remarks(image: Image.Image, data: bytes) -> list[str]:
+    """What is to be told of a picture that is open, but not yet loaded."""
+    is_deep = image.mode.startswith(WIDE_MODES) or ";16" in str(getattr(image, "tile", ""))
+    return [ANIMATED] * _has_more(image, data) + [DEEP] * is_deep
+
+
 def _has_more(image: Image.Image, data: bytes) -> bool:
     """Whether there are frames after the first. One that cannot be read is none: the first is what counts."""
     if image.format not in MOVING:
@@ -182,24 +223,41 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _scaled_down(image)
-    if image.mode in ALPHA_MODES or "transparency" in image.info:
-        rgba = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+def _rgba(image: Image.Image) -> Image.Image | None:
+    """A picture that may be transparent somewhere, as RGBA; None for others."""
+    if image.mode not in ALPHA_MODES and "transparency" not in image.info:
+        return None
+    if not image.mode.startswith(WIDE_MODES):
+        return image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+    rgba = _scaled_down(image).convert("RGBA")  # Pillow's own conversion would clip it to white
+    visible = (_values(image) != image.info["transparency"]).to(torch.uint8) * 255
+    rgba.putalpha(Image.frombytes("L", image.size, visible.numpy().tobytes()))
+    return rgba
+
+
+def _eight_bit(image: Image.Image, rgba: Image.Image | None) -> Image.Image:
+    """A picture in grey or colour; if it has transparency, and so is given as `rgba`, on white."""
+    if rgba is not None:
         flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
         return flat.convert("L") if image.mode in GREY_MODES else flat
+    if image.mode.startswith(WIDE_MODES):
+        return _scaled_down(image)
     return image.convert("L" if image.mode in GREY_MODES else "RGB")
 
 
 def _scaled_down(image: Image.Image) -> Image.Image:
     """16- and 32-bit grey as 8-bit; Pillow's own conversion would clip everything above 255 to white."""
+    values = _values(image)
     if image.mode == "F":
-        values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.float32).nan_to_num()
         top = 1.0 if values.max() <= 1 else 255.0 if values.max() <= 255 else 65535.0
     else:
-        wide = image.convert("I")
-        values = torch.frombuffer(bytearray(wide.tobytes()), dtype=torch.int32).float()
         top = 65535.0 if image.mode.startswith("I;16") or values.max() > 255 else 255.0
     grey = (values * (255 / top)).round().clamp(0, 255).to(torch.uint8)
     return Image.frombytes("L", image.size, grey.numpy().tobytes())
+
+
+def _values(image: Image.Image) -> torch.Tensor:
+    """The numbers in a picture of more than 8 bits."""
+    if image.mode == "F":
+        return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.float32).nan_to_num()
+    return torch.frombuffer(bytearray(image.convert("I").tobytes()), dtype=torch.int32).float()

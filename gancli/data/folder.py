@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from gancli.data.cache import Cache, Cached
-from gancli.data.decode import Head, decode_first, read_head
+from gancli.data.decode import Head, add_remarks, decode_first, read_head, remarks
 from gancli.data.fit import Fit, no_effect, square
 from gancli.data.listing import Entry, Listing, OnBad, listed
 from gancli.data.names import Split
 from gancli.data.pace import PACE_S, Pace
 from gancli.data.patterns import stem
 from gancli.data.source import Opening, Source
-from gancli.errors import DataError, few
+from gancli.errors import DataError
 from gancli.events import Event, Preparing, Warned
 from gancli.process import CPUS
 
@@ -64,14 +64,14 @@ def common_size(sizes: Iterable[tuple[int, int]]) -> int:
 
 @dataclass
 class Bad:
-    """The images that could not be read: the first ends it all, or they are counted. And those of several frames, and
-    whether any was in need of `fit`."""
+    """The images that could not be read: the first ends it all, or they are counted. And those that something is to be told
+    of, by what that is, and whether any was in need of `fit`."""
 
     on_bad: OnBad
     fit: Fit = "crop"
     all_square: bool = True
     reasons: list[str] = field(default_factory=list)
-    animated: list[str] = field(default_factory=list)
+    told: dict[str, list[str]] = field(default_factory=dict)
 
     def take(self, error: DataError) -> None:
         if self.on_bad == "fail":
@@ -84,10 +84,7 @@ class Bad:
         if self.reasons:
             more = "; …" if len(self.reasons) > 3 else ""
             lines.append(f"{len(self.reasons)} unreadable image(s) left out: {'; '.join(self.reasons[:3])}{more}")
-        if self.animated:
-            lines.append(
-                f"{len(self.animated)} with several frames or pages: the first is taken ({few(self.animated)})"
-            )
+        lines += remarks(self.told)
         if self.fit != "crop" and self.all_square:
             lines.append(no_effect(self.fit))
         return "\n".join(lines)
@@ -105,17 +102,17 @@ def _decoded(
         if warning:
             yield Warned(warning)
 
-        def pixels(entry: Entry) -> tuple[Tensor, bool, bool]:
+        def pixels(entry: Entry) -> tuple[Tensor, tuple[str, ...], bool]:
             first = decode_first(listing.read(entry), listing.where(entry), size)
             picture = first.picture.convert("L" if channels == 1 else "RGB")
             flat = torch.frombuffer(bytearray(square(picture, size, fit).tobytes()), dtype=torch.uint8)
-            return flat.view(size, size, channels).permute(2, 0, 1), first.has_more, picture.width == picture.height
+            return flat.view(size, size, channels).permute(2, 0, 1), first.remarks, picture.width == picture.height
 
-        def take(entry: Entry, one: tuple[Tensor, bool, bool]) -> bool:
-            images[len(labels)], has_more, is_square = one
+        def take(entry: Entry, one: tuple[Tensor, tuple[str, ...], bool]) -> bool:
+            images[len(labels)], said, is_square = one
             bad.all_square &= is_square
             labels.append(entry.label)
-            bad.animated += [entry.name] if has_more else []
+            add_remarks(bad.told, said, entry.name)
             return True
 
         yield from each(pixels, listing.entries, f"decoding {listing.path.name}", take, bad)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from gancli.data import drawn, fingerprint
 from gancli.data.cache import Cache
-from gancli.data.decode import Head, decode_first
+from gancli.data.decode import Head, add_remarks, decode_first
 from gancli.data.folder import Bad, each, head_of
 from gancli.data.listing import Entry, Listing, OnBad, listed
-from gancli.data.names import DRAWN, source_names
+from gancli.data.names import ARRAYS, DRAWN, source_names
 from gancli.data.opening import existing, open_source
 from gancli.data.patterns import stem
 from gancli.data.spec import ImageSpec
@@ -75,7 +75,7 @@ def open_photographs(
     picture is large enough.
     """
     path = None if dataset in source_names() else existing(dataset)
-    if path is None:
+    if path is None or (path.suffix.lower() in ARRAYS and path.is_file()):
         size = drawn.scene_size(dataset, image_size) if dataset in DRAWN else None
         source = yield from open_source(
             dataset, data_root=data_root, image_size=size, download=download, on_bad_image=on_bad_image
@@ -182,18 +182,18 @@ def _fill(
     sizes: list[tuple[int, int]] = []
     filled = 0
 
-    def pixels(entry: Entry) -> tuple[int, int, Tensor, bool]:
+    def pixels(entry: Entry) -> tuple[int, int, Tensor, tuple[str, ...]]:
         first = decode_first(listing.read(entry), listing.where(entry))
         picture = first.picture.convert("L" if channels == 1 else "RGB")
         if picture.size != (heads[entry].width, heads[entry].height):
             raise DataError(f"{listing.where(entry)}: not of the size that its header says")
         flat = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
-        return picture.height, picture.width, flat, first.has_more
+        return picture.height, picture.width, flat, first.remarks
 
-    def take(entry: Entry, one: tuple[int, int, Tensor, bool]) -> bool:
+    def take(entry: Entry, one: tuple[int, int, Tensor, tuple[str, ...]]) -> bool:
         nonlocal filled
-        height, width, values, has_more = one
-        bad.animated += [entry.name] if has_more else []
+        height, width, values, said = one
+        add_remarks(bad.told, said, entry.name)
         flat[filled : filled + len(values)] = values
         filled += len(values)
         sizes.append((height, width))

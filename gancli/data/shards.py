@@ -14,7 +14,7 @@ from gancli.data import patterns
 from gancli.data.beside import KINDS, MAX_BYTES, Beside, key_of, spare
 from gancli.data.container import MAX_ENTRIES, Container, labelled
 from gancli.data.formats import is_image, is_other_picture
-from gancli.data.manifest import NAME, Manifest
+from gancli.data.manifest import PARSERS, Manifest
 from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive
 from gancli.data.tar import TarError, members, opened
@@ -169,7 +169,7 @@ def _list_one(path: Path, shard: int, group: str, listed: Listed) -> Iterator[No
                 listed.found.odd.append(name)
             elif name:
                 key, kind = key_of(name)
-                if kind.lower() in KINDS and not name.endswith(NAME) and member.size <= MAX_BYTES:
+                if kind.lower() in KINDS and not name.endswith(tuple(PARSERS)) and member.size <= MAX_BYTES:
                     file.seek(member.offset)
                     listed.beside.take(shard, key, kind.lower(), file.read(member.size))
                 elif (picture := is_image(name)) or _counts(name):
@@ -181,7 +181,7 @@ def _list_one(path: Path, shard: int, group: str, listed: Listed) -> Iterator[No
 
 def _counts(name: str) -> bool:
     """Whether a file that is no picture says something about the others."""
-    return is_other_picture(name) or name.endswith(NAME) or is_archive(name) or tells_of_run(name)
+    return is_other_picture(name) or name.endswith(tuple(PARSERS)) or is_archive(name) or tells_of_run(name)
 
 
 def _named(pieces: Sequence[Piece], groups: Sequence[str], files: Sequence[Path], found: Found) -> dict[str, Piece]:

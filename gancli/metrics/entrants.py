@@ -16,7 +16,7 @@ from gancli.data.opening import open_source
 from gancli.data.patterns import is_archive, is_pattern, matching
 from gancli.data.source import Opening, Source
 from gancli.errors import DataError, GancliError, UsageError, few
-from gancli.events import Event, Warned
+from gancli.events import Event, Telling, Warned
 from gancli.metrics.yardstick import FEWEST
 from gancli.store.checkpoint import Model, load_model
 from gancli.store.rundir import RunDirectory, model_file
@@ -94,8 +94,10 @@ def _opened(path: Path, size: int, dataset: str, data_root: Path, fit: Fit) -> O
         )
 
     if path.suffix.lower() in ARRAYS and path.is_file():
-        source = yield from opened(None)
-        if source.spec.size == size:
+        telling = Telling(opened(None))
+        events = list(telling)  # not passed on where the file is opened again: it would be told twice
+        if (source := telling.result).spec.size == size:
+            yield from events
             return source
         had = f"{source.spec.size}×{source.spec.size} pixels"
     elif (seen := look(word)) is None or (seen.square and seen.side == size):

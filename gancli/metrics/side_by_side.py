@@ -11,12 +11,12 @@ from torch import Tensor
 
 from gancli import images
 from gancli.config.sample import EnlargeConfig
-from gancli.data.decode import decode_first, read_shape
+from gancli.data.decode import add_remarks, decode_first, read_shape
 from gancli.data.formats import is_image
 from gancli.errors import DataError, UsageError, few
 from gancli.events import Event, Preparing
 from gancli.metrics.upscaled import Likeness, bicubic, likeness, whole_steps
-from gancli.sampling.enlarging import content, read
+from gancli.sampling.enlarging import Told, content, read
 from gancli.sampling.jobs import Job
 from gancli.sampling.upscale import Upscaler, check_memory
 from gancli.store import names
@@ -45,17 +45,14 @@ class Comparer:
     true: Path | None = None
     measured: dict[str, dict[str, Likeness]] = field(default_factory=dict)
 
-    def make(
-        self, upscaler: Upscaler, job: Job, suffix: str, animated: list[str]
-    ) -> Generator[Event, None, Image.Image]:
+    def make(self, upscaler: Upscaler, job: Job, suffix: str, told: Told) -> Generator[Event, None, Image.Image]:
         """The comparison for one picture. Raises `DataError` and `UsageError`, before it is enlarged where that is known."""
         name = str(job.source)
         data = content(job)
         width, height, pixel = read_shape(data, name)
         check_memory(upscaler, (width * (4 if self.true else 3), height, pixel), suffix, name)
         first = decode_first(data, name)
-        if first.has_more:
-            animated.append(job.source.name)
+        add_remarks(told, first.remarks, job.source.name)
         low_res = images.from_pil(first.picture)
         truth = None if self.true is None else self._truth(job.source, low_res, upscaler)
         yield Preparing(f"comparing {job.source.name}", 0, 0, "files")

@@ -12,8 +12,8 @@ from PIL import Image
 
 from gancli import images
 from gancli.config import paths
-from gancli.data.decode import decode_layers, read_shape
-from gancli.errors import DataError, GancliError, UsageError, few
+from gancli.data.decode import add_remarks, decode_layers, read_shape, remarks
+from gancli.errors import DataError, GancliError, UsageError
 from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.contention import yielding
@@ -24,8 +24,9 @@ from gancli.text import Note
 from gancli.variant import Variant
 
 Deliver = Callable[[bytes], None]
-# What makes a file's picture: of a model, a job, the suffix, and the names of what has several frames, to add to.
-Make = Callable[[Upscaler, Job, str, list[str]], Generator[Event, None, Image.Image]]
+Told = dict[str, list[str]]  # the names of pictures by what is to be told of them
+# What makes a file's picture: of a model, a job, the suffix, and what is told of all, to add to.
+Make = Callable[[Upscaler, Job, str, Told], Generator[Event, None, Image.Image]]
 # What a disk says when it will take no other file either: full, or gone.
 NO_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENOTCONN, errno.ESTALE})
 
@@ -66,7 +67,7 @@ class Result:
     done: list[Done] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
-    animated: list[str] = field(default_factory=list)
+    told: Told = field(default_factory=dict)
     end: GancliError | None = None
 
 
@@ -100,7 +101,7 @@ def _each(
             continue
         begun = time.monotonic()
         try:
-            done = yield from _one(upscaler, job, planned, result.animated, deliver, make)
+            done = yield from _one(upscaler, job, planned, result.told, deliver, make)
         except GancliError as error:
             if planned.alone:
                 raise
@@ -112,9 +113,7 @@ def _each(
             continue
         result.done.append(done)
         yield PictureDone(number, count, job.target, done.width, done.height, time.monotonic() - begun)
-    if result.animated:
-        names = few(result.animated)
-        yield Warned(f"{len(result.animated)} with several frames or pages: the first is taken ({names})")
+    yield from map(Warned, remarks(result.told))
     if not planned.alone:
         for folder in {Path(done.output).parent for done in result.done}:
             with contextlib.suppress(OSError):
@@ -135,13 +134,13 @@ def _is_the_disk_s(error: GancliError) -> bool:
 
 
 def _one(
-    upscaler: Upscaler, job: Job, planned: Plan, animated: list[str], deliver: Deliver | None, make: Make
+    upscaler: Upscaler, job: Job, planned: Plan, told: Told, deliver: Deliver | None, make: Make
 ) -> Generator[Event, None, Done]:
     suffix = ".png" if deliver else job.target.suffix.lower()
     if not deliver:
         _make_way(job.target)
     try:
-        picture = yield from make(upscaler, job, suffix, animated)
+        picture = yield from make(upscaler, job, suffix, told)
         encoded = _encoded(picture, suffix, job)
     except MemoryError as error:
         raise GancliError(f"{job.source}: memory ran out; enlarge it in parts, or where there is more") from error
@@ -169,8 +168,8 @@ def _make_way(target: Path) -> None:
         raise GancliError(f"{target}: cannot be written ({error.strerror})") from error
 
 
-def _enlarged(upscaler: Upscaler, job: Job, suffix: str, animated: list[str]) -> Generator[Event, None, Image.Image]:
-    """Whatever can be known to fail fails before the first tile. Of what has several frames the name goes to `animated`."""
+def _enlarged(upscaler: Upscaler, job: Job, suffix: str, told: Told) -> Generator[Event, None, Image.Image]:
+    """Whatever can be known to fail fails before the first tile. What is to be said of the picture goes to `told`."""
     name = str(job.source)
     data = content(job)
     shape = read_shape(data, name)
@@ -182,8 +181,7 @@ def _enlarged(upscaler: Upscaler, job: Job, suffix: str, animated: list[str]) ->
         )
     set_aside = check_memory(upscaler, shape, suffix, name)
     layers = decode_layers(data, name)
-    if layers.has_more:
-        animated.append(job.source.name)
+    add_remarks(told, layers.remarks, job.source.name)
     if layers.alpha is not None and suffix in (".jpg", ".jpeg"):
         raise UsageError(f"-o {job.target}: JPEG cannot hold the transparency of {name}; take .png or .webp")
     about = layers.about.for_file(suffix)

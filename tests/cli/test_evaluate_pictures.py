@@ -132,7 +132,7 @@ def test_errors_are_one_line_with_numbers(gan: Gan, cgan: Path, enlarger: Path) 
     Path("texts/a.txt").write_text("a")
     Path("broken.zip").write_bytes(b"PK\x03\x04 no zip")
     buffer = io.BytesIO()
-    np.savez(buffer, images=np.zeros((12, 8, 8), dtype=np.float32))
+    np.savez(buffer, images=np.full((12, 8, 8), -7, dtype=np.float32))
     Path("floats.npz").write_bytes(buffer.getvalue())
     digits = ("-d", "digits")
     cases: list[tuple[tuple[object, ...], int, str]] = [
@@ -144,7 +144,7 @@ def test_errors_are_one_line_with_numbers(gan: Gan, cgan: Path, enlarger: Path) 
         (("texts", *digits), 1, "texts: holds no images"),
         (("nothing", *digits), 1, "nothing/ckpt.safetensors: cannot be read"),
         (("broken.zip", *digits), 1, "broken.zip: neither a folder nor a zip"),
-        (("floats.npz", *digits), 1, "floats.npz: must hold one array of pictures, uint8"),
+        (("floats.npz", *digits), 1, "floats.npz: float32 values from -7 to -7; clip or scale them"),
         (("made.npz", *digits, "-n", 20, "--low-res", "x"), 2, "--low-res x: is for srgan"),
         (
             ("few", enlarger, *digits),

@@ -58,6 +58,23 @@ def test_every_kind_of_picture_is_enlarged(gan: Gan, enlarger: Path, mode: str) 
         assert image.mode == ("LA" if mode == "LA" else "RGB" if mode in ("P", "CMYK") else "L")
 
 
+def test_a_white_disc_on_nothing_stays_white(gan: Gan) -> None:
+    disc = Image.radial_gradient("L").resize((24, 24)).point(lambda value: 255 if value < 150 else 0)
+    Image.merge("LA", (disc, disc)).convert("RGBA").save("disc.png")
+    assert gan("sample", "srgan-x4", "-i", "disc.png", "-o", "large.png").code == 0
+    with Image.open("large.png") as image:
+        pixels = image.tobytes()
+    assert min(min(pixels[at : at + 3]) for at in range(0, len(pixels), 4) if pixels[at + 3]) >= 254
+
+
+def test_pictures_of_more_than_8_bits_are_told_once(gan: Gan, enlarger: Path) -> None:
+    Path("in").mkdir()
+    for index in range(3):
+        noise("L", (8, 8)).convert("I").point(lambda value: value * 257).convert("I;16").save(f"in/{index}.png")
+    said = gan("sample", enlarger, "-i", "in", "-o", "out").err
+    assert said.count("more than 8 bits per channel: reduced to 8 bits (0.png, 1.png, 2.png)") == 1
+
+
 def test_a_folder_keeps_its_subfolders_and_names(gan: Gan, enlarger: Path, album: Path, tmp_path: Path) -> None:
     flat = gan("sample", enlarger, "-i", album)
     assert (flat.code, flat.out) == (0, f"{album}_x4\n")

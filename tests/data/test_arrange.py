@@ -220,7 +220,7 @@ def test_a_manifest_of_some_pictures() -> None:
     assert (few.class_names, len(few.labels)) == ((), 4)
     assert few.notes == ("without classes: 2 of 4 pictures are not with a label in dataset.json (0/2.png, 0/3.png)",)
     odd = arranged(names, manifests={"": Manifest({}, "its labels are no list")})
-    assert odd.notes == ("no classes: dataset.json: its labels are no list",)
+    assert odd.notes == ("no labels in dataset.json: its labels are no list",)
 
 
 def test_each_split_may_have_its_manifest() -> None:

@@ -1,6 +1,7 @@
 """Data sets that are arrays in a file."""
 
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from gancli.data.arrays import open_arrays
 from gancli.data.fit import square
 from gancli.data.source import Source
 from gancli.errors import DataError
-from tests.conftest import SMALL, Gan, heard
+from gancli.metrics.entrants import open_pictures
+from tests.conftest import SMALL, TINY, Gan, heard, warned
 
 RNG = np.random.default_rng(0)
 
@@ -45,6 +47,95 @@ def test_labels_lie_beside_and_keep_their_numbers(tmp_path: Path) -> None:
     found = opened(tmp_path / "x.npz")
     assert found.class_names == ("3", "7", "12")
     assert found.labels.tolist() == [0, 1, 0, 2, 1, 0]
+
+
+HALVES = np.arange(6) % 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (np.array(["dog", "cat 10", "cat 2"] * 2), ("cat 2", "cat 10", "dog")),
+        (np.array([b"dog", b"cat"] * 3), ("cat", "dog")),
+        (np.eye(3, dtype=np.float32)[[0, 2, 1, 0, 2, 1]], ("0", "1", "2")),
+        (HALVES.astype(np.float64), ("0", "1")),
+        (HALVES.astype(bool)[:, None], ("0", "1")),
+    ],
+)
+@pytest.mark.parametrize("called", ["labels", "y_train", "trainTargets", "class", "arr_1"])
+def test_labels_of_every_usual_kind_are_classes(
+    called: str, labels: Any, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    images = "x_train" if "train" in called else "images"
+    np.savez(tmp_path / "x.npz", **{images: some(6, 8, 8), called: labels})
+    found, said = warned(open_arrays(tmp_path / "x.npz", None, "train"))
+    given = labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.reshape(-1)
+    as_text = [each.decode() if isinstance(each, bytes) else str(each) for each in given.tolist()]
+    own = [found.class_names[index] for index in found.labels.tolist()]
+    assert (found.class_names, said) == (names, [])
+    assert own == as_text or [float(name) for name in own] == [float(each) for each in given]
+
+
+def test_class_names_are_those_of_one_hot_labels(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=some(6, 8, 8), y=np.eye(2)[HALVES], class_names=np.array(["cat", "dog"]))
+    assert opened(tmp_path / "x.npz").class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"id": np.arange(6)}, "no array is called labels, .* not used: id "),
+        ({"quality": np.arange(6)}, "not used: quality "),
+        ({"labels": RNG.integers(0, 2, (6, 14)) + 1}, "labels .* neither one label per image nor one-hot"),
+        ({"y": RNG.random(6)}, "y .* whole numbers or text"),
+        ({"labels": np.arange(5)}, "labels .* one label for each of the 6 images"),
+        ({"labels": np.array(["a", None] * 3, dtype=object)}, "labels .* Python objects"),
+        ({"labels": np.array(["a" * 200, "b"] * 3)}, "labels .* not a class name"),
+    ],
+)
+def test_arrays_that_are_not_labels_are_named_in_one_line(arrays: Any, said: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=some(6, 8, 8), **arrays)
+    found, (line,) = warned(open_arrays(tmp_path / "x.npz", None, "train"))
+    assert re.search(said, line)
+    assert (found.class_names, found.labels.tolist()) == ((), [0] * 6)
+
+
+def test_labels_in_another_file_are_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", some(6, 8, 8))
+    np.save(tmp_path / "y_labels.npy", HALVES)
+    _, (line,) = warned(open_arrays(tmp_path / "x.npy", None, "train"))
+    assert "y_labels.npy is not read" in line
+
+
+@pytest.mark.parametrize("size", [8, 4])
+def test_notes_are_told_once_where_arrays_are_measured_at_another_size(size: int, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=RNG.random((6, 8, 8)), id=np.arange(6))
+    like = Source("like", torch.zeros(1, 1, size, size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64), ())
+    _, said = warned(open_pictures(tmp_path / "x.npz", like, "like", tmp_path, "crop"))
+    assert (
+        len([line for line in said if "no classes" in line]) == len([line for line in said if "read as" in line]) == 1
+    )
+
+
+def test_height_width_and_three_channels_are_one_image(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", array := some(20, 20, 3))
+    assert torch.equal(opened(tmp_path / "x.npy").images[0], torch.from_numpy(array.transpose(2, 0, 1).copy()))
+
+
+@pytest.mark.parametrize(
+    ("black", "white", "kind"),
+    [(0, 1, "f4"), (-1, 1, "f8"), (0, 255, "f4"), (0, 255, "i8"), (0, 65535, "u2"), (0, 65535, ">u2"), (0, 1, "u1")],
+)
+def test_numbers_of_every_usual_range_are_pixels_and_a_note_says_how(
+    black: int, white: int, kind: str, tmp_path: Path
+) -> None:
+    array = np.full((2, 4, 4), black, kind)
+    array[1] = white
+    np.save(tmp_path / "x.npy", array)
+    found, (line,) = warned(open_arrays(tmp_path / "x.npy", None, "train"))
+    assert f"read as {black} (black) to {white} (white)" in line
+    assert set(found.images.flatten().tolist()) == {0, 255}
+    assert found.images[1].min() == 255
 
 
 def test_a_file_with_both_splits(tmp_path: Path) -> None:
@@ -95,13 +186,16 @@ def liar(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (pickled, "claims"),
+        (pickled, "Python objects"),
         (cut_short, "claims"),
         (liar, "claims"),
         (lambda path: path.write_bytes(b"nothing"), "cannot be read"),
-        (lambda path: np.save(path, some(5, 8, 8).astype(np.float32)), "must be uint8"),
+        (lambda path: np.save(path, RNG.normal(size=(5, 8, 8))), "clip or scale them"),
+        (lambda path: np.save(path, np.full((5, 8, 8), np.nan)), "clip or scale them"),
+        (lambda path: np.save(path, some(5, 8, 8, 4)), "without alpha"),
+        (lambda path: np.save(path, some(5, 64)), "must be numbers"),
         (lambda path: np.save(path, some(5, 8, 8, 2)), "1 or 3 channels"),
-        (lambda path: np.save(path, some(0, 8, 8)), "no pictures"),
+        (lambda path: np.save(path, some(0, 8, 8)), "no images"),
     ],
 )
 def test_what_is_none_is_one_line(make: Any, said: str, tmp_path: Path) -> None:
@@ -112,12 +206,19 @@ def test_what_is_none_is_one_line(make: Any, said: str, tmp_path: Path) -> None:
 
 def test_what_is_none_in_an_archive_is_one_line(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", a=some(5, 8, 8), b=some(5, 8, 8))
-    with pytest.raises(DataError, match="must hold one array of pictures"):
+    with pytest.raises(DataError, match="must hold one array of images"):
         opened(tmp_path / "two.npz")
     with zipfile.ZipFile(tmp_path / "odd.npz", "w") as archive:
         archive.writestr("notes.txt", "hello")
-    with pytest.raises(DataError, match="must hold one array of pictures"):
+    with pytest.raises(DataError, match="must hold one array of images"):
         opened(tmp_path / "odd.npz")
+
+
+def test_srgan_trains_on_arrays(gan: Gan, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", some(20, 16, 16, 3))
+    small = ("--image-size", "16", "--width", "4", "--blocks", "1", "--d-width", "4", "--steps", "2")
+    done = gan("train", "-v", "srgan", "-d", tmp_path / "x.npy", *TINY, *small, "--out", "run")
+    assert done.code == 0, done.err
 
 
 def test_a_run_trains_on_it_and_goes_on(gan: Gan, tmp_path: Path) -> None:

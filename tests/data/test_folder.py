@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gancli.data.decode import decode, read_head
+from gancli.data.decode import decode, layers_of, read_head
 from gancli.data.folder import open_folder
 from gancli.data.opening import open_source
 from gancli.data.source import Source
@@ -153,6 +153,50 @@ def test_alpha_lies_on_white() -> None:
     palette = Image.new("P", (4, 4), 1)
     palette.putpalette([0, 0, 0, 255, 0, 0])
     assert decode(encoded(palette, transparency=1), "x").getpixel((0, 0)) == (255, 255, 255)
+
+
+def white_disc(mode: str) -> Image.Image:
+    """A white disc on black that is transparent."""
+    disc = Image.radial_gradient("L").resize((32, 32)).point(lambda value: 255 if value < 150 else 0)
+    if mode in ("LA", "La", "RGBA", "RGBa"):
+        straight = Image.merge("LA", (disc, disc)).convert("RGBA" if mode.startswith("RGB") else "LA")
+        return straight if mode.endswith("A") else straight.convert(mode)
+    if mode == "PA":
+        return Image.merge("LA", (disc, disc)).convert("RGBA").quantize(2).convert("PA")
+    image = disc.convert("I").point(lambda value: value * 257).convert("I;16") if mode == "I;16" else disc.convert(mode)
+    image.info["transparency"] = (0, 0, 0) if mode == "RGB" else 0
+    return image
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "I;16"])
+def test_colour_under_transparency_is_that_of_what_is_visible_around_it(mode: str) -> None:
+    layers = layers_of(white_disc(mode))
+    assert layers.alpha is not None
+    assert layers.alpha.getextrema() == (0, 255)
+    assert set(layers.colour.tobytes()) == {255}
+
+
+def test_visible_colours_stay_as_they_are() -> None:
+    image = Image.merge("RGBA", [Image.effect_noise((33, 21), 90) for _ in range(4)])
+    colour = layers_of(image).colour
+    where = [n for n, value in enumerate(image.getchannel("A").tobytes()) if value > 31]
+    before, after = image.convert("RGB").tobytes(), colour.tobytes()
+    assert all(before[3 * n : 3 * n + 3] == after[3 * n : 3 * n + 3] for n in where)
+    assert layers_of(Image.new("RGBA", (5, 1))).colour.size == (5, 1)
+
+
+def test_transparency_and_more_than_8_bits_are_told_once_for_all(tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    for index in range(3):
+        white_disc("RGBA").save(tmp_path / "f" / f"clear{index}.png")
+        (tmp_path / "f" / f"deep{index}.png").write_bytes(sixteen_bit(500))
+        Image.new("RGBA", (8, 8), "red").save(tmp_path / "f" / f"opaque{index}.png")
+    expected = [
+        "3 images with transparency: composited on white (clear0.png, clear1.png, clear2.png)",
+        "3 images with more than 8 bits per channel: reduced to 8 bits (deep0.png, deep1.png, deep2.png)",
+    ]
+    for _ in range(2):  # the second time from the cache
+        assert [e.message for e in opened(tmp_path / "f", tmp_path)[1] if isinstance(e, Warned)] == expected
 
 
 def test_an_all_grey_folder_has_one_channel_and_one_colour_picture_makes_three(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_progress_comes_while_pictures_are_decoded_and_closing_stops_the_work(
     def slow(*args: object) -> First:
         done.append(args)
         pause.wait(0.05)
-        return First(Image.new("RGB", (8, 8)), has_more=False)
+        return First(Image.new("RGB", (8, 8)), remarks=())
 
     done: list[object] = []
     pause = threading.Event()

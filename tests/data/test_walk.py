@@ -248,5 +248,5 @@ def test_of_animated_files_the_first_frame_is_taken_and_that_is_told_once(tmp_pa
         assert (source.images[:, 0] > 200).all()
         assert (source.images[:, 1:] < 60).all()
         assert told == [
-            "5 with several frames or pages: the first is taken (moving.apng, moving.gif, moving.png, …)",
+            "5 images with several frames or pages: the first is taken (moving.apng, moving.gif, moving.png, …)",
         ]
