@@ -88,15 +88,26 @@ class RunDirectory:
 
     def sweep(self) -> None:
         """Remove the unfinished files of a writer that was killed. Only for the one that holds the directory."""
-        for folder in (self.path, self.path / "state", self.path / "samples"):
+        for folder in (self.path, *self.folders):
             atomic.sweep(folder)
 
-    def discard_if_unused(self) -> None:
-        """Remove what was made of the directory again if no run came about in it."""
-        if not self.holds_run:
-            with contextlib.suppress(OSError):  # something lies there after all: it stays
-                for folder in (self.path / "state", self.path / "samples", *([self.path] if self.made else [])):
-                    folder.rmdir()
+    def make_folders(self) -> None:
+        """Make what files are written into, where it is missing. Raises `GancliError` where that is not possible."""
+        try:
+            for folder in self.folders:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GancliError(f"{folder}: cannot be made ({error.strerror})") from error
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        return self.path / "state", self.path / "samples"
+
+    def discard_if_empty(self) -> None:
+        """Remove the directory again if this process made it and no run began in it, of this process or of another."""
+        if self.made:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
 
     @property
     def abandoned(self) -> bool:
@@ -177,11 +188,10 @@ def numbered_folder(parent: Path, stem: str) -> Path:
 
 
 def prepared(path: Path) -> RunDirectory:
-    """`path` with its folders, made where they are missing. Raises `GancliError` if it cannot be written to."""
+    """`path`, made where it is missing. Raises `GancliError` if it cannot be written to."""
     try:
         made = not path.exists()
-        for folder in (path, path / "state", path / "samples"):
-            folder.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
         atomic.check_writable(path)
     except OSError as error:
         raise GancliError(f"--out {path}: cannot be written to ({error.strerror})") from error
@@ -226,11 +236,21 @@ def _holds_only(folder: Path, patterns: tuple[str, ...]) -> bool:
 
 @contextlib.contextmanager
 def locked(directory: RunDirectory) -> Iterator[tuple[str, ...]]:
-    """Hold the directory for one writer; gives what to warn of. Raises `GancliError` with the other's host and pid if there
-    is one."""
-    with locks.only_writer(directory.path / LOCK) as note:
-        directory.sweep()
-        yield (note,) if note else ()
+    """Hold the directory, and its folders, for one writer; gives what to warn of. Only that writer removes them again, where
+    no run began in them. Raises `GancliError` with the other's host and pid if there is one."""
+    try:
+        with locks.only_writer(directory.path / LOCK) as note:
+            directory.sweep()
+            directory.make_folders()
+            try:
+                yield (note,) if note else ()
+            finally:
+                if not directory.holds_run:
+                    for folder in directory.folders:
+                        with contextlib.suppress(OSError):  # holds something: it stays
+                            folder.rmdir()
+    finally:
+        directory.discard_if_empty()
 
 
 def holder(directory: RunDirectory) -> Record | None:
