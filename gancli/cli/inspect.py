@@ -103,7 +103,8 @@ def _document(file: Path, header: Header, facts: Facts, tensors: bool) -> dict[s
     directory = run_directory(file)
     rows = inspect_run.read_rows(directory)
     found = evaluations.found(rows)
-    document["evaluated"] = found[0]["figures"] if found else {}
+    main = evaluations.main(found)
+    document["evaluated"] = main["figures"] if main else {}
     document["evaluations"] = found
     document["running"] = rundir.writer(directory)
     document["last_row"] = last_row(rows).get("step")
