@@ -84,7 +84,7 @@ def evaluate(
     on_event: Callable[[Event], object] | None = None,
 ) -> Figures:
     """Measure one model or several, or their checkpoints, or pictures that other programs made (a folder, a zip, an `.npz`
-    array, …): what `gan evaluate` does, by the same names.
+    array, …), or all models in a folder of runs: what `gan evaluate` does, by the same names.
 
     `on_event` is called with what happens meanwhile. Raises `UsageError`, `DataError` and `CheckpointError`.
     """
@@ -97,7 +97,7 @@ def evaluate(
     config = EvaluateConfig(**(options.from_environment(EvaluateConfig) | asked))
     config.check_places()
     several = [models] if isinstance(models, Model | str | os.PathLike) else list(models)
-    entrants = [_entrant(each) for each in several]
+    entrants = [entrant for each in several for entrant in _entrants(each)]
     device = next((each.device for each in several if isinstance(each, Model)), None)
     telling = Telling(
         measured(config, asked, entrants, device or choose_device(os.environ.get("GAN_DEVICE") or "auto"))
@@ -108,5 +108,7 @@ def evaluate(
     return telling.result
 
 
-def _entrant(each: Model | str | os.PathLike[str]) -> Entrant:
-    return Entrant(each.path, each.loaded) if isinstance(each, Model) else entrant(names.located(each).path)
+def _entrants(each: Model | str | os.PathLike[str]) -> list[Entrant]:
+    if isinstance(each, Model):
+        return [Entrant(each.path, each.loaded)]
+    return [entrant(place) for place in names.all_located([each], trained=True)[0]]

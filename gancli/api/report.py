@@ -17,13 +17,14 @@ PathLike = str | os.PathLike[str]
 
 
 def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.html", over: str = STEPS) -> Path:
-    """Write the page of a run, or of several side by side: their directories, checkpoints, or names of models that come
-    along. `path`: a page (`.html`), or the curves alone (`.png`, `.svg`, `.pdf`; extra `report`); what is there is
-    replaced. `over`: what curves are drawn over, `steps`, `images` (trained on by then) or `time` (of training). Gives the
-    path. Raises the errors of the command line."""
+    """Write the page of a run, or of several side by side: their directories, checkpoints, folders of runs, or names of
+    models that come along. `path`: a page (`.html`), or the curves alone (`.png`, `.svg`, `.pdf`; extra `report`); what is
+    there is replaced. `over`: what curves are drawn over, `steps`, `images` (trained on by then) or `time` (of training).
+    Gives the path. Raises the errors of the command line."""
     words = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
-    place = checked(words, paths.expanded(os.fspath(path), "-o"))
-    files.written(read([names.located(word).path for word in words]), place, check(over))
+    places = names.all_located(words)[0] if words else []
+    place = checked(places, paths.expanded(os.fspath(path), "-o"))
+    files.written(read(places), place, check(over))
     return place
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gancli.cli import ckpt, completing, console, definitions, inspect_run
+from gancli.cli import ckpt, completing, console, definitions, inspect_run, runs
 from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import UsageError, printable
@@ -27,7 +27,7 @@ def inspect(
         str,
         typer.Argument(
             metavar="CKPT",
-            help=f"A checkpoint, a saved state, a run directory, or {ckpt.COMES_ALONG}.",
+            help=f"A checkpoint, a saved state, a run directory or a folder of them, or {ckpt.COMES_ALONG}.",
             autocompletion=completing.checkpoint,
         ),
     ],
@@ -38,7 +38,13 @@ def inspect(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Tell what a checkpoint or a run directory is, without loading its tensors (unless --verify)."""
+    """Describe a checkpoint or run directory, without loading its tensors (unless --verify)."""
+    folder = paths.expanded(checkpoint, "CKPT")
+    if not (tensors or verify) and (several := rundir.several(folder)):
+        if not as_json:
+            console.print_result(f"{printable(checkpoint)} {several}")
+        runs.show(folder, as_json)
+        return
     path = ckpt.located(checkpoint)
     file = _file(path)
     if file is None:

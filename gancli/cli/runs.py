@@ -50,12 +50,18 @@ def runs(
     if watch:
         _watch(place, sort, key, as_json)
         return
-    unreadable: list[str] = []
     if folder is None and not place.exists():
         console.say(f"no folder {USUAL} here yet, where gan train puts its runs; gan runs DIR looks elsewhere")
-        found: list[Overview] = []
-    else:
-        found = _sorted(_looked(place, unreadable), sort, key)
+        if as_json:
+            console.print_json({"folder": str(place), "runs": [], "unreadable": []}, indent=2)
+        return
+    show(place, as_json, sort)
+
+
+def show(place: Path, as_json: bool, sort: str = "run") -> None:
+    """The runs in a folder, as a table or as JSON."""
+    unreadable: list[str] = []
+    found = _sorted(_looked(place, unreadable), sort, _key(sort))
     for problem in unreadable:
         console.say(f"warning: {problem}")
     if as_json:

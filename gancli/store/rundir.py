@@ -2,13 +2,15 @@
 
 import contextlib
 import fnmatch
+import os
 import re
 import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gancli.errors import GancliError, UsageError
+from gancli.data.classes import ordered
+from gancli.errors import GancliError, UsageError, few
 from gancli.files import atomic, locks
 from gancli.files.locks import Record
 from gancli.files.owner import mark_of
@@ -21,6 +23,7 @@ AFTER_CONFIG = (
     "report.html",
 )  # written only beside a configuration of ours
 EXPORTED = "model.safetensors"  # what model hubs call it
+MARKS = ("config.toml", "ckpt.safetensors", LOCK, "metrics.jsonl", "state")  # of a run directory
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
 
 
@@ -135,8 +138,30 @@ class RunDirectory:
 def is_run(names: Collection[str]) -> bool:
     """Whether a folder with these names in it is one that a run writes to, or was: two of its marks at least, as one alone
     may be anybody's."""
-    marks = {"config.toml", "ckpt.safetensors", LOCK, "metrics.jsonl", "state"} & set(names)
+    marks = set(MARKS) & set(names)
     return len(marks) > 1 and bool(marks & {"config.toml", "ckpt.safetensors", LOCK})
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The runs in a folder that is no run itself, such as a sweep's, by name as people count. None where it cannot be
+    listed: reading it tells why."""
+    try:
+        names = [] if _holds_model(folder) else [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+        return [folder / name for name in ordered(names) if _holds_model(folder / name)]
+    except OSError:
+        return []
+
+
+def _holds_model(folder: Path) -> bool:
+    names = [name for name in (*MARKS, EXPORTED) if (folder / name).exists()]
+    return is_run(names) or not {"ckpt.safetensors", EXPORTED}.isdisjoint(names)
+
+
+def several(folder: Path) -> str:
+    """`is a folder of 2 runs (000-seed=1, 001-seed=2)`, or `""` for what is none."""
+    runs = runs_in(folder)
+    count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    return f"is a folder of {count} ({few([run.name for run in runs])})" if runs else ""
 
 
 def model_file(path: Path) -> Path:
@@ -160,6 +185,8 @@ def weights_file(path: Path) -> Path:
         raise UsageError(f"--init-from {path}: is not there") from None
     except OSError as error:
         raise UsageError(f"--init-from {path}: cannot be read ({error.strerror})") from None
+    if folder := several(path):
+        raise UsageError(f"--init-from {path}: {folder}; give one of them")
     directory = RunDirectory(path)
     if not (found := [*directory.states(), *filter(Path.exists, [model_file(path)])]):
         raise UsageError(f"--init-from {path}: holds no model, neither state/step-….safetensors nor ckpt.safetensors")
@@ -225,6 +252,8 @@ def _hindrance(path: Path, again: bool) -> str:
         )
     if directory.checkpoint.exists() or directory.best.exists():
         return "holds a trained model, but no state to go on from; choose another --out, or move the model away"
+    if folder := several(path):
+        return f"{folder}; give the options of that sweep to resume it, or choose another --out"
     return "is not empty, and holds no run; choose another --out"
 
 

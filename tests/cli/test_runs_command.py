@@ -1,5 +1,6 @@
 """`gan runs`: what it finds, what it tells of each, and that nothing which lies about ends it."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -312,6 +313,15 @@ def test_a_table_fits_and_drops_the_least_telling_columns_first(width: int) -> N
     assert ("left" in lines[0].plain) == (width >= 60)
     assert ("losses" in lines[0].plain) == (width >= 100)
     assert ("stacked-mnist" in lines[1].plain) == (width >= 200)
+
+
+def test_a_run_with_many_losses_takes_no_column_from_the_others() -> None:
+    many = {f"{network}_loss_{level}": 1.2345 for level in range(4) for network in "dg"}
+    usual = Overview(Path("runs/vanilla-digits-001"), "finished", variant="vanilla", dataset="digits", step=10, steps=10,
+                     losses={"d_loss": 1.0, "g_loss": 2.0})  # fmt: skip
+    lines = [line.plain.split() for line in table([usual, dataclasses.replace(usual, losses=many)], Path("runs"), 80)]
+    assert lines[0] == ["run", "variant", "data", "step", "state", "losses"]
+    assert [line[5:] for line in lines[1:]] == [["d", "1", "g", "2"], ["d_0", "1.23", "g_0", "1.23", "…"]]
 
 
 @contextmanager
