@@ -84,7 +84,7 @@ def _show_run(directory: RunDirectory, as_json: bool) -> None:
     if as_json:
         console.print_json(about, indent=2)
         return
-    _print([*inspect_run.table(about), *_evaluated(about["evaluations"])])
+    _print([*inspect_run.table(about), *_evaluated(about["evaluations"], about["dataset"])])
     _plot(curves(inspect_run.read_rows(directory)))
 
 
@@ -109,7 +109,7 @@ def _document(file: Path, header: Header, facts: Facts, tensors: bool) -> dict[s
     directory = run_directory(file)
     rows = inspect_run.read_rows(directory)
     found = evaluations.found(rows)
-    main = evaluations.main(found)
+    main = evaluations.main(found, facts.dataset)
     document["evaluated"] = main["figures"] if main else {}
     document["evaluations"] = found
     document["running"] = rundir.writer(directory)
@@ -125,9 +125,9 @@ def _last(facts: Facts) -> dict[str, float]:
     return {name: points[-1][1] for name, points in facts.losses.items() if points}
 
 
-def _evaluated(found: list[evaluations.Evaluation]) -> list[tuple[str, str]]:
+def _evaluated(found: list[evaluations.Evaluation], dataset: str | None) -> list[tuple[str, str]]:
     """A row for each measurement of the run that is shown."""
-    return [("" if index else "evaluated", line) for index, line in enumerate(evaluations.shown(found))]
+    return [("" if index else "evaluated", line) for index, line in enumerate(evaluations.shown(found, dataset))]
 
 
 def _going_on(directory: RunDirectory, rows: Rows, step: int) -> list[tuple[str, str]]:
@@ -190,7 +190,7 @@ def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
     }
     directory = run_directory(file)
     metrics = inspect_run.read_rows(directory)
-    measured = _evaluated(evaluations.found(metrics))
+    measured = _evaluated(evaluations.found(metrics), facts.dataset)
     made_by = {"made by": facts.command} if facts.command else {}
     return [
         *rows.items(),

@@ -44,11 +44,21 @@ def save(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Even
         "random": state.random_states(session.machine.device),
     }
     whole = Snapshot(state.flat(groups))
-    step, directory, keep = session.step, session.directory, session.run.keep
+    step, keep = session.step, session.run.keep
     about_state, about_model = facts_of(session, "state", phase), facts_of(session, "model", phase)
 
     def write() -> list[events.Event]:
-        tensors, path = whole.on_host(), directory.state(step)
+        tensors = whole.on_host()
+        try:
+            return put(tensors, session.directory)
+        except GancliError:
+            if session.home.now() == session.directory.path:
+                raise
+            follow(session)  # the directory was moved or removed meanwhile
+            return put(tensors, session.directory)
+
+    def put(tensors: dict[str, torch.Tensor], directory: RunDirectory) -> list[events.Event]:
+        path = directory.state(step)
         checkpoint.save(path, tensors, about_state)
         directory.prune(keep)
         model = {checkpoint.GENERATOR + name: tensors[f"average/{name}"] for name in generator}

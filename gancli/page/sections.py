@@ -67,7 +67,7 @@ def _summary(run: Run) -> Markup:
     facts += [(name, run.machine[name]) for name in ("time", "device") if name in run.machine]
     shown: list[object] = [tag("div", tag("dt", "state"), tag("dd", state))]
     shown += [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts]
-    if measured := main(run.rows.evaluations):
+    if measured := main(run.rows.evaluations, run.dataset or None):
         names = dict.fromkeys([*main_first(measured["figures"]), *measured["figures"]])
         shown += [tag("div", tag("dt", name), tag("dd", *_beside(measured, name))) for name in list(names)[:2]]
     why = tag("p", run.why, cls="why") if run.why else None

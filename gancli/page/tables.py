@@ -42,7 +42,7 @@ def _number(found: Mapping[int, float], step: int) -> Markup:
 
 def figures(run: Run) -> Iterator[Markup]:
     """A table for each measurement that is shown."""
-    for each in selected(run.rows.evaluations, MOST_MEASUREMENTS):
+    for each in selected(run.rows.evaluations, run.dataset or None, MOST_MEASUREMENTS):
         beside = each.get("beside", "real pictures")
         rows = [_figure(each, name) for name in list(each["figures"])[:60]]
         yield tag("p", _about(each), cls="about")

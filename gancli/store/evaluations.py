@@ -53,25 +53,30 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in values.items() if is_number(value)}
 
 
-def shown(evaluations: list[Evaluation]) -> list[str]:
+def shown(evaluations: list[Evaluation], dataset: str | None) -> list[str]:
     """A line for each that is `selected`."""
-    lines = [_line(each) for each in selected(evaluations, NUM_SHOWN)]
+    lines = [_line(each) for each in selected(evaluations, dataset, NUM_SHOWN)]
     more = len(evaluations) - len(lines)
     return [*lines, f"and {more} more in metrics.jsonl"] if more else lines
 
 
-def selected(evaluations: list[Evaluation], most: int) -> list[Evaluation]:
+def selected(evaluations: list[Evaluation], dataset: str | None, most: int) -> list[Evaluation]:
     """Those that are shown, the newest first: the newest of `gan evaluate`, of those made while training the newest and the
     best, and the `main` one."""
     training = [each for each in evaluations if "best" in each]
     asked = _distinct([each for each in evaluations if "best" not in each])
-    chosen = [*asked[:most], *training[:1], *[each for each in training if each["best"]][:1], main(evaluations)]
+    chosen = [
+        *asked[:most],
+        *training[:1],
+        *[each for each in training if each["best"]][:1],
+        main(evaluations, dataset),
+    ]
     return [each for each in evaluations if any(each is one for one in chosen)]
 
 
-def main(evaluations: list[Evaluation]) -> Evaluation | None:
-    """The measurement that tells most of the newest model that was measured."""
-    return max(evaluations, key=lambda each: (each["step"], *weight(each)), default=None)
+def main(evaluations: list[Evaluation], dataset: str | None) -> Evaluation | None:
+    """The measurement that tells most of the newest model that was measured, with the run's own `dataset` if possible."""
+    return max(_own(evaluations, dataset), key=lambda each: (each["step"], *weight(each)), default=None)
 
 
 def weight(each: Evaluation) -> tuple[int, int]:
@@ -100,8 +105,7 @@ def best(evaluations: list[Evaluation], dataset: str | None, best_model: Facts |
     """The best figure of a run. Its metric is the one of `--eval-metric`, else the first of `main_first`. Measurements on
     the run's own `dataset` count before others, and of those the one of the most images; of several such, the best.
     `best_model`: what `best.safetensors` says, where the run measured it before these `evaluations`."""
-    trained_on = _last_part(dataset)
-    own = [each for each in evaluations if _data(each) in (None, trained_on)] or evaluations
+    trained_on, own = _last_part(dataset), _own(evaluations, dataset)
     training = [each for each in own if "best" in each]
     candidates = [
         Best(name, value, each["step"], each.get("n"), _data(each) or trained_on)
@@ -124,13 +128,18 @@ def best(evaluations: list[Evaluation], dataset: str | None, best_model: Facts |
     return min((each for each in same if (each.n or 0) == most), key=lambda each: each.rank)
 
 
+def _own(evaluations: list[Evaluation], dataset: str | None) -> list[Evaluation]:
+    """Those on the run's own dataset, as far as is known; all, where there is none."""
+    return [each for each in evaluations if _data(each) in (None, _last_part(dataset))] or evaluations
+
+
 def _data(each: Evaluation) -> str | None:
     return _last_part(each.get("evaluated_on"))
 
 
-def _last_part(dataset: str | None) -> str | None:
+def _last_part(dataset: object) -> str | None:
     """Of a dataset that is a path, as folders are moved."""
-    return None if dataset is None else PurePath(dataset).name or dataset
+    return PurePath(dataset).name or dataset if isinstance(dataset, str) else None
 
 
 def _distinct(evaluations: list[Evaluation]) -> list[Evaluation]:

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ import gancli
 from gancli import events
 from gancli.errors import GancliError
 from gancli.report.jsonl import read_metrics
-from gancli.store import rundir
+from gancli.store import checkpoint, rundir
 from gancli.store.rundir import RunDirectory
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import SMALL, Gan, sha256
@@ -117,6 +118,22 @@ def test_a_run_whose_directory_is_moved_or_removed_saves_what_there_is_and_says_
     run = gancli.train("vanilla", resume=place)
     assert run.status == "done"
     assert sha256(Path(place, "ckpt.safetensors")) == sha256(Path("whole/ckpt.safetensors"))
+
+
+@posix_only
+def test_a_directory_may_be_moved_while_a_state_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    acts, save = [moved], checkpoint.save
+
+    def moves_first(*args: Any) -> None:
+        if acts:
+            acts.pop()()
+        save(*args)
+
+    monkeypatch.setattr(checkpoint, "save", moves_first)
+    with pytest.raises(GancliError, match=r"^run: was moved to .*elsewhere while"):
+        train(lambda: None)
+    assert RunDirectory(Path("elsewhere")).states()
+    assert not Path("run").exists()
 
 
 @posix_only
