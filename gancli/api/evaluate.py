@@ -112,7 +112,7 @@ def evaluate(
     on_event: Callable[[Event], object] | None = None,
 ) -> Figures:
     """Measure one model or several, or their runs or checkpoints, or pictures that other programs made (a folder, a zip,
-    an `.npz` array, …): what `gan evaluate` does, by the same names.
+    an `.npz` array, …), or all models in a folder of runs: what `gan evaluate` does, by the same names.
 
     `on_event` is called with what happens meanwhile. Raises `UsageError`, `DataError` and `CheckpointError`.
     """
@@ -134,7 +134,7 @@ def evaluate(
     config.check_places()
     one = isinstance(models, str | os.PathLike) or not isinstance(models, Iterable)
     several: list[object] = [models] if one else list(models)  # type: ignore[arg-type]  # a path may be iterable, too
-    entrants = [_entrant(each) for each in several]
+    entrants = [entrant for each in several for entrant in _entrants(each)]
     device = next((each.device for each in several if isinstance(each, Model)), None)
     telling = Telling(
         measured(config, asked, entrants, device or choose_device(os.environ.get("GAN_DEVICE") or "auto"))
@@ -146,7 +146,8 @@ def evaluate(
     return telling.result
 
 
-def _entrant(each: object) -> Entrant:
+def _entrants(each: object) -> list[Entrant]:
     if isinstance(each, Model):
-        return Entrant(each.path, each.loaded)
-    return entrant(names.located(options.path(each, "models", "models, runs or paths")).path)
+        return [Entrant(each.path, each.loaded)]
+    word = options.path(each, "models", "models, runs or paths")
+    return [entrant(place) for place in names.all_located([word], trained=True)[0]]

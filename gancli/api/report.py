@@ -17,14 +17,15 @@ from gancli.store import names
 
 @options.spoken("runs")
 def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.html", over: str = STEPS) -> Path:
-    """Write the page of a run, or of several side by side: their directories, checkpoints, or names of models that come
-    along. `path`: a page (`.html`), or the curves alone (`.png`, `.svg`, `.pdf`; extra `report`); what is there is
-    replaced. `over`: what curves are drawn over, `steps`, `images` (trained on by then) or `time` (of training). Gives the
-    path. Raises the errors of the command line."""
+    """Write the page of a run, or of several side by side: their directories, checkpoints, folders of runs, or names of
+    pretrained models. `path`: a page (`.html`), or the curves alone (`.png`, `.svg`, `.pdf`; extra `report`); what is there
+    is replaced. `over`: what curves are drawn over, `steps`, `images` (trained on by then) or `time` (of training). Gives
+    the path. Raises the errors of the command line."""
     several = [runs] if isinstance(runs, str) or not isinstance(runs, Sequence) else runs
     words = [options.path(each, "runs", "runs or paths") for each in several]
-    place = checked(words, paths.expanded(options.path(path, "path"), "-o"))
-    files.written(read([names.located(word).path for word in words]), place, check(over))
+    places = names.all_located(words)[0] if words else []
+    place = checked(places, paths.expanded(options.path(path, "path"), "-o"))
+    files.written(read(places), place, check(over))
     return place
 
 

@@ -1,5 +1,6 @@
 """The CKPT of a command line: the place that it names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,3 +19,11 @@ def located(word: str) -> Path:
     if place.note:
         console.say(f"note: {place.note}")
     return place.path
+
+
+def all_located(words: Sequence[str], trained: bool = False) -> list[Path]:
+    """The same of several, as `store.names.all_located` has them."""
+    found, notes = names.all_located(words, trained)
+    for note in notes:
+        console.say(f"note: {note}")
+    return found

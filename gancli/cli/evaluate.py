@@ -27,7 +27,7 @@ def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any)
     from gancli.metrics.entrants import entrant
 
     where = choose_device(device)
-    entrants = [entrant(ckpt.located(word)) for word in checkpoints]
+    entrants = [entrant(place) for place in ckpt.all_located(checkpoints, trained=True)]
     figures = shown(measured(config, given, entrants, where))
     if as_json:
         console.print_json(figures.document())
@@ -39,8 +39,8 @@ evaluate = options.signed(
     _evaluate,
     [
         options.argument("checkpoints", list[str], metavar="CKPT...", **ckpt.ABOUT, help=(
-            f"A ckpt.safetensors, a run directory, {ckpt.COMES_ALONG}, or pictures that another program made (a folder, "
-            "zip, tar, Parquet file, .npz or .npy). Several are compared in one table.")),
+            f"A ckpt.safetensors, a run directory or a folder of them, {ckpt.COMES_ALONG}, or images that another program "
+            "made (a folder, zip, tar, Parquet file, .npz or .npy). Several are compared in one table.")),
         *(options.parameter(field, field.option.panel, COMPLETERS.get(field.name)) for field in fields_of(EvaluateConfig)),
         options.DEVICE,
         options.JSON,

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gancli.cli import ckpt, completing, console, definitions, inspect_run
+from gancli.cli import ckpt, completing, console, definitions, inspect_run, runs
 from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import UsageError, printable
@@ -27,7 +27,7 @@ def inspect(
         str,
         typer.Argument(
             metavar="CKPT",
-            help=f"A checkpoint, a saved state, a run directory, or {ckpt.COMES_ALONG}.",
+            help=f"A checkpoint, a saved state, a run directory or a folder of them, or {ckpt.COMES_ALONG}.",
             autocompletion=completing.checkpoint,
         ),
     ],
@@ -38,7 +38,13 @@ def inspect(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Tell what a checkpoint or a run directory is, without loading its tensors (unless --verify)."""
+    """Describe a checkpoint or run directory, without loading its tensors (unless --verify)."""
+    folder = paths.expanded(checkpoint, "CKPT")
+    if not (tensors or verify) and (several := rundir.several(folder)):
+        if not as_json:
+            console.print_result(f"{printable(checkpoint)} {several}")
+        runs.show(folder, as_json)
+        return
     path = ckpt.located(checkpoint)
     file = _file(path)
     if file is None:
@@ -78,7 +84,7 @@ def _show_run(directory: RunDirectory, as_json: bool) -> None:
     if as_json:
         console.print_json(about, indent=2)
         return
-    _print([*inspect_run.table(about), *_evaluated(about["evaluations"])])
+    _print([*inspect_run.table(about), *_evaluated(about["evaluations"], about["dataset"])])
     _plot(curves(inspect_run.read_rows(directory)))
 
 
@@ -103,7 +109,8 @@ def _document(file: Path, header: Header, facts: Facts, tensors: bool) -> dict[s
     directory = run_directory(file)
     rows = inspect_run.read_rows(directory)
     found = evaluations.found(rows)
-    document["evaluated"] = found[0]["figures"] if found else {}
+    main = evaluations.main(found, facts.dataset)
+    document["evaluated"] = main["figures"] if main else {}
     document["evaluations"] = found
     document["running"] = rundir.writer(directory)
     document["last_row"] = last_row(rows).get("step")
@@ -118,9 +125,9 @@ def _last(facts: Facts) -> dict[str, float]:
     return {name: points[-1][1] for name, points in facts.losses.items() if points}
 
 
-def _evaluated(found: list[evaluations.Evaluation]) -> list[tuple[str, str]]:
+def _evaluated(found: list[evaluations.Evaluation], dataset: str | None) -> list[tuple[str, str]]:
     """A row for each measurement of the run that is shown."""
-    return [("" if index else "evaluated", line) for index, line in enumerate(evaluations.shown(found))]
+    return [("" if index else "evaluated", line) for index, line in enumerate(evaluations.shown(found, dataset))]
 
 
 def _going_on(directory: RunDirectory, rows: Rows, step: int) -> list[tuple[str, str]]:
@@ -183,7 +190,7 @@ def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
     }
     directory = run_directory(file)
     metrics = inspect_run.read_rows(directory)
-    measured = _evaluated(evaluations.found(metrics))
+    measured = _evaluated(evaluations.found(metrics), facts.dataset)
     made_by = {"made by": facts.command} if facts.command else {}
     return [
         *rows.items(),

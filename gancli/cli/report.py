@@ -16,9 +16,10 @@ def _report(runs: list[str], output: str | None, over: str, as_json: bool) -> No
 
     check(over)
     paths.check_standing()
-    place = reporting.checked(runs, _free() if output is None else paths.expanded(output, "-o"))
+    places = ckpt.all_located(runs)
+    place = reporting.checked(places, _free() if output is None else paths.expanded(output, "-o"))
     console.check_stdout()
-    found = reporting.read([ckpt.located(word) for word in runs])
+    found = reporting.read(places)
     size = files.written(found, place, over)
     for run in found:
         for note in run.notes:
@@ -42,7 +43,8 @@ report = options.signed(
     _report,
     [
         options.argument("runs", list[str], metavar="RUN...", **ckpt.ABOUT, help=(
-            f"A run directory, a checkpoint, or {ckpt.COMES_ALONG}; several are shown side by side, with what differs.")),
+            f"A run directory, a checkpoint, {ckpt.COMES_ALONG}, or a folder of runs, such as a sweep's; several are shown "
+            "side by side, with what differs.")),
         options.extra("output", str | None, "-o", "--output", metavar="FILE", show_default=DEFAULT, help=(
             "Where to: .html is a page that needs nothing else; .png .svg .pdf are the curves alone (extra report).")),
         options.extra("over", str, "--over", default=STEPS, metavar="|".join(OVER),

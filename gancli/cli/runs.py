@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from gancli.errors import GancliError, UsageError, did_you_mean
 from gancli.report.area import Area
 from gancli.report.terminal import terminal_size
 from gancli.store import overview
+from gancli.store.figures import full_name
 from gancli.store.overview import Overview
 
 USUAL = "runs"
@@ -28,31 +30,38 @@ KEYS: dict[str, Callable[[Overview], Any]] = {  # None: not known, and last eith
     "step": lambda run: run.step,
     "state": lambda run: STATES.index(run.state),
     "left": lambda run: run.left_s,
-    "best": lambda run: run.best.value if run.best else None,
+    "best": lambda run: run.best,
     "changed": lambda run: run.changed,
 }
 
 
 def runs(
     folder: Annotated[str | None, typer.Argument(metavar="DIR", show_default=False, help=(
-        "A folder that runs lie in, at most four folders deep. [dim](default: runs)[/]"))] = None,
+        "The folder to look in, at most four levels deep. [dim](default: runs)[/]"))] = None,
     sort: Annotated[str, typer.Option("--sort", metavar="KEY", autocompletion=completing.of(lambda: KEYS), help=(
-        f"{', '.join(KEYS)}; with - before it, the other way round."))] = "run",
+        f"{', '.join(KEYS)}; with - before it, in reverse order. best: the best run first; runs with the same metric and "
+        "dataset are together."))] = "run",
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew every two seconds, until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
-    """List the runs under a folder: what, how far, whether they still run, their last losses and best figure."""
+    """List the runs in a folder: progress, status, latest losses and best metric."""
     place = paths.expanded(USUAL if folder is None else folder, "DIR")
     key = _key(sort)
     if watch:
         _watch(place, sort, key, as_json)
         return
-    unreadable: list[str] = []
     if folder is None and not place.exists():
         console.say(f"no folder {USUAL} here yet, where gan train puts its runs; gan runs DIR looks elsewhere")
-        found: list[Overview] = []
-    else:
-        found = _sorted(_looked(place, unreadable), sort, key)
+        if as_json:
+            console.print_json({"folder": str(place), "runs": [], "unreadable": []}, indent=2)
+        return
+    show(place, as_json, sort)
+
+
+def show(place: Path, as_json: bool, sort: str = "run") -> None:
+    """The runs in a folder, as a table or as JSON."""
+    unreadable: list[str] = []
+    found = _sorted(_looked(place, unreadable), sort, _key(sort))
     for problem in unreadable:
         console.say(f"warning: {problem}")
     if as_json:
@@ -82,8 +91,20 @@ def _sorted(found: list[Overview], sort: str, key: Callable[[Overview], Any]) ->
     if sort.removeprefix("-") == "run":
         return found[::-1] if sort.startswith("-") else found
     known = [run for run in found if key(run) is not None]
-    known.sort(key=key, reverse=sort.startswith("-"))
+    known.sort(key=_best_first(known) if sort.endswith("best") else key, reverse=sort.startswith("-"))
     return [*known, *(run for run in found if key(run) is None)]
+
+
+def _best_first(found: list[Overview]) -> Callable[[Overview], Any]:
+    """A key that sorts the best run first, among those that can be compared; the largest such group comes first."""
+    groups = Counter(_compared(run) for run in found)
+    order = {group: place for place, (group, _) in enumerate(groups.most_common())}
+    return lambda run: (order[_compared(run)], run.best.rank if run.best else 0.0)
+
+
+def _compared(run: Overview) -> tuple[str, str | None]:
+    """What the best figures of two runs must have in common to be compared."""
+    return (full_name(run.best.name), run.best.evaluated_on) if run.best else ("", None)
 
 
 def document(run: Overview) -> dict[str, Any]:

@@ -15,6 +15,7 @@ NONE = "–"
 GAP = 2  # blanks between columns
 SHORTEST_NAME, LONG_NAME = 16, 32  # what a name is cut to at most; to see all of one, less telling columns go
 NAME_GOES = 3
+MOST_LOSSES = 2
 COLOURS = {"running": "green", "diverged": "red", "damaged": "red", "stopped": "yellow"}
 
 
@@ -44,9 +45,10 @@ def _left(run: Overview) -> str:
 
 
 def _losses(run: Overview) -> str:
-    """Of several networks' losses all, of their probabilities none."""
-    shown = {name: value for name, value in run.losses.items() if name.endswith("_loss")} or dict(run.losses)
-    return " ".join(f"{printable(name).removesuffix('_loss')} {value:.3g}" for name, value in shown.items())
+    """The first of them: those of one run with many networks must not take the room of all other columns."""
+    shown = {name: value for name, value in run.losses.items() if "_loss" in name} or run.losses
+    texts = [f"{printable(name).replace('_loss', '')} {value:.3g}" for name, value in shown.items()]
+    return " ".join([*texts[:MOST_LOSSES], *(["…"] if len(texts) > MOST_LOSSES else [])])
 
 
 def _best(run: Overview) -> str:

@@ -6,8 +6,7 @@ from typing import Protocol
 from torch import nn
 
 from gancli.metrics.figure import Figure
-
-LOWER_IS_BETTER = ("frechet", "kl")
+from gancli.store.figures import higher_is_better
 
 
 class Measuring(Protocol):
@@ -35,7 +34,7 @@ class Evaluation:
     def note(self, figures: Sequence[Figure]) -> bool:
         """Whether these figures are the best so far."""
         (value,) = (figure.model.value for figure in figures if figure.name == self.metric)
-        better = self._best is None or (value < self._best if self.metric in LOWER_IS_BETTER else value > self._best)
+        better = self._best is None or (value > self._best if higher_is_better(self.metric) else value < self._best)
         if better:
             self._best = value
         return better

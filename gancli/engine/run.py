@@ -78,35 +78,32 @@ def prepared(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks
 def _trained(variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None") -> Steps:
     """The events of a training, kept in `metrics.jsonl` and `log.jsonl` before they are told, under the directory's lock.
     Where the run comes to an end, its page is written."""
-    try:
-        with (
-            rundir.locked(directory) as notes,
-            MetricsFile(directory.metrics) as keep,
-            LogFile(directory.log) as log,
-            _board(start, directory) as board,
-        ):
-            yield events.Progress(doing="loading torch")  # from a slow disk it takes minutes
-            from gancli.engine.train import train
-            from gancli.machine.device import ALONE
+    with (
+        rundir.locked(directory) as notes,
+        MetricsFile(directory.metrics) as keep,
+        LogFile(directory.log) as log,
+        _board(start, directory) as board,
+    ):
+        yield events.Progress(doing="loading torch")  # from a slow disk it takes minutes
+        from gancli.engine.train import train
+        from gancli.machine.device import ALONE
 
-            run, own = start.resolved.run, start.resolved.own
-            several, asked, weights = ranks or ALONE, start.resolved.kept, start.weights
-            steps = train(run, own, catalogue.load(variant), directory, stop, start.state, several, asked, weights)
-            try:
-                for event in chain(map(events.Warned, (*start.warnings, *notes)), steps):
-                    keep(event)
-                    log(event)
-                    if isinstance(event, events.RunFinished):
-                        yield from _page(run, directory, log)
-                    yield event
-                    if board and (told := board(event)):
-                        yield events.Warned(told)
-            except DivergedError as error:
-                log.diverged(error)
-                yield from _page(run, directory, log)
-                raise
-    finally:
-        directory.discard_if_unused()
+        run, own = start.resolved.run, start.resolved.own
+        several, asked, weights = ranks or ALONE, start.resolved.kept, start.weights
+        steps = train(run, own, catalogue.load(variant), directory, stop, start.state, several, asked, weights)
+        try:
+            for event in chain(map(events.Warned, (*start.warnings, *notes)), steps):
+                keep(event)
+                log(event)
+                if isinstance(event, events.RunFinished):
+                    yield from _page(run, directory, log)
+                yield event
+                if board and (told := board(event)):
+                    yield events.Warned(told)
+        except DivergedError as error:
+            log.diverged(error)
+            yield from _page(run, directory, log)
+            raise
 
 
 def _board(start: Start, directory: RunDirectory) -> "Board | contextlib.nullcontext[None]":
@@ -141,7 +138,7 @@ def _led(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -
         try:
             ranks.check_batch(run.batch_size, functools.partial(catalogue.load(variant).parts, own))
         except UsageError:
-            directory.discard_if_unused()
+            directory.discard_if_empty()
             raise
         path = started.state.path if started.state else None
         orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path)

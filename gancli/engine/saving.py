@@ -10,14 +10,17 @@ import torch
 from gancli import events
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.resolve import NOT_KEPT
+from gancli.engine import afterwards
 from gancli.engine.session import Session
 from gancli.errors import DivergedError, GancliError
 from gancli.files import atomic
+from gancli.files.open_folder import OpenFolder
 from gancli.machine.room import free_disk_bytes
 from gancli.process import __version__
 from gancli.steps.runner import Runner
-from gancli.store import checkpoint, facts, state
+from gancli.store import checkpoint, facts, rundir, state
 from gancli.store.facts import Facts
+from gancli.store.rundir import RunDirectory
 from gancli.store.writer import Snapshot
 from gancli.variant import Phase
 
@@ -29,6 +32,7 @@ def save(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Even
     session.clock.saved()
     if not session.ranks.first:
         return
+    follow(session)
     generator = session.average.refresh().state_dict()
     networks = {f"network.{name}": network.state_dict() for name, network in session.variant.networks.items()}
     check_weights(session, {"generator": generator, **networks})
@@ -40,11 +44,21 @@ def save(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Even
         "random": state.random_states(session.machine.device),
     }
     whole = Snapshot(state.flat(groups))
-    step, directory, keep = session.step, session.directory, session.run.keep
+    step, keep = session.step, session.run.keep
     about_state, about_model = facts_of(session, "state", phase), facts_of(session, "model", phase)
 
     def write() -> list[events.Event]:
-        tensors, path = whole.on_host(), directory.state(step)
+        tensors = whole.on_host()
+        try:
+            return put(tensors, session.directory)
+        except GancliError:
+            if session.home.now() == session.directory.path:
+                raise
+            follow(session)  # the directory was moved or removed meanwhile
+            return put(tensors, session.directory)
+
+    def put(tensors: dict[str, torch.Tensor], directory: RunDirectory) -> list[events.Event]:
+        path = directory.state(step)
         checkpoint.save(path, tensors, about_state)
         directory.prune(keep)
         model = {checkpoint.GENERATOR + name: tensors[f"average/{name}"] for name in generator}
@@ -56,6 +70,28 @@ def save(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Even
 
     yield from session.writer.start(write)
     session.clock.restart()
+
+
+def follow(session: Session) -> None:
+    """Before a file is written: make folders that somebody removed again. Where the run's directory itself was moved, the
+    run writes to its new place; where it was removed, a new one is made. Then the run ends (`Session.lost`)."""
+    before = session.directory.path
+    place = session.home.now()
+    if place is None:
+        place = rundir.numbered_folder(before.parent, before.name) if before.exists() else before
+        what = f"was removed while the run wrote to it; its state is saved in {place}"
+    elif place != before:
+        what = f"was moved to {place} while the run wrote to it; its state is saved there"
+    else:
+        what = ""
+    session.directory = RunDirectory(place)
+    session.directory.make_folders()
+    if what:
+        session.lost = f"{before}: {what}; to resume: {afterwards.resuming(place)}"
+        session.home.close()
+        session.home = OpenFolder(place)
+    if not session.directory.holds_run:
+        write_config(session)
 
 
 def state_bytes(session: Session) -> int:
@@ -92,6 +128,7 @@ def _megabytes(num_bytes: int) -> str:
 
 def save_best(session: Session, phase: Phase) -> None:
     """Keep the averaged generator, which has just measured best, as `best.safetensors`."""
+    follow(session)
     generator = session.average.refresh().state_dict()
     check_weights(session, {"generator": generator})
     tensors = {checkpoint.GENERATOR + name: tensor for name, tensor in generator.items()}

@@ -22,6 +22,7 @@ from gancli.engine.stop import Stop
 from gancli.engine.ways import ways
 from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
 from gancli.files import atomic
+from gancli.files.open_folder import OpenFolder
 from gancli.metrics.figure import comparison
 from gancli.sampling import preview
 from gancli.steps.ema import Average
@@ -55,6 +56,8 @@ class Session:
         self, planned: plan.Plan, source: Source | Photographs, variant_class: type[Variant], directory: RunDirectory
     ) -> None:
         self.plan, self.run, self.machine, self.directory = planned, planned.run, planned.machine, directory
+        self.home = OpenFolder(directory.path)
+        self.lost = ""  # what became of the directory, where it was moved or removed
         self.ranks = planned.machine.ranks
         self.source = source
         self.stream = IndexStream(planned.num_images, self.run.batch_size, self.run.seed)
@@ -136,7 +139,7 @@ class Session:
     def asked(self, stop: Stop) -> Asked:
         """Whether to stop now, and whether to save because the last state is too old. Of several processes all say whether
         to stop, and the first one, by its clock, whether to save; they agree every few steps."""
-        reason = stop.reason
+        reason = stop.reason or self.lost
         late = self.ranks.first and self.clock.save_due(self.plan.save_every.seconds) and not self.writer.busy
         if self.ranks.alone:
             return Asked(reason, late)

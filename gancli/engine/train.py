@@ -14,6 +14,7 @@ from gancli.engine import advice, evaluate, initial, memory, plan, resume, savin
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import NOTHING, Session
 from gancli.engine.stop import Stop
+from gancli.errors import GancliError
 from gancli.machine import contention
 from gancli.machine.device import ALONE, choose_timing
 from gancli.machine.ranks import Ranks
@@ -71,6 +72,7 @@ def train(
             yield from _steps(session, stop, resumed, evaluation, others)
     finally:
         session.writer.close()
+        session.home.close()
 
 
 def _made_ready(session: Session, stop: Stop) -> Generator[events.Event, None, Evaluation | None]:
@@ -120,6 +122,7 @@ def _steps(
                 yield from session.look()
             if first and (last or planned.draws(session.step)):
                 yield session.doing("drawing samples")
+                saving.follow(session)
                 yield from session.draw_samples()
             if evaluation and (last or session.due(evaluation.every)):
                 yield session.doing("measuring")
@@ -135,6 +138,8 @@ def _steps(
             if last or asked.stop:
                 yield session.doing("writing the state and the model")
                 yield from session.writer.wait()
+                if session.lost:
+                    raise GancliError(session.lost)
                 yield session.finished("stopped" if asked.stop else "done", asked.stop or "")
                 return
             yield from session.word()

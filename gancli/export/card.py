@@ -17,8 +17,8 @@ WEIGHTS, CONFIG, SAMPLES = EXPORTED, "config.json", "samples.png"
 
 @dataclass(frozen=True)
 class Card:
-    """What a card is made of. `title`: what the model is called; `measured`: figures of these very weights, the newest
-    first, one for each data set; `samples`: what the picture shows."""
+    """What a card is made of. `title`: what the model is called; `measured`: figures of these very weights,
+    one measurement for each data set; `samples`: what the picture shows."""
 
     title: str
     model: Model

@@ -82,14 +82,15 @@ def weights_of(source: Path, model: Model) -> bytes:
 
 
 def measured(source: Path, model: Model) -> list[Evaluation]:
-    """What `gan evaluate` found of these very weights, the newest first, one for each data set."""
+    """What `gan evaluate` found of these very weights: for each dataset the measurement of the most images."""
     run = RunDirectory(source.parent)
     if not run.holds_run or not run.metrics.exists():
         return []
     kept: dict[tuple[object, object], Evaluation] = {}
     for each in evaluations.found(read_metrics(run.metrics)):
         if each.get("sha256") == model.facts.sha256 and each["figures"]:
-            kept.setdefault((each.get("evaluated_on"), each.get("split")), each)
+            data = (each.get("evaluated_on"), each.get("split"))
+            kept[data] = max(kept.get(data, each), each, key=evaluations.weight)
     return list(kept.values())
 
 

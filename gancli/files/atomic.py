@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from gancli.errors import GancliError
 from gancli.files.locks import Outcome, try_lock
@@ -126,6 +127,11 @@ def _rename_over(source: Path, target: Path) -> None:
             return
         time.sleep(pause_s)
     os.replace(source, target)  # noqa: PTH105
+
+
+def is_removed(file: IO[bytes]) -> bool:
+    """Whether an open file has no name any more. One that was renamed has."""
+    return os.fstat(file.fileno()).st_nlink == 0
 
 
 def sync(handle: int) -> None:

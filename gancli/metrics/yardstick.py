@@ -3,7 +3,6 @@
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -20,6 +19,7 @@ from gancli.metrics.inception import InceptionFid
 from gancli.metrics.neighbours import nearest
 from gancli.metrics.parzen import parzen
 from gancli.metrics.sliced_wasserstein import sliced_wasserstein
+from gancli.store.figures import KINDS, full_name
 
 FEWEST = 10  # pictures to compare with
 NUM_VALIDATION = 1000  # pictures that choose the width of Parzen's windows
@@ -28,35 +28,6 @@ LARGEST_PARZEN = 64 * 64 * 3  # values in a picture
 OF_CLASSIFIER = frozenset(
     {"frechet", "kernel", "prdc", "labels", "modes", "diversity"}
 )  # metrics that need the classifier
-
-
-class Kind(NamedTuple):
-    unit: str
-    higher_is_better: bool | None
-
-
-KINDS = MappingProxyType(
-    {
-        "frechet distance": Kind("", False),
-        "kernel distance": Kind("×10⁻³", False),
-        "precision": Kind("", True),
-        "recall": Kind("", True),
-        "density": Kind("", True),
-        "coverage": Kind("", True),
-        "parzen log-likelihood": Kind("nats", True),
-        "sliced wasserstein": Kind("×10⁻³", False),
-        "inception fid": Kind("", False),
-        "gan-test": Kind("%", True),
-        "gan-train": Kind("%", True),
-        "classes found": Kind("", True),
-        "modes": Kind("of 1,000", True),
-        "modes kl": Kind("nats", False),
-        "rarest class": Kind("× even", None),
-        "commonest class": Kind("× even", None),
-        "diversity": Kind("", None),
-        "nearest training image": Kind("RMS", None),
-    }
-)
 
 
 class Row(NamedTuple):
@@ -148,7 +119,7 @@ class Yardstick:
         return [self.figure(row, self.floors.get(row.name)) for row in rows]
 
     def figure(self, row: Row, floor: Measure | None) -> Figure:
-        kind = KINDS[row.name.partition(" at ")[0]]
+        kind = KINDS[full_name(row.name)]
         return Figure(row.name, kind.unit, kind.higher_is_better, row.num_pictures, row.measure, floor)
 
     def inception_floor(self, fid: InceptionFid) -> Generator[Event, None, None]:

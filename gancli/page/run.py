@@ -14,7 +14,7 @@ from gancli.page.command import command
 from gancli.page.curve import Curve
 from gancli.page.pace import Pace
 from gancli.report import log, words
-from gancli.store import evaluations, names, rundir
+from gancli.store import names, rundir
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 from gancli.store.rundir import RunDirectory
@@ -250,11 +250,3 @@ def document(run: Run) -> dict[str, Any]:
         "step": run.step, "steps": run.steps, "rows": run.rows.count, "samples": len(run.samples), "last_metrics": terms,
         "command": run.command, "warnings": run.warnings, "notes": run.notes,
     }  # fmt: skip
-
-
-def distinct(evaluated: Sequence[evaluations.Evaluation]) -> list[evaluations.Evaluation]:
-    """The measurements that a table shows: those of `gan evaluate`, and of those made while training the newest and best."""
-    training = [each for each in evaluated if "best" in each]
-    best = [each for each in training if each["best"]][:1]
-    chosen = [*[each for each in evaluated if "best" not in each][:12], *training[:1], *best]
-    return [each for each in evaluated if any(each is one for one in chosen)]

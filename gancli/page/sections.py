@@ -7,8 +7,9 @@ from gancli.page.charts import NUM_COLOURS, NUM_DASHES, Chart, number
 from gancli.page.frames import Frame, steps_of
 from gancli.page.markup import Markup, joined, tag
 from gancli.page.pace import Axis
-from gancli.page.run import Run, distinct
-from gancli.store.evaluations import Evaluation
+from gancli.page.run import Run
+from gancli.store.evaluations import Evaluation, main
+from gancli.store.figures import main_first
 
 MOST_WARNINGS = 60
 STATES = {"finished": "✓", "stopped": "■", "diverged": "✗", "running": "▶", "broken off": "✗", "a model alone": "◆"}
@@ -58,7 +59,7 @@ def _named(index: int, run: Run, level: str = "h3") -> Markup:
 
 
 def _summary(run: Run) -> Markup:
-    """State, length and the newest figures, as large as they matter."""
+    """State, length and the main figures, as large as they matter."""
     state = tag("span", tag("span", STATES.get(run.state, ""), aria_hidden="true"), f" {run.state}",
                 cls=f"state {run.state.replace(' ', '-')}")  # fmt: skip
     length = f"{run.step:,} of {run.steps:,}" if run.steps and run.steps != run.step else f"{run.step:,}"
@@ -66,17 +67,11 @@ def _summary(run: Run) -> Markup:
     facts += [(name, run.machine[name]) for name in ("time", "device") if name in run.machine]
     shown: list[object] = [tag("div", tag("dt", "state"), tag("dd", state))]
     shown += [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts]
-    if newest := _newest(run):
-        shown += [
-            tag("div", tag("dt", name), tag("dd", *_beside(newest, name))) for name in list(newest["figures"])[:2]
-        ]
+    if measured := main(run.rows.evaluations, run.dataset or None):
+        names = dict.fromkeys([*main_first(measured["figures"]), *measured["figures"]])
+        shown += [tag("div", tag("dt", name), tag("dd", *_beside(measured, name))) for name in list(names)[:2]]
     why = tag("p", run.why, cls="why") if run.why else None
     return joined(tag("dl", *shown, cls="facts"), why)
-
-
-def _newest(run: Run) -> Evaluation | None:
-    found = distinct(run.rows.evaluations)
-    return found[0] if found else None
 
 
 def _beside(each: Evaluation, name: str) -> list[Markup]:

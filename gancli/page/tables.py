@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from gancli.page.charts import Chart, number
 from gancli.page.markup import Markup, joined, tag
-from gancli.page.run import Run, Texts, distinct
-from gancli.store.evaluations import Evaluation
+from gancli.page.run import Run, Texts
+from gancli.store.evaluations import Evaluation, selected
 
+MOST_MEASUREMENTS = 12  # of `gan evaluate`
 NUM_ROWS = 16  # of the table that stands for a chart
 ABSENT = "–"
 
@@ -41,7 +42,7 @@ def _number(found: Mapping[int, float], step: int) -> Markup:
 
 def figures(run: Run) -> Iterator[Markup]:
     """A table for each measurement that is shown."""
-    for each in distinct(run.rows.evaluations):
+    for each in selected(run.rows.evaluations, run.dataset or None, MOST_MEASUREMENTS):
         beside = each.get("beside", "real pictures")
         rows = [_figure(each, name) for name in list(each["figures"])[:60]]
         yield tag("p", _about(each), cls="about")

@@ -18,6 +18,7 @@ from PIL import Image
 from gancli import images
 from gancli.errors import GancliError
 from gancli.events import Evaluated, Event, LossRow, RunFinished, RunStarted, SamplesDrawn
+from gancli.files import atomic
 from gancli.report.jsonl import is_number
 
 VERSION = "brain.Event:2"  # the format of event files: older ones were purged in another way
@@ -73,6 +74,8 @@ class Board:
         if self._broken:
             return ""
         try:
+            if self._file and atomic.is_removed(self._file) and self._folder.parent.exists():
+                self._begin(getattr(event, "step", 0))
             self._tell(event)
         except OSError as error:
             self._broken = True

@@ -110,16 +110,20 @@ class MetricsFile(Reporter):
                 _keep_rows(self._path, event.start_step)
                 self._file = self._path.open("a+b", buffering=0)
             elif isinstance(event, LossRow):
-                assert self._file is not None, "RunStarted comes before the first LossRow"
-                _append(self._file, _row(event))
+                self._add(_row(event))
             elif isinstance(event, Evaluated):
-                assert self._file is not None, "RunStarted comes before the first Evaluated"
-                _append(
-                    self._file,
-                    evaluation_row(event.step, event.figures, event.compared, best=event.best, metric=event.metric),
-                )
+                more = {"best": event.best, "metric": event.metric}
+                self._add(evaluation_row(event.step, event.figures, event.compared, **more))
         except OSError as error:
             raise GancliError(f"{self._path}: cannot be written ({error.strerror})") from error
+
+    def _add(self, row: Mapping[str, object]) -> None:
+        """To the file that is open, which may have been moved with its folder; to a new one where it was removed."""
+        assert self._file is not None, "RunStarted comes before the first row"
+        if atomic.is_removed(self._file) and self._path.parent.exists():
+            self._close()
+            self._file = self._path.open("a+b", buffering=0)
+        _append(self._file, row)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -2,12 +2,14 @@
 pictures, or of different data, cannot be compared."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Any
 
 from gancli.events import Comparison
 from gancli.report.jsonl import append, evaluation_row, is_evaluation, is_number
 from gancli.store.facts import Facts
+from gancli.store.figures import full_name, higher_is_better, main_first
 from gancli.store.rundir import RunDirectory
 
 NUM_SHOWN = 5
@@ -51,16 +53,93 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in values.items() if is_number(value)}
 
 
-def shown(evaluations: list[Evaluation]) -> list[str]:
-    """A line each, the newest first: the newest few of `gan evaluate`; of those made while training the newest and the
-    best."""
-    training = [each for each in evaluations if "best" in each]
-    best = [each for each in training if each["best"]]
-    asked = _distinct([each for each in evaluations if "best" not in each])
-    chosen = [*asked[:NUM_SHOWN], *training[:1], *best[:1]]
-    lines = [_line(each) for each in evaluations if any(each is one for one in chosen)]
+def shown(evaluations: list[Evaluation], dataset: str | None) -> list[str]:
+    """A line for each that is `selected`."""
+    lines = [_line(each) for each in selected(evaluations, dataset, NUM_SHOWN)]
     more = len(evaluations) - len(lines)
     return [*lines, f"and {more} more in metrics.jsonl"] if more else lines
+
+
+def selected(evaluations: list[Evaluation], dataset: str | None, most: int) -> list[Evaluation]:
+    """Those that are shown, the newest first: the newest of `gan evaluate`, of those made while training the newest and the
+    best, and the `main` one."""
+    training = [each for each in evaluations if "best" in each]
+    asked = _distinct([each for each in evaluations if "best" not in each])
+    chosen = [
+        *asked[:most],
+        *training[:1],
+        *[each for each in training if each["best"]][:1],
+        main(evaluations, dataset),
+    ]
+    return [each for each in evaluations if any(each is one for one in chosen)]
+
+
+def main(evaluations: list[Evaluation], dataset: str | None) -> Evaluation | None:
+    """The measurement that tells most of the newest model that was measured, with the run's own `dataset` if possible."""
+    return max(_own(evaluations, dataset), key=lambda each: (each["step"], *weight(each)), default=None)
+
+
+def weight(each: Evaluation) -> tuple[int, int]:
+    """Of two measurements of one model the one that tells more weighs more: of more pictures, or else with more figures."""
+    return each.get("n", 0), len(each["figures"])
+
+
+@dataclass(frozen=True)
+class Best:
+    """The figure that tells how good a run's best model is. `n`: images that it was measured with; `evaluated_on`: the
+    dataset that they were compared with, of a path the last part. None: not recorded."""
+
+    name: str
+    value: float
+    step: int
+    n: int | None = None
+    evaluated_on: str | None = None
+
+    @property
+    def rank(self) -> float:
+        """The lower, the better."""
+        return -self.value if higher_is_better(self.name) else self.value
+
+
+def best(evaluations: list[Evaluation], dataset: str | None, best_model: Facts | None = None) -> Best | None:
+    """The best figure of a run. Its metric is the one of `--eval-metric`, else the first of `main_first`. Measurements on
+    the run's own `dataset` count before others, and of those the one of the most images; of several such, the best.
+    `best_model`: what `best.safetensors` says, where the run measured it before these `evaluations`."""
+    trained_on, own = _last_part(dataset), _own(evaluations, dataset)
+    training = [each for each in own if "best" in each]
+    candidates = [
+        Best(name, value, each["step"], each.get("n"), _data(each) or trained_on)
+        for each in own
+        if each.get("best", True)
+        for name, value in each["figures"].items()
+    ]
+    if best_model is not None and not any(each["best"] for each in training):
+        n = training[0].get("n") if training else None
+        last = {name: points[-1] for name, points in best_model.losses.items() if points}
+        newest = {name: value for name, (step, value) in last.items() if step == best_model.step}
+        candidates += [Best(name, value, best_model.step, n, trained_on) for name, value in newest.items()]
+    names = main_first(each.name for each in candidates)
+    chosen = {full_name(each["metric"]) for each in training if "metric" in each}
+    names = [name for name in names if full_name(name) in chosen] or names
+    if not names:
+        return None
+    same = [each for each in candidates if full_name(each.name) == full_name(names[0])]
+    most = max(each.n or 0 for each in same)
+    return min((each for each in same if (each.n or 0) == most), key=lambda each: each.rank)
+
+
+def _own(evaluations: list[Evaluation], dataset: str | None) -> list[Evaluation]:
+    """Those on the run's own dataset, as far as is known; all, where there is none."""
+    return [each for each in evaluations if _data(each) in (None, _last_part(dataset))] or evaluations
+
+
+def _data(each: Evaluation) -> str | None:
+    return _last_part(each.get("evaluated_on"))
+
+
+def _last_part(dataset: object) -> str | None:
+    """Of a dataset that is a path, as folders are moved."""
+    return PurePath(dataset).name or dataset if isinstance(dataset, str) else None
 
 
 def _distinct(evaluations: list[Evaluation]) -> list[Evaluation]:

@@ -6,12 +6,13 @@ is the catalogue. docs/models.md tells how each was made; `python -m tests.ship`
 
 import importlib.resources
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from gancli.config.paths import expanded
-from gancli.errors import CheckpointError, GancliError, did_you_mean
-from gancli.store.rundir import RunDirectory, model_file
+from gancli.errors import CheckpointError, GancliError, UsageError, did_you_mean, few
+from gancli.store.rundir import RunDirectory, model_file, runs_in, several
 
 FOLDER = Path(str(importlib.resources.files("gancli"))) / "shipped"
 SUFFIX = ".safetensors"
@@ -38,11 +39,15 @@ def located(path: str | os.PathLike[str]) -> Place:
     """The place that a CKPT names. What lies in the working directory comes before a model that comes along, and that is
     told; but not a folder without a model, such as a data set of the same name.
 
-    Raises `UsageError` for an empty path or a home of nobody, and `CheckpointError` for a bare word that is neither a name
-    nor there. Whether a path is there is left to whoever reads it.
+    Raises `UsageError` for an empty path, a home of nobody, a page, or a folder of several runs, and `CheckpointError` for a
+    bare word that is neither a name nor there. Whether a path is there is left to whoever reads it.
     """
     word = os.fspath(path)
     place = meant(word, "CKPT")
+    if _is_page(place):
+        raise UsageError(f"{word}: is a web page; give the directory of its run")
+    if folder := several(place):
+        raise UsageError(f"{word}: {folder}; give one of them, such as {runs_in(place)[0]}")
     if word in names():
         if not name_of(place):
             return Place(place, f"{word}: the one in this directory; the model that comes along is {shipped(word)}")
@@ -55,6 +60,35 @@ def located(path: str | os.PathLike[str]) -> Place:
             f"{did_you_mean(word, names())}"
         )
     return Place(place)
+
+
+def all_located(words: Sequence[str | os.PathLike[str]], trained: bool = False) -> tuple[list[Path], list[str]]:
+    """The places that several CKPT name, and what to tell of them. A folder of runs, such as a sweep's, stands for all of
+    its runs (`trained`: for those that have a model). Pages among other words, as in `SWEEP/*`, are passed over.
+
+    Raises what `located` does, and `UsageError` where no run is left.
+    """
+    found: list[Path] = []
+    notes: list[str] = []
+    for word in words:
+        place = meant(os.fspath(word), "CKPT")
+        if runs := runs_in(place):
+            kept = [run for run in runs if not trained or model_file(run).exists()]
+            notes += [f"{run}: has no model yet; skipped" for run in runs if run not in kept]
+            found += kept
+        elif len(words) > 1 and _is_page(place):
+            notes.append(f"{place}: is a web page, not a run; skipped")
+        else:
+            located_one = located(word)
+            found.append(located_one.path)
+            notes += [located_one.note] if located_one.note else []
+    if not found:
+        raise UsageError(f"CKPT: no run left to read in {few([os.fspath(word) for word in words])}")
+    return found, notes
+
+
+def _is_page(place: Path) -> bool:
+    return place.suffix.lower() in (".html", ".htm") and place.is_file()
 
 
 def meant(word: str, flag: str) -> Path:

@@ -1,5 +1,6 @@
 """A run at a glance, and the runs under a folder: from locks, headers and the ends of metrics files. Imports no torch."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from gancli.errors import CheckpointError, GancliError, UsageError
 from gancli.report.jsonl import divergence, is_number, read_newest
 from gancli.report.rows import last_row, terms
 from gancli.store import evaluations, rundir
+from gancli.store.evaluations import Best
 from gancli.store.facts import from_header, glance
 from gancli.store.header import read_header
 from gancli.store.rundir import RunDirectory
@@ -22,17 +24,6 @@ MOST_STEPS = 2**63
 TAIL_BYTES = 16 << 10  # of a metrics file: some fifty rows
 LONG_TAIL_BYTES = 1 << 20  # where those hold no whole row
 WHAT = {"variant": str, "preset": str, "dataset": str, "seed": int}
-ASKED_FIRST = ("frechet distance", "psnr", "modes", "coverage")  # of what `gan evaluate` measures
-
-
-@dataclass(frozen=True)
-class Best:
-    """The figure that tells how good a run's best model is: by what `--eval-every` measured, or else what `gan evaluate`
-    measured last."""
-
-    name: str
-    value: float
-    step: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -137,7 +128,7 @@ def overview(run: RunDirectory) -> Overview:
         steps=steps,
         left_s=_left(last, steps, (facts or config).get("batch_size")) if owner else None,
         losses=terms(last),
-        best=_best(run, rows),
+        best=_best(run, rows, _told(facts, config, "dataset", str)),
         changed=newest["time"] if isinstance(newest.get("time"), str) else None,
         problem=problems[0] if problems else "",
     )
@@ -213,24 +204,9 @@ def _left(last: Mapping[str, Any], steps: int | None, batch_size: object) -> flo
     return max(0, steps - _step(last)) * batch_size / speed if speed > 0 else None
 
 
-def _best(run: RunDirectory, rows: Sequence[Mapping[str, Any]]) -> Best | None:
-    """By what the run itself measured, where it did; its best may lie further back than the rows that are read, and then
-    `best.safetensors` tells."""
-    found = evaluations.found(rows)
-    for each in found:
-        if each.get("best") and each["figures"]:
-            name = each["metric"] if each.get("metric") in each["figures"] else next(iter(each["figures"]))
-            return Best(name, each["figures"][name], each["step"])
-    try:
-        if run.best.exists():
-            facts = from_header(run.best, read_header(run.best))
-            for name in ("frechet", "psnr", *facts.losses):
-                if (points := facts.losses.get(name)) and points[-1][0] == facts.step and not name.endswith("_loss"):
-                    return Best(name, points[-1][1], facts.step)
-    except (OSError, CheckpointError):
-        pass
-    for each in found:
-        if "best" not in each and each["figures"]:
-            name = next((name for name in ASKED_FIRST if name in each["figures"]), next(iter(each["figures"])))
-            return Best(name, each["figures"][name], each["step"])
-    return None
+def _best(run: RunDirectory, rows: Sequence[Mapping[str, Any]], dataset: str | None) -> Best | None:
+    """By the rows that are read, and by `best.safetensors`, as what a run measured may lie further back."""
+    facts = None
+    with contextlib.suppress(OSError, CheckpointError):
+        facts = from_header(run.best, read_header(run.best)) if run.best.exists() else None
+    return evaluations.best(evaluations.found(rows), dataset, facts)

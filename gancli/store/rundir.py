@@ -2,13 +2,15 @@
 
 import contextlib
 import fnmatch
+import os
 import re
 import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gancli.errors import GancliError, UsageError
+from gancli.data.classes import ordered
+from gancli.errors import GancliError, UsageError, few
 from gancli.files import atomic, locks
 from gancli.files.locks import Record
 from gancli.files.owner import mark_of
@@ -21,6 +23,7 @@ AFTER_CONFIG = (
     "report.html",
 )  # written only beside a configuration of ours
 EXPORTED = "model.safetensors"  # what model hubs call it
+MARKS = ("config.toml", "ckpt.safetensors", LOCK, "metrics.jsonl", "state")  # of a run directory
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
 
 
@@ -88,15 +91,26 @@ class RunDirectory:
 
     def sweep(self) -> None:
         """Remove the unfinished files of a writer that was killed. Only for the one that holds the directory."""
-        for folder in (self.path, self.path / "state", self.path / "samples"):
+        for folder in (self.path, *self.folders):
             atomic.sweep(folder)
 
-    def discard_if_unused(self) -> None:
-        """Remove what was made of the directory again if no run came about in it."""
-        if not self.holds_run:
-            with contextlib.suppress(OSError):  # something lies there after all: it stays
-                for folder in (self.path / "state", self.path / "samples", *([self.path] if self.made else [])):
-                    folder.rmdir()
+    def make_folders(self) -> None:
+        """Make what files are written into, where it is missing. Raises `GancliError` where that is not possible."""
+        try:
+            for folder in self.folders:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GancliError(f"{folder}: cannot be made ({error.strerror})") from error
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        return self.path / "state", self.path / "samples"
+
+    def discard_if_empty(self) -> None:
+        """Remove the directory again if this process made it and no run began in it, of this process or of another."""
+        if self.made:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
 
     @property
     def abandoned(self) -> bool:
@@ -124,8 +138,30 @@ class RunDirectory:
 def is_run(names: Collection[str]) -> bool:
     """Whether a folder with these names in it is one that a run writes to, or was: two of its marks at least, as one alone
     may be anybody's."""
-    marks = {"config.toml", "ckpt.safetensors", LOCK, "metrics.jsonl", "state"} & set(names)
+    marks = set(MARKS) & set(names)
     return len(marks) > 1 and bool(marks & {"config.toml", "ckpt.safetensors", LOCK})
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The runs in a folder that is no run itself, such as a sweep's, by name as people count. None where it cannot be
+    listed: reading it tells why."""
+    try:
+        names = [] if _holds_model(folder) else [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+        return [folder / name for name in ordered(names) if _holds_model(folder / name)]
+    except OSError:
+        return []
+
+
+def _holds_model(folder: Path) -> bool:
+    names = [name for name in (*MARKS, EXPORTED) if (folder / name).exists()]
+    return is_run(names) or not {"ckpt.safetensors", EXPORTED}.isdisjoint(names)
+
+
+def several(folder: Path) -> str:
+    """`is a folder of 2 runs (000-seed=1, 001-seed=2)`, or `""` for what is none."""
+    runs = runs_in(folder)
+    count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    return f"is a folder of {count} ({few([run.name for run in runs])})" if runs else ""
 
 
 def model_file(path: Path) -> Path:
@@ -149,6 +185,8 @@ def weights_file(path: Path) -> Path:
         raise UsageError(f"--init-from {path}: is not there") from None
     except OSError as error:
         raise UsageError(f"--init-from {path}: cannot be read ({error.strerror})") from None
+    if folder := several(path):
+        raise UsageError(f"--init-from {path}: {folder}; give one of them")
     directory = RunDirectory(path)
     if not (found := [*directory.states(), *filter(Path.exists, [model_file(path)])]):
         raise UsageError(f"--init-from {path}: holds no model, neither state/step-….safetensors nor ckpt.safetensors")
@@ -177,11 +215,10 @@ def numbered_folder(parent: Path, stem: str) -> Path:
 
 
 def prepared(path: Path) -> RunDirectory:
-    """`path` with its folders, made where they are missing. Raises `GancliError` if it cannot be written to."""
+    """`path`, made where it is missing. Raises `GancliError` if it cannot be written to."""
     try:
         made = not path.exists()
-        for folder in (path, path / "state", path / "samples"):
-            folder.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
         atomic.check_writable(path)
     except OSError as error:
         raise GancliError(f"--out {path}: cannot be written to ({error.strerror})") from error
@@ -215,6 +252,8 @@ def _hindrance(path: Path, again: bool) -> str:
         )
     if directory.checkpoint.exists() or directory.best.exists():
         return "holds a trained model, but no state to go on from; choose another --out, or move the model away"
+    if folder := several(path):
+        return f"{folder}; give the options of that sweep to resume it, or choose another --out"
     return "is not empty, and holds no run; choose another --out"
 
 
@@ -226,11 +265,21 @@ def _holds_only(folder: Path, patterns: tuple[str, ...]) -> bool:
 
 @contextlib.contextmanager
 def locked(directory: RunDirectory) -> Iterator[tuple[str, ...]]:
-    """Hold the directory for one writer; gives what to warn of. Raises `GancliError` with the other's host and pid if there
-    is one."""
-    with locks.only_writer(directory.path / LOCK) as note:
-        directory.sweep()
-        yield (note,) if note else ()
+    """Hold the directory, and its folders, for one writer; gives what to warn of. Only that writer removes them again, where
+    no run began in them. Raises `GancliError` with the other's host and pid if there is one."""
+    try:
+        with locks.only_writer(directory.path / LOCK) as note:
+            directory.sweep()
+            directory.make_folders()
+            try:
+                yield (note,) if note else ()
+            finally:
+                if not directory.holds_run:
+                    for folder in directory.folders:
+                        with contextlib.suppress(OSError):  # holds something: it stays
+                            folder.rmdir()
+    finally:
+        directory.discard_if_empty()
 
 
 def holder(directory: RunDirectory) -> Record | None:

@@ -1,5 +1,6 @@
 """`gan runs`: what it finds, what it tells of each, and that nothing which lies about ends it."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -24,7 +25,8 @@ from gancli.files.locks import Record
 from gancli.files.owner import Owner, this_process
 from gancli.report.jsonl import MetricsFile, append, read_metrics
 from gancli.report.rows import curves
-from gancli.store.overview import Best, Overview, runs_under
+from gancli.store.evaluations import Best
+from gancli.store.overview import Overview, runs_under
 from tests.conftest import SMALL, Gan
 from tests.report.facts import row as loss_row
 from tests.report.facts import started
@@ -146,11 +148,58 @@ def test_a_training_that_diverges_says_so_in_its_rows(gan: Gan) -> None:
 def test_the_best_figure_is_what_the_run_chose_by(gan: Gan, trained: Path) -> None:
     metrics = trained / "metrics.jsonl"
     append(metrics, {"step": 10, "figures": {"coverage": 0.5, "frechet distance": 30.0}})
-    assert only(gan, trained)["best"] == {"name": "frechet distance", "value": 30.0, "step": 10}
+    assert best_of(gan, trained) == ("frechet distance", 30.0, 10)
     for step, best, coverage in ((4, True, 0.75), (8, False, 0.25)):
         figures = {"frechet": 9.0, "coverage": coverage}
         append(metrics, {"step": step, "figures": figures, "best": best, "metric": "coverage"})
-    assert only(gan, trained)["best"] == {"name": "coverage", "value": 0.75, "step": 4}
+    assert best_of(gan, trained) == ("coverage", 0.75, 4)
+    append(metrics, {"step": 10, "n": 10_000, "figures": {"coverage": 0.5, "frechet distance": 30.0}})
+    assert best_of(gan, trained) == ("coverage", 0.5, 10), "of more images"
+
+
+def best_of(gan: Gan, run: Path) -> tuple[str, float, int]:
+    found = only(gan, run)["best"]
+    return found["name"], found["value"], found["step"]
+
+
+def measured(run: Path, n: int, on: str = "digits", step: int = 10, **figures: float | None) -> None:
+    named = {name.replace("_", " "): value for name, value in figures.items()}
+    append(run / "metrics.jsonl", {"step": step, "n": n, "evaluated_on": on, "figures": named})
+
+
+def test_a_measurement_of_fewer_images_or_of_other_figures_or_data_displaces_none(gan: Gan, trained: Path) -> None:
+    measured(trained, 10_000, frechet_distance=12.0, coverage=0.5)
+    whole = best_of(gan, trained)
+    measured(trained, 200, frechet_distance=3.0)
+    measured(trained, 200, coverage=0.9, density=1.0)
+    measured(trained, 20_000, on="/data/other", frechet_distance=1.0)
+    measured(trained, 10_000, diversity=2.0, frechet_distance=None)
+    assert best_of(gan, trained) == whole == ("frechet distance", 12.0, 10)
+    assert "frechet distance 12" in gan("runs", trained).out
+    document = json.loads(gan("inspect", trained, "--json").out)
+    assert document["evaluated"]["frechet distance"] == 12.0
+    for _ in range(6):
+        measured(trained, 300, coverage=0.25 + _ / 100)
+    assert "frechet distance 12" in gan("inspect", trained).out
+    assert gan("report", trained, "-o", "r.html").code == 0
+    assert "<dt>frechet distance</dt>" in Path("r.html").read_text("utf-8")
+    measured(trained, 20_000, frechet_distance=15.0)
+    assert best_of(gan, trained)[1] == 15.0
+
+
+def test_the_best_run_comes_first_whichever_way_its_metric_goes(gan: Gan, trained: Path, tmp_path: Path) -> None:
+    place = tmp_path / "all"
+    figures: dict[str, dict[str, Any]] = {
+        "a": {"frechet_distance": 30.0}, "b": {"frechet_distance": 5.0, "coverage": 0.1}, "c": {"frechet_distance": 9.0},
+        "d": {"psnr_on_Y": 28.0, "on": "Set5"}, "e": {"psnr_on_Y": 31.0, "on": "/data/Set5"}, "f": {"diversity": 3.0},
+    }  # fmt: skip
+    for name, given in figures.items():
+        measured(shutil.copytree(trained, place / name), 1000, **given)
+    shutil.copytree(trained, place / "g")
+    measured(shutil.copytree(trained, place / "h"), 1000, on="mnist", frechet_distance=1.0)
+    trained.rename(tmp_path / "elsewhere")
+    for key, order in (("best", "bcaedhfg"), ("-best", "hdeacbfg")):
+        assert "".join(Path(path).name for path in listed(gan, place, "--sort", key)) == order
 
 
 def without_toml(run: Path) -> None:
@@ -264,6 +313,15 @@ def test_a_table_fits_and_drops_the_least_telling_columns_first(width: int) -> N
     assert ("left" in lines[0].plain) == (width >= 60)
     assert ("losses" in lines[0].plain) == (width >= 100)
     assert ("stacked-mnist" in lines[1].plain) == (width >= 200)
+
+
+def test_a_run_with_many_losses_takes_no_column_from_the_others() -> None:
+    many = {f"{network}_loss_{level}": 1.2345 for level in range(4) for network in "dg"}
+    usual = Overview(Path("runs/vanilla-digits-001"), "finished", variant="vanilla", dataset="digits", step=10, steps=10,
+                     losses={"d_loss": 1.0, "g_loss": 2.0})  # fmt: skip
+    lines = [line.plain.split() for line in table([usual, dataclasses.replace(usual, losses=many)], Path("runs"), 80)]
+    assert lines[0] == ["run", "variant", "data", "step", "state", "losses"]
+    assert [line[5:] for line in lines[1:]] == [["d", "1", "g", "2"], ["d_0", "1.23", "g_0", "1.23", "…"]]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,9 @@ import pytest
 
 import gancli
 from gancli.errors import UsageError
+from gancli.metrics import classifier
+from gancli.store import names
+from tests.cli.test_errors import assert_one_line
 from tests.cli.test_train import wait_for
 from tests.conftest import SMALL, Gan, gan_process, sha256
 from tests.pictures import noise
@@ -217,3 +221,54 @@ def test_a_sweep_that_is_stopped_goes_on_by_the_command_that_it_prints(
     assert sha256(model("s/000-seed=0")) == sha256(model("whole"))
     assert model("s/001-seed=1").exists() == (not more)
     assert os.path.lexists("s")
+
+
+@pytest.fixture
+def swept(gan: Gan) -> Path:
+    """A sweep of two runs, with its page, beside a run that has no model yet."""
+    assert gan("train", *SMALL, "--steps", 5, "--seed", "1,2", "--out", "sweep").code == 0
+    (Path("sweep") / "002-seed=3").mkdir()
+    for name in ("config.toml", "metrics.jsonl"):
+        shutil.copy(Path("sweep/001-seed=2") / name, Path("sweep/002-seed=3"))
+    return Path("sweep")
+
+
+def test_a_sweep_stands_for_its_runs_where_several_are_taken(
+    gan: Gan, swept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
+    runs = [str(swept / name) for name in ("000-seed=1", "001-seed=2", "002-seed=3")]
+    for words in (["sweep"], sorted(map(str, swept.iterdir()))):
+        reported = gan("report", *words, "-o", "page.html", "--json")
+        assert [run["run"] for run in json.loads(reported.out)["runs"]] == runs
+        assert ("sweep/report.html: is a web page, not a run; skipped" in reported.err) == (len(words) > 1)
+    measured = gan("evaluate", "sweep", "-n", 50, "--metrics", "diversity", "--json")
+    assert [Path(each["file"]).parent.name for each in json.loads(measured.out)["checkpoints"]] == [
+        "000-seed=1", "001-seed=2",
+    ]  # fmt: skip
+    assert "sweep/002-seed=3: has no model yet; skipped" in measured.err
+    inspected = gan("inspect", "sweep")
+    assert inspected.out.startswith("sweep is a folder of 3 runs (000-seed=1, 001-seed=2, 002-seed=3)\n")
+    assert inspected.out.split("\n", 1)[1] == gan("runs", "sweep").out
+    assert gan("inspect", "sweep", "--json").out == gan("runs", "sweep", "--json").out
+    assert gancli.write_report(swept, "api.html").stat().st_size > 1000
+    assert len(gancli.evaluate("sweep", n=50, metrics="diversity")) == 2
+
+
+def test_where_one_run_is_taken_a_sweep_is_named_with_its_runs(gan: Gan, swept: Path) -> None:
+    for args in (["sample", swept], ["export", swept, "-o", "hub/"], ["inspect", swept, "--verify"], ["train", "--resume",
+                 swept], ["train", "--init-from", swept], ["train", "--out", swept, "--resume", "auto"]):  # fmt: skip
+        assert_one_line(gan(*args), 2, "sweep: is a folder of 3 runs (000-seed=1, 001-seed=2, 002-seed=3); give ")
+    with pytest.raises(gancli.GancliError, match="is a folder of 3 runs"):
+        gancli.load(swept)
+    for command in ("report", "evaluate", "sample", "inspect"):
+        assert_one_line(
+            gan(command, swept / "report.html"), 2, "report.html: is a web page; give the directory of its run"
+        )
+
+
+def test_a_folder_of_images_beside_which_no_run_lies_is_no_folder_of_runs(tmp_path: Path) -> None:
+    for name in ("state", "samples", "a"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "config.toml").touch()
+    assert names.all_located([tmp_path / "images"]) == ([tmp_path / "images"], [])

@@ -211,6 +211,7 @@ def test_run_directories_are_numbered_past_the_last(tmp_path: Path) -> None:
 
 def test_the_newest_states_stay(tmp_path: Path) -> None:
     directory = rundir.prepared(tmp_path)
+    directory.make_folders()
     for step in (5, 100_000_000, 20, 3):
         directory.state(step).write_bytes(b"")
     directory.prune(2)
