@@ -16,6 +16,7 @@ PathLike = str | os.PathLike[str]
 SHORT = {"n": "n", "d": "dataset", "o": "path", "i": "image"}
 _VALUE = r"auto|[A-Z]{2}[\w.]*|[0-9](?:[\w.]*\w)?"  # what can only be an option's value within a sentence
 _OPTION = re.compile(rf"(?<![\w/.-])(?:--(no-)?([a-z][a-z0-9-]*)|-([ndoi])(?![\w-]))(?: ({_VALUE})(?![\w.]))?")
+_COMMAND = re.compile(r"(\bgan [a-z]+ [^;]*)")  # a command line stays one
 _FIRST = re.compile(r"(?:--([a-z][a-z0-9-]*)|-([ndoi])) (?!and |or )(.*?)(?: \(from flag\))?: ")
 
 
@@ -32,7 +33,9 @@ def in_python(message: str, checkpoint: str = "models") -> str:
         value = {"auto": '"auto"', None: "False" if option[1] else None}.get(option[4], option[4])
         return name if value is None else f"{name}={value}"
 
-    return start + _OPTION.sub(named, message)
+    words = _COMMAND.split(message)
+    words[::2] = [_OPTION.sub(named, part) for part in words[::2]]
+    return start + "".join(words)
 
 
 def _name(long: str | None, short: str | None) -> str:
