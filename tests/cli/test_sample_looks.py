@@ -160,7 +160,7 @@ def test_python_zooms_alike(gan: Gan, trained: Path) -> None:
     assert samples.pixels.shape[2:] == (8, 8)
     with pytest.raises(UsageError, match="zoom=4"):
         samples.save("a.npz")
-    with pytest.raises(UsageError, match="--zoom 99: must be"):
+    with pytest.raises(UsageError, match="zoom=99: must be"):
         gancli.load(trained).sample(5, zoom=99)
 
 
