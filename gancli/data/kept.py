@@ -29,7 +29,6 @@ MAX_HEADER_BYTES = 1 << 16
 YOUNG_S = 3600.0  # files that belong together come one after the other: they are left alone so long
 USE = "use"  # kind of the files that say that a process has the pixels mapped
 USE_PATIENCE_S = 30 * 24 * 3600.0  # for those of machines whose processes cannot be asked after
-OLD_PARTS = re.compile(r"\..*\.u8\.\d+\.part")  # what earlier versions were decoding into
 
 
 @dataclass(frozen=True)
@@ -223,7 +222,3 @@ def _remove(them: Iterable[Kept]) -> int:
 def sweep(folder: Path) -> None:
     """Remove what killed runs were decoding into."""
     atomic.sweep(folder, YOUNG_S)
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if OLD_PARTS.fullmatch(path.name) and abs(time.time() - path.stat().st_mtime) >= YOUNG_S:
-                path.unlink()

@@ -19,8 +19,8 @@ def restore(session: Session, saved: State) -> list[str]:
     facts = saved.facts
     notes = [*_check_data(session, saved), *_changed(session, saved)]
     for name, network in session.variant.networks.items():
-        state.copy_into(saved.path, network.state_dict(), saved.group(f"network.{name}"))
-    state.copy_into(saved.path, session.average.module.state_dict(), saved.group("average"))
+        state.copy_into(saved, f"network.{name}", network.state_dict())
+    state.copy_into(saved, "average", session.average.module.state_dict())
     session.ledger.restore(saved.group("losses"), session.machine.device)
     session.history = LossHistory(facts.losses)
     session.step = session.start_step = facts.step
@@ -38,7 +38,7 @@ def _check_data(session: Session, saved: State) -> Iterator[str]:
             raise UsageError(f"{where}: its classes have other names")
         raise UsageError(f"{where} ({facts.dataset}: {had}), but {has}")
     if not facts.fingerprint:
-        yield f"{saved.path}: written by an earlier gan, which kept no fingerprint of its data: they are taken on trust"
+        yield f"{saved.path}: written by an older gan, without a fingerprint of its data: that they are the same is not checked"
     elif facts.fingerprint != source.fingerprint:
         before = facts.versions.get("pillow")
         if before == PIL.__version__:

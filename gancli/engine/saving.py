@@ -115,7 +115,7 @@ def write_config(session: Session) -> None:
     done = _values(session.run) | _values(planned.own) | {"steps": planned.steps, "graph": planned.graph}
     left_open = [name for name, value in (asked | own).items() if value in (None, "auto")]
     came_to = {name: done[name] for name in left_open if done.get(name) not in (None, "auto")}
-    heading = f"gan {__version__}: repeat this run with  gan train --config config.toml --out DIR"
+    heading = f"{__version__}: repeat this run with  gan train --config config.toml --out DIR"
     text = toml.dump(asked, session.run.variant, own, heading, came_to)
     atomic.write(session.directory.config, [text.encode()])
 

@@ -33,7 +33,7 @@ def remember(path: Path, facts: Facts, figures: Mapping[str, float], compared: C
 
 
 def found(rows: Iterable[Mapping[str, Any]]) -> list[Evaluation]:
-    """The measurements among the rows of a metrics file, the newest first. Rows of earlier versions lack some fields."""
+    """The measurements among the rows of a metrics file, the newest first."""
     return [_sound(row) for row in rows if is_evaluation(row)][::-1]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gancli.config import toml
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic, locks
 from gancli.files.locks import Record
@@ -112,7 +113,7 @@ class RunDirectory:
 
     def _config_is_ours(self) -> bool:
         try:
-            return self.config.read_bytes().startswith(b"# gan ")
+            return self.config.read_bytes().startswith(toml.HEADING.encode())
         except OSError:
             return False
 
