@@ -15,7 +15,9 @@ from gancli.machine.device import choose_device
 from gancli.metrics import compare
 from gancli.metrics.compare import Subject
 from gancli.metrics.entrants import Entrant, entrant
+from gancli.page import files
 from gancli.store import evaluations, names
+from gancli.store.rundir import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,10 @@ def measured(
         if subject.model is None:
             continue
         values = {figure.name: figure.model.value for figure in subject.figures}
-        warning = evaluations.remember(subject.path, subject.model.facts, values, subject.compared)
-        if warning:
+        run = RunDirectory(subject.path.parent)
+        if warning := evaluations.remember(run, subject.path.name, subject.model.facts, values, subject.compared):
+            yield Warned(warning)
+        elif run.holds_run and run.page.exists() and (warning := files.beside(run)):
             yield Warned(warning)
     return Figures(dataset, config.seed, tuple(subjects))
 

@@ -38,7 +38,7 @@ def _check_data(session: Session, saved: State) -> Iterator[str]:
             raise UsageError(f"{where}: its classes have other names")
         raise UsageError(f"{where} ({facts.dataset}: {had}), but {has}")
     if not facts.fingerprint:
-        yield f"{saved.path}: written by an older gan, without a fingerprint of its data: that they are the same is not checked"
+        yield f"{saved.path}: written by an older gan, without a fingerprint of its data, which are not checked"
     elif facts.fingerprint != source.fingerprint:
         before = facts.versions.get("pillow")
         if before == PIL.__version__:

@@ -54,6 +54,7 @@ def train(
     planned = plan.make(run, own, source, variant_class, ranks, saved, asked)
     planned.machine.settle(run.deterministic, choose_timing(run.compile, planned.steps))
     session = Session(planned, source, variant_class, directory)
+    session.clock.stops_at = stop.deadline
     if resumed is not None:
         yield events.Progress(doing="taking up the saved state")
         yield from map(events.Warned, resume.restore(session, resumed))

@@ -135,8 +135,7 @@ class Lines(Pulse):
             return [f"done: {event.steps} steps in {speed}; the model is {event.checkpoint}", *words.following(event)]
         return [
             f"stopped by {event.reason} at step {event.step} of {event.steps} after {speed}; state saved in {event.out}",
-            "go on with:",
-            f"  {event.resume_command}",
+            *words.following(event),
         ]
 
 

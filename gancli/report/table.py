@@ -34,7 +34,7 @@ from gancli.report.terminal import terminal_size
 
 REDRAW_S = 0.25  # at most four times a second: the run needs the interpreter more than the table does
 TICK_S = 1.0  # and at least this often: the time left runs down, and the terminal may have been resized
-SUMMARY_ROWS = 5  # for how the run ended, and the shell's prompt after it
+SUMMARY_ROWS = 6  # for how the run ended, and the shell's prompt after it
 WHOLE_S = 10.0  # and all of it this often: somebody else may have written over it
 COLOUR_SYSTEMS = {
     "standard": ColorSystem.STANDARD,

@@ -251,14 +251,11 @@ def summary(event: RunFinished) -> list[Text]:
     """How the run ended. Commands and paths are whole, to be copied, and so may be longer than a terminal is wide."""
     speed = f"{words.duration(event.elapsed_s)}, {words.count(event.images_per_s)} images/s"
     if event.status == "done":
-        done = Text.assemble(("done", "bold green"), f" in {speed}; the model is {printable(event.checkpoint)}")
-        return [done, *(Text(printable(line)) for line in words.following(event))]
-    why = f" by {printable(event.reason)} after {speed}; state saved in {printable(event.out)}"
-    return [
-        Text.assemble(("stopped", "bold yellow"), why),
-        Text("go on with:"),
-        Text.assemble("  ", (printable(event.resume_command), LABEL)),
-    ]
+        first = Text.assemble(("done", "bold green"), f" in {speed}; the model is {printable(event.checkpoint)}")
+    else:
+        why = f" by {printable(event.reason)} after {speed}; state saved in {printable(event.out)}"
+        first = Text.assemble(("stopped", "bold yellow"), why)
+    return [first, *(Text(printable(line), LABEL if line.startswith("  ") else "") for line in words.following(event))]
 
 
 def warning(event: Warned) -> Text:

@@ -2,7 +2,6 @@
 pictures, or of different data, cannot be compared."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from gancli.events import Comparison
@@ -18,13 +17,14 @@ _NUMBERS = ("figures", "errors", "real", "real_errors", "counts")
 Evaluation = dict[str, Any]
 
 
-def remember(path: Path, facts: Facts, figures: Mapping[str, float], compared: Comparison) -> str:
-    """Add what was found of a checkpoint to `metrics.jsonl` of the run that it lies in, if it lies in one. Gives what to
-    warn of where that cannot be written, as somebody else's, or `""`."""
-    run = RunDirectory(path.parent)
+def remember(
+    run: RunDirectory, checkpoint: str, facts: Facts, figures: Mapping[str, float], compared: Comparison
+) -> str:
+    """Add what was found of a checkpoint to `metrics.jsonl` of the directory that it lies in, if that is a run's. Gives what
+    to warn of where that cannot be written, as somebody else's, or `""`."""
     if not run.holds_run:
         return ""
-    row = evaluation_row(facts.step, figures, compared, checkpoint=path.name, sha256=facts.sha256)
+    row = evaluation_row(facts.step, figures, compared, checkpoint=checkpoint, sha256=facts.sha256)
     try:
         append(run.metrics, row)
     except OSError as error:
