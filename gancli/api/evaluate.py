@@ -65,9 +65,10 @@ def measured(
             continue
         values = {figure.name: figure.model.value for figure in subject.figures}
         run = RunDirectory(subject.path.parent)
-        if warning := evaluations.remember(run, subject.path.name, subject.model.facts, values, subject.compared):
-            yield Warned(warning)
-        elif run.holds_run and run.page.exists() and (warning := files.beside(run)):
+        warning = evaluations.remember(run, subject.path.name, subject.model.facts, values, subject.compared)
+        if not warning and run.holds_run and run.page.exists():
+            warning = files.beside(run)
+        if warning:
             yield Warned(warning)
     return Figures(dataset, config.seed, tuple(subjects))
 

@@ -52,8 +52,9 @@ sample = options.signed(
         options.argument("checkpoint", str, metavar="CKPT", **ckpt.ABOUT, help=(
             f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}.")),
         options.extra("output", str | None, "-o", "--output", metavar="PATH", show_default="samples.png", help=(
-            "Where to: .png .jpg .webp is a grid; a directory gets one file per picture, named by seed; .npz an array; "
-            ".gif .webp .mp4 with --walk an animation; - is a PNG on stdout.")),
+            "Where to write: .png .jpg .webp is a grid; a directory gets one file per image, named by seed; .npz an "
+            "array; .gif .webp .mp4 with --walk an animation; - is a PNG on stdout. With -i the default is a file next to the "
+            "input. A file that you name is replaced; files that gan names (by default, or in a directory) replace nothing.")),
         options.DEVICE,
         options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about what was written."),
         *(options.parameter(f, f.option.panel, COMPLETERS.get(f.name))

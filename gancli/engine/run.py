@@ -99,7 +99,7 @@ def _trained(variant: str, start: Start, directory: RunDirectory, stop: Stop, ra
                     log(event)
                     if isinstance(event, events.RunFinished):
                         page = yield from _page(run, directory, log)
-                        event = dataclasses.replace(event, report=page)  # noqa: PLW2901
+                        event = dataclasses.replace(event, report=page)
                     yield event
                     if board and (told := board(event)):
                         yield events.Warned(told)

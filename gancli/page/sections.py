@@ -183,8 +183,8 @@ def _chart(index: int, chart: Chart, axis: Axis) -> Markup:
 def figures(runs: Sequence[Run]) -> Markup:
     """What was measured, or how to measure it."""
     if not any(run.rows.evaluations for run in runs):
-        how = tag("p", "No metrics yet. ", tag("code", "gan evaluate RUN"), " measures the model and adds its metrics to the "
-                  "run’s own report.html.", cls="about")  # fmt: skip
+        how = tag("p", "No metrics yet. ", tag("code", "gan evaluate RUN"), " measures the model and adds them to the run’s "
+                  "own report.html.", cls="about")  # fmt: skip
         return section("figures", "Figures beside real pictures", how)
     parts: list[object] = []
     for index, run in enumerate(runs):

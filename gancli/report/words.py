@@ -74,7 +74,7 @@ def term(name: str, value: float) -> str:
 
 
 def following(event: RunFinished) -> list[str]:
-    """What the user may do next: `to resume:` with its command, `next: gan sample RUN, or gan evaluate RUN`, `report: FILE`."""
+    """What the user may do next: `to resume:` with its command, `next: gan sample RUN, or …`, `report: FILE`."""
     resuming = ["to resume:", f"  {event.resume_command}"] if event.status == "stopped" else []
     commands = [f"next: {', or '.join(event.next_commands)}"] if event.next_commands else []
     return [*resuming, *commands, *([f"report: {event.report}"] if event.report else [])]

@@ -15,7 +15,9 @@ from tests.conftest import SMALL, Gan
 
 def test_a_discriminator_that_is_never_wrong_is_told_once() -> None:
     looks = Health()
-    told = [list(looks.losses(100 * step, {"d_loss_0": 0.01, "g_loss_0": 9.0})) for step in range(3 * CERTAIN_INTERVALS)]
+    told = [
+        list(looks.losses(100 * step, {"d_loss_0": 0.01, "g_loss_0": 9.0})) for step in range(3 * CERTAIN_INTERVALS)
+    ]
     assert [bool(each) for each in told].index(True) == CERTAIN_INTERVALS - 1
     ((message,),) = [each for each in told if each]
     assert message.startswith("d_loss_0 has been below 0.05")
