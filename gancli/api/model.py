@@ -25,7 +25,7 @@ from gancli.sampling import enlarging, order
 from gancli.sampling.upscale import check_memory, enlarge_layers
 from gancli.store import checkpoint, names
 from gancli.store.facts import Facts
-from gancli.store.rundir import model_file
+from gancli.store.rundir import model_in
 
 
 def load(path: str | os.PathLike[str], device: str | None = None) -> "Model":
@@ -33,7 +33,7 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> "Model":
     (auto, cpu, cuda, cuda:N, mps; by default what `GAN_DEVICE` says, else auto). Raises `CheckpointError` for any file that
     is not a sound one, and `UsageError`."""
     where = choose_device(device or os.environ.get("GAN_DEVICE") or "auto")
-    file = model_file(names.located(path).path)
+    file = model_in(names.located(path).path)
     return Model(checkpoint.load_model(file), file, where)
 
 

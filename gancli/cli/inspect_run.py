@@ -12,7 +12,7 @@ from gancli.errors import CheckpointError, GancliError, UsageError
 from gancli.report.jsonl import read_metrics
 from gancli.report.rows import last_row, terms
 from gancli.store import evaluations, rundir
-from gancli.store.rundir import RunDirectory
+from gancli.store.rundir import RunDirectory, runs_in
 
 
 def read_rows(directory: RunDirectory) -> list[dict[str, Any]]:
@@ -28,7 +28,9 @@ def document(directory: RunDirectory) -> dict[str, Any]:
     """What is known of a run without a saved state. Raises `CheckpointError` where there is no run."""
     writer = rundir.writer(directory)
     if not directory.holds_run and writer is None:
-        raise CheckpointError(f"{directory.path}: holds no checkpoint, nor the config.toml of a run")
+        raise CheckpointError(
+            f"{directory.path}: holds no checkpoint, nor the config.toml of a run{runs_in(directory.path)}"
+        )
     config = _config(directory)
     variant = config.get("variant")
     own = config.pop(variant, {}) if isinstance(variant, str) else {}

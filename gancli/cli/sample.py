@@ -13,7 +13,7 @@ from gancli.config.effects import refuse
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.errors import GancliError, PartlyFailedError, shell_quoted
 from gancli.events import Event
-from gancli.store.rundir import model_file
+from gancli.store.rundir import model_in
 
 if TYPE_CHECKING:
     from gancli.metrics.side_by_side import Comparer
@@ -53,8 +53,8 @@ sample = options.signed(
             f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}.")),
         options.extra("output", str | None, "-o", "--output", metavar="PATH", show_default="samples.png", help=(
             "Where to write: .png .jpg .webp is a grid; a directory gets one file per image, named by seed; .npz an "
-            "array; .gif .webp .mp4 with --walk an animation; - is a PNG on stdout. With -i the default is a file next to the "
-            "input. A file that you name is replaced; files that gan names (by default, or in a directory) replace nothing.")),
+            "array; .gif .webp .mp4 with --walk an animation; - a PNG on stdout. The default with -i is beside the input. "
+            "A file that you name is replaced; one that gan names (by default, or in a directory) replaces nothing.")),
         options.DEVICE,
         options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about what was written."),
         *(options.parameter(f, f.option.panel, COMPLETERS.get(f.name))
@@ -147,7 +147,7 @@ def _comparer(checkpoint: Path, wish: EnlargeConfig) -> "Comparer":
     true = None if wish.true is None else paths.expanded(wish.true, "--true")
     if true is not None:
         check_true(wish, true)
-    return Comparer(name_of(model_file(checkpoint)), paths.expanded(wish.input, "-i"), true)
+    return Comparer(name_of(model_in(checkpoint)), paths.expanded(wish.input, "-i"), true)
 
 
 def _tell_measured(comparer: "Comparer") -> None:
@@ -194,6 +194,6 @@ def _model(checkpoint: Path, reads: str) -> "Model":
     from gancli.sampling.order import check_reads
     from gancli.store.checkpoint import load_model
 
-    model = load_model(model_file(checkpoint))
+    model = load_model(model_in(checkpoint))
     check_reads(model, checkpoint, reads)
     return model

@@ -19,7 +19,7 @@ from gancli.errors import DataError, GancliError, UsageError, few
 from gancli.events import Event, Warned
 from gancli.metrics.yardstick import FEWEST
 from gancli.store.checkpoint import Model, load_model
-from gancli.store.rundir import RunDirectory, model_file
+from gancli.store.rundir import RunDirectory, model_file, model_in, runs_in
 from gancli.text import Note
 
 MAGIC = (b"PK\x03\x04", b"PAR1")  # zip, Parquet
@@ -39,7 +39,7 @@ def entrant(place: Path) -> Entrant:
     """What lies at a place that a command line names. Raises `CheckpointError` for what is neither."""
     if holds_pictures(place):
         return Entrant(place)
-    file = model_file(place)
+    file = model_in(place)
     return Entrant(file, load_model(file))
 
 
@@ -50,7 +50,7 @@ def holds_pictures(place: Path) -> bool:
         if place.is_dir():
             run = RunDirectory(place)
             is_model = model_file(place).exists() or run.best.exists() or run.holds_run or bool(run.states())
-            return not is_model and any(place.iterdir())
+            return not is_model and not runs_in(place) and any(place.iterdir())
         if place.suffix.lower() == ".safetensors":
             return False
         if place.suffix.lower() in ARRAYS or is_archive(place.name):

@@ -17,7 +17,7 @@ from gancli.report import log, words
 from gancli.store import evaluations, names, rundir
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
-from gancli.store.rundir import RunDirectory
+from gancli.store.rundir import RunDirectory, runs_in
 
 Texts = dict[str, str]
 MOST_TEXT = 400  # characters of a value that is shown
@@ -61,7 +61,7 @@ def of_directory(path: Path) -> Run:
     config, facts = _config(run, directory), _facts(run, directory)
     told = _log(run, directory)
     if not (config or facts or told or writer or directory.holds_run or directory.metrics.is_file()):
-        raise CheckpointError(f"{path}: holds no checkpoint, nor the config.toml of a run")
+        raise CheckpointError(f"{path}: holds no checkpoint, nor the config.toml of a run{runs_in(path)}")
     try:
         if directory.metrics.is_file():
             starts = (pace.seconds(line.get("time")) for line in told if line["event"] == log.STARTED)

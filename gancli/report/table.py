@@ -93,7 +93,8 @@ class Table(Reporter):
     def __call__(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, Warned):
-                self._area.above("\n".join(self._ansi([view.warning(event)])))
+                lines = view.warning(event).wrap(self._console, terminal_size(self._stream)[0])
+                self._area.above("\n".join(self._ansi(list(lines))))
                 return
             self._note(event)
             self._changed |= not isinstance(event, Progress)  # which comes often, and is seen at the next tick

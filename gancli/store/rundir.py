@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gancli.config import toml
-from gancli.errors import GancliError, UsageError
+from gancli.errors import CheckpointError, GancliError, UsageError
 from gancli.files import atomic, locks
 from gancli.files.locks import Record
 from gancli.files.owner import mark_of
@@ -138,6 +138,21 @@ def model_file(path: Path) -> Path:
         if exported.exists() and not own.exists():
             return exported
     return own
+
+
+def model_in(path: Path) -> Path:
+    """The same, known to be there if `path` is a directory. Raises `CheckpointError`."""
+    file = model_file(path)
+    with contextlib.suppress(OSError):  # reading it tells why
+        if path.is_dir() and not file.exists():
+            raise CheckpointError(f"{path}: holds no checkpoint{runs_in(path)}")
+    return file
+
+
+def runs_in(folder: Path) -> str:
+    """The hint for a folder that holds runs rather than a checkpoint: the one whose model is newest; `""` without any."""
+    models = sorted(folder.glob("*/ckpt.safetensors"), key=lambda model: model.stat().st_mtime)
+    return f" (it holds runs; did you mean {models[-1].parent}?)" if models else ""
 
 
 def weights_file(path: Path) -> Path:
