@@ -29,7 +29,7 @@ def show(start: Start) -> None:
     resolved, saved = start.resolved, start.state.facts if start.state is not None else None
     run, out = resolved.run, console.out()
     variant_class = catalogue.load(run.variant)
-    opening = Telling(open_data(dataclasses.replace(run, download=False), Stop(), variant_class.reads))
+    opening = Telling(open_data(dataclasses.replace(run, download=False), resolved.own, variant_class, Stop()))
     try:
         deque(opening, maxlen=0)
     except DataError as error:

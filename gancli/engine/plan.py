@@ -12,8 +12,9 @@ from gancli.config import RunConfig, VariantConfig, effects, fields_of, interval
 from gancli.config.interval import Interval
 from gancli.data.fit import Fit
 from gancli.data.names import source_names
-from gancli.data.photographs import Photographs
+from gancli.data.photographs import Photographs, check_scale
 from gancli.data.source import Source
+from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.machine.device import (
     ALONE,
@@ -169,6 +170,13 @@ def _precision(asked: str, device: torch.device, variant_class: type[Variant], s
 def part(steps: int, parts: int, log_every: int) -> int:
     """One of so many parts of the run, rounded up to whole log intervals."""
     return math.ceil(steps / parts / log_every) * log_every
+
+
+def check_images(own: VariantConfig, variant_class: type[Variant], images: ImageSpec) -> None:
+    """Raises `UsageError` where the variant cannot be built for such images."""
+    with torch.device("meta"):
+        variant = variant_class(own, images)
+    check_scale(images.size, variant.scale)
 
 
 def _check_batch(batch_size: int, variant: Variant) -> None:
