@@ -26,6 +26,7 @@ from gancli.sampling.upscale import check_memory, enlarge_layers
 from gancli.store import checkpoint, names
 from gancli.store.facts import Facts
 from gancli.store.rundir import model_in
+from gancli.text import counted
 
 
 def load(path: str | os.PathLike[str], device: str | None = None) -> "Model":
@@ -72,9 +73,11 @@ class Model:
             does = f"enlarges {self.loaded.variant.scale} times"
         else:
             does = f"draws {channels}×{size}×{size}"
-            does += f" of {len(self.class_names)} classes" if self.class_names else ""
+            does += f" of {counted(len(self.class_names), 'class')}" if self.class_names else ""
         count = sum(parameter.numel() for parameter in self.generator.parameters())
-        where = f"trained on {facts.dataset} for {facts.step:,} steps; {count:,} parameters, on {self.device}"
+        where = (
+            f"trained on {facts.dataset} for {counted(facts.step, 'step', ',')}; {count:,} parameters, on {self.device}"
+        )
         return f"<{facts.variant} {does}; {where}; {self.path}>"
 
     def sample(

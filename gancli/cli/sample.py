@@ -14,6 +14,7 @@ from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.errors import GancliError, PartlyFailedError, shell_quoted
 from gancli.events import Event
 from gancli.store.rundir import model_in
+from gancli.text import counted
 
 if TYPE_CHECKING:
     from gancli.metrics.side_by_side import Comparer
@@ -128,7 +129,7 @@ def _enlarge(checkpoint: Path, word: str, wish: EnlargeConfig, output: str | Non
     if comparer:
         _tell_measured(comparer)
     if result.skipped:
-        console.say(f"{len(result.skipped)} of {len(planned.jobs)} left alone: already there")
+        console.say(f"{len(result.skipped)} of {len(planned.jobs)} skipped, as they already exist")
     if as_json:
         about = {"variant": model.facts.variant, "step": model.facts.step, "scale": model.variant.scale}
         files = {"skipped": result.skipped, "files": [asdict(one) for one in result.done], "failed": result.failed}
@@ -186,7 +187,7 @@ def _raise_failures(result: "Result", planned: "Plan") -> None:
         )
     if result.failed:
         total, first = len(planned.jobs) + len(planned.refused), next(iter(result.failed.values()))
-        raise PartlyFailedError(f"{len(result.failed)} of {total} pictures failed; the first: {first}")
+        raise PartlyFailedError(f"{len(result.failed)} of {counted(total, 'picture')} failed; the first: {first}")
 
 
 def _model(checkpoint: Path, reads: str) -> "Model":

@@ -27,6 +27,7 @@ from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, few
 from gancli.events import Event, Preparing, Warned
 from gancli.process import CPUS
+from gancli.text import counted
 
 DEFAULT_SIZE = 64
 SMALLEST, LARGEST_OWN_SIZE = 4, 128
@@ -90,7 +91,9 @@ class Bad:
         lines = []
         if self.reasons:
             more = "; …" if len(self.reasons) > 3 else ""
-            lines.append(f"{len(self.reasons)} unreadable image(s) left out: {'; '.join(self.reasons[:3])}{more}")
+            lines.append(
+                f"{counted(len(self.reasons), 'unreadable image')} left out: {'; '.join(self.reasons[:3])}{more}"
+            )
         if self.animated:
             lines.append(
                 f"{len(self.animated)} with several frames or pages: the first is taken ({few(self.animated)})"

@@ -20,6 +20,7 @@ from gancli.files import atomic
 from gancli.files.locks import try_lock
 from gancli.files.owner import beside, mark_of
 from gancli.machine.compiler import COMPILED
+from gancli.text import counted
 
 SIZE_VARIABLE = "GAN_CACHE_SIZE"
 SHARE = 1 / 4  # of the disk that a cache may fill, unless GAN_CACHE_SIZE says how much
@@ -56,9 +57,9 @@ class Kept:
     def what(self) -> str:
         match self.about:
             case {"shape": [int(count), int(channels), int(height), int(width)]}:
-                return f"{count:,} pictures of {channels}×{height}×{width}"
+                return f"{counted(count, 'picture', ',')} of {channels}×{height}×{width}"
             case {"sizes": list(sizes)}:
-                return f"{len(sizes):,} photographs"
+                return counted(len(sizes), "photograph", ",")
             case {"classifier": _}:
                 return "classifier to measure with"
             case {"compiled": _}:

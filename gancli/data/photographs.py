@@ -20,6 +20,7 @@ from gancli.data.patterns import stem
 from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Warned
+from gancli.text import counted
 
 DEFAULT_CROP = 96  # pixels: Ledig et al. 2017, section 3.2
 
@@ -101,7 +102,9 @@ def _large_enough(found: Photographs, crop: int | None, dataset: str) -> Generat
     enough = shorter >= max(1, side)
     _check_crop(max(1, side), int(shorter.max()), dataset)
     if left_out := int((~enough).sum()):
-        yield Warned(f"{left_out} of {len(enough)} pictures left out: a side is shorter than the crop of {side} px")
+        yield Warned(
+            f"{left_out} of {counted(len(enough), 'picture')} left out: a side is shorter than the crop of {side} px"
+        )
     return dataclasses.replace(
         found, offsets=found.offsets[enough], heights=found.heights[enough], widths=found.widths[enough], crop=side
     )

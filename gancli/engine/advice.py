@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from gancli.data.names import source_names
 from gancli.engine.session import Session
-from gancli.text import Note
+from gancli.text import Note, counted
 
 FEW_IMAGES, FEW_STEPS = 100, 2_000
 
@@ -15,7 +15,7 @@ def too_little(session: Session) -> Iterator[str]:
     if run.dataset in source_names() or session.variant.reads == "low_res":
         return
     if count < FEW_IMAGES:
-        yield f"--dataset {run.dataset}: {count} pictures are few, and will be learnt by heart; some hundreds are better"
+        yield f"--dataset {run.dataset}: only {counted(count, 'image')}: the model will memorise them; use hundreds"
     if steps < FEW_STEPS:
         yield (
             f"--steps {steps}: it takes some thousands to learn from pictures of one's own; without --steps and --epochs "

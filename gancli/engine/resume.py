@@ -12,6 +12,7 @@ from gancli.errors import UsageError
 from gancli.steps.ledger import LossHistory
 from gancli.store import state
 from gancli.store.state import State
+from gancli.text import counted
 
 
 def restore(session: Session, saved: State) -> list[str]:
@@ -50,8 +51,8 @@ def _check_data(session: Session, saved: State) -> Iterator[str]:
 
 
 def _words(images: ImageSpec, count: int) -> str:
-    classes = f", {images.num_classes} classes" if images.num_classes else ""
-    return f"{count} images of {images.channels}×{images.size}×{images.size}{classes}"
+    classes = f", {counted(images.num_classes, 'class')}" if images.num_classes else ""
+    return f"{counted(count, 'image')} of {images.channels}×{images.size}×{images.size}{classes}"
 
 
 def _changed(session: Session, saved: State) -> Iterator[str]:
@@ -61,7 +62,8 @@ def _changed(session: Session, saved: State) -> Iterator[str]:
         yield f"--precision {now}: the run goes on in it, after {facts.precision}: not bit for bit"
     if steps != facts.steps and facts.step < steps and (jumps := _jumps(session, saved)):
         yield (
-            f"the run is now {steps} steps long, not {facts.steps}, and step sizes follow its length: at step {facts.step} "
+            f"the run is now {counted(steps, 'step')} long, not {facts.steps}, and step sizes follow its "
+            f"length: at step {facts.step} "
             + ", ".join(f"{network}'s goes from {before:.2g} to {after:.2g}" for network, before, after in jumps)
         )
 

@@ -20,7 +20,7 @@ from gancli.events import Event, Warned
 from gancli.metrics.yardstick import FEWEST
 from gancli.store.checkpoint import Model, load_model
 from gancli.store.rundir import RunDirectory, model_file, model_in, runs_in
-from gancli.text import Note
+from gancli.text import Note, counted
 
 MAGIC = (b"PK\x03\x04", b"PAR1")  # zip, Parquet
 TAR, TAR_AT = b"ustar", 257
@@ -138,9 +138,11 @@ def _numbers(own: Sequence[str], known: Sequence[str], dataset: str) -> tuple[li
 def check_count(path: Path, count: int, wanted: int) -> None:
     """Raises `UsageError` where there are fewer pictures than are measured."""
     if count < FEWEST:
-        raise UsageError(f"{path}: holds {count} pictures, too few to measure with; {FEWEST} are the least")
+        raise UsageError(f"{path}: holds {counted(count, 'picture')}, too few to measure with; {FEWEST} are the least")
     if count < wanted:
-        raise UsageError(f"-n {wanted}: {path} holds {count} pictures; -n {count} measures with so many in each column")
+        raise UsageError(
+            f"-n {wanted}: {path} holds {counted(count, 'picture')}; -n {count} measures with so many in each column"
+        )
 
 
 def chosen(source: Source, count: int, seed: int) -> tuple[Tensor, Tensor | None]:

@@ -22,6 +22,7 @@ from gancli.events import (
 )
 from gancli.report import pixels, words
 from gancli.report.plot import sparkline
+from gancli.text import counted
 
 MAX_HISTORY = 512
 LOW = 12  # rows up to which every line counts
@@ -119,7 +120,7 @@ def _top(state: State, columns: int, rows: int, now: float) -> list[Text]:
         f"{started.dataset}: {words.count(started.num_images)} images, {shape}",
         started.device,
         started.precision,
-        words.threads(started.threads),
+        counted(started.threads, "thread"),
         f"batch {started.batch_size}",
     ]
     head = [Text(printable(started.variant), style="bold green")]

@@ -110,10 +110,5 @@ def amount(done: int, total: int, unit: str) -> str:
         return ""
     if unit in ("byte", "bytes", "B"):
         return f"{size(done)} of {size(total)}" if total > 0 else size(done)
-    unit = printable(unit)
+    unit = printable(unit.removesuffix("s") if (total if total > 0 else done) == 1 else unit)
     return f"{done:,} of {total:,} {unit}" if total > 0 else f"{done:,} {unit}"
-
-
-def threads(number: int) -> str:
-    """`1 thread`, `2 threads`."""
-    return f"{number} thread" if number == 1 else f"{number} threads"

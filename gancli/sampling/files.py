@@ -22,6 +22,7 @@ from gancli.files import atomic
 from gancli.sampling import draw, video
 from gancli.sampling.labels import file_names
 from gancli.sampling.order import Order
+from gancli.text import counted
 
 GRIDS = (".png", ".jpg", ".jpeg", ".webp")
 ANIMATIONS = (".gif", ".webp", ".mp4")
@@ -140,7 +141,9 @@ def folder(order: Order, path: Path) -> Work:
     endings = [f"-label-{name}" for name in file_names(order.class_names)] or [""]
     files = {one: path / f"seed-{one.seed:06d}{endings[one.label]}.png" for one in order.wanted}
     if there := sum(map(paths.is_there, files.values())):
-        raise UsageError(f"-o {path}: already has {there} of these {len(files)} files; choose another directory")
+        raise UsageError(
+            f"-o {path}: already has {there} of these {counted(len(files), 'file')}; choose another directory"
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

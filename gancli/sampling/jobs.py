@@ -22,6 +22,7 @@ from gancli.errors import DataError, GancliError, UsageError, did_you_mean
 from gancli.events import Event
 from gancli.files import atomic
 from gancli.files.owner import LONGEST_NAME
+from gancli.text import counted
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -156,7 +157,9 @@ def _make_room(jobs: Sequence[Job], place: Path, wish: EnlargeConfig) -> None:
     """Make the folder of enlarged pictures, if nothing in it would be overwritten. Raises `UsageError` and `GancliError`."""
     there = sum(paths.is_there(job.target) for job in jobs)
     if there and not wish.skip_existing:
-        raise UsageError(f"-o {place}: already has {there} of these {len(jobs)} files; --skip-existing keeps them")
+        raise UsageError(
+            f"-o {place}: already has {there} of these {counted(len(jobs), 'file')}; --skip-existing keeps them"
+        )
     try:
         place.mkdir(parents=True, exist_ok=True)
         atomic.check_writable(place)

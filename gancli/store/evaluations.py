@@ -8,6 +8,7 @@ from gancli.events import Comparison
 from gancli.report.jsonl import append, evaluation_row, is_evaluation, is_number
 from gancli.store.facts import Facts
 from gancli.store.rundir import RunDirectory
+from gancli.text import counted
 
 NUM_SHOWN = 5
 _TEXTS = ("time", "evaluated_on", "split", "beside", "checkpoint", "sha256", "metric")
@@ -77,7 +78,7 @@ def _line(each: Evaluation) -> str:
     pictures 2.31)  …`."""
     about = [f"step {each['step']:,}"]
     seed = f" from seed {each['seed']}" if "seed" in each else ""
-    about.append(f"{each['n']:,} pictures{seed}" if "n" in each else "number of pictures not recorded")
+    about.append(f"{counted(each['n'], 'picture', ',')}{seed}" if "n" in each else "number of pictures not recorded")
     split = f" ({each['split']})" if "split" in each else ""
     about += [f"against {each['evaluated_on']}{split}"] if "evaluated_on" in each else []
     about += [each["time"].partition(".")[0].rstrip("Z") + "Z"] if "time" in each else []

@@ -46,7 +46,9 @@ def test_a_run_says_that_its_samples_are_alike(gan: Gan, monkeypatch: pytest.Mon
 
     grey = torch.full((64, 1, 8, 8), 100, dtype=torch.uint8)
     monkeypatch.setattr(preview, "drawn", lambda *_: (grey, None))
-    assert "collapsed" not in gan("train", *SMALL, "--steps", 1, "--out", "early", "--progress", "plain").err
+    first = gan("train", *SMALL, "--steps", 1, "--out", "early", "--progress", "plain").err
+    assert "collapsed" not in first
+    assert "done: 1 step in" in first
     monkeypatch.setattr(health, "EARLIEST_STEP", 10)
     outcome = gan("train", *SMALL, "--steps", 20, "--sample-every", 5, "--out", "run", "--progress", "plain")
     assert outcome.code == 0

@@ -177,5 +177,5 @@ def test_what_will_hardly_do_is_told_before_the_first_step(gan: Gan, pictures: P
     folder = str(pictures("few", 12, (8, 8)))
     done = gan("train", "-v", "vanilla", "-d", folder, *SMALL, "--epochs", "2", "--progress", "json")
     told = [row["message"] for row in map(json.loads, done.out.splitlines()) if row["event"] == "warned"]
-    assert any("12 pictures are few" in line for line in told)
+    assert any("only 12 images: the model will memorise them" in line for line in told)
     assert any("it takes some thousands to learn" in line for line in told)
