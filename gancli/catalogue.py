@@ -47,12 +47,21 @@ def _listed(folders: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(folders)))
 
 
-def check_name(name: str) -> str:
-    """`name`, if there is such a variant; else `UsageError` with the near miss."""
+def check_name(name: str, file: str = "") -> str:
+    """`name`, if there is such a variant; else `UsageError` with the near miss, or `missing` for one that `file` names."""
     if name not in names():
         hint = meanings.of_value("--variant", name, names())
-        raise UsageError(f"--variant {name}: no such variant; there are {', '.join(names())}{hint}")
+        none = f"--variant {name}: no such variant; there are {', '.join(names())}{hint}"
+        raise UsageError(missing(name, file) if file else none)
     return name
+
+
+def missing(name: str, file: str) -> str:
+    """The error for a file that names a variant which is not there."""
+    return (
+        f"{file}: names the variant {name[:80]!r}, which this gan does not have (it has {', '.join(names())}); use the gan "
+        "that wrote the file, or add that variant to it (docs/adding-a-variant.md)"
+    )
 
 
 def card(name: str) -> Card:

@@ -174,8 +174,8 @@ class Warned(Event):
 
 @dataclass(frozen=True)
 class RunFinished(Event):
-    """The run is over. `stopped`: asked to stop by `reason`; its state is saved and `resume_command` goes on. `done`: what
-    may be done with the model is `next_commands`."""
+    """The run is over. `stopped`: asked to stop by `reason`; its state is saved and `resume_command` resumes it.
+    `next_commands`: what may be done with the model. `report`: the run's page for browsers, if it was written."""
 
     status: Status
     step: int
@@ -187,6 +187,7 @@ class RunFinished(Event):
     reason: str
     resume_command: str
     next_commands: tuple[str, ...] = ()
+    report: str = ""
 
 
 class Telling(Generic[T]):

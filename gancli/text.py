@@ -45,6 +45,12 @@ def kind(line: str) -> Literal["note", "warning"]:
     return "note" if isinstance(line, Note) else "warning"
 
 
+def counted(number: int, noun: str, form: str = "") -> str:
+    """A number with its noun: `1 step`, `2 steps`, `3 classes`, `4 entries`. `form`: how the number is written, as `,`."""
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}{'es' if noun.endswith('s') else 's'}"
+    return f"{number:{form}} {noun if number == 1 else many}"
+
+
 def few(names: Sequence[str], shown: int = 3) -> str:
     """The first names of many, for a message."""
     return printable(", ".join(names[:shown])) + (", …" if len(names) > shown else "")

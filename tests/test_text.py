@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gancli.report.plot import plot
-from gancli.text import READABLE, in_ascii, printable
+from gancli.text import READABLE, counted, in_ascii, printable
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,17 @@ from gancli.text import READABLE, in_ascii, printable
 )
 def test_what_ascii_lacks_becomes_what_reads_like_it(text: str, ascii_text: str) -> None:
     assert in_ascii(text) == ascii_text
+
+
+def test_one_thing_is_not_called_many() -> None:
+    counts = [
+        counted(1, "step"),
+        counted(2, "step"),
+        counted(0, "class"),
+        counted(1, "entry"),
+        counted(2000, "entry", ","),
+    ]
+    assert counts == ["1 step", "2 steps", "0 classes", "1 entry", "2,000 entries"]
 
 
 @given(st.text(), st.sampled_from(["ascii", "latin-1", "cp1252", "utf-8", "cp437", "utf-16"]))

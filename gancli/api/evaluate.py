@@ -19,9 +19,11 @@ from gancli.metrics import compare
 from gancli.metrics.compare import Subject
 from gancli.metrics.entrants import Entrant, entrant
 from gancli.metrics.figure import Measure
+from gancli.page import files
 from gancli.page.markup import tag
 from gancli.page.tables import measure
 from gancli.store import evaluations, names
+from gancli.store.rundir import RunDirectory
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,7 +91,10 @@ def measured(
         if subject.model is None:
             continue
         values = {figure.name: figure.model.value for figure in subject.figures}
-        warning = evaluations.remember(subject.path, subject.model.facts, values, subject.compared)
+        run = RunDirectory(subject.path.parent)
+        warning = evaluations.remember(run, subject.path.name, subject.model.facts, values, subject.compared)
+        if not warning and run.holds_run and run.page.exists():
+            warning = files.beside(run)
         if warning:
             yield Warned(warning)
     return Figures(dataset, config.seed, tuple(subjects))

@@ -31,7 +31,8 @@ from gancli.sampling import enlarging, order
 from gancli.sampling.upscale import check_memory, enlarge_layers
 from gancli.store import checkpoint, names
 from gancli.store.facts import Facts
-from gancli.store.rundir import model_file
+from gancli.store.rundir import model_in
+from gancli.text import counted
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of torch's threads, and would wait for them for ever
     os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
@@ -48,7 +49,7 @@ def load(path: PathLike, device: str | torch.device | None = None) -> "Model":
     is not a sound one, and `UsageError`."""
     asked = None if device is None else options.field(RunConfig, "device").check(device)
     where = choose_device(asked or os.environ.get("GAN_DEVICE") or "auto")
-    file = model_file(names.located(options.path(path, "path", "a path, a name or a run")).path)
+    file = model_in(names.located(options.path(path, "path", "a path, a name or a run")).path)
     return Model(checkpoint.load_model(file), file, where)
 
 
@@ -91,9 +92,11 @@ class Model:
             does = f"enlarges {self.loaded.variant.scale} times"
         else:
             does = f"draws {channels}×{size}×{size}"
-            does += f" of {len(self.class_names)} classes" if self.class_names else ""
+            does += f" of {counted(len(self.class_names), 'class')}" if self.class_names else ""
         count = sum(parameter.numel() for parameter in self.generator.parameters())
-        where = f"trained on {facts.dataset} for {facts.step:,} steps; {count:,} parameters, on {self.device}"
+        where = (
+            f"trained on {facts.dataset} for {counted(facts.step, 'step', ',')}; {count:,} parameters, on {self.device}"
+        )
         return f"<{facts.variant} {does}; {where}; {self.path}>"
 
     @options.spoken()

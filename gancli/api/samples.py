@@ -18,6 +18,7 @@ from gancli.config.sample import SampleConfig
 from gancli.events import Telling
 from gancli.sampling import files
 from gancli.sampling.order import Order
+from gancli.text import counted
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +47,7 @@ class Samples:
 
     def __repr__(self) -> str:
         count, channels, height, width = self.pixels.shape
-        return f"<{count} samples {channels}×{height}×{width} of {self.order.model.facts.variant}>"
+        return f"<{counted(count, 'sample')} {channels}×{height}×{width} of {self.order.model.facts.variant}>"
 
     def images(self) -> list[Image.Image]:
         """The pictures one by one, of mode L or RGB."""

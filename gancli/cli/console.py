@@ -93,6 +93,11 @@ def say(message: str) -> None:
 
 
 def _tell(line: str) -> None:
+    if takes_codes(sys.stderr) and line.startswith(
+        ("gan:", "note:", "warning:")
+    ):  # other lines may be there to be copied
+        terminal = console(sys.stderr)
+        line = "\n".join(part.plain for part in Text(line).wrap(terminal, terminal.width))
     if sys.stderr is not None:  # None: print would take stdout
         with contextlib.suppress(OSError, ValueError):  # a full disk, a closed stream: nobody can be told that, either
             print(line, file=sys.stderr, flush=True)  # noqa: T201

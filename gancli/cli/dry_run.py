@@ -13,6 +13,7 @@ from gancli.config.resolve import Resolved
 from gancli.engine.begin import Start
 from gancli.errors import DataError
 from gancli.events import Telling
+from gancli.text import counted
 
 
 def show(start: Start) -> None:
@@ -28,7 +29,7 @@ def show(start: Start) -> None:
     resolved, saved = start.resolved, start.state.facts if start.state is not None else None
     run, out = resolved.run, console.out()
     variant_class = catalogue.load(run.variant)
-    opening = Telling(open_data(dataclasses.replace(run, download=False), Stop(), variant_class.reads))
+    opening = Telling(open_data(dataclasses.replace(run, download=False), resolved.own, variant_class, Stop()))
     try:
         deque(opening, maxlen=0)
     except DataError as error:
@@ -44,7 +45,10 @@ def show(start: Start) -> None:
         for line in initial.told(start.weights, variant, initial.fitting(start.weights, variant)):
             console.say(f"{text.kind(line)}: {line}")
     counts, memory = expected_bytes(planned, source, variant_class)
-    out.print(f"\n{planned.steps} steps over {source.num_images} images of {source.spec.channels}×{source.spec.size}²")
+    out.print(
+        f"\n{counted(planned.steps, 'step')} over {counted(source.num_images, 'image')} "
+        f"of {source.spec.channels}×{source.spec.size}²"
+    )
     out.print("parameters  " + "  ".join(f"{name} {count:,}" for name, count in counts.items()))
     parts = "  ".join(f"{name} {size / 1e6:.1f} MB" for name, size in memory.items())
     out.print(f"memory      {parts}  [bold]total {sum(memory.values()) / 1e6:.1f} MB[/] on {planned.machine.device}")

@@ -8,7 +8,8 @@ from typing import Any
 
 from gancli import catalogue
 from gancli.config import fields_of, meanings, paths
-from gancli.errors import GancliError
+from gancli.data.names import source_names
+from gancli.errors import GancliError, shell_quoted
 
 SMALLER = {
     "train": "try a smaller --batch-size or --image-size",
@@ -97,8 +98,20 @@ def _usage(error: Any, args: list[str]) -> str:
         hint = meanings.of_command(command[1], known)
         return f"{command[1] or 'an empty word'}: no such command{hint}; gan --help lists them"
     if extra := re.search(r"extra arguments?(?:\(s\))? \((.*)\)$", complaint, re.DOTALL):
-        return f"{extra[1] or 'an empty word'}: more than the command takes; see its --help"
+        return f"unexpected argument {extra[1]!r}{_argument_meant(extra[1], args[0])}; see gan {args[0]} --help"
     return str(error.format_message()) or "wrong usage; --help tells what there is"
+
+
+def _argument_meant(word: str, command: str) -> str:
+    """`" (did you mean --dataset photos?)"` for an argument of a command that takes no more of them, or `""`."""
+    there = os.path.lexists(word)
+    if command == "train":
+        option = "--variant" if word in catalogue.names() else "--dataset" if there or word in source_names() else ""
+    elif Path(word).suffix[1:].lower() in meanings.ENDINGS.get(command, ()) and not there:
+        option = "-o"
+    else:
+        option = "-i" if command == "sample" and there else ""
+    return f" (did you mean {option} {shell_quoted(word)}?)" if option and word else ""
 
 
 def _known_options(error: Any) -> list[str]:

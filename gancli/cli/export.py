@@ -7,7 +7,7 @@ from gancli.cli import ckpt, console, options
 from gancli.config import fields_of, paths
 from gancli.config.export import ExportConfig
 from gancli.errors import UsageError
-from gancli.store.rundir import model_file
+from gancli.store.rundir import model_in
 
 
 def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -> None:
@@ -16,7 +16,7 @@ def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -
     config = ExportConfig(**options.given(ExportConfig, values))
     if output is None:
         raise UsageError("-o: say where to: model.onnx, model.pt2, or a folder for a model hub (end it with /)")
-    source = model_file(ckpt.located(checkpoint))
+    source = model_in(ckpt.located(checkpoint))
 
     from gancli.cli.progress import shown
     from gancli.export import contract, write

@@ -20,6 +20,7 @@ from gancli.store import evaluations, rundir
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import Header, read_header
 from gancli.store.rundir import RunDirectory
+from gancli.text import counted
 
 
 def inspect(
@@ -166,7 +167,7 @@ def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
     names = ", ".join(spec.class_names[:12]) + (", …" if spec.num_classes > 12 else "")
     options = "  ".join(f"{name}={value}" for name, value in asdict(facts.config).items())
     networks = "\n".join(
-        f"{name}: {count:,} values, {size / 1e6:.2f} MB, {' '.join(dtypes)}"
+        f"{name}: {counted(count, 'value', ',')}, {size / 1e6:.2f} MB, {' '.join(dtypes)}"
         for name, (count, size, dtypes) in _groups(header).items()
     )
     rows = {
@@ -174,7 +175,7 @@ def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
         "what": "a model to sample from" if facts.kind == "model" else "a training state, to resume from",
         "variant": f"{facts.variant}, preset {facts.preset}",
         "options": options,
-        "data set": f"{facts.dataset}: {facts.num_images:,} images, {spec.channels}×{spec.size}×{spec.size}"
+        "data set": f"{facts.dataset}: {counted(facts.num_images, 'image', ',')}, {spec.channels}×{spec.size}×{spec.size}"
         + _treated(facts),
         "classes": f"{spec.num_classes}: {names}" if spec.class_names else "none",
         "trained": f"step {facts.step:,} of {facts.steps:,}, epoch {facts.epoch:.2f}, phase {facts.phase}",

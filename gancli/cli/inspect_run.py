@@ -13,6 +13,7 @@ from gancli.report.jsonl import read_metrics
 from gancli.report.rows import last_row, terms
 from gancli.store import evaluations, rundir
 from gancli.store.rundir import RunDirectory
+from gancli.text import counted
 
 
 def read_rows(directory: RunDirectory) -> list[dict[str, Any]]:
@@ -107,9 +108,9 @@ def _what(about: Mapping[str, Any], begun: bool) -> str:
 def _trained(about: Mapping[str, Any]) -> str:
     """`step 300 of 2,000, epoch 3.00, phase train`."""
     steps, step = about["steps"], about["step"]
-    length = f"{steps:,}" if type(steps) is int else f"{about['options'].get('epochs', '?')} epochs"
+    length = f"{steps:,}" if type(steps) is int else counted(about["options"].get("epochs", "?"), "epoch")
     if not about["last_metrics"]:
-        return f"no row of losses yet, of {length}{' steps' if type(steps) is int else ''}"
+        return f"no row of losses yet, of {counted(steps, 'step', ',') if type(steps) is int else length}"
     epoch = about["epoch"] if type(about["epoch"]) in (int, float) else math.nan
     when = f", at {about['last_row']}" if isinstance(about["last_row"], str) else ""
     return f"step {step:,} of {length}, epoch {epoch:.2f}, phase {about['phase']}{when}"

@@ -1,7 +1,5 @@
 """`gan report`: runs as one page for browsers, or their curves as a picture. Imports no torch."""
 
-from pathlib import Path
-
 from gancli.cli import ckpt, completing, console, options
 from gancli.config import paths
 from gancli.page.pace import OVER, STEPS, check
@@ -17,7 +15,7 @@ def _report(runs: list[str], output: str | None, over: str, as_json: bool) -> No
     check(over)
     paths.check_standing()
     places = ckpt.all_located(runs)
-    place = reporting.checked(places, _free() if output is None else paths.expanded(output, "-o"))
+    place = reporting.checked(places, paths.free("report", ".html") if output is None else paths.expanded(output, "-o"))
     console.check_stdout()
     found = reporting.read(places)
     size = files.written(found, place, over)
@@ -28,15 +26,6 @@ def _report(runs: list[str], output: str | None, over: str, as_json: bool) -> No
         console.print_json({"file": str(place), "bytes": size, "runs": [document(run) for run in found]})
     else:
         console.print_path(place)
-
-
-def _free() -> Path:
-    """`report.html`, or `report-2.html`, …: a name that nobody asked for overwrites nothing."""
-    path, number = Path(DEFAULT), 1
-    while path.exists() or path.is_symlink():
-        number += 1
-        path = Path(f"report-{number}.html")
-    return path
 
 
 report = options.signed(

@@ -19,6 +19,7 @@ from gancli.report.terminal import terminal_size
 from gancli.store import overview
 from gancli.store.figures import full_name
 from gancli.store.overview import Overview
+from gancli.text import counted
 
 USUAL = "runs"
 EVERY_S = 2.0
@@ -150,8 +151,7 @@ def _watch(place: Path, sort: str, key: Callable[[Overview], Any], as_json: bool
                     out.print(line, soft_wrap=True)
             more = f"and {len(lines) - len(shown)} more; " if len(lines) > len(shown) else ""
             running = sum(run.state == "running" for run in found)
-            runs = "1 run" if len(found) == 1 else f"{len(found)} runs"
-            told = f"{more}{runs}, {running} running; Ctrl-C ends"
+            told = f"{more}{counted(len(found), 'run')}, {running} running; Ctrl-C ends"
             area.draw([*captured.get().splitlines(), told[: max(1, columns - 1)]], columns)
             time.sleep(EVERY_S)
     except KeyboardInterrupt:

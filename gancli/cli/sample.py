@@ -13,7 +13,8 @@ from gancli.config.effects import refuse
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.errors import GancliError, PartlyFailedError, shell_quoted
 from gancli.events import Event
-from gancli.store.rundir import model_file
+from gancli.store.rundir import model_in
+from gancli.text import counted
 
 if TYPE_CHECKING:
     from gancli.metrics.side_by_side import Comparer
@@ -52,8 +53,9 @@ sample = options.signed(
         options.argument("checkpoint", str, metavar="CKPT", **ckpt.ABOUT, help=(
             f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}.")),
         options.extra("output", str | None, "-o", "--output", metavar="PATH", show_default="samples.png", help=(
-            "Where to: .png .jpg .webp is a grid; a directory gets one file per picture, named by seed; .npz an array; "
-            ".gif .webp .mp4 with --walk an animation; - is a PNG on stdout.")),
+            "Where to write: .png .jpg .webp is a grid; a directory gets one file per image, named by seed; .npz an "
+            "array; .gif .webp .mp4 with --walk an animation; - a PNG on stdout. The default with -i is beside the input. "
+            "A file that you name is replaced; one that gan names (by default, or in a directory) replaces nothing.")),
         options.DEVICE,
         options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about what was written."),
         *(options.parameter(f, f.option.panel, COMPLETERS.get(f.name))
@@ -127,7 +129,7 @@ def _enlarge(checkpoint: Path, word: str, wish: EnlargeConfig, output: str | Non
     if comparer:
         _tell_measured(comparer)
     if result.skipped:
-        console.say(f"{len(result.skipped)} of {len(planned.jobs)} left alone: already there")
+        console.say(f"{len(result.skipped)} of {len(planned.jobs)} skipped, as they already exist")
     if as_json:
         about = {"variant": model.facts.variant, "step": model.facts.step, "scale": model.variant.scale}
         files = {"skipped": result.skipped, "files": [asdict(one) for one in result.done], "failed": result.failed}
@@ -146,7 +148,7 @@ def _comparer(checkpoint: Path, wish: EnlargeConfig) -> "Comparer":
     true = None if wish.true is None else paths.expanded(wish.true, "--true")
     if true is not None:
         check_true(wish, true)
-    return Comparer(name_of(model_file(checkpoint)), paths.expanded(wish.input, "-i"), true)
+    return Comparer(name_of(model_in(checkpoint)), paths.expanded(wish.input, "-i"), true)
 
 
 def _tell_measured(comparer: "Comparer") -> None:
@@ -185,7 +187,7 @@ def _raise_failures(result: "Result", planned: "Plan") -> None:
         )
     if result.failed:
         total, first = len(planned.jobs) + len(planned.refused), next(iter(result.failed.values()))
-        raise PartlyFailedError(f"{len(result.failed)} of {total} pictures failed; the first: {first}")
+        raise PartlyFailedError(f"{len(result.failed)} of {counted(total, 'picture')} failed; the first: {first}")
 
 
 def _model(checkpoint: Path, reads: str) -> "Model":
@@ -193,6 +195,6 @@ def _model(checkpoint: Path, reads: str) -> "Model":
     from gancli.sampling.order import check_reads
     from gancli.store.checkpoint import load_model
 
-    model = load_model(model_file(checkpoint))
+    model = load_model(model_in(checkpoint))
     check_reads(model, checkpoint, reads)
     return model

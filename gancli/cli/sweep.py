@@ -237,6 +237,8 @@ def _all(wanted: Asked, planned: Sequence[Planned], folder: Path, resume: str | 
 
         if note := files.among(folder, there):
             console.say(f"warning: {note}")
+        elif progress != "none":
+            console.say(f"report: {folder / 'report.html'}")
     if codes[-1] == STOPPED:
         done = sum(code == 0 for code in codes)
         console.say(f"stopped by {stop.reason or 'a signal'} with {done} of {len(planned)} runs done")

@@ -41,7 +41,7 @@ def chosen_variant(args: list[str]) -> Choice:
     config = value_of(args, "--config")
     table = {} if config is None else toml.read(paths.expanded(config, "--config"))
     if "variant" in table:
-        return Choice(catalogue.check_name(str(table["variant"])))
+        return Choice(catalogue.check_name(str(table["variant"]), f"--config {config}"))
     resume = value_of(args, "--resume")
     out = value_of(args, "--out", "-o") or table.get("out")
     directory = out if resume == "auto" else resume
@@ -50,7 +50,7 @@ def chosen_variant(args: list[str]) -> Choice:
         and directory
         and (recorded := run_directory(paths.expanded(str(directory), "--resume")).config).is_file()
     ):
-        return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", "vanilla"))))
+        return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", "vanilla")), str(recorded)))
     if {"-h", "--help"} & set(args):
         return Choice(USUAL)
     if (init := value_of(args, "--init-from") or table.get("init_from")) is not None:

@@ -17,6 +17,7 @@ from gancli.errors import UsageError, printable
 from gancli.store import names
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
+from gancli.text import counted
 
 MODELS = "Models that come along: gan sample NAME, gan inspect NAME"
 READABLE = 30  # columns that a text needs at least
@@ -118,7 +119,7 @@ def _models_table(models: list[Shipped]) -> Table:
     for heading in ("name", "variant", "trained on", "size"):
         table.add_column(heading, no_wrap=heading == "name")
     for model in models:
-        trained = f"{model.facts.dataset}, {model.facts.step:,} steps"
+        trained = f"{model.facts.dataset}, {counted(model.facts.step, 'step', ',')}"
         table.add_row(model.name, model.facts.variant, escape(printable(trained)), f"{model.num_bytes / 1e6:.2f} MB")
     return table
 

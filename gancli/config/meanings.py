@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from gancli.errors import did_you_mean
 
 SEVERAL = "torchrun --nproc-per-node N -m gancli train"
+SEVERAL_GPUS = f"--device cuda, or for several GPUs {SEVERAL}"
+ONE_UPDATE = "each step updates D and G once, which no option changes"
 
 # The meaning, then the words for it (without dashes). Of several meanings the first whose option the command has is told.
 _OPTIONS: Mapping[tuple[str, ...], str] = {
@@ -18,7 +20,10 @@ _OPTIONS: Mapping[tuple[str, ...], str] = {
     ("--precision bf16",): "bf16 bfloat16",
     ("--precision fp32",): "fp32 float32 full-precision",
     ("--precision",): "dtype",
-    ("--device",): "gpus gpu-ids gpu-id n-gpu num-gpus ngpu gpu-num gpuid devices accelerator",
+    (SEVERAL_GPUS, "--device"): "gpus n-gpu num-gpus ngpu gpu-num devices num-devices n-gpus",
+    ("--device",): "gpu-ids gpu-id gpuid accelerator",
+    (ONE_UPDATE,): "d-steps g-steps d-iters g-iters d-updates g-updates d-step g-step n-critic critic-iters critic-steps "
+    "n-dis n-disc num-d-steps num-g-steps disc-iters critic-iterations",
     ("--device cuda",): "gpu cuda use-cuda use-gpu nvidia",
     ("--device cpu",): "cpu no-cuda no-gpu use-cpu no-accel",
     ("--device mps",): "mps metal",
@@ -174,7 +179,8 @@ VALUES = {
 }
 
 _COMMANDS: Mapping[str, str] = {
-    "train": "fit learn run start resume continue finetune",
+    "train": "fit learn run start finetune",
+    "train --resume": "resume continue",
     "sample": "generate gen draw infer inference predict upscale enlarge create synthesize synthesise dream walk",
     "evaluate": "eval metrics score measure fid compare test benchmark validate",
     "inspect": "info show summary describe about print tensors",
@@ -200,7 +206,9 @@ def of_option(option: str, known: Iterable[str], command: str = "") -> str:
         return " (the ending of -o FILE says it)"
     for meanings, words in OPTIONS:
         for meaning in meanings if word in words else ():
-            if meaning.partition(" ")[0] in known or (meaning == SEVERAL and command == "train"):
+            if meaning == ONE_UPDATE and command == "train":
+                return f" ({ONE_UPDATE})"
+            if command == "train" if SEVERAL in meaning else meaning.partition(" ")[0] in known:
                 return f" (did you mean {meaning}?)"
             if meaning.startswith("CKPT") and command in ("sample", "evaluate", "inspect"):
                 return f" (it is {meaning.format(command=command)})"
@@ -233,4 +241,8 @@ def of_command(word: str, known: Iterable[str]) -> str:
     """The same for a command."""
     known = list(known)
     meant = COMMANDS.get(word.lower().lstrip("-"), "")
-    return f" (did you mean gan {meant}?)" if meant in known or meant.startswith("--") else did_you_mean(word, known)
+    return (
+        f" (did you mean gan {meant}?)"
+        if meant.partition(" ")[0] in known or meant.startswith("--")
+        else did_you_mean(word, known)
+    )

@@ -110,6 +110,24 @@ def check_output(path: Path, flag: str) -> None:
         raise GancliError(f"{flag} {path}: cannot be written, as nothing can in {folder}")
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is anything of that name, a link that leads nowhere too."""
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
+
+
+def free(stem: str, suffix: str) -> Path:
+    """`samples.png`, or `samples-2.png`, …: a name that the user did not choose replaces nothing."""
+    path, number = Path(stem + suffix), 1
+    while is_there(path):
+        number += 1
+        path = Path(f"{stem}-{number}{suffix}")
+    return path
+
+
 def data_root(path: str | Path) -> DataRoot:
     """Where data sets lie. The default one has a place even where nobody has a home (a container with a user id of its
     own): XDG_CACHE_HOME, else a folder for temporary files that belongs to this user alone. Raises `UsageError`."""

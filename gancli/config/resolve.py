@@ -10,7 +10,7 @@ from gancli.config.paths import expanded
 from gancli.config.run import RunConfig
 from gancli.errors import UsageError, did_you_mean
 from gancli.process import CPUS
-from gancli.text import Note
+from gancli.text import Note, counted
 
 MAY_CHANGE = frozenset({
     "epochs", "steps", "max_time", "dataset", "data_root", "download", "on_bad_image", "device", "precision", "graph",
@@ -126,7 +126,7 @@ def file_layer(
     notes = []
     if isinstance(threads := values.get("threads"), int) and threads > len(CPUS):
         del values["threads"]
-        line = f"{origin}: {threads} threads are for a larger machine; chosen anew for the {len(CPUS)} CPUs here"
+        line = f"{origin}: {threads} threads are for a larger machine; chosen anew for the {counted(len(CPUS), 'CPU')} here"
         notes.append(Note(line))
     return Layer(origin, values, notes=tuple(notes))
 

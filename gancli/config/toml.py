@@ -12,6 +12,7 @@ Scalars = Mapping[str, object]
 
 
 CAME_TO = "came_to"
+HEADING = "# gan "  # the first line of a run's own file
 
 
 def dump(run: Scalars, variant: str, own: Scalars, heading: str, came_to: Scalars) -> str:
@@ -21,7 +22,7 @@ def dump(run: Scalars, variant: str, own: Scalars, heading: str, came_to: Scalar
     Values that are None are left out: TOML has no null, and None means "work it out".
     """
     told = ["", "# What was left open came to this, on this machine; not read again.", f"[{CAME_TO}]", *_rows(came_to)]
-    lines = [f"# {heading}", *_rows(run), "", f"[{variant}]", *_rows(own), *told]
+    lines = [HEADING + heading, *_rows(run), "", f"[{variant}]", *_rows(own), *told]
     return "\n".join(lines) + "\n"
 
 
@@ -38,7 +39,8 @@ def _literal(value: object) -> str:
 
 
 def read(path: Path) -> dict[str, object]:
-    """The values of a TOML file. Raises `UsageError` that names the file, and the line where it is not TOML."""
+    """The values of a TOML file; a run's own always has `CAME_TO`. Raises `UsageError` that names the file, and the line
+    where it is not TOML."""
     try:
         text = read_file(path).decode("utf-8")
     except OSError as error:
@@ -46,6 +48,7 @@ def read(path: Path) -> dict[str, object]:
     except UnicodeDecodeError as error:
         raise UsageError(f"--config {path}: cannot be read (not UTF-8)") from error
     try:
-        return tomllib.loads(text)
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"--config {path}: not TOML: {error}") from error
+    return {CAME_TO: {}, **table} if text.startswith(HEADING) else table

@@ -7,9 +7,9 @@ from gancli.data.classes import canonical, ordered, renumbered
 from gancli.data.manifest import Manifest
 from gancli.data.names import Split
 from gancli.data.splits import Crossed, Groups, Level, crossed, level_of, said_by, splits_of
-from gancli.data.walk import MAX_DEPTH, Found, counted
+from gancli.data.walk import MAX_DEPTH, Found
 from gancli.errors import DataError, few, printable
-from gancli.text import Note
+from gancli.text import Note, counted
 
 
 @dataclass(frozen=True)
@@ -152,14 +152,14 @@ class Arranger:
         if rest and manifest.whole:
             reason = next((f": {manifest.reasons[name]}" for name in rest if name in manifest.reasons), "")
             raise DataError(
-                f"{self.where}: {len(rest)} of {counted(below, 'picture')} have no label {manifest.place}, which the others "
-                f"have ({few(rest)}){reason}; --on-bad-image skip leaves them out"
+                f"{self.where}: {len(rest)} of {counted(len(below), 'picture')} have no label {manifest.place}, which the "
+                f"others have ({few(rest)}){reason}; --on-bad-image skip leaves them out"
             )
         if manifest.odd:
             self.notes.append(f"no labels {manifest.place}: {manifest.odd}")
         known = {name[len(level.prefix) :] for name in below}
         if gone := [name for name in manifest.labels if name not in known]:
-            self.notes.append(f"{counted(gone, 'label')} {manifest.place} without a picture ({few(gone)})")
+            self.notes.append(f"{counted(len(gone), 'label')} {manifest.place} without a picture ({few(gone)})")
         return groups, rest
 
     def _numbered(self, level: Level, groups: Groups | None) -> Arranged:
@@ -168,7 +168,7 @@ class Arranger:
         names = ordered(groups)
         labels = {picture: index for index, name in enumerate(names) for picture in groups[name]}
         if empty := [name for name in self._names(level.prefix) if level.prefix + name in self.found.empty]:
-            self.notes.append(f"no class: {counted(empty, 'empty folder')} ({few(ordered(empty))})")
+            self.notes.append(f"no class: {counted(len(empty), 'empty folder')} ({few(ordered(empty))})")
         return Arranged(dict(sorted(labels.items())), names, tuple(self.notes))
 
     def _test(self, folder: str, level: Level, classes: tuple[str, ...]) -> Arranged:
@@ -193,12 +193,14 @@ class Arranger:
         )
         known = set(indices.values())
         if missing := [name for label, name in enumerate(classes) if label not in known]:
-            self.notes.append(f"{folder} has no pictures of {len(missing)} of {len(classes)} classes ({few(missing)})")
+            self.notes.append(
+                f"{folder} has no pictures of {len(missing)} of {counted(len(classes), 'class')} ({few(missing)})"
+            )
         return Arranged(dict(sorted(labels.items())), classes, tuple(self.notes))
 
     def _leave_out(self, pictures: Sequence[str], why: str) -> None:
         if pictures:
-            self.notes.append(f"{counted(pictures, 'picture')} left out: {why} ({few(sorted(pictures))})")
+            self.notes.append(f"{counted(len(pictures), 'picture')} left out: {why} ({few(sorted(pictures))})")
 
     def _tell_splits_that_are_none(self, level: Level) -> None:
         named = [name for name in level.folders if (said := said_by(name)) is not None and not said.rest]

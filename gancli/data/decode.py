@@ -12,8 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from gancli.data.about import ORIENTATION, About, read_about
 from gancli.data.formats import GREY_MODES, accepted
 from gancli.data.formats import is_image as is_image  # as users of `decode` need it
-from gancli.data.walk import counted
 from gancli.errors import DataError, few
+from gancli.text import counted
 
 ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 WIDE_MODES = ("I", "F")  # what the names of modes of more than 8 bits begin with
@@ -80,7 +80,7 @@ def add_remarks(told: dict[str, list[str]], said: Iterable[str], name: str) -> N
 
 def remarks(told: Mapping[str, Sequence[str]]) -> list[str]:
     """What is told of pictures, a line for each kind of thing."""
-    return [f"{counted(names, 'image')} {words} ({few(names)})" for words, names in told.items()]
+    return [f"{counted(len(names), 'image')} {words} ({few(names)})" for words, names in told.items()]
 
 
 def decode(data: bytes, name: str, side: int | None = None) -> Image.Image:

@@ -23,9 +23,11 @@ from gancli.data.names import Split
 from gancli.data.pace import PACE_S, Pace
 from gancli.data.patterns import stem
 from gancli.data.source import Opening, Source
+from gancli.data.spec import ImageSpec
 from gancli.errors import DataError
 from gancli.events import Event, Preparing, Warned
 from gancli.process import CPUS
+from gancli.text import counted
 
 DEFAULT_SIZE = 64
 SMALLEST, LARGEST_OWN_SIZE = 4, 128
@@ -35,7 +37,13 @@ T = TypeVar("T")
 
 
 def open_folder(
-    path: Path, data_root: Path, image_size: int | None, on_bad: OnBad, split: Split = "train", fit: Fit = "crop"
+    path: Path,
+    data_root: Path,
+    image_size: int | None,
+    on_bad: OnBad,
+    split: Split = "train",
+    fit: Fit = "crop",
+    fits: Callable[[ImageSpec], object] | None = None,
 ) -> Opening:
     """Open a folder, a zip, tars or Parquet files; `arrange.Arranger` says what its subfolders mean.
 
@@ -48,7 +56,7 @@ def open_folder(
         found = [listing.class_names, content]
         asked = [image_size, on_bad, *([fit] if fit != "crop" else [])]
         cache = Cache(data_root, name, asked, found, path.resolve(), split)
-        cached = cache.load() or (yield from _decoded(listing, cache, image_size, on_bad, fit))
+        cached = cache.load() or (yield from _decoded(listing, cache, image_size, on_bad, fit, fits))
     for note in (*listing.notes, *cached.note.splitlines()):
         yield Warned(note)
     return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped, cached.digest)
@@ -83,7 +91,9 @@ class Bad:
         lines = []
         if self.reasons:
             more = "; …" if len(self.reasons) > 3 else ""
-            lines.append(f"{len(self.reasons)} unreadable image(s) left out: {'; '.join(self.reasons[:3])}{more}")
+            lines.append(
+                f"{counted(len(self.reasons), 'unreadable image')} left out: {'; '.join(self.reasons[:3])}{more}"
+            )
         lines += remarks(self.told)
         if self.fit != "crop" and self.all_square:
             lines.append(no_effect(self.fit))
@@ -91,11 +101,18 @@ class Bad:
 
 
 def _decoded(
-    listing: Listing, cache: Cache, image_size: int | None, on_bad: OnBad, fit: Fit
+    listing: Listing,
+    cache: Cache,
+    image_size: int | None,
+    on_bad: OnBad,
+    fit: Fit,
+    fits: Callable[[ImageSpec], object] | None,
 ) -> Generator[Event, None, Cached]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
     yield from listing.ready(cache.folder)
     size, channels = yield from _size_and_channels(listing, image_size, on_bad)
+    if fits is not None:
+        fits(ImageSpec(channels, size, tuple(listing.class_names)))
     shape, bad, labels = (len(listing.entries), channels, size, size), Bad(on_bad, fit), list[int]()
     try:
         images, warning = cache.room(shape)

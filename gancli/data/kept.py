@@ -20,6 +20,7 @@ from gancli.files import atomic
 from gancli.files.locks import try_lock
 from gancli.files.owner import beside, mark_of
 from gancli.machine.compiler import COMPILED
+from gancli.text import counted
 
 SIZE_VARIABLE = "GAN_CACHE_SIZE"
 SHARE = 1 / 4  # of the disk that a cache may fill, unless GAN_CACHE_SIZE says how much
@@ -29,7 +30,6 @@ MAX_HEADER_BYTES = 1 << 16
 YOUNG_S = 3600.0  # files that belong together come one after the other: they are left alone so long
 USE = "use"  # kind of the files that say that a process has the pixels mapped
 USE_PATIENCE_S = 30 * 24 * 3600.0  # for those of machines whose processes cannot be asked after
-OLD_PARTS = re.compile(r"\..*\.u8\.\d+\.part")  # what earlier versions were decoding into
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class Kept:
     def what(self) -> str:
         match self.about:
             case {"shape": [int(count), int(channels), int(height), int(width)]}:
-                return f"{count:,} pictures of {channels}×{height}×{width}"
+                return f"{counted(count, 'picture', ',')} of {channels}×{height}×{width}"
             case {"sizes": list(sizes)}:
-                return f"{len(sizes):,} photographs"
+                return counted(len(sizes), "photograph", ",")
             case {"classifier": _}:
                 return "classifier to measure with"
             case {"compiled": _}:
@@ -223,7 +223,3 @@ def _remove(them: Iterable[Kept]) -> int:
 def sweep(folder: Path) -> None:
     """Remove what killed runs were decoding into."""
     atomic.sweep(folder, YOUNG_S)
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if OLD_PARTS.fullmatch(path.name) and abs(time.time() - path.stat().st_mtime) >= YOUNG_S:
-                path.unlink()

@@ -17,7 +17,7 @@ from PIL import Image
 from gancli.config.paths import expanded, open_file
 from gancli.data import patterns, shards
 from gancli.data.formats import GREY_MODES, accepted, is_image
-from gancli.data.names import STACKED, source_names
+from gancli.data.names import STACKED, own_size
 from gancli.errors import GancliError
 
 COLOURED = frozenset({"shapes", "leaves", "cifar10", "cifar100", "svhn", "stl10", STACKED})
@@ -42,8 +42,8 @@ class Look:
 
 def look(dataset: str) -> Look | None:
     """What the first pictures of a data set are like; None where that cannot be seen, which its opening will tell of."""
-    if dataset in source_names():
-        return Look(dataset in COLOURED, 32 if dataset in COLOURED - {STACKED} else 28, True)
+    if (side := own_size(dataset)) is not None:
+        return Look(dataset in COLOURED, side, True)
     try:
         heads = list(islice(_heads(expanded(dataset, "--dataset")), LOOKED_AT))
     except UNREADABLE:

@@ -1,6 +1,7 @@
 """From a name or a path to a data set, decoded once."""
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ from gancli.data.fit import Fit
 from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
 from gancli.data.patterns import is_pattern, matching
 from gancli.data.source import Opening
+from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError, did_you_mean
 
 
@@ -22,12 +24,14 @@ def open_source(
     on_bad_image: Literal["fail", "skip"],
     split: Split = "train",
     fit: Fit = "crop",
+    fits: Callable[[ImageSpec], object] | None = None,
 ) -> Opening:
     """Open a data set by name or path, as a generator of progress and warnings that returns the `Source`.
 
     `image_size` None keeps the data set's own (for a folder: see `folder.common_size`); `fit` is for what is not square, in
-    folders, zips and arrays. Raises `UsageError` for a name or
-    path that does not exist, and `DataError` for data that cannot be had or read. Closing it early cleans up.
+    folders, zips and arrays. `fits` is asked about a folder's images before they are decoded. Raises
+    `UsageError` for a name or path that does not exist, and `DataError` for data that cannot be had or read. Closing it
+    early cleans up.
     """
     if dataset in DRAWN:
         from gancli.data import drawn
@@ -49,7 +53,7 @@ def open_source(
         else:
             from gancli.data import folder
 
-            source = yield from folder.open_folder(path, data_root, image_size, on_bad_image, split, fit)
+            source = yield from folder.open_folder(path, data_root, image_size, on_bad_image, split, fit, fits)
     else:
         raise UsageError(_unknown(dataset))
     if len(source.images) == 0:

@@ -20,6 +20,7 @@ from gancli.data.patterns import stem
 from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Warned
+from gancli.text import counted
 
 DEFAULT_CROP = 96  # pixels: Ledig et al. 2017, section 3.2
 
@@ -84,7 +85,7 @@ def open_photographs(
         sizes = torch.tensor([[height, width]]).expand(count, 2)
         found = _laid_out(source.name, flat, sizes, channels, source.mapped)
     else:
-        found = yield from _open_files(path, data_root, on_bad_image)
+        found = yield from _open_files(path, data_root, on_bad_image, image_size)
     return (yield from _large_enough(found, image_size, dataset))
 
 
@@ -99,19 +100,17 @@ def _large_enough(found: Photographs, crop: int | None, dataset: str) -> Generat
     shorter = torch.minimum(found.heights, found.widths)
     side = crop if crop is not None else min(DEFAULT_CROP, int(shorter.max()) // 8 * 8)
     enough = shorter >= max(1, side)
-    if not enough.any():
-        raise DataError(
-            f"--image-size {side}: crops of this size fit into no picture of {dataset}; the largest has a shorter side of "
-            f"{int(shorter.max())} px"
-        )
+    _check_crop(max(1, side), int(shorter.max()), dataset)
     if left_out := int((~enough).sum()):
-        yield Warned(f"{left_out} of {len(enough)} pictures left out: a side is shorter than the crop of {side} px")
+        yield Warned(
+            f"{left_out} of {counted(len(enough), 'picture')} left out: a side is shorter than the crop of {side} px"
+        )
     return dataclasses.replace(
         found, offsets=found.offsets[enough], heights=found.heights[enough], widths=found.widths[enough], crop=side
     )
 
 
-def _open_files(path: Path, data_root: Path, on_bad: OnBad) -> Generator[Event, None, Photographs]:
+def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None) -> Generator[Event, None, Photographs]:
     name = stem(path.resolve())
     with (yield from listed(path, "train", on_bad, with_classes=False)) as listing:
         content = [[entry.name, *entry.mark] for entry in listing.entries]
@@ -119,7 +118,7 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad) -> Generator[Event, 
         if (kept := _from_cache(name, cache)) is not None:
             photographs, note = kept
         else:
-            photographs, note = yield from _decoded(name, listing, cache, on_bad)
+            photographs, note = yield from _decoded(name, listing, cache, on_bad, crop)
     for line in (*listing.notes, *note.splitlines()):
         yield Warned(line)
     return photographs
@@ -140,12 +139,13 @@ def _from_cache(name: str, cache: Cache) -> tuple[Photographs, str] | None:
 
 
 def _decoded(
-    name: str, listing: Listing, cache: Cache, on_bad: OnBad
+    name: str, listing: Listing, cache: Cache, on_bad: OnBad, crop: int | None
 ) -> Generator[Event, None, tuple[Photographs, str]]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
     yield from listing.ready(cache.folder)
     bad = Bad(on_bad)
     heads = yield from _heads(name, listing, bad)
+    _check_crop(crop or 0, max((min(head.width, head.height) for head in heads.values()), default=crop or 0), name)
     channels = 1 if all(head.grey for head in heads.values()) else 3
     total = sum(head.width * head.height for head in heads.values()) * channels
     try:
@@ -201,6 +201,15 @@ def _fill(
 
     yield from each(pixels, list(heads), f"decoding {name}", take, bad)
     return sizes
+
+
+def _check_crop(side: int, largest: int, dataset: str) -> None:
+    """Raises `DataError` where no image has room for a crop. `largest`: the greatest of their shorter sides."""
+    if side > largest:
+        raise DataError(
+            f"--image-size {side}: crops of this size fit into no picture of {dataset}; the largest has a shorter side of "
+            f"{largest} px"
+        )
 
 
 def check_scale(crop: int, scale: int) -> None:

@@ -18,10 +18,11 @@ from gancli.data.manifest import PARSERS, Manifest
 from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive
 from gancli.data.tar import TarError, members, opened
-from gancli.data.walk import Found, counted, sort_out, tells_of_run, within
+from gancli.data.walk import Found, sort_out, tells_of_run, within
 from gancli.errors import DataError, few, printable
 from gancli.events import Event, Preparing
 from gancli.files import atomic
+from gancli.text import counted
 
 if TYPE_CHECKING:
     from gancli.data.unpacked import Unpacked
@@ -83,7 +84,7 @@ class Shards(Container):
         told = [*self._damaged, *self._labels.told]
         if self._spare:
             names = sorted(name for _, name in self._spare)
-            told.append(f"{counted(names, 'picture')} left out: beside another of the same key ({few(names)})")
+            told.append(f"{counted(len(names), 'picture')} left out: beside another of the same key ({few(names)})")
         return [*self.found.notes(), *told]
 
     def where(self, name: str) -> str:

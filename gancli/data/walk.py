@@ -4,7 +4,7 @@ import contextlib
 import os
 import stat
 import zipfile
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +13,7 @@ from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive, kind_of
 from gancli.errors import DataError, few
 from gancli.events import Event, Preparing
-from gancli.text import Note
+from gancli.text import Note, counted
 
 RUN_CONFIG, RUN_PARTS = "config.toml", ("state", "ckpt.safetensors", "best.safetensors", "metrics.jsonl")
 ON_WINDOWS = (0, 10, 11)  # FAT, NTFS and VFAT in a zip entry's `create_system`
@@ -53,14 +53,8 @@ class Found:
             (self.nested, "archive", "passed over: inside of another one; unpack it"),
             (self.odd, "entry", "passed over: a link, a device or a file with holes"),
         )
-        lines = [(names, f"{counted(names, thing)} {what} ({few(names)})") for names, thing, what in told if names]
+        lines = [(names, f"{counted(len(names), thing)} {what} ({few(names)})") for names, thing, what in told if names]
         return [Note(line) if names is self.runs or names is self.twice else line for names, line in lines]
-
-
-def counted(things: Sequence[str], word: str) -> str:
-    """`1 picture`, `2 pictures`, `3 entries`."""
-    plural = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
-    return f"{len(things)} {word if len(things) == 1 else plural}"
 
 
 def walked(root: Path, skip_closed: bool) -> Generator[Event, None, Found]:

@@ -10,7 +10,7 @@ from gancli.machine.contention import Contention
 from gancli.process import CPUS
 from gancli.report.words import count
 from gancli.steps.runner import Runner
-from gancli.text import Note
+from gancli.text import Note, counted
 
 FEW_IMAGES, FEW_STEPS = 100, 2_000
 CONTENDED_S = 10.0  # that other processes must use the CPUs for
@@ -23,7 +23,7 @@ def too_little(session: Session) -> Iterator[str]:
     if run.dataset in source_names() or session.variant.reads == "low_res":
         return
     if count < FEW_IMAGES:
-        yield f"--dataset {run.dataset}: {count} pictures are few, and will be learnt by heart; some hundreds are better"
+        yield f"--dataset {run.dataset}: only {counted(count, 'image')}: the model will memorise them; use hundreds"
     if steps < FEW_STEPS:
         yield (
             f"--steps {steps}: it takes some thousands to learn from pictures of one's own; without --steps and --epochs "

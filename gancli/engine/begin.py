@@ -18,6 +18,7 @@ from gancli.store import names, rundir
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 from gancli.store.rundir import RunDirectory
+from gancli.text import Note
 
 if TYPE_CHECKING:
     from gancli.store.state import State
@@ -78,18 +79,23 @@ def outlook(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> O
 
 
 def config_layer(config: str, variant: str) -> Layer:
-    """What a `--config` file says of a variant. Raises `UsageError`.
+    """The values that a `--config` file gives a variant. Raises `UsageError`.
 
-    A run's own file has all options of its variant: one that it lacks is newer than the run, in which it was what it is by
-    itself, whatever the preset says of it now.
+    A run's own file has all options of its variant. An option that it lacks is newer than the run: it gets the option's own
+    default, which keeps the behaviour of the time, whatever the preset says now.
     """
     others = [name for name in catalogue.names() if name != variant]
     table, config_class = toml.read(expanded(config, "--config")), catalogue.card(variant).config_class
     layer = file_layer(config, table, variant, config_class, others)
     if toml.CAME_TO not in table or variant not in table:
         return layer
-    newer = {field.name: field.default for field in fields_of(config_class) if field.name not in layer.values}
-    return dataclasses.replace(layer, values={**newer, **layer.values})
+    newer = [field for field in fields_of(config_class) if field.name not in layer.values]
+    told = ", ".join(f"{field.flag} {field.default}" for field in newer if field.default is not None)
+    note = Note(
+        f"--config {config}: written by an older gan, without options that now take the values of that time: {told}"
+    )
+    values = {**{field.name: field.default for field in newer}, **layer.values}
+    return dataclasses.replace(layer, values=values, notes=(*layer.notes, *([note] if told else [])))
 
 
 def last_value(layers: Sequence[Layer], name: str) -> Any:

@@ -23,6 +23,7 @@ class Clock:
         self._lap_steps = self.steps = 0
         self._aside_s = self.trained_s = 0.0
         self._seconds_per_step = math.nan
+        self.stops_at = math.inf  # when `--max-time` is over
 
     def restart(self) -> None:
         """What came since the last step was no training: sampling, saving, the consumer of events."""
@@ -70,8 +71,10 @@ class Clock:
         return self.steps, self.trained_s
 
     def foreseen(self, steps: int) -> float:
-        """Seconds that so many steps will take, with what lies aside of them; not a number before the first step."""
-        return steps * (self.seconds_per_step() + self._aside_s / max(1, self.steps))
+        """Seconds that so many steps will take, with what lies aside of them, or until `--max-time` stops them; not a number
+        before the first step."""
+        needed = steps * (self.seconds_per_step() + self._aside_s / max(1, self.steps))
+        return min(needed, max(0.0, self.stops_at - self._now()))
 
     def word_due(self) -> bool:
         """Whether it is time to say where the run is."""

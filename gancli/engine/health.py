@@ -6,6 +6,7 @@ from torch import Tensor
 
 CERTAIN = 0.05  # nats: D's loss when it is right about nearly every picture (at chance it is 2 ln 2 = 1.39)
 CERTAIN_INTERVALS = 5  # in a row
+EARLIEST_STEP = 200  # before it, losses and samples say little: G has hardly begun to learn
 ALIKE = 2.0  # of 255 levels: how far samples of one class lie from their mean, in the mean over pixels
 
 
@@ -22,7 +23,7 @@ class Health:
             if not name.startswith("d_loss"):
                 continue
             self._certain[name] = self._certain.get(name, 0) + 1 if mean < CERTAIN else 0
-            if self._certain[name] == CERTAIN_INTERVALS and self._first(name):
+            if step >= EARLIEST_STEP and self._certain[name] >= CERTAIN_INTERVALS and self._first(name):
                 yield (
                     f"{name} has been below {CERTAIN} up to step {step}: D tells every picture from a real one, and G may "
                     "learn nothing more; try a larger --r1, a lower --lr or a narrower D"
@@ -31,6 +32,8 @@ class Health:
     def samples(self, step: int, pixels: Tensor, num_classes: int) -> Iterator[str]:
         """`pixels`: uint8 `[N, C, H, W]`, their classes in turn (`num_classes` 1: without). Samples that are all alike are a
         collapsed G (Goodfellow 2016, section 5.1.1)."""
+        if step < EARLIEST_STEP:
+            return
         groups = [pixels[label::num_classes].float() for label in range(num_classes)]
         spreads = [float((group - group.mean(0)).abs().mean()) for group in groups if len(group) > 1]
         if spreads and max(spreads) < ALIKE and self._first("samples"):

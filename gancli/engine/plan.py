@@ -5,14 +5,16 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from gancli.batches.stream import IndexStream
 from gancli.config import RunConfig, VariantConfig, effects, fields_of, interval
 from gancli.config.interval import Interval
 from gancli.data.fit import Fit
 from gancli.data.names import source_names
-from gancli.data.photographs import Photographs
+from gancli.data.photographs import Photographs, check_scale
 from gancli.data.source import Source
+from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.machine.device import (
     ALONE,
@@ -78,7 +80,10 @@ def make(
     device = choose_device(run.device, ranks)
     precision = _precision(run.precision, device, variant_class, saved)
     settled = variant_class.settled(_filled(own, saved), steps, source.num_images)
-    flop = step_flop(settled, source, variant_class, run.batch_size // ranks.world)
+    with on_meta():
+        variant = variant_class(settled, source.spec)
+    _check_batch(run.batch_size, variant)
+    flop = step_flop(variant, run.batch_size // ranks.world)
     threads = choose_threads(run.threads, flop, ranks.local_world)
     every = part(steps, TENTHS, run.log_every)
     sample_every = run.sample_every or every
@@ -167,14 +172,28 @@ def part(steps: int, parts: int, log_every: int) -> int:
     return math.ceil(steps / parts / log_every) * log_every
 
 
-def step_flop(own: VariantConfig, source: Source | Photographs, variant_class: type[Variant], batch_size: int) -> float:
+def check_images(own: VariantConfig, variant_class: type[Variant], images: ImageSpec) -> None:
+    """Raises `UsageError` where the variant cannot be built for such images."""
+    with on_meta():
+        variant = variant_class(own, images)
+    check_scale(images.size, variant.scale)
+
+
+def _check_batch(batch_size: int, variant: Variant) -> None:
+    """Raises `UsageError` for a batch of one image where a layer normalises each unit over the batch alone."""
+    modules = (module for network in variant.networks.values() for module in network.modules())
+    if batch_size < 2 and any(isinstance(module, nn.BatchNorm1d) for module in modules):
+        raise UsageError(
+            f"--batch-size {batch_size}: batch normalisation needs at least 2 images per step; give 2, or --norm none"
+        )
+
+
+def step_flop(variant: Variant, batch_size: int) -> float:
     """A rough count of one step's floating-point operations: infinite for convolutions, which always repay threads.
 
     A fully connected weight costs 2 FLOP per image and pass; a step makes about 3 passes of G and 6 of D.
     """
-    if variant_class.convolutional:
+    if variant.convolutional:
         return math.inf
-    with on_meta():
-        variant = variant_class(own, source.spec)
     weights = {name: sum(p.numel() for p in net.parameters()) for name, net in variant.networks.items()}
     return sum(2.0 * batch_size * count * (3 if name.startswith("G") else 6) for name, count in weights.items())

@@ -12,6 +12,7 @@ from gancli.errors import UsageError
 from gancli.steps.ledger import LossHistory
 from gancli.store import state
 from gancli.store.state import State
+from gancli.text import counted
 
 
 def restore(session: Session, saved: State) -> list[str]:
@@ -19,8 +20,8 @@ def restore(session: Session, saved: State) -> list[str]:
     facts = saved.facts
     notes = [*_check_data(session, saved), *_changed(session, saved)]
     for name, network in session.variant.networks.items():
-        state.copy_into(saved.path, network.state_dict(), saved.group(f"network.{name}"))
-    state.copy_into(saved.path, session.average.module.state_dict(), saved.group("average"))
+        state.copy_into(saved, f"network.{name}", network.state_dict())
+    state.copy_into(saved, "average", session.average.module.state_dict())
     session.ledger.restore(saved.group("losses"), session.machine.device)
     session.history = LossHistory(facts.losses)
     session.step = session.start_step = facts.step
@@ -38,7 +39,7 @@ def _check_data(session: Session, saved: State) -> Iterator[str]:
             raise UsageError(f"{where}: its classes have other names")
         raise UsageError(f"{where} ({facts.dataset}: {had}), but {has}")
     if not facts.fingerprint:
-        yield f"{saved.path}: written by an earlier gan, which kept no fingerprint of its data: they are taken on trust"
+        yield f"{saved.path}: written by an older gan, without a fingerprint of its data, which are not checked"
     elif facts.fingerprint != source.fingerprint:
         before = facts.versions.get("pillow")
         if before == PIL.__version__:
@@ -50,8 +51,8 @@ def _check_data(session: Session, saved: State) -> Iterator[str]:
 
 
 def _words(images: ImageSpec, count: int) -> str:
-    classes = f", {images.num_classes} classes" if images.num_classes else ""
-    return f"{count} images of {images.channels}×{images.size}×{images.size}{classes}"
+    classes = f", {counted(images.num_classes, 'class')}" if images.num_classes else ""
+    return f"{counted(count, 'image')} of {images.channels}×{images.size}×{images.size}{classes}"
 
 
 def _changed(session: Session, saved: State) -> Iterator[str]:
@@ -61,7 +62,8 @@ def _changed(session: Session, saved: State) -> Iterator[str]:
         yield f"--precision {now}: the run goes on in it, after {facts.precision}: not bit for bit"
     if steps != facts.steps and facts.step < steps and (jumps := _jumps(session, saved)):
         yield (
-            f"the run is now {steps} steps long, not {facts.steps}, and step sizes follow its length: at step {facts.step} "
+            f"the run is now {counted(steps, 'step')} long, not {facts.steps}, and step sizes follow its "
+            f"length: at step {facts.step} "
             + ", ".join(f"{network}'s goes from {before:.2g} to {after:.2g}" for network, before, after in jumps)
         )
 

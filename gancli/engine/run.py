@@ -20,6 +20,7 @@ from gancli.report.jsonl import MetricsFile
 from gancli.report.log import LogFile
 from gancli.store import rundir
 from gancli.store.rundir import RunDirectory
+from gancli.text import Note
 
 if TYPE_CHECKING:
     from gancli.machine.ranks import Ranks
@@ -96,13 +97,15 @@ def _trained(variant: str, start: Start, directory: RunDirectory, stop: Stop, ra
                 keep(event)
                 log(event)
                 if isinstance(event, events.RunFinished):
-                    yield from _page(run, directory, log)
+                    page = yield from _page(run, directory, log)
+                    event = dataclasses.replace(event, report=page)
                 yield event
                 if board and (told := board(event)):
                     yield events.Warned(told)
         except DivergedError as error:
             log.diverged(error)
-            yield from _page(run, directory, log)
+            if page := (yield from _page(run, directory, log)):
+                yield events.Warned(Note(f"the report of this run is {page}"))
             raise
 
 
@@ -117,16 +120,21 @@ def _board(start: Start, directory: RunDirectory) -> "Board | contextlib.nullcon
     return Board(directory.tensorboard, {name: value for name, value in named.items() if name not in NOT_KEPT})
 
 
-def _page(run: RunConfig, directory: RunDirectory, log: LogFile) -> Iterator[events.Event]:
-    """Write the page of a run that has ended; a word where that, or the log before it, was not possible."""
+def _page(run: RunConfig, directory: RunDirectory, log: LogFile) -> Generator[events.Event, None, str]:
+    """Write the page of a run that has ended, and give its path, `""` where there is none; a warning where it, or the log
+    before it, could not be written."""
+    page = ""
     if run.report:
         yield events.Progress(doing="writing the report")
         from gancli.page import files  # only here: no run shall begin later for its page
 
         if note := files.beside(directory):
             yield events.Warned(note)
+        else:
+            page = str(directory.page)
     if log.trouble:
         yield events.Warned(log.trouble)
+    return page
 
 
 def _led(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -> Job:

@@ -149,10 +149,12 @@ def write_config(session: Session) -> None:
         return
     planned = session.plan
     asked, own = _values(planned.asked), _values(planned.asked_own)
+    if session.run.data_root != planned.asked.data_root:
+        asked["data_root"] = None  # GAN_DATA of this machine says it
     done = _values(session.run) | _values(planned.own) | {"steps": planned.steps, "graph": planned.graph}
     left_open = [name for name, value in (asked | own).items() if value in (None, "auto")]
     came_to = {name: done[name] for name in left_open if done.get(name) not in (None, "auto")}
-    heading = f"gan {__version__}: repeat this run with  gan train --config config.toml --out DIR"
+    heading = f"{__version__}: repeat this run with  gan train --config config.toml --out DIR"
     text = toml.dump(asked, session.run.variant, own, heading, came_to)
     atomic.write(session.directory.config, [text.encode()])
 

@@ -20,7 +20,7 @@ from gancli.engine.foresight import Foresight
 from gancli.engine.health import Health
 from gancli.engine.stop import Stop
 from gancli.engine.ways import ways
-from gancli.errors import CheckpointError, DivergedError, GancliError, UsageError
+from gancli.errors import DivergedError, GancliError, UsageError
 from gancli.files import atomic
 from gancli.files.open_folder import OpenFolder
 from gancli.metrics.figure import comparison
@@ -29,6 +29,7 @@ from gancli.steps.ema import Average
 from gancli.steps.ledger import Ledger, LossHistory
 from gancli.steps.runner import Runner
 from gancli.steps.step import Stepper
+from gancli.store.checkpoint import another_version
 from gancli.store.rundir import RunDirectory
 from gancli.store.state import State
 from gancli.store.writer import Writer
@@ -97,7 +98,8 @@ class Session:
                 try:
                     minimiser.restore(resumed.group(f"optimizer.{name}"))
                 except (KeyError, ValueError, IndexError) as error:
-                    raise CheckpointError(f"{resumed.path}: its optimizer state does not fit ({error})") from None
+                    why = f"its optimizer of {name}: {error}"
+                    raise another_version(resumed.path, resumed.facts, why) from None
         self.clock.restart()
         how = ways(self.plan, self.variant.convolutional, end - start, end - max(start, self.step))
         return Runner(stepper, self.batches, self.average, self.ledger, how)

@@ -1,5 +1,6 @@
 """Being asked to stop: signals and `--max-time` raise a flag, and nothing else; the loop looks at it every step."""
 
+import math
 import signal
 import threading
 import time
@@ -23,7 +24,7 @@ class Stop:
     def __init__(self, max_seconds: float | None = None) -> None:
         self._signal: signal.Signals | None = None
         self._asked: str | None = None
-        self._deadline = None if max_seconds is None else time.monotonic() + max_seconds
+        self.deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
         self._before: dict[signal.Signals, object] = {}
 
     @property
@@ -32,7 +33,7 @@ class Stop:
             return self._asked
         if self._signal is not None:
             return WORDS.get(self._signal.name, self._signal.name)
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        if time.monotonic() >= self.deadline:
             return "--max-time"
         return None
 

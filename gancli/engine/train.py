@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import TypeVar
 
 from gancli import events
 from gancli.config import RunConfig, VariantConfig
 from gancli.config.paths import data_root
+from gancli.data.names import own_size
 from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source
+from gancli.data.spec import ImageSpec
 from gancli.engine import advice, evaluate, initial, memory, plan, resume, saving
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import NOTHING, Session
@@ -23,7 +26,7 @@ from gancli.store.rundir import RunDirectory
 from gancli.store.state import State
 from gancli.store.weights import Weights
 from gancli.text import Note
-from gancli.variant import Phase, Reads, Variant
+from gancli.variant import Phase, Variant
 
 T = TypeVar("T")
 Opener = Callable[..., Generator[events.Event, None, Source | Photographs]]
@@ -50,12 +53,13 @@ def train(
     to stop before the first step, other `GancliError`s for data, options and disk.
     """
     with ranks.first_goes_first():
-        source = yield from open_data(run, stop, variant_class.reads)
+        source = yield from open_data(run, own, variant_class, stop)
         yield events.Progress(doing="waiting for the other processes" if ranks.world > 1 else "building the networks")
     saved = resumed.facts if resumed is not None else None
     planned = plan.make(run, own, source, variant_class, ranks, saved, asked)
     planned.machine.settle(run.deterministic, choose_timing(run.compile, planned.steps))
     session = Session(planned, source, variant_class, directory)
+    session.clock.stops_at = stop.deadline
     if resumed is not None:
         yield events.Progress(doing="taking up the saved state")
         yield from map(events.Warned, resume.restore(session, resumed))
@@ -156,9 +160,15 @@ def _keep_best(session: Session, phase: Phase, runner: Runner) -> Iterator[event
     saving.save_best(session, phase)
 
 
-def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Event, None, Source | Photographs]:
+def open_data(
+    run: RunConfig, own: VariantConfig, variant_class: type[Variant], stop: Stop
+) -> Generator[events.Event, None, Source | Photographs]:
     """Open the run's data set as what the variant reads, passing its progress on and looking at `stop` between two words
-    of it."""
+    of it. Raises `UsageError` for images that the variant does not take, before they are decoded if possible."""
+    reads, fits = variant_class.reads, partial(plan.check_images, own, variant_class)
+    size = run.image_size or (own_size(run.dataset) if reads == "labels" else None)
+    if size is not None:
+        fits(ImageSpec(3, size, ("some", "other")))
     root = data_root(run.data_root)
     if root.note:
         yield events.Warned(Note(root.note))
@@ -170,7 +180,7 @@ def open_data(run: RunConfig, stop: Stop, reads: Reads) -> Generator[events.Even
         image_size=run.image_size,
         download=run.download,
         on_bad_image=run.on_bad_image,
-        **({} if fit is None else {"fit": fit}),
+        **({} if fit is None else {"fit": fit, "fits": fits}),
     )
     return (yield from stoppable(opening, stop))
 

@@ -11,6 +11,7 @@ from gancli.export.front_matter import dataset_name, front_matter
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
 from gancli.store.rundir import EXPORTED
+from gancli.text import counted
 
 WEIGHTS, CONFIG, SAMPLES = EXPORTED, "config.json", "samples.png"
 
@@ -46,7 +47,7 @@ class Card:
             does = f"It draws {colours} pictures of {facts.images.size}×{facts.images.size} pixels."
         if self.model.variant.conditional:
             names = ", ".join(facts.images.class_names[:20]) + (", …" if len(facts.images.class_names) > 20 else "")
-            does += f" Its {len(facts.images.class_names)} classes can be asked for: {_plain(names)}."
+            does += f" Its {counted(len(facts.images.class_names), 'class')} can be asked for: {_plain(names)}."
         count = sum(parameter.numel() for parameter in self.model.variant.generator.parameters())
         title = card.title.rstrip(".")
         return f"{title} (`{facts.variant}`), {count:,} parameters. {does}\n\nPaper: {card.paper}"
@@ -64,7 +65,8 @@ class Card:
         facts = self.model.facts
         held = facts.num_images - facts.held_out
         return (
-            f"## Training\n\nOn {held:,} pictures of {_plain(facts.dataset)}, step {facts.step:,} of {facts.steps:,}, "
+            f"## Training\n\nOn {counted(held, 'picture', ',')} of {_plain(facts.dataset)}, step {facts.step:,} "
+            f"of {facts.steps:,}, "
             f"batches of {facts.batch_size}, in {facts.precision}"
             f"{f', weights averaged with a decay of {facts.ema:g}' if facts.ema else ''}:\n\n    {command_of(facts)}"
         )
@@ -99,7 +101,7 @@ class Card:
 def _table(each: Evaluation) -> str:
     beside, real = str(each.get("beside", "real pictures")), each.get("real", {})
     split = f" ({each['split']})" if "split" in each else ""
-    count = f"{each['n']:,} pictures" if "n" in each else "pictures"
+    count = counted(each["n"], "picture", ",") if "n" in each else "pictures"
     seed = f" from seed {each['seed']}" if "seed" in each else ""
     date = f", {each['time'][:10]}" if "time" in each else ""
     head = f"| {count}{seed}, against {_plain(dataset_name(each))}{split}{date} | this model | {beside} |"

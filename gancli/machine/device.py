@@ -17,6 +17,7 @@ from gancli.machine.processor import this_processor
 from gancli.machine.products import Products
 from gancli.machine.ranks import Ranks
 from gancli.process import CPUS
+from gancli.text import counted
 
 Precision = Literal["fp32", "bf16", "fp16"]
 ALONE = Ranks()
@@ -100,7 +101,7 @@ def choose_device(asked: str, ranks: Ranks = ALONE) -> torch.device:
         if not torch.cuda.is_available():
             raise UsageError(f"--device {asked}: no CUDA device is usable on this machine; try --device cpu or auto")
         if int(index or 0) >= torch.cuda.device_count():
-            raise UsageError(f"--device {asked}: this machine has {torch.cuda.device_count()} CUDA device(s)")
+            raise UsageError(f"--device {asked}: this machine has {counted(torch.cuda.device_count(), 'CUDA device')}")
         return torch.device("cuda", int(index or 0))
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UsageError(f"--device {asked}: Metal is not usable on this machine; try --device cpu or auto")

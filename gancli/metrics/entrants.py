@@ -19,8 +19,8 @@ from gancli.errors import DataError, GancliError, UsageError, few
 from gancli.events import Event, Telling, Warned
 from gancli.metrics.yardstick import FEWEST
 from gancli.store.checkpoint import Model, load_model
-from gancli.store.rundir import RunDirectory, model_file
-from gancli.text import Note
+from gancli.store.rundir import RunDirectory, model_file, model_in, runs_in
+from gancli.text import Note, counted
 
 MAGIC = (b"PK\x03\x04", b"PAR1")  # zip, Parquet
 TAR, TAR_AT = b"ustar", 257
@@ -39,7 +39,7 @@ def entrant(place: Path) -> Entrant:
     """What lies at a place that a command line names. Raises `CheckpointError` for what is neither."""
     if holds_pictures(place):
         return Entrant(place)
-    file = model_file(place)
+    file = model_in(place)
     return Entrant(file, load_model(file))
 
 
@@ -50,7 +50,7 @@ def holds_pictures(place: Path) -> bool:
         if place.is_dir():
             run = RunDirectory(place)
             is_model = model_file(place).exists() or run.best.exists() or run.holds_run or bool(run.states())
-            return not is_model and any(place.iterdir())
+            return not is_model and not runs_in(place) and any(place.iterdir())
         if place.suffix.lower() == ".safetensors":
             return False
         if place.suffix.lower() in ARRAYS or is_archive(place.name):
@@ -140,9 +140,11 @@ def _numbers(own: Sequence[str], known: Sequence[str], dataset: str) -> tuple[li
 def check_count(path: Path, count: int, wanted: int) -> None:
     """Raises `UsageError` where there are fewer pictures than are measured."""
     if count < FEWEST:
-        raise UsageError(f"{path}: holds {count} pictures, too few to measure with; {FEWEST} are the least")
+        raise UsageError(f"{path}: holds {counted(count, 'picture')}, too few to measure with; {FEWEST} are the least")
     if count < wanted:
-        raise UsageError(f"-n {wanted}: {path} holds {count} pictures; -n {count} measures with so many in each column")
+        raise UsageError(
+            f"-n {wanted}: {path} holds {counted(count, 'picture')}; -n {count} measures with so many in each column"
+        )
 
 
 def chosen(source: Source, count: int, seed: int) -> tuple[Tensor, Tensor | None]:

@@ -1,6 +1,5 @@
 """Blocks shared by variants."""
 
-import itertools
 import math
 
 import torch
@@ -192,16 +191,3 @@ def dcgan_init(network: nn.Module) -> None:
             continue
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-def former_biases(network: nn.Module) -> dict[str, str]:
-    """Biases that layers before a batch norm had in files of an earlier gan (it takes them out again), each with the running
-    mean that it must be taken from: names as in `state_dict`."""
-    found: dict[str, str] = {}
-    for name, layers in network.named_modules():
-        if isinstance(layers, nn.Sequential):
-            for (number, layer), (following, norm) in itertools.pairwise(layers.named_children()):
-                if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) and getattr(layer, "bias", layer) is None:
-                    prefix = f"{name}." if name else ""
-                    found[f"{prefix}{number}.bias"] = f"{prefix}{following}.running_mean"
-    return found

@@ -19,7 +19,9 @@ def command(config: Mapping[str, object]) -> str:
         given = {**config, **(own if isinstance(own, dict) else {})}
         words = ["gan", "train", "--variant", variant, *(() if preset == "default" else ("--preset", preset))]
         for name, field in known_fields(config_class).items():
-            value = given.get(name)
+            value = given.get(
+                name, None if hasattr(usual.run, name) else field.default
+            )  # an older gan had no such option
             if name in ("variant", "preset", *NOT_KEPT) or value is None:
                 continue
             if field.check(value) != getattr(usual.run if hasattr(usual.run, name) else usual.own, name):

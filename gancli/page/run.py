@@ -18,6 +18,7 @@ from gancli.store import names, rundir
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 from gancli.store.rundir import RunDirectory
+from gancli.text import counted
 
 Texts = dict[str, str]
 MOST_TEXT = 400  # characters of a value that is shown
@@ -155,7 +156,8 @@ def _from_facts(run: Run, facts: Facts) -> None:
     run.step, run.steps = facts.step, facts.steps or None
     run.batch_size = facts.batch_size
     run.training = {
-        "data set": f"{_text(facts.dataset)}: {facts.num_images:,} pictures, {spec.channels}×{spec.size}×{spec.size}",
+        "data set": f"{_text(facts.dataset)}: {counted(facts.num_images, 'picture', ',')}, "
+        f"{spec.channels}×{spec.size}×{spec.size}",
         "classes": f"{spec.num_classes:,}" if spec.class_names else "none",
         "epochs": f"{facts.epoch:.2f}",
         "precision": facts.precision,
@@ -222,7 +224,7 @@ def _complain(run: Run) -> None:
     rows = run.rows
     if rows.gaps:
         run.notes.append(
-            f"metrics.jsonl: {rows.gaps:,} of {rows.count:,} rows hold NaN or infinity; curves have gaps there"
+            f"metrics.jsonl: {rows.gaps:,} of {counted(rows.count, 'row', ',')} hold NaN or infinity; curves have gaps there"
         )
     if rows.left_out:
         run.notes.append(

@@ -178,13 +178,13 @@ def _chart(index: int, chart: Chart, axis: Axis) -> Markup:
 def figures(runs: Sequence[Run]) -> Markup:
     """What was measured, or how to measure it."""
     if not any(run.rows.evaluations for run in runs):
-        how = tag("p", "Not measured yet: ", tag("code", "gan evaluate RUN"), " does, and its figures then stand here.",
-                  cls="about")  # fmt: skip
+        how = tag("p", "No metrics yet. ", tag("code", "gan evaluate RUN"), " measures the model and adds them to the run’s "
+                  "own report.html.", cls="about")  # fmt: skip
         return section("figures", "Figures beside real pictures", how)
     parts: list[object] = []
     for index, run in enumerate(runs):
         parts += [_named(index, run)] if len(runs) > 1 else []
-        parts += list(tables.figures(run)) or [tag("p", "Not measured yet.", cls="about")]
+        parts += list(tables.figures(run)) or [tag("p", "No metrics yet.", cls="about")]
     note = tag(
         "p", "± is one standard error. Figures of different numbers of pictures cannot be compared.", cls="about"
     )

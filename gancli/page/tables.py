@@ -6,6 +6,7 @@ from gancli.page.charts import Chart, number
 from gancli.page.markup import Markup, joined, tag
 from gancli.page.run import Run, Texts
 from gancli.store.evaluations import Evaluation, selected
+from gancli.text import counted
 
 MOST_MEASUREMENTS = 12  # of `gan evaluate`
 NUM_ROWS = 16  # of the table that stands for a chart
@@ -65,7 +66,7 @@ def measure(value: float | None, error: float | None) -> str:
 def _about(each: Evaluation) -> str:
     """`Step 500, 2,000 pictures against digits (test), while training, the best so far`."""
     told = [f"Step {each['step']:,}"]
-    count = f"{each['n']:,} pictures" if "n" in each else "number of pictures not recorded"
+    count = counted(each["n"], "picture", ",") if "n" in each else "number of pictures not recorded"
     against = f" against {each['evaluated_on'][:200]}" if "evaluated_on" in each else ""
     split = f" ({each['split'][:80]})" if "split" in each else ""
     told.append(f"{count}{against}{split}")

@@ -23,7 +23,7 @@ from gancli.events import (
 from gancli.report import words
 from gancli.report.pulse import Pulse
 from gancli.report.stamp import Stamp, Wall, local_time
-from gancli.text import READABLE
+from gancli.text import READABLE, counted
 
 PREPARING_EVERY_S = 10.0
 COPIED = "  "  # what a line begins with that is there to be copied
@@ -81,10 +81,10 @@ class Lines(Pulse):
     def _(self, event: RunStarted) -> list[str]:
         shape = "x".join(map(str, event.image_shape))
         sizes = ", ".join(f"{name} {words.count(number)}" for name, number in event.parameters.items())
-        begin = f"from step {event.start_step} to {event.steps}" if event.start_step else f"{event.steps} steps"
+        begin = f"from step {event.start_step} to {event.steps}" if event.start_step else counted(event.steps, "step")
         return [
-            f"training {event.variant} (preset {event.preset}) on {event.dataset}: {event.num_images} images of {shape}, "
-            f"batch {event.batch_size}, {event.device}, {event.precision}, {words.threads(event.threads)}",
+            f"training {event.variant} (preset {event.preset}) on {event.dataset}: {counted(event.num_images, 'image')} "
+            f"of {shape}, batch {event.batch_size}, {event.device}, {event.precision}, {counted(event.threads, 'thread')}",
             f"parameters: {sizes}; {begin}, {event.steps_per_epoch} per epoch; writing to {event.out}",
         ]
 
@@ -132,11 +132,13 @@ class Lines(Pulse):
     def _(self, event: RunFinished) -> list[str]:
         speed = f"{words.duration(event.elapsed_s)}, {words.count(event.images_per_s)} images/s"
         if event.status == "done":
-            return [f"done: {event.steps} steps in {speed}; the model is {event.checkpoint}", *words.following(event)]
+            return [
+                f"done: {counted(event.steps, 'step')} in {speed}; the model is {event.checkpoint}",
+                *words.following(event),
+            ]
         return [
             f"stopped by {event.reason} at step {event.step} of {event.steps} after {speed}; state saved in {event.out}",
-            "go on with:",
-            f"  {event.resume_command}",
+            *words.following(event),
         ]
 
 
@@ -153,7 +155,7 @@ def _at(event: Progress) -> str:
     left = [] if math.isnan(event.left_s) else [f"{words.duration(event.left_s)} left"]
     if event.terms:
         means = [f"{name} {words.term(name, value)}" for name, value in event.terms.items()]
-        count = f"(means of {event.num_means} steps so far)"
+        count = f"(means of {counted(event.num_means, 'step')} so far)"
         parts = [place, f"epoch {event.epoch:.2f}", *means, count, f"{words.count(event.images_per_s)} images/s"]
     else:
         parts = [place, words.doing(event)]

@@ -34,7 +34,7 @@ from gancli.report.terminal import terminal_size
 
 REDRAW_S = 0.25  # at most four times a second: the run needs the interpreter more than the table does
 TICK_S = 1.0  # and at least this often: the time left runs down, and the terminal may have been resized
-SUMMARY_ROWS = 5  # for how the run ended, and the shell's prompt after it
+SUMMARY_ROWS = 6  # for how the run ended, and the shell's prompt after it
 WHOLE_S = 10.0  # and all of it this often: somebody else may have written over it
 COLOUR_SYSTEMS = {
     "standard": ColorSystem.STANDARD,
@@ -93,7 +93,8 @@ class Table(Reporter):
     def __call__(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, Warned):
-                self._area.above("\n".join(self._ansi([view.warning(event)])))
+                lines = view.warning(event).wrap(self._console, terminal_size(self._stream)[0])
+                self._area.above("\n".join(self._ansi(list(lines))))
                 return
             self._note(event)
             self._changed |= not isinstance(event, Progress)  # which comes often, and is seen at the next tick

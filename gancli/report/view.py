@@ -22,6 +22,7 @@ from gancli.events import (
 )
 from gancli.report import pixels, words
 from gancli.report.plot import sparkline
+from gancli.text import counted
 
 MAX_HISTORY = 512
 LOW = 12  # rows up to which every line counts
@@ -119,7 +120,7 @@ def _top(state: State, columns: int, rows: int, now: float) -> list[Text]:
         f"{started.dataset}: {words.count(started.num_images)} images, {shape}",
         started.device,
         started.precision,
-        words.threads(started.threads),
+        counted(started.threads, "thread"),
         f"batch {started.batch_size}",
     ]
     head = [Text(printable(started.variant), style="bold green")]
@@ -251,14 +252,11 @@ def summary(event: RunFinished) -> list[Text]:
     """How the run ended. Commands and paths are whole, to be copied, and so may be longer than a terminal is wide."""
     speed = f"{words.duration(event.elapsed_s)}, {words.count(event.images_per_s)} images/s"
     if event.status == "done":
-        done = Text.assemble(("done", "bold green"), f" in {speed}; the model is {printable(event.checkpoint)}")
-        return [done, *(Text(printable(line)) for line in words.following(event))]
-    why = f" by {printable(event.reason)} after {speed}; state saved in {printable(event.out)}"
-    return [
-        Text.assemble(("stopped", "bold yellow"), why),
-        Text("go on with:"),
-        Text.assemble("  ", (printable(event.resume_command), LABEL)),
-    ]
+        first = Text.assemble(("done", "bold green"), f" in {speed}; the model is {printable(event.checkpoint)}")
+    else:
+        why = f" by {printable(event.reason)} after {speed}; state saved in {printable(event.out)}"
+        first = Text.assemble(("stopped", "bold yellow"), why)
+    return [first, *(Text(printable(line), LABEL if line.startswith("  ") else "") for line in words.following(event))]
 
 
 def warning(event: Warned) -> Text:

@@ -74,8 +74,10 @@ def term(name: str, value: float) -> str:
 
 
 def following(event: RunFinished) -> list[str]:
-    """`next: gan sample RUN, or gan evaluate RUN`."""
-    return [f"next: {', or '.join(event.next_commands)}"] if event.next_commands else []
+    """What the user may do next: `to resume:` with its command, `next: gan sample RUN, or …`, `report: FILE`."""
+    resuming = ["to resume:", f"  {event.resume_command}"] if event.status == "stopped" else []
+    commands = [f"next: {', or '.join(event.next_commands)}"] if event.next_commands else []
+    return [*resuming, *commands, *([f"report: {event.report}"] if event.report else [])]
 
 
 def evaluated(event: Evaluated) -> str:
@@ -108,10 +110,5 @@ def amount(done: int, total: int, unit: str) -> str:
         return ""
     if unit in ("byte", "bytes", "B"):
         return f"{size(done)} of {size(total)}" if total > 0 else size(done)
-    unit = printable(unit)
+    unit = printable(unit.removesuffix("s") if (total if total > 0 else done) == 1 else unit)
     return f"{done:,} of {total:,} {unit}" if total > 0 else f"{done:,} {unit}"
-
-
-def threads(number: int) -> str:
-    """`1 thread`, `2 threads`."""
-    return f"{number} thread" if number == 1 else f"{number} threads"

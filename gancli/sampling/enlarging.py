@@ -18,7 +18,7 @@ from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.contention import yielding
 from gancli.machine.heap import keep_freed_memory
-from gancli.sampling.jobs import Job, Plan, is_there
+from gancli.sampling.jobs import Job, Plan
 from gancli.sampling.upscale import Upscaler, check_file, check_memory, enlarge_layers
 from gancli.text import Note
 from gancli.variant import Variant
@@ -161,7 +161,7 @@ def _make_way(target: Path) -> None:
     except OSError as error:
         raise GancliError(f"{folder}: cannot be made ({error.strerror})") from error
     try:
-        if is_there(target) and not target.is_file():
+        if paths.is_there(target) and not target.is_file():
             raise GancliError(f"{target}: cannot be written, as there is something else of that name")
         atomic.check_writable(folder)
     except OSError as error:

@@ -22,6 +22,7 @@ from gancli.files import atomic
 from gancli.sampling import draw, video
 from gancli.sampling.labels import file_names
 from gancli.sampling.order import Order
+from gancli.text import counted
 
 GRIDS = (".png", ".jpg", ".jpeg", ".webp")
 ANIMATIONS = (".gif", ".webp", ".mp4")
@@ -77,18 +78,11 @@ def check_walk(suffix: str, asked: str | None, config: SampleConfig) -> None:
 
 
 def place(asked: str | None, config: SampleConfig) -> Path:
-    """The path to write to, known to be one that can be written; a name asked for by nobody overwrites nothing."""
-    path = paths.expanded(asked, "-o") if asked is not None else _free("samples", ".gif" if config.walk else ".png")
+    """The path to write to, known to be one that can be written; a name that the user did not choose replaces nothing."""
+    path = (
+        paths.expanded(asked, "-o") if asked is not None else paths.free("samples", ".gif" if config.walk else ".png")
+    )
     paths.check_output(path, "-o")
-    return path
-
-
-def _free(stem: str, suffix: str) -> Path:
-    """`samples.png`, or `samples-2.png`, …"""
-    path, number = Path(stem + suffix), 1
-    while path.exists():
-        number += 1
-        path = Path(f"{stem}-{number}{suffix}")
     return path
 
 
@@ -142,15 +136,21 @@ def _check_size(order: Order, suffix: str) -> None:
 
 
 def folder(order: Order, path: Path) -> Work:
-    """One PNG per picture, named by its seed (and class), with both in the file's text."""
+    """One PNG per picture, named by its seed (and class), with both in the file's text. Raises `UsageError`, before anything
+    is drawn, where one of them would replace a file."""
+    endings = [f"-label-{name}" for name in file_names(order.class_names)] or [""]
+    files = {one: path / f"seed-{one.seed:06d}{endings[one.label]}.png" for one in order.wanted}
+    if there := sum(map(paths.is_there, files.values())):
+        raise UsageError(
+            f"-o {path}: already has {there} of these {counted(len(files), 'file')}; choose another directory"
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GancliError(f"-o {path}: cannot be made a directory ({error.strerror})") from error
-    endings = [f"-label-{name}" for name in file_names(order.class_names)] or [""]
     written = []
     for one in order.drawn():
-        file = path / f"seed-{one.request.seed:06d}{endings[one.request.label]}.png"
+        file = files[one.request]
         note = PngImagePlugin.PngInfo()
         note.add_text("Software", "gancli")
         note.add_text("gan:seed", str(one.request.seed))

@@ -22,6 +22,7 @@ from gancli.errors import DataError, GancliError, UsageError, did_you_mean
 from gancli.events import Event
 from gancli.files import atomic
 from gancli.files.owner import LONGEST_NAME
+from gancli.text import counted
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -87,9 +88,13 @@ def _single_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: i
     if len(os.fsencode(target.name)) > LONGEST_NAME:
         raise UsageError(f"-o {target}: is too long a name; give another one with -o")
     paths.check_output(target, "-o")
-    asked_for = output is not None and target == paths.expanded(output, "-o")
-    if is_there(target) and (_is_same(target, source) or not (asked_for or wish.skip_existing)):
-        raise UsageError(f"-o {target}: is there already; give another name")
+    if _is_same(target, source):
+        raise UsageError(f"-o {target}: is the input itself; give another name")
+    named = output is not None and target == paths.expanded(output, "-o")
+    if paths.is_there(target) and not (named or wish.skip_existing):
+        raise UsageError(
+            f"{target}: already exists; name the output file with -o, or keep this one with --skip-existing"
+        )
     return Plan([Job(source, target)], target, alone=True)
 
 
@@ -144,29 +149,22 @@ def _archive_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: 
 
 def _check_folder(place: Path, output: str | None, why: str) -> None:
     paths.check_output(place, "-o")
-    if place.suffix.lower() in SUFFIXES or output == "-" or (is_there(place) and not _is_directory(place)):
+    if place.suffix.lower() in SUFFIXES or output == "-" or (paths.is_there(place) and not _is_directory(place)):
         raise UsageError(f"-o {place}: must be a directory, as {why}")
 
 
 def _make_room(jobs: Sequence[Job], place: Path, wish: EnlargeConfig) -> None:
     """Make the folder of enlarged pictures, if nothing in it would be overwritten. Raises `UsageError` and `GancliError`."""
-    there = sum(is_there(job.target) for job in jobs)
+    there = sum(paths.is_there(job.target) for job in jobs)
     if there and not wish.skip_existing:
-        raise UsageError(f"-o {place}: has {there} of these {len(jobs)} pictures already; --skip-existing leaves them")
+        raise UsageError(
+            f"-o {place}: already has {there} of these {counted(len(jobs), 'file')}; --skip-existing keeps them"
+        )
     try:
         place.mkdir(parents=True, exist_ok=True)
         atomic.check_writable(place)
     except OSError as error:
         raise GancliError(f"-o {place}: cannot be written into ({error.strerror})") from error
-
-
-def is_there(path: Path) -> bool:
-    """Whether there is anything of that name, a link that leads nowhere too."""
-    try:
-        path.lstat()
-    except OSError:
-        return False
-    return True
 
 
 def _is_directory(path: Path) -> bool:

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.errors import CheckpointError, UsageError
+from gancli.errors import CheckpointError, UsageError, few, shell_quoted
 from gancli.files import atomic
-from gancli.nn.layers import former_biases
 from gancli.store.facts import Facts, from_header, to_metadata
 from gancli.store.header import Header, read_header
 from gancli.variant import Variant, on_meta
@@ -101,16 +100,10 @@ def load_model(path: Path) -> Model:
         raise CheckpointError(f"{path}: a training state, not a model; sample from the run's ckpt.safetensors")
     variant = _without_weights(facts)
     expected = {GENERATOR + name: t for name, t in variant.generator.state_dict().items()}
-    former = {GENERATOR + bias: GENERATOR + mean for bias, mean in former_biases(variant.generator).items()}
-    if former.keys() <= header.tensors.keys():
-        expected |= {bias: expected[mean] for bias, mean in former.items()}
-    match_tensors(path, header, _as_stored(header, expected))
+    match_tensors(path, header, facts, _as_stored(header, expected))
     weights = read_tensors(path, header, facts)
     check_finite(path, weights)
     weights = {name: t.float() if t.dtype == torch.float16 else t for name, t in weights.items()}
-    for bias, mean in former.items():
-        if bias in weights:
-            weights[mean] = weights[mean] - weights.pop(bias)
     return _with_weights(variant, facts, {n.removeprefix(GENERATOR): t for n, t in weights.items()})
 
 
@@ -141,12 +134,22 @@ def _as_stored(header: Header, expected: Mapping[str, Tensor]) -> dict[str, Tens
     return {n: t.half() if n in halves and t.dtype == torch.float32 else t for n, t in expected.items()}
 
 
-def match_tensors(path: Path, header: Header, expected: Mapping[str, Tensor]) -> None:
+def match_tensors(path: Path, header: Header, facts: Facts, expected: Mapping[str, Tensor]) -> None:
     """Check that a file holds exactly the `expected` tensors, by name, shape and dtype. Raises `CheckpointError`."""
     if odd := sorted(set(header.tensors) ^ set(expected)):
-        raise CheckpointError(f"{path}: its tensors are not this model's: {', '.join(odd)[:120]}")
+        raise another_version(path, facts, f"its tensors differ by {few(odd)}")
     for name, tensor in expected.items():
         info = header.tensors[name]
         if info.shape != tuple(tensor.shape) or NUM_DTYPES[info.dtype] != tensor.dtype:
             shape = "×".join(map(str, info.shape))
-            raise CheckpointError(f"{path}: tensor {name} is {info.dtype} {shape}, not what this model has")
+            raise another_version(path, facts, f"its tensor {name} is {info.dtype} {shape}")
+
+
+def another_version(path: Path, facts: Facts, why: str) -> CheckpointError:
+    """The error for a file whose tensors are not those that its variant has here: a sound file of another version of gan."""
+    way_out = "train a new model, or use that version"
+    if facts.kind == "state":
+        way_out = (
+            f"start a new run from its weights with --init-from {shell_quoted(str(path))}, or resume with that version"
+        )
+    return CheckpointError(f"{path}: written by a gan with another {facts.variant} network ({why}); {way_out}")

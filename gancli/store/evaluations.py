@@ -3,7 +3,7 @@ pictures, or of different data, cannot be compared."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from gancli.events import Comparison
@@ -11,6 +11,7 @@ from gancli.report.jsonl import append, evaluation_row, is_evaluation, is_number
 from gancli.store.facts import Facts
 from gancli.store.figures import full_name, higher_is_better, main_first
 from gancli.store.rundir import RunDirectory
+from gancli.text import counted
 
 NUM_SHOWN = 5
 _TEXTS = ("time", "evaluated_on", "split", "beside", "checkpoint", "sha256", "metric")
@@ -20,13 +21,14 @@ _NUMBERS = ("figures", "errors", "real", "real_errors", "counts")
 Evaluation = dict[str, Any]
 
 
-def remember(path: Path, facts: Facts, figures: Mapping[str, float], compared: Comparison) -> str:
-    """Add what was found of a checkpoint to `metrics.jsonl` of the run that it lies in, if it lies in one. Gives what to
-    warn of where that cannot be written, as somebody else's, or `""`."""
-    run = RunDirectory(path.parent)
+def remember(
+    run: RunDirectory, checkpoint: str, facts: Facts, figures: Mapping[str, float], compared: Comparison
+) -> str:
+    """Add what was found of a checkpoint to `metrics.jsonl` of the directory that it lies in, if that is a run's. Gives what
+    to warn of where that cannot be written, as somebody else's, or `""`."""
     if not run.holds_run:
         return ""
-    row = evaluation_row(facts.step, figures, compared, checkpoint=path.name, sha256=facts.sha256)
+    row = evaluation_row(facts.step, figures, compared, checkpoint=checkpoint, sha256=facts.sha256)
     try:
         append(run.metrics, row)
     except OSError as error:
@@ -35,7 +37,7 @@ def remember(path: Path, facts: Facts, figures: Mapping[str, float], compared: C
 
 
 def found(rows: Iterable[Mapping[str, Any]]) -> list[Evaluation]:
-    """The measurements among the rows of a metrics file, the newest first. Rows of earlier versions lack some fields."""
+    """The measurements among the rows of a metrics file, the newest first."""
     return [_sound(row) for row in rows if is_evaluation(row)][::-1]
 
 
@@ -156,7 +158,7 @@ def _line(each: Evaluation) -> str:
     pictures 2.31)  …`."""
     about = [f"step {each['step']:,}"]
     seed = f" from seed {each['seed']}" if "seed" in each else ""
-    about.append(f"{each['n']:,} pictures{seed}" if "n" in each else "number of pictures not recorded")
+    about.append(f"{counted(each['n'], 'picture', ',')}{seed}" if "n" in each else "number of pictures not recorded")
     split = f" ({each['split']})" if "split" in each else ""
     about += [f"against {each['evaluated_on']}{split}"] if "evaluated_on" in each else []
     about += [each["time"].partition(".")[0].rstrip("Z") + "Z"] if "time" in each else []

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from gancli import catalogue
 from gancli.config import VariantConfig, fields_of
 from gancli.data.spec import ImageSpec
-from gancli.errors import CheckpointError, UsageError
+from gancli.errors import CheckpointError, UsageError, few
 from gancli.store.header import MAX_HEADER_BYTES, Header, json_object
 
 KEY = "gancli"
@@ -46,8 +46,8 @@ class Facts:
     sha256: str = ""  # of the tensors' bytes
     versions: Mapping[str, str] = field(default_factory=dict)
     losses: History = field(default_factory=dict)  # term → (step, mean) of at most a few dozen intervals
-    fingerprint: str = ""  # of the data set; "" in files written before there was one
-    fit: Literal["crop", "pad", "stretch"] = "crop"  # how pictures became squares, for one's own data
+    fingerprint: str = ""  # of the data set; "" in files of an older gan
+    fit: Literal["crop", "pad", "stretch"] = "crop"  # how images were made square, for the user's own data
     held_out: int = 0  # of the images, so many were not trained on
     command: str = ""  # that made it, of a model that comes along; "" of any other
 
@@ -79,9 +79,12 @@ def from_header(path: Path, header: Header) -> Facts:
     if KEY not in header.metadata:
         raise CheckpointError(f"{path}: a safetensors file, but not one that `gan train` wrote")
     try:
-        return _facts(json_object(header.metadata[KEY]))
+        values = json_object(header.metadata[KEY])
+        if isinstance(variant := values.get("variant"), str) and variant not in catalogue.names():
+            raise CheckpointError(catalogue.missing(variant, str(path)))
+        return _facts(values)
     except (ValueError, OverflowError, UsageError) as error:
-        raise CheckpointError(f"{path}: its description is not sound: {error}") from None
+        raise CheckpointError(f"{path}: invalid metadata: {error}") from None
 
 
 def glance(path: Path, header: Header) -> dict[str, Any]:
@@ -98,7 +101,7 @@ def glance(path: Path, header: Header) -> dict[str, Any]:
         for name, number in counts.items():
             _require(type(number) is int and 0 <= number < 2**63, name)
     except ValueError as error:
-        raise CheckpointError(f"{path}: its description is not sound: {error}") from None
+        raise CheckpointError(f"{path}: invalid metadata: {error}") from None
     return texts | counts
 
 
@@ -109,7 +112,10 @@ def _facts(values: dict[str, Any]) -> Facts:
     for name in ("fingerprint", "fit", "held_out", "command"):
         values.setdefault(name, getattr(Facts, name))  # not in all files
     if set(values) != known:
-        raise ValueError(f"fields {', '.join(sorted(set(values) ^ known))[:200]} are missing or unknown")
+        raise ValueError(
+            f"fields {', '.join(sorted(set(values) ^ known))[:200]} are missing or unknown: written by another gan; "
+            "use that version"
+        )
     texts = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256", "fingerprint", "command")
     for name in texts:
         _require(isinstance(values[name], str) and len(values[name]) <= MAX_TEXT, name)
@@ -136,8 +142,12 @@ def read_config(variant: str, values: object) -> VariantConfig:
     there came later than the file: it has its default, which does what was done before."""
     config_class = catalogue.card(variant).config_class
     fields = {f.name: f for f in fields_of(config_class)}
-    if not isinstance(values, dict) or not set(values) <= set(fields):
-        raise ValueError(f"its options are not those of {variant} in this version")
+    if not isinstance(values, dict):
+        raise ValueError("config has an impossible value")
+    if unknown := sorted(set(values) - set(fields)):
+        raise ValueError(
+            f"{few(unknown)}: no option of {variant} in this version of gan; use the version that wrote the file"
+        )
     return config_class(**{name: fields[name].check(value) for name, value in values.items()})
 
 

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gancli.config import toml
 from gancli.data.classes import ordered
-from gancli.errors import GancliError, UsageError, few
+from gancli.errors import CheckpointError, GancliError, UsageError, few
 from gancli.files import atomic, locks
 from gancli.files.locks import Record
 from gancli.files.owner import mark_of
@@ -126,7 +127,7 @@ class RunDirectory:
 
     def _config_is_ours(self) -> bool:
         try:
-            return self.config.read_bytes().startswith(b"# gan ")
+            return self.config.read_bytes().startswith(toml.HEADING.encode())
         except OSError:
             return False
 
@@ -173,6 +174,15 @@ def model_file(path: Path) -> Path:
         if exported.exists() and not own.exists():
             return exported
     return own
+
+
+def model_in(path: Path) -> Path:
+    """The same, known to be there if `path` is a directory. Raises `CheckpointError`."""
+    file = model_file(path)
+    with contextlib.suppress(OSError):  # reading it tells why
+        if path.is_dir() and not file.exists():
+            raise CheckpointError(f"{path}: holds no checkpoint")
+    return file
 
 
 def weights_file(path: Path) -> Path:

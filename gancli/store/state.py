@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gancli.errors import CheckpointError
+from gancli.errors import CheckpointError, few
 from gancli.store import checkpoint
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
@@ -56,19 +56,18 @@ def load_newest(directory: RunDirectory) -> tuple[State, list[str]]:
     raise CheckpointError(f"{directory.path}: holds no state to resume from{reason}")
 
 
-def copy_into(path: Path, target: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
-    """Copy saved tensors into live ones of the same names, shapes and dtypes. Raises `CheckpointError` if they differ."""
-    if set(target) != set(saved):
-        raise CheckpointError(f"{path}: its tensors are not this model's: {_some(set(target) ^ set(saved))}")
+def copy_into(saved: State, group: str, target: Mapping[str, Tensor]) -> None:
+    """Copy a group of saved tensors into live ones of the same names, shapes and dtypes. Raises `CheckpointError` if they
+    differ."""
+    tensors = saved.group(group)
+    if odd := sorted(set(target) ^ set(tensors)):
+        raise checkpoint.another_version(saved.path, saved.facts, f"{group}: its tensors differ by {few(odd)}")
     with torch.no_grad():
         for name, live in target.items():
-            if live.shape != saved[name].shape or live.dtype != saved[name].dtype:
-                raise CheckpointError(f"{path}: tensor {name} has another shape or dtype than this model's")
-            live.copy_(saved[name])
-
-
-def _some(names: set[str]) -> str:
-    return ", ".join(sorted(names))[:120]
+            if live.shape != tensors[name].shape or live.dtype != tensors[name].dtype:
+                why = f"{group}: its tensor {name} has another shape or dtype"
+                raise checkpoint.another_version(saved.path, saved.facts, why)
+            live.copy_(tensors[name])
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:

@@ -22,5 +22,5 @@ def verify(path: Path, header: Header, facts: Facts) -> None:
     networks = {f"network.{name}": network.state_dict() for name, network in variant.networks.items()}
     held = {name: info for name, info in header.tensors.items() if name.startswith(("network.", "average/"))}
     expected = state.flat({**networks, "average": variant.generator.state_dict()})
-    checkpoint.match_tensors(path, dataclasses.replace(header, tensors=held), expected)
+    checkpoint.match_tensors(path, dataclasses.replace(header, tensors=held), facts, expected)
     checkpoint.check_finite(path, checkpoint.read_tensors(path, header, facts))

@@ -63,7 +63,7 @@ def planned(case: Case, device: str, precision: str, compiled: bool, directory: 
     layers = [*preset_layers(case.variant, card.config_class, preset), Layer("flag", options)]
     resolved = resolve(case.variant, card.config_class, layers)
     variant_class = catalogue.load(case.variant)
-    opening = open_data(resolved.run, Stop(), variant_class.reads)
+    opening = open_data(resolved.run, resolved.own, variant_class, Stop())
     telling = Telling(opening)
     list(telling)
     return plan.make(resolved.run, resolved.own, telling.result, variant_class), telling.result

@@ -103,3 +103,15 @@ def test_options_that_need_another_are_refused_without_it(gan: Gan) -> None:
 def test_an_empty_path_is_refused(gan: Gan, tmp_path: Path, flag: str) -> None:
     assert_one_line(gan("train", *SMALL, "--steps", 5, flag, "", *QUIET), 2, flag)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["run", "dry-run"])
+@pytest.mark.parametrize("variant", ["vanilla", "cgan", "lapgan"])
+def test_a_batch_of_one_image_is_refused_where_batch_norm_needs_two(
+    gan: Gan, variant: str, dry: tuple[str, ...]
+) -> None:
+    small = [*SMALL, "--steps", 2, "--batch-size", 1, *dry, *QUIET]
+    assert_one_line(
+        gan("train", "-v", variant, *small), 2, "--batch-size 1: batch normalisation needs at least 2 images"
+    )
+    assert gan("train", "-v", variant, *small, "--norm", "none").code == 0

@@ -153,12 +153,16 @@ def test_config_toml_keeps_what_was_asked_apart_from_what_it_came_to(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GAN_THREADS", "2")
+    monkeypatch.setenv("GAN_DATA", str(tmp_path / "data"))
     args = ("--batch-size", 16, "--width", 16, "--latent-dim", 8, "--log-every", 5)
     assert gan("train", *args, "--steps", 5, "--max-time", "1h", "--out", "run").code == 0
     written = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert written["device"] == written["precision"] == "auto"
-    assert not {"threads", "image_size", "out", "max_time", "graph"} & set(written)
+    assert not {"threads", "image_size", "out", "max_time", "graph", "data_root"} & set(written)
     came_to = written["came_to"]
+    assert came_to["data_root"] == str(tmp_path / "data")
+    assert str(tmp_path / "data") in (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert "~/.cache" not in (tmp_path / "run" / "report.html").read_text("utf-8")
     assert came_to["threads"] == 2
     assert came_to["image_size"] == 28
     assert came_to["precision"] in ("fp32", "bf16", "fp16")

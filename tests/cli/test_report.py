@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gancli.metrics import classifier
 from gancli.nn import losses
 from tests.cli.test_train import started, wait_for
 from tests.conftest import SMALL, Gan, sha256
@@ -120,6 +121,19 @@ def test_the_command_on_a_page_makes_the_same_run(gan: Gan, tmp_path: Path) -> N
     configs = [(tmp_path / name / "config.toml").read_text().partition("[came_to]")[0] for name in ("one", "two")]
     assert configs[0] == configs[1]
     assert sha256(tmp_path / "one" / "ckpt.safetensors") == sha256(tmp_path / "two" / "ckpt.safetensors")
+
+
+def test_a_page_that_a_run_left_gets_the_metrics_of_gan_evaluate(
+    gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
+    page = trained / "report.html"
+    assert "No metrics yet" in page.read_text("utf-8")
+    assert gan("evaluate", trained, "-n", 50, "--metrics", "swd").code == 0
+    assert "No metrics yet" not in page.read_text("utf-8")
+    page.unlink()
+    assert gan("evaluate", trained, "-n", 40, "--metrics", "swd").code == 0
+    assert not page.exists()  # as after --no-report
 
 
 def test_every_run_leaves_a_page_unless_told_not_to(gan: Gan, trained: Path, tmp_path: Path) -> None:

@@ -102,9 +102,19 @@ def test_a_walk_is_an_animation_that_loops(gan: Gan, trained: Path, name: str) -
         assert animation.convert("L").tobytes() != first
 
 
-def test_without_an_output_nothing_is_overwritten(gan: Gan, trained: Path) -> None:
-    assert gan("sample", trained, "-n", 1).out == "samples.png\n"
-    assert gan("sample", trained, "-n", 1).out == "samples-2.png\n"
+def test_a_file_that_the_user_names_is_replaced_and_nothing_else_is(gan: Gan, trained: Path) -> None:
+    for name in ("samples.png\n", "samples-2.png\n"):
+        assert gan("sample", trained, "-n", 1).out == name
+    for name in ("grid.png", "a.npz"):
+        Path(name).write_bytes(b"mine")
+        assert gan("sample", trained, "-n", 1, "-o", name).code == 0
+        assert Path(name).read_bytes() != b"mine"
+    assert gan("sample", trained, "-n", 2, "-o", "out/").code == 0
+    refused = gan("sample", trained, "-n", 3, "-o", "out")
+    assert (refused.code, refused.out) == (2, "")
+    assert "-o out: already has 2 of these 3 files; choose another directory" in refused.err
+    assert len(list(Path("out").iterdir())) == 2
+    assert gan("sample", trained, "-n", 2, "--seed", 2, "-o", "out").code == 0
 
 
 def test_json_tells_what_was_written(gan: Gan, trained: Path) -> None:

@@ -25,9 +25,12 @@ def test_without_a_name_it_lies_beside_the_original_and_overwrites_nothing(gan: 
     before = sha256(Path("photo_x4.png"))
     again = gan("sample", enlarger, "-i", "photo.png")
     assert again.code == 2
-    assert "there already" in again.err
+    assert "photo_x4.png: already exists; name the output file with -o" in again.err
     assert sha256(Path("photo_x4.png")) == before
     assert gan("sample", enlarger, "-i", "photo.png", "-o", "photo.png").code == 2
+    Path("named.png").write_bytes(b"mine")
+    assert gan("sample", enlarger, "-i", "photo.png", "-o", "named.png").code == 0
+    assert sha256(Path("named.png")) == before
 
 
 def test_alpha_and_colour_profile_are_kept(gan: Gan, enlarger: Path) -> None:

@@ -44,7 +44,7 @@ def test_an_archive_is_enlarged_as_its_folder_is(gan: Gan, enlarger: Path, album
     assert (again.code, len(json.loads(again.out)["skipped"])) == (0, 3)
     there = gan("sample", enlarger, "-i", name)
     assert there.code == 2
-    assert "-o album_x4: has 3 of these 3 pictures already" in there.err
+    assert "-o album_x4: already has 3 of these 3 files" in there.err
 
 
 def test_a_bad_picture_in_an_archive_does_not_stop_the_rest(gan: Gan, enlarger: Path, album: Path) -> None:

@@ -181,16 +181,6 @@ def test_what_is_not_ours_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert [one.name for one in kept.kept(tmp_path / "cache")] == [pixels.stem]
 
 
-def test_what_earlier_versions_were_decoding_into_is_removed(tmp_path: Path) -> None:
-    folder = tmp_path / "cache"
-    folder.mkdir()
-    for name in (".pics-01.u8.4711.part", ".notes.4711.part"):
-        (folder / name).write_bytes(b"some")
-        os.utime(folder / name, (time.time() - DAY_S,) * 2)
-    keep(tmp_path, "new")
-    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [".notes.4711.part"]
-
-
 @pytest.mark.parametrize(
     ("text", "size"),
     [("20G", 20 * 10**9), ("1.5 tb", 15 * 10**11), ("500M", 5 * 10**8), ("1000", 1000), ("0", 0), ("", None)],

@@ -106,7 +106,7 @@ def test_a_row_without_a_label_or_a_picture_is_named_or_left_out(tmp_path: Path)
         opened(path)
     source, told = opened(path, bad="skip")
     assert source.labels.tolist() == LABELS[:7]
-    assert told[0].startswith("3 unreadable image(s) left out")
+    assert told[0].startswith("3 unreadable images left out")
 
 
 def test_the_unlabelled_test_split_of_a_hub_is_one_without_labels(tmp_path: Path) -> None:

@@ -54,6 +54,16 @@ class Turned:
         self.clock.restart()
 
 
+def test_the_time_left_is_no_longer_than_max_time_allows() -> None:
+    turned = Turned()
+    turned.clock.stops_at = 60.0
+    turned.step(10.0)
+    assert turned.clock.foreseen(2) == pytest.approx(20.0)
+    assert turned.clock.foreseen(100) == pytest.approx(50.0)
+    turned.step(60.0)
+    assert turned.clock.foreseen(100) == 0.0
+
+
 def test_a_lap_leaves_out_what_lies_aside_wherever_in_it_that_was() -> None:
     turned = Turned()
     turned.aside(50.0)  # before the first step

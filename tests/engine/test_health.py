@@ -7,35 +7,38 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gancli.engine import memory
+from gancli.engine import health, memory
 from gancli.engine.health import CERTAIN_INTERVALS, Health
 from gancli.steps.runner import Runner
 from tests.conftest import SMALL, Gan
 
 
 def test_a_discriminator_that_is_never_wrong_is_told_once() -> None:
-    health = Health()
-    told = [list(health.losses(step, {"d_loss_0": 0.01, "g_loss_0": 9.0})) for step in range(3 * CERTAIN_INTERVALS)]
+    looks = Health()
+    told = [
+        list(looks.losses(100 * step, {"d_loss_0": 0.01, "g_loss_0": 9.0})) for step in range(3 * CERTAIN_INTERVALS)
+    ]
     assert [bool(each) for each in told].index(True) == CERTAIN_INTERVALS - 1
     ((message,),) = [each for each in told if each]
     assert message.startswith("d_loss_0 has been below 0.05")
 
 
 def test_a_discriminator_that_is_wrong_now_and_then_is_left_alone() -> None:
-    health = Health()
+    looks = Health()
     for step in range(100):
-        assert not list(health.losses(step, {"d_loss": 1.2 if step % CERTAIN_INTERVALS == 0 else 0.001}))
+        assert not list(looks.losses(100 * step, {"d_loss": 1.2 if step % CERTAIN_INTERVALS == 0 else 0.001}))
 
 
 @pytest.mark.parametrize("num_classes", [1, 4])
 def test_samples_that_are_all_alike_are_told_once(num_classes: int) -> None:
-    health = Health()
+    looks = Health()
     classes = torch.randint(0, 256, (num_classes, 1, 8, 8), dtype=torch.uint8)
     alike = classes.repeat(16 // num_classes, 1, 1, 1)
-    assert not list(health.samples(1, torch.randint(0, 256, (16, 1, 8, 8), dtype=torch.uint8), num_classes))
-    (message,) = health.samples(2, alike, num_classes)
+    assert not list(looks.samples(200, torch.randint(0, 256, (16, 1, 8, 8), dtype=torch.uint8), num_classes))
+    assert not list(looks.samples(199, alike, num_classes))
+    (message,) = looks.samples(300, alike, num_classes)
     assert "collapsed" in message
-    assert not list(health.samples(3, alike, num_classes))
+    assert not list(looks.samples(400, alike, num_classes))
 
 
 def test_a_run_says_that_its_samples_are_alike(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +46,10 @@ def test_a_run_says_that_its_samples_are_alike(gan: Gan, monkeypatch: pytest.Mon
 
     grey = torch.full((64, 1, 8, 8), 100, dtype=torch.uint8)
     monkeypatch.setattr(preview, "drawn", lambda *_: (grey, None))
+    first = gan("train", *SMALL, "--steps", 1, "--out", "early", "--progress", "plain").err
+    assert "collapsed" not in first
+    assert "done: 1 step in" in first
+    monkeypatch.setattr(health, "EARLIEST_STEP", 10)
     outcome = gan("train", *SMALL, "--steps", 20, "--sample-every", 5, "--out", "run", "--progress", "plain")
     assert outcome.code == 0
     assert outcome.err.count("G may have collapsed") == 1

@@ -72,6 +72,25 @@ def test_a_size_that_cannot_be_halved_is_told_and_met(gan: Gan, pictures: Pictur
     assert settings(gan, "-d", folder, "--image-size", "32")["--image-size"] == "32"
 
 
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (("-v", "dcgan"), "--image-size 100: must be 4 or 7 times a power of two"),
+        (("-v", "lapgan", "--image-size", 48), "--image-size 48: must halve down to 7 or 8"),
+        (("-v", "dcgan", "--image-size", 64, "--conditional"), "--conditional: the images of --dataset have no labels"),
+        (("-v", "srgan", "--image-size", 256), "--image-size 256: crops of this size fit into no picture"),
+        (("-v", "srgan", "--image-size", 33), "--image-size 33: crops must be a multiple of --scale 4"),
+    ],
+)
+def test_images_that_a_variant_cannot_take_are_refused_before_they_are_decoded(
+    gan: Gan, pictures: Pictures, args: tuple[object, ...], line: str
+) -> None:
+    refused = gan("train", "-d", pictures("squares", 3, (100, 100)), *args)
+    assert refused.code in (1, 2)
+    assert f"gan: {line}" in refused.err
+    assert "decoding" not in refused.err
+
+
 def test_what_can_be_seen_of_pictures(pictures: Pictures, tmp_path: Path) -> None:
     folder = pictures("mixed", 3, (40, 30))
     seen = look(str(folder))
@@ -158,5 +177,5 @@ def test_what_will_hardly_do_is_told_before_the_first_step(gan: Gan, pictures: P
     folder = str(pictures("few", 12, (8, 8)))
     done = gan("train", "-v", "vanilla", "-d", folder, *SMALL, "--epochs", "2", "--progress", "json")
     told = [row["message"] for row in map(json.loads, done.out.splitlines()) if row["event"] == "warned"]
-    assert any("12 pictures are few" in line for line in told)
+    assert any("only 12 images: the model will memorise them" in line for line in told)
     assert any("it takes some thousands to learn" in line for line in told)

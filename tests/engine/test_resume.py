@@ -14,7 +14,7 @@ from gancli import catalogue, events
 from gancli.engine.session import Session
 from gancli.machine import device as machine
 from gancli.steps.runner import Runner
-from gancli.store import state
+from gancli.store import checkpoint, state
 from gancli.store.rundir import RunDirectory
 from tests.conftest import SMALL, TINY, Gan, sha256
 
@@ -157,6 +157,23 @@ def test_a_damaged_newest_state_is_skipped_with_a_word(gan: Gan, tmp_path: Path)
     assert resumed.code == 0
     assert "cut short" in resumed.err
     assert "step-00000010" in resumed.err
+
+
+def test_a_state_of_another_gan_says_so_and_how_to_start_from_its_weights(gan: Gan, tmp_path: Path) -> None:
+    """As an older lapgan's, which had biases before its batch norm."""
+    assert gan("train", *SMALL, "--steps", 5, "--out", "run").code == 0
+    (path,) = (tmp_path / "run" / "state").iterdir()
+    saved = state.load(path)
+    checkpoint.save(path, {**saved.tensors, "network.G/0.bias": torch.zeros(16)}, saved.facts)
+    refused = gan("train", "--resume", "run", "--steps", 9)
+    assert (refused.code, refused.err.count("\ngan: ")) == (1, 1)
+    line = (
+        "written by a gan with another vanilla network (network.G: its tensors differ by 0.bias); start a new run from"
+    )
+    assert line in refused.err
+    assert "--init-from run/state/step-00000005.safetensors, or resume" in refused.err
+    assert "its tensors differ by network.G/0.bias" in gan("inspect", "--verify", path).err
+    assert gan("train", *SMALL, "--steps", 2, "--init-from", path, "--out", "new").code == 0
 
 
 def test_going_on_elsewhere_leaves_the_first_directory_alone(gan: Gan, tmp_path: Path) -> None:

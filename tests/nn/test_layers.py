@@ -13,7 +13,6 @@ from gancli.nn.layers import (
     Frequencies,
     LabelPlane,
     Tanh,
-    former_biases,
 )
 
 
@@ -70,14 +69,6 @@ def test_cell_means_are_those_of_adaptive_pooling(height: int, width: int, cells
     weights = torch.randn_like(expected)
     (mine,), (theirs,) = (torch.autograd.grad((y * weights).sum(), x) for y in (found, expected))
     assert torch.allclose(mine, theirs)
-
-
-def test_biases_before_batch_norm_in_files_of_before_are_taken_from_its_mean() -> None:
-    now = nn.Sequential(nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1))
-    outer = nn.ModuleDict({"layers": now})
-    assert former_biases(outer) == {"layers.0.bias": "layers.1.running_mean"}
-    assert former_biases(now) == {"0.bias": "1.running_mean"}
-    assert former_biases(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4))) == {}
 
 
 def assert_same_values_and_slopes(found: Tensor, expected: Tensor, sources: tuple[Tensor, ...]) -> None:

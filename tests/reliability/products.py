@@ -101,10 +101,10 @@ def stopped(cell: Cell, outcome: Outcome) -> str:
     """A run that was stopped: its state is there, and the command that it prints can be typed."""
     some_state(cell, outcome)
     lines = outcome.err.decode("utf-8", "replace").splitlines()
-    told = next((after for line, after in pairwise(lines) if "go on with" in line), "")
+    told = next((after for line, after in pairwise(lines) if "to resume:" in line), "")
     printed = told[told.find("gan train") :] if "gan train" in told else ""
     if lines and not printed and outcome.heard:
-        raise WrongError("no command to go on with is printed")
+        raise WrongError("no command to resume is printed")
     if printed and cell.names.out.isprintable() and "\\" not in printed:
         named = [(cell.work / word).resolve() for word in shlex.split(printed)]
         if cell.path("out").resolve() not in named:

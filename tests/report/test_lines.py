@@ -82,8 +82,12 @@ def test_what_is_normal_is_a_note_and_what_is_not_a_warning() -> None:
 
 def test_the_end_of_a_run_says_what_may_be_done_next() -> None:
     done = dataclasses.replace(finished(), next_commands=("gan sample 'my run'", "gan evaluate 'my run'"))
-    assert told(done).splitlines()[1].endswith("next: gan sample 'my run', or gan evaluate 'my run'")
-    assert "next:" not in told(dataclasses.replace(done, status="stopped", reason="SIGTERM"))
+    done = dataclasses.replace(done, report="my run/report.html")
+    lines = [line.partition(" ")[2] for line in told(done).splitlines()[1:]]
+    assert lines == ["next: gan sample 'my run', or gan evaluate 'my run'", "report: my run/report.html"]
+    stopped = told(dataclasses.replace(done, status="stopped", reason="SIGTERM")).splitlines()[1:]
+    assert stopped[1] == "  gan train --resume runs/vanilla-digits-001"
+    assert [line.partition(" ")[2] for line in (stopped[0], *stopped[2:])] == ["to resume:", *lines]
 
 
 def test_each_line_is_flushed_at_once() -> None:

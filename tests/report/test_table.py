@@ -3,8 +3,10 @@ import sys
 
 import pytest
 
+from gancli.cli import console
 from gancli.events import Event, PhaseStarted, Preparing, Progress, Warned
 from gancli.report import table
+from gancli.report.area import ESCAPE
 from gancli.report.table import Table
 from tests.report.facts import evaluated, finished, row, samples, started
 from tests.report.screen import Screen
@@ -68,6 +70,25 @@ def test_the_time_left_runs_down_during_a_step_and_grows_where_that_takes_longer
     assert shown in screen.text
     assert "step 11,690 of 11,700" in screen.text
     assert ("no step done for" in screen.text) == (seconds > 10)
+
+
+def test_a_note_is_not_broken_inside_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "warning: --dataset photos: a-path/of/some-thirty/chars/x.png is none of the images that fit"
+    resize(monkeypatch, 40, 24)
+    stream = io.StringIO()
+    with Table(stream) as report:
+        report(Warned(words.removeprefix("warning: ")))
+    lines = ESCAPE.sub("", stream.getvalue()).split("\r\n")
+    assert " ".join(line.strip() for line in lines if line.strip()) == words
+    assert len(lines) > 3
+    monkeypatch.setattr(console, "takes_codes", lambda _: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    console.say(words)
+    lines = capsys.readouterr().err.splitlines()
+    assert " ".join(line.strip() for line in lines) == words
+    assert len(lines) > 2
 
 
 def test_a_narrow_terminal_shows_whole_facts_and_fewer_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def session_of(
     resolved = resolve(
         variant, config_class, [*preset_layers(variant, config_class, "default"), Layer("the test", values)]
     )
-    opening = open_data(resolved.run, Stop(), catalogue.load(variant).reads)
+    opening = open_data(resolved.run, resolved.own, catalogue.load(variant), Stop())
     source, _ = heard(opening)
     planned = plan.make(resolved.run, resolved.own, source, catalogue.load(variant))
     planned.machine.settle(deterministic=True)
