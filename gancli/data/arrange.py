@@ -145,8 +145,8 @@ class Arranger:
         if rest and manifest.whole:
             reason = next((f": {manifest.reasons[name]}" for name in rest if name in manifest.reasons), "")
             raise DataError(
-                f"{self.where}: {len(rest)} of {counted(len(below), 'picture')} have no label {manifest.place}, which the others "
-                f"have ({few(rest)}){reason}; --on-bad-image skip leaves them out"
+                f"{self.where}: {len(rest)} of {counted(len(below), 'picture')} have no label {manifest.place}, which the "
+                f"others have ({few(rest)}){reason}; --on-bad-image skip leaves them out"
             )
         if manifest.odd:
             self.notes.append(f"no classes: dataset.json: {manifest.odd}")
