@@ -230,8 +230,6 @@ def _all(wanted: Asked, planned: Sequence[Planned], folder: Path, resume: str | 
         if codes[-1] == STOPPED:
             break
     there = [one.path for one in planned if RunDirectory(one.path).metrics.exists()]
-    if progress != "none":
-        _show([one.path for one in planned], folder)
     if len(there) > 1 and begin.last_value(planned[0].layers, "report") is not False:
         from gancli.page import files  # only here: no sweep shall begin later for its page
 
@@ -239,6 +237,8 @@ def _all(wanted: Asked, planned: Sequence[Planned], folder: Path, resume: str | 
             console.say(f"warning: {note}")
         elif progress != "none":
             console.say(f"report: {folder / 'report.html'}")
+    if progress != "none":
+        _show([one.path for one in planned], folder)
     if codes[-1] == STOPPED:
         done = sum(code == 0 for code in codes)
         console.say(f"stopped by {stop.reason or 'a signal'} with {done} of {len(planned)} runs done")
