@@ -114,7 +114,7 @@ class Frequencies(nn.Module):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        k = torch.arange(size, dtype=torch.float32)
+        k = torch.arange(size, dtype=torch.float32, device="cpu")  # constants have values also on the meta device
         transform = torch.cos(math.pi / size * k[:, None] * (k[None] + 0.5)) * (2 / size) ** 0.5
         transform = transform * torch.where(k > 0, 1.0, 0.5**0.5)[:, None]
         self.register_buffer("transform", transform, persistent=False)
