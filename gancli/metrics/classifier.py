@@ -26,16 +26,19 @@ from gancli.data.source import Source
 from gancli.errors import GancliError
 from gancli.events import Event, Preparing, Telling, Warned
 from gancli.files import atomic
+from gancli.machine.heap import keep_freed_memory
+from gancli.machine.processor import this_processor
 from gancli.report.words import duration
 from gancli.text import Note
 from gancli.variant import on_meta
 
-RECIPE = 1  # raised with every change of what follows
+RECIPE = 2  # raised with every change of what follows
 NUM_FEATURES = 128
 WIDTHS = (24, 48, 96)
 LARGEST_INPUT = 64  # pixels; larger pictures are halved by means first
 COARSEST = 8  # pixels
 NUM_STEPS, BATCH_SIZE, PEAK_LR = 1800, 128, 3e-3
+SMALL = 32  # pixels; a step on larger pictures takes four times as long: half as many are made, where it pays in bf16
 NUM_ROTATIONS = 4
 CHUNK = 500
 FORESEEN_AFTER = 100  # steps
@@ -53,10 +56,11 @@ class Classifier(nn.Module):
         size //= self.shrink
         blocks: list[nn.Module] = []
         for width in WIDTHS:
-            blocks += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            blocks.append(nn.Conv2d(channels, width, 3, padding=1))
             if size > COARSEST - 1:
                 blocks.append(nn.MaxPool2d(2))
                 size //= 2
+            blocks.append(nn.ReLU())
             channels = width
         blocks += [nn.Flatten(), nn.Linear(channels * size**2, NUM_FEATURES), nn.ReLU()]
         self.body = nn.Sequential(*blocks)
@@ -115,26 +119,34 @@ def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device, 
 
     Draws from a seeded generator of its own: torch's default one is left as it was.
     """
+    keep_freed_memory()
+    small = pixels.shape[-1] <= SMALL
+    num_steps = NUM_STEPS if small else NUM_STEPS // 2
+    layout = torch.channels_last
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(0)
         network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes or NUM_ROTATIONS).to(device)
-        indices = torch.randint(0, len(pixels), (NUM_STEPS, BATCH_SIZE))
-    adam = torch.optim.Adam(network.parameters(), PEAK_LR)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, PEAK_LR, NUM_STEPS)
+        indices = torch.randint(0, len(pixels), (num_steps, BATCH_SIZE))
+    network.to(memory_format=layout)
+    adam = torch.optim.Adam(network.parameters(), PEAK_LR, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, PEAK_LR, num_steps)
+    bf16 = not small and device.type == "cpu" and this_processor().convolves_faster_in_bf16
     for step, chosen in enumerate(indices):
         if step % 50 == 0:
-            yield Preparing("training the evaluation classifier", step, NUM_STEPS, "steps")
+            yield Preparing("training the evaluation classifier", step, num_steps, "steps")
         batch = images.to_float(pixels[chosen].to(device))
         if num_classes:
             targets = labels[chosen].to(device)
         else:
             targets = torch.arange(BATCH_SIZE, device=device) % NUM_ROTATIONS
             batch = torch.stack([x.rot90(int(turn), (1, 2)) for x, turn in zip(batch, targets.tolist(), strict=True)])
-        loss = F.cross_entropy(network(batch), targets)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            logits = network(batch.to(memory_format=layout))
         adam.zero_grad()
-        torch.autograd.backward(loss)
+        torch.autograd.backward(F.cross_entropy(logits.float(), targets))
         adam.step()
         schedule.step()
+    network.to(memory_format=torch.contiguous_format)  # as one that is read from the cache lies
     return Judge(network.eval().requires_grad_(False), device, bool(num_classes), of_stacks)
 
 
@@ -156,7 +168,7 @@ def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
     for event in training:
         yield event
         if isinstance(event, Preparing) and event.done == FORESEEN_AFTER:
-            seconds = (time.monotonic() - began) * NUM_STEPS / FORESEEN_AFTER
+            seconds = (time.monotonic() - began) * event.total / FORESEEN_AFTER
             yield Warned(
                 Note(f"training the evaluation classifier takes about {duration(seconds)}, once for {source.name}")
             )

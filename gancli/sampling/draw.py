@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancli import images
+from gancli.machine.contention import yielding
 from gancli.variant import Variant
 
 BLOCK = 16
@@ -58,17 +59,18 @@ def draw(
 
     `truncation`: see `truncated`. Pictures come block by block, not in the order of the requests.
     """
-    for block in _blocks(wanted):
-        slots = [request for _, request in block]
-        noise = [latents(variant, request.seed) for request in slots]
-        if truncation is not None:
-            noise = [tuple(truncated(variant, z, truncation) for z in one) for one in noise]
-        joined = tuple(torch.cat(parts).to(device) for parts in zip(*noise, strict=True))
-        condition = torch.tensor([request.label for request in slots], device=device)
-        pixels = images.to_uint8(generator(*variant.arguments(joined, condition))).cpu()
-        for slot, (index, request) in enumerate(block):
-            if index >= 0:
-                yield Drawn(index, request, pixels[slot])
+    with yielding():
+        for block in _blocks(wanted):
+            slots = [request for _, request in block]
+            noise = [latents(variant, request.seed) for request in slots]
+            if truncation is not None:
+                noise = [tuple(truncated(variant, z, truncation) for z in one) for one in noise]
+            joined = tuple(torch.cat(parts).to(device) for parts in zip(*noise, strict=True))
+            condition = torch.tensor([request.label for request in slots], device=device)
+            pixels = images.to_uint8(generator(*variant.arguments(joined, condition))).cpu()
+            for slot, (index, request) in enumerate(block):
+                if index >= 0:
+                    yield Drawn(index, request, pixels[slot])
 
 
 def draw_all(variant: Variant, generator: Paint, wanted: Sequence[Request], device: torch.device) -> Tensor:
