@@ -1,5 +1,6 @@
 """How much memory and disk this process may have, and how much of it is left."""
 
+import math
 import os
 import shutil
 import sys
@@ -34,24 +35,40 @@ def free_bytes(device: torch.device) -> int:
 
 
 def limits() -> Iterator[int]:
-    """The limits in bytes of this process's control group and of all that it lies in: cgroup v2, or v1's memory groups.
+    """The memory limits in bytes of this process's control group and of all that it lies in: cgroup v2, or v1's groups.
 
     Batch systems set them on a job or a step, above the group that the process itself is in.
     """
+    for version, group in _groups("memory"):
+        names = ("memory.max", "memory.high") if version == 2 else ("memory.limit_in_bytes",)
+        yield from (int(text) for name in names if (text := _read(group / name).strip()).isdecimal())
+
+
+def cpu_limit() -> float:
+    """CPU seconds per second that control groups allow this process (`docker run --cpus 2`); infinity without a limit."""
+    quotas = [math.inf]
+    for version, group in _groups("cpu"):
+        if version == 2:
+            quota, _, period = _read(group / "cpu.max").strip().partition(" ")
+        else:
+            quota, period = (_read(group / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+        if quota.isdecimal() and period.isdecimal():
+            quotas.append(int(quota) / max(1, int(period)))
+    return min(quotas)
+
+
+def _groups(controller: str) -> Iterator[tuple[int, Path]]:
+    """The control groups that this process is in, the innermost first: of cgroup v2 (2), or of v1's `controller` (1)."""
     for line in _read(OWN_CGROUP).splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            files = _upwards(CGROUPS, path, "memory.max", "memory.high")
-        elif "memory" in controllers.split(","):
-            files = _upwards(CGROUPS / "memory", path, "memory.limit_in_bytes")
+            version, root = 2, CGROUPS
+        elif controller in controllers.split(","):
+            version, root = 1, CGROUPS / controller
         else:
             continue
-        yield from (int(text) for file in files if (text := _read(file).strip()).isdecimal())
-
-
-def _upwards(root: Path, path: str, *names: str) -> Iterator[Path]:
-    group = Path(path.lstrip("/"))
-    return (root / place / name for place in (group, *group.parents) for name in names)
+        group = Path(path.lstrip("/"))
+        yield from ((version, root / place) for place in (group, *group.parents))
 
 
 def own_bytes() -> int:

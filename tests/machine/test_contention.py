@@ -5,13 +5,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+import gancli
+from gancli.events import Warned
 from gancli.machine import contention
 from gancli.machine.contention import Contention, CpuTime, cpu_time, watched
 from gancli.process import CPUS
+from gancli.store import checkpoint
+from gancli.text import Note
+
+SMALL_OPTIONS = {"image_size": 8, "width": 16, "inner_width": 16, "latent_dim": 8, "batch_size": 32, "device": "cpu"}
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what other processes use of the CPUs")
 
@@ -160,3 +168,35 @@ def test_how_the_user_chooses(variable: str) -> None:
     script = "import gancli.process; print(gancli.process.SPINNING)"
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(variable == "OMP_NUM_THREADS")
+
+
+@LINUX
+@pytest.mark.usefixtures("two_threads")
+def test_a_run_reports_other_processes_once_with_what_fewer_threads_would_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And trains what it would have trained."""
+    options: Any = {**SMALL_OPTIONS, "steps": 260, "threads": 2, "log_every": 20}
+    gancli.train("vanilla", out=tmp_path / "quiet", **options)
+    for place, name, value in (
+        ("gancli.machine.contention", "SPINNING", True),
+        ("gancli.machine.contention", "TOLERATED", -100.0),  # others are always in the way
+        ("gancli.machine.contention", "LOOK_S", 0.01),
+        ("gancli.machine.contention", "TRIAL_S", 0.02),
+        ("gancli.engine.advice", "CONTENDED_S", 0.02),
+        ("gancli.steps.runner", "TRIAL_S", 0.02),
+    ):
+        monkeypatch.setattr(f"{place}.{name}", value)
+    seen: list[str] = []
+    gancli.train(
+        "vanilla",
+        out=tmp_path / "busy",
+        on_event=lambda event: seen.append(event.message) if isinstance(event, Warned) else None,
+        **options,
+    )
+    (line,) = (line for line in seen if line.startswith("other processes use"))
+    assert isinstance(line, Note)
+    assert "threads=1" in line, "as Python names it"
+    one, other = (checkpoint.load_model(tmp_path / name / "ckpt.safetensors") for name in ("quiet", "busy"))
+    weights = other.variant.generator.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in one.variant.generator.state_dict().items())

@@ -1,5 +1,6 @@
 """Memory that a process may have, as machines and batch systems tell it."""
 
+import math
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gancli.machine import room
+from gancli.machine import device, room
 
 CPU = torch.device("cpu")
 OWN = 300_000_000
@@ -52,9 +53,31 @@ def test_version_1_of_control_groups_is_read_too(cgroups: Path) -> None:
     assert min(room.limits()) == 3_000_000_000
 
 
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        ("0::/docker/a", {"docker/a/cpu.max": "150000 100000"}, 1.5),
+        ("0::/slurm/step", {"slurm/step/cpu.max": "max 100000", "slurm/cpu.max": "400000 100000"}, 4),
+        ("4:cpu,cpuacct:/a", {"cpu/a/cpu.cfs_quota_us": "200000", "cpu/a/cpu.cfs_period_us": "100000"}, 2),
+        ("4:cpu,cpuacct:/a", {"cpu/a/cpu.cfs_quota_us": "-1", "cpu/a/cpu.cfs_period_us": "100000"}, math.inf),
+    ],
+)
+def test_threads_are_no_more_than_a_container_s_cpus(
+    own: str, files: dict[str, str], expected: float, cgroups: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `docker run --cpus 2` sets them; one thread at least."""
+    monkeypatch.setattr(device, "CPUS", frozenset(range(8)))
+    write(cgroups / "own", own + "\n")
+    for name, text in files.items():
+        write(cgroups / name, text + "\n")
+    assert room.cpu_limit() == expected
+    assert device.choose_threads(None, 1e12) == min(8, int(min(expected, 8)))
+
+
 @pytest.mark.usefixtures("cgroups")
 def test_without_limits_the_machine_counts() -> None:
     assert list(room.limits()) == []
+    assert room.cpu_limit() == math.inf
     assert OWN < room.available_bytes(CPU) < 2**48
     assert room.free_bytes(CPU) == pytest.approx(room.available_bytes(CPU) - OWN, rel=0.1)
 
