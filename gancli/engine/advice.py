@@ -43,12 +43,12 @@ def set_aside(session: Session) -> Iterator[str]:
 def contention(session: Session, runner: Runner, others: Contention) -> Iterator[str]:
     """Once, where other processes have used the CPUs for a while: how fast training is, and what fewer threads would give,
     by a trial. Nothing is trained by it."""
-    if session.contention_reported or others.lasted_s() < CONTENDED_S:
+    if session.contention_reported or others.lasted_s() < CONTENDED_S or not others.pace:
         return
     session.contention_reported = True
     threads = session.machine.threads
     fewer = max(1, min(threads - 1, len(CPUS) - math.ceil(others.others - 0.5)))
-    now, pace = (runner.trial(session.step, number) for number in (threads, fewer))
+    now, pace = others.pace, runner.trial(session.step, fewer)
     session.clock.restart()
     batch_size = session.run.batch_size
     used = f"other processes use {others.others:.1f} of the {len(CPUS)} CPUs"

@@ -52,7 +52,7 @@ def train(
     Raises `DivergedError` for a loss or weight that is not finite (the last finite state stays), `StoppedError` if asked
     to stop before the first step, other `GancliError`s for data, options and disk.
     """
-    with ranks.first_goes_first():
+    with ranks.first_goes_first(), contention.yielding():
         source = yield from open_data(run, own, variant_class, stop)
         yield events.Progress(doing="waiting for the other processes" if ranks.world > 1 else "building the networks")
     saved = resumed.facts if resumed is not None else None

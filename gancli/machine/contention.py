@@ -23,6 +23,9 @@ LOOK_S = 1.0  # between two looks at what others use
 TOLERATED = 0.2  # CPUs that others may use: a system's own processes
 TRIAL_S, TRIAL_STEPS = 1.0, 3  # the least that a way is tried for
 AGAIN_S = 30.0  # a choice holds for so long
+WORTH_YIELDING = (
+    1.2  # times as fast, in a trial: paces beside other processes vary, and spinning is right once they have gone
+)
 PARALLEL = 1 << 18  # values: torch shares the work on so many out to its threads
 
 Progress = Callable[[], tuple[int, float]]
@@ -55,11 +58,12 @@ class Contention:
     """A thread that looks at what other processes use of the CPUs, until `end`, and keeps `threads` of this process in the
     faster way to wait. `progress`: of the work that they do; `look`: as `cpu_time`.
 
-    `others`: CPUs that others use; `since`: when they began to be in the way (as `time.monotonic`), None while they are not.
+    `others`: CPUs that others use; `since`: when they began to be in the way (as `time.monotonic`; infinity while they are
+    not); `pace`: steps per second in the way that was chosen last.
     """
 
     def __init__(self, threads: int, progress: Progress, look: Callable[[], CpuTime] = cpu_time) -> None:
-        self.others, self.since = 0.0, math.inf
+        self.others, self.since, self.pace = 0.0, math.inf, 0.0
         self.spare = len(CPUS) - threads  # CPUs that this process leaves to others
         self._progress, self._look = progress, look
         self._pool = IdlePool()
@@ -106,8 +110,9 @@ class Contention:
         pace = {}
         for yielding in (self.yielding, not self.yielding):
             self._wait(yielding)
-            pace[yielding] = self._pace()
-        self._chosen = pace[True] > pace[False]
+            pace[yielding] = self._measured()
+        self._chosen = pace[True] > WORTH_YIELDING * pace[False]
+        self.pace = pace[self._chosen]
 
     def _wait(self, yielding: bool) -> None:
         if yielding:
@@ -115,7 +120,7 @@ class Contention:
         else:
             self._pool.close()
 
-    def _pace(self) -> float:
+    def _measured(self) -> float:
         """Steps per second from now on; 0 where the work ends."""
         steps, seconds = first_steps, first_seconds = self._progress()
         while seconds - first_seconds < TRIAL_S or steps - first_steps < TRIAL_STEPS:
@@ -176,7 +181,7 @@ def watched(progress: Progress) -> Iterator[Contention | None]:
 
 @contextlib.contextmanager
 def yielding() -> Iterator[None]:
-    """Threads that wait within it sleep soon: for drawing, enlarging and measuring, which lose nothing by it on a
+    """Threads that wait within it sleep soon: for data, drawing, enlarging and measuring, which lose nothing by it on a
     quiet machine (a step of training does), and beside two busy processes take up to a quarter of the time.
     """
     pool = IdlePool()

@@ -71,9 +71,9 @@ def rows_batch(config: Path) -> int:
 
 
 def rate(places: list[tuple[float, int]], start: float, end: float, batch_size: int) -> float:
-    """Images per second between two times, by the rows that lie between them."""
-    inside = [place for place in places if start - 1e-6 <= place[0] <= end + 1e-6]
-    (began, first), (ended, last) = inside[0], inside[-1]
+    """Images per second between two times, or a little longer: from the last row before them to the first one after."""
+    (began, first) = next((place for place in reversed(places) if place[0] <= start), places[0])
+    (ended, last) = next((place for place in places if place[0] >= end), places[-1])
     return batch_size * (last - first) / (ended - began)
 
 
@@ -83,17 +83,19 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of each command")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--busy", default=",".join(map(str, BUSY)), help="numbers of other processes, with commas")
+    parser.add_argument("--ways", default=",".join(WAYS), help="of waiting, with commas")
     asked = parser.parse_args(arguments)
+    ways = {name: WAYS[name] for name in asked.ways.split(",")}
     began = time.monotonic()
     title = f"images/s, first third, last third; torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} CPUs"
-    table = Table("command", "busy processes", *WAYS, "worst third of the best", title=title)
+    table = Table("command", "busy processes", *ways, "worst third of the best", title=title)
     console = Console(width=150)
     with tempfile.TemporaryDirectory() as directory:
         for name in asked.cases or COMMANDS:
             for count in map(int, asked.busy.split(",")):
-                found: dict[str, list[Thirds]] = {way: [] for way in WAYS}
+                found: dict[str, list[Thirds]] = {way: [] for way in ways}
                 for _ in range(asked.rounds):
-                    for way, environment in WAYS.items():
+                    for way, environment in ways.items():
                         with busy(count):
                             found[way].append(trained(COMMANDS[name], environment, asked.seconds, Path(directory)))
                 thirds = {
