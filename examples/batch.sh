@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A batch job that may be stopped at any time: run the same script again and it goes on where it stopped.
+# A batch job that may be stopped at any time. Run the same script again to resume it.
 #
 #   GAN_DATA=/scratch/data bash examples/batch.sh runs/mnist-seed0 0
 #
-# The node needs no internet: copy the folder MNIST (MNIST/raw/*.gz) into $GAN_DATA beforehand.
+# The node needs no internet access: copy the folder MNIST (MNIST/raw/*.gz) into $GAN_DATA first.
 set -euo pipefail
 out=${1:?usage: batch.sh OUT [SEED]}
 seed=${2:-0}
@@ -14,7 +14,7 @@ gan train --variant vanilla --dataset mnist --no-download --seed "$seed" \
 
 case $status in
     0) gan sample "$out/ckpt.safetensors" -n 64 -o "$out.png" ;;
-    75) echo "stopped with its state saved; submit this script again" >&2 ;;
+    75) echo "stopped early, state saved; submit this script again" >&2 ;;
     4) echo "diverged; see $out.log" >&2 ;;
 esac
 exit "$status"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Super-resolution: learn from a folder of photographs, then enlarge another one four times.
+# Super-resolution: train on a folder of photographs, then enlarge another folder four times.
 # Usage: examples/photographs.sh TRAINING_FOLDER FOLDER_TO_ENLARGE OUTPUT_FOLDER
 set -euo pipefail
 
 gan train --variant srgan --dataset "$1" --out runs/photographs --resume auto
 
-# What was enlarged before is left alone, so the line can be run again after adding photographs.
-# Exit code 3: some files could not be read; they are named, and the others are done.
+# --skip-existing lets you run this line again after you add photographs.
+# Exit code 3: some files could not be read. They are listed on stderr, and the others are enlarged.
 gan sample runs/photographs --input "$2" --output "$3" --recursive --skip-existing

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# One run on several GPUs of several nodes, a process each; --batch-size is that of all of them together:
+# One run on several GPUs of several nodes, one process per GPU. --batch-size is the size of the whole batch:
 #
 #   cd examples/slurm && sbatch many-gpus.sh runs/dcgan-faces ~/pictures
 #
-# The processes find each other by the variables that torchrun would set. Without torchrun, which ends with 1 whatever the
-# processes ended with, srun passes on their 75.
+# The script sets the variables that torchrun would set. torchrun ends with 1 whatever the processes end with; srun passes their
+# exit code 75 on.
 #
 #SBATCH --job-name=gan-many
 #SBATCH --nodes=2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One run on one GPU, as many times the time limit as it takes:
+# One run on one GPU, queued again after each time limit until it has finished:
 #
 #   cd examples/slurm && sbatch one-gpu.sh runs/dcgan-faces ~/pictures
 #

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The same experiment with ten seeds, each a job of its own that stops, is queued again and goes on by itself; `gan runs OUT`
-# shows them all. Any option can be swept: --lr 1e-4,1e-3 with --array=0-1, both with --array=0-19.
+# The same experiment with ten seeds. Each seed is a job of its own that stops, is queued again and resumes by itself;
+# `gan runs OUT` lists them. You can sweep any option: --lr 1e-4,1e-3 with --array=0-1, or both options with --array=0-19.
 #
 #   cd examples/slurm && GAN_DATA=/scratch/data sbatch seeds.sh runs/mnist
 #

@@ -1,12 +1,12 @@
-"""WGAN-GP: a critic that measures a distance, and a penalty that keeps its slope at one.
+"""WGAN-GP: a critic that estimates a distance, and a penalty that keeps the norm of its gradient at 1.
 
 Paper: Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville: Improved Training of Wasserstein GANs, 2017, arXiv:1704.00028
 
-D is no judge of real or fake but a critic: how far its mean score of real pictures lies above that of fakes estimates the
-Wasserstein-1 distance between them, as long as D's slope is at most 1. A penalty on slopes that differ from 1, at pictures
-between real and fake ones, sees to that; its own slope needs D's second derivatives. D takes several steps to one of G, each
-on its own part of the batch. G doubles the picture by transposed convolutions, D halves it by strided ones. The preset
-`paper` has the values of the paper's Algorithm 1.
+D is not a classifier of real and fake images but a critic: the difference between its mean scores of real and of fake images
+estimates the Wasserstein-1 distance between them, as long as the norm of D's gradient is at most 1. A penalty on norms that
+differ from 1, at images between real and fake ones, ensures this; its gradient needs D's second derivatives. D is updated
+several times for each update of G, each time on another part of the batch. G doubles the size with transposed convolutions,
+and D halves it with strided ones. The preset `paper` has the values of the paper's Algorithm 1.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,25 +29,25 @@ class Config(VariantConfig):
     """Options of the WGAN-GP."""
 
     latent_dim: int = option(64, "length of z", ge=1, le=8192)
-    width: int = option(16, "feature maps next to the picture; doubled at each halving", ge=1, le=1024)
+    width: int = option(16, "feature maps next to the image; doubled at each halving", ge=1, le=1024)
     critic_updates: int = option(
         5, "updates of D per step, each on its part of the batch, before G's one", ge=1, le=100, source="Algorithm 1"
     )
     penalty: float = option(10.0, "weight of the gradient penalty", gt=0, le=1000, source="Algorithm 1")
-    # Differs from the paper: longer steps, for pictures as small as digits and runs as short as minutes.
-    lr: float = option(5e-4, "Adam's step size", gt=0, le=1)
+    # Differs from the paper: a higher learning rate, for images as small as digits and runs of minutes.
+    lr: float = option(5e-4, "Adam's learning rate", gt=0, le=1)
     beta1: float = option(0.0, "Adam's beta1", ge=0, lt=1, source="Algorithm 1")
     beta2: float = option(0.9, "Adam's beta2", ge=0, lt=1, source="Algorithm 1")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 320, "epochs": 50, "ema": 0.99},
-        # The paper's m = 64 pictures for each of five updates; its networks are larger.
+        # The paper's m = 64 images for each of five updates; its networks are larger.
         "paper": {"lr": 1e-4, "batch_size": 320, "ema": 0.0},
     }
 
 
 COARSEST = (4, 5, 6, 7)  # pixels
-DOUBLING = (4, 2, 1)  # kernel, stride, padding; of a strided convolution, they halve
+DOUBLING = (4, 2, 1)  # kernel, stride, padding; a strided convolution with them halves the size
 
 
 class WganGp(Variant):
@@ -67,7 +67,7 @@ class WganGp(Variant):
         return min(config.critic_updates, batch_size)
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """Algorithm 1 of the paper: `critic_updates` times D, each with other pictures and other noise, then G."""
+        """Yield the updates of Algorithm 1: `critic_updates` of D, each with new images and noise, then one of G."""
         parts = batch.images.tensor_split(self.parts(self.config, len(batch.images)))
         for real in parts:
             with torch.no_grad():
@@ -87,8 +87,8 @@ class WganGp(Variant):
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """E(‖∇D(x)‖ − 1)² and E‖∇D(x)‖ at random points x between real and fake pictures, float `[B, C, H, W]` both (the paper's
-    equation 3). In fp32 or finer always: half precision is too coarse for a slope's slope."""
+    """Return E(‖∇D(x)‖ − 1)² and E‖∇D(x)‖ at random points x between real and fake images, float `[B, C, H, W]` both
+    (equation 3 of the paper). Always computed in fp32 or finer: half precision is too coarse for second derivatives."""
     with torch.autocast(real.device.type, enabled=False):
         share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
         between = (share * real + (1 - share) * fake).detach().requires_grad_()
@@ -98,7 +98,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 
 
 def build_generator(latent_dim: int, widths: list[int], channels: int, coarsest: int) -> nn.Module:
-    """float z `[B, latent_dim]` → pictures, float `[B, channels, size, size]` in [-1, 1]."""
+    """Return a network: float z `[B, latent_dim]` → images, float `[B, channels, size, size]` in [-1, 1]."""
     deepest = widths[-1] * 2
     layers: list[nn.Module] = [nn.Linear(latent_dim, deepest * coarsest**2, bias=False)]
     layers += [nn.Unflatten(1, (deepest, coarsest, coarsest)), nn.BatchNorm2d(deepest), nn.ReLU()]
@@ -108,7 +108,8 @@ def build_generator(latent_dim: int, widths: list[int], channels: int, coarsest:
 
 
 def build_critic(widths: list[int], channels: int, coarsest: int) -> nn.Module:
-    """Pictures → scores, float `[B, 1]`, unbounded. No batch norm: each picture has a slope of its own (section 4)."""
+    """Return a network: images → scores, float `[B, 1]`, unbounded; without batch norm, as each image has its own gradient
+    (section 4)."""
     layers: list[nn.Module] = []
     for fewer, more in zip([channels, *widths[:-1]], widths, strict=True):
         layers += [nn.Conv2d(fewer, more, *DOUBLING), nn.LeakyReLU(0.2)]
@@ -116,7 +117,7 @@ def build_critic(widths: list[int], channels: int, coarsest: int) -> nn.Module:
 
 
 def halvings(size: int) -> tuple[int, int]:
-    """How often `size` is halved, and the 4 to 7 pixels that are left. Raises `UsageError` for sizes that do not fit."""
+    """Return how often `size` is halved, and the 4 to 7 pixels that are left. Raises `UsageError` for other sizes."""
     for times in range(1, 9):
         if size % 2**times == 0 and size // 2**times in COARSEST:
             return times, size // 2**times
