@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import gancli
-from gancli.page import document, files
-from gancli.page.run import Run, of_directory, tell_apart
+from gancli.page import files, render
+from gancli.page.run_data import RunData, make_names_distinct, of_directory
 from gancli.store.rundir import RunDirectory
 from tests.page import made
 from tests.page.made import HOSTILE, Seen, evaluation, row
@@ -21,9 +21,9 @@ from tests.page.made import HOSTILE, Seen, evaluation, row
 
 def page(*places: Path) -> Seen:
     runs = [of_directory(place) for place in places]
-    tell_apart(runs)
-    data = document.page(runs)
-    assert len(data) < document.MOST_BYTES
+    make_names_distinct(runs)
+    data = render.render(runs)
+    assert len(data) < render.MAX_BYTES
     return Seen(data)
 
 
@@ -42,26 +42,27 @@ def test_a_page_tells_what_there_is_to_know_without_a_script(tmp_path: Path) -> 
     rows = [*(row(step) for step in range(10, 101, 10)), evaluation(100, best=True), evaluation(100)]
     seen = page(made.run(tmp_path / "mine", rows, log=log))
     for words in (
-        "vanilla on digits", "✓ finished", "100", "D is never wrong", "41.23 ± 0.51", "real pictures 15.1",
+        "vanilla on digits", "✓ finished", "100", "D is never wrong", "41.23 ± 0.51", "real images 15.1",
         "cuda:0 (NVIDIA H200)", "gan train --variant vanilla --steps 100 --seed 3 --width 16", "width 16", "step 100",
         "Linux x86_64",
     ):  # fmt: skip
         assert words in seen.text, words
-    assert {"samples", "curves", "figures", "configuration", "machine", "warnings"} <= {
+    assert {"samples", "curves", "metrics", "configuration", "machine", "warnings"} <= {
         a.get("id") for a in seen.all("section")
     }
     (picture, first) = seen.all("img")
     assert str(picture["src"]).startswith("data:image/")
     assert picture["alt"] == "Samples of mine at step 100"
     assert first["alt"] == "Samples of mine at step 10"
-    assert len([a for a in seen.all("path") if "curve" in str(a["class"]) and str(a["d"]).count("L") == 9]) == 5
+    (curve,) = (each for each in seen.data["charts"][0]["series"] if each["label"] == "D loss")
+    assert len(curve["steps"]) == len(curve["values"]) == 10
 
 
 def test_a_page_loads_nothing_and_runs_only_its_own_script(tmp_path: Path) -> None:
-    data = document.page([of_directory(made.run(tmp_path / "a"))])
+    data = render.render([of_directory(made.run(tmp_path / "a"))])
     assert not re.search(rb"(?:src|href)=\"(?!data:|#)|url\(|@import", data)
-    assert b"https:" not in data
-    assert set(re.findall(rb"http:[^\"'\s]*", data)) == {b"http://www.w3.org/2000/svg"}
+    assert set(re.findall(rb"https?:[^\"'\s]*", data)) == {b"https://github.com/leeoniya/uPlot"}, "a comment"
+    assert b"Leon Sorokin" in data
     seen = Seen(data)
     (policy,) = (a["content"] for a in seen.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
     assert str(policy).startswith("default-src 'none'; img-src data:; ")
@@ -72,6 +73,14 @@ def test_a_page_loads_nothing_and_runs_only_its_own_script(tmp_path: Path) -> No
         assert f"{kind}-src 'sha256-{digest}'" in str(policy)
     for _, attributes in seen.elements:
         assert not [name for name in attributes if name.startswith("on") or name == "style"]
+
+
+def test_uplot_is_the_version_that_is_written_down() -> None:
+    folder = render.FOLDER / "uplot"
+    written = json.loads((folder / "version.json").read_text())
+    assert f"(v{written['version']})" in (folder / "uPlot.iife.min.js").read_text("utf-8")
+    for name, digest in written["sha256"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, "python -m tests.vendor_uplot"
 
 
 def test_nothing_of_a_runs_files_becomes_markup(tmp_path: Path) -> None:
@@ -92,11 +101,7 @@ def test_nothing_of_a_runs_files_becomes_markup(tmp_path: Path) -> None:
         assert not seen.all("b")
         assert "alert('x')" in seen.text
         assert "\x1b" not in str(seen.texts)
-        assert (
-            HOSTILE in [series["label"] for chart in seen.data["charts"] for series in chart["series"]]
-            or len(seen.data) > 0
-        )
-    raw = document.page([of_directory(place)])
+    raw = render.render([of_directory(place)])
     assert raw.count(b"<script") == 2
     assert b"<script>alert" not in raw
 
@@ -109,8 +114,8 @@ def test_several_runs_stand_side_by_side_with_their_differences_marked(tmp_path:
     two = made.run(tmp_path / "y" / "run", [row(s, d_loss=0.5) for s in (10, 20, 30)], CONFIG_2, samples=[20])
     seen = page(one, two)
     assert "2 runs" in seen.text
-    assert "≠ seed (differs) 3 4" in seen.text
-    assert "≠ width (differs) 16 32" in seen.text
+    assert "≠ seed 3 4" in seen.text
+    assert "≠ width 16 32" in seen.text
     assert "≠ dataset" not in seen.text
     assert [series["label"] for series in seen.data["charts"][0]["series"]] == ["x/run", "y/run"]
     assert [chart["title"] for chart in seen.data["charts"]][:2] == ["D loss", "G loss"]
@@ -132,7 +137,7 @@ def test_python_writes_the_same_page(tmp_path: Path) -> None:
     assert gancli.write_report(place, tmp_path / "p.html") == tmp_path / "p.html"
     made_now = re.compile(rb"Made by gan .* UTC")
     assert made_now.sub(b"", (tmp_path / "p.html").read_bytes()) == made_now.sub(
-        b"", document.page([of_directory(place)])
+        b"", render.render([of_directory(place)])
     )
     with pytest.raises(gancli.GancliError, match=r"0 runs: a page shows 1 to 50"):
         gancli.write_report([], "p.html")
@@ -140,7 +145,7 @@ def test_python_writes_the_same_page(tmp_path: Path) -> None:
 
 def test_a_run_given_twice_has_two_names(tmp_path: Path) -> None:
     runs = [of_directory(made.run(tmp_path / "a"))] * 1 + [of_directory(tmp_path / "a")]
-    tell_apart(runs)
+    make_names_distinct(runs)
     assert len({run.name for run in runs}) == 2
 
 
@@ -176,8 +181,8 @@ def test_a_run_that_broke_off_and_one_at_work_say_so(tmp_path: Path) -> None:
 )
 def test_a_run_of_hardly_any_rows_has_a_page(tmp_path: Path, rows: list[dict[str, object]]) -> None:
     seen = page(made.run(tmp_path / "a", rows, samples=()))
-    assert "No samples were drawn yet" in seen.text
-    assert ("No row of losses" in seen.text) == (not rows)
+    assert "No samples yet" in seen.text
+    assert ("No losses yet" in seen.text) == (not rows)
 
 
 def test_values_that_are_no_numbers_are_gaps_and_told(tmp_path: Path) -> None:
@@ -267,18 +272,18 @@ def test_the_newest_of_many_warnings_do_not_fill_the_page(tmp_path: Path) -> Non
 
 def test_the_page_beside_a_run_replaces_ours_and_nobody_elses(tmp_path: Path) -> None:
     place = made.run(tmp_path / "a")
-    assert files.beside(RunDirectory(place)) == ""
+    assert files.write_page(RunDirectory(place)) == ""
     first = (place / "report.html").read_bytes()
-    assert files.beside(RunDirectory(place)) == ""
+    assert files.write_page(RunDirectory(place)) == ""
     (place / "report.html").write_text("<html>mine</html>")
-    assert "is not a page of ours" in files.beside(RunDirectory(place))
+    assert "was not written by gan" in files.write_page(RunDirectory(place))
     assert (place / "report.html").read_text() == "<html>mine</html>"
     assert b"vanilla on digits" in first
 
 
 def test_no_run_fails_for_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(_: list[Run]) -> bytes:
+    def failing(_: list[RunData]) -> bytes:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr(document, "page", failing)
-    assert "report.html: not written (a mistake of ours)" in files.beside(RunDirectory(made.run(tmp_path / "a")))
+    monkeypatch.setattr(render, "render", failing)
+    assert "report.html: not written (a mistake of ours)" in files.write_page(RunDirectory(made.run(tmp_path / "a")))

@@ -9,10 +9,10 @@ from gancli import catalogue
 from gancli.config import toml
 from gancli.errors import CheckpointError, GancliError
 from gancli.files.atomic import reason
-from gancli.page import curves, frames, pace
+from gancli.page import curves, samples, x_axis
 from gancli.page.command import command
-from gancli.page.curve import Curve
-from gancli.page.pace import Pace
+from gancli.page.curves import Curve
+from gancli.page.x_axis import XAxis
 from gancli.report import log, words
 from gancli.store import names, rundir
 from gancli.store.facts import Facts, from_header
@@ -25,7 +25,7 @@ MOST_TEXT = 400  # characters of a value that is shown
 
 
 @dataclass
-class Run:
+class RunData:
     """A run as a page shows it. `state`: finished, stopped, diverged, running, broken off, or a model alone; `why`: what it
     says of that. `notes`: what could not be read, or is not shown."""
 
@@ -42,7 +42,7 @@ class Run:
     rows: curves.Rows = field(default_factory=curves.Rows)
     samples: Sequence[tuple[int, Path]] = ()
     options: Texts = field(default_factory=dict)
-    came_to: Texts = field(default_factory=dict)
+    chosen: Texts = field(default_factory=dict)
     training: Texts = field(default_factory=dict)
     machine: Texts = field(default_factory=dict)
     command: str = ""
@@ -50,14 +50,14 @@ class Run:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def pace(self) -> Pace:
-        return Pace.of(self.batch_size, self.rows.clock.curve)
+    def x_axis(self) -> XAxis:
+        return XAxis(self.batch_size, self.rows.time)
 
 
-def of_directory(path: Path) -> Run:
+def of_directory(path: Path) -> RunData:
     """The run in a directory. Raises `CheckpointError` where there is none."""
     directory = RunDirectory(path)
-    run = Run(path, path.name or path.absolute().name)
+    run = RunData(path, path.name or path.absolute().name)
     writer = rundir.writer(directory)
     config, facts = _config(run, directory), _facts(run, directory)
     told = _log(run, directory)
@@ -65,11 +65,11 @@ def of_directory(path: Path) -> Run:
         raise CheckpointError(f"{path}: holds no checkpoint, nor the config.toml of a run")
     try:
         if directory.metrics.is_file():
-            starts = (pace.seconds(line.get("time")) for line in told if line["event"] == log.STARTED)
+            starts = (x_axis.timestamp(line.get("time")) for line in told if line["event"] == log.STARTED)
             run.rows = curves.read(directory.metrics, sorted(start for start in starts if start is not None))
     except OSError as error:
         run.notes.append(f"metrics.jsonl: cannot be read ({reason(error)})")
-    run.samples = frames.listed(path)
+    run.samples = samples.list_grids(path)
     _configure(run, config)
     if facts is not None:
         _from_facts(run, facts)
@@ -80,10 +80,10 @@ def of_directory(path: Path) -> Run:
     return run
 
 
-def of_file(path: Path) -> Run:
+def of_file(path: Path) -> RunData:
     """What a checkpoint alone tells of the run that made it. Raises `CheckpointError`."""
     facts = from_header(path, read_header(path))
-    run = Run(path, names.name_of(path) or path.stem, state="a model alone")
+    run = RunData(path, names.name_of(path) or path.stem, state="a model alone")
     run.why = "its run directory is not beside it: the losses are those that the model keeps"
     _from_facts(run, facts)
     run.command = facts.command
@@ -91,7 +91,7 @@ def of_file(path: Path) -> Run:
     return run
 
 
-def _config(run: Run, directory: RunDirectory) -> dict[str, object]:
+def _config(run: RunData, directory: RunDirectory) -> dict[str, object]:
     if not directory.holds_run:
         return {}
     try:
@@ -101,7 +101,7 @@ def _config(run: Run, directory: RunDirectory) -> dict[str, object]:
         return {}
 
 
-def _facts(run: Run, directory: RunDirectory) -> Facts | None:
+def _facts(run: RunData, directory: RunDirectory) -> Facts | None:
     """Of its checkpoint, or its newest state."""
     try:
         for file in [*([directory.checkpoint] if directory.checkpoint.exists() else []), *directory.states()[:1]]:
@@ -111,7 +111,7 @@ def _facts(run: Run, directory: RunDirectory) -> Facts | None:
     return None
 
 
-def _log(run: Run, directory: RunDirectory) -> list[dict[str, Any]]:
+def _log(run: RunData, directory: RunDirectory) -> list[dict[str, Any]]:
     try:
         return log.read_log(directory.log) if directory.log.is_file() else []
     except OSError as error:
@@ -119,7 +119,7 @@ def _log(run: Run, directory: RunDirectory) -> list[dict[str, Any]]:
         return []
 
 
-def _configure(run: Run, config: Mapping[str, object]) -> None:
+def _configure(run: RunData, config: Mapping[str, object]) -> None:
     variant = config.get("variant")
     run.variant, run.dataset = _text(variant or ""), _text(config.get("dataset", ""))
     if variant in catalogue.names():
@@ -127,7 +127,7 @@ def _configure(run: Run, config: Mapping[str, object]) -> None:
     own, came_to = (config.get(str(name), {}) for name in (variant, toml.CAME_TO))
     flat = {name: value for name, value in config.items() if not isinstance(value, dict)}
     run.options = {name: _text(value) for name, value in {**flat, **_table(own)}.items()}
-    run.came_to = {name: _text(value) for name, value in _table(came_to).items()}
+    run.chosen = {name: _text(value) for name, value in _table(came_to).items()}
     run.command = command(config)
     run.steps = _whole(config.get("steps")) or None
     run.batch_size = _whole(_table(came_to).get("batch_size")) or _whole(config.get("batch_size"))
@@ -146,10 +146,10 @@ def _text(value: object) -> str:
 
 
 def _whole(value: object) -> int:
-    return value if type(value) is int and 0 <= value <= curves.MOST_STEP else 0
+    return value if type(value) is int and 0 <= value <= curves.MAX_STEP else 0
 
 
-def _from_facts(run: Run, facts: Facts) -> None:
+def _from_facts(run: RunData, facts: Facts) -> None:
     spec = facts.images
     run.variant, run.dataset = facts.variant, run.dataset or facts.dataset
     run.title = run.title or catalogue.card(facts.variant).title
@@ -164,15 +164,15 @@ def _from_facts(run: Run, facts: Facts) -> None:
     }
     run.machine |= {name: _text(version) for name, version in facts.versions.items()}
     if not run.rows.curves:
-        for name, points in list(facts.losses.items())[: curves.MOST_TERMS]:
+        for name, points in list(facts.losses.items())[: curves.MAX_TERMS]:
             curve = run.rows.curves[name] = Curve()
             for step, value in points:
-                if 0 <= step <= curves.MOST_STEP:
+                if 0 <= step <= curves.MAX_STEP:
                     curve.add(step, value)
             curve.sort()
 
 
-def _end(run: Run, told: Sequence[Mapping[str, Any]], writer: str | None) -> None:
+def _end(run: RunData, told: Sequence[Mapping[str, Any]], writer: str | None) -> None:
     """How the run ended, or that it goes on: as its log says, else by how far it came."""
     last: Mapping[str, Any] = next((line for line in reversed(told) if line["event"] != log.WARNED), {})
     match last.get("event"):
@@ -191,23 +191,23 @@ def _end(run: Run, told: Sequence[Mapping[str, Any]], writer: str | None) -> Non
     run.warnings = list(dict.fromkeys(_text(line.get("message")) for line in told if line["event"] == log.WARNED))
 
 
-def _machine(run: Run, told: Sequence[Mapping[str, Any]]) -> None:
+def _machine(run: RunData, told: Sequence[Mapping[str, Any]]) -> None:
     begun: Mapping[str, Any] = next((line for line in reversed(told) if line["event"] == log.STARTED), {})
     known = {
         name: _text(begun[name]) for name in ("device", "precision", "threads", "system", "python") if name in begun
     }
-    known = {name: run.came_to.get(name, "") for name in ("device", "precision", "threads")} | known
+    known = {name: run.chosen.get(name, "") for name in ("device", "precision", "threads")} | known
     run.machine = {name: value for name, value in known.items() if value} | run.machine
     parameters = begun.get("parameters")
     if isinstance(parameters, dict):
         counts = [f"{_text(name)} {value:,}" for name, value in parameters.items() if type(value) is int]
         run.training["parameters"] = ", ".join(counts[:20])
     if run.rows.peak_bytes:
-        run.machine["memory, at most"] = words.size(run.rows.peak_bytes)
-    if (speed := run.rows.curves.get(curves.SPEED)) and (values := [v for v in speed.values if v == v]):
-        run.machine["speed, on average"] = f"{len(values) / sum(1 / max(v, 1e-9) for v in values):,.0f} images/s"
-    if seconds := run.rows.clock.curve.values[-1:]:
-        run.machine["time"] = words.duration(seconds[0])
+        run.machine["peak memory"] = words.size(run.rows.peak_bytes)
+    if (speed := run.rows.curves.get(curves.SPEED)) and (values := speed.finite()):
+        run.machine["mean speed"] = f"{len(values) / sum(1 / max(v, 1e-9) for v in values):,.0f} images/s"
+    if (seconds := run.rows.time.total) is not None:
+        run.machine["time"] = words.duration(seconds)
     if run.rows.first_time:
         run.machine["first row"] = _moment(run.rows.first_time)
         run.machine["last row"] = _moment(run.rows.last.get("time"))
@@ -219,7 +219,7 @@ def _moment(time: object) -> str:
     return f"{text[:10]} {text[11:16]} UTC" if text[10:11] == "T" and text.endswith("Z") else text
 
 
-def _complain(run: Run) -> None:
+def _complain(run: RunData) -> None:
     """What a reader should know of the rows."""
     rows = run.rows
     if rows.gaps:
@@ -227,12 +227,10 @@ def _complain(run: Run) -> None:
             f"metrics.jsonl: {rows.gaps:,} of {counted(rows.count, 'row', ',')} hold NaN or infinity; curves have gaps there"
         )
     if rows.left_out:
-        run.notes.append(
-            f"metrics.jsonl: {len(rows.left_out):,} more terms than the {curves.MOST_TERMS} that are shown"
-        )
+        run.notes.append(f"metrics.jsonl: {len(rows.left_out):,} more terms than the {curves.MAX_TERMS} that are shown")
 
 
-def tell_apart(runs: Sequence[Run]) -> None:
+def make_names_distinct(runs: Sequence[RunData]) -> None:
     """Give runs of the same name longer ones: of the folders that they lie in, else numbers."""
     names = [run.name for run in runs]
     for index, run in enumerate(runs):
@@ -244,7 +242,7 @@ def tell_apart(runs: Sequence[Run]) -> None:
             run.name = f"{run.name} ({index + 1})"
 
 
-def document(run: Run) -> dict[str, Any]:
+def document(run: RunData) -> dict[str, Any]:
     """What is told of a run that a page shows, for programs."""
     terms = {name: curve.values[-1] for name, curve in run.rows.curves.items()}
     return {
