@@ -5,11 +5,10 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from gancli.page.x_axis import TrainingTime
-from gancli.report.jsonl import each_row, is_evaluation, is_number
+from gancli.report.jsonl import is_evaluation, is_number
 from gancli.store.evaluations import Evaluation
 from gancli.store.evaluations import found as measurements
 
@@ -92,13 +91,8 @@ class Rows:
     peak_bytes: int = 0
 
 
-def read(path: Path, starts: Sequence[float] = ()) -> Rows:
-    """The rows of a metrics file; lines that are no rows are passed over. `starts`: when processes of the run began.
-    Raises `OSError`."""
-    return gather(each_row(path), starts)
-
-
 def gather(rows: Iterable[Mapping[str, Any]], starts: Sequence[float] = ()) -> Rows:
+    """What rows hold. `starts`: when processes of the run began."""
     found, measured = Rows(time=TrainingTime(starts)), []
     for row in rows:
         if not 0 <= row["step"] <= MAX_STEP:

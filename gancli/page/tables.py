@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from gancli.page.charts import Chart
 from gancli.page.run_data import RunData, Texts
-from gancli.store.evaluations import Evaluation, main, selected
+from gancli.store.evaluations import Evaluation, describe, main, selected
 from gancli.store.figures import main_first
-from gancli.text import counted
 
 MAX_MEASUREMENTS, MAX_FIGURES = 12, 60
 NUM_ROWS = 16  # of the values of a chart
@@ -82,17 +81,6 @@ def _model(each: Evaluation, name: str) -> str:
 
 def _real(each: Evaluation, name: str) -> str:
     return measure(each.get("real", {}).get(name), each.get("real_errors", {}).get(name))
-
-
-def describe(each: Evaluation) -> str:
-    """`Step 500, 2,000 images compared with digits (test), during training, the best so far, 2026-11-27`."""
-    count = counted(each["n"], "image", ",") if "n" in each else "number of images not recorded"
-    against = f" compared with {each['evaluated_on'][:200]}" if "evaluated_on" in each else ""
-    split = f" ({each['split'][:80]})" if "split" in each else ""
-    parts = [f"Step {each['step']:,}", f"{count}{against}{split}"]
-    parts += ["during training"] if "best" in each else []
-    parts += ["the best so far"] if each.get("best") else []
-    return ", ".join([*parts, *([each["time"][:10]] if "time" in each else [])])
 
 
 def options(run: RunData) -> Texts:
