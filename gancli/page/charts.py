@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gancli.page import curves
 from gancli.page.curves import Curve
@@ -36,7 +36,7 @@ class Chart:
     title: str
     series: Sequence[Series]
     unit: bool = False
-    marks: Mapping[str, int] | None = None
+    marks: Mapping[str, int] = field(default_factory=dict)
 
 
 def charts(runs: Sequence[RunData], max_points: int = MAX_POINTS, speed: bool = True) -> list[Chart]:

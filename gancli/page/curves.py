@@ -42,7 +42,8 @@ class Curve:
     def sort(self) -> None:
         """Put the points into the order of their steps, in which a run writes them."""
         if any(self.steps[i] > self.steps[i + 1] for i in range(len(self) - 1)):
-            self._keep(sorted(range(len(self)), key=self.steps.__getitem__))
+            ordered = self._at(sorted(range(len(self)), key=lambda i: self.steps[i]))
+            self.steps, self.values = ordered.steps, ordered.values
 
     def thinned(self, most: int) -> "Curve":
         """A curve of about `most` points that looks the same: the lowest, the highest and a NaN of each part, with the first
@@ -52,9 +53,7 @@ class Curve:
         num_parts = max(1, (most - 2) // 2)
         edges = [1 + (len(self) - 2) * part // num_parts for part in range(num_parts + 1)]
         kept = [0, *(i for start, stop in pairwise(edges) for i in self._extremes(start, stop))]
-        thin = Curve(self.steps[:], self.values[:])
-        thin._keep([*kept, len(self) - 1])
-        return thin
+        return self._at([*kept, len(self) - 1])
 
     def _extremes(self, start: int, stop: int) -> list[int]:
         values = self.values[start:stop]
@@ -66,9 +65,8 @@ class Curve:
             kept.add(start + next(i for i, value in enumerate(values) if value != value))
         return sorted(kept)
 
-    def _keep(self, indices: Sequence[int]) -> None:
-        self.steps = array("q", (self.steps[i] for i in indices))
-        self.values = array("d", (self.values[i] for i in indices))
+    def _at(self, indices: Sequence[int]) -> "Curve":
+        return Curve(array("q", (self.steps[i] for i in indices)), array("d", (self.values[i] for i in indices)))
 
 
 @dataclass

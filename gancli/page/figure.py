@@ -68,7 +68,7 @@ def _draw(axes: "Axes", chart: Chart, runs: Sequence[RunData], over: str) -> Non
         )
         if each.level is not None:
             axes.axhline(each.level, color=COLOURS[each.colour], linestyle=":", linewidth=1, label="real images")
-    for name, step in (chart.marks or {}).items():
+    for name, step in chart.marks.items():
         if (at := common_position(runs, step, over)) is None:
             continue
         axes.axvline(at / size, color="#565d68", linestyle=":", linewidth=1)

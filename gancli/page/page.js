@@ -29,6 +29,10 @@ function length(value, span) {
   return `${number(value / size)} ${unit}`;
 }
 
+function lengthOver(value) {
+  return view.over === "time" ? length(value, value) : `${length(value)} ${view.over}`;
+}
+
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name);
 }
@@ -148,7 +152,7 @@ function draw(chart) {
 function drawAll() {
   charts.forEach(draw);
   byId("all").disabled = view.first === whole.first && view.last === whole.last;
-  byId("smoothed").textContent = view.smooth ? `over ${length((view.smooth / 100) * (whole.last - whole.first), 0)}` : "none";
+  byId("smoothed").textContent = view.smooth ? `over ${lengthOver((view.smooth / 100) * (whole.last - whole.first))}` : "none";
 }
 
 function startOver(over) {
@@ -170,7 +174,7 @@ function zoom(first, last) {
   view.last = view.first + span;
   for (const { plot } of charts) plot.setScale("x", { min: view.first, max: view.last });
   byId("all").disabled = span === all;
-  byId("said").textContent = `${length(view.first, span)} to ${length(view.last, span)} ${view.over}`;
+  byId("said").textContent = `${lengthOver(view.first)} to ${lengthOver(view.last)}`;
 }
 
 function scaleBy(factor) {

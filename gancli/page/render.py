@@ -136,7 +136,7 @@ def _chart_data(runs: Sequence[RunData], chart: Chart) -> dict[str, Any]:
         })  # fmt: skip
     marks = [
         [printable(name), {over: x_axis.common_position(runs, step, over) for over in offered}]
-        for name, step in (chart.marks or {}).items()
+        for name, step in chart.marks.items()
     ]
     values = [value for each in chart.series for value in each.curve.finite()]
     return {"unit": chart.unit and min(values) >= 0 and max(values) <= 1, "series": series, "marks": marks}

@@ -108,7 +108,7 @@ def test_a_page_can_be_used_on_a_phone_and_runs_nothing_that_a_runs_files_hold(t
     assert found["zoomed"] == [25.75, 77.25]
     assert found["all"] == [0, 103]
     assert (found["shown"], found["still"]) == (False, False), "a curve that was taken out stays out"
-    assert found["smoothed"] == "over 21"
+    assert found["smoothed"] == "over 21 steps"
     assert [each[:2] for each in found["ranges"]] == [["steps", 103], ["images", 103 * 64], ["time", 10.3]]
     assert found["sample"] == "step 10"
     assert (found["broken"], found["wide"]) == (False, 0)
