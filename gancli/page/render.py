@@ -69,7 +69,7 @@ def _render(runs: Sequence[RunData], over: str, share: float) -> bytes:
         max_warnings=MAX_WARNINGS,
         run_style=charts.run_style,
     )  # fmt: skip
-    return text.encode()
+    return f"{text.strip()}\n".encode()
 
 
 def _read(name: str) -> str:
@@ -122,7 +122,7 @@ def _data(
 
 
 def _chart_data(runs: Sequence[RunData], chart: Chart) -> dict[str, Any]:
-    """Of each series the values over steps, with the seconds that these took or the images in a step where all runs tell."""
+    """Of each series the values over steps, with the images in a step and, if all runs have them, the seconds up to it."""
     offered = x_axis.offered(runs)
     series = []
     for each in chart.series:
