@@ -118,7 +118,7 @@ def test_several_runs_stand_side_by_side_with_their_differences_marked(tmp_path:
     assert "≠ width 16 32" in seen.text
     assert "≠ dataset" not in seen.text
     assert [series["label"] for series in seen.data["charts"][0]["series"]] == ["x/run", "y/run"]
-    assert [chart["title"] for chart in seen.data["charts"]][:2] == ["D loss", "G loss"]
+    assert len(seen.data["charts"]) == 5, "one for each term"
     assert [len(frames) for frames in seen.data["frames"]] == [3, 1]
 
 
