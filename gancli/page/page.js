@@ -111,10 +111,10 @@ function options(chart, series) {
   const axis = { stroke: () => colour("--dim"), grid: { stroke: () => colour("--grid"), width: 1 }, ticks: { show: false } };
   const width = Math.max(240, chart.frame.clientWidth), span = () => view.last - view.first;
   return {
-    width, height: Math.round(Math.min(300, Math.max(200, width * 0.5))), padding: [16, 12, 0, 0],
+    width, height: Math.round(Math.min(300, Math.max(200, width * 0.5))), padding: [16, 24, 0, 0],
     scales: { x: { time: false }, y: { distr: view.log ? 3 : 1, ...(chart.unit && !view.log ? { range: [0, 1] } : {}) } },
     axes: [
-      { ...axis, space: 70, incrs: view.over === "time" ? TIME_STEPS : WHOLE_STEPS, values: (_, ticks) => ticks.map((each) => length(each, span())) },
+      { ...axis, size: 30, space: 70, incrs: view.over === "time" ? TIME_STEPS : WHOLE_STEPS, values: (_, ticks) => ticks.map((each) => length(each, span())) },
       { ...axis, size: 58, values: (_, ticks) => ticks.map((each) => (each === null ? "" : number(each))) },
     ],
     series: [{ label: view.over, value: (_, place) => (place === null ? "newest" : length(place, place)) }, ...series],

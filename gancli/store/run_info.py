@@ -63,8 +63,8 @@ class RunInfo:
     @cached_property
     def file(self) -> Path | None:
         """The checkpoint, or the newest state where there is none yet."""
-        path = self.directory.checkpoint
-        found = self._read(path, lambda _: [path] if path.exists() else self.directory.states(), [])
+        path, nothing = self.directory.checkpoint, list[Path]()
+        found = self._read(path, lambda _: [path] if path.exists() else self.directory.states(), nothing)
         return found[0] if found else None
 
     @cached_property
