@@ -106,7 +106,7 @@ def test_the_wheel_holds_the_package_alone_typed_and_says_where_its_home_is(buil
     assert "gancli/py.typed" in names
     assert {name.partition("/")[0] for name in names} == {"gancli", about}
     assert listed("gancli") <= names
-    assert {f"gancli/page/{name}" for name in ("page.css", "page.js", "charts.js")} <= names
+    assert {f"gancli/page/{name}" for name in ("page.html.j2", "page.js", "uplot/uPlot.iife.min.js")} <= names
     along = {name for name in names if name.startswith("gancli/shipped/")}
     assert along == {f"gancli/shipped/{name}.safetensors" for name in shipped_names()}
     assert wheel.stat().st_size <= MOST_BYTES + 500_000, "models and code"

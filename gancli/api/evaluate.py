@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
+from markupsafe import Markup
 
 from gancli.api import options
 from gancli.api.alone import between_events
@@ -20,7 +21,6 @@ from gancli.metrics.compare import Subject
 from gancli.metrics.entrants import Entrant, entrant
 from gancli.metrics.figure import Measure
 from gancli.page import files
-from gancli.page.markup import tag
 from gancli.page.tables import measure
 from gancli.store import evaluations, names
 from gancli.store.rundir import RunDirectory
@@ -50,13 +50,13 @@ class Figures:
         names = dict.fromkeys(figure.name for subject in self.subjects for figure in subject.figures)
         rows = [{figure.name: figure for figure in subject.figures} for subject in self.subjects]
         heads = ["", *(subject.heading for subject in self.subjects), self.subjects[0].compared.beside]
-        lines = [tag("tr", *(tag("th", head) for head in heads))]
+        lines = [_html_row(_html_cells("th", heads))]
         for name in names:
             found = [row.get(name) for row in rows]
             real = next(figure.real for figure in found if figure)
             cells = [figure.model if figure else None for figure in found]
-            lines.append(tag("tr", tag("th", name), *(tag("td", _cell(cell)) for cell in [*cells, real])))
-        return tag("table", *lines)
+            lines.append(_html_row(_html_cells("th", [name]) + _html_cells("td", map(_cell, [*cells, real]))))
+        return Markup("<table>{}</table>").format(Markup().join(lines))
 
     def document(self) -> dict[str, object]:
         """The document that `gan evaluate --json` prints."""
@@ -71,6 +71,14 @@ class Figures:
             for subject in self.subjects
         ]
         return {"dataset": self.dataset, "seed": self.seed, "checkpoints": rows}
+
+
+def _html_row(cells: Markup) -> Markup:
+    return Markup("<tr>{}</tr>").format(cells)
+
+
+def _html_cells(tag: str, texts: Iterable[str]) -> Markup:
+    return Markup().join(Markup("<{0}>{1}</{0}>").format(tag, text) for text in texts)
 
 
 def _cell(found: Measure | None) -> str:
@@ -94,7 +102,7 @@ def measured(
         run = RunDirectory(subject.path.parent)
         warning = evaluations.remember(run, subject.path.name, subject.model.facts, values, subject.compared)
         if not warning and run.holds_run and run.page.exists():
-            warning = files.beside(run)
+            warning = files.write_page(run)
         if warning:
             yield Warned(warning)
     return Figures(dataset, config.seed, tuple(subjects))

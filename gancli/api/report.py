@@ -8,10 +8,10 @@ from gancli.api.options import PathLike
 from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import UsageError
-from gancli.page import files, run
-from gancli.page.document import MOST_RUNS
-from gancli.page.pace import STEPS, check
-from gancli.page.run import Run
+from gancli.page import files, run_data
+from gancli.page.render import MAX_RUNS
+from gancli.page.run_data import RunData
+from gancli.page.x_axis import STEPS, check
 from gancli.store import names
 
 
@@ -25,27 +25,27 @@ def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.h
     words = [options.path(each, "runs", "runs or paths") for each in several]
     places = names.all_located(words)[0] if words else []
     place = checked(places, paths.expanded(options.path(path, "path"), "-o"))
-    files.written(read(places), place, check(over))
+    files.write(read(places), place, check(over))
     return place
 
 
 def checked(runs: Sequence[object], place: Path) -> Path:
     """The place to write to, before anything is read. Raises `GancliError`."""
-    if not 1 <= len(runs) <= MOST_RUNS:
-        raise UsageError(f"{len(runs)} runs: a page shows 1 to {MOST_RUNS}, side by side")
+    if not 1 <= len(runs) <= MAX_RUNS:
+        raise UsageError(f"{len(runs)} runs: a page shows 1 to {MAX_RUNS}, side by side")
     paths.check_output(place, "-o")
     files.check_ending(place)
     return place
 
 
-def read(places: Sequence[Path]) -> list[Run]:
+def read(places: Sequence[Path]) -> list[RunData]:
     """The runs in these places, told apart by their names."""
     found = [_run(place) for place in places]
-    run.tell_apart(found)
+    run_data.make_names_distinct(found)
     return found
 
 
-def _run(place: Path) -> Run:
+def _run(place: Path) -> RunData:
     """The run that a directory is, or that a file in one belongs to; else the checkpoint by itself."""
     directory = run_directory(place)
-    return run.of_directory(directory.path) if place.is_dir() or directory.holds_run else run.of_file(place)
+    return run_data.of_directory(directory.path) if place.is_dir() or directory.holds_run else run_data.of_file(place)

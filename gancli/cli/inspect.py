@@ -13,13 +13,12 @@ from rich.table import Table
 from gancli.cli import ckpt, completing, console, definitions, inspect_run, runs
 from gancli.config import paths
 from gancli.engine.begin import run_directory
-from gancli.errors import UsageError, printable
+from gancli.errors import CheckpointError, UsageError, printable
 from gancli.report.plot import plot_text
-from gancli.report.rows import Rows, curves, last_row
 from gancli.store import evaluations, rundir
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import Header, read_header
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_info import RunInfo, curves, last_losses
 from gancli.text import counted
 
 
@@ -47,11 +46,14 @@ def inspect(
         runs.show(folder, as_json)
         return
     path = ckpt.located(checkpoint)
-    file = _file(path)
+    info = RunInfo(run_directory(path))
+    file = info.file if path.is_dir() else path
+    if info.problems:
+        raise CheckpointError(info.problems[0])
     if file is None:
         if tensors or verify:
             raise UsageError(f"--{'verify' if verify else 'tensors'}: {path} holds no checkpoint yet")
-        _show_run(RunDirectory(path), as_json)
+        _show_run(info, as_json)
         return
     header = read_header(file)
     facts = from_header(file, header)
@@ -61,32 +63,22 @@ def inspect(
 
         verified(file, header, facts)
     if as_json:
-        document = _document(file, header, facts, tensors) | ({"verified": True} if verify else {})
+        document = _document(file, header, facts, tensors, info) | ({"verified": True} if verify else {})
         console.print_json(document, indent=2)
         return
-    _show(file, header, facts, verify)
+    _show(file, header, facts, verify, info)
     if tensors:
         definitions.print_table(_tensor_table(header), console.out())
 
 
-def _file(path: Path) -> Path | None:
-    """The file that a path stands for: itself, a run's checkpoint, or its newest state where it has none yet; None: nor
-    that."""
-    if not path.is_dir():
-        return path
-    directory = RunDirectory(path)
-    candidates = [directory.checkpoint] if directory.checkpoint.exists() else directory.states()
-    return candidates[0] if candidates else None
-
-
-def _show_run(directory: RunDirectory, as_json: bool) -> None:
+def _show_run(info: RunInfo, as_json: bool) -> None:
     """What is known of a run that has saved nothing yet."""
-    about = inspect_run.document(directory)
+    about = inspect_run.document(info)
     if as_json:
         console.print_json(about, indent=2)
         return
     _print([*inspect_run.table(about), *_evaluated(about["evaluations"], about["dataset"])])
-    _plot(curves(inspect_run.read_rows(directory)))
+    _plot(curves(info.rows))
 
 
 def _groups(header: Header) -> dict[str, tuple[int, int, tuple[str, ...]]]:
@@ -100,24 +92,22 @@ def _groups(header: Header) -> dict[str, tuple[int, int, tuple[str, ...]]]:
     return groups
 
 
-def _document(file: Path, header: Header, facts: Facts, tensors: bool) -> dict[str, Any]:
+def _document(file: Path, header: Header, facts: Facts, tensors: bool, info: RunInfo) -> dict[str, Any]:
     document: dict[str, Any] = {"file": str(file), "bytes": header.file_bytes, **asdict(facts)}
     document["networks"] = {
         name: {"parameters": count, "bytes": size, "dtypes": dtypes}
         for name, (count, size, dtypes) in _groups(header).items()
     }
     document["last_metrics"] = _last(facts)
-    directory = run_directory(file)
-    rows = inspect_run.read_rows(directory)
-    found = evaluations.found(rows)
-    main = evaluations.main(found, facts.dataset)
+    main = evaluations.main(info.evaluations, facts.dataset)
     document["evaluated"] = main["figures"] if main else {}
-    document["evaluations"] = found
-    document["running"] = rundir.writer(directory)
-    document["last_row"] = last_row(rows).get("step")
+    document["evaluations"] = info.evaluations
+    document["running"] = info.writer
+    document["last_row"] = last_losses(info.rows).get("step")
+    inspect_run.warn(info)
     if tensors:
         document["tensors"] = {
-            name: {"dtype": info.dtype, "shape": info.shape} for name, info in sorted(header.tensors.items())
+            name: {"dtype": tensor.dtype, "shape": tensor.shape} for name, tensor in sorted(header.tensors.items())
         }
     return document
 
@@ -131,17 +121,17 @@ def _evaluated(found: list[evaluations.Evaluation], dataset: str | None) -> list
     return [("" if index else "evaluated", line) for index, line in enumerate(evaluations.shown(found, dataset))]
 
 
-def _going_on(directory: RunDirectory, rows: Rows, step: int) -> list[tuple[str, str]]:
-    """Whether the run that a file of this step lies in goes on, and how far it is."""
-    writer, last = rundir.writer(directory), last_row(rows).get("step", 0)
-    told = [f"training ({writer})"] if writer else []
+def _progress(info: RunInfo, step: int) -> list[tuple[str, str]]:
+    """Whether the run that a file of this step belongs to is training, and how far it is."""
+    last = last_losses(info.rows).get("step", 0)
+    told = [f"training ({info.writer})"] if info.writer else []
     told += [f"its last row of losses is of step {last:,}"] if last > step else []
     return [("run", ", ".join(told))] if told else []
 
 
-def _show(file: Path, header: Header, facts: Facts, verified: bool) -> None:
+def _show(file: Path, header: Header, facts: Facts, verified: bool, info: RunInfo) -> None:
     proof = [("verified", "checksum, shapes and values are sound")] if verified else []
-    _print([*_rows(file, header, facts), *proof])
+    _print([*_rows(file, header, facts, info), *proof])
     _plot(facts.losses)
 
 
@@ -162,7 +152,7 @@ def _plot(losses: Mapping[str, Sequence[tuple[int, float]]]) -> None:
         out.print(plot_text(shown or losses, width=min(out.width, 100), height=10))
 
 
-def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
+def _rows(file: Path, header: Header, facts: Facts, info: RunInfo) -> list[tuple[str, str]]:
     spec = facts.images
     names = ", ".join(spec.class_names[:12]) + (", …" if spec.num_classes > 12 else "")
     options = "  ".join(f"{name}={value}" for name, value in asdict(facts.config).items())
@@ -189,13 +179,12 @@ def _rows(file: Path, header: Header, facts: Facts) -> list[tuple[str, str]]:
         "written by": "  ".join(f"{name} {version}" for name, version in facts.versions.items()),
         "sha256": facts.sha256,
     }
-    directory = run_directory(file)
-    metrics = inspect_run.read_rows(directory)
-    measured = _evaluated(evaluations.found(metrics), facts.dataset)
+    measured = _evaluated(info.evaluations, facts.dataset)
+    inspect_run.warn(info)
     made_by = {"made by": facts.command} if facts.command else {}
     return [
         *rows.items(),
-        *_going_on(directory, metrics, facts.step),
+        *_progress(info, facts.step),
         *tables.items(),
         *measured,
         *origin.items(),

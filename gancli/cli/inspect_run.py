@@ -1,5 +1,4 @@
-"""What can be told of a run that has no file to read yet, and of one that goes on: from `config.toml`, `metrics.jsonl` and
-the lock. Imports no torch."""
+"""`gan inspect` of a run that has saved nothing yet, from `config.toml`, `metrics.jsonl` and the lock. Imports no torch."""
 
 import math
 from collections.abc import Mapping
@@ -7,39 +6,27 @@ from typing import Any
 
 from gancli import catalogue
 from gancli.cli import console
-from gancli.config import toml
-from gancli.errors import CheckpointError, GancliError, UsageError
-from gancli.report.jsonl import read_metrics
-from gancli.report.rows import last_row, terms
-from gancli.store import evaluations, rundir
-from gancli.store.rundir import RunDirectory
+from gancli.errors import CheckpointError
+from gancli.store.run_info import RunInfo, last_losses, terms
 from gancli.text import counted
 
 
-def read_rows(directory: RunDirectory) -> list[dict[str, Any]]:
-    """The rows of the run's `metrics.jsonl`; none where there is no such file, or, with a word, where it cannot be read."""
-    try:
-        return read_metrics(directory.metrics) if directory.metrics.is_file() else []
-    except (GancliError, OSError) as error:  # somebody else's: the rest is told all the same
-        console.say(f"warning: {error}")
-        return []
-
-
-def document(directory: RunDirectory) -> dict[str, Any]:
-    """What is known of a run without a saved state. Raises `CheckpointError` where there is no run."""
-    writer = rundir.writer(directory)
-    if not directory.holds_run and writer is None:
-        raise CheckpointError(f"{directory.path}: holds no checkpoint, nor the config.toml of a run")
-    config = _config(directory)
+def document(info: RunInfo) -> dict[str, Any]:
+    """What is known of a run without a saved state. Raises `CheckpointError` if there is no run."""
+    if not info.directory.holds_run and info.owner is None:
+        raise CheckpointError(f"{info.directory.path}: holds no checkpoint, nor the config.toml of a run")
+    config = {name: _sound(value) for name, value in info.config.items()}
+    if info.problems:
+        raise CheckpointError(info.problems[0])
     variant = config.get("variant")
     own = config.pop(variant, {}) if isinstance(variant, str) else {}
-    rows = read_rows(directory)
-    last = last_row(rows)
+    last, found = last_losses(info.rows), info.evaluations
+    warn(info)
     return {
         "file": None,
-        "run": str(directory.path),
+        "run": str(info.directory.path),
         "kind": "run",
-        "running": writer,
+        "running": info.writer,
         "variant": variant,
         "preset": config.get("preset"),
         "config": own if isinstance(own, dict) else {},
@@ -54,18 +41,14 @@ def document(directory: RunDirectory) -> dict[str, Any]:
         "last_metrics": terms(last),
         "last_row": last.get("time"),
         "evaluated": {},
-        "evaluations": evaluations.found(rows),
+        "evaluations": found,
     }
 
 
-def _config(directory: RunDirectory) -> dict[str, Any]:
-    """The options in `config.toml`; none where a run is still being prepared."""
-    if not directory.holds_run:
-        return {}
-    try:
-        return {name: _sound(value) for name, value in toml.read(directory.config).items()}
-    except UsageError as error:
-        raise CheckpointError(str(error).removeprefix("--config ")) from None
+def warn(info: RunInfo) -> None:
+    """Say what could not be read; the rest is shown all the same."""
+    for problem in info.problems:
+        console.say(f"warning: {problem}")
 
 
 def _sound(value: object) -> object:

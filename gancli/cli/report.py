@@ -2,7 +2,7 @@
 
 from gancli.cli import ckpt, completing, console, options
 from gancli.config import paths
-from gancli.page.pace import OVER, STEPS, check
+from gancli.page.x_axis import OVER, STEPS, check
 
 DEFAULT = "report.html"
 
@@ -10,7 +10,7 @@ DEFAULT = "report.html"
 def _report(runs: list[str], output: str | None, over: str, as_json: bool) -> None:
     from gancli.api import report as reporting
     from gancli.page import files
-    from gancli.page.run import document
+    from gancli.page.run_data import document
 
     check(over)
     paths.check_standing()
@@ -18,7 +18,7 @@ def _report(runs: list[str], output: str | None, over: str, as_json: bool) -> No
     place = reporting.checked(places, paths.free("report", ".html") if output is None else paths.expanded(output, "-o"))
     console.check_stdout()
     found = reporting.read(places)
-    size = files.written(found, place, over)
+    size = files.write(found, place, over)
     for run in found:
         for note in run.notes:
             console.say(f"warning: {run.name}: {note}")

@@ -233,7 +233,7 @@ def _all(wanted: Asked, planned: Sequence[Planned], folder: Path, resume: str | 
     if len(there) > 1 and begin.last_value(planned[0].layers, "report") is not False:
         from gancli.page import files  # only here: no sweep shall begin later for its page
 
-        if note := files.among(folder, there):
+        if note := files.write_sweep_page(folder, there):
             console.say(f"warning: {note}")
         elif progress != "none":
             console.say(f"report: {folder / 'report.html'}")

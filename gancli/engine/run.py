@@ -128,7 +128,7 @@ def _page(run: RunConfig, directory: RunDirectory, log: LogFile) -> Generator[ev
         yield events.Progress(doing="writing the report")
         from gancli.page import files  # only here: no run shall begin later for its page
 
-        if note := files.beside(directory):
+        if note := files.write_page(directory):
             yield events.Warned(note)
         else:
             page = str(directory.page)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from gancli import catalogue
 from gancli.errors import printable
-from gancli.export.command import command_of
 from gancli.export.front_matter import dataset_name, front_matter
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
 from gancli.store.rundir import EXPORTED
+from gancli.store.train_command import from_facts
 from gancli.text import counted
 
 WEIGHTS, CONFIG, SAMPLES = EXPORTED, "config.json", "samples.png"
@@ -68,7 +68,7 @@ class Card:
             f"## Training\n\nOn {counted(held, 'picture', ',')} of {_plain(facts.dataset)}, step {facts.step:,} "
             f"of {facts.steps:,}, "
             f"batches of {facts.batch_size}, in {facts.precision}"
-            f"{f', weights averaged with a decay of {facts.ema:g}' if facts.ema else ''}:\n\n    {command_of(facts)}"
+            f"{f', weights averaged with a decay of {facts.ema:g}' if facts.ema else ''}:\n\n    {from_facts(facts)}"
         )
 
     def _figures(self) -> str:

@@ -21,12 +21,12 @@ from gancli.export.card import CONFIG, SAMPLES, WEIGHTS, Card
 from gancli.files import atomic
 from gancli.files.owner import beside
 from gancli.process import __version__
-from gancli.report.jsonl import read_metrics
 from gancli.sampling import order
 from gancli.store import checkpoint, evaluations
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
 from gancli.store.header import read_header
+from gancli.store.run_info import RunInfo
 from gancli.store.rundir import RunDirectory
 
 CARD = "README.md"
@@ -83,11 +83,12 @@ def weights_of(source: Path, model: Model) -> bytes:
 
 def measured(source: Path, model: Model) -> list[Evaluation]:
     """What `gan evaluate` found of these very weights: for each dataset the measurement of the most images."""
-    run = RunDirectory(source.parent)
-    if not run.holds_run or not run.metrics.exists():
-        return []
+    info = RunInfo(RunDirectory(source.parent))
+    found = info.evaluations if info.directory.holds_run else []
+    if info.problems:
+        raise GancliError(info.problems[0])
     kept: dict[tuple[object, object], Evaluation] = {}
-    for each in evaluations.found(read_metrics(run.metrics)):
+    for each in found:
         if each.get("sha256") == model.facts.sha256 and each["figures"]:
             data = (each.get("evaluated_on"), each.get("split"))
             kept[data] = max(kept.get(data, each), each, key=evaluations.weight)

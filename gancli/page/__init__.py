@@ -1,8 +1,5 @@
-"""Runs as one page for browsers (`gan report`, and `report.html` of every run), and their curves as pictures.
+"""Runs as one HTML page (`gan report`, and `report.html` of every run), and their curves as `.png`, `.svg` and `.pdf`.
 
-The page draws its curves itself: SVG written here, and a small script in the page that draws it again when one zooms. No
-plotting library makes it, on purpose: the page is written at the end of every run, wherever that is, so it must need
-nothing but what trains; a library's script alone (Plotly's is 3.5 MB and more) would be most of the 5 MB that a page may
-have; and its text, tables and keys are then ours to get right. matplotlib, the extra `report`, draws `.png`, `.svg` and
-`.pdf` for papers. Nothing here imports torch.
+`page.html.j2` is the page, rendered by Jinja2; uPlot (`uplot/`, MIT licence) draws its curves in the browser. matplotlib,
+the extra `report`, draws curves as files. Nothing here imports torch.
 """

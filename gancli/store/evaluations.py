@@ -57,7 +57,10 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
 
 def shown(evaluations: list[Evaluation], dataset: str | None) -> list[str]:
     """A line for each that is `selected`."""
-    lines = [_line(each) for each in selected(evaluations, dataset, NUM_SHOWN)]
+    lines = [
+        f"{describe(each)}: " + "  ".join(_figure(each, name) for name in each["figures"])
+        for each in selected(evaluations, dataset, NUM_SHOWN)
+    ]
     more = len(evaluations) - len(lines)
     return [*lines, f"and {more} more in metrics.jsonl"] if more else lines
 
@@ -153,17 +156,16 @@ def _distinct(evaluations: list[Evaluation]) -> list[Evaluation]:
     return kept
 
 
-def _line(each: Evaluation) -> str:
-    """`step 500, 2,000 pictures from seed 0, against digits (test), 2026-11-27T11:03:44Z: frechet distance 49.1 ±0.3 (real
-    pictures 2.31)  …`."""
-    about = [f"step {each['step']:,}"]
+def describe(each: Evaluation) -> str:
+    """`step 500, 2,000 pictures from seed 0, against digits (test), 2026-11-27T11:03:44Z, the best so far`."""
     seed = f" from seed {each['seed']}" if "seed" in each else ""
-    about.append(f"{counted(each['n'], 'picture', ',')}{seed}" if "n" in each else "number of pictures not recorded")
-    split = f" ({each['split']})" if "split" in each else ""
-    about += [f"against {each['evaluated_on']}{split}"] if "evaluated_on" in each else []
-    about += [each["time"].partition(".")[0].rstrip("Z") + "Z"] if "time" in each else []
-    about += ["the best so far"] if each.get("best") else []
-    return f"{', '.join(about)}: " + "  ".join(_figure(each, name) for name in each["figures"])
+    split = f" ({each['split'][:80]})" if "split" in each else ""
+    parts = [f"step {each['step']:,}"]
+    parts.append(f"{counted(each['n'], 'picture', ',')}{seed}" if "n" in each else "number of pictures not recorded")
+    parts += [f"against {each['evaluated_on'][:200]}{split}"] if "evaluated_on" in each else []
+    parts += [each["time"].partition(".")[0].rstrip("Z") + "Z"] if "time" in each else []
+    parts += ["the best so far"] if each.get("best") else []
+    return ", ".join(parts)
 
 
 def _figure(each: Evaluation, name: str) -> str:

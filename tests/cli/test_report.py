@@ -108,7 +108,7 @@ def test_curves_are_pictures_that_others_open_and_the_same_each_time(gan: Gan, t
     assert "$x^" in text
     made.run(tmp_path / "none", [])
     refused = gan("report", "none", "-o", "c.png")
-    assert (refused.code, refused.err) == (1, "gan: none: has no row of losses yet, so there are no curves\n")
+    assert (refused.code, refused.err) == (1, "gan: none: has no losses yet, so there are no curves\n")
 
 
 def test_the_command_on_a_page_makes_the_same_run(gan: Gan, tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ from gancli.events import LossRow
 from gancli.files.locks import Record
 from gancli.files.owner import Owner, this_process
 from gancli.report.jsonl import MetricsFile, append, read_metrics
-from gancli.report.rows import curves
 from gancli.store.evaluations import Best
 from gancli.store.overview import Overview, runs_under
+from gancli.store.run_info import curves
 from tests.conftest import SMALL, Gan
 from tests.report.facts import row as loss_row
 from tests.report.facts import started

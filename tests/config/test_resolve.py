@@ -8,7 +8,7 @@ import pytest
 from gancli import catalogue
 from gancli.config import resolve, toml
 from gancli.config.resolve import file_layer
-from gancli.page.command import command
+from gancli.store.train_command import from_config
 from tests.conftest import SMALL, Gan, sha256
 
 
@@ -53,7 +53,7 @@ def test_a_runs_file_from_before_an_option_makes_the_same_run_again(gan: Gan, tm
     assert again.code == 0
     assert again.err.count("written by an older gan") == 1
     assert "the values of that time: --falling 0.0" in again.err
-    assert "--falling 0.0" in command(toml.read(config))
+    assert "--falling 0.0" in from_config(toml.read(config))
     assert gan("train", "--config", config, "--falling", 1, "--out", "other").code == 0
     sums = [sha256(tmp_path / name / "ckpt.safetensors") for name in ("old", "again", "other")]
     assert sums[0] == sums[1] != sums[2]

@@ -203,12 +203,12 @@ def test_a_card_has_the_figures_of_these_weights_and_their_data_set(
 
 @pytest.mark.slow
 def test_the_command_on_a_card_is_one_that_makes_such_a_model(gan: Gan, runs: Callable[[str], Path]) -> None:
-    from gancli.export.command import command_of
+    from gancli.store.train_command import from_facts
     from tests import ship
 
     for kind in ("vanilla", "dcgan with labels", "lapgan as in the paper", "srgan"):
         facts = checkpoint.load_model(runs(kind) / "ckpt.safetensors").facts
-        words = command_of(facts)
+        words = from_facts(facts)
         ship.check_command(facts, words.replace("--conditional", "").replace("--no-bounded", ""))
         assert gan(*words.split()[1:], "--dry-run").code == 0, words
 

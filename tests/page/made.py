@@ -80,5 +80,5 @@ class Seen(HTMLParser):
     @property
     def data(self) -> Any:
         """What the script draws from."""
-        (found,) = (text for tag, text in self.texts if tag == "script" and text.startswith('{"charts"'))
+        (found,) = (text for tag, text in self.texts if tag == "script" and text.startswith("{"))
         return json.loads(found)

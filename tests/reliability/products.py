@@ -174,7 +174,7 @@ def page(cell: Cell, _: Outcome) -> str:
     text = _read(cell.path("page"))
     if not text.startswith(b"<!DOCTYPE html>") or not text.endswith(b"</html>\n"):
         raise WrongError("the page is cut short")
-    if b"vanilla" not in text or b"<svg" not in text:
+    if b"vanilla" not in text or b"uPlot" not in text:
         raise WrongError("the page does not show the run")
     return ""
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from gancli.errors import GancliError
-from gancli.page import document
-from gancli.page.curves import gathered
-from gancli.page.pace import Axis, Pace, axis, seconds
-from gancli.page.run import of_directory
+from gancli.page import render
+from gancli.page.curves import gather
+from gancli.page.run_data import of_directory
+from gancli.page.x_axis import XAxis, offered, time_unit, timestamp
 from tests.conftest import Gan
 from tests.page import made
 from tests.page.made import Seen, row
@@ -22,63 +22,60 @@ def at(seconds: float) -> str:
     return f"2026-11-27T11:{int(seconds) // 60:02d}:{seconds % 60:06.3f}Z"
 
 
-def clock(*rows: tuple[int, Any, Any], starts: Sequence[str] = ()) -> list[tuple[int, float]]:
+def training_time(*rows: tuple[int, Any, Any], starts: Sequence[str] = ()) -> list[tuple[int, float]]:
     """Of rows with a step, `elapsed_s` and `time`, and when processes began."""
     made_of = (row(s, elapsed_s=elapsed, time=time) for s, elapsed, time in rows)
-    return list(gathered(made_of, [seconds(start) or 0.0 for start in starts]).clock.curve.points())
+    time = gather(made_of, [timestamp(start) or 0.0 for start in starts]).time
+    return list(zip(time.steps, time.seconds, strict=True))
 
 
 def test_the_time_of_a_run_is_that_of_all_its_processes_without_the_pauses() -> None:
     one = [(10, 5.0, at(5)), (20, 10.0, at(10))]
-    assert clock(*one) == [(10, 5.0), (20, 10.0)]
-    assert clock(*one, (30, 2.0, at(900))) == [(10, 5.0), (20, 10.0), (30, 12.0)]
-    later = clock(*one, (30, 40.0, at(900)), (40, 45.0, at(905)), starts=(at(0), at(860)))
+    assert training_time(*one) == [(10, 5.0), (20, 10.0)]
+    assert training_time(*one, (30, 2.0, at(900))) == [(10, 5.0), (20, 10.0), (30, 12.0)]
+    later = training_time(*one, (30, 40.0, at(900)), (40, 45.0, at(905)), starts=(at(0), at(860)))
     assert later == [(10, 5.0), (20, 10.0), (30, 50.0), (40, 55.0)], "a process that ran longer than the one before"
-    asleep = clock(*one, (30, 15.0, at(915)), starts=(at(0),))
+    asleep = training_time(*one, (30, 15.0, at(915)), starts=(at(0),))
     assert asleep == [(10, 5.0), (20, 10.0), (30, 15.0)], "a laptop that was shut: one process all the time"
 
 
 def test_rows_that_tell_no_time_are_passed_over() -> None:
     odd = [(s, value, "yesterday") for s, value in enumerate((None, "5", -1.0, True, 10**400, 7.0), start=1)]
-    assert clock(*odd) == [(6, 7.0)]
-    assert clock((1, 3.0, None), (2, 1.0, "9999-99-99T00:00:00Z")) == [(1, 3.0), (2, 4.0)]
+    assert training_time(*odd) == [(6, 7.0)]
+    assert training_time((1, 3.0, None), (2, 1.0, "9999-99-99T00:00:00Z")) == [(1, 3.0), (2, 4.0)]
 
 
 def test_a_step_between_two_rows_lies_between_their_times() -> None:
-    pace = Pace.of(64, gathered([row(10, elapsed_s=5.0), row(30, elapsed_s=45.0)]).clock.curve)
-    assert [pace.at(step, "time") for step in (0, 5, 10, 20, 30, 99)] == [0.0, 2.5, 5.0, 25.0, 45.0, 45.0]
-    assert pace.at(7, "images") == 448
-    assert pace.at(7, "steps") == 7
+    axis = XAxis(64, gather([row(10, elapsed_s=5.0), row(30, elapsed_s=45.0)]).time)
+    assert [axis.position(step, "time") for step in (0, 5, 10, 20, 30, 99)] == [0.0, 2.5, 5.0, 25.0, 45.0, 45.0]
+    assert axis.position(7, "images") == 448
+    assert axis.position(7, "steps") == 7
 
 
 def test_a_page_begins_with_the_axis_that_was_asked_for(tmp_path: Path) -> None:
-    run = of_directory(made.run(tmp_path / "a", [row(s, elapsed_s=s * 60.0) for s in range(10, 101, 10)], BATCH))
-    seen = Seen(document.page([run], "time"))
+    rows = [row(s, elapsed_s=s * 60.0, phase="one" if s < 50 else "two") for s in range(10, 101, 10)]
+    seen = Seen(render.render([of_directory(made.run(tmp_path / "a", rows, BATCH))], "time"))
     assert seen.data["over"] == "time"
-    assert "Losses over time" in seen.text
     assert [a["value"] for a in seen.all("option")] == ["steps", "images", "time"]
     assert [a["value"] for a in seen.all("option") if "selected" in a] == ["time"]
-    labels = [text for tag, text in seen.texts if tag == "text" and text.endswith(" min")]
-    assert labels[:3] == ["0 min", "50 min", "100 min"], "without a script, too"
+    series = seen.data["charts"][0]["series"][0]
+    assert (series["seconds"][:2], series["batch_size"]) == ([600.0, 1200.0], 64)
+    assert seen.data["charts"][0]["marks"] == [["two", {"steps": 50, "images": 3200, "time": 3000.0}]]
     assert "1h 40m" in seen.text
 
 
 def test_what_a_run_does_not_tell_is_no_choice_and_an_error(tmp_path: Path, gan: Gan) -> None:
     run = of_directory(made.run(tmp_path / "a", [row(10, elapsed_s=None), row(20, elapsed_s=None)], BATCH))
-    assert axis("steps", [run]).offered() == ["steps", "images"]
-    with pytest.raises(
-        GancliError, match="--over time: a does not tell how long its steps took; --over steps needs nothing"
-    ):
-        document.page([run], "time")
+    assert offered([run]) == ["steps", "images"]
+    with pytest.raises(GancliError, match="--over time: the training time of a is not recorded; --over steps needs"):
+        render.render([run], "time")
     bare = of_directory(made.run(tmp_path / "b", [row(10, elapsed_s=None)]))
-    assert not Seen(document.page([bare])).all("select")
+    assert not Seen(render.render([bare])).all("select")
     refused = gan("report", "a", "-o", "x.png", "--over", "time")
     assert (refused.code, refused.err.count("\n"), (tmp_path / "x.png").exists()) == (1, 1, False)
     refused = gan("report", "a", "--over", "tmie")
-    assert (refused.code, refused.err) == (
-        2,
-        "gan: --over tmie: must be one of steps, images, time (did you mean time?)\n",
-    )
+    assert refused.code == 2
+    assert refused.err == "gan: --over tmie: must be one of steps, images, time (did you mean time?)\n"
 
 
 def test_curves_as_pictures_name_their_axis(tmp_path: Path, gan: Gan) -> None:
@@ -89,17 +86,8 @@ def test_curves_as_pictures_name_their_axis(tmp_path: Path, gan: Gan) -> None:
         assert f">{name}<" in Path("x.svg").read_text("utf-8")
 
 
-def test_times_are_told_in_units_that_fit() -> None:
-    axis_ = Axis("time", [])
-    assert [axis_.unit(span)[1] for span in (1, 119, 120, 7199, 7200, 172_800)] == ["s", "s", "min", "min", "h", "d"]
-    assert Axis("images", []).unit(1e9) == (1.0, "")
-
-
-def test_a_long_clock_is_short_on_the_page(tmp_path: Path) -> None:
-    run = of_directory(made.run(tmp_path / "a", [row(s, elapsed_s=s / 7) for s in range(1, 5001)], BATCH))
-    (pace,) = Seen(document.page([run])).data["paces"]
-    assert len(pace["steps"]) <= 520
-    assert (pace["steps"][-1], pace["seconds"][-1]) == (5000, pytest.approx(5000 / 7, abs=0.1))
+def test_times_have_units_that_fit() -> None:
+    assert [time_unit(span)[1] for span in (1, 119, 120, 7199, 7200, 172_800)] == ["s", "s", "min", "min", "h", "d"]
 
 
 def test_the_log_of_a_run_tells_when_its_processes_began(tmp_path: Path) -> None:
