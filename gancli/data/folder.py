@@ -78,29 +78,31 @@ class Bad:
 
     on_bad: OnBad
     fit: Fit = "crop"
-    reasons: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
     told: dict[str, list[str]] = field(default_factory=dict)
     not_square: list[str] = field(default_factory=list)
 
-    def take(self, _: str, error: DataError) -> None:
+    def take(self, name: str, error: DataError) -> None:
         if self.on_bad == "fail":
             raise DataError(f"{error}; --on-bad-image skip leaves such files out") from None
-        self.reasons.append(str(error))
+        self.reasons[name] = str(error)
 
     def check(self, path: Path, num_read: int) -> None:
         """Raise `DataError` where no image could be read."""
         if not num_read:
-            raise DataError(f"--dataset {path}: none of its images can be read; the first: {self.reasons[0]}")
+            raise DataError(f"--dataset {path}: none of its images can be read; the first: {self._in_order()[0]}")
+
+    def _in_order(self) -> list[str]:
+        return [self.reasons[name] for name in sorted(self.reasons)]
 
     def note(self) -> str:
-        """What to warn of each time the images are used, a line for each kind."""
+        """What to warn of each time the images are used, a line for each kind, in the order of names."""
         lines = []
-        if self.reasons:
-            more = "; …" if len(self.reasons) > 3 else ""
-            lines.append(
-                f"{counted(len(self.reasons), 'unreadable image')} left out: {'; '.join(self.reasons[:3])}{more}"
-            )
-        lines += remarks(self.told)
+        if reasons := self._in_order():
+            more = "; …" if len(reasons) > 3 else ""
+            lines.append(f"{counted(len(reasons), 'unreadable image')} left out: {'; '.join(reasons[:3])}{more}")
+        told = {words: sorted(names) for words, names in self.told.items()}
+        lines += remarks(dict(sorted(told.items(), key=lambda one: one[1][0])))
         if self.fit != "crop" and not self.not_square:
             lines.append(no_effect(self.fit))
         return "\n".join(lines)

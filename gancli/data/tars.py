@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from gancli.config.paths import open_file
 from gancli.data import patterns
@@ -205,7 +205,8 @@ def members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
     """Every member of a tar, in its order; the file may be moved between two. Raises `DAMAGE`, also where `tarfile` takes a
     damaged header for the end, goes in circles (CVE-2025-8194) or reads into memory what a header claims."""
     headers = _Headers(file)
-    tar, end = tarfile.TarFile(fileobj=cast(BinaryIO, headers), encoding="utf-8", errors="surrogateescape"), 0
+    tar: Any = tarfile.TarFile(fileobj=cast(BinaryIO, headers), encoding="utf-8", errors="surrogateescape")
+    end = 0
     while (member := tar.next()) is not None:
         if not 0 <= member.size <= MAX_SIZE or not end < tar.offset <= MAX_SIZE:
             raise tarfile.ReadError(f"damaged: a member of {member.size} bytes")
