@@ -3,7 +3,6 @@
 import os
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -144,7 +143,6 @@ class Model:
         name = str(getattr(image, "filename", "") or "the picture")
         set_aside = check_memory(upscaler, shape_of(image), ".png", name)
         layers = layers_of(image)
-        layers = replace(layers, about=layers.about.for_file(".png"))
         work = enlarge_layers(upscaler.fitting(layers.colour, set_aside), layers, name, set_aside)
         telling = Telling(work)
         deque(telling, maxlen=0)  # nobody is told how far it is

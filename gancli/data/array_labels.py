@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gancli.data.beside import MAX_CLASSES, checked
 from gancli.data.classes import ordered
+from gancli.data.sidecar_labels import MAX_CLASSES, checked
 from gancli.data.splits import ANY_WORD, SPLIT_WORDS
 from gancli.errors import DataError
 

@@ -26,10 +26,10 @@ from gancli.data.array_labels import (
     split_word,
     words,
 )
-from gancli.data.beside import MAX_CLASSES
 from gancli.data.fit import Fit, no_effect, square
 from gancli.data.names import Split
 from gancli.data.pace import Pace
+from gancli.data.sidecar_labels import MAX_CLASSES
 from gancli.data.source import Opening, Source
 from gancli.data.splits import SPLIT_WORDS
 from gancli.errors import DataError, few

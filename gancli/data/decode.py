@@ -1,17 +1,18 @@
 """One image file of any mode, size and orientation to 8-bit grey or RGB."""
 
+import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from gancli.data.about import ORIENTATION, About, read_about
 from gancli.data.formats import GREY_MODES, accepted
-from gancli.data.formats import is_image as is_image  # as users of `decode` need it
+from gancli.data.image_metadata import ORIENTATION, read_metadata
 from gancli.errors import DataError, few
 from gancli.text import counted
 
@@ -52,16 +53,11 @@ class Head:
 
 def read_head(data: bytes, name: str) -> Head:
     """The header of an encoded image, of which the beginning may do. Raises `DataError` naming it."""
-    try:
-        with _opened(data, name) as image:
-            width, height = image.size
-            if _orientation(image) in (5, 6, 7, 8):  # they lie on their side
-                width, height = height, width
-            return Head(width, height, image.mode in GREY_MODES)
-    except DataError:
-        raise
-    except Exception as error:  # broken files make Pillow's plugins raise anything
-        raise DataError(f"{name}: cannot be read ({_words(error)})") from None
+    with _opened(data, name, "read") as image:
+        width, height = image.size
+        if _orientation(image) in (5, 6, 7, 8):  # they lie on their side
+            width, height = height, width
+        return Head(width, height, image.mode in GREY_MODES)
 
 
 @dataclass(frozen=True)
@@ -94,55 +90,47 @@ def decode(data: bytes, name: str, side: int | None = None) -> Image.Image:
 
 def decode_first(data: bytes, name: str, side: int | None = None) -> First:
     """As `decode`; of several frames the first."""
-    try:
-        with _opened(data, name) as image:
-            if side is not None:
-                image.draft(None, (2 * side, 2 * side))
-            remarks = _remarks(image, data)
-            image.load()
-            upright = _upright(image)
-            rgba = _rgba(upright)
-            if rgba is not None and rgba.getchannel("A").getextrema() != (255, 255):
-                remarks.append(ON_WHITE)
-            return First(_eight_bit(upright, rgba), tuple(remarks))
-    except DataError:
-        raise
-    except Exception as error:  # as above
-        raise DataError(f"{name}: cannot be decoded ({_words(error)})") from None
+    with _opened(data, name, "decoded") as image:
+        if side is not None:
+            image.draft(None, (2 * side, 2 * side))
+        remarks = _remarks(image, data)
+        image.load()
+        upright = _upright(image)
+        rgba = _rgba(upright)
+        if rgba is not None and rgba.getchannel("A").getextrema() != (255, 255):
+            remarks.append(ON_WHITE)
+        return First(_eight_bit(upright, rgba), tuple(remarks))
 
 
 @dataclass(frozen=True)
 class Layers:
-    """A picture taken apart: colour (mode L or RGB), transparency (mode L) if it has any, what its file says of it, and
-    what is to be told of it (`ANIMATED`, …). Where nothing is visible, the colour is that of the pixels around."""
+    """A picture taken apart: colour (mode L or RGB), transparency (mode L) if it has any, `info` for the file it is saved
+    in (`image_metadata`), and what is to be told of it (`ANIMATED`, …). Where nothing is visible, the colour is that of the
+    pixels around."""
 
     colour: Image.Image
     alpha: Image.Image | None
-    about: About
+    info: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
 
 def decode_layers(data: bytes, name: str) -> Layers:
     """An encoded image upright, with its transparency apart. Raises `DataError` naming it."""
-    try:
-        with _opened(data, name) as image:
-            return layers_of(image, tuple(_remarks(image, data)))
-    except DataError:
-        raise
-    except Exception as error:  # as above
-        raise DataError(f"{name}: cannot be decoded ({_words(error)})") from None
+    with _opened(data, name, "decoded") as image:
+        return layers_of(image, tuple(_remarks(image, data)))
 
 
 def layers_of(image: Image.Image, remarks: tuple[str, ...] = ()) -> Layers:
     """A Pillow image upright, with its transparency apart. Raises whatever Pillow does where it cannot be loaded."""
     image.load()
-    about = read_about(image, image.mode in GREY_MODES)
+    info, more = read_metadata(image, image.mode in GREY_MODES)
+    remarks += more
     upright = _upright(image)
     if (rgba := _rgba(upright)) is None:
-        return Layers(_eight_bit(upright, None), None, about, remarks)
+        return Layers(_eight_bit(upright, None), None, info, remarks)
     alpha = rgba.getchannel("A")
     colour = _filled(rgba).convert("L" if upright.mode in GREY_MODES else "RGB")
-    return Layers(colour, alpha, about, remarks)
+    return Layers(colour, alpha, info, remarks)
 
 
 def _filled(rgba: Image.Image) -> Image.Image:
@@ -166,30 +154,28 @@ def shape_of(image: Image.Image) -> tuple[int, int, int]:
 def read_shape(data: bytes, name: str) -> tuple[int, int, int]:
     """Width, height and bytes per pixel in memory of an encoded image as it lies in its file, without decoding it (which
     EXIF may need). Raises `DataError` naming it."""
+    with _opened(data, name, "read") as image:
+        return shape_of(image)
+
+
+@contextlib.contextmanager
+def _opened(data: bytes, name: str, doing: str) -> Iterator[Image.Image]:
+    """An encoded image within bounds, to be `doing` ("decoded", …). Raises `DataError`, for what is done with it, too."""
     try:
-        with _opened(data, name) as image:
-            return shape_of(image)
+        with Image.open(io.BytesIO(data), formats=accepted(name)) as image:
+            num_pixels = image.width * image.height
+            if num_pixels > MAX_PIXELS:
+                raise DataError(f"{name}: {image.width}×{image.height} pixels are over the limit of {MAX_PIXELS}")
+            if num_pixels > max(LARGE, MAX_PIXELS_PER_BYTE * len(data)):
+                raise DataError(f"{name}: {image.width}×{image.height} pixels in {len(data)} bytes: empty, or damaged")
+            yield image
     except DataError:
         raise
-    except Exception as error:  # as above
-        raise DataError(f"{name}: cannot be read ({_words(error)})") from None
-
-
-def _words(error: Exception) -> str:
-    return " ".join(f"{error or type(error).__name__}".split())[:200]
-
-
-def _opened(data: bytes, name: str) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(data), formats=accepted(name))
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a picture, or a damaged one") from None
-    num_pixels = image.width * image.height
-    if num_pixels > MAX_PIXELS:
-        raise DataError(f"{name}: {image.width}×{image.height} pixels are over the limit of {MAX_PIXELS}")
-    if num_pixels > max(LARGE, MAX_PIXELS_PER_BYTE * len(data)):
-        raise DataError(f"{name}: {image.width}×{image.height} pixels in {len(data)} bytes: empty, or damaged")
-    return image
+    except Exception as error:  # broken files make Pillow's plugins raise anything
+        words = " ".join(f"{error or type(error).__name__}".split())[:200]
+        raise DataError(f"{name}: cannot be {doing} ({words})") from None
 
 
 def _remarks(image: Image.Image, data: bytes) -> list[str]:

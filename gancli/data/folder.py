@@ -4,24 +4,24 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from gancli.data.arrange import Arranged
 from gancli.data.cache import Cache, Cached
 from gancli.data.decode import Head, add_remarks, decode_first, read_head, remarks
 from gancli.data.fit import Fit, no_effect, square
-from gancli.data.listing import Entry, Listing, OnBad, listed
+from gancli.data.listing import OnBad, arranged, opened
 from gancli.data.names import Split
 from gancli.data.pace import PACE_S, Pace
 from gancli.data.patterns import stem
+from gancli.data.pictures import Contents, Pictures
 from gancli.data.source import Opening, Source
 from gancli.data.spec import ImageSpec
 from gancli.errors import DataError
@@ -32,7 +32,7 @@ from gancli.text import counted
 DEFAULT_SIZE = 64
 SMALLEST, LARGEST_OWN_SIZE = 4, 128
 HEAD_BYTES = 1 << 16
-GROUP_BYTES, GROUP_ENTRIES = 1 << 18, 64  # read and decoded by one thread in one go
+GROUP_BYTES, GROUP_ENTRIES = 1 << 18, 64  # decoded by one thread in one go: many small files, or one photograph
 T = TypeVar("T")
 
 
@@ -51,13 +51,14 @@ def open_folder(
     Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the first image that cannot be read.
     """
     name = stem(path.resolve())
-    with (yield from listed(path, split, on_bad)) as listing:
-        content = [[entry.name, entry.label, *entry.mark] for entry in listing.entries]
-        found = [listing.class_names, content]
+    with (yield from opened(path, on_bad == "skip")) as pictures:
+        chosen = arranged(pictures, split)
+        marks = pictures.found.marks
+        found = [chosen.class_names, [[name, label, *marks[name]] for name, label in chosen.labels.items()]]
         asked = [image_size, on_bad, *([fit] if fit != "crop" else [])]
         cache = Cache(data_root, name, asked, found, path.resolve(), split)
-        cached = cache.load() or (yield from _decoded(listing, cache, image_size, on_bad, fit, fits))
-    for note in (*listing.notes, *cached.note.splitlines()):
+        cached = cache.load() or (yield from _decoded(pictures, chosen, cache, image_size, on_bad, fit, fits))
+    for note in (*pictures.notes(), *chosen.notes, *cached.note.splitlines()):
         yield Warned(note)
     return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped, cached.digest)
 
@@ -73,35 +74,43 @@ def common_size(sizes: Iterable[tuple[int, int]]) -> int:
 @dataclass
 class Bad:
     """The images that could not be read: the first ends it all, or they are counted. And those that something is to be told
-    of, by what that is, and whether any was in need of `fit`."""
+    of, by what that is, and how many were in need of `fit`."""
 
     on_bad: OnBad
     fit: Fit = "crop"
-    all_square: bool = True
-    reasons: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
     told: dict[str, list[str]] = field(default_factory=dict)
+    not_square: list[str] = field(default_factory=list)
 
-    def take(self, error: DataError) -> None:
+    def take(self, name: str, error: DataError) -> None:
         if self.on_bad == "fail":
             raise DataError(f"{error}; --on-bad-image skip leaves such files out") from None
-        self.reasons.append(str(error))
+        self.reasons[name] = str(error)
+
+    def check(self, path: Path, num_read: int) -> None:
+        """Raise `DataError` where no image could be read."""
+        if not num_read:
+            raise DataError(f"--dataset {path}: none of its images can be read; the first: {self._in_order()[0]}")
+
+    def _in_order(self) -> list[str]:
+        return [self.reasons[name] for name in sorted(self.reasons)]
 
     def note(self) -> str:
-        """What to warn of each time the images are used, a line for each kind."""
+        """What to warn of each time the images are used, a line for each kind, in the order of names."""
         lines = []
-        if self.reasons:
-            more = "; …" if len(self.reasons) > 3 else ""
-            lines.append(
-                f"{counted(len(self.reasons), 'unreadable image')} left out: {'; '.join(self.reasons[:3])}{more}"
-            )
-        lines += remarks(self.told)
-        if self.fit != "crop" and self.all_square:
+        if reasons := self._in_order():
+            more = "; …" if len(reasons) > 3 else ""
+            lines.append(f"{counted(len(reasons), 'unreadable image')} left out: {'; '.join(reasons[:3])}{more}")
+        told = {words: sorted(names) for words, names in self.told.items()}
+        lines += remarks(dict(sorted(told.items(), key=lambda one: one[1][0])))
+        if self.fit != "crop" and not self.not_square:
             lines.append(no_effect(self.fit))
         return "\n".join(lines)
 
 
 def _decoded(
-    listing: Listing,
+    pictures: Pictures,
+    chosen: Arranged,
     cache: Cache,
     image_size: int | None,
     on_bad: OnBad,
@@ -109,33 +118,29 @@ def _decoded(
     fits: Callable[[ImageSpec], object] | None,
 ) -> Generator[Event, None, Cached]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
-    yield from listing.ready(cache.folder)
-    size, channels = yield from _size_and_channels(listing, image_size, on_bad)
+    names = list(chosen.labels)
+    size, channels = yield from _size_and_channels(pictures, names, image_size, on_bad)
     if fits is not None:
-        fits(ImageSpec(channels, size, tuple(listing.class_names)))
-    shape, bad, labels = (len(listing.entries), channels, size, size), Bad(on_bad, fit), list[int]()
+        fits(ImageSpec(channels, size, tuple(chosen.class_names)))
+    bad, num_bytes = Bad(on_bad, fit), channels * size * size
+    places = {name: slice(index * num_bytes, (index + 1) * num_bytes) for index, name in enumerate(names)}
     try:
-        images, warning = cache.room(shape)
+        images, warning = cache.room((len(names), channels, size, size))
         if warning:
             yield Warned(warning)
 
-        def pixels(entry: Entry) -> tuple[Tensor, tuple[str, ...], bool]:
-            first = decode_first(listing.read(entry), listing.where(entry), size)
+        def pixels(name: str, data: bytes) -> tuple[Tensor, tuple[str, ...]]:
+            first = decode_first(data, pictures.where(name), size)
             picture = first.picture.convert("L" if channels == 1 else "RGB")
+            if picture.width != picture.height:
+                bad.not_square.append(name)
             flat = torch.frombuffer(bytearray(square(picture, size, fit).tobytes()), dtype=torch.uint8)
-            return flat.view(size, size, channels).permute(2, 0, 1), first.remarks, picture.width == picture.height
+            return flat.view(size, size, channels).permute(2, 0, 1).flatten(), first.remarks
 
-        def take(entry: Entry, one: tuple[Tensor, tuple[str, ...], bool]) -> bool:
-            images[len(labels)], said, is_square = one
-            bad.all_square &= is_square
-            labels.append(entry.label)
-            add_remarks(bad.told, said, entry.name)
-            return True
-
-        yield from each(pixels, listing.entries, f"decoding {listing.path.name}", take, bad)
-        if not labels:
-            raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
-        done = Cached(images[: len(labels)], torch.tensor(labels), listing.class_names, bad.note())
+        what = f"decoding {pictures.path.name}"
+        whole = yield from decode_into(images.view(-1), places, pictures, what, pixels, bad)
+        labels = torch.tensor([chosen.labels[name] for name in whole])
+        done = Cached(images[: len(whole)], labels, chosen.class_names, bad.note())
         if warning := cache.keep(done.images, done.labels, done.class_names, done.note):
             yield Warned(warning)
         return cache.load() or done
@@ -144,65 +149,119 @@ def _decoded(
 
 
 def _size_and_channels(
-    listing: Listing, image_size: int | None, on_bad: OnBad
+    pictures: Pictures, names: Sequence[str], image_size: int | None, on_bad: OnBad
 ) -> Generator[Event, None, tuple[int, int]]:
     """From the headers, of no more images than it takes to decide."""
     sizes: set[tuple[int, int]] = set()
     colours: set[bool] = set()
 
-    def take(_: Entry, found: Head) -> bool:
+    def take(_: str, found: Head) -> bool:
         sizes.add((found.width, found.height))
         colours.add(not found.grey)
         return (image_size is None and len(sizes) == 1) or True not in colours
 
     bad = Bad(on_bad)
-    yield from each(partial(head_of, listing), listing.entries, f"looking at {listing.path.name}", take, bad)
-    if not sizes:
-        raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
+    yield from read_heads(pictures, names, f"looking at {pictures.path.name}", take, bad)
     return image_size or common_size(sizes), 3 if True in colours else 1
 
 
-def head_of(listing: Listing, entry: Entry) -> Head:
-    """The header of a listed image, of which the beginning nearly always does. Raises `DataError` naming it."""
-    try:
-        return read_head(listing.read(entry, HEAD_BYTES), listing.where(entry))
-    except DataError:
-        return read_head(listing.read(entry), listing.where(entry))
+def read_heads(
+    pictures: Pictures, names: Sequence[str], what: str, take: Callable[[str, Head], bool], bad: Bad
+) -> Generator[Event, None, None]:
+    """`take` the header of each image, as long as it says so. The beginning of a file nearly always has it. Raises
+    `DataError` where none can be read."""
+    unclear = list[str]()
+
+    def head(name: str, data: bytes) -> Head:
+        return read_head(data, pictures.where(name))
+
+    beginnings = pictures.read(names, HEAD_BYTES)
+    goes_on = yield from each(head, beginnings, len(names), what, take, lambda name, _: unclear.append(name))
+    if goes_on and unclear:
+        yield from each(head, pictures.read(unclear), len(unclear), what, take, bad.take)
+    bad.check(pictures.path, len(names) - len(bad.reasons))
+
+
+def decode_into(
+    flat: Tensor,
+    places: Mapping[str, slice],
+    pictures: Pictures,
+    what: str,
+    pixels: Callable[[str, bytes], tuple[Tensor, tuple[str, ...]]],
+    bad: Bad,
+) -> Generator[Event, None, list[str]]:
+    """Decode pictures into their places, which lie end to end in `flat`, uint8 `[n]`. `pixels` gives the bytes of one, and
+    what is to be told of it. Returns the names of those that could be read, whose bytes then lie end to end."""
+    whole = set[str]()
+
+    def take(name: str, found: tuple[Tensor, tuple[str, ...]]) -> bool:
+        flat[places[name]], said = found
+        whole.add(name)
+        add_remarks(bad.told, said, name)
+        return True
+
+    yield from each(pixels, pictures.read(places), len(places), what, take, bad.take)
+    bad.check(pictures.path, len(whole))
+    names, filled = [name for name in places if name in whole], 0
+    for name in names:
+        begin, filled = filled, filled + places[name].stop - places[name].start
+        if begin != places[name].start:  # a gap is before it
+            flat[begin:filled] = flat[places[name]].clone()
+    return names
 
 
 def each(
-    work: Callable[[Entry], T], entries: Sequence[Entry], what: str, take: Callable[[Entry, T], bool], bad: Bad
-) -> Generator[Event, None, None]:
-    """`take` the results of `work` in order, as long as it says so, with progress.
+    work: Callable[[str, bytes], T],
+    contents: Contents,
+    count: int,
+    what: str,
+    take: Callable[[str, T], bool],
+    refuse: Callable[[str, DataError], object],
+) -> Generator[Event, None, bool]:
+    """`take` the results of `work` on each of `count` files in their order, as long as it says so, with progress; `refuse`
+    what cannot be read. Returns whether all were worked on.
 
-    Threads serve: Pillow decodes and resizes outside the interpreter's lock, and signals reach the main thread only.
+    One thread reads ahead, the others work: Pillow decodes and resizes outside the interpreter's lock, and signals reach
+    the main thread only.
     """
-
     closed = threading.Event()
 
-    def work_on(group: Sequence[Entry]) -> list[tuple[Entry, T | DataError]]:
-        return [(entry, _attempt(work, entry)) for entry in group if not closed.is_set()]
+    def next_group() -> list[tuple[str, bytes | DataError]]:
+        group, num_bytes = list[tuple[str, bytes | DataError]](), 0
+        while num_bytes < GROUP_BYTES and len(group) < GROUP_ENTRIES and not closed.is_set():
+            if (item := next(contents, None)) is None:
+                break
+            group.append(item)
+            num_bytes += len(item[1]) if isinstance(item[1], bytes) else 0
+        return group
 
-    workers = len(CPUS)
-    pace, done, todo = Pace(), 0, _groups(entries)
-    waiting: deque[Future[list[tuple[Entry, T | DataError]]]] = deque()
-    with ThreadPoolExecutor(workers, initializer=_on_any_cpu) as pool:
+    def work_on(reading: "Future[list[tuple[str, bytes | DataError]]]") -> list[tuple[str, T | DataError]]:
+        return [(name, _attempt(work, name, data)) for name, data in reading.result() if not closed.is_set()]
+
+    workers, pace, done = len(CPUS), Pace(), 0
+    waiting: deque[Future[list[tuple[str, T | DataError]]]] = deque()
+    with (
+        contextlib.closing(contents),
+        ThreadPoolExecutor(1, initializer=_on_any_cpu) as reader,
+        ThreadPoolExecutor(workers, initializer=_on_any_cpu) as pool,
+    ):
         try:
             while True:
-                waiting.extend(pool.submit(work_on, group) for group in islice(todo, 4 * workers - len(waiting)))
-                if not waiting:
-                    break
+                while len(waiting) < 2 * workers:
+                    waiting.append(pool.submit(work_on, reader.submit(next_group)))
                 future = waiting.popleft()
                 while not future.done() and not wait([future], PACE_S).done:
-                    yield Preparing(what, done, len(entries), "images")
-                for entry, result in future.result():
+                    yield Preparing(what, done, count, "images")
+                if not (results := future.result()):
+                    return True
+                for name, result in results:
                     if isinstance(result, DataError):
-                        bad.take(result)
-                    elif not take(entry, result):
-                        return
+                        refuse(name, result)
+                    elif not take(name, result):
+                        return False
                     done += 1
-                if pace.due() or done == len(entries):
-                    yield Preparing(what, done, len(entries), "images")
+                if pace.due() or done == count:
+                    yield Preparing(what, done, count, "images")
         finally:
             closed.set()
             for future in waiting:
@@ -215,20 +274,8 @@ def _on_any_cpu() -> None:
         os.sched_setaffinity(0, CPUS)
 
 
-def _attempt(work: Callable[[Entry], T], entry: Entry) -> T | DataError:
+def _attempt(work: Callable[[str, bytes], T], name: str, data: bytes | DataError) -> T | DataError:
     try:
-        return work(entry)
+        return data if isinstance(data, DataError) else work(name, data)
     except DataError as error:
         return error
-
-
-def _groups(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Neighbours to be worked on in one go: many small files, or one photograph."""
-    start = num_bytes = 0
-    for index, entry in enumerate(entries):
-        num_bytes += entry.mark[0]
-        if num_bytes >= GROUP_BYTES or index + 1 - start == GROUP_ENTRIES:
-            yield entries[start : index + 1]
-            start, num_bytes = index + 1, 0
-    if start < len(entries):
-        yield entries[start:]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gancli.data.beside import MAX_CLASSES, checked
-from gancli.data.columns import LABELS
+from gancli.data.parquet_columns import LABELS
+from gancli.data.sidecar_labels import MAX_CLASSES, checked
 from gancli.errors import DataError, few, printable
 
 NAME, FILE_NAME = "dataset.json", "file_name"

@@ -1,9 +1,9 @@
 """Photographs of mixed sizes, for models that read low-resolution pictures: decoded once, end to end in one tensor."""
 
 import dataclasses
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -11,12 +11,13 @@ from torch import Tensor
 
 from gancli.data import drawn, fingerprint
 from gancli.data.cache import Cache
-from gancli.data.decode import Head, add_remarks, decode_first
-from gancli.data.folder import Bad, each, head_of
-from gancli.data.listing import Entry, Listing, OnBad, listed
+from gancli.data.decode import Head, decode_first
+from gancli.data.folder import Bad, decode_into, read_heads
+from gancli.data.listing import OnBad, arranged, opened
 from gancli.data.names import ARRAYS, DRAWN, source_names
 from gancli.data.opening import existing, open_source
 from gancli.data.patterns import stem
+from gancli.data.pictures import Pictures
 from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Warned
@@ -112,14 +113,16 @@ def _large_enough(found: Photographs, crop: int | None, dataset: str) -> Generat
 
 def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None) -> Generator[Event, None, Photographs]:
     name = stem(path.resolve())
-    with (yield from listed(path, "train", on_bad, with_classes=False)) as listing:
-        content = [[entry.name, *entry.mark] for entry in listing.entries]
+    with (yield from opened(path, on_bad == "skip")) as pictures:
+        chosen = arranged(pictures, "train", with_classes=False)
+        names = list(chosen.labels)
+        content = [[name, *pictures.found.marks[name]] for name in names]
         cache = Cache(data_root, name, ["photographs", on_bad], content, path.resolve())
         if (kept := _from_cache(name, cache)) is not None:
             photographs, note = kept
         else:
-            photographs, note = yield from _decoded(name, listing, cache, on_bad, crop)
-    for line in (*listing.notes, *note.splitlines()):
+            photographs, note = yield from _decoded(name, pictures, names, cache, on_bad, crop)
+    for line in (*pictures.notes(), *chosen.notes, *note.splitlines()):
         yield Warned(line)
     return photographs
 
@@ -139,22 +142,36 @@ def _from_cache(name: str, cache: Cache) -> tuple[Photographs, str] | None:
 
 
 def _decoded(
-    name: str, listing: Listing, cache: Cache, on_bad: OnBad, crop: int | None
+    name: str, pictures: Pictures, names: Sequence[str], cache: Cache, on_bad: OnBad, crop: int | None
 ) -> Generator[Event, None, tuple[Photographs, str]]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
-    yield from listing.ready(cache.folder)
-    bad = Bad(on_bad)
-    heads = yield from _heads(name, listing, bad)
+    bad, heads = Bad(on_bad), dict[str, Head]()
+
+    def take(one: str, head: Head) -> bool:
+        heads[one] = head
+        return True
+
+    yield from read_heads(pictures, names, f"looking at {name}", take, bad)
     _check_crop(crop or 0, max((min(head.width, head.height) for head in heads.values()), default=crop or 0), name)
     channels = 1 if all(head.grey for head in heads.values()) else 3
-    total = sum(head.width * head.height for head in heads.values()) * channels
+    places, total = dict[str, slice](), 0
+    for one in filter(heads.__contains__, names):
+        begin, total = total, total + heads[one].width * heads[one].height * channels
+        places[one] = slice(begin, total)
     try:
         flat, warning = cache.room((max(1, total),))
         if warning:
             yield Warned(warning)
-        sizes = yield from _fill(flat, name, listing, heads, channels, bad)
-        if not sizes:
-            raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
+
+        def pixels(one: str, data: bytes) -> tuple[Tensor, tuple[str, ...]]:
+            first = decode_first(data, pictures.where(one))
+            picture = first.picture.convert("L" if channels == 1 else "RGB")
+            if picture.size != (heads[one].width, heads[one].height):
+                raise DataError(f"{pictures.where(one)}: not of the size that its header says")
+            return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8), first.remarks
+
+        whole = yield from decode_into(flat, places, pictures, f"decoding {name}", pixels, bad)
+        sizes = [(heads[one].height, heads[one].width) for one in whole]
         done = _laid_out(name, flat, torch.tensor(sizes), channels, False)
         note, filled = bad.note(), sum(height * width for height, width in sizes) * channels
         if warning := cache.keep_flat(flat[:filled], {"sizes": sizes, "channels": channels, "note": note}):
@@ -162,45 +179,6 @@ def _decoded(
         return _from_cache(name, cache) or (done, note)
     finally:
         cache.discard()
-
-
-def _heads(name: str, listing: Listing, bad: Bad) -> Generator[Event, None, dict[Entry, Head]]:
-    heads: dict[Entry, Head] = {}
-
-    def take(entry: Entry, head: Head) -> bool:
-        heads[entry] = head
-        return True
-
-    yield from each(partial(head_of, listing), listing.entries, f"looking at {name}", take, bad)
-    return heads
-
-
-def _fill(
-    flat: Tensor, name: str, listing: Listing, heads: Mapping[Entry, Head], channels: int, bad: Bad
-) -> Generator[Event, None, list[tuple[int, int]]]:
-    """Decode the pictures one after the other into `flat`; gives height and width of those that could be."""
-    sizes: list[tuple[int, int]] = []
-    filled = 0
-
-    def pixels(entry: Entry) -> tuple[int, int, Tensor, tuple[str, ...]]:
-        first = decode_first(listing.read(entry), listing.where(entry))
-        picture = first.picture.convert("L" if channels == 1 else "RGB")
-        if picture.size != (heads[entry].width, heads[entry].height):
-            raise DataError(f"{listing.where(entry)}: not of the size that its header says")
-        flat = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
-        return picture.height, picture.width, flat, first.remarks
-
-    def take(entry: Entry, one: tuple[int, int, Tensor, tuple[str, ...]]) -> bool:
-        nonlocal filled
-        height, width, values, said = one
-        add_remarks(bad.told, said, entry.name)
-        flat[filled : filled + len(values)] = values
-        filled += len(values)
-        sizes.append((height, width))
-        return True
-
-    yield from each(pixels, list(heads), f"decoding {name}", take, bad)
-    return sizes
 
 
 def _check_crop(side: int, largest: int, dataset: str) -> None:

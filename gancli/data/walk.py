@@ -34,7 +34,10 @@ class Found:
     runs: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
+    closed: dict[str, str] = field(default_factory=dict)  # folders that cannot be listed, with the reason
+    broken: dict[str, str] = field(
+        default_factory=dict
+    )  # what is called as a picture is but is no file, with the reason
     archives: list[str] = field(default_factory=list)  # tars and Parquet files in a folder
     nested: list[str] = field(default_factory=list)  # archives in an archive
     odd: list[str] = field(default_factory=list)  # what is no plain file, in a tar
@@ -48,7 +51,7 @@ class Found:
             (self.runs, "folder", "passed over: of runs of gan, whose pictures are samples"),
             (self.twice, "name", "passed over: another link or entry of the same leads there"),
             (self.outside, "entry", "left out: named to lie outside of the archive, or too deep in it"),
-            (self.closed, "folder", "passed over: cannot be listed"),
+            (list(self.closed), "folder", "passed over: cannot be listed"),
             (self.archives, "archive", "passed over, beside the pictures: -d with its name, or a pattern, reads it"),
             (self.nested, "archive", "passed over: inside of another one; unpack it"),
             (self.odd, "entry", "passed over: a link, a device or a file with holes"),
@@ -57,13 +60,18 @@ class Found:
         return [Note(line) if names is self.runs or names is self.twice else line for names, line in lines]
 
 
-def walked(root: Path, skip_closed: bool) -> Generator[Event, None, Found]:
-    """Everything below a folder. Links to folders are followed, each folder is visited once, by its own name if it has one
-    here. Raises `DataError` for a folder that cannot be listed, unless those below `root` are to be skipped."""
+def walked(
+    root: Path, skip_closed: bool, *, most: int | None = None, deep: bool = True, left_out: Path | None = None
+) -> Generator[Event, None, Found]:
+    """Everything in a folder and, if `deep`, below it, but not in `left_out`; given `most`, no further than to so many
+    pictures. Links to folders are followed, each folder is visited once, by its own name if it has one here. Raises
+    `DataError` for a folder that cannot be listed, unless those below `root` are to be skipped."""
     found, pace = Found(), Pace()
-    visited: set[tuple[int, int]] = set()
+    visited = set[tuple[int, int]]()
+    with contextlib.suppress(OSError):
+        visited |= {(left_out.stat().st_dev, left_out.stat().st_ino)} if left_out else set()
     todo, links = [""], list[str]()
-    while todo or links:
+    while (todo or links) and (most is None or len(found.marks) < most):
         folder = todo.pop() if todo else links.pop(0)
         try:
             here = (root / folder).stat()
@@ -72,12 +80,12 @@ def walked(root: Path, skip_closed: bool) -> Generator[Event, None, Found]:
                 continue
             visited.add((here.st_dev, here.st_ino))
             with os.scandir(root / folder) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
+                inside = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             if not folder or not skip_closed:
                 way_out = "; --on-bad-image skip passes it over" if folder else ""
                 raise DataError(f"{root / folder}: cannot be listed ({error.strerror}){way_out}") from None
-            found.closed.append(folder[:-1])
+            found.closed[folder[:-1]] = f"cannot be listed ({error.strerror})"
             continue
         if is_run(entry.name for entry in inside):
             found.runs.append(folder[:-1] or "samples")
@@ -85,11 +93,14 @@ def walked(root: Path, skip_closed: bool) -> Generator[Event, None, Found]:
         elif folder:
             found.folders.add(folder[:-1])
             found.empty |= set() if any(not is_junk(entry.name) for entry in inside) else {folder[:-1]}
+        folders = []
         for entry in inside:
             if _is_folder(entry, f"{folder}{entry.name}", found):
-                (links if entry.is_symlink() else todo).append(f"{folder}{entry.name}/")
+                folders.append(entry)
             if pace.due():
                 yield Preparing(f"listing {root.name}", len(found.marks), 0, "images")
+        for entry in reversed(folders if deep else []):
+            (links if entry.is_symlink() else todo).append(f"{folder}{entry.name}/")
     found.others.sort()
     found.archives.sort()
     return found
@@ -97,16 +108,23 @@ def walked(root: Path, skip_closed: bool) -> Generator[Event, None, Found]:
 
 def _is_folder(entry: "os.DirEntry[str]", name: str, found: Found) -> bool:
     """Whether to look into an entry; a file that is a picture is noted."""
-    with contextlib.suppress(OSError):  # a dangling link, or a file removed meanwhile, is none
+    try:
         facts = entry.stat()
-        if stat.S_ISDIR(facts.st_mode):
-            return not is_junk(entry.name)
-        if stat.S_ISREG(facts.st_mode) and is_image(entry.name):
-            found.marks[name] = (facts.st_size, facts.st_mtime_ns)
-        elif stat.S_ISREG(facts.st_mode) and is_other_picture(entry.name):
-            found.others.append(name)
-        elif stat.S_ISREG(facts.st_mode) and kind_of(entry.name) and not is_junk(entry.name):
-            found.archives.append(name)
+    except OSError as error:  # a dangling link, or a file removed meanwhile
+        if is_image(entry.name):
+            found.broken[name] = f"cannot be read ({error.strerror})"
+        return False
+    if stat.S_ISDIR(facts.st_mode):
+        return not is_junk(entry.name)
+    if not stat.S_ISREG(facts.st_mode):
+        if is_image(entry.name):
+            found.broken[name] = "is no file"
+    elif is_image(entry.name):
+        found.marks[name] = (facts.st_size, facts.st_mtime_ns)
+    elif is_other_picture(entry.name):
+        found.others.append(name)
+    elif kind_of(entry.name) and not is_junk(entry.name):
+        found.archives.append(name)
     return False
 
 
@@ -133,7 +151,7 @@ def in_zip(archive: zipfile.ZipFile) -> tuple[Found, dict[str, zipfile.ZipInfo]]
         else:
             found.twice += [name] if name in members else []
             members[name] = info
-    sort_out(found, {name: (info.file_size, info.CRC) for name, info in members.items()}, folders)
+    sort_out(found, {name: (info.file_size, info.CRC) for name, info in sorted(members.items())}, folders)
     return found, members
 
 

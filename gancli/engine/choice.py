@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gancli import catalogue
 from gancli.config import fields_of
 from gancli.config.resolve import Layer
-from gancli.data.look import look
+from gancli.data.probe import probe
 from gancli.store import names
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
@@ -38,7 +38,7 @@ def choose(dataset: str | None, image_size: int | None, asked: Iterable[str]) ->
     usual, other = (catalogue.card(name).config_class for name in (USUAL, FOR_PICTURES))
     known = {field.name for field in fields_of(other)} | set(other.presets)
     its_own = ({field.name for field in fields_of(usual)} | set(usual.presets)) - known
-    if dataset is None or its_own & set(asked) or (seen := look(dataset)) is None:
+    if dataset is None or its_own & set(asked) or (seen := probe(dataset)) is None:
         return Choice(USUAL)
     side = image_size or seen.side
     why = "in colour" if seen.coloured else f"of {side} pixels" if side > LARGEST_FLAT else ""

@@ -10,10 +10,10 @@ from torch import Tensor
 from gancli.config.paths import open_file
 from gancli.data.classes import renumbered
 from gancli.data.fit import Fit
-from gancli.data.look import look
 from gancli.data.names import ARRAYS, source_names
 from gancli.data.opening import open_source
 from gancli.data.patterns import is_archive, is_pattern, matching
+from gancli.data.probe import probe
 from gancli.data.source import Opening, Source
 from gancli.errors import DataError, GancliError, UsageError, few
 from gancli.events import Event, Telling, Warned
@@ -100,7 +100,7 @@ def _opened(path: Path, size: int, dataset: str, data_root: Path, fit: Fit) -> O
             yield from events
             return source
         had = f"{source.spec.size}×{source.spec.size} pixels"
-    elif (seen := look(word)) is None or (seen.square and seen.side == size):
+    elif (seen := probe(word)) is None or (seen.square and seen.side == size):
         return (yield from opened(size))
     else:
         had = f"{seen.side}×{seen.side} pixels" if seen.square else "of several sizes, or no squares"

@@ -1,6 +1,7 @@
 """How well a super-resolution model enlarges the pictures of a folder or an archive, beside bicubic interpolation."""
 
-from collections.abc import Generator, Sequence
+import contextlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -10,9 +11,9 @@ from torch import Tensor
 
 from gancli import images
 from gancli.batches.pairs import enlarge, reduce
-from gancli.data import album
-from gancli.data.album import Album
 from gancli.data.decode import decode
+from gancli.data.listing import opened_for
+from gancli.data.pictures import Pictures
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, Preparing, Warned
 from gancli.metrics.fidelity import psnr, ssim
@@ -46,62 +47,74 @@ def read_pairs(place: Path, low_res: Path | None, scale: int) -> Generator[Event
         elif low_res is None:
             yield Warned(made)
         place /= hr
-    true = yield from album.opened(place, "--dataset")
-    try:
-        small = None
+    with contextlib.ExitStack() as stack:
+        true = stack.enter_context((yield from opened_for("--dataset", place)))
+        names, small, small_names = sorted(true.found.marks), true, list[str]()
         if low_res is not None:
-            small = yield from album.opened(low_res, "--low-res")
-        if (top := _top(true)) is not None and hr in (folders := _folders(true, top)):
+            small = stack.enter_context((yield from opened_for("--low-res", low_res)))
+            small_names = sorted(small.found.marks)
+        if (top := _top(names)) is not None and hr in (folders := _folders(names, top)):
             if low_res is None and lr in folders:
-                small, low_res = true.below(f"{top}{lr}/"), place
+                small_names, low_res = [name for name in names if name.startswith(f"{top}{lr}/")], place
             elif low_res is None:
                 yield Warned(made)
-            true = true.below(f"{top}{hr}/")
-        if not true.names:
-            raise DataError("; ".join([f"--dataset {place}: holds no images", *true.notes]))
-        yield from map(Warned, true.notes)
-        return [_pair(true, name, small, low_res, scale) for name in true.names]
-    finally:
-        true.close()
-        if small is not None:
-            small.close()
+            names = [name for name in names if name.startswith(f"{top}{hr}/")]
+        if not names:
+            raise DataError("; ".join([f"--dataset {place}: holds no images", *true.notes()]))
+        yield from map(Warned, true.notes())
+        if low_res is None:
+            truths = {name: whole_steps(picture, scale) for name, picture in _decoded(true, names)}
+            return [Pair(PurePath(name).name, truths[name], _reduced(truths[name], scale)) for name in names]
+        return _paired(true, names, small, small_names, low_res, scale)
 
 
-def _top(pictures: Album) -> str | None:
+def _paired(
+    true: Pictures, names: Sequence[str], small: Pictures, small_names: Sequence[str], low_res: Path, scale: int
+) -> list[Pair]:
+    """True pictures with those of the same name out of `low_res`. Raises `DataError`."""
+    called = {PurePath(name).stem: name for name in small_names}
+    found = {name: called.get(PurePath(name).stem, "") for name in names}
+    if "" in found.values():
+        name = next(name for name in names if not found[name])
+        raise DataError(f"--low-res {low_res}: has no picture named {PurePath(name).stem}, as {true.where(name)} is")
+    reduced, truths = dict(_decoded(small, dict.fromkeys(found.values()))), dict(_decoded(true, names))
+    pairs = []
+    for name in names:
+        truth, other = whole_steps(truths[name], scale), reduced[found[name]]
+        channels, height, width = truth.shape
+        if other.shape != (channels, height // scale, width // scale):
+            raise DataError(
+                f"{small.where(found[name])}: {other.shape[2]}×{other.shape[1]} pixels, not {width // scale}×"
+                f"{height // scale}, a {scale}th of {true.where(name)}"
+            )
+        pairs.append(Pair(PurePath(name).name, truth, other))
+    return pairs
+
+
+def _top(names: Sequence[str]) -> str | None:
     """The folder, with its `/`, that holds everything and more than one folder; "" where that is the archive itself; None
     where some lie beside folders."""
     top = ""
-    while len(folders := _folders(pictures, top)) == 1 and "" not in folders:
+    while len(folders := _folders(names, top)) == 1 and "" not in folders:
         top += f"{folders.pop()}/"
     return None if "" in folders else top
 
 
-def _folders(pictures: Album, top: str) -> set[str]:
+def _folders(names: Sequence[str], top: str) -> set[str]:
     """The folders in a folder; "" for pictures that lie in none of them."""
-    return {name[len(top) :].rpartition("/")[0].partition("/")[0] for name in pictures.names}
+    return {name[len(top) :].rpartition("/")[0].partition("/")[0] for name in names}
 
 
-def _read(pictures: Album, name: str) -> Tensor:
-    return images.from_pil(decode(pictures.read(name), pictures.where(name)))
+def _decoded(pictures: Pictures, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+    """Pictures by name, uint8 `[C, H, W]`. Raises `DataError`."""
+    for name, data in pictures.read(names):
+        if isinstance(data, DataError):
+            raise data
+        yield name, images.from_pil(decode(data, pictures.where(name)))
 
 
-def _pair(true: Album, name: str, small: Album | None, low_res: Path | None, scale: int) -> Pair:
-    truth, last = _read(true, name), PurePath(name).name
-    truth = whole_steps(truth, scale)
-    height, width = truth.shape[1:]
-    if small is None:
-        return Pair(last, truth, images.to_uint8(reduce(images.to_float(truth[None]), scale))[0])
-    stem = PurePath(name).stem
-    found = [each for each in small.names if PurePath(each).stem == stem]
-    if not found:
-        raise DataError(f"--low-res {low_res}: has no picture named {stem}, as {true.where(name)} is")
-    reduced = _read(small, found[-1])
-    if reduced.shape != (len(truth), height // scale, width // scale):
-        raise DataError(
-            f"{small.where(found[-1])}: {reduced.shape[2]}×{reduced.shape[1]} pixels, not {width // scale}×"
-            f"{height // scale}, a {scale}th of {true.where(name)}"
-        )
-    return Pair(last, truth, reduced)
+def _reduced(truth: Tensor, scale: int) -> Tensor:
+    return images.to_uint8(reduce(images.to_float(truth[None]), scale))[0]
 
 
 def enlarged(upscaler: Upscaler, pairs: Sequence[Pair]) -> Generator[Event, None, list[Figure]]:

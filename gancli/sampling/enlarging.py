@@ -4,7 +4,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -95,8 +95,8 @@ def _each(
     result, count = Result(failed=dict(planned.refused)), len(planned.jobs)
     yield from map(Warned, planned.notes)
     yield from map(PictureFailed, planned.refused.values())
-    for number, job in enumerate(planned.jobs, 1):
-        if skip_existing and _is_done(job.target):
+    for number, job in enumerate(planned.in_turn(skip_existing), 1):
+        if skip_existing and job.is_done():
             result.skipped.append(str(job.source))
             continue
         begun = time.monotonic()
@@ -119,14 +119,6 @@ def _each(
             with contextlib.suppress(OSError):
                 atomic.sync_directory(folder)
     return result
-
-
-def _is_done(target: Path) -> bool:
-    """Whether a picture was enlarged before. A file of no bytes is what a power cut may leave."""
-    try:
-        return target.is_file() and target.stat().st_size > 0
-    except OSError:
-        return False
 
 
 def _is_the_disk_s(error: GancliError) -> bool:
@@ -184,21 +176,20 @@ def _enlarged(upscaler: Upscaler, job: Job, suffix: str, told: Told) -> Generato
     add_remarks(told, layers.remarks, job.source.name)
     if layers.alpha is not None and suffix in (".jpg", ".jpeg"):
         raise UsageError(f"-o {job.target}: JPEG cannot hold the transparency of {name}; take .png or .webp")
-    about = layers.about.for_file(suffix)
-    for words in about.lost:
-        yield Warned(f"{name}: {words}")
     fitting = upscaler.fitting(layers.colour, set_aside)
     if fitting.tile != upscaler.tile:
         line = f"--tile {upscaler.tile}: {name} is enlarged in tiles of {fitting.tile}, as memory allows"
         yield Warned(Note(line))
-    picture = yield from enlarge_layers(fitting, replace(layers, about=about), job.source.name, set_aside)
+    picture = yield from enlarge_layers(fitting, layers, job.source.name, set_aside)
     yield Preparing(f"writing {job.target.name}", 0, 0, "files")
     return picture
 
 
 def content(job: Job) -> bytes:
     """The bytes of a job's picture. Raises `DataError`."""
-    return read(job.source) if job.read is None else job.read()
+    if isinstance(job.content, DataError):
+        raise job.content
+    return read(job.source) if job.content is None else job.content
 
 
 def read(path: Path) -> bytes:

@@ -7,17 +7,18 @@ import stat
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gancli.config import paths
 from gancli.config.effects import refuse
 from gancli.config.sample import EnlargeConfig
-from gancli.data import album, walk
-from gancli.data.formats import is_image, is_other_picture
+from gancli.data import walk
+from gancli.data.formats import is_image
+from gancli.data.listing import opened_for
 from gancli.data.patterns import is_archive, stem
+from gancli.data.pictures import Pictures
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean
 from gancli.events import Event
 from gancli.files import atomic
@@ -29,24 +30,51 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to enlarge. `read` gives its bytes, where `source` is no file of its own but lies in an archive."""
+    """One picture to enlarge. Where `source` is no file of its own but lies in an archive, `name` is what it is called
+    there, and `content` its bytes, or why it cannot be read, as soon as its turn has come."""
 
     source: Path
     target: Path
-    read: Callable[[], bytes] | None = None
+    name: str = ""
+    content: bytes | DataError | None = None
+
+    def is_done(self) -> bool:
+        """Whether the picture was enlarged before. A file of no bytes is what a power cut may leave."""
+        try:
+            return self.target.is_file() and self.target.stat().st_size > 0
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True)
 class Plan:
     """`place`: the path to tell at the end (None: stdout takes the picture); `alone`: whether one picture was asked for;
-    `refused`: what cannot be read, with the reason."""
+    `refused`: what cannot be read, with the reason; `pictures`: the archive in which they lie. To be closed."""
 
     jobs: list[Job]
     place: Path | None
     alone: bool
     refused: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()  # what to warn of beforehand
-    close: Callable[[], None] = lambda: None  # to be called when all is done
+    pictures: Pictures | None = None
+
+    def in_turn(self, skip_existing: bool) -> Iterator[Job]:
+        """The jobs as their pictures are read; those out of an archive with their content, unless they are to be skipped."""
+        if self.pictures is None:
+            yield from self.jobs
+            return
+        todo = {job.name: job for job in self.jobs}
+        if skip_existing:
+            there = {name: job for name, job in todo.items() if job.is_done()}
+            yield from there.values()
+            todo = {name: job for name, job in todo.items() if name not in there}
+        for name, content in self.pictures.read(todo):
+            yield replace(todo[name], content=content)
+
+    def close(self) -> None:
+        """Close the archive."""
+        if self.pictures is not None:
+            self.pictures.close()
 
 
 def plan(wish: EnlargeConfig, output: str | None, scale: int) -> Generator[Event, None, Plan]:
@@ -66,7 +94,7 @@ def plan(wish: EnlargeConfig, output: str | None, scale: int) -> Generator[Event
     except OSError as error:
         raise DataError(f"-i {source}: cannot be read ({error.strerror})") from None
     if is_folder:
-        return _folder_plan(wish, source, output, scale)
+        return (yield from _folder_plan(wish, source, output, scale))
     if is_archive(source.name) or (not is_image(source.name) and zipfile.is_zipfile(source)):
         return (yield from _archive_plan(wish, source, output, scale))
     return _single_plan(wish, source, output, scale)
@@ -103,25 +131,27 @@ def _ending(wish: EnlargeConfig, scale: int) -> str:
     return f"_x{scale}_compared" if wish.compare else f"_x{scale}"
 
 
-def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Plan:
+def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Generator[Event, None, Plan]:
     whole = source.resolve()
     beside = whole.parent if source.name in ("", "..") else source.parent
     place = beside / f"{whole.name}{_ending(wish, scale)}" if output is None else paths.expanded(output, "-o")
     _check_folder(place, output, f"-i {source} is one")
     if _is_same(place, source):
         raise UsageError(f"-o {place}: is the folder of the originals; give another one")
-    found = found_in(source, wish.recursive, place)
-    refused = {str(source / name): reason for name, reason in found.refused.items()}
-    if not found.pictures:
+    try:
+        found = yield from walk.walked(source, skip_closed=True, deep=wish.recursive, left_out=place)
+    except DataError as error:
+        raise DataError(f"-i {error}") from None
+    names = sorted(map(Path, found.marks))
+    refused = {str(source / name): f"{source / name}: {why}" for name, why in (found.closed | found.broken).items()}
+    notes = walk.Found(others=found.others, runs=found.runs).notes()
+    if not names:
         more = "" if wish.recursive else "; --recursive looks into its subfolders too"
         broken = f"; {next(iter(refused.values()))}" if refused else ""
-        others = "".join(f"; {note}" for note in walk.Found(others=found.others).notes())
-        raise DataError(f"-i {source}: holds no pictures{more}{broken}{others}")
-    jobs = [
-        Job(source / name, place / target) for name, target in zip(found.pictures, targets(found.pictures), strict=True)
-    ]
+        raise DataError("; ".join([f"-i {source}: holds no pictures{more}{broken}", *notes]))
+    jobs = [Job(source / name, place / target) for name, target in zip(names, targets(names), strict=True)]
     _make_room(jobs, place, wish)
-    return Plan(jobs, place, alone=False, refused=refused, notes=walk.Found(others=found.others).notes())
+    return Plan(jobs, place, alone=False, refused=refused, notes=notes)
 
 
 def _archive_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Generator[Event, None, Plan]:
@@ -131,20 +161,20 @@ def _archive_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: 
         source.with_name(f"{stem(source)}{_ending(wish, scale)}") if output is None else paths.expanded(output, "-o")
     )
     _check_folder(place, output, f"-i {source} holds several pictures")
-    pictures = yield from album.archive(source, "-i")
+    pictures = yield from opened_for("-i", source)
     try:
-        names = [Path(name) for name in pictures.names if "\0" not in name]
+        names = [Path(name) for name in sorted(pictures.found.marks) if "\0" not in name]
         if not names:
-            raise DataError("; ".join([f"-i {source}: holds no pictures", *pictures.notes]))
+            raise DataError("; ".join([f"-i {source}: holds no pictures", *pictures.notes()]))
         jobs = [
-            Job(source / name, place / target, partial(pictures.read, name.as_posix()))
+            Job(source / name, place / target, name.as_posix())
             for name, target in zip(names, targets(names), strict=True)
         ]
         _make_room(jobs, place, wish)
     except BaseException:
         pictures.close()
         raise
-    return Plan(jobs, place, alone=False, notes=pictures.notes, close=pictures.close)
+    return Plan(jobs, place, alone=False, notes=pictures.notes(), pictures=pictures)
 
 
 def _check_folder(place: Path, output: str | None, why: str) -> None:
@@ -175,76 +205,10 @@ def _is_directory(path: Path) -> bool:
 
 
 def _is_same(path: Path, other: Path) -> bool:
-    return (one := _identity(path)) is not None and one == _identity(other)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a folder holds: pictures by their path in it, in order; what could not be looked at, with the reason; pictures
-    of kinds that are not read here."""
-
-    pictures: list[Path]
-    refused: dict[Path, str]
-    others: list[str] = field(default_factory=list)
-
-
-def found_in(folder: Path, recursive: bool, left_out: Path) -> Found:
-    """The pictures in a folder, and in its subfolders if `recursive`; not in `left_out`, where the enlarged ones go.
-
-    Links to folders are followed, each folder is visited once. Raises `DataError` where the folder itself cannot be listed.
-    """
-    found, visited = Found([], {}), {_identity(left_out)}
-    folders, links = [Path()], list[Path]()
-    while folders or links:
-        below = folders.pop() if folders else links.pop(0)  # a folder goes by its own name before that of a link to it
-        if (identity := _identity(folder / below)) is not None and identity in visited:
-            continue
-        visited.add(identity)
-        try:
-            with os.scandir(folder / below) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            if below == Path():
-                raise DataError(f"-i {folder}: cannot be listed ({error.strerror})") from None
-            found.refused[below] = f"{folder / below}: cannot be listed ({error.strerror})"
-            continue
-        for entry in inside:
-            path = below / entry.name
-            if _is_folder(entry):
-                if recursive and not entry.name.startswith((".", "__MACOSX")):
-                    (links if entry.is_symlink() else folders).append(path)
-            elif is_image(path.as_posix()) and _is_picture_file(folder / path, found.refused, path):
-                found.pictures.append(path)
-            elif is_other_picture(path.as_posix()):
-                found.others.append(path.as_posix())
-    found.pictures.sort()
-    return found
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        facts = path.stat()
-    except OSError:
-        return None
-    return facts.st_dev, facts.st_ino
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
+        return path.samefile(other)
     except OSError:
         return False
-
-
-def _is_picture_file(path: Path, refused: dict[Path, str], name: Path) -> bool:
-    """Whether it is a file, which can be read to its end; else says in `refused` what it is."""
-    try:
-        if stat.S_ISREG(path.stat().st_mode):
-            return True
-        refused[name] = f"{path}: is no file"
-    except OSError as error:
-        refused[name] = f"{path}: cannot be read ({error.strerror})"
-    return False
 
 
 def targets(names: Sequence[Path]) -> list[Path]:

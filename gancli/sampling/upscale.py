@@ -258,5 +258,5 @@ def enlarge_layers(
     assert result is not None
     if layers.alpha is not None:
         result.putalpha(layers.alpha.resize(size, Image.Resampling.BICUBIC))
-    result.info.update(layers.about.of_size(*size).info())
+    result.info.update(layers.info)
     return result

@@ -190,14 +190,13 @@ def test_what_is_said_of_a_picture_is_kept_and_what_is_lost_is_told(gan: Gan, en
     noise("RGB", (8, 6)).save("a.jpg", exif=exif, dpi=(300, 300), icc_profile=profile.ljust(1_500_000, b"\0"))
     outcome = gan("sample", enlarger, "-i", "a.jpg", "-o", "large.png")
     assert (outcome.code, outcome.out) == (0, "large.png\n")
-    assert "warning: a.jpg: its colour profile of 1.5 MB is left out" in outcome.err
+    assert "warning: 1 image with a colour profile that does not fit: it is left out (a.jpg)" in outcome.err
     with Image.open("large.png") as image:
         image.load()
         assert image.size == (24, 32)
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         assert (image.getexif()[0x010F], image.getexif()[0x0112]) == ("Canon", 1)
         assert "icc_profile" not in image.info
-    assert gan("sample", enlarger, "-i", "a.jpg", "-o", "large.jpg").err == ""
 
 
 def test_the_folder_one_stands_in_is_enlarged_beside_itself(

@@ -41,11 +41,20 @@ def samples(files: Files, ending: str, label: Mapping[str, str]) -> dict[str, by
 
 
 def opened(
-    path: Path, split: Split = "train", bad: Literal["fail", "skip"] = "fail", root: Path | None = None
+    path: Path,
+    split: Split = "train",
+    bad: Literal["fail", "skip"] = "fail",
+    root: Path | None = None,
+    size: int | None = 8,
 ) -> tuple[Source, list[str]]:
     """A data set, and the warnings on the way."""
     opening = open_source(
-        str(path), data_root=root or path.parent / "root", image_size=8, download=False, on_bad_image=bad, split=split
+        str(path),
+        data_root=root or path.parent / "root",
+        image_size=size,
+        download=False,
+        on_bad_image=bad,
+        split=split,
     )
     return warned(opening)
 

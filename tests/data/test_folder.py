@@ -2,9 +2,10 @@
 
 import io
 import json
+import threading
 import zipfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import torch
@@ -12,20 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gancli.data.decode import decode, layers_of, read_head
+from gancli.data.decode import First, decode, layers_of, read_head
 from gancli.data.folder import open_folder
-from gancli.data.opening import open_source
-from gancli.data.source import Source
 from gancli.errors import DataError
-from gancli.events import Event, Warned
+from gancli.events import Preparing
 from tests.conftest import heard
-
-
-def opened(
-    path: Path, root: Path, size: int | None = None, bad: Literal["fail", "skip"] = "fail"
-) -> tuple[Source, list[Event]]:
-    """The source of a folder, and the events on the way."""
-    return heard(open_folder(path, root, size, bad))
+from tests.data.packed import opened
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **how: Any) -> bytes:
@@ -48,10 +41,9 @@ def classes(tmp_path: Path) -> Path:
     return tmp_path / "pets"
 
 
-def test_subfolders_are_classes(classes: Path, tmp_path: Path) -> None:
-    source, _ = opened(classes, tmp_path)
-    assert source.class_names == ("cat", "dog")
-    assert source.labels.tolist() == [0, 0, 0, 1, 1]
+def test_subfolders_are_classes(classes: Path) -> None:
+    source, _ = opened(classes, size=None)
+    assert (source.class_names, source.labels.tolist()) == (("cat", "dog"), [0, 0, 0, 1, 1])
     assert source.images.shape == (5, 3, 16, 16)
     assert source.images[0, :, 0, 0].tolist() == [255, 0, 0]
     assert source.images[4, :, 0, 0].tolist() == [0, 0, 255]
@@ -64,61 +56,69 @@ def test_a_zip_gives_what_its_folder_gives(classes: Path, tmp_path: Path) -> Non
         archive.writestr("__MACOSX/cat/._0.png", b"shadow")
         archive.writestr(".hidden.png", b"hidden")
         archive.writestr("notes.txt", b"text")
-    folder, _ = opened(classes, tmp_path)
-    archived, _ = opened(tmp_path / "pets.zip", tmp_path)
-    assert torch.equal(folder.images, archived.images)
-    assert (folder.class_names, folder.name) == (archived.class_names, archived.name)
+    folder, archived = opened(classes)[0], opened(tmp_path / "pets.zip")[0]
+    assert (folder.fingerprint, folder.name) == (archived.fingerprint, archived.name)
 
 
-def test_images_without_subfolders_have_no_labels(tmp_path: Path) -> None:
-    (tmp_path / "flat").mkdir()
-    Image.new("L", (8, 8), 9).save(tmp_path / "flat" / "a.png")
-    source, _ = opened(tmp_path / "flat", tmp_path)
-    assert source.class_names == ()
-    assert source.spec.num_classes == 0
+def test_many_pictures_beside_the_folders_make_them_no_classes(classes: Path) -> None:
+    for number in range(5):
+        Image.new("L", (8, 8), 9).save(classes / f"{number}.png")
+    source, told = opened(classes)
+    assert (source.class_names, len(source.images)) == ((), 10)
+    assert told == ["without classes: 5 of 10 pictures are not in class folders (0.png, 1.png, 2.png, …)"]
 
 
 def test_the_second_time_nothing_is_decoded(classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, events = opened(classes, tmp_path)
+    first, events = heard(open_folder(classes, tmp_path, None, "fail"))
     assert events
     monkeypatch.setattr("gancli.data.folder.decode_first", None)
-    again, events = opened(classes, tmp_path)
-    assert events == []
-    assert torch.equal(first.images, again.images)
-    assert first.class_names == again.class_names
+    again, events = heard(open_folder(classes, tmp_path, None, "fail"))
+    assert (again.fingerprint, events) == (first.fingerprint, [])
 
 
-def test_a_changed_file_is_decoded_anew(classes: Path, tmp_path: Path) -> None:
-    opened(classes, tmp_path)
+def test_a_changed_file_is_decoded_anew(classes: Path) -> None:
+    opened(classes)
     Image.new("RGB", (16, 16), "lime").save(classes / "cat" / "0.png")
-    source, _ = opened(classes, tmp_path)
-    assert source.images[0, :, 0, 0].tolist() == [0, 255, 0]
+    assert opened(classes)[0].images[0, :, 0, 0].tolist() == [0, 255, 0]
 
 
 def test_a_damaged_cache_is_rebuilt(classes: Path, tmp_path: Path) -> None:
-    first, _ = opened(classes, tmp_path)
+    first = opened(classes, root=tmp_path)[0].fingerprint
     for path in (tmp_path / "cache").iterdir():
         path.write_bytes(path.read_bytes()[:-1])
-    again, _ = opened(classes, tmp_path)
-    assert torch.equal(first.images, again.images)
+    assert opened(classes, root=tmp_path)[0].fingerprint == first
     (description,) = (tmp_path / "cache").glob("*.json")
     description.write_text(json.dumps({"shape": [5, 3, 16], "labels": "x", "class_names": 3}))
-    again, _ = opened(classes, tmp_path)
-    assert torch.equal(first.images, again.images)
+    assert opened(classes, root=tmp_path)[0].fingerprint == first
 
 
 def test_a_data_root_that_cannot_be_written_is_only_a_warning(classes: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    source, events = opened(classes, tmp_path / "file")
+    source, (told,) = opened(classes, root=tmp_path / "file")
     assert len(source.images) == 5
-    assert any("cannot be written" in e.message for e in events if isinstance(e, Warned))
+    assert "cannot be written" in told
 
 
-def test_closing_early_leaves_nothing_behind(classes: Path, tmp_path: Path) -> None:
-    opening = open_folder(classes, tmp_path, None, "fail")
-    next(opening)
+def test_progress_comes_while_pictures_are_decoded_and_closing_stops_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "set").mkdir()
+    for index in range(400):
+        Image.new("RGB", (8, 8), "red").save(tmp_path / "set" / f"{index}.png")
+
+    def slow(*args: object) -> First:
+        done.append(args)
+        pause.wait(0.05)
+        return First(Image.new("RGB", (8, 8)), remarks=())
+
+    done, pause = list[object](), threading.Event()
+    monkeypatch.setattr("gancli.data.folder.decode_first", slow)
+    opening = open_folder(tmp_path / "set", tmp_path, None, "fail")
+    while not (isinstance(event := next(opening), Preparing) and event.what.startswith("decoding")):
+        pass
     opening.close()
-    assert not list((tmp_path / "cache").iterdir()) if (tmp_path / "cache").exists() else True
+    assert len(done) < 400
+    assert not any(path.name.endswith(".part") for path in (tmp_path / "cache").iterdir())
 
 
 def test_sixteen_bit_grey_keeps_its_range() -> None:
@@ -185,27 +185,39 @@ def test_visible_colours_stay_as_they_are() -> None:
     assert layers_of(Image.new("RGBA", (5, 1))).colour.size == (5, 1)
 
 
+def test_a_postscript_file_in_disguise_is_not_run() -> None:
+    with pytest.raises(DataError, match=r"x\.png: not a picture"):
+        decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", "x.png")
+
+
+def test_a_large_photograph_decoded_at_a_fraction_looks_the_same() -> None:
+    photo = encoded(Image.effect_mandelbrot((1600, 1200), (-2, -1.2, 1, 1.2), 60).convert("RGB"), "JPEG", quality=95)
+    small = (decode(photo, "x", side).resize((64, 64), Image.Resampling.LANCZOS) for side in (64, None))
+    quick, slow = (torch.tensor(list(image.tobytes())).float() for image in small)
+    assert (quick - slow).abs().mean() < 2
+
+
 def test_transparency_and_more_than_8_bits_are_told_once_for_all(tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     for index in range(3):
         white_disc("RGBA").save(tmp_path / "f" / f"clear{index}.png")
         (tmp_path / "f" / f"deep{index}.png").write_bytes(sixteen_bit(500))
         Image.new("RGBA", (8, 8), "red").save(tmp_path / "f" / f"opaque{index}.png")
-    expected = [
-        "3 images with transparency: composited on white (clear0.png, clear1.png, clear2.png)",
-        "3 images with more than 8 bits per channel: reduced to 8 bits (deep0.png, deep1.png, deep2.png)",
-    ]
     for _ in range(2):  # the second time from the cache
-        assert [e.message for e in opened(tmp_path / "f", tmp_path)[1] if isinstance(e, Warned)] == expected
+        assert opened(tmp_path / "f")[1] == [
+            "3 images with transparency: composited on white (clear0.png, clear1.png, clear2.png)",
+            "3 images with more than 8 bits per channel: reduced to 8 bits (deep0.png, deep1.png, deep2.png)",
+        ]
 
 
 def test_an_all_grey_folder_has_one_channel_and_one_colour_picture_makes_three(tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     Image.new("L", (8, 8), 9).save(tmp_path / "f" / "a.png")
     (tmp_path / "f" / "b.png").write_bytes(sixteen_bit(500))
-    assert opened(tmp_path / "f", tmp_path)[0].images.shape == (2, 1, 8, 8)
+    source, _ = opened(tmp_path / "f", size=None)
+    assert (source.images.shape, source.class_names) == ((2, 1, 8, 8), ())
     Image.new("RGB", (8, 8), "red").save(tmp_path / "f" / "c.png")
-    assert opened(tmp_path / "f", tmp_path)[0].images.shape == (3, 3, 8, 8)
+    assert opened(tmp_path / "f", size=None)[0].images.shape == (3, 3, 8, 8)
 
 
 def test_mixed_sizes_are_cropped_to_the_centre_and_resized(tmp_path: Path) -> None:
@@ -214,23 +226,23 @@ def test_mixed_sizes_are_cropped_to_the_centre_and_resized(tmp_path: Path) -> No
     wide.paste("lime", (10, 0, 30, 20))
     wide.save(tmp_path / "f" / "a.png")
     Image.new("RGB", (9, 30), "blue").save(tmp_path / "f" / "b.jpg")
-    source, _ = opened(tmp_path / "f", tmp_path)
+    source, _ = opened(tmp_path / "f", size=None)
     assert source.images.shape == (2, 3, 64, 64)
     assert (source.images[0, 1] > 200).all()  # only the green middle is left
-    assert opened(tmp_path / "f", tmp_path, 12)[0].images.shape == (2, 3, 12, 12)
+    assert opened(tmp_path / "f", size=12)[0].images.shape == (2, 3, 12, 12)
 
 
-def test_an_unreadable_image_is_named_and_can_be_left_out(classes: Path, tmp_path: Path) -> None:
+def test_an_unreadable_image_is_named_and_can_be_left_out(classes: Path) -> None:
     whole = (classes / "cat" / "1.png").read_bytes()
     (classes / "cat" / "1.png").write_bytes(whole[:-30])
     (classes / "dog" / "zzz.jpg").write_text("no picture")
     with pytest.raises(DataError, match=r"(1\.png|zzz\.jpg).*--on-bad-image skip"):
-        opened(classes, tmp_path)
-    source, events = opened(classes, tmp_path, bad="skip")
-    assert source.labels.tolist() == [0, 0, 1, 1]
-    (warning,) = (e.message for e in events if isinstance(e, Warned))
-    assert "2 unreadable" in warning
-    assert "1.png" in warning
+        opened(classes)
+    for _ in range(2):  # the second time from the cache
+        source, (told,) = opened(classes, bad="skip")
+        assert (source.labels.tolist(), source.images[:, 2, 0, 0].tolist()) == ([0, 0, 1, 1], [0, 0, 255, 255])
+        assert "2 unreadable" in told
+        assert "1.png" in told
 
 
 def test_a_bomb_is_refused_by_its_header() -> None:
@@ -261,14 +273,7 @@ def test_ten_thousand_jpegs_of_the_colour_zip(tmp_path: Path, mnist_root: Path) 
     archive = mnist_root / "cifar10-test-jpg.zip"
     if not archive.exists():
         pytest.skip(f"{archive} is not there")
-    source, _ = opened(archive, tmp_path)
+    source, _ = opened(archive, root=tmp_path, size=None)
     assert source.images.shape == (10_000, 3, 32, 32)
     assert len(source.class_names) == 10
     assert torch.bincount(source.labels).tolist() == [1000] * 10
-
-
-def test_a_path_opens_through_the_front_door(classes: Path, tmp_path: Path) -> None:
-    source, _ = heard(
-        open_source(str(classes), data_root=tmp_path, image_size=None, download=False, on_bad_image="fail")
-    )
-    assert source.name == "pets"

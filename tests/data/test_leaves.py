@@ -18,10 +18,10 @@ from gancli.data.fingerprint import digest
 from gancli.data.leaf_outlines import power_law
 from gancli.data.leaf_pile import GROUND, pile
 from gancli.data.leaves import CANVAS, draw_leaves, num_leaves
-from gancli.data.look import look
 from gancli.data.names import DRAWN, Split, source_names
 from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
+from gancli.data.probe import probe
 from gancli.data.source import Source
 from tests.conftest import ROOT, Gan, warned
 
@@ -187,6 +187,6 @@ def test_every_set_with_a_name_is_in_the_docs() -> None:
 
 def test_every_drawn_set_has_its_name_and_leaves_are_pictures_in_colour() -> None:
     assert tuple(drawn.DRAWN_SETS) == DRAWN
-    seen = look("leaves")
+    seen = probe("leaves")
     assert seen is not None
     assert seen.coloured

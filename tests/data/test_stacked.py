@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from gancli.data.look import Look, look
 from gancli.data.names import Split
 from gancli.data.opening import open_source
+from gancli.data.probe import Probe, probe
 from gancli.data.source import Source
 from gancli.data.stacked import COUNTS, apart, draws, together
 from gancli.engine.choice import choose
@@ -45,7 +45,7 @@ def test_the_stacks_are_the_same_for_everybody(tmp_path: Path) -> None:
 
 
 def test_no_file_is_opened_to_choose_a_variant_for_stacks() -> None:
-    assert look("stacked-mnist") == Look(coloured=True, side=28, square=True)
+    assert probe("stacked-mnist") == Probe(coloured=True, side=28, square=True)
     assert choose("stacked-mnist", None, ()).variant == "dcgan"
 
 

@@ -6,26 +6,14 @@ import os
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from gancli.data.formats import is_image
-from gancli.data.names import Split
-from gancli.data.opening import open_source
-from gancli.data.source import Source
-from gancli.errors import DataError
-from tests.conftest import warned
-
-
-def opened(
-    path: Path, split: Split = "train", bad: Literal["fail", "skip"] = "fail", root: Path | None = None
-) -> tuple[Source, list[str]]:
-    """A data set, and the warnings on the way."""
-    data_root = root or path.parent / "root"
-    opening = open_source(str(path), data_root=data_root, image_size=8, download=False, on_bad_image=bad, split=split)
-    return warned(opening)
+from gancli.errors import DataError, UsageError
+from tests.data.packed import opened
 
 
 def encoded(kind: str = "PNG", **how: Any) -> bytes:
@@ -152,6 +140,9 @@ def test_the_same_folder_by_two_names_counts_once_by_its_own(tmp_path: Path) -> 
     source, told = opened(pets)
     assert (source.class_names, len(source.images)) == (("cat", "dog"), 2)
     assert told == ["2 names passed over: another link or entry of the same leads there (ant, dog/up)"]
+    (pets / "emu").symlink_to(folder(tmp_path / "elsewhere", "1.png"))
+    (pets / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert opened(pets)[0].class_names == ("cat", "dog", "emu")
 
 
 def test_a_folder_that_cannot_be_listed_is_named_and_can_be_passed_over(
@@ -250,3 +241,37 @@ def test_of_animated_files_the_first_frame_is_taken_and_that_is_told_once(tmp_pa
         assert told == [
             "5 images with several frames or pages: the first is taken (moving.apng, moving.gif, moving.png, …)",
         ]
+
+
+def test_a_zip_entry_that_lies_is_a_bad_image(tmp_path: Path) -> None:
+    with zipfile.ZipFile(zipped(tmp_path / "set.zip", "good.png"), "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("liar.png", bytes(100_000))
+    raw = bytearray((tmp_path / "set.zip").read_bytes())
+    where = raw.rindex(b"PK\x01\x02") + 24  # its size in the directory: of 100,000 bytes only 1,000 are admitted
+    raw[where : where + 4] = (1000).to_bytes(4, "little")
+    (tmp_path / "set.zip").write_bytes(raw)
+    with pytest.raises(DataError, match=r"liar\.png"):
+        opened(tmp_path / "set.zip")
+    assert len(opened(tmp_path / "set.zip", bad="skip")[0].images) == 1
+
+
+def test_what_is_no_data_set_is_one_line_with_the_near_miss(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"--dataset .*empty: holds no images"):
+        opened(tmp_path / "empty")
+    (tmp_path / "notes.txt").write_text("words")
+    with pytest.raises(DataError, match=r"notes\.txt: neither a folder nor a zip"):
+        opened(tmp_path / "notes.txt")
+    for name, words in (
+        ("mnits", r"--dataset mnits: neither .* \(did you mean mnist\?\)"),
+        (str(tmp_path / "empt"), r"did you mean empty\?"),
+        ("x" * 5000, "neither a data set"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            opened(Path(name))
+
+
+def test_names_of_files_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as failure:
+        opened(folder(tmp_path / "set", "\x1b[2J.png", content=b"no picture"))
+    assert str(failure.value).isprintable()

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from gancli.batches.resident import ResidentBatches
 from gancli.config import VariantConfig
-from gancli.data.look import look
+from gancli.data.probe import probe
 from gancli.data.source import Source
 from gancli.engine import choice
 from gancli.variants.dcgan import Config, Dcgan
@@ -93,13 +93,13 @@ def test_images_that_a_variant_cannot_take_are_refused_before_they_are_decoded(
 
 def test_what_can_be_seen_of_pictures(pictures: Pictures, tmp_path: Path) -> None:
     folder = pictures("mixed", 3, (40, 30))
-    seen = look(str(folder))
+    seen = probe(str(folder))
     assert seen is not None
     assert (seen.coloured, seen.side, seen.square) == (True, 30, False)
     with zipfile.ZipFile(tmp_path / "mixed.zip", "w") as archive:
         for path in folder.iterdir():
             archive.write(path, path.name)
-    assert look(str(tmp_path / "mixed.zip")) == seen
+    assert probe(str(tmp_path / "mixed.zip")) == seen
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04")
     (tmp_path / "empty").mkdir()
     (tmp_path / "lies").mkdir()
@@ -111,7 +111,7 @@ def test_what_can_be_seen_of_pictures(pictures: Pictures, tmp_path: Path) -> Non
         locked[where] |= 1
     (tmp_path / "locked.zip").write_bytes(locked)
     for nothing in ("broken.zip", "locked.zip", "empty", "lies", "not there"):
-        assert look(str(tmp_path / nothing)) is None
+        assert probe(str(tmp_path / nothing)) is None
 
 
 def test_every_size_that_is_chosen_fits() -> None:

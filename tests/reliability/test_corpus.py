@@ -23,7 +23,7 @@ READ = {
     },
     "archives": {
         "sound.zip", "absolute.zip", "sound.tar", "sound.tar.gz", "labelled.tar", "absolute.tar", "links.tar", "device.tar",
-        "holes.tar", "name-no-text.tar", "json-deep.tar", "sound.parquet", "classes-escape-codes.parquet",
+        "name-no-text.tar", "json-deep.tar", "sound.parquet", "classes-escape-codes.parquet",
         "metadata-deep.parquet",
     },
 }  # fmt: skip

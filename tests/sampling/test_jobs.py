@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli.sampling.jobs import found_in, targets
+from gancli.data.walk import Found, walked
+from gancli.sampling.jobs import targets
+from tests.conftest import heard
 
 
 def places(*names: str) -> list[str]:
@@ -86,8 +88,12 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def found_in(folder: Path, recursive: bool = True) -> Found:
+    return heard(walked(folder, skip_closed=True, deep=recursive, left_out=folder / "out"))[0]
+
+
 def names_in(folder: Path, recursive: bool = True) -> list[str]:
-    return [path.as_posix() for path in found_in(folder, recursive, folder / "out").pictures]
+    return sorted(found_in(folder, recursive).marks)
 
 
 def test_subfolders_are_looked_into_if_asked_for_but_not_where_results_go(tree: Path) -> None:
@@ -108,7 +114,7 @@ def test_what_is_no_file_is_named(tree: Path) -> None:
     (tree / "nowhere.png").symlink_to("gone.png")
     (tree / "circle.png").symlink_to("circle.png")
     os.mkfifo(tree / "pipe.png")
-    found = found_in(tree, recursive=False, left_out=tree / "out")
-    assert [path.name for path in found.pictures] == ["a.png"]
-    assert sorted(path.name for path in found.refused) == ["circle.png", "nowhere.png", "pipe.png"]
-    assert "No such file" in found.refused[Path("nowhere.png")]
+    found = found_in(tree, recursive=False)
+    assert list(found.marks) == ["a.png"]
+    assert sorted(found.broken) == ["circle.png", "nowhere.png", "pipe.png"]
+    assert "No such file" in found.broken["nowhere.png"]

@@ -7,11 +7,9 @@ from typing import Any
 
 import pyarrow
 import pytest
-import torch
 from pyarrow import parquet
 
-from gancli.data import rows as rows_module
-from gancli.data.look import look
+from gancli.data.probe import probe
 from gancli.errors import DataError
 from tests.conftest import TINY, Gan
 from tests.data.packed import features, in_parquet, opened, pets, png, rows
@@ -170,34 +168,18 @@ def test_damage_in_one_row_group_costs_that_one(tmp_path: Path) -> None:
     assert told[0].startswith("4 unreadable")
 
 
-def test_rows_are_given_in_any_order_and_only_few_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_module, "KEPT_BATCHES", 2)
-    monkeypatch.setattr(rows_module, "OPEN_FILES", 1)
-    files = [in_parquet(tmp_path / f"{n}.parquet", {"image": STRUCTS}) for n in range(3)]
-    cells = rows_module.Rows(files, [[4, 4, 2]] * 3, "image", nested=True)
-    for index in torch.randperm(30).tolist():
-        assert cells.cell(index // 10, index % 10, 1000) == PICTURES[index % 10]
-        assert len(cells._kept) <= 2
-        assert len(cells._open) <= 1
-    cells.close()
-    liar = rows_module.Rows(files[:1], [[5, 4]], "image", nested=True)
-    with pytest.raises(ValueError, match="fewer rows"):
-        liar.cell(0, 4, 1000)
-    liar.close()
-
-
 def test_without_pyarrow_the_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = in_parquet(tmp_path / "a.parquet", {"image": STRUCTS})
     for name in [name for name in sys.modules if name.partition(".")[0] == "pyarrow"]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DataError, match=r"a\.parquet: pyarrow.* is missing.*pip install 'gancli\[parquet\]'"):
         opened(path)
-    assert look(str(path)) is None
+    assert probe(str(path)) is None
 
 
 def test_a_first_look_sees_colour_and_size_in_parquet_and_chooses_by_them(gan: Gan, tmp_path: Path) -> None:
     path = in_parquet(tmp_path / "a.parquet", rows(pets()))
-    seen = look(str(path))
+    seen = probe(str(path))
     assert seen is not None
     assert (seen.coloured, seen.side, seen.square) == (True, 8, True)
     outcome = gan("train", "-d", path, *TINY, "--steps", "1", "--out", tmp_path / "run")

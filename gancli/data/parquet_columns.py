@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gancli.data.beside import LONGEST, MAX_CLASSES
+from gancli.data.sidecar_labels import LONGEST, MAX_CLASSES
 from gancli.errors import DataError, few, printable
 from gancli.text import Note
 

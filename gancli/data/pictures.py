@@ -1,38 +1,39 @@
-"""What pictures lie in: a folder, a zip; tars (`shards.py`) and Parquet files (`table.py`) are others.
+"""What pictures lie in: a folder, a zip; tars (`tars.py`) and Parquet files (`parquet.py`) are others.
 
-A container knows names with `/`, as of files below a folder, and gives the bytes of each. What the names mean is not its
-business (`arrange.py`), except that it may know labels of its own.
+They are read in two passes: opening one lists the names, with `/` as of files below a folder; `read` gives the bytes of the
+wanted ones, one after the other, in the order in which they lie there. What the names mean is decided elsewhere
+(`arrange.py`), except that a container may know labels of its own.
 """
 
-import threading
+import os
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from gancli.config.paths import LFS_POINTER, PointerError, open_file
 from gancli.data import manifest
 from gancli.data.walk import Found, in_zip
 from gancli.errors import DataError, printable
-from gancli.events import Event
 
 MAX_ENTRIES = 5_000_000
 MAX_FILE_BYTES = 1 << 28
 MAX_INFLATION = 1032  # times its own size is the most that deflate unpacks to: beyond it, entries share their bytes
+# Names, each with its bytes or with what makes them unreadable.
+Contents = Generator[tuple[str, bytes | DataError], None, None]
 
 
-class Container(ABC):
-    """Pictures by their names, `found.marks`. Reading is safe from several threads. `exact`: whether the marks have the true
-    sizes, or an average."""
-
-    exact = True
+class Pictures(ABC):
+    """Pictures by their names, which are the keys of `found.marks`. As a context manager it closes what is open."""
 
     def __init__(self, path: Path, found: Found) -> None:
         self.path, self.found = path, found
 
     @abstractmethod
-    def read(self, name: str, num_bytes: int) -> bytes:
-        """The first bytes of a file. Raises whatever the file, or a library that reads it, has to say."""
+    def read(self, names: Iterable[str], limit: int = MAX_FILE_BYTES) -> Contents:
+        """Yield each of the named files once, in the order that is fastest here, with its bytes, at most the first `limit`.
+        Raises `DataError` where all that follows is lost."""
 
     @abstractmethod
     def holds(self, name: str) -> bool:
@@ -46,18 +47,15 @@ class Container(ABC):
         """What the user should know of it, one line for each kind of thing."""
         return self.found.notes()
 
-    def ready(self, room: Path) -> Generator[Event, None, None]:  # noqa: ARG002 - most unpack nothing
-        """To be gone through before pictures are read: what cannot be read where it lies is unpacked, in `room` or in
-        memory. Raises `DataError`."""
-        yield from ()
-
     def labels(self, prefix: str) -> manifest.Manifest | None:
         """What a file of labels in the folder `prefix`, or one above it, or the container itself, says of classes; None
         where nothing is said. Raises `DataError` for what is damaged."""
         for own, parsed in manifest.PARSERS.items():
             if not self.holds(name := f"{prefix}{own}"):
                 continue
-            text = self.checked(name, manifest.MAX_BYTES + 1)
+            [(_, text)] = self.read([name], manifest.MAX_BYTES + 1)
+            if isinstance(text, DataError):
+                raise text
             if len(text) > manifest.MAX_BYTES:
                 raise DataError(f"{self.where(name)}: over the limit of {manifest.MAX_BYTES} bytes")
             if (found := parsed(text, self.where(name))) is not None:
@@ -68,36 +66,48 @@ class Container(ABC):
         outer = self.labels(above + slash)
         return None if outer is None else outer.below(f"{folder}/")
 
-    def checked(self, name: str, num_bytes: int) -> bytes:
-        """As `read`. Raises `DataError` naming the file."""
+    def content(self, name: str, read: Callable[[], bytes]) -> bytes | DataError:
+        """What `read` gives, or the error that names the file."""
+        if self.found.marks.get(name, (0, 0))[0] > MAX_FILE_BYTES:
+            return DataError(f"{self.where(name)}: over the limit of {MAX_FILE_BYTES} bytes")
         try:
-            data = self.read(name, num_bytes)
+            data = read()
             if data.startswith(LFS_POINTER):
                 raise PointerError
             return data
-        except DataError:
-            raise
         except Exception as error:  # of a dozen kinds, by what the file is
-            raise DataError(
-                f"{self.where(name)}: cannot be read ({printable(' '.join(str(error).split()))[:200]})"
-            ) from None
+            return self.unreadable(name, error)
 
-    def close(self) -> None:  # noqa: B027 - a folder has nothing open
-        """Let go of what is open."""
+    def unreadable(self, name: str, error: Exception) -> DataError:
+        """The error that names the file."""
+        return DataError(f"{self.where(name)}: cannot be read ({printable(' '.join(str(error).split()))[:200]})")
+
+    def close(self) -> None:  # noqa: B027 - most have nothing open
+        """Close what is open."""
+
+    def __enter__(self) -> "Pictures":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-class Folder(Container):
+class Folder(Pictures):
     """Files in a folder and below."""
 
-    def read(self, name: str, num_bytes: int) -> bytes:
-        with (self.path / name).open("rb") as file:
-            return file.read(num_bytes)
+    def read(self, names: Iterable[str], limit: int = MAX_FILE_BYTES) -> Contents:
+        def beginning(name: str) -> bytes:
+            with (self.path / name).open("rb") as file:
+                return file.read(min(limit, os.fstat(file.fileno()).st_size))
+
+        for name in names:
+            yield name, self.content(name, partial(beginning, name))
 
     def holds(self, name: str) -> bool:
         return (self.path / name).is_file()
 
 
-class Zip(Container):
+class Zip(Pictures):
     """The entries of a zip. Raises `DataError` for what is none, or claims what it cannot hold."""
 
     def __init__(self, path: Path) -> None:
@@ -121,11 +131,14 @@ class Zip(Container):
             self._zip.close()
             raise
         super().__init__(path, found)
-        self._lock = threading.Lock()
 
-    def read(self, name: str, num_bytes: int) -> bytes:
-        with self._lock, self._zip.open(self._members[name]) as entry:
-            return entry.read(num_bytes)
+    def read(self, names: Iterable[str], limit: int = MAX_FILE_BYTES) -> Contents:
+        def beginning(info: zipfile.ZipInfo) -> bytes:
+            with self._zip.open(info) as entry:
+                return entry.read(min(limit, info.file_size))
+
+        for name in sorted(names, key=lambda name: self._members[name].header_offset):
+            yield name, self.content(name, partial(beginning, self._members[name]))
 
     def holds(self, name: str) -> bool:
         return name in self._members

@@ -1,4 +1,4 @@
-"""Labels in files beside the pictures of a tar, as WebDataset has them: `dog/17.jpg` and `dog/17.cls` are one sample."""
+"""Labels in files next to the pictures of a tar, as WebDataset has them: `dog/17.jpg` and `dog/17.cls` are one sample."""
 
 import json
 from collections import Counter
@@ -34,7 +34,7 @@ class Chosen:
 
 
 @dataclass
-class Beside:
+class SidecarLabels:
     """The labels of the samples, by kind, and why some have none although a file is there. `seen`: whether there was any."""
 
     labels: dict[str, dict[Key, int | str]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
