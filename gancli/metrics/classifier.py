@@ -26,7 +26,7 @@ from gancli.data.source import Source
 from gancli.errors import GancliError
 from gancli.events import Event, Preparing, Telling, Warned
 from gancli.files import atomic
-from gancli.report.words import duration
+from gancli.format import duration
 from gancli.text import Note
 from gancli.variant import on_meta
 

@@ -18,7 +18,7 @@ from gancli.config.sample import EnlargeConfig
 from gancli.data import album, walk
 from gancli.data.formats import is_image, is_other_picture
 from gancli.data.patterns import is_archive, stem
-from gancli.errors import DataError, GancliError, UsageError, did_you_mean
+from gancli.errors import DataError, GancliError, UsageError, did_you_mean, os_problem
 from gancli.events import Event
 from gancli.files import atomic
 from gancli.files.owner import LONGEST_NAME
@@ -64,7 +64,7 @@ def plan(wish: EnlargeConfig, output: str | None, scale: int) -> Generator[Event
             near = [path.name for path in source.parent.iterdir()]
         raise UsageError(f"-i {source}: does not exist{did_you_mean(source.name, near)}") from None
     except OSError as error:
-        raise DataError(f"-i {source}: cannot be read ({error.strerror})") from None
+        raise DataError(os_problem(f"-i {source}", "read", error)) from None
     if is_folder:
         return _folder_plan(wish, source, output, scale)
     if is_archive(source.name) or (not is_image(source.name) and zipfile.is_zipfile(source)):
@@ -164,7 +164,7 @@ def _make_room(jobs: Sequence[Job], place: Path, wish: EnlargeConfig) -> None:
         place.mkdir(parents=True, exist_ok=True)
         atomic.check_writable(place)
     except OSError as error:
-        raise GancliError(f"-o {place}: cannot be written into ({error.strerror})") from error
+        raise GancliError(os_problem(f"-o {place}", "written into", error)) from error
 
 
 def _is_directory(path: Path) -> bool:
@@ -205,8 +205,8 @@ def found_in(folder: Path, recursive: bool, left_out: Path) -> Found:
                 inside = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             if below == Path():
-                raise DataError(f"-i {folder}: cannot be listed ({error.strerror})") from None
-            found.refused[below] = f"{folder / below}: cannot be listed ({error.strerror})"
+                raise DataError(os_problem(f"-i {folder}", "listed", error)) from None
+            found.refused[below] = os_problem(folder / below, "listed", error)
             continue
         for entry in inside:
             path = below / entry.name
@@ -243,7 +243,7 @@ def _is_picture_file(path: Path, refused: dict[Path, str], name: Path) -> bool:
             return True
         refused[name] = f"{path}: is no file"
     except OSError as error:
-        refused[name] = f"{path}: cannot be read ({error.strerror})"
+        refused[name] = os_problem(path, "read", error)
     return False
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gancli.config import toml
 from gancli.data.classes import ordered
-from gancli.errors import CheckpointError, GancliError, UsageError
+from gancli.errors import CheckpointError, GancliError, UsageError, os_problem
 from gancli.report.jsonl import divergence, is_number, read_newest
 from gancli.report.rows import last_row, terms
 from gancli.store import evaluations, rundir
@@ -65,7 +65,7 @@ def runs_under(folder: Path, unreadable: list[str] | None = None) -> list[Overvi
     try:
         found = {str(run.path): run for run in _found(folder, os.listdir(folder), set(), 0, missed)}  # noqa: PTH208
     except OSError as error:
-        raise GancliError(f"{folder}: cannot be listed ({error.strerror})") from None
+        raise GancliError(os_problem(folder, "listed", error)) from None
     return [overview(found[name]) for name in ordered(found)]
 
 
@@ -94,7 +94,7 @@ def _found(
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            missed.append(f"{below}: cannot be listed ({error.strerror})")
+            missed.append(os_problem(below, "listed", error))
 
 
 def overview(run: RunDirectory) -> Overview:
@@ -146,7 +146,7 @@ def _glance(run: RunDirectory, problems: list[str]) -> tuple[Mapping[str, Any], 
         files = [run.checkpoint] if run.checkpoint.exists() else run.states()[:1]
         return (glance(files[0], read_header(files[0])), files[0]) if files else ({}, None)
     except OSError as error:
-        problems.append(f"{run.checkpoint}: cannot be read ({error.strerror})")
+        problems.append(os_problem(run.checkpoint, "read", error))
     except GancliError as error:
         problems.append(str(error))
     return {}, None
@@ -160,7 +160,7 @@ def _rows(run: RunDirectory, problems: list[str]) -> list[dict[str, Any]]:
     except FileNotFoundError:
         pass
     except OSError as error:
-        problems.append(f"{run.metrics}: cannot be read ({error.strerror})")
+        problems.append(os_problem(run.metrics, "read", error))
     return []
 
 
