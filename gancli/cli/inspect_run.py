@@ -9,6 +9,7 @@ from gancli import catalogue
 from gancli.cli import console
 from gancli.config import toml
 from gancli.errors import CheckpointError, GancliError, UsageError
+from gancli.format import number
 from gancli.report.jsonl import read_metrics
 from gancli.report.rows import last_row, terms
 from gancli.store import evaluations, rundir
@@ -92,7 +93,7 @@ def table(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("how", f"batch {about['batch_size']}, seed {about['seed']}"),
         (
             "last metrics",
-            "  ".join(f"{name} {value:.4g}" for name, value in about["last_metrics"].items()) or "none yet",
+            "  ".join(f"{name} {number(value)}" for name, value in about["last_metrics"].items()) or "none yet",
         ),
     ]
     return rows
