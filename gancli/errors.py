@@ -76,6 +76,12 @@ class StoppedError(GancliError):
     exit_code = 75
 
 
+def os_problem(place: object, done: str, error: OSError) -> str:
+    """`photos: cannot be read (Permission denied)`: what the system refused. `place`: a path, with its option if it has one;
+    `done`: `read`, `written`, `listed` or the like."""
+    return f"{place}: cannot be {done} ({error.strerror or error or type(error).__name__})"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`" (did you mean dcgan?)"` for a word that a slip of the fingers made of a known one, or its beginning; else `""`.
 

@@ -1,7 +1,7 @@
 """Text for people whose terminal, pipe or log takes less than Unicode, and file names as they are.
 
 `READABLE` is an error handler for encoding text, as `"backslashreplace"` is: what an encoding lacks becomes the nearest
-ASCII (`×` x, `…` ..., `↑` ^, a plot's dots its strokes), else a backslash escape; the bytes of a file name that could not
+ASCII (`×` x, `…` ..., `↑` ^), else a backslash escape; the bytes of a file name that could not
 be decoded (`surrogateescape`) become themselves again.
 """
 
@@ -20,11 +20,6 @@ _NEAREST = {
     **dict(zip("▁▂▃▄▅▆▇█", "_.-=+*%@", strict=True)),
 }  # fmt: skip
 _SUPERSCRIPTS = {"²": "2", "³": "3", "⁻": "-"}
-_BRAILLE = range(0x2800, 0x2900)
-_LEFT, _RIGHT = (
-    (0x01, 0x02, 0x04, 0x40),
-    (0x08, 0x10, 0x20, 0x80),
-)  # the bits of a braille character's dots, from the top
 
 
 def printable(text: str) -> str:
@@ -56,11 +51,6 @@ def few(names: Sequence[str], shown: int = 3) -> str:
     return printable(", ".join(names[:shown])) + (", …" if len(names) > shown else "")
 
 
-def in_ascii(text: str) -> str:
-    """`text` with the nearest ASCII for what has one; other characters are escaped."""
-    return text.encode("ascii", READABLE).decode("ascii", "backslashreplace")
-
-
 def _escaped(character: str) -> str:
     if _is_raw_byte(character):
         return f"\\x{ord(character) - 0xDC00:02x}"
@@ -79,28 +69,10 @@ def _readable(error: UnicodeError) -> tuple[str | bytes, int]:
     character, rest = error.object[error.start], error.start + 1
     if _is_raw_byte(character) and not error.encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         return bytes([ord(character) - 0xDC00]), rest
-    if ord(character) in _BRAILLE:
-        return _stroke(ord(character) - _BRAILLE.start), rest
     if character in _SUPERSCRIPTS:
         goes_on = error.start > 0 and error.object[error.start - 1] in _SUPERSCRIPTS
         return ("" if goes_on else "^") + _SUPERSCRIPTS[character], rest
     return _NEAREST.get(character) or _escaped(character), rest
-
-
-def _stroke(dots: int) -> str:
-    """The character that looks most like some of a braille character's dots."""
-    left, right = ([row for row, bit in enumerate(side) if dots & bit] for side in (_LEFT, _RIGHT))
-    if not left and not right:
-        return " "
-    if not left or not right:
-        rows = left or right
-        if len(rows) > 2:
-            return "|"
-        return "'" if max(rows) < 2 else "." if min(rows) > 1 else ":"
-    rise = sum(left) / len(left) - sum(right) / len(right)
-    if abs(rise) >= 1:
-        return "/" if rise > 0 else "\\"
-    return "_" if min(*left, *right) == 3 else "-"
 
 
 codecs.register_error(READABLE, _readable)

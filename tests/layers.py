@@ -12,7 +12,7 @@ class Layer(NamedTuple):
 
 
 LAYERS = (
-    Layer(("errors", "events", "images", "process", "text"), "words that everything else uses"),
+    Layer(("errors", "events", "format", "images", "process", "text"), "words that everything else uses"),
     Layer(
         ("files", "nn", "config"), "files that are whole or not there, and locks; what networks are built of; options"
     ),

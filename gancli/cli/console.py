@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Column, Table
+from rich.measure import Measurement
+from rich.table import Table
 from rich.text import Text
 
 from gancli.cli.streams import reason
@@ -19,6 +19,7 @@ from gancli.report.jsonl import dump
 from gancli.report.terminal import DUMB, piped_columns
 from gancli.text import printable
 
+ANY_WIDTH = 10_000
 BLANKS = re.compile(r" +(?=\n)")
 
 
@@ -67,19 +68,10 @@ def out() -> Console:
     return console(sys.stdout)
 
 
-def narrowest(table: Table, folded: int | None = None) -> int:
-    """How many columns a table without lines, of texts, needs at least, so that no word in it is broken; but for words of
-    more than `folded` columns where that is what their column does with them."""
-    return sum(_narrowest(column, folded) for column in table.columns) + 2 * (len(table.columns) - 1)
-
-
-def _narrowest(column: Column, folded: int | None) -> int:
-    texts = [Text.from_markup(str(cell)).plain for cell in (column.header, *column.cells)]
-    words = texts if column.no_wrap else [word for text in texts for word in text.split()]
-    widths = [cell_len(word) for word in [*words, ""]]
-    if folded is not None and column.overflow == "fold":
-        widths = [min(width, folded) for width in widths]
-    return max(column.min_width or 0, *widths)
+def fits(table: Table, on: Console) -> bool:
+    """Whether a console has as many columns as a table needs with each cell in one line."""
+    unlimited = on.options.update(max_width=ANY_WIDTH)
+    return Measurement.get(on, unlimited, table).maximum <= on.width
 
 
 def complain(message: str) -> None:

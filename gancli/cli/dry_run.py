@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gancli import catalogue, text
-from gancli.cli import console, definitions
+from gancli.cli import console
 from gancli.config import RunConfig, VariantConfig, fields_of
 from gancli.config.resolve import Resolved
 from gancli.engine.begin import Start
@@ -33,12 +33,12 @@ def show(start: Start) -> None:
     try:
         deque(opening, maxlen=0)
     except DataError as error:
-        definitions.print_table(_values(run, resolved.own, resolved), out)
+        out.print(_values(run, resolved.own, resolved))
         out.print(f"\nThe parameter counts and the memory need the data set, which is not here: {escape(str(error))}")
         return
     source = opening.result
     planned = plan.make(run, resolved.own, source, variant_class, saved=saved)
-    definitions.print_table(_values(planned.run, planned.own, resolved), out)
+    out.print(_values(planned.run, planned.own, resolved))
     if start.weights is not None:
         with on_meta():
             variant = variant_class(planned.own, source.spec)

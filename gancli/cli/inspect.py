@@ -1,6 +1,5 @@
 """`gan inspect`: what a checkpoint or a run directory is. Reads the header only; imports no torch."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,16 +9,20 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gancli.cli import ckpt, completing, console, definitions, inspect_run, runs
+from gancli.cli import ckpt, completing, console, inspect_run, runs
 from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import CheckpointError, UsageError, printable
-from gancli.report.plot import plot_text
+from gancli.format import number
+from gancli.report import words
+from gancli.report.history import sparkline
 from gancli.store import evaluations, rundir
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import Header, read_header
 from gancli.store.run_info import RunInfo, curves, last_losses
 from gancli.text import counted
+
+CURVE_COLUMNS = 60
 
 
 def inspect(
@@ -68,7 +71,7 @@ def inspect(
         return
     _show(file, header, facts, verify, info)
     if tensors:
-        definitions.print_table(_tensor_table(header), console.out())
+        console.out().print(_tensor_table(header))
 
 
 def _show_run(info: RunInfo, as_json: bool) -> None:
@@ -78,7 +81,7 @@ def _show_run(info: RunInfo, as_json: bool) -> None:
         console.print_json(about, indent=2)
         return
     _print([*inspect_run.table(about), *_evaluated(about["evaluations"], about["dataset"])])
-    _plot(curves(info.rows))
+    _print_losses(curves(info.rows))
 
 
 def _groups(header: Header) -> dict[str, tuple[int, int, tuple[str, ...]]]:
@@ -132,7 +135,7 @@ def _progress(info: RunInfo, step: int) -> list[tuple[str, str]]:
 def _show(file: Path, header: Header, facts: Facts, verified: bool, info: RunInfo) -> None:
     proof = [("verified", "checksum, shapes and values are sound")] if verified else []
     _print([*_rows(file, header, facts, info), *proof])
-    _plot(facts.losses)
+    _print_losses(facts.losses)
 
 
 def _print(rows: Sequence[tuple[str, str]]) -> None:
@@ -141,15 +144,25 @@ def _print(rows: Sequence[tuple[str, str]]) -> None:
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(name, escape(printable(value)))
-    definitions.print_table(table, console.out())
+    console.out().print(table)
 
 
-def _plot(losses: Mapping[str, Sequence[tuple[int, float]]]) -> None:
-    if any(len(points) > 1 for points in losses.values()):
-        out = console.out()
-        out.print()
-        shown = {name: points for name, points in losses.items() if not name.startswith(("d_real", "d_fake"))}
-        out.print(plot_text(shown or losses, width=min(out.width, 100), height=10))
+def _print_losses(losses: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+    """Each loss with its last value and a curve in one line."""
+    shown = {name: points for name, points in losses.items() if len(points) > 1}
+    if not shown:
+        return
+    steps = [step for points in shown.values() for step, _ in points]
+    out = console.out()
+    out.print(f"\nlosses of steps {min(steps):,} to {max(steps):,}", style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    for name, points in shown.items():
+        curve = sparkline([value for _, value in points], min(CURVE_COLUMNS, out.width // 2))
+        table.add_row(escape(words.label(name)), number(points[-1][1]), curve)
+    out.print(table)
 
 
 def _rows(file: Path, header: Header, facts: Facts, info: RunInfo) -> list[tuple[str, str]]:
@@ -173,7 +186,7 @@ def _rows(file: Path, header: Header, facts: Facts, info: RunInfo) -> list[tuple
     }
     tables = {
         "tensors": networks.replace("\n", "; "),
-        "last metrics": "  ".join(f"{name} {_number(value)}" for name, value in _last(facts).items()) or "none yet",
+        "last metrics": "  ".join(f"{name} {number(value)}" for name, value in _last(facts).items()) or "none yet",
     }
     origin = {
         "written by": "  ".join(f"{name} {version}" for name, version in facts.versions.items()),
@@ -196,10 +209,6 @@ def _treated(facts: Facts) -> str:
     """What was done with the data set before training that is not usual."""
     fitted = f", made squares by --fit {facts.fit}" if facts.fit != "crop" else ""
     return fitted + (f", {facts.held_out:,} of them held out" if facts.held_out else "")
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else str(value)
 
 
 def _tensor_table(header: Header) -> Table:

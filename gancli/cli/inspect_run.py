@@ -7,6 +7,7 @@ from typing import Any
 from gancli import catalogue
 from gancli.cli import console
 from gancli.errors import CheckpointError
+from gancli.format import number
 from gancli.store.run_info import RunInfo, last_losses, terms
 from gancli.text import counted
 
@@ -75,7 +76,7 @@ def table(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("how", f"batch {about['batch_size']}, seed {about['seed']}"),
         (
             "last metrics",
-            "  ".join(f"{name} {value:.4g}" for name, value in about["last_metrics"].items()) or "none yet",
+            "  ".join(f"{name} {number(value)}" for name, value in about["last_metrics"].items()) or "none yet",
         ),
     ]
     return rows

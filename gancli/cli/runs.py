@@ -1,5 +1,6 @@
 """`gan runs`: the runs under a folder. Imports no torch."""
 
+import contextlib
 import sys
 import time
 from collections import Counter
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
 
 from gancli.cli import completing, console
 from gancli.cli.runs_table import name_in, table
 from gancli.config import paths
 from gancli.errors import GancliError, UsageError, did_you_mean
-from gancli.report.area import Area
-from gancli.report.terminal import terminal_size
 from gancli.store import overview
 from gancli.store.figures import full_name
 from gancli.store.overview import Overview
@@ -23,6 +25,7 @@ from gancli.text import counted
 
 USUAL = "runs"
 EVERY_S = 2.0
+HEADING_AND_SUMMARY = 2  # rows of --watch beside those of runs
 STATES = ("running", "stopped", "diverged", "damaged", "finished")
 KEYS: dict[str, Callable[[Overview], Any]] = {  # None: not known, and last either way
     "run": lambda _: 0,  # as they are found
@@ -122,12 +125,9 @@ def document(run: Overview) -> dict[str, Any]:
 
 def _show(found: list[Overview], place: Path) -> None:
     out = console.out()
-    lines = table(found, place, out.width) if found else []
-    if lines and not out.is_terminal:  # of many runs Rich takes as long as all else
-        console.print_result("\n".join(line.plain for line in lines))
-    for line in lines if out.is_terminal else ():
-        out.print(line, soft_wrap=True)
-    if not found and place.exists():
+    if found:
+        out.print(table(found, place, out))
+    elif place.exists():
         console.say(f"no runs in {place}")
     for run in found:
         if run.problem:
@@ -135,26 +135,18 @@ def _show(found: list[Overview], place: Path) -> None:
 
 
 def _watch(place: Path, sort: str, key: Callable[[Overview], Any], as_json: bool) -> None:
-    """The table, drawn anew on a terminal until Ctrl-C, which is the way to leave it and no failure."""
+    """The table, refreshed on a terminal until Ctrl-C, which is the way to leave it and no failure."""
     if as_json or not console.takes_codes(sys.stdout):
         why = "shows a table, not JSON" if as_json else "draws on a terminal, and stdout is none that can do it"
         raise UsageError(f"--watch: {why}; leave it out, and call gan runs again when you want to know")
-    area, out = Area(sys.stdout), console.out()
-    try:
+    out = console.out()
+    shown_on = Live(console=out, auto_refresh=False, redirect_stdout=False)
+    with contextlib.suppress(KeyboardInterrupt), shown_on:
         while True:
-            columns, rows = terminal_size(sys.stdout)
             found = _sorted(_looked(place, []), sort, key)
-            lines = table(found, place, max(20, columns - 1)) if found else []
-            shown = lines[: max(1, rows - 2)]
-            with out.capture() as captured:
-                for line in shown:
-                    out.print(line, soft_wrap=True)
-            more = f"and {len(lines) - len(shown)} more; " if len(lines) > len(shown) else ""
+            shown = found[: max(1, out.height - HEADING_AND_SUMMARY)]
+            more = f"and {len(found) - len(shown)} more; " if len(found) > len(shown) else ""
             running = sum(run.state == "running" for run in found)
-            told = f"{more}{counted(len(found), 'run')}, {running} running; Ctrl-C ends"
-            area.draw([*captured.get().splitlines(), told[: max(1, columns - 1)]], columns)
+            summary = f"{more}{counted(len(found), 'run')}, {running} running; Ctrl-C ends"
+            shown_on.update(Group(table(shown, place, out), Text(summary)), refresh=True)
             time.sleep(EVERY_S)
-    except KeyboardInterrupt:
-        return
-    finally:
-        area.close()

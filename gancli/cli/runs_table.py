@@ -1,30 +1,29 @@
-"""The table of runs: as many of its columns as fit, the most telling ones last to go."""
+"""The table that `gan runs` prints."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
+from gancli.cli import console
 from gancli.errors import printable
-from gancli.report import words
+from gancli.format import duration, number
 from gancli.store.overview import Overview
 
 NONE = "–"
-GAP = 2  # blanks between columns
-SHORTEST_NAME, LONG_NAME = 16, 32  # what a name is cut to at most; to see all of one, less telling columns go
-NAME_GOES = 3
-MOST_LOSSES = 2
+MOST_LOSSES = 2  # a run of many networks must not take the place of all other columns
 COLOURS = {"running": "green", "diverged": "red", "damaged": "red", "stopped": "yellow"}
 
 
 class Column(NamedTuple):
-    """`goes`: the higher, the sooner it is left out where there is no room; 0: never."""
+    """`rank`: the column with the highest is left out first; 0 and 1 stay."""
 
     heading: str
+    rank: int
     cell: Callable[[Overview], str]
-    goes: int
     right: bool = False
 
 
@@ -32,82 +31,50 @@ def _steps(run: Overview) -> str:
     return f"{run.step:,}/{run.steps:,}" if run.steps is not None else f"{run.step:,}"
 
 
-def _state(run: Overview) -> str:
-    return run.state
-
-
-def _where(run: Overview) -> str:
+def _owner(run: Overview) -> str:
     return f"{run.pid} on {printable(run.host or '?')}" if run.pid is not None else ""
 
 
-def _left(run: Overview) -> str:
-    return "" if run.left_s is None else words.duration(run.left_s)
-
-
 def _losses(run: Overview) -> str:
-    """The first of them: those of one run with many networks must not take the room of all other columns."""
     shown = {name: value for name, value in run.losses.items() if "_loss" in name} or run.losses
-    texts = [f"{printable(name).replace('_loss', '')} {value:.3g}" for name, value in shown.items()]
+    texts = [f"{printable(name).replace('_loss', '')} {number(value)}" for name, value in shown.items()]
     return " ".join([*texts[:MOST_LOSSES], *(["…"] if len(texts) > MOST_LOSSES else [])])
 
 
-def _best(run: Overview) -> str:
-    return f"{printable(run.best.name)} {run.best.value:.4g}" if run.best else ""
-
-
 COLUMNS = (
-    Column("variant", lambda run: printable(run.variant or NONE), 5),
-    Column("data", lambda run: printable(run.dataset or NONE), 4),
-    Column("step", _steps, 0, right=True),
-    Column("state", _state, 0),
-    Column("by", _where, 6),
-    Column("left", _left, 1, right=True),
-    Column("losses", _losses, 3),
-    Column("best", _best, 2),
+    Column("variant", 6, lambda run: printable(run.variant or NONE)),
+    Column("data", 5, lambda run: printable(run.dataset or NONE)),
+    Column("step", 0, _steps, right=True),
+    Column("state", 1, lambda run: run.state),
+    Column("by", 7, _owner),
+    Column("left", 2, lambda run: "" if run.left_s is None else duration(run.left_s), right=True),
+    Column("losses", 4, _losses),
+    Column("best", 3, lambda run: f"{printable(run.best.name)} {number(run.best.value)}" if run.best else ""),
 )
 
 
-def table(runs: Sequence[Overview], folder: Path, width: int) -> list[Text]:
-    """A heading and a line for each run, none wider than `width`. Columns in which nobody has anything are left out, then
-    those that there is no room for; what is left of a name is its end."""
-    names = [name_in(run.path, folder) for run in runs]
-    chosen = [column for column in COLUMNS if any(column.cell(run) for run in runs)]
-    longest = max(map(cell_len, ["run", *names]))
-    while True:
-        cells = [[column.heading, *map(column.cell, runs)] for column in chosen]
-        widths = [max(map(cell_len, column)) for column in cells]
-        room = width - sum(widths) - GAP * len(widths)
-        going = max(chosen, key=lambda column: column.goes)
-        if room >= min(longest, LONG_NAME if going.goes > NAME_GOES else SHORTEST_NAME) or not going.goes:
-            break
-        chosen.remove(going)
-    first = max(min(longest, room), 4)
-    rows = [["run", *names], *cells]
-    lines = []
-    for number in range(len(runs) + 1):
-        line = Text(style="bold" if number == 0 else "")
-        line.append(_fitted(rows[0][number], first))
-        for column, texts, wide in zip(chosen, cells, widths, strict=True):
-            blank = " " * (wide - cell_len(texts[number]))
-            line.append(" " * GAP + (blank if column.right else ""))
-            line.append(texts[number], COLOURS.get(texts[number], "") if column.cell is _state else "")
-            line.append("" if column.right else blank)
-        line.rstrip()
-        lines.append(line)
-    return lines
+def table(runs: Sequence[Overview], folder: Path, out: Console) -> Table:
+    """A row for each run. Columns that are empty in every row are left out, as are the least important ones until a row
+    fits into a line of `out`."""
+    columns = [column for column in COLUMNS if any(column.cell(run) for run in runs)]
+    while not console.fits(found := _table(runs, folder, columns), out) and len(columns) > 2:
+        columns.remove(max(columns, key=lambda column: column.rank))
+    return found
+
+
+def _table(runs: Sequence[Overview], folder: Path, columns: Sequence[Column]) -> Table:
+    found = Table(box=None, header_style="bold", pad_edge=False)
+    found.add_column("run", no_wrap=True)
+    for column in columns:
+        found.add_column(column.heading, justify="right" if column.right else "left", no_wrap=True)
+    for run in runs:
+        styles = [COLOURS.get(run.state, "") if column.heading == "state" else "" for column in columns]
+        cells = [Text(column.cell(run), style) for column, style in zip(columns, styles, strict=True)]
+        found.add_row(Text(name_in(run.path, folder)), *cells)
+    return found
 
 
 def name_in(path: Path, folder: Path) -> str:
-    """What a run is called in a table of those under `folder`."""
+    """The name of a run in a table of those under `folder`."""
     inside = path.relative_to(folder) if path.is_relative_to(folder) else path
     return printable(path.absolute().name if inside == Path() else str(inside))
-
-
-def _fitted(name: str, width: int) -> str:
-    """A name in so many columns: its end where it is longer, as beginnings are alike."""
-    if cell_len(name) <= width:
-        return set_cell_size(name, width)
-    end = name
-    while cell_len(end) > width - 1:
-        end = end[1:]
-    return set_cell_size("…" + end, width)

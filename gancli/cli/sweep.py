@@ -273,8 +273,8 @@ def _show(places: Sequence[Path], folder: Path) -> None:
     """The table of `gan runs`, of these."""
     there = [overview.overview(RunDirectory(path)) for path in places if path.is_dir()]
     out = console.console(sys.stderr)
-    for line in runs_table.table(there, folder, out.width) if there else ():
-        out.print(line, soft_wrap=True)
+    if there:
+        out.print(runs_table.table(there, folder, out))
 
 
 def _tell_again(wanted: Asked, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """`gan variants`: the catalogue, or one page of it, and the models that come along. Imports no torch."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,10 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from gancli import catalogue
-from gancli.cli import completing, console, definitions
+from gancli.cli import completing, console
 from gancli.config import fields_of
 from gancli.errors import UsageError, printable
 from gancli.store import names
@@ -20,7 +18,6 @@ from gancli.store.header import read_header
 from gancli.text import counted
 
 MODELS = "Models that come along: gan sample NAME, gan inspect NAME"
-READABLE = 30  # columns that a text needs at least
 
 
 def variants(
@@ -101,23 +98,21 @@ def _page(card: catalogue.Card, models: list[Shipped]) -> dict[str, Any]:
 def _list(cards: list[catalogue.Card], models: list[Shipped]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("variant", "what it is", "presets"):
-        table.add_column(heading, no_wrap=heading == "variant")
+        table.add_column(heading, no_wrap=heading == "variant", overflow="fold")
     for card in cards:
         table.add_row(card.name, escape(card.title), ", ".join(card.presets))
     out = console.out()
-    definitions.print_table(table, out)
+    out.print(table)
     if models:
-        out.print()
-        for line in definitions.wrapped(Text(MODELS, style="italic"), out.width):
-            out.print(line)
-        definitions.print_table(_models_table(models), out)
+        out.print(f"\n{MODELS}", style="italic")
+        out.print(_models_table(models))
 
 
 def _models_table(models: list[Shipped]) -> Table:
     """What `gan sample NAME` takes without any training."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("name", "variant", "trained on", "size"):
-        table.add_column(heading, no_wrap=heading == "name")
+        table.add_column(heading, no_wrap=heading == "name", overflow="fold")
     for model in models:
         trained = f"{model.facts.dataset}, {counted(model.facts.step, 'step', ',')}"
         table.add_row(model.name, model.facts.variant, escape(printable(trained)), f"{model.num_bytes / 1e6:.2f} MB")
@@ -129,44 +124,27 @@ def _show(card: catalogue.Card) -> None:
     out.print(
         f"[bold]{card.name}[/]  {escape(card.title)}\n\n{escape(card.description)}\n\nPaper: {escape(card.paper)}\n"
     )
-    options = _options_table(card)
-    if console.narrowest(options) <= out.width:
-        out.print(options)
-    else:
-        out.print(Text("Options", style="bold"))
-        for line in definitions.lines(_options_listed(card), out.width):
-            out.print(line)
+    out.print(_options_table(card))
     out.print()
     for preset, values in card.presets.items():
         run = {key: value for key, value in values.items() if not hasattr(card.config_class, key)}
         words = "  ".join(f"--{key.replace('_', '-')} {_text(value)}" for key, value in run.items())
-        for line in definitions.wrapped(Text(f"Preset {preset}: {words}"), out.width):
-            out.print(line)
+        out.print(f"Preset {preset}: {words}")
 
 
 def _options_table(card: catalogue.Card) -> Table:
-    """An option a row, and a column for each preset."""
+    """An option a row. Presets that change it are named with what it does."""
     options = Table(box=None, header_style="bold", pad_edge=False, title="Options", title_justify="left")
-    presets = [preset for preset in card.presets if preset != "default"]
-    for heading in ("option", "default", *presets, "what it does"):
-        options.add_column(
-            heading, no_wrap=heading == "option", min_width=READABLE if heading == "what it does" else None
-        )
+    for heading in ("option", "default", "what it does"):
+        options.add_column(heading, no_wrap=heading == "option", overflow="fold")
     for field in fields_of(card.config_class):
         default = card.presets["default"].get(field.name, field.default)
-        own = (card.presets[preset].get(field.name, default) for preset in presets)
         choices = f" ({', '.join(field.choices)})" if field.choices else ""
-        options.add_row(field.flag, _text(default), *map(_text, own), escape(field.option.help + choices))
+        own = {name: values[field.name] for name, values in card.presets.items() if field.name in values}
+        changed = [f"{name}: {_text(value)}" for name, value in own.items() if value != default]
+        presets = f" [dim]({'; '.join(changed)})[/]" if changed else ""
+        options.add_row(field.flag, _text(default), escape(field.option.help + choices) + presets)
     return options
-
-
-def _options_listed(card: catalogue.Card) -> Iterator[tuple[Text, Text]]:
-    """The same where the table is too wide: an option, what it does, and what it is by each preset."""
-    for field in fields_of(card.config_class):
-        default = card.presets["default"].get(field.name, field.default)
-        values = ", ".join(f"{name}: {_text(own.get(field.name, default))}" for name, own in card.presets.items())
-        choices = f" {'|'.join(field.choices)}" if field.choices else ""
-        yield Text(field.flag + choices, style="cyan"), Text.assemble(field.option.help, (f" ({values})", "dim"))
 
 
 def _text(value: object) -> str:

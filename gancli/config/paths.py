@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from gancli.config.run import DATA_ROOT
-from gancli.errors import GancliError, UsageError
+from gancli.errors import GancliError, UsageError, os_problem
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 MAX_POINTER_BYTES = 1024  # of which pointers have fewer
@@ -95,7 +95,7 @@ def input_file(path: str | Path, flag: str) -> Path:
         with open_file(place):
             return place
     except OSError as error:
-        raise UsageError(f"{flag} {path}: cannot be read ({error.strerror})") from None
+        raise UsageError(os_problem(f"{flag} {path}", "read", error)) from None
 
 
 def check_output(path: Path, flag: str) -> None:

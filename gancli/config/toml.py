@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gancli.config.paths import read_file
-from gancli.errors import UsageError
+from gancli.errors import UsageError, os_problem
 
 Scalars = Mapping[str, object]
 
@@ -44,7 +44,7 @@ def read(path: Path) -> dict[str, object]:
     try:
         text = read_file(path).decode("utf-8")
     except OSError as error:
-        raise UsageError(f"--config {path}: cannot be read ({error.strerror})") from error
+        raise UsageError(os_problem(f"--config {path}", "read", error)) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"--config {path}: cannot be read (not UTF-8)") from error
     try:

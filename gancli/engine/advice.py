@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from gancli.data.names import source_names
 from gancli.engine.session import Session
+from gancli.format import count
 from gancli.machine.contention import Contention
 from gancli.process import CPUS
-from gancli.report.words import count
 from gancli.steps.runner import Runner
 from gancli.text import Note, counted
 

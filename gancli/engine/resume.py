@@ -9,7 +9,7 @@ import torch
 from gancli.data.spec import ImageSpec
 from gancli.engine.session import Session
 from gancli.errors import UsageError
-from gancli.steps.ledger import LossHistory
+from gancli.report.history import LossHistory
 from gancli.store import state
 from gancli.store.state import State
 from gancli.text import counted

@@ -24,9 +24,10 @@ from gancli.errors import DivergedError, GancliError, UsageError
 from gancli.files import atomic
 from gancli.files.open_folder import OpenFolder
 from gancli.metrics.figure import comparison
+from gancli.report.history import LossHistory
 from gancli.sampling import preview
 from gancli.steps.ema import Average
-from gancli.steps.ledger import Ledger, LossHistory
+from gancli.steps.ledger import Ledger
 from gancli.steps.runner import Runner
 from gancli.steps.step import Stepper
 from gancli.store.checkpoint import another_version

@@ -10,7 +10,7 @@ from typing import Any
 
 from gancli.config.option import Field
 from gancli.config.several import MOST, shown
-from gancli.errors import GancliError, UsageError
+from gancli.errors import GancliError, UsageError, os_problem
 
 NUMBERED = re.compile(r"[0-9]{3,}-(.+)")
 LONGEST = 200  # bytes of a name: 255 is what most disks take
@@ -60,7 +60,7 @@ def places(folder: Path, runs: Sequence[Member]) -> list[Path]:
     try:
         names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     except OSError as error:
-        raise GancliError(f"--out {folder}: cannot be listed ({error.strerror})") from None
+        raise GancliError(os_problem(f"--out {folder}", "listed", error)) from None
     there: dict[str, str] = {}
     for name in names:
         if found := NUMBERED.fullmatch(name):

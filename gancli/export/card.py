@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gancli import catalogue
 from gancli.errors import printable
 from gancli.export.front_matter import dataset_name, front_matter
+from gancli.format import measure
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
 from gancli.store.rundir import EXPORTED
@@ -106,15 +107,11 @@ def _table(each: Evaluation) -> str:
     date = f", {each['time'][:10]}" if "time" in each else ""
     head = f"| {count}{seed}, against {_plain(dataset_name(each))}{split}{date} | this model | {beside} |"
     rows = [
-        f"| {name} | {_number(value, each.get('errors', {}).get(name))} | "
-        f"{_number(real[name], each.get('real_errors', {}).get(name)) if name in real else '–'} |"
+        f"| {name} | {measure(value, each.get('errors', {}).get(name))} | "
+        f"{measure(real[name], each.get('real_errors', {}).get(name)) if name in real else '–'} |"
         for name, value in each["figures"].items()
     ]
     return "\n".join([head, "| --- | --- | --- |", *rows])
-
-
-def _number(value: float, error: float | None) -> str:
-    return f"{value:.4g}" + (f" ± {error:.2g}" if error is not None else "")
 
 
 def _plain(text: str) -> str:

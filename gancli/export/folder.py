@@ -14,7 +14,7 @@ from gancli.batches.pairs import enlarge, reduce
 from gancli.config import fields_of
 from gancli.config.sample import SampleConfig
 from gancli.data.leaves import draw_leaves
-from gancli.errors import CheckpointError, GancliError
+from gancli.errors import CheckpointError, GancliError, os_problem
 from gancli.events import Event, Preparing
 from gancli.export import contract
 from gancli.export.card import CONFIG, SAMPLES, WEIGHTS, Card
@@ -66,7 +66,7 @@ def _put(place: Path, contents: Mapping[str, bytes]) -> None:
         part.rename(place)
         atomic.sync_directory(place.parent)
     except OSError as error:
-        raise GancliError(f"-o {place}: cannot be written ({atomic.reason(error)})") from error
+        raise GancliError(os_problem(f"-o {place}", "written", error)) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -78,7 +78,7 @@ def weights_of(source: Path, model: Model) -> bytes:
     try:
         return source.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{source}: cannot be read ({error.strerror})") from error
+        raise CheckpointError(os_problem(source, "read", error)) from error
 
 
 def measured(source: Path, model: Model) -> list[Evaluation]:

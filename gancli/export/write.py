@@ -11,7 +11,7 @@ from torch import Tensor
 from gancli.config import paths
 from gancli.config.effects import refuse
 from gancli.config.export import OPSET, ExportConfig
-from gancli.errors import GancliError, UsageError
+from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Event, Preparing
 from gancli.export import contract, folder, onnx_file, pt2_file
 from gancli.export.contract import Contract
@@ -74,7 +74,7 @@ def _check_parent(path: Path, asked: str) -> None:
     try:
         atomic.check_writable(path.parent)
     except OSError as error:
-        raise GancliError(f"-o {asked}: cannot be written ({atomic.reason(error)})") from error
+        raise GancliError(os_problem(f"-o {asked}", "written", error)) from error
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ from gancli.data.source import Source
 from gancli.errors import GancliError
 from gancli.events import Event, Preparing, Telling, Warned
 from gancli.files import atomic
+from gancli.format import duration
 from gancli.machine.heap import keep_freed_memory
 from gancli.machine.processor import this_processor
-from gancli.report.words import duration
 from gancli.text import Note
 from gancli.variant import on_meta
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gancli.config.paths import read_file
-from gancli.errors import GancliError, UsageError
+from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Event, Preparing
 from gancli.metrics.distances import torchmetrics
 from gancli.metrics.figure import Measure
@@ -31,7 +31,7 @@ class InceptionFid:
         try:
             checksum = hashlib.sha256(read_file(weights)).hexdigest()
         except OSError as error:
-            raise GancliError(f"--inception {weights}: cannot be read ({error.strerror})") from None
+            raise GancliError(os_problem(f"--inception {weights}", "read", error)) from None
         if not checksum.startswith(SHA256_BEGINS):
             raise UsageError(
                 f"--inception {weights}: not torch-fidelity's {WEIGHTS} (sha256 begins {checksum[:8]}, not {SHA256_BEGINS})"

@@ -13,7 +13,7 @@ from gancli import images
 from gancli.config.sample import EnlargeConfig
 from gancli.data.decode import add_remarks, decode_first, read_shape
 from gancli.data.formats import is_image
-from gancli.errors import DataError, UsageError, few
+from gancli.errors import DataError, UsageError, few, os_problem
 from gancli.events import Event, Preparing
 from gancli.metrics.upscaled import Likeness, bicubic, likeness, whole_steps
 from gancli.sampling.enlarging import Told, content, read
@@ -102,7 +102,7 @@ def _named_alike(folder: Path, source: Path, inputs: Path) -> Path:
     try:
         found = sorted(p for p in (folder / below).iterdir() if p.stem == source.stem and is_image(p.name))
     except OSError as error:
-        raise DataError(f"--true {folder / below}: cannot be listed ({error.strerror})") from None
+        raise DataError(os_problem(f"--true {folder / below}", "listed", error)) from None
     if len(found) != 1:
         several = f"several pictures named {source.stem} ({few([p.name for p in found])})"
         raise DataError(f"--true {folder / below}: has {several if found else f'no picture named {source.stem}'}")

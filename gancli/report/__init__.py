@@ -1,1 +1,1 @@
-"""Telling people and programs what a run does. Knows `gancli.events` and nothing of how a run works; never imports torch."""
+"""Reporters: each takes the events of a run and prints or writes them. Imports torch only for TensorBoard."""

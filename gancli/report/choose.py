@@ -1,4 +1,4 @@
-"""Which reporter a run gets. We decide by ourselves whether stderr can show a live table.
+"""Choose the reporter of a run, by our own rules for whether stderr can show a live table.
 
 Rich must not be asked: it takes any non-empty FORCE_COLOR, even `0`, for a terminal, and on a file it prints only the last
 frame of a live table, so that a batch log would stay empty for hours.

@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any, BinaryIO, TextIO
 
 from gancli.config.paths import open_file
-from gancli.errors import DivergedError, GancliError, StdoutError
+from gancli.errors import DivergedError, GancliError, StdoutError, os_problem
 from gancli.events import Comparison, Evaluated, Event, LossRow, Preparing, Progress, RunStarted
 from gancli.files import atomic
-from gancli.report.pulse import Pulse
+from gancli.report.heartbeat import Heartbeat
 from gancli.report.reporter import Reporter, abandon
 from gancli.report.stamp import utc
 from gancli.text import printable
@@ -31,7 +31,7 @@ NO_LOSSES = (b'"figures"', b'"diverged"')
 SURROGATE = re.compile("[\ud800-\udfff]")  # no character, and so no JSON; in names that could not be decoded
 
 
-class JsonLines(Pulse):
+class JsonLines(Heartbeat):
     """One JSON object per event on `stream`, flushed at once: `"event"` is the class in snake case, `"time"` when it was
     told (ISO 8601, UTC), then its fields. Of a `warned` one `"kind"` says whether it is a `note` of what is normal or a
     `warning` of what is not.
@@ -50,7 +50,7 @@ class JsonLines(Pulse):
         self._stream, self._warn = stream, warn
         self._broken = False
 
-    def _tell(self, event: Event) -> bool:
+    def _print(self, event: Event) -> bool:
         if self._broken:
             return True
         fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event) if f.name != "rgb"}
@@ -63,8 +63,8 @@ class JsonLines(Pulse):
             self._warn(f"warning: --progress json: {error}; the run goes on, and keeps its rows in metrics.jsonl")
         return True
 
-    def _still(self, event: Preparing | Progress, seconds: float) -> None:
-        self._tell(event if isinstance(event, Preparing) else event.after(seconds))
+    def _print_activity(self, event: Preparing | Progress, seconds: float) -> None:
+        self._print(event if isinstance(event, Preparing) else event.after(seconds))
 
 
 def _snake(name: str) -> str:
@@ -115,7 +115,7 @@ class MetricsFile(Reporter):
                 more = {"best": event.best, "metric": event.metric}
                 self._add(evaluation_row(event.step, event.figures, event.compared, **more))
         except OSError as error:
-            raise GancliError(f"{self._path}: cannot be written ({error.strerror})") from error
+            raise GancliError(os_problem(self._path, "written", error)) from error
 
     def _add(self, row: Mapping[str, object]) -> None:
         """To the file that is open, which may have been moved with its folder; to a new one where it was removed."""
@@ -222,13 +222,18 @@ def is_losses(row: Mapping[str, Any]) -> bool:
     return not is_evaluation(row) and not divergence(row)
 
 
-def _row_of(line: bytes) -> dict[str, Any] | None:
-    """The row that a line is; None for one that is none."""
+def json_object(line: bytes) -> dict[str, Any] | None:
+    """The JSON object in a line; None where there is none."""
     with contextlib.suppress(ValueError, RecursionError):
-        row = json.loads(line)
-        if isinstance(row, dict) and type(row.get("step")) is int:
-            return row
+        found = json.loads(line)
+        return found if isinstance(found, dict) else None
     return None
+
+
+def _row_of(line: bytes) -> dict[str, Any] | None:
+    """The row of a metrics file in a line; None where there is none."""
+    row = json_object(line)
+    return row if row and type(row.get("step")) is int else None
 
 
 def _rows(file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:
@@ -261,7 +266,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
                 file.readline()  # the rest of a line that began before
             return list(deque((row for _, row in _rows(file)), maxlen=MAX_READ_ROWS))
     except OSError as error:
-        raise GancliError(f"{path}: cannot be read ({error.strerror})") from error
+        raise GancliError(os_problem(path, "read", error)) from error
 
 
 def read_newest(path: Path, most_bytes: int) -> list[dict[str, Any]]:

@@ -1,18 +1,16 @@
-"""What a run tells beside its losses, kept in `log.jsonl` of its directory: how it began, its warnings, how it ended."""
+"""`log.jsonl` of a run directory: how the run began, its warnings, how it ended."""
 
 import dataclasses
-import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from gancli.config.paths import open_file
-from gancli.errors import DivergedError
+from gancli.errors import DivergedError, os_problem
 from gancli.events import Event, RunFinished, RunStarted, Warned
 from gancli.process import __version__
-from gancli.report.jsonl import dump
+from gancli.report.jsonl import dump, json_object
 from gancli.report.reporter import Reporter
 from gancli.report.stamp import utc
 
@@ -21,10 +19,10 @@ STARTED, WARNED, FINISHED, DIVERGED = "run_started", "warned", "run_finished", "
 
 
 class LogFile(Reporter):
-    """Appends a line per event that is kept; a run that begins anew begins the file anew. Nothing is touched before
-    `RunStarted`; warnings that come before it follow it.
+    """Appends a line for the start, the end and each warning; a run that starts anew overwrites the file. Nothing is touched
+    before `RunStarted`; warnings that come before it are written after it.
 
-    What the disk refuses is in `trouble`, once, and no reason for a run to fail.
+    Where the disk refuses a line, `trouble` says so, nothing more is written, and the run continues.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,11 +41,6 @@ class LogFile(Reporter):
         elif isinstance(event, RunFinished):
             told = {name: getattr(event, name) for name in ("status", "step", "steps", "elapsed_s", "reason")}
             self._add({"event": FINISHED, **told})
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        del kind, error, trace
 
     def diverged(self, error: DivergedError) -> None:
         self._add({"event": DIVERGED, "message": str(error)})
@@ -68,18 +61,11 @@ class LogFile(Reporter):
             with self._path.open("wb" if anew else "ab") as file:
                 file.write(dump({**line, "time": utc()}).encode() + b"\n")
         except OSError as error:
-            self.trouble = f"{self._path}: cannot be written ({error.strerror}); the run goes on without"
+            self.trouble = f"{os_problem(self._path, 'written', error)}; the run continues without it"
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """The lines of a `log.jsonl` that are events, of a very large file the first. Raises `OSError`."""
-    found: list[dict[str, Any]] = []
     with open_file(path) as file:
-        for line in file.read(MAX_READ_BYTES).splitlines():
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(row, dict) and isinstance(row.get("event"), str):
-                found.append(row)
-    return found
+        objects = map(json_object, file.read(MAX_READ_BYTES).splitlines())
+        return [each for each in objects if each and isinstance(each.get("event"), str)]

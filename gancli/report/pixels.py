@@ -1,12 +1,13 @@
-"""A grid of samples as characters: two pixels in each, the upper one as `▀`'s colour, the lower one as its background."""
+"""A grid of samples as characters, two pixels in each: the colour of `▀` and its background."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
 from PIL import Image
-from rich.color import Color, ColorSystem
+from rich.color import Color
 from rich.style import Style
+from rich.text import Text
 
 from gancli.events import SamplesDrawn
 
@@ -15,7 +16,7 @@ MIN_QUALITY = 0.2
 
 
 @dataclass(frozen=True)
-class Fit:
+class GridLayout:
     """How much of a grid is shown, and how large: `columns × rows` tiles of `tile_width × tile_height` pixels.
 
     `score`: about the number of tiles, less where they are too small to be recognised; 0 where nothing is worth showing.
@@ -38,7 +39,7 @@ class Fit:
         return (self.rows * (self.tile_height + 1)) // 2
 
 
-NOTHING = Fit(0, 0, 0, 0, 0.0)
+NOTHING = GridLayout(0, 0, 0, 0, 0.0)
 
 
 def tiles(samples: SamplesDrawn, tile: tuple[int, int]) -> tuple[int, int]:
@@ -48,7 +49,7 @@ def tiles(samples: SamplesDrawn, tile: tuple[int, int]) -> tuple[int, int]:
     return (across // wide, down // high) if across % wide == 0 and down % high == 0 else (1, 1)
 
 
-def fit(grid: tuple[int, int], tile: tuple[int, int], columns: int, rows: int) -> Fit:
+def fit(grid: tuple[int, int], tile: tuple[int, int], columns: int, rows: int) -> GridLayout:
     """The best way to show whole tiles of a grid (columns, rows) in `columns × rows` characters."""
     wanted = min(tile[0], max(12, min(24, tile[0] // 2)))  # pixels across from which a picture can be recognised
     best = NOTHING
@@ -63,11 +64,11 @@ def fit(grid: tuple[int, int], tile: tuple[int, int], columns: int, rows: int) -
             quality = (width / wanted) ** (3 if width < wanted else 0.5)
             score = shown_columns * shown_rows * quality
             if quality >= MIN_QUALITY and score > best.score:
-                best = Fit(shown_columns, shown_rows, width, height, score)
+                best = GridLayout(shown_columns, shown_rows, width, height, score)
     return best
 
 
-def picture(samples: SamplesDrawn, tile: tuple[int, int], fitted: Fit) -> Image.Image:
+def picture(samples: SamplesDrawn, tile: tuple[int, int], fitted: GridLayout) -> Image.Image:
     """The part of the grid that fits, each tile scaled down, a dark pixel between them: RGB, an even number of rows."""
     source = Image.frombytes("RGB", (samples.width, samples.height), samples.rgb)
     whole = tiles(samples, tile) == (1, 1)
@@ -83,15 +84,15 @@ def picture(samples: SamplesDrawn, tile: tuple[int, int], fitted: Fit) -> Image.
     return canvas
 
 
-def half_blocks(image: Image.Image, system: ColorSystem) -> list[str]:
-    """Two rows of pixels in each line, with the escape codes of a colour system."""
+def half_blocks(image: Image.Image) -> list[Text]:
+    """Two rows of pixels in each line: the upper pixel as the colour of `▀`, the lower one as its background."""
     bits, across = image.tobytes(), 3 * image.width
     lines = []
     for top in range(0, image.height - 1, 2):
         upper, lower = bits[top * across : (top + 1) * across], bits[(top + 1) * across : (top + 2) * across]
         pairs = ((upper[x : x + 3], lower[x : x + 3]) for x in range(0, across, 3))
         runs = ((pair, len(list(run))) for pair, run in groupby(pairs))
-        lines.append("".join(_style(*pair).render("▀" * length, color_system=system) for pair, length in runs))
+        lines.append(Text.assemble(*(("▀" * length, _style(*pair)) for pair, length in runs)))
     return lines
 
 
@@ -100,7 +101,7 @@ def _style(upper: bytes, lower: bytes) -> Style:
     return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower))
 
 
-def plain_blocks(image: Image.Image) -> list[str]:
+def plain_blocks(image: Image.Image) -> list[Text]:
     """The same without colour: what is lighter than the middle of the picture's range is drawn."""
     grey = image.convert("L")
     bits = grey.tobytes()
@@ -109,12 +110,13 @@ def plain_blocks(image: Image.Image) -> list[str]:
     for top in range(0, image.height - 1, 2):
         upper = bits[top * image.width : (top + 1) * image.width]
         lower = bits[(top + 1) * image.width : (top + 2) * image.width]
-        lines.append("".join(" ▄▀█"[2 * (a > middle) + (b > middle)] for a, b in zip(upper, lower, strict=True)))
+        blocks = (" ▄▀█"[2 * (a > middle) + (b > middle)] for a, b in zip(upper, lower, strict=True))
+        lines.append(Text("".join(blocks)))
     return lines
 
 
 @lru_cache(2)
-def drawn(samples: SamplesDrawn, tile: tuple[int, int], fitted: Fit, system: ColorSystem | None) -> list[str]:
-    """The samples as lines; without a colour system, in black and white."""
+def drawn(samples: SamplesDrawn, tile: tuple[int, int], fitted: GridLayout, colours: bool) -> list[Text]:
+    """The samples as lines, in colours or in black and white."""
     canvas = picture(samples, tile, fitted)
-    return plain_blocks(canvas) if system is None else half_blocks(canvas, system)
+    return half_blocks(canvas) if colours else plain_blocks(canvas)

@@ -1,4 +1,4 @@
-"""What all reporters have in common."""
+"""The base of all reporters."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from gancli.events import Event
 
 
 class Reporter(ABC):
-    """Called with every event of a run, inside a `with` block that gives back whatever the reporter took."""
+    """Called with every event of a run, inside a `with` block that restores what the reporter changed."""
 
     @abstractmethod
     def __call__(self, event: Event) -> None: ...
@@ -25,14 +25,14 @@ class Reporter(ABC):
 
 
 class Silence(Reporter):
-    """Tells nothing (`--progress none`)."""
+    """Prints nothing (`--progress none`)."""
 
     def __call__(self, event: Event) -> None:
         del event
 
 
 def abandon(stream: TextIO) -> None:
-    """Point a stream that cannot be written to at nothing: what lies in its buffer shall trouble nobody at exit."""
+    """Redirect a stream that cannot be written to, so that flushing its buffer at exit does not fail."""
     with contextlib.suppress(OSError, ValueError):  # it has no descriptor, or is closed
         nothing = os.open(os.devnull, os.O_WRONLY)
         try:

@@ -1,4 +1,4 @@
-"""When something was told: the only place that reads the time of day. How long things take is measured by other clocks."""
+"""The time of day, for lines and rows; nothing else reads it. Durations are measured by other clocks."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,12 +7,12 @@ Wall = Callable[[], datetime]
 
 
 def local_time() -> datetime:
-    """Now, with the zone of this machine."""
+    """Return the time of now, with the zone of this machine."""
     return datetime.now(UTC).astimezone()
 
 
 def utc(now: datetime | None = None) -> str:
-    """A moment (by default now) as in ISO 8601, in UTC: `2026-11-27T11:03:44.123Z`."""
+    """Format a time (by default now) as in ISO 8601, in UTC: `2026-11-27T11:03:44.123Z`."""
     moment = datetime.now(UTC) if now is None else now.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -23,10 +23,10 @@ class Stamp:
 
     def __init__(self, wall: Wall = local_time) -> None:
         self._wall = wall
-        self._told = ""
+        self._day = ""
 
     def __call__(self) -> str:
         now = self._wall()
         day = f"{now:%Y-%m-%d}|{now:%z}"
-        changed, self._told = day != self._told, day
+        changed, self._day = day != self._day, day
         return f"{now:%Y-%m-%d %H:%M:%S %z}" if changed else f"{now:%H:%M:%S}"

@@ -1,4 +1,4 @@
-"""What is known of the terminal that a stream is."""
+"""The size of a terminal, and what it can do."""
 
 import os
 from typing import TextIO

@@ -1,16 +1,17 @@
-"""What the live table shows: the state of a run as lines that fit a terminal."""
+"""The lines of the live table, made from the state of a run to fit a terminal."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len
-from rich.color import ColorSystem
 from rich.text import Text
 
 from gancli.errors import printable
 from gancli.events import (
     TRAINING,
     Evaluated,
+    Event,
     LossRow,
     PhaseStarted,
     Preparing,
@@ -20,11 +21,11 @@ from gancli.events import (
     SamplesDrawn,
     Warned,
 )
+from gancli.format import count, duration, number
 from gancli.report import pixels, words
-from gancli.report.plot import sparkline
+from gancli.report.history import LossHistory, sparkline
 from gancli.text import counted
 
-MAX_HISTORY = 512
 LOW = 12  # rows up to which every line counts
 MIN_TERM_COLUMNS = 40  # columns that the terms get when samples stand beside them
 LABEL, VALUE = "bold", "cyan"
@@ -33,8 +34,8 @@ NO_STEP_S, DOING_S = 10.0, 2.0  # so long without a step, or at something else, 
 
 @dataclass
 class State:
-    """What the events so far have told. `progress_at`: when the last word of progress came, in seconds of the reporter's
-    clock. `means`: of the steps so far, as long as there is no row."""
+    """What the events so far say. `progress_at`: when `progress` came, in seconds of the reporter's clock. `means`: of the
+    steps so far, as long as there is no row."""
 
     preparing: Preparing | None = None
     started: RunStarted | None = None
@@ -42,49 +43,59 @@ class State:
     row: LossRow | None = None
     progress: Progress | None = None
     progress_at: float = 0.0
-    means: dict[str, float] = field(default_factory=dict)
+    means: Mapping[str, float] = field(default_factory=dict)
     samples: SamplesDrawn | None = None
     evaluated: Evaluated | None = None
     finished: RunFinished | None = None
-    history: dict[str, list[float]] = field(default_factory=dict)
+    history: LossHistory = field(default_factory=lambda: LossHistory({}))
 
-    def note_progress(self, progress: Progress, now: float) -> None:
+    def note(self, event: Event, now: float) -> None:
+        match event:
+            case Preparing():
+                self.preparing, self.progress = event, None
+            case Progress():
+                self._note_progress(event, now)
+            case RunStarted():
+                self.started, self.progress = event, None
+            case PhaseStarted():
+                self.phase = event
+            case LossRow():
+                self.row = event
+                self.history.add(event.step, event.terms)
+                at = Progress(
+                    event.step, event.steps, epoch=event.epoch, images_per_s=event.images_per_s, left_s=event.left_s
+                )
+                self._note_progress(at, now)
+            case Evaluated():
+                self.evaluated = event
+            case SamplesDrawn():
+                self.samples = event
+            case RunFinished():
+                self.finished = event
+
+    def _note_progress(self, progress: Progress, now: float) -> None:
         self.progress, self.progress_at = progress, now
         if progress.terms:
-            self.means = dict(progress.terms)
+            self.means = progress.terms
 
     def now(self, now: float) -> Progress | None:
-        """The last word of progress, as it stands by now."""
+        """The last report of progress, as it stands by now."""
         return self.progress and self.progress.after(now - self.progress_at)
 
-    def note_row(self, row: LossRow, now: float) -> None:
-        self.row = row
-        word = Progress(row.step, row.steps, epoch=row.epoch, images_per_s=row.images_per_s, left_s=row.left_s)
-        self.note_progress(word, now)
-        for name, value in row.terms.items():
-            values = self.history.setdefault(name, [])
-            values.append(value)
-            if len(values) > MAX_HISTORY:
-                del values[::2]
+    @property
+    def terms(self) -> Mapping[str, float]:
+        return self.row.terms if self.row else self.means
 
 
-@dataclass(frozen=True)
-class Line:
-    """Text, and what stands after it of the picture of the samples, escape codes included."""
-
-    text: Text
-    picture: str = ""
-
-
-def lines(state: State, columns: int, rows: int, now: float, colours: ColorSystem | None) -> list[Line]:
+def lines(state: State, columns: int, rows: int, now: float, colours: bool) -> list[Text]:
     """At most `rows` lines of at most `columns` characters; without `colours`, samples are black and white."""
     if state.started is None:
-        shown = [Line(text) for text in _before(state, columns, now)]
+        shown = _before(state, columns, now)
     else:
-        top = [Line(text) for text in [*_top(state, columns, rows, now), Text()]]
+        top = [*_top(state, columns, rows, now), Text()]
         shown = [*top, *_body(state, columns, max(0, rows - len(top)), colours)]
     for line in shown:
-        line.text.truncate(columns, overflow="ellipsis")
+        line.truncate(columns, overflow="ellipsis")
     return shown[:rows]
 
 
@@ -98,7 +109,7 @@ def _bar(share: float, columns: int) -> Text:
 def _before(state: State, columns: int, now: float) -> list[Text]:
     """What is done before the run starts."""
     if progress := state.now(now):
-        return [Text.assemble((printable(progress.doing), LABEL), f"  {words.duration(progress.doing_s)}")]
+        return [Text.assemble((printable(progress.doing), LABEL), f"  {duration(progress.doing_s)}")]
     return [_preparing(state.preparing, columns)] if state.preparing else []
 
 
@@ -117,7 +128,7 @@ def _top(state: State, columns: int, rows: int, now: float) -> list[Text]:
     shape = "×".join(map(str, started.image_shape))
     facts = [
         f"preset {started.preset}",
-        f"{started.dataset}: {words.count(started.num_images)} images, {shape}",
+        f"{started.dataset}: {count(started.num_images)} images, {shape}",
         started.device,
         started.precision,
         counted(started.threads, "thread"),
@@ -156,8 +167,8 @@ def _status(state: State, step: int, progress: Progress | None, columns: int) ->
         (0, "step ", f"{step:,} of {state.started.steps:,}")
     ]  # the first: how dispensable
     if progress and not math.isnan(progress.left_s):
-        parts += [(3, "epoch ", f"{progress.epoch:.2f}"), (2, "", f"{words.count(progress.images_per_s)} images/s")]
-        parts += [] if state.finished else [(1, "", f"{words.duration(progress.left_s)} left")]
+        parts += [(3, "epoch ", f"{progress.epoch:.2f}"), (2, "", f"{count(progress.images_per_s)} images/s")]
+        parts += [] if state.finished else [(1, "", f"{duration(progress.left_s)} left")]
     if state.row:
         parts += [(4, "", words.memory(state.row.memory_bytes))]
     while True:
@@ -181,76 +192,61 @@ def _phase(phase: PhaseStarted | None) -> list[Text]:
     return [Text.assemble((place, "dim"), (printable(phase.name), LABEL), f", to step {phase.end_step:,}")]
 
 
-@dataclass(frozen=True)
-class _Term:
-    label: str
-    value: str
-    history: list[float]
-
-
-def _terms(state: State) -> list[_Term]:
-    terms = state.row.terms if state.row else state.means
-    return [
-        _Term(words.label(name), words.term(name, value), state.history.get(name, [])) for name, value in terms.items()
-    ]
-
-
-def _term_lines(terms: list[_Term], columns: int, rows: int) -> list[Text]:
-    if len(terms) > rows:
-        hidden = len(terms) - max(0, rows - 1)
-        shown = [*_term_lines(terms[: max(0, rows - 1)], columns, rows), Text(f"… {hidden} more", style="dim")]
-        return shown[:rows]
-    name_width = min(16, max((len(term.label) for term in terms), default=0))
-    value_width = max((len(term.value) for term in terms), default=0)
-    spark_width = max(0, columns - name_width - value_width - 4)
+def _term_lines(state: State, columns: int, rows: int) -> list[Text]:
+    """A line for each term: its name, value and curve; the first ones, where there are more than `rows`."""
+    terms = {words.label(name): (number(value), state.history.values(name)) for name, value in state.terms.items()}
+    name_width = min(16, max(map(len, terms), default=0))
+    value_width = max((len(value) for value, _ in terms.values()), default=0)
+    spark_width = min(100, columns - name_width - value_width - 4)
     lines = []
-    for term in terms:
-        name = Text(term.label, style=LABEL)
+    for label, (value, history) in terms.items():
+        name = Text(label, style=LABEL)
         name.truncate(name_width, overflow="ellipsis", pad=True)
-        spark = sparkline(term.history, min(spark_width, 100))
-        lines.append(Text.assemble(name, "  ", (term.value.rjust(value_width), VALUE), "  ", (spark, "dim")))
-    return lines
+        curve = sparkline(history, spark_width)
+        lines.append(Text.assemble(name, "  ", (value.rjust(value_width), VALUE), "  ", (curve, "dim")))
+    if len(lines) > rows:
+        shown = max(0, rows - 1)
+        lines[shown:] = [Text(f"… {len(lines) - shown} more", style="dim")]
+    return lines[:rows]
 
 
-def _body(state: State, columns: int, rows: int, colours: ColorSystem | None) -> list[Line]:
+def _body(state: State, columns: int, rows: int, colours: bool) -> list[Text]:
     """The terms, and the samples beside or under them, wherever more can be seen of these."""
-    terms = _terms(state)
     if state.samples is None or state.started is None:
-        return [Line(text) for text in _term_lines(terms, columns, rows)]
+        return _term_lines(state, columns, rows)
+    num_terms = len(state.terms)
     tile = (state.started.image_shape[2], state.started.image_shape[1])
     grid = pixels.tiles(state.samples, tile)
     if grid == (1, 1):
         tile = (state.samples.width, state.samples.height)
-    under = pixels.fit(grid, tile, columns, rows - len(terms) - 2)
+    under = pixels.fit(grid, tile, columns, rows - num_terms - 2)
     beside = pixels.fit(grid, tile, columns - MIN_TERM_COLUMNS - 2, rows - 1)
     best = max(under, beside, key=lambda each: each.score)
     if best.score == 0:
-        return [Line(text) for text in _term_lines(terms, columns, rows)]
+        return _term_lines(state, columns, rows)
     picture = pixels.drawn(state.samples, tile, best, colours)
-    room, captions = (
-        (columns if best is under else best.width),
-        (f"samples at step {state.samples.step:,}", "samples", ""),
-    )
-    caption = Text(next(words for words in captions if len(words) <= room), style="dim")
+    width = columns if best is under else best.width
+    captions = (f"samples at step {state.samples.step:,}", "samples", "")
+    caption = Text(next(caption for caption in captions if len(caption) <= width), style="dim")
     if best is under:
-        head = [*_term_lines(terms, columns, len(terms)), Text(), caption]
-        return [*map(Line, head), *(Line(Text(), each) for each in picture)]
-    narrow = columns - best.width - 2
-    left = [*_term_lines(terms, narrow, rows), *[Text()] * rows][: max(len(terms), len(picture) + 1)]
-    first, *rest = [_padded(text, narrow) for text in left]
-    beside_them = [*picture, *[""] * len(rest)]
-    return [Line(first.append_text(caption)), *map(Line, rest, beside_them)]
+        return [*_term_lines(state, columns, num_terms), Text(), caption, *picture]
+    left_width = columns - best.width - 2
+    left = _term_lines(state, left_width, rows)
+    left += [Text()] * (len(picture) + 1 - len(left))
+    right = [caption, *picture, *[Text()] * (len(left) - len(picture) - 1)]
+    return [_padded(*both, left_width) for both in zip(left, right, strict=True)]
 
 
-def _padded(text: Text, columns: int) -> Text:
-    text = text.copy()
-    text.truncate(columns, overflow="ellipsis", pad=True)
-    return text.append("  ")
+def _padded(left: Text, right: Text, columns: int) -> Text:
+    """Both in one line, the left one in so many columns."""
+    line = left.copy()
+    line.truncate(columns, overflow="ellipsis", pad=True)
+    return line.append("  ").append_text(right)
 
 
 def summary(event: RunFinished) -> list[Text]:
     """How the run ended. Commands and paths are whole, to be copied, and so may be longer than a terminal is wide."""
-    speed = f"{words.duration(event.elapsed_s)}, {words.count(event.images_per_s)} images/s"
+    speed = f"{duration(event.elapsed_s)}, {count(event.images_per_s)} images/s"
     if event.status == "done":
         first = Text.assemble(("done", "bold green"), f" in {speed}; the model is {printable(event.checkpoint)}")
     else:

@@ -13,7 +13,7 @@ from PIL import Image
 from gancli import images
 from gancli.config import paths
 from gancli.data.decode import add_remarks, decode_layers, read_shape, remarks
-from gancli.errors import DataError, GancliError, UsageError
+from gancli.errors import DataError, GancliError, UsageError, os_problem
 from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.contention import yielding
@@ -151,13 +151,13 @@ def _make_way(target: Path) -> None:
     except (FileExistsError, NotADirectoryError) as error:
         raise GancliError(f"{target}: cannot be written, as {folder} is or lies in a file") from error
     except OSError as error:
-        raise GancliError(f"{folder}: cannot be made ({error.strerror})") from error
+        raise GancliError(os_problem(folder, "made", error)) from error
     try:
         if paths.is_there(target) and not target.is_file():
             raise GancliError(f"{target}: cannot be written, as there is something else of that name")
         atomic.check_writable(folder)
     except OSError as error:
-        raise GancliError(f"{target}: cannot be written ({error.strerror})") from error
+        raise GancliError(os_problem(target, "written", error)) from error
 
 
 def _enlarged(upscaler: Upscaler, job: Job, suffix: str, told: Told) -> Generator[Event, None, Image.Image]:
@@ -197,7 +197,7 @@ def read(path: Path) -> bytes:
         check_file(str(path), path.stat().st_size)
         return paths.read_file(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        raise DataError(os_problem(path, "read", error)) from None
 
 
 def _encoded(picture: Image.Image, suffix: str, job: Job) -> bytes:

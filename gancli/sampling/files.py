@@ -16,7 +16,7 @@ from gancli import images
 from gancli.config import paths
 from gancli.config.effects import refuse
 from gancli.config.sample import SampleConfig
-from gancli.errors import GancliError, UsageError, printable
+from gancli.errors import GancliError, UsageError, os_problem, printable
 from gancli.events import Event, Preparing
 from gancli.files import atomic
 from gancli.sampling import draw, video
@@ -147,7 +147,7 @@ def folder(order: Order, path: Path) -> Work:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise GancliError(f"-o {path}: cannot be made a directory ({error.strerror})") from error
+        raise GancliError(os_problem(f"-o {path}", "made a directory", error)) from error
     written = []
     for one in order.drawn():
         file = files[one.request]

@@ -19,7 +19,7 @@ from gancli.data.formats import is_image
 from gancli.data.listing import opened_for
 from gancli.data.patterns import is_archive, stem
 from gancli.data.pictures import Pictures
-from gancli.errors import DataError, GancliError, UsageError, did_you_mean
+from gancli.errors import DataError, GancliError, UsageError, did_you_mean, os_problem
 from gancli.events import Event
 from gancli.files import atomic
 from gancli.files.owner import LONGEST_NAME
@@ -92,7 +92,7 @@ def plan(wish: EnlargeConfig, output: str | None, scale: int) -> Generator[Event
             near = [path.name for path in source.parent.iterdir()]
         raise UsageError(f"-i {source}: does not exist{did_you_mean(source.name, near)}") from None
     except OSError as error:
-        raise DataError(f"-i {source}: cannot be read ({error.strerror})") from None
+        raise DataError(os_problem(f"-i {source}", "read", error)) from None
     if is_folder:
         return (yield from _folder_plan(wish, source, output, scale))
     if is_archive(source.name) or (not is_image(source.name) and zipfile.is_zipfile(source)):
@@ -194,7 +194,7 @@ def _make_room(jobs: Sequence[Job], place: Path, wish: EnlargeConfig) -> None:
         place.mkdir(parents=True, exist_ok=True)
         atomic.check_writable(place)
     except OSError as error:
-        raise GancliError(f"-o {place}: cannot be written into ({error.strerror})") from error
+        raise GancliError(os_problem(f"-o {place}", "written into", error)) from error
 
 
 def _is_directory(path: Path) -> bool:

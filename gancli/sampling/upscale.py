@@ -14,9 +14,9 @@ from gancli import images
 from gancli.data.decode import Layers
 from gancli.errors import GancliError
 from gancli.events import Preparing
+from gancli.format import size as shown
 from gancli.machine.heap import give_freed_memory_back
 from gancli.machine.room import free_bytes
-from gancli.report.words import size as shown
 from gancli.variant import Variant
 
 SMALLEST_TILE = 16  # pixels of the low-resolution picture

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MAX_HISTORY = 128
-
 
 @dataclass(frozen=True)
 class NotFinite:
@@ -87,21 +85,3 @@ class Ledger:
         self._names = tuple(name.partition(".")[2] for name, _ in ordered)
         self._rows = [torch.stack([column for _, column in ordered], 1).to(device)] if ordered else []
         self._num_averaged = len(self._rows)
-
-
-class LossHistory:
-    """A run's loss curves in at most a few dozen points each, for `gan inspect`: when there are too many, every second
-    goes. What is kept depends only on what was added, so a resumed run keeps the same."""
-
-    def __init__(self, points: Mapping[str, tuple[tuple[int, float], ...]]) -> None:
-        self._points = {name: list(series) for name, series in points.items()}
-
-    def add(self, step: int, means: Mapping[str, float]) -> None:
-        for name, mean in means.items():
-            series = self._points.setdefault(name, [])
-            series.append((step, mean))
-            if len(series) > MAX_HISTORY:
-                del series[::2]
-
-    def points(self) -> dict[str, tuple[tuple[int, float], ...]]:
-        return {name: tuple(series) for name, series in self._points.items()}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.errors import CheckpointError, UsageError, few, shell_quoted
+from gancli.errors import CheckpointError, UsageError, few, os_problem, shell_quoted
 from gancli.files import atomic
 from gancli.store.facts import Facts, from_header, to_metadata
 from gancli.store.header import Header, read_header
@@ -77,7 +77,7 @@ def read_tensors(path: Path, header: Header, facts: Facts) -> dict[str, Tensor]:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+        raise CheckpointError(os_problem(path, "read", error)) from error
     if (
         len(raw) != header.file_bytes
         or hashlib.sha256(memoryview(raw)[header.data_start :]).hexdigest() != facts.sha256

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from gancli.errors import os_problem
 from gancli.events import Comparison
+from gancli.format import measure, number
 from gancli.report.jsonl import append, evaluation_row, is_evaluation, is_number
 from gancli.store.facts import Facts
 from gancli.store.figures import full_name, higher_is_better, main_first
@@ -32,7 +34,7 @@ def remember(
     try:
         append(run.metrics, row)
     except OSError as error:
-        return f"{run.metrics}: cannot be written ({error.strerror}); the figures are not kept there"
+        return f"{os_problem(run.metrics, 'written', error)}; the figures are not kept there"
     return ""
 
 
@@ -169,6 +171,5 @@ def describe(each: Evaluation) -> str:
 
 
 def _figure(each: Evaluation, name: str) -> str:
-    error = f" ±{each['errors'][name]:.2g}" if name in each.get("errors", {}) else ""
-    real = f" ({each.get('beside', 'real')} {each['real'][name]:.4g})" if name in each.get("real", {}) else ""
-    return f"{name} {each['figures'][name]:.4g}{error}{real}"
+    real = f" ({each.get('beside', 'real')} {number(each['real'][name])})" if name in each.get("real", {}) else ""
+    return f"{name} {measure(each['figures'][name], each.get('errors', {}).get(name))}{real}"

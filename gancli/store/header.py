@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli.config.paths import open_file
-from gancli.errors import CheckpointError
+from gancli.errors import CheckpointError, os_problem
 
 MAX_HEADER_BYTES = 8 << 20
 MAX_TENSORS = 20_000
@@ -59,7 +59,7 @@ def read_header(path: Path) -> Header:
     except IsADirectoryError:
         raise CheckpointError(f"{path}: is a directory, not a checkpoint") from None
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+        raise CheckpointError(os_problem(path, "read", error)) from error
     return _parse(path, text, file_bytes)
 
 

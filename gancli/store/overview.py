@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gancli.data.classes import ordered
-from gancli.errors import GancliError
+from gancli.errors import GancliError, os_problem
 from gancli.report.jsonl import divergence, is_number
 from gancli.store import evaluations, rundir
 from gancli.store.evaluations import Best
@@ -58,7 +58,7 @@ def runs_under(folder: Path, unreadable: list[str] | None = None) -> list[Overvi
     try:
         found = {str(run.path): run for run in _found(folder, os.listdir(folder), set(), 0, missed)}  # noqa: PTH208
     except OSError as error:
-        raise GancliError(f"{folder}: cannot be listed ({error.strerror})") from None
+        raise GancliError(os_problem(folder, "listed", error)) from None
     return [overview(found[name]) for name in ordered(found)]
 
 
@@ -87,7 +87,7 @@ def _found(
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            missed.append(f"{below}: cannot be listed ({error.strerror})")
+            missed.append(os_problem(below, "listed", error))
 
 
 def overview(directory: RunDirectory) -> Overview:

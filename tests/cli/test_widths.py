@@ -4,10 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from rich.text import Text
 
 from gancli import catalogue
-from gancli.cli import definitions
 from gancli.config import RunConfig, fields_of
 from tests.conftest import SMALL, Gan, gan_process
 
@@ -25,38 +23,24 @@ def lines_that_fit(text: str, columns: int) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("columns", [60, 80])
 @pytest.mark.parametrize("args", PAGES, ids=lambda args: " ".join(args) or "gan")
-def test_help_fits_and_breaks_no_word(
-    gan: Gan, args: tuple[str, ...], columns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "2000")
-    whole = set(gan(*args, "--help").out.split())
-    monkeypatch.setenv("COLUMNS", str(columns))
+def test_help_fits_and_breaks_no_word(gan: Gan, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    wide = set(gan(*args, "--help").out.split())
+    monkeypatch.setenv("COLUMNS", "80")
     shown = gan(*args, "--help")
     assert shown.code == 0
-    found = " ".join(lines_that_fit(shown.out, columns))
-    for word in whole:
-        if "|" in word:  # may go on after a bar
-            assert word in re.sub(r"\|\s+", "|", found), word
-        else:
-            assert word in found.split(), word
+    assert set(" ".join(lines_that_fit(shown.out, 80)).split()) == wide
 
 
 def test_help_lists_every_option_of_every_variant(gan: Gan) -> None:
     for name in catalogue.names():
         page = gan("train", "-v", name, "--help").out
         for field in (*fields_of(RunConfig), *fields_of(catalogue.card(name).config_class)):
-            assert re.search(rf"(^|\s){field.long}(\s|/|$)", page, re.MULTILINE), field.long
+            assert re.search(rf"(^|\s){field.long}(\s|,|$)", page, re.MULTILINE), field.long
 
 
-def test_choices_go_on_after_a_bar_below_the_first() -> None:
-    lines = definitions.broken_at_bars(Text("    --loss non-saturating|hinge|least-squares"), 30)
-    assert [line.plain for line in lines] == ["    --loss non-saturating|", "           hinge|least-squares"]
-    assert definitions.wrapped(Text("a far-too-long-word b"), 6)[1].plain == "far-too-long-word"
-
-
-@pytest.mark.parametrize("columns", [60, 80, 100])
+@pytest.mark.parametrize("columns", [80, 100])
 def test_what_is_piped_fits_the_columns_that_are_exported(
     gan: Gan, trained: Path, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,18 +56,6 @@ def test_what_is_piped_fits_the_columns_that_are_exported(
     rows = [line for line in done.err.splitlines() if "step 5/10" in line]
     assert len(rows) == 1, "a log is searched: none of its lines is broken"
     assert "g_loss" in rows[0]
-
-
-def test_tables_that_are_too_wide_lose_no_word(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(trained)
-    for args in (("variants",), ("inspect", "."), ("inspect", ".", "--tensors"), ("train", "--dry-run", *SMALL)):
-        monkeypatch.setenv("COLUMNS", "2000")
-        rows = gan(*args).out.partition("\n\n")[0].splitlines()
-        words = {word.strip(",") for row in rows for word in row.split()}
-        headings = set() if args == ("inspect", ".") else set(rows[0].split())
-        monkeypatch.setenv("COLUMNS", "20")
-        shown = {word.strip(",") for word in gan(*args).out.split()}
-        assert words - headings <= shown, args
 
 
 def test_figures_of_several_models_that_are_too_wide_stand_in_several_tables(

@@ -18,8 +18,9 @@ from gancli.errors import GancliError, UsageError
 from gancli.machine import device as machine
 from gancli.machine.device import Machine
 from gancli.machine.processor import Processor
+from gancli.report.history import MAX_HISTORY, LossHistory
 from gancli.steps.ema import Average
-from gancli.steps.ledger import MAX_HISTORY, Ledger, LossHistory
+from gancli.steps.ledger import Ledger
 from gancli.steps.minimiser import Minimiser
 from gancli.store import rundir
 from gancli.store.rundir import RunDirectory

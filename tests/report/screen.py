@@ -24,8 +24,9 @@ class Screen:
         assert char != "\x1b", "an escape code that Screen does not know"
         if char == "\r":
             self.column = 0
-        elif char == "\n":
+        elif char == "\n":  # of a terminal, which also returns the carriage
             self._go(self.row + 1)
+            self.column = 0
         else:
             line = self.rows[self.row].ljust(self.column)
             self.rows[self.row] = line[: self.column] + char + line[self.column + 1 :]

@@ -9,9 +9,7 @@ from typing import TextIO
 import pytest
 
 from gancli.report.choose import choose
-from gancli.report.jsonl import JsonLines
 from gancli.report.lines import Lines
-from gancli.report.reporter import Silence
 from gancli.report.table import Table
 from gancli.report.terminal import terminal_size
 
@@ -58,14 +56,6 @@ def test_live_on_a_file_says_in_one_line_why_it_is_not() -> None:
     assert stream.getvalue() == "note: --progress live: stderr is no terminal; plain lines instead\n"
 
 
-def test_the_other_kinds_are_what_they_are_called() -> None:
-    stream = io.StringIO()
-    assert isinstance(choose("plain", stderr=stream), Lines)
-    assert isinstance(choose("json", stdout=stream), JsonLines)
-    assert isinstance(choose("none"), Silence)
-    assert stream.getvalue() == ""
-
-
 def test_a_closed_stderr_is_no_terminal() -> None:
     stream = io.StringIO()
     stream.close()
@@ -81,7 +71,7 @@ def test_exported_columns_do_not_hide_the_real_size(terminal: TextIO, monkeypatc
 def test_reporters_need_neither_torch_nor_for_plain_lines_rich() -> None:
     code = (
         "import sys, gancli.report.choose as c; c.choose('plain'); assert 'rich' not in sys.modules, 'rich';"
-        "import gancli.report.table, gancli.report.plot; assert 'torch' not in sys.modules, 'torch'"
+        "import gancli.report.table, gancli.report.history; assert 'torch' not in sys.modules, 'torch'"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
