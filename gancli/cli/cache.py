@@ -24,7 +24,7 @@ def cache(
     name: Annotated[str | None, typer.Argument(metavar="NAME|PATH", show_default=False,
                                                autocompletion=completing.cached, help=(
         "Only what was made of one data set: its name, folder or zip, or a file of the list."))] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove it, but for what a run is using.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove it.")] = False,
     data_root: Annotated[str, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = DATA_ROOT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
@@ -76,13 +76,10 @@ def _words(one: Kept) -> set[str]:
 
 
 def _cleared(folder: Path, found: list[Kept]) -> tuple[list[Kept], dict[str, str]]:
-    """Removes what no run is using; gives that, and why the others stay."""
+    """Removes what can be; gives that, and why the others stay."""
     removed, failed = [], dict[str, str]()
     for one in found:
         try:
-            if one.is_in_use():
-                failed[one.name] = f"{one.files[0]}: a run is using it"
-                continue
             one.remove()
             removed.append(one)
         except OSError as error:
@@ -99,7 +96,6 @@ def _document(folder: Path, them: list[Kept], failed: dict[str, str], clear: boo
             "what": one.what,
             "bytes": one.num_bytes,
             "last_used": datetime.datetime.fromtimestamp(one.last_used, datetime.UTC).isoformat(timespec="seconds"),
-            **({} if clear else {"in_use": one.is_in_use()}),
         }
         for one in them
     ]
@@ -114,7 +110,7 @@ def _show(folder: Path, found: list[Kept]) -> None:
     rows = [
         (
             words.size(one.num_bytes),
-            "in use" if one.is_in_use() else f"used {words.duration(now - one.last_used)} ago",
+            f"used {words.duration(now - one.last_used)} ago",
             one.what,
             printable(one.source or str(one.files[0])),
         )

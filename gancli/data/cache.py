@@ -89,8 +89,6 @@ class Cache:
             if not 0 < size <= facts.st_size:
                 return None
             mapped = too_large(size)
-            if mapped:
-                kept.note_use(self.folder, self._key)
             flat = _mapped(self.pixels, size, shared=False) if mapped else _read(self.pixels, size)
             if not mapped and digest(flat) != about["digest"]:
                 return None

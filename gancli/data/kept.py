@@ -3,7 +3,6 @@
 Everything in it can be made again, so whatever cannot be removed just stays. Imports no torch.
 """
 
-import atexit
 import contextlib
 import json
 import os
@@ -17,8 +16,6 @@ from typing import Any
 
 from gancli.errors import UsageError
 from gancli.files import atomic
-from gancli.files.locks import try_lock
-from gancli.files.owner import beside, mark_of
 from gancli.machine.compiler import COMPILED
 from gancli.text import counted
 
@@ -28,8 +25,7 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 OURS = re.compile(r"(?!\.).*-[0-9a-f]{20}\.(?:u8|json|safetensors)", re.DOTALL)
 MAX_HEADER_BYTES = 1 << 16
 YOUNG_S = 3600.0  # files that belong together come one after the other: they are left alone so long
-USE = "use"  # kind of the files that say that a process has the pixels mapped
-USE_PATIENCE_S = 30 * 24 * 3600.0  # for those of machines whose processes cannot be asked after
+DAY_S = 24 * 3600.0  # what was used within it stays: a run may have it mapped
 
 
 @dataclass(frozen=True)
@@ -65,16 +61,6 @@ class Kept:
             case {"compiled": _}:
                 return "compiled steps"
         return "unfinished or damaged"
-
-    def is_in_use(self) -> bool:
-        """Whether a process that lives has it mapped."""
-        found = [path for path in self.files[0].parent.iterdir() if (mark := mark_of(path.name)) and mark.kind == USE]
-        mine = [path for path in found if path.name.startswith(f".{self.name[-20:]}.")]
-        in_use = [path for path in mine if not atomic.abandoned(path, USE_PATIENCE_S)]
-        for path in set(mine) - set(in_use):
-            with contextlib.suppress(OSError):
-                path.unlink()
-        return bool(in_use)
 
     def remove(self) -> None:
         """Remove its files. Raises `OSError`."""
@@ -135,21 +121,6 @@ def _about(path: Path) -> Mapping[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def note_use(folder: Path, key: str) -> None:
-    """Say in the cache that this process uses what lies there under `key`, as long as it lives."""
-    with contextlib.suppress(OSError):  # somebody else's cache: they see to it
-        path = beside(folder / key, USE)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        try_lock(handle)
-        atexit.register(_end_use, handle, path)
-
-
-def _end_use(handle: int, path: Path) -> None:
-    with contextlib.suppress(OSError):
-        os.close(handle)
-        path.unlink()
-
-
 def touch(path: Path) -> None:
     """Note that what `path` describes is used now."""
     with contextlib.suppress(OSError):  # somebody else's cache
@@ -195,7 +166,7 @@ def tidy(folder: Path, newest: str) -> None:
 def make_room(folder: Path, num_bytes: int) -> None:
     """Remove so much of what was not used for the longest time, if there is so much."""
     with contextlib.suppress(OSError):
-        unused = [one for one in kept(folder) if not one.is_in_use()]
+        unused = [one for one in kept(folder) if time.time() - one.last_used > DAY_S]
         if sum(one.num_bytes for one in unused) >= num_bytes:
             _remove_oldest(unused, num_bytes)
 
@@ -208,11 +179,10 @@ def _remove_oldest(everything: list[Kept], num_bytes: int) -> None:
 
 
 def _remove(them: Iterable[Kept]) -> int:
-    """Remove what is not in use and can be; gives the bytes of that."""
+    """Remove what was not used for a day and can be; gives the bytes of that."""
     removed, now = 0, time.time()
     for one in them:
-        unfinished = len(one.files) < 2 and one.files[0].suffix != ".safetensors"
-        if one.is_in_use() or (unfinished and now - one.last_used < YOUNG_S):
+        if now - one.last_used < DAY_S:
             continue
         with contextlib.suppress(OSError):
             one.remove()

@@ -21,7 +21,7 @@ from gancli.data.patterns import is_archive, stem
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean
 from gancli.events import Event
 from gancli.files import atomic
-from gancli.files.owner import LONGEST_NAME
+from gancli.files.temp_names import LONGEST_NAME
 from gancli.text import counted
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")

@@ -121,7 +121,7 @@ def overview(run: RunDirectory) -> Overview:
     return Overview(
         path=run.path,
         state=state,
-        pid=owner.owner.pid if owner else None,
+        pid=owner.pid if owner else None,
         host=owner.host if owner else None,
         **{name: _told(facts, config, name, kind) for name, kind in WHAT.items()},
         step=_step(newest) if diverged else seen if owner else saved,
