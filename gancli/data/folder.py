@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from gancli.data.cache import Cache, Cached
+from gancli.data.cache import Cache, LabeledImages
 from gancli.data.decode import Head, add_remarks, decode_first, read_head, remarks
 from gancli.data.fit import Fit, no_effect, square
 from gancli.data.listing import Entry, Listing, OnBad, listed
@@ -55,11 +55,11 @@ def open_folder(
         content = [[entry.name, entry.label, *entry.mark] for entry in listing.entries]
         found = [listing.class_names, content]
         asked = [image_size, on_bad, *([fit] if fit != "crop" else [])]
-        cache = Cache(data_root, name, asked, found, path.resolve(), split)
-        cached = cache.load() or (yield from _decoded(listing, cache, image_size, on_bad, fit, fits))
+        cache = Cache(data_root, name, [asked, found], path.resolve())
+        cached = cache.load_images() or (yield from _decoded(listing, cache, image_size, on_bad, fit, fits))
     for note in (*listing.notes, *cached.note.splitlines()):
         yield Warned(note)
-    return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped, cached.digest)
+    return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped_file, cached.digest)
 
 
 def common_size(sizes: Iterable[tuple[int, int]]) -> int:
@@ -107,7 +107,7 @@ def _decoded(
     on_bad: OnBad,
     fit: Fit,
     fits: Callable[[ImageSpec], object] | None,
-) -> Generator[Event, None, Cached]:
+) -> Generator[Event, None, LabeledImages]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
     yield from listing.ready(cache.folder)
     size, channels = yield from _size_and_channels(listing, image_size, on_bad)
@@ -115,7 +115,7 @@ def _decoded(
         fits(ImageSpec(channels, size, tuple(listing.class_names)))
     shape, bad, labels = (len(listing.entries), channels, size, size), Bad(on_bad, fit), list[int]()
     try:
-        images, warning = cache.room(shape)
+        images, warning = cache.allocate(shape)
         if warning:
             yield Warned(warning)
 
@@ -135,10 +135,11 @@ def _decoded(
         yield from each(pixels, listing.entries, f"decoding {listing.path.name}", take, bad)
         if not labels:
             raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
-        done = Cached(images[: len(labels)], torch.tensor(labels), listing.class_names, bad.note())
-        if warning := cache.keep(done.images, done.labels, done.class_names, done.note):
+        few, numbers = images[: len(labels)], torch.tensor(labels)
+        done, warning = cache.save_images(few, numbers, listing.class_names, bad.note())
+        if warning:
             yield Warned(warning)
-        return cache.load() or done
+        return done
     finally:
         cache.discard()
 

@@ -37,7 +37,7 @@ class Photographs:
     widths: Tensor
     channels: int
     crop: int
-    mapped: bool = False
+    mapped_file: Path | None = None  # see `cache.PixelArray`
     digest: str = ""  # of the pixels, where it is known
 
     @cached_property
@@ -83,13 +83,15 @@ def open_photographs(
         )
         flat, (count, channels, height, width) = source.images.permute(0, 2, 3, 1).flatten(), source.images.shape
         sizes = torch.tensor([[height, width]]).expand(count, 2)
-        found = _laid_out(source.name, flat, sizes, channels, source.mapped)
+        found = _laid_out(source.name, flat, sizes, channels, source.mapped_file)
     else:
         found = yield from _open_files(path, data_root, on_bad_image, image_size)
     return (yield from _large_enough(found, image_size, dataset))
 
 
-def _laid_out(name: str, flat: Tensor, sizes: Tensor, channels: int, mapped: bool, digest: str = "") -> Photographs:
+def _laid_out(
+    name: str, flat: Tensor, sizes: Tensor, channels: int, mapped: Path | None, digest: str = ""
+) -> Photographs:
     """Photographs lying one after the other in `flat`; `sizes`: int64 `[N, 2]`, heights and widths."""
     lengths = sizes.prod(1) * channels
     offsets = lengths.cumsum(0) - lengths
@@ -114,7 +116,7 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None) ->
     name = stem(path.resolve())
     with (yield from listed(path, "train", on_bad, with_classes=False)) as listing:
         content = [[entry.name, *entry.mark] for entry in listing.entries]
-        cache = Cache(data_root, name, ["photographs", on_bad], content, path.resolve())
+        cache = Cache(data_root, name, ["photographs", on_bad, content], path.resolve())
         if (kept := _from_cache(name, cache)) is not None:
             photographs, note = kept
         else:
@@ -125,15 +127,15 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None) ->
 
 
 def _from_cache(name: str, cache: Cache) -> tuple[Photographs, str] | None:
-    if (found := cache.load_flat()) is None:
+    if (found := cache.load()) is None:
         return None
     try:
-        about = found.about
-        sizes, channels = torch.tensor(about["sizes"], dtype=torch.int64).view(-1, 2), int(about["channels"])
+        info = found.info
+        sizes, channels = torch.tensor(info["sizes"], dtype=torch.int64).view(-1, 2), int(info["channels"])
         sound = channels in (1, 3) and len(sizes) and int(sizes.min()) > 0
-        if not sound or int(sizes.prod(1).sum()) * channels != found.flat.numel():
+        if not sound or found.pixels.shape != (int(sizes.prod(1).sum()) * channels,):
             return None
-        return _laid_out(name, found.flat, sizes, channels, found.mapped, found.digest), str(about["note"])
+        return _laid_out(name, found.pixels, sizes, channels, found.mapped_file, found.digest), str(info["note"])
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError):
         return None  # damaged: it is made again
 
@@ -149,17 +151,17 @@ def _decoded(
     channels = 1 if all(head.grey for head in heads.values()) else 3
     total = sum(head.width * head.height for head in heads.values()) * channels
     try:
-        flat, warning = cache.room((max(1, total),))
+        flat, warning = cache.allocate((max(1, total),))
         if warning:
             yield Warned(warning)
         sizes = yield from _fill(flat, name, listing, heads, channels, bad)
         if not sizes:
             raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
-        done = _laid_out(name, flat, torch.tensor(sizes), channels, False)
         note, filled = bad.note(), sum(height * width for height, width in sizes) * channels
-        if warning := cache.keep_flat(flat[:filled], {"sizes": sizes, "channels": channels, "note": note}):
+        found, warning = cache.save(flat[:filled], {"sizes": sizes, "channels": channels, "note": note})
+        if warning:
             yield Warned(warning)
-        return _from_cache(name, cache) or (done, note)
+        return _laid_out(name, found.pixels, torch.tensor(sizes), channels, found.mapped_file, found.digest), note
     finally:
         cache.discard()
 

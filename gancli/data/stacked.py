@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gancli.data.cache import Cache, Cached, too_large
+from gancli.data.cache import Cache, LabeledImages, is_too_large
 from gancli.data.fingerprint import digest
 from gancli.data.names import STACKED, Split
 from gancli.data.resize import resized
@@ -37,24 +37,24 @@ def open_stacked(root: Path, image_size: int | None, download: bool, split: Spli
     chosen = draws(len(digits), split)
     numbers = together(labels[chosen])
     shape = (*chosen.shape, *digits.shape[2:])
-    if not too_large(math.prod(shape)):
+    if not is_too_large(math.prod(shape)):
         return Source(STACKED, digits[chosen.flatten()].view(shape), numbers, CLASS_NAMES, stacked=True)
-    cache = Cache(root, f"{STACKED}-{split}", [STACKED, split, image_size], digest(digits), STACKED, split)
+    cache = Cache(root, f"{STACKED}-{split}", [STACKED, split, image_size, digest(digits)], STACKED)
     found = yield from _mapped(cache, digits, chosen, numbers)
-    return Source(STACKED, found.images, numbers, CLASS_NAMES, found.mapped, found.digest, stacked=True)
+    return Source(STACKED, found.images, numbers, CLASS_NAMES, found.mapped_file, found.digest, stacked=True)
 
 
-def _mapped(cache: Cache, digits: Tensor, chosen: Tensor, numbers: Tensor) -> Generator[Event, None, Cached]:
+def _mapped(cache: Cache, digits: Tensor, chosen: Tensor, numbers: Tensor) -> Generator[Event, None, LabeledImages]:
     """The stacks in a file of the cache where that can be written, else in memory."""
-    if (cached := cache.load()) is not None:
+    if (cached := cache.load_images()) is not None:
         return cached
     try:
-        images, warning = cache.room((*chosen.shape, *digits.shape[2:]))
+        images, warning = cache.allocate((*chosen.shape, *digits.shape[2:]))
         torch.index_select(digits, 0, chosen.flatten(), out=images.view(-1, *digits.shape[1:]))
-        warning = warning or cache.keep(images, numbers, CLASS_NAMES)
-        if warning:
-            yield Warned(warning)
-        return cache.load() or Cached(images, numbers, CLASS_NAMES)
+        found, failed = cache.save_images(images, numbers, CLASS_NAMES)
+        if warning or failed:
+            yield Warned(warning or failed)
+        return found
     finally:
         cache.discard()
 

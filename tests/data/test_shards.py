@@ -269,7 +269,7 @@ def test_what_is_no_tar_is_one_line(content: bytes, tmp_path: Path) -> None:
 def test_nothing_is_left_of_what_was_unpacked(tmp_path: Path) -> None:
     path = in_tar(tmp_path / "a.tgz", pets())
     opened(path)
-    assert {entry.suffix for entry in (tmp_path / "root" / "cache").iterdir()} == {".u8", ".json"}
+    assert {entry.suffix for entry in (tmp_path / "root" / "cache").iterdir()} == {".npy", ".json"}
     (tmp_path / "file").write_text("in the way of the data root")
     source, told = opened(path, root=tmp_path / "file")
     assert len(source.images) == 6
