@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.cells import cell_len
 
 from gancli.cli import completing, console
 from gancli.config import paths
@@ -16,8 +15,6 @@ from gancli.data.cache_entries import CacheEntry
 from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_mean, printable
 from gancli.files import atomic
 from gancli.report import words
-
-NEXT = "\n    "
 
 
 def cache(
@@ -105,8 +102,7 @@ def _document(folder: Path, them: list[CacheEntry], failed: dict[str, str], clea
 
 
 def _show(folder: Path, found: list[CacheEntry]) -> None:
-    """A line each, the source last, so that none is broken up however long its path is; where it does not fit beside the
-    rest, on a line of its own."""
+    """Print a line for each entry, its source last, as that may be long; then their sum."""
     out, now = console.out(), time.time()
     rows = [
         (
@@ -120,10 +116,7 @@ def _show(folder: Path, found: list[CacheEntry]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     for *cells, source in rows:
         padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        fits = out.soft_wrap or len(padded) + 2 + cell_len(source) <= out.width
-        out.print(f"{padded}{'  ' if fits else NEXT}{source}", markup=False, soft_wrap=True)
+        out.print(f"{padded}  {source}", markup=False, soft_wrap=True)
     total, most = sum(one.num_bytes for one in found), cache_entries.limit(folder)
     room = "" if most is None else f" of at most {words.size(most)} ({cache_entries.SIZE_VARIABLE})"
-    size = f"{words.size(total)}{room}"
-    fits = out.soft_wrap or cell_len(str(folder)) + 2 + len(size) <= out.width
-    out.print(f"{folder}:{' ' if fits else NEXT}{size}", markup=False, soft_wrap=True)
+    out.print(f"{folder}: {words.size(total)}{room}", markup=False, soft_wrap=True)

@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gancli.data import cache_entries
 from gancli.data.fingerprint import digest
+from gancli.data.source import Source
 from gancli.errors import GancliError
 from gancli.files import atomic
 from gancli.machine import room
@@ -35,18 +36,6 @@ class PixelArray:
     pixels: Tensor
     info: Mapping[str, Any]
     digest: str
-    mapped_file: Path | None = None
-
-
-@dataclass(frozen=True)
-class LabeledImages:
-    """A decoded dataset of equal squares. `note`: what to warn of each time, or "". `mapped_file`: see `PixelArray`."""
-
-    images: Tensor  # uint8 [N, C, H, W]
-    labels: Tensor  # int64 [N]
-    class_names: tuple[str, ...]
-    note: str = ""
-    digest: str = ""
     mapped_file: Path | None = None
 
 
@@ -98,8 +87,8 @@ class Cache:
                     raise ValueError("other pixels")
         return PixelArray(pixels, info, str(info["digest"]), self.description if mapped else None)
 
-    def load_images(self) -> LabeledImages | None:
-        """Return the entry as equal squares if it is there and whole."""
+    def load_source(self, name: str) -> Source | None:
+        """Return the entry as a dataset of equal squares if it is there and whole."""
         if (found := self.load()) is None:
             return None
         try:
@@ -108,9 +97,10 @@ class Cache:
             is_whole = found.pixels.dim() == 4 and labels.shape == (len(found.pixels),)
             if not is_whole or not 0 <= int(labels.min()) <= int(labels.max()) < max(1, len(names)):
                 return None
-            return LabeledImages(found.pixels, labels, names, str(info["note"]), found.digest, found.mapped_file)
+            note = str(info["note"])
         except (*DAMAGED, RuntimeError):
             return None
+        return Source(name, found.pixels, labels, names, found.mapped_file, found.digest, note=note)
 
     def allocate(self, shape: Sequence[int]) -> tuple[Tensor, str]:
         """Return a uint8 tensor of `shape` to decode into, and a warning or "".
@@ -151,13 +141,11 @@ class Cache:
         cache_entries.tidy(self.folder)
         return found, ""
 
-    def save_images(
-        self, images: Tensor, labels: Tensor, class_names: Sequence[str], note: str = ""
-    ) -> tuple[LabeledImages, str]:
-        """The same as `save` for equal squares."""
-        info = {"labels": labels.tolist(), "class_names": list(class_names), "note": note}
-        found, warning = self.save(images, info)
-        return LabeledImages(images, labels, tuple(class_names), note, found.digest, found.mapped_file), warning
+    def save_source(self, source: Source) -> tuple[Source, str]:
+        """The same as `save` for a dataset of equal squares."""
+        info = {"labels": source.labels.tolist(), "class_names": source.class_names, "note": source.note}
+        found, warning = self.save(source.images, info)
+        return replace(source, mapped_file=found.mapped_file, digest=found.digest), warning
 
     def discard(self) -> None:
         """Remove what `allocate` made and `save` did not take."""

@@ -71,10 +71,9 @@ def open_drawn(name: str, data_root: Path, image_size: int | None, split: Split)
         return (yield from _drawn(name, image_size or which.size, split))
     size = image_size or which.size
     cache = Cache(data_root, f"{name}-{split}", [name, split, size, VERSION], name)
-    if (kept := cache.load_images()) is not None:
-        return Source(name, kept.images, kept.labels, kept.class_names, kept.mapped_file, kept.digest)
-    source = yield from _drawn(name, size, split)
-    _, warning = cache.save_images(source.images, source.labels, source.class_names)
+    if (cached := cache.load_source(name)) is not None:
+        return cached
+    source, warning = cache.save_source((yield from _drawn(name, size, split)))
     if warning:
         yield Warned(warning)
     return source

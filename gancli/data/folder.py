@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from gancli.data.cache import Cache, LabeledImages
+from gancli.data.cache import Cache
 from gancli.data.decode import Head, add_remarks, decode_first, read_head, remarks
 from gancli.data.fit import Fit, no_effect, square
 from gancli.data.listing import Entry, Listing, OnBad, listed
@@ -56,10 +56,10 @@ def open_folder(
         found = [listing.class_names, content]
         asked = [image_size, on_bad, *([fit] if fit != "crop" else [])]
         cache = Cache(data_root, name, [asked, found], path.resolve())
-        cached = cache.load_images() or (yield from _decoded(listing, cache, image_size, on_bad, fit, fits))
-    for note in (*listing.notes, *cached.note.splitlines()):
+        source = cache.load_source(name) or (yield from _decoded(name, listing, cache, image_size, on_bad, fit, fits))
+    for note in (*listing.notes, *source.note.splitlines()):
         yield Warned(note)
-    return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped_file, cached.digest)
+    return source
 
 
 def common_size(sizes: Iterable[tuple[int, int]]) -> int:
@@ -101,13 +101,14 @@ class Bad:
 
 
 def _decoded(
+    name: str,
     listing: Listing,
     cache: Cache,
     image_size: int | None,
     on_bad: OnBad,
     fit: Fit,
     fits: Callable[[ImageSpec], object] | None,
-) -> Generator[Event, None, LabeledImages]:
+) -> Opening:
     """Decode everything, into the cache's file where it can be written, else into memory."""
     yield from listing.ready(cache.folder)
     size, channels = yield from _size_and_channels(listing, image_size, on_bad)
@@ -135,11 +136,11 @@ def _decoded(
         yield from each(pixels, listing.entries, f"decoding {listing.path.name}", take, bad)
         if not labels:
             raise DataError(f"--dataset {listing.path}: none of its images can be read; the first: {bad.reasons[0]}")
-        few, numbers = images[: len(labels)], torch.tensor(labels)
-        done, warning = cache.save_images(few, numbers, listing.class_names, bad.note())
+        done = Source(name, images[: len(labels)], torch.tensor(labels), tuple(listing.class_names), note=bad.note())
+        source, warning = cache.save_source(done)
         if warning:
             yield Warned(warning)
-        return done
+        return source
     finally:
         cache.discard()
 

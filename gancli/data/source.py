@@ -19,7 +19,8 @@ class Source:
     """One data set, decoded. `images`: uint8 `[N, C, H, W]`; `labels`: int64 `[N]`, all 0 where there are none.
 
     `mapped_file`: see `cache.PixelArray`. `digest`: of the images, where it is known. `stacked`: each
-    channel is a picture of its own, of a digit, and the label their number (`data.stacked`).
+    channel is a picture of its own, of a digit, and the label their number (`data.stacked`). `note`: what to warn of each
+    time that it is opened, a line each.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Source:
     mapped_file: Path | None = None
     digest: str = ""
     stacked: bool = False
+    note: str = ""
 
     @cached_property
     def fingerprint(self) -> str:

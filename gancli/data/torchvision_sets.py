@@ -50,15 +50,15 @@ def open_torchvision(name: str, root: Path, image_size: int | None, download: bo
             images = yield from resized(images, image_size, name)
         return Source(name, images, labels, class_names)
     cache = Cache(root, f"{name}-{split}", [name, split, image_size], name)
-    if (cached := cache.load_images()) is not None:
-        return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped_file, cached.digest)
+    if (cached := cache.load_source(name)) is not None:
+        return cached
     images, labels, class_names = yield from READERS[name](root, download, split)
     if image_size is not None:
         images = yield from resized(images, image_size, name)
-    _, warning = cache.save_images(images, labels, class_names)
+    source, warning = cache.save_source(Source(name, images, labels, class_names))
     if warning:
         yield Warned(warning)
-    return Source(name, images, labels, class_names)
+    return source
 
 
 def _by_hand(root: Path, files: tuple[RemoteFile, ...]) -> str:

@@ -49,15 +49,15 @@ def exclusive(path: Path) -> Iterator[str]:
             "copy it, or give --resume RUN --out ANOTHER"
         ) from error
     by_kernel = path == Path(locks[0].lock_file)
+    mine = Holder(os.getpid(), socket.gethostname()[:100], by_kernel)
+    warning = f"{path.parent}: this disk has no file locks; {path.name}.soft keeps a second run out"
     try:
-        _write_holder(path, Holder(os.getpid(), socket.gethostname(), by_kernel))
-        yield (
-            "" if by_kernel else f"{path.parent}: this disk has no file locks; {path.name}.soft keeps a second run out"
-        )
+        _write_holder(path, mine)
+        yield "" if by_kernel else warning
     finally:
-        if locks[
-            0
-        ].is_locked:  # removed while it is held: a process that waits for it notices that, and makes a new one
+        # They go while the lock is held, which a process that waits for it notices. In a directory that took the place of
+        # this one they are another run's.
+        if locks[0].is_locked and _read_holder(path) in (mine, None):
             for file in (_holder_file(path), path):
                 with contextlib.suppress(OSError):
                     file.unlink()

@@ -18,6 +18,7 @@ from gancli.data import cache as module
 from gancli.data.cache import Cache
 from gancli.data.opening import open_source
 from gancli.data.photographs import open_photographs
+from gancli.data.source import Source
 from gancli.metrics.classifier import judge_of
 from tests.conftest import warned
 
@@ -27,6 +28,10 @@ LABELS = torch.zeros(12, dtype=torch.int64)
 
 def pixels(value: int) -> torch.Tensor:
     return torch.full(SHAPE, value, dtype=torch.uint8)
+
+
+def source(images: torch.Tensor) -> Source:
+    return Source("pics", images, LABELS[: len(images)], ("all",), note="three are damaged")
 
 
 def suffixes(cache: Cache) -> list[str]:
@@ -41,12 +46,12 @@ def mapped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
 
 def test_what_was_decoded_is_found_again_and_numpy_reads_it(tmp_path: Path, mapped: bool) -> None:
     cache = Cache(tmp_path, "pics", "own")
-    assert cache.load_images() is None
+    assert cache.load_source("pics") is None
     images, warning = cache.allocate(SHAPE)
     images.copy_(pixels(5))
-    made, failed = cache.save_images(images[:9], LABELS[:9], ("all",), "three are damaged")  # a shorter header's place
+    made, failed = cache.save_source(source(images[:9]))  # a shorter header's place
     assert (warning, failed) == ("", "")
-    found = Cache(tmp_path, "pics", "own").load_images()
+    found = Cache(tmp_path, "pics", "own").load_source("pics")
     assert found is not None
     for each in (made, found):
         assert torch.equal(each.images, pixels(5)[:9])
@@ -59,33 +64,33 @@ def test_what_was_decoded_is_found_again_and_numpy_reads_it(tmp_path: Path, mapp
 @pytest.mark.parametrize("where", [7, 40, -1])  # the header's length, the shape, the pixels
 def test_a_damaged_array_is_made_again(tmp_path: Path, where: int) -> None:
     cache = Cache(tmp_path, "pics", "own")
-    cache.save_images(pixels(5), LABELS, ("all",))
+    cache.save_source(source(pixels(5)))
     damaged = bytearray(cache.array.read_bytes())
     damaged[where] ^= 1
     cache.array.write_bytes(damaged)
     again = Cache(tmp_path, "pics", "own")
-    assert again.load_images() is None
-    again.save_images(pixels(5), LABELS, ("all",))
-    assert again.load_images() is not None
+    assert again.load_source("pics") is None
+    again.save_source(source(pixels(5)))
+    assert again.load_source("pics") is not None
 
 
 @pytest.mark.usefixtures("mapped")
 @pytest.mark.parametrize("content", ["", "[1]", "{", '{"shape": ["x"]}', '{"shape": [1e99, 2]}', "[" * 100_000])
 def test_a_damaged_description_is_made_again(tmp_path: Path, content: str) -> None:
     cache = Cache(tmp_path, "pics", "own")
-    cache.save_images(pixels(5), LABELS, ("all",))
+    cache.save_source(source(pixels(5)))
     cache.description.write_text(content)
-    assert cache.load_images() is None
-    cache.save_images(pixels(5), LABELS, ("all",))
-    assert cache.load_images() is not None
+    assert cache.load_source("pics") is None
+    cache.save_source(source(pixels(5)))
+    assert cache.load_source("pics") is not None
 
 
 def test_an_array_without_a_description_does_not_count(tmp_path: Path) -> None:
     """Another run puts the array in its place first, or was killed then."""
     cache = Cache(tmp_path, "pics", "own")
-    cache.save_images(pixels(5), LABELS, ("all",))
+    cache.save_source(source(pixels(5)))
     cache.description.unlink()
-    assert cache.load_images() is None
+    assert cache.load_source("pics") is None
     assert cache.array.exists()
 
 
@@ -94,9 +99,9 @@ def test_of_two_runs_that_decode_the_same_the_first_s_file_stays(tmp_path: Path)
     """Others may have it mapped from the other side of a network, where what is replaced is gone."""
     caches = [Cache(tmp_path, "pics", "own") for _ in range(2)]
     tensors = [cache.allocate(SHAPE)[0].fill_(5) for cache in caches]
-    caches[0].save_images(tensors[0], LABELS, ("all",))
+    caches[0].save_source(source(tensors[0]))
     before = caches[0].array.stat().st_ino
-    made, _ = caches[1].save_images(tensors[1], LABELS, ("all",))
+    made, _ = caches[1].save_source(source(tensors[1]))
     assert caches[0].array.stat().st_ino == before
     assert torch.equal(made.images, pixels(5))
     assert suffixes(caches[0]) == [".json", ".npy"]
@@ -116,7 +121,7 @@ def decode_and_wait(root: Path, created: Event) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     created.set()
     signal.sigwait({signal.SIGUSR1})
-    cache.save_images(images, LABELS, ("all",))
+    cache.save_source(source(images))
 
 
 @pytest.mark.slow
@@ -133,13 +138,13 @@ def test_what_a_killed_run_was_decoding_into_is_removed_and_what_a_living_one_is
     assert {path.name.split("-")[0] for path in folder.iterdir()} == {".killed", ".living"}
     for path in folder.iterdir():
         os.utime(path, (time.time() - 3600,) * 2)
-    Cache(tmp_path, "own", "own").save_images(pixels(1), LABELS, ("all",))
+    Cache(tmp_path, "own", "own").save_source(source(pixels(1)))
     assert {path.name.split("-")[0] for path in folder.iterdir()} == {"own", ".living"}
     assert living.pid is not None
     os.kill(living.pid, signal.SIGUSR1)
     living.join()
     assert living.exitcode == 0
-    found = Cache(tmp_path, "living", "living").load_images()
+    found = Cache(tmp_path, "living", "living").load_source("pics")
     assert found is not None
     assert bool((found.images == 7).all())
 
@@ -154,10 +159,10 @@ def test_on_a_full_disk_images_are_decoded_in_memory(
     monkeypatch.setattr(os, "posix_fallocate", full)
     cache = Cache(tmp_path, "own", "own")
     images, warning = cache.allocate(SHAPE)
-    made, failed = cache.save_images(images.fill_(1), LABELS, ("all",))
+    made, failed = cache.save_source(source(images.fill_(1)))
     assert ("No space left" in warning, "No space left" in failed) == (mapped, not mapped)
     assert bool((made.images == 1).all())
-    assert cache.load_images() is None
+    assert cache.load_source("pics") is None
     assert list(cache.folder.iterdir()) == []
 
 
@@ -180,8 +185,8 @@ def test_the_size_is_taken_of_the_disk_where_there_is_no_call_for_that(
     images, _ = cache.allocate(shape)
     (part,) = cache.folder.iterdir()
     assert part.stat().st_blocks * 512 >= 3_000_000, "no hole"
-    cache.save_images(images.fill_(3), LABELS[:3], ("all",))
-    found = cache.load_images()
+    cache.save_source(source(images.fill_(3)))
+    found = cache.load_source("pics")
     assert found is not None
     assert bool((found.images == 3).all())
 
@@ -195,9 +200,9 @@ def test_a_disk_without_maps_is_decoded_in_memory(
     monkeypatch.setattr(np, "memmap", refuse)
     cache = Cache(tmp_path, "pics", "own")
     images, warning = cache.allocate(SHAPE)
-    _, failed = cache.save_images(images.fill_(1), LABELS, ("all",))
+    _, failed = cache.save_source(source(images.fill_(1)))
     assert ("No such device" in warning, failed) == (mapped, "")
-    assert (cache.load_images() is None) == mapped
+    assert (cache.load_source("pics") is None) == mapped
     assert len(list(cache.folder.iterdir())) == (0 if mapped else 2)
 
 
@@ -225,12 +230,12 @@ def test_where_nothing_can_be_written_that_is_said_once_and_all_goes_on(
     if fault in FAULTS[2:]:
         monkeypatch.setattr(os, "replace" if fault == FAULTS[2] else "fsync", refuse)
     how: dict[str, Any] = {"data_root": root, "image_size": 8, "download": False, "on_bad_image": "fail"}
-    source, warnings = warned(open_source(str(tmp_path / "pics"), **how))
-    assert source.images[:, 0, 0, 0].sort().values.tolist() == list(range(24))
+    opened, warnings = warned(open_source(str(tmp_path / "pics"), **how))
+    assert opened.images[:, 0, 0, 0].sort().values.tolist() == list(range(24))
     photographs, more = warned(open_photographs(str(tmp_path / "pics"), **how))
     assert photographs.num_images == 24
     monkeypatch.setattr("gancli.metrics.classifier.NUM_STEPS", 2)
-    _, of_classifier = warned(judge_of(source, root, torch.device("cpu")))
+    _, of_classifier = warned(judge_of(opened, root, torch.device("cpu")))
     for told in (warnings, more, of_classifier):
         (line,) = told
         assert f"{root / 'cache'}: " in line

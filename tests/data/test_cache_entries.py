@@ -14,14 +14,13 @@ from gancli.data import cache_entries
 from gancli.data.cache import Cache
 from gancli.errors import UsageError
 
-LABELS = torch.zeros(4, dtype=torch.int64)
 DAY_S = 24 * 3600.0
 
 
 def add(root: Path, stem: str, age_days: float = 0.0) -> Cache:
     """Add an entry that was last used some time ago."""
     cache = Cache(root, stem, "own", f"/SOURCES/{stem}")
-    cache.save_images(torch.full((4, 3, 8, 8), len(stem), dtype=torch.uint8), LABELS, ("all",))
+    cache.save(torch.full((4, 3, 8, 8), len(stem), dtype=torch.uint8), {})
     for path in (cache.array, cache.description):
         os.utime(path, (time.time() - age_days * DAY_S,) * 2)
     return cache
@@ -40,7 +39,7 @@ def test_beyond_the_limit_what_was_not_used_for_longest_goes(tmp_path: Path, mon
     add(tmp_path, "older", 3)
     used = add(tmp_path, "used", 5)
     monkeypatch.setenv(cache_entries.SIZE_VARIABLE, str(total(tmp_path)))
-    assert used.load_images() is not None  # counts as use
+    assert used.load() is not None  # counts as use
     add(tmp_path, "new")
     assert stems(tmp_path) == ["new", "older", "used"]
 
