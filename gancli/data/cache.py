@@ -114,7 +114,7 @@ class Cache:
                 atomic.check_writable(self.folder)
                 return torch.empty(*shape, dtype=torch.uint8), ""
             self._part = self._created(shape)
-            offset = len(_header(shape))
+            offset = len(_header(tuple(shape)))
             return torch.from_numpy(np.memmap(self._part.file, np.uint8, "r+", offset, tuple(shape))), ""
         except OSError as error:
             self.discard()
