@@ -28,7 +28,7 @@ from tests.reliability.faults import away, refusal, wrapped
 
 NOT_OURS = (
     *(
-        "filelock",
+        "filelock._soft._exclusive",
         "torch",
         "torchvision",
         "torch.fx.experimental.proxy_tensor",
