@@ -5,10 +5,14 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
+import gancli
+from gancli import events
 from gancli.data import cache as cache_module
 from gancli.data import cache_entries
 from gancli.data.cache import Cache
@@ -121,3 +125,32 @@ def test_a_cache_without_a_disk_s_size_has_no_limit(tmp_path: Path, monkeypatch:
     add(tmp_path, "b")
     assert stems(tmp_path) == ["a", "b"]
     assert cache_module.is_too_large(2**60)
+
+
+def test_a_run_that_has_an_entry_mapped_keeps_it_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "is_too_large", lambda _: True)
+    (tmp_path / "pics").mkdir()
+    for index in range(20):
+        Image.new("L", (8, 8), index).save(tmp_path / "pics" / f"{index}.png")
+
+    def age(event: events.Event) -> None:
+        if isinstance(event, events.RunStarted):
+            for path in (tmp_path / "root" / "cache").iterdir():
+                os.utime(path, (time.time() - 2 * DAY_S,) * 2)
+
+    small: dict[str, Any] = {
+        "image_size": 8,
+        "batch_size": 4,
+        "width": 4,
+        "latent_dim": 2,
+        "device": "cpu",
+        "threads": 1,
+    }
+    where: dict[str, Any] = {
+        "dataset": str(tmp_path / "pics"),
+        "data_root": str(tmp_path / "root"),
+        "out": str(tmp_path / "run"),
+    }
+    gancli.train("vanilla", steps=4, on_event=age, **where, **small)
+    (entry,) = cache_entries.list_entries(tmp_path / "root" / "cache")
+    assert time.time() - entry.last_used < DAY_S
