@@ -60,7 +60,9 @@ def found(folder: Path, place: Path) -> Iterator[tuple[str, bytes]]:
     metrics = run(folder, place, "evaluate", "digits", "-n", "300", "--metrics", "swd,parzen,nearest", "--json")
     yield "digits: metrics", metrics.encode()
     for pixels in sorted((place / "data" / "cache").glob("*.u8")) + sorted((place / "data" / "cache").glob("*.npy")):
-        yield "data: " + pixels.name.partition("-")[0], pixels.read_bytes()
+        data = pixels.read_bytes()
+        begins = 10 + int.from_bytes(data[8:10], "little") if pixels.suffix == ".npy" else 0
+        yield "data: " + pixels.name.partition("-")[0], data[begins:]
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ class PairBatches:
         self.source, self.scale = source, scale
         self._device, self._share = device, share
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.on_device = not source.mapped and fits(source.num_bytes, device)
+        self.on_device = source.mapped_file is None and fits(source.num_bytes, device)
         self._home = device if self.on_device else torch.device("cpu")
         self._pixels = source.pixels.to(self._home)
         self._block: tuple[int, Tensor] | None = None

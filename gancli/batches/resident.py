@@ -28,10 +28,10 @@ class ResidentBatches:
         self._kept = kept
         self._share, self._mirror, self._num_images = share, mirror, source.num_images
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.on_device = not source.mapped and fits(source.num_bytes, device)
+        self.on_device = source.mapped_file is None and fits(source.num_bytes, device)
         self._home = device if self.on_device else torch.device("cpu")
         self._pixels = source.images.to(self._home)
-        self._channels_last = channels_last and not source.mapped  # a map is not laid out anew
+        self._channels_last = channels_last and source.mapped_file is None  # a map is not laid out anew
         if self._channels_last:
             self._pixels = self._pixels.permute(0, 2, 3, 1).contiguous()
         self._labels = source.labels.to(self._home)

@@ -6,31 +6,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.cells import cell_len
 
 from gancli.cli import completing, console
 from gancli.config import paths
 from gancli.config.run import DATA_ROOT
-from gancli.data import kept
-from gancli.data.kept import Kept
+from gancli.data import cache_entries
+from gancli.data.cache_entries import CacheEntry
 from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_mean, printable
 from gancli.files import atomic
 from gancli.report import words
-
-NEXT = "\n    "
 
 
 def cache(
     name: Annotated[str | None, typer.Argument(metavar="NAME|PATH", show_default=False,
                                                autocompletion=completing.cached, help=(
-        "Only what was made of one data set: its name, folder or zip, or a file of the list."))] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove it, but for what a run is using.")] = False,
+        "Only what was made of one dataset: its name, folder or archive, or a file of the list."))] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove what is listed.")] = False,
     data_root: Annotated[str, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = DATA_ROOT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
-    """List the decoded data sets that are kept in the data root, or clear them. Everything here is made again when needed.
+    """List the decoded datasets that are kept in the data root, or clear them. Everything here is made again when needed.
 
-    GAN_CACHE_SIZE (such as 20G; a quarter of the disk) is how much is kept; what was not used for longest goes first.
+    GAN_CACHE_SIZE (such as 20G; a quarter of the disk) limits how much is kept: what was not used for longest goes first,
+    but nothing that was used within a day.
     """
     folder = paths.data_root(data_root).path / "cache"
     found = _chosen(_listed(folder), name, clear)
@@ -47,17 +45,17 @@ def cache(
         raise PartlyFailedError(f"{len(failed)} of {len(found)} stay; the first: {first}")
 
 
-def _listed(folder: Path) -> list[Kept]:
-    kept.own_limit()
+def _listed(folder: Path) -> list[CacheEntry]:
+    cache_entries.own_limit()
     try:
-        return kept.kept(folder)
+        return cache_entries.list_entries(folder)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise GancliError(f"{folder}: cannot be listed ({atomic.reason(error)})") from error
 
 
-def _chosen(everything: list[Kept], name: str | None, clear: bool) -> list[Kept]:
+def _chosen(everything: list[CacheEntry], name: str | None, clear: bool) -> list[CacheEntry]:
     """What was made of `name`, or everything. Raises `UsageError` where nothing was."""
     if name is None:
         return everything
@@ -70,28 +68,25 @@ def _chosen(everything: list[Kept], name: str | None, clear: bool) -> list[Kept]
     return found
 
 
-def _words(one: Kept) -> set[str]:
+def _words(one: CacheEntry) -> set[str]:
     """What something in the cache can be called by."""
     return {one.name, one.files[0].name, one.source, Path(one.source).name} - {""}
 
 
-def _cleared(folder: Path, found: list[Kept]) -> tuple[list[Kept], dict[str, str]]:
-    """Removes what no run is using; gives that, and why the others stay."""
+def _cleared(folder: Path, found: list[CacheEntry]) -> tuple[list[CacheEntry], dict[str, str]]:
+    """Removes what can be; gives that, and why the others stay."""
     removed, failed = [], dict[str, str]()
     for one in found:
         try:
-            if one.is_in_use():
-                failed[one.name] = f"{one.files[0]}: a run is using it"
-                continue
             one.remove()
             removed.append(one)
         except OSError as error:
             failed[one.name] = f"{one.files[0]}: cannot be removed ({atomic.reason(error)})"
-    kept.sweep(folder)
+    cache_entries.sweep(folder)
     return removed, failed
 
 
-def _document(folder: Path, them: list[Kept], failed: dict[str, str], clear: bool) -> dict[str, Any]:
+def _document(folder: Path, them: list[CacheEntry], failed: dict[str, str], clear: bool) -> dict[str, Any]:
     rows = [
         {
             "file": str(one.files[0]),
@@ -99,22 +94,20 @@ def _document(folder: Path, them: list[Kept], failed: dict[str, str], clear: boo
             "what": one.what,
             "bytes": one.num_bytes,
             "last_used": datetime.datetime.fromtimestamp(one.last_used, datetime.UTC).isoformat(timespec="seconds"),
-            **({} if clear else {"in_use": one.is_in_use()}),
         }
         for one in them
     ]
-    place = {"folder": str(folder), "limit_bytes": kept.limit(folder)}
+    place = {"folder": str(folder), "limit_bytes": cache_entries.limit(folder)}
     return {**place, "removed": rows, "failed": failed} if clear else {**place, "kept": rows}
 
 
-def _show(folder: Path, found: list[Kept]) -> None:
-    """A line each, the source last, so that none is broken up however long its path is; where it does not fit beside the
-    rest, on a line of its own."""
+def _show(folder: Path, found: list[CacheEntry]) -> None:
+    """Print a line for each entry, its source last, as that may be long; then their sum."""
     out, now = console.out(), time.time()
     rows = [
         (
             words.size(one.num_bytes),
-            "in use" if one.is_in_use() else f"used {words.duration(now - one.last_used)} ago",
+            f"used {words.duration(now - one.last_used)} ago",
             one.what,
             printable(one.source or str(one.files[0])),
         )
@@ -123,10 +116,7 @@ def _show(folder: Path, found: list[Kept]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     for *cells, source in rows:
         padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        fits = out.soft_wrap or len(padded) + 2 + cell_len(source) <= out.width
-        out.print(f"{padded}{'  ' if fits else NEXT}{source}", markup=False, soft_wrap=True)
-    total, most = sum(one.num_bytes for one in found), kept.limit(folder)
-    room = "" if most is None else f" of at most {words.size(most)} ({kept.SIZE_VARIABLE})"
-    size = f"{words.size(total)}{room}"
-    fits = out.soft_wrap or cell_len(str(folder)) + 2 + len(size) <= out.width
-    out.print(f"{folder}:{' ' if fits else NEXT}{size}", markup=False, soft_wrap=True)
+        out.print(f"{padded}  {source}", markup=False, soft_wrap=True)
+    total, most = sum(one.num_bytes for one in found), cache_entries.limit(folder)
+    room = "" if most is None else f" of at most {words.size(most)} ({cache_entries.SIZE_VARIABLE})"
+    out.print(f"{folder}: {words.size(total)}{room}", markup=False, soft_wrap=True)

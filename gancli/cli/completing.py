@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from gancli.config.evaluate import METRICS
-from gancli.data import kept
+from gancli.data import cache_entries
 from gancli.data.names import source_names
 from gancli.errors import GancliError
 from gancli.store import names
@@ -80,7 +80,9 @@ def cached(incomplete: str) -> list[str]:
 
     with contextlib.suppress(GancliError, OSError):
         folder = paths.data_root(os.environ.get("GAN_DATA", DATA_ROOT)).path / "cache"
-        return of(lambda: sorted({Path(one.source).name for one in kept.kept(folder)} - {""}))(incomplete)
+        return of(lambda: sorted({Path(one.source).name for one in cache_entries.list_entries(folder)} - {""}))(
+            incomplete
+        )
     return []
 
 

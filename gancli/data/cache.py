@@ -1,272 +1,232 @@
-"""Decoded data sets, kept: one raw uint8 file and a small description beside it. Never trusted, rebuilt if odd."""
+"""Decoded datasets on disk: for each an array, `KEY.npy`, and its description, `KEY.json`. What is damaged is made again."""
 
+import contextlib
 import errno
 import hashlib
+import io
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from gancli.data import kept
+from gancli.data import cache_entries
 from gancli.data.fingerprint import digest
+from gancli.data.source import Source
 from gancli.errors import GancliError
 from gancli.files import atomic
 from gancli.machine import room
 
-VERSION = 4  # of the decoders and of the description
-BLOCK = bytes(1 << 20)
+VERSION = 5  # of the decoders and of the description
+ZEROS = bytes(1 << 20)
+DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError)
 
 
 @dataclass(frozen=True)
-class Flat:
-    """What a cache holds: the pixels' bytes, uint8 `[n]`, and what is said about them."""
+class PixelArray:
+    """A decoded dataset of any shape. `pixels`: uint8; `info`: its description; `digest`: of the pixels. `mapped_file`: None
+    if the pixels are in memory; if they are a memory map, the file whose time says that they are in use."""
 
-    flat: Tensor
-    about: dict[str, Any]
-    mapped: bool
-
-    @property
-    def digest(self) -> str:
-        return str(self.about["digest"])
-
-
-@dataclass(frozen=True)
-class Cached:
-    """A decoded data set. `mapped`: the images are a map of the file. `note`: what to warn of each time, or "". `digest`: of
-    the images, if it is known."""
-
-    images: Tensor  # uint8 [N, C, H, W]
-    labels: Tensor  # int64 [N]
-    class_names: tuple[str, ...]
-    note: str = ""
-    mapped: bool = False
-    digest: str = ""
+    pixels: Tensor
+    info: Mapping[str, Any]
+    digest: str
+    mapped_file: Path | None = None
 
 
 class Cache:
-    """The place of one decoded data set: of what was asked for (`request`, JSON) and what there was then (`listing`, JSON).
+    """The cache entry of one decoded dataset. `content` (JSON): everything that the decoded pixels depend on. `source`: what
+    `gan cache` calls it.
 
-    `source` (and which `split` of it) is what it was made of: when the listing has changed, what was made before is removed.
-    A file that has its final name never changes or shrinks: others may have it mapped.
+    A file that has its final name never changes or shrinks: other processes may have it mapped.
     """
 
-    def __init__(
-        self,
-        data_root: Path,
-        stem: str,
-        request: object,
-        listing: object = (),
-        source: str | Path = "",
-        split: str = "",
-    ) -> None:
-        kept.own_limit()  # not after hours of decoding
-        key = hashlib.sha256(json.dumps([VERSION, request, listing]).encode()).hexdigest()[:20]
+    def __init__(self, data_root: Path, stem: str, content: object, source: str | Path = "") -> None:
+        cache_entries.own_limit()  # raises here rather than after hours of decoding
+        key = hashlib.sha256(json.dumps([VERSION, content]).encode()).hexdigest()[:20]
         safe = "".join(c if c.isalnum() else "-" for c in stem)[:40]
         self.folder = data_root / "cache"
-        self.pixels = self.folder / f"{safe}-{key}.u8"
-        self.description = self.pixels.with_suffix(".json")
-        self._origin = {"source": str(source), "split": split, "request": request}
-        self._key = key
-        self._part: atomic.Part | None = None  # what is decoded into
-        self._mapped = False  # whether the tensor that `create` gave is a map of it
-        self._damaged: tuple[int, int] | None = None  # which file was found to be so
+        self.array = self.folder / f"{safe}-{key}.npy"
+        self.description = self.array.with_suffix(".json")
+        self._source = str(source)
+        self._part: atomic.Part | None = None  # the file that `allocate` mapped
+        self._is_writable = True
 
-    def load_flat(self) -> Flat | None:
-        """The pixels and their description, if they are there and whole. What is read into memory has its checksum
-        verified."""
-        self._damaged = None
+    def load(self) -> PixelArray | None:
+        """Return the entry if it is there and whole, and remove a damaged one. The digest of a map is not verified."""
         try:
-            facts = self.pixels.stat()
-            self._damaged = facts.st_ino, facts.st_mtime_ns
-            about = json.loads(self.description.read_text("utf-8"))
-            size = int(about["bytes"])
-            if not 0 < size <= facts.st_size:
-                return None
-            mapped = too_large(size)
-            if mapped:
-                kept.note_use(self.folder, self._key)
-            flat = _mapped(self.pixels, size, shared=False) if mapped else _read(self.pixels, size)
-            if not mapped and digest(flat) != about["digest"]:
-                return None
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, RecursionError):
-            return None  # not there, or damaged: it is made again
-        self._damaged = None
-        kept.touch(self.description)
-        return Flat(flat, about, mapped)
+            info = json.loads(self.description.read_text("utf-8"))
+            found = self._read(info)
+        except OSError:
+            return None
+        except DAMAGED:
+            for path in (self.array, self.description):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            return None
+        cache_entries.touch(self.description)
+        return found
 
-    def load(self) -> Cached | None:
-        """The data set of equal squares, if it is there and whole."""
-        if (found := self.load_flat()) is None:
+    def _read(self, info: dict[str, Any]) -> PixelArray:
+        """Raises `OSError`, or one of `DAMAGED`."""
+        shape, size = tuple(info["shape"]), math.prod(info["shape"])
+        mapped, header = is_too_large(size), _header(shape)
+        with self.array.open("rb") as file:
+            if file.read(len(header)) != header:
+                raise ValueError("another shape")
+            if mapped:
+                pixels = torch.from_numpy(np.memmap(file, np.uint8, "c", len(header), shape))
+            else:
+                pixels = torch.from_numpy(np.fromfile(file, np.uint8, size).reshape(shape))
+                if digest(pixels) != info["digest"]:
+                    raise ValueError("other pixels")
+        return PixelArray(pixels, info, str(info["digest"]), self.description if mapped else None)
+
+    def load_source(self, name: str) -> Source | None:
+        """Return the entry as a dataset of equal squares if it is there and whole."""
+        if (found := self.load()) is None:
             return None
         try:
-            about = found.about
-            count, channels, height, width = about["shape"]
-            names, note = tuple(map(str, about["class_names"])), str(about["note"])
-            labels = torch.tensor(about["labels"], dtype=torch.int64)
-            sound = min(count, channels, height, width) > 0 and labels.shape == (count,)
-            if not sound or not 0 <= int(labels.min()) <= int(labels.max()) < max(1, len(names)):
+            info = found.info
+            names, labels = tuple(map(str, info["class_names"])), torch.tensor(info["labels"], dtype=torch.int64)
+            is_whole = found.pixels.dim() == 4 and labels.shape == (len(found.pixels),)
+            if not is_whole or not 0 <= int(labels.min()) <= int(labels.max()) < max(1, len(names)):
                 return None
-            return Cached(
-                found.flat.view(count, channels, height, width), labels, names, note, found.mapped, found.digest
-            )
-        except (ValueError, KeyError, TypeError, IndexError, RuntimeError, OverflowError):
-            return None  # damaged
+            note = str(info["note"])
+        except (*DAMAGED, RuntimeError):
+            return None
+        return Source(name, found.pixels, labels, names, found.mapped_file, found.digest, note=note)
 
-    def room(self, shape: Sequence[int]) -> tuple[Tensor, str]:
-        """Room to decode into, uint8 of `shape`: on disk if that can be kept there, else in memory, and a warning that says
-        so."""
-        try:
-            return self.create(shape), ""
-        except OSError as error:
-            return torch.empty(*shape, dtype=torch.uint8), self._not_kept(error)
+    def allocate(self, shape: Sequence[int]) -> tuple[Tensor, str]:
+        """Return a uint8 tensor of `shape` to decode into, and a warning or "".
 
-    def keep_flat(self, flat: Tensor, about: Mapping[str, object]) -> str:
-        """`commit_flat` of what `room` gave; gives the warning where it cannot be kept, unless `room` has given it."""
-        if self._part is not None:
-            try:
-                self.commit_flat(flat, about)
-            except OSError as error:
-                return self._not_kept(error)
-        return ""
-
-    def keep(self, images: Tensor, labels: Tensor, class_names: Sequence[str], note: str = "") -> str:
-        """The same for `commit`."""
-        return self.keep_flat(images.flatten(), _about(images, labels, class_names, note))
-
-    def _not_kept(self, error: OSError) -> str:
-        return (
-            f"{self.folder}: cannot be written ({atomic.reason(error)}); the images are decoded anew each time "
-            "(--data-root says where to keep them)"
-        )
-
-    def create(self, shape: Sequence[int]) -> Tensor:
-        """Room to decode into, uint8 of `shape`, in memory, or where that is too small a map of the file. What killed runs
-        were decoding into is removed, and what was not used for long if there is no room else.
-
-        Raises `OSError` where there is no room.
+        It is in memory or, if it is too large for that, a map of a file. Where the cache cannot be written, it is in memory,
+        the warning says so, and `save` writes nothing.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        kept.sweep(self.folder)
-        size = math.prod(shape)
-        self._mapped = too_large(size)
-        self._part = atomic.Part(self.pixels)
         try:
-            try:
-                self._reserve(self._part.file, size)
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                kept.make_room(self.folder, size)
-                self._reserve(self._part.file, size)
-            if not self._mapped:
-                return torch.empty(*shape, dtype=torch.uint8)
-            return _mapped(self._part.path, size, shared=True).view(*shape)
-        except RuntimeError as error:  # a disk that knows no maps
-            self.discard()
-            raise OSError(errno.ENODEV, " ".join(str(error).split())) from error
-        except OSError:
-            self.discard()
-            raise
-
-    def _reserve(self, file: IO[bytes], size: int) -> None:
-        """Take `size` bytes of the disk: with a map of what is not there a full disk would kill the process (SIGBUS)."""
-        try:
-            os.posix_fallocate(file.fileno(), 0, size)
-            return
-        except AttributeError:
-            pass  # not on this system
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not is_too_large(math.prod(shape)):
+                atomic.check_writable(self.folder)
+                return torch.empty(*shape, dtype=torch.uint8), ""
+            self._part = self._created(shape)
+            offset = len(_header(tuple(shape)))
+            return torch.from_numpy(np.memmap(self._part.file, np.uint8, "r+", offset, tuple(shape))), ""
         except OSError as error:
-            if error.errno not in atomic.CANNOT:
-                raise
-        free = room.free_disk_bytes(self.folder)
-        if free is not None and free < size:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if self._mapped:
-            file.seek(0)
-            for start in range(0, size, len(BLOCK)):
-                file.write(BLOCK[: size - start])
-            file.flush()
+            self.discard()
+            self._is_writable = False
+            return torch.empty(*shape, dtype=torch.uint8), self._warning(error)
 
-    def commit(self, images: Tensor, labels: Tensor, class_names: Sequence[str], note: str = "") -> None:
-        """Make what was decoded into `create`'s tensor the data set. `images` may be its first rows. Raises `OSError`."""
-        self.commit_flat(images.flatten(), _about(images, labels, class_names, note))
-
-    def commit_flat(self, flat: Tensor, about: Mapping[str, object]) -> None:
-        """As `commit`, for the first bytes of `create`'s tensor and any description (JSON). Raises `OSError`."""
-        part = self._part
-        if part is None:
-            raise OSError(f"{self.folder}: there was no room to decode into")
-        if not self._mapped:
-            part.file.seek(0)
-            part.file.write(flat.contiguous().numpy().data)
-            part.file.flush()
-            part.file.truncate(flat.numel())  # while it is mapped it must not shrink
-        atomic.sync(part.file.fileno())
-        said = json.dumps({**self._origin, **about, "bytes": flat.numel(), "digest": digest(flat)})
-        if not self._is_there(said):
-            try:
-                part.put()
-                atomic.write(self.description, [said.encode()])
-            except GancliError as error:
-                raise OSError(str(error)) from error
-        self.discard()
-        kept.tidy(self.folder, self.pixels.stem)
-
-    def _is_there(self, said: str) -> bool:
-        """Whether another run, which decoded at the same time, was faster: its file, which others may have mapped from the
-        other side of a network, stays."""
+    def save(self, pixels: Tensor, info: Mapping[str, object]) -> tuple[PixelArray, str]:
+        """Make `pixels` the entry: the tensor of `allocate`, its first rows, or any other one in memory. Return them, and a
+        warning or "". `info` (JSON): their description."""
+        mapped_file = self.description if self._part else None
+        about = {"source": self._source, **info, "shape": list(pixels.shape), "digest": digest(pixels)}
+        found, text = PixelArray(pixels, about, str(about["digest"]), mapped_file), json.dumps(about)
+        if not self._is_writable:
+            return found, ""
         try:
-            facts = self.pixels.stat()
-            whole = self.description.read_text("utf-8") == said and facts.st_size >= json.loads(said)["bytes"]
-            return whole and self._damaged != (facts.st_ino, facts.st_mtime_ns)
-        except (OSError, ValueError):
-            return False
-
-    def store(self, images: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:
-        """Keep a data set that is in memory. Raises `OSError`."""
-        try:
-            place = self.create(images.shape)
-            if self._mapped:
-                place.copy_(images)
-            self.commit(images, labels, class_names)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self._is_saved(text):
+                self._write(pixels)
+                atomic.write(self.description, [text.encode()])
+        except (OSError, GancliError) as error:
+            return found, self._warning(error)
         finally:
             self.discard()
+        cache_entries.tidy(self.folder)
+        return found, ""
+
+    def save_source(self, source: Source) -> tuple[Source, str]:
+        """The same as `save` for a dataset of equal squares."""
+        info = {"labels": source.labels.tolist(), "class_names": source.class_names, "note": source.note}
+        found, warning = self.save(source.images, info)
+        return replace(source, mapped_file=found.mapped_file, digest=found.digest), warning
 
     def discard(self) -> None:
-        """Remove what `create` made and `commit` did not take."""
+        """Remove what `allocate` made and `save` did not take."""
         if self._part is not None:
             self._part.discard()
             self._part = None
 
+    def _is_saved(self, text: str) -> bool:
+        """Whether another run that decoded the same was faster. Its file stays: others may have it mapped over a network."""
+        try:
+            return self.description.read_text("utf-8") == text and self.array.exists()
+        except (OSError, ValueError):
+            return False
 
-def _about(images: Tensor, labels: Tensor, class_names: Sequence[str], note: str) -> dict[str, object]:
-    return {
-        "shape": list(images.shape),
-        "labels": labels.tolist(),
-        "class_names": list(class_names),
-        "note": note,
-    }
+    def _write(self, pixels: Tensor) -> None:
+        """Raises `OSError`."""
+        part, header = self._part, _header(tuple(pixels.shape))
+        if part is None:
+            self._part = part = self._created(pixels.shape)
+            part.file.seek(len(header))
+            part.file.write(pixels.contiguous().numpy().data)
+        else:
+            part.file.seek(0)
+            part.file.write(header)  # fewer pictures than were allocated, perhaps; its length does not depend on that
+        part.file.flush()
+        atomic.sync(part.file.fileno())
+        part.put()
+
+    def _created(self, shape: Sequence[int]) -> atomic.Part:
+        """A temporary file with the header of an array, whose size is taken of the disk, if need be from entries that were
+        not used for long. Raises `OSError`."""
+        header = _header(tuple(shape))
+        part, size = atomic.Part(self.array), len(header) + math.prod(shape)
+        try:
+            try:
+                _reserve(part, size)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                cache_entries.make_room(self.folder, size)
+                _reserve(part, size)
+            part.file.seek(0)
+            part.file.write(header)
+            part.file.flush()
+        except OSError:
+            part.discard()
+            raise
+        return part
+
+    def _warning(self, error: OSError | GancliError) -> str:
+        reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
+        return (
+            f"{self.folder}: cannot be written ({reason}); the images are prepared anew each time "
+            "(--data-root says where to keep them)"
+        )
 
 
-def too_large(num_bytes: int) -> bool:
-    """Whether a data set is mapped rather than read: above a quarter of this machine's memory, or what it may have of
-    that."""
+def is_too_large(num_bytes: int) -> bool:
+    """Whether a dataset is mapped rather than read: above a quarter of the memory that this process may have."""
     return num_bytes > min([room.total_bytes(), *room.limits()]) / 4
 
 
-def _mapped(path: Path, size: int, *, shared: bool) -> Tensor:
-    return torch.from_file(str(path), shared=shared, size=size, dtype=torch.uint8)
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What a `.npy` file of uint8 begins with."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return file.getvalue()
 
 
-def _read(path: Path, size: int) -> Tensor:
-    flat = torch.empty(size, dtype=torch.uint8)
-    with path.open("rb") as file:
-        if file.readinto(flat.numpy().data) != size:
-            raise OSError("cut short")
-    return flat
+def _reserve(part: atomic.Part, size: int) -> None:
+    """Take `size` bytes of the disk: writing to a map of what is not there would end the process on a full disk (SIGBUS).
+    Raises `OSError`."""
+    try:
+        os.posix_fallocate(part.file.fileno(), 0, size)
+        return
+    except AttributeError:
+        pass  # not on this system
+    except OSError as error:
+        if error.errno not in atomic.CANNOT:
+            raise
+    part.file.seek(0)
+    for start in range(0, size, len(ZEROS)):
+        part.file.write(ZEROS[: size - start])
+    part.file.flush()

@@ -17,7 +17,7 @@ from gancli.data.remote import RemoteFile
 from gancli.errors import DataError, GancliError
 from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
-from gancli.files.owner import beside
+from gancli.files.temp_names import temp_sibling
 
 TRIES = 3  # rounds over all mirrors
 PAUSE_S = 1.0  # before the second round; doubles
@@ -47,7 +47,7 @@ def fetch(file: RemoteFile, root: Path, dataset: str, by_hand: str) -> Generator
     the transfer and removes what was fetched so far.
     """
     target = root / file.path
-    part = beside(target, atomic.PART)
+    part = temp_sibling(target)
     atomic.sweep(target.parent, atomic.AGE_S)
     reasons: dict[str, str] = {}
     try:

@@ -18,7 +18,6 @@ from gancli.data.pace import Pace
 from gancli.data.shapes import SHAPES, draw_shapes
 from gancli.data.source import Opening, Source
 from gancli.events import Preparing, Warned
-from gancli.files import atomic
 
 VERSION = 1  # of the pictures that are cached
 Draw = Callable[[int, int, int], Iterator[tuple[Tensor, Tensor]]]
@@ -71,14 +70,12 @@ def open_drawn(name: str, data_root: Path, image_size: int | None, split: Split)
     if not which.cached:
         return (yield from _drawn(name, image_size or which.size, split))
     size = image_size or which.size
-    cache = Cache(data_root, f"{name}-{split}", [name, split, size], [VERSION], name, split)
-    if (kept := cache.load()) is not None:
-        return Source(name, kept.images, kept.labels, kept.class_names, kept.mapped, kept.digest)
-    source = yield from _drawn(name, size, split)
-    try:
-        cache.store(source.images, source.labels, source.class_names)
-    except OSError as error:
-        yield Warned(f"{cache.folder}: cannot be written ({atomic.reason(error)}); {name} is drawn anew each time")
+    cache = Cache(data_root, f"{name}-{split}", [name, split, size, VERSION], name)
+    if (cached := cache.load_source(name)) is not None:
+        return cached
+    source, warning = cache.save_source((yield from _drawn(name, size, split)))
+    if warning:
+        yield Warned(warning)
     return source
 
 

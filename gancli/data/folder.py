@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gancli.data.arrange import Arranged
-from gancli.data.cache import Cache, Cached
+from gancli.data.cache import Cache
 from gancli.data.decode import Head, add_remarks, decode_first, read_head, remarks
 from gancli.data.fit import Fit, no_effect, square
 from gancli.data.listing import OnBad, arranged, opened
@@ -56,11 +56,13 @@ def open_folder(
         marks = pictures.found.marks
         found = [chosen.class_names, [[name, label, *marks[name]] for name, label in chosen.labels.items()]]
         asked = [image_size, on_bad, *([fit] if fit != "crop" else [])]
-        cache = Cache(data_root, name, asked, found, path.resolve(), split)
-        cached = cache.load() or (yield from _decoded(pictures, chosen, cache, image_size, on_bad, fit, fits))
-    for note in (*pictures.notes(), *chosen.notes, *cached.note.splitlines()):
+        cache = Cache(data_root, name, [asked, found], path.resolve())
+        source = cache.load_source(name)
+        if source is None:
+            source = yield from _decoded(name, pictures, chosen, cache, image_size, on_bad, fit, fits)
+    for note in (*pictures.notes(), *chosen.notes, *source.note.splitlines()):
         yield Warned(note)
-    return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped, cached.digest)
+    return source
 
 
 def common_size(sizes: Iterable[tuple[int, int]]) -> int:
@@ -109,6 +111,7 @@ class Bad:
 
 
 def _decoded(
+    dataset: str,
     pictures: Pictures,
     chosen: Arranged,
     cache: Cache,
@@ -116,7 +119,7 @@ def _decoded(
     on_bad: OnBad,
     fit: Fit,
     fits: Callable[[ImageSpec], object] | None,
-) -> Generator[Event, None, Cached]:
+) -> Opening:
     """Decode everything, into the cache's file where it can be written, else into memory."""
     names = list(chosen.labels)
     size, channels = yield from _size_and_channels(pictures, names, image_size, on_bad)
@@ -125,7 +128,7 @@ def _decoded(
     bad, num_bytes = Bad(on_bad, fit), channels * size * size
     places = {name: slice(index * num_bytes, (index + 1) * num_bytes) for index, name in enumerate(names)}
     try:
-        images, warning = cache.room((len(names), channels, size, size))
+        images, warning = cache.allocate((len(names), channels, size, size))
         if warning:
             yield Warned(warning)
 
@@ -140,10 +143,11 @@ def _decoded(
         what = f"decoding {pictures.path.name}"
         whole = yield from decode_into(images.view(-1), places, pictures, what, pixels, bad)
         labels = torch.tensor([chosen.labels[name] for name in whole])
-        done = Cached(images[: len(whole)], labels, chosen.class_names, bad.note())
-        if warning := cache.keep(done.images, done.labels, done.class_names, done.note):
+        done = Source(dataset, images[: len(whole)], labels, tuple(chosen.class_names), note=bad.note())
+        source, warning = cache.save_source(done)
+        if warning:
             yield Warned(warning)
-        return cache.load() or done
+        return source
     finally:
         cache.discard()
 

@@ -38,7 +38,7 @@ class Photographs:
     widths: Tensor
     channels: int
     crop: int
-    mapped: bool = False
+    mapped_file: Path | None = None  # see `cache.PixelArray`
     digest: str = ""  # of the pixels, where it is known
 
     @cached_property
@@ -84,13 +84,15 @@ def open_photographs(
         )
         flat, (count, channels, height, width) = source.images.permute(0, 2, 3, 1).flatten(), source.images.shape
         sizes = torch.tensor([[height, width]]).expand(count, 2)
-        found = _laid_out(source.name, flat, sizes, channels, source.mapped)
+        found = _laid_out(source.name, flat, sizes, channels, source.mapped_file)
     else:
         found = yield from _open_files(path, data_root, on_bad_image, image_size)
     return (yield from _large_enough(found, image_size, dataset))
 
 
-def _laid_out(name: str, flat: Tensor, sizes: Tensor, channels: int, mapped: bool, digest: str = "") -> Photographs:
+def _laid_out(
+    name: str, flat: Tensor, sizes: Tensor, channels: int, mapped: Path | None, digest: str = ""
+) -> Photographs:
     """Photographs lying one after the other in `flat`; `sizes`: int64 `[N, 2]`, heights and widths."""
     lengths = sizes.prod(1) * channels
     offsets = lengths.cumsum(0) - lengths
@@ -117,7 +119,7 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None) ->
         chosen = arranged(pictures, "train", with_classes=False)
         names = list(chosen.labels)
         content = [[name, *pictures.found.marks[name]] for name in names]
-        cache = Cache(data_root, name, ["photographs", on_bad], content, path.resolve())
+        cache = Cache(data_root, name, ["photographs", on_bad, content], path.resolve())
         if (kept := _from_cache(name, cache)) is not None:
             photographs, note = kept
         else:
@@ -128,15 +130,15 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None) ->
 
 
 def _from_cache(name: str, cache: Cache) -> tuple[Photographs, str] | None:
-    if (found := cache.load_flat()) is None:
+    if (found := cache.load()) is None:
         return None
     try:
-        about = found.about
-        sizes, channels = torch.tensor(about["sizes"], dtype=torch.int64).view(-1, 2), int(about["channels"])
+        info = found.info
+        sizes, channels = torch.tensor(info["sizes"], dtype=torch.int64).view(-1, 2), int(info["channels"])
         sound = channels in (1, 3) and len(sizes) and int(sizes.min()) > 0
-        if not sound or int(sizes.prod(1).sum()) * channels != found.flat.numel():
+        if not sound or found.pixels.shape != (int(sizes.prod(1).sum()) * channels,):
             return None
-        return _laid_out(name, found.flat, sizes, channels, found.mapped, found.digest), str(about["note"])
+        return _laid_out(name, found.pixels, sizes, channels, found.mapped_file, found.digest), str(info["note"])
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError):
         return None  # damaged: it is made again
 
@@ -159,7 +161,7 @@ def _decoded(
         begin, total = total, total + heads[one].width * heads[one].height * channels
         places[one] = slice(begin, total)
     try:
-        flat, warning = cache.room((max(1, total),))
+        flat, warning = cache.allocate((max(1, total),))
         if warning:
             yield Warned(warning)
 
@@ -172,11 +174,11 @@ def _decoded(
 
         whole = yield from decode_into(flat, places, pictures, f"decoding {name}", pixels, bad)
         sizes = [(heads[one].height, heads[one].width) for one in whole]
-        done = _laid_out(name, flat, torch.tensor(sizes), channels, False)
         note, filled = bad.note(), sum(height * width for height, width in sizes) * channels
-        if warning := cache.keep_flat(flat[:filled], {"sizes": sizes, "channels": channels, "note": note}):
+        found, warning = cache.save(flat[:filled], {"sizes": sizes, "channels": channels, "note": note})
+        if warning:
             yield Warned(warning)
-        return _from_cache(name, cache) or (done, note)
+        return _laid_out(name, found.pixels, torch.tensor(sizes), channels, found.mapped_file, found.digest), note
     finally:
         cache.discard()
 

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from torch import Tensor
 
@@ -17,17 +18,19 @@ Opening = Generator[Event, None, "Source"]
 class Source:
     """One data set, decoded. `images`: uint8 `[N, C, H, W]`; `labels`: int64 `[N]`, all 0 where there are none.
 
-    `mapped`: the images are a map of a file too large for memory, not memory. `digest`: of the images, where it is known.
-    `stacked`: each channel is a picture of its own, of a digit, and the label their number (`data.stacked`).
+    `mapped_file`: see `cache.PixelArray`. `digest`: of the images, where it is known. `stacked`: each
+    channel is a picture of its own, of a digit, and the label their number (`data.stacked`). `note`: what to warn of each
+    time that it is opened, a line each.
     """
 
     name: str
     images: Tensor
     labels: Tensor
     class_names: tuple[str, ...]
-    mapped: bool = False
+    mapped_file: Path | None = None
     digest: str = ""
     stacked: bool = False
+    note: str = ""
 
     @cached_property
     def fingerprint(self) -> str:

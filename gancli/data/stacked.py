@@ -5,19 +5,19 @@ excuse. The digits are drawn at random, once for everybody, as many as Srivastav
 """
 
 import math
-from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from gancli.data.cache import Cache, Cached, too_large
+from gancli.data.cache import Cache, is_too_large
 from gancli.data.fingerprint import digest
 from gancli.data.names import STACKED, Split
 from gancli.data.resize import resized
 from gancli.data.source import Opening, Source
 from gancli.data.torchvision_sets import read_idx_set
-from gancli.events import Event, Preparing, Warned
+from gancli.events import Preparing, Warned
 
 NUM_DIGITS, NUM_CHANNELS = 10, 3
 CLASS_NAMES = tuple(f"{number:03}" for number in range(NUM_DIGITS**NUM_CHANNELS))
@@ -37,24 +37,24 @@ def open_stacked(root: Path, image_size: int | None, download: bool, split: Spli
     chosen = draws(len(digits), split)
     numbers = together(labels[chosen])
     shape = (*chosen.shape, *digits.shape[2:])
-    if not too_large(math.prod(shape)):
+    if not is_too_large(math.prod(shape)):
         return Source(STACKED, digits[chosen.flatten()].view(shape), numbers, CLASS_NAMES, stacked=True)
-    cache = Cache(root, f"{STACKED}-{split}", [STACKED, split, image_size], digest(digits), STACKED, split)
-    found = yield from _mapped(cache, digits, chosen, numbers)
-    return Source(STACKED, found.images, numbers, CLASS_NAMES, found.mapped, found.digest, stacked=True)
+    cache = Cache(root, f"{STACKED}-{split}", [STACKED, split, image_size, digest(digits)], STACKED)
+    source = yield from _mapped(cache, digits, chosen, numbers)
+    return replace(source, stacked=True)
 
 
-def _mapped(cache: Cache, digits: Tensor, chosen: Tensor, numbers: Tensor) -> Generator[Event, None, Cached]:
+def _mapped(cache: Cache, digits: Tensor, chosen: Tensor, numbers: Tensor) -> Opening:
     """The stacks in a file of the cache where that can be written, else in memory."""
-    if (cached := cache.load()) is not None:
+    if (cached := cache.load_source(STACKED)) is not None:
         return cached
     try:
-        images, warning = cache.room((*chosen.shape, *digits.shape[2:]))
+        images, warning = cache.allocate((*chosen.shape, *digits.shape[2:]))
         torch.index_select(digits, 0, chosen.flatten(), out=images.view(-1, *digits.shape[1:]))
-        warning = warning or cache.keep(images, numbers, CLASS_NAMES)
-        if warning:
-            yield Warned(warning)
-        return cache.load() or Cached(images, numbers, CLASS_NAMES)
+        source, failed = cache.save_source(Source(STACKED, images, numbers, CLASS_NAMES))
+        if warning or failed:
+            yield Warned(warning or failed)
+        return source
     finally:
         cache.discard()
 

@@ -24,7 +24,6 @@ from gancli.data.resize import resized
 from gancli.data.source import Opening, Source
 from gancli.errors import DataError
 from gancli.events import Event, Preparing, Warned
-from gancli.files import atomic
 
 
 class Labelled(NamedTuple):
@@ -50,17 +49,16 @@ def open_torchvision(name: str, root: Path, image_size: int | None, download: bo
         if image_size is not None:
             images = yield from resized(images, image_size, name)
         return Source(name, images, labels, class_names)
-    cache = Cache(root, f"{name}-{split}", [name, split, image_size], source=name)
-    if (cached := cache.load()) is not None:
-        return Source(name, cached.images, cached.labels, cached.class_names, cached.mapped, cached.digest)
+    cache = Cache(root, f"{name}-{split}", [name, split, image_size], name)
+    if (cached := cache.load_source(name)) is not None:
+        return cached
     images, labels, class_names = yield from READERS[name](root, download, split)
     if image_size is not None:
         images = yield from resized(images, image_size, name)
-    try:
-        cache.store(images, labels, class_names)
-    except OSError as error:
-        yield Warned(f"{cache.folder}: cannot be written ({atomic.reason(error)}); {name} is unpacked anew each time")
-    return Source(name, images, labels, class_names)
+    source, warning = cache.save_source(Source(name, images, labels, class_names))
+    if warning:
+        yield Warned(warning)
+    return source
 
 
 def _by_hand(root: Path, files: tuple[RemoteFile, ...]) -> str:

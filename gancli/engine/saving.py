@@ -10,6 +10,7 @@ import torch
 from gancli import events
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.resolve import NOT_KEPT
+from gancli.data import cache_entries
 from gancli.engine import afterwards
 from gancli.engine.session import Session
 from gancli.errors import DivergedError, GancliError
@@ -30,6 +31,8 @@ def save(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Even
     `DivergedError` rather than save what is not finite."""
     session.check_losses()
     session.clock.saved()
+    if session.source.mapped_file is not None:
+        cache_entries.touch(session.source.mapped_file)  # in use: other runs leave it in the cache
     if not session.ranks.first:
         return
     follow(session)

@@ -19,7 +19,7 @@ from gancli.events import Event, Preparing
 from gancli.export import contract
 from gancli.export.card import CONFIG, SAMPLES, WEIGHTS, Card
 from gancli.files import atomic
-from gancli.files.owner import beside
+from gancli.files.temp_names import temp_sibling
 from gancli.process import __version__
 from gancli.sampling import order
 from gancli.store import checkpoint, evaluations
@@ -56,7 +56,7 @@ def write(
 
 def _put(place: Path, contents: Mapping[str, bytes]) -> None:
     """Write all files into a folder beside `place`, and give it that name, which nothing has, or an empty folder."""
-    part = beside(place, atomic.PART)
+    part = temp_sibling(place)
     try:
         part.mkdir()
         for name, data in contents.items():

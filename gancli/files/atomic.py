@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import IO
 
 from gancli.errors import GancliError
-from gancli.files.locks import Outcome, try_lock
-from gancli.files.owner import beside, mark_of
+from gancli.files.lock import try_lock
+from gancli.files.temp_names import OLD, PART, parse_temp_name, temp_sibling
 
 Piece = bytes | memoryview
-PART, OLD = "part", "old"  # a file of a writer that is at work or was killed; what it was about to replace
 CANNOT = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})  # "there is no such thing here"
 CANNOT_FLUSH_DIRECTORY = CANNOT | {errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}  # Windows does not open them
 MAY_NOT_RENAME_OVER = CANNOT | {errno.EEXIST, errno.EACCES, errno.EPERM}
 PAUSES_S = (0.01, 0.03, 0.1, 0.3, 1.0)  # for a virus scanner or an indexer, which on Windows keep others from renaming
-AGE_S = 3600.0  # what was not written to for so long has no writer, where that cannot be found out
+AGE_S = 3600.0  # a file that was not written to for so long has no writer, where the disk has no locks
+TRIES = 10
 
 
 def write(path: Path, pieces: Iterable[Piece], *, durable: bool = True) -> None:
@@ -53,18 +53,19 @@ def write(path: Path, pieces: Iterable[Piece], *, durable: bool = True) -> None:
 
 
 class Part:
-    """A file beside its target, open for writing and reading: this process's alone, and never removed by another one as
-    long as this one lives. Raises `OSError` where none can be made."""
+    """A temporary file beside its target, open for writing and reading, and locked, so that `sweep` leaves it alone. Raises
+    `OSError` where none can be made."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        while True:
-            self.path = beside(target, PART)
+        for _ in range(TRIES):
+            self.path = temp_sibling(target)
             self.file = self.path.open("xb+")
-            # Another process that found it may be asking at this moment whether anybody holds it, and remove it.
-            if try_lock(self.file.fileno()) is not Outcome.TAKEN and self.path.exists():
+            # A process that sweeps may have locked it at this moment, and then removes it.
+            if try_lock(self.file.fileno()) is not False and self.path.exists():
                 return
             self.file.close()
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     def put(self) -> None:
         """Close it and make it the target. Raises `OSError`, the target being as it was."""
@@ -99,7 +100,7 @@ def replace(source: Path, target: Path) -> None:
     except OSError as refused:
         if refused.errno not in MAY_NOT_RENAME_OVER or not target.is_file():
             raise
-        aside = beside(target, OLD)
+        aside = temp_sibling(target, OLD)
         try:
             target.rename(aside)
         except OSError:
@@ -157,38 +158,26 @@ def sync_directory(directory: Path) -> None:
 
 
 def sweep(folder: Path, patience_s: float = 0.0) -> None:
-    """Remove what writers that were killed left in `folder`; `patience_s`: see `abandoned`."""
+    """Remove the temporary files in `folder` that no process has locked, and that were not written to for `patience_s`
+    (locks on some disks reach no further than one machine); where the disk has no locks, for an hour."""
     try:
-        found = [(path, mark) for path in folder.iterdir() if (mark := mark_of(path.name)) and mark.kind in (PART, OLD)]
+        found = [(path, name) for path in folder.iterdir() if (name := parse_temp_name(path.name))]
     except OSError:
         return
-    for path, mark in found:
-        if abandoned(path, patience_s):
-            whole = folder / mark.stem
-            with contextlib.suppress(OSError):
-                if mark.kind == PART or (mark.stem and whole.exists()):
-                    path.unlink()
-                elif mark.stem:
-                    path.rename(whole)  # killed after this was put aside, before the new one was in its place
+    for path, name in found:
+        whole = folder / name.target
+        with contextlib.suppress(OSError):
+            if not _is_abandoned(path, patience_s):
+                continue
+            if name.kind == PART or (name.target and whole.exists()):
+                path.unlink()
+            elif name.target:
+                path.rename(whole)  # its writer was killed before the new file was in its place
 
 
-def abandoned(path: Path, patience_s: float = 0.0) -> bool:
-    """Whether a file that `beside` named has no owner any more.
-
-    Of another machine's or container's process that is so if it holds no lock on the file, and has not written to it for
-    `patience_s` (some disks' locks reach no further than one machine); where there are no locks, for an hour at least.
-    """
-    mark = mark_of(path.name)
-    if mark is None or (ended := mark.owner.has_ended()) is False:
-        return False
-    if ended:
-        return True
-    try:
-        with path.open("r+b") as file:
-            outcome = try_lock(file.fileno())
-        age_s = abs(time.time() - path.stat().st_mtime)  # either may be of a clock that is wrong
-    except OSError:
-        return False
-    if outcome is Outcome.HELD:
-        return age_s >= patience_s
-    return outcome is Outcome.NO_LOCKS and age_s >= max(patience_s, AGE_S)
+def _is_abandoned(path: Path, patience_s: float) -> bool:
+    """Whether no process has locked a temporary file, and it is old enough. Raises `OSError`."""
+    with path.open("r+b") as file:
+        locked = try_lock(file.fileno())
+    age_s = abs(time.time() - path.stat().st_mtime)  # the clock of the disk or this one may be wrong
+    return locked is not False and age_s >= (patience_s if locked else max(patience_s, AGE_S))

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancli import images
-from gancli.data import kept, stacked
+from gancli.data import cache_entries, stacked
 from gancli.data.source import Source
 from gancli.errors import GancliError
 from gancli.events import Event, Preparing, Telling, Warned
@@ -160,7 +160,7 @@ def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
         network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes or NUM_ROTATIONS)
     try:
         network.load_state_dict(safetensors.torch.load(path.read_bytes()), assign=True)
-        kept.touch(path)
+        cache_entries.touch(path)
         return Judge(network.to(device).eval().requires_grad_(False), device, bool(num_classes), source.stacked)
     except (OSError, safetensors.SafetensorError, RuntimeError):
         pass  # not there, or damaged: it is made again
@@ -177,7 +177,7 @@ def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(path, [safetensors.torch.save(weights, {"dataset": source.name})])
-        kept.tidy(path.parent, path.stem)
+        cache_entries.tidy(path.parent)
     except (OSError, GancliError) as error:  # a read-only data root
         why = atomic.reason(error) if isinstance(error, OSError) else error
         yield Warned(f"{path.parent}: the classifier cannot be kept there ({why}); it is trained anew each time")

@@ -103,7 +103,7 @@ def overview(directory: RunDirectory) -> Overview:
     return Overview(
         path=directory.path,
         state=_state(info, diverged, steps is not None and saved >= steps),
-        pid=info.owner.owner.pid if info.owner else None,
+        pid=info.owner.pid if info.owner else None,
         host=info.owner.host if info.owner else None,
         **{name: _known(facts, config, name, kind) for name, kind in WHAT.items()},
         step=step_of(newest) if diverged else max(saved, step_of(last)) if info.owner else saved,

@@ -7,9 +7,8 @@ from typing import Any, TypeVar
 
 from gancli.config import toml
 from gancli.errors import GancliError
-from gancli.files import locks
 from gancli.files.atomic import reason
-from gancli.files.locks import Record
+from gancli.files.lock import Holder
 from gancli.report.jsonl import each_row, is_losses, is_number, read_metrics, read_newest
 from gancli.report.log import read_log
 from gancli.store import evaluations, rundir
@@ -36,14 +35,14 @@ class RunInfo:
         self.problems: list[str] = []
 
     @cached_property
-    def owner(self) -> Record | None:
+    def owner(self) -> Holder | None:
         """The process that writes in the directory."""
         return rundir.holder(self.directory)
 
     @property
     def writer(self) -> str | None:
         """The same as `pid 12 on host`."""
-        return locks.named(self.owner) if self.owner else None
+        return None if self.owner is None else str(self.owner)
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from pathlib import Path
 from gancli.config import toml
 from gancli.data.classes import ordered
 from gancli.errors import CheckpointError, GancliError, UsageError, few
-from gancli.files import atomic, locks
-from gancli.files.locks import Record
-from gancli.files.owner import mark_of
+from gancli.files import atomic, lock
+from gancli.files.temp_names import parse_temp_name
 
 LOCK = ".lock"
 AFTER_CONFIG = (
@@ -116,7 +115,14 @@ class RunDirectory:
     @property
     def abandoned(self) -> bool:
         """Whether nothing lies here but what a run leaves that was killed before it had saved anything."""
-        names = (LOCK, *(AFTER_CONFIG if self._config_is_ours() else ()), "state", "samples", "tensorboard")
+        names = (
+            LOCK,
+            f"{LOCK}.*",
+            *(AFTER_CONFIG if self._config_is_ours() else ()),
+            "state",
+            "samples",
+            "tensorboard",
+        )
         folders = (
             (self.path, names),
             (self.path / "state", ()),
@@ -269,7 +275,7 @@ def _hindrance(path: Path, again: bool) -> str:
 
 def _holds_only(folder: Path, patterns: tuple[str, ...]) -> bool:
     """Whether all names in a folder (none, where there is no folder) are of these patterns, or of unfinished files."""
-    names = [entry.name for entry in folder.iterdir() if not mark_of(entry.name)] if folder.is_dir() else []
+    names = [entry.name for entry in folder.iterdir() if not parse_temp_name(entry.name)] if folder.is_dir() else []
     return all(any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) for name in names)
 
 
@@ -278,7 +284,7 @@ def locked(directory: RunDirectory) -> Iterator[tuple[str, ...]]:
     """Hold the directory, and its folders, for one writer; gives what to warn of. Only that writer removes them again, where
     no run began in them. Raises `GancliError` with the other's host and pid if there is one."""
     try:
-        with locks.only_writer(directory.path / LOCK) as note:
+        with lock.exclusive(directory.path / LOCK) as note:
             directory.sweep()
             directory.make_folders()
             try:
@@ -292,12 +298,12 @@ def locked(directory: RunDirectory) -> Iterator[tuple[str, ...]]:
         directory.discard_if_empty()
 
 
-def holder(directory: RunDirectory) -> Record | None:
-    """Who writes in the directory, or None. Looks only."""
-    return locks.holder(directory.path / LOCK)
+def holder(directory: RunDirectory) -> lock.Holder | None:
+    """Return which process writes in the directory, or None."""
+    return lock.holder(directory.path / LOCK)
 
 
 def writer(directory: RunDirectory) -> str | None:
-    """The same as `pid 12 on host`."""
+    """Return the same as `pid 12 on host`."""
     there = holder(directory)
-    return None if there is None else locks.named(there)
+    return None if there is None else str(there)

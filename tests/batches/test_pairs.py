@@ -53,12 +53,12 @@ def test_mixed_sizes_are_kept_whole_and_cached(folder: Path, tmp_path: Path) -> 
             mark = int(picture[2, 0, 0])
             size = (int(found.widths[index]), int(found.heights[index]))
             assert torch.equal(picture, images.from_pil(photograph(*size, mark)))
-    assert len(list((tmp_path / "cache").glob("*.u8"))) == 1
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
 
 
 def test_a_damaged_cache_is_made_again(folder: Path, tmp_path: Path) -> None:
     first, _ = opened(folder, tmp_path)
-    (pixels,) = (tmp_path / "cache").glob("*.u8")
+    (pixels,) = (tmp_path / "cache").glob("*.npy")
     pixels.write_bytes(pixels.read_bytes()[:-1] + b"\x07")
     again, _ = opened(folder, tmp_path)
     assert torch.equal(first.pixels, again.pixels)

@@ -1,5 +1,7 @@
 """The order of the data, and batches of it."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -36,7 +38,7 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_batches_hold_the_images_and_labels_of_their_indices(mapped: bool, channels_last: bool) -> None:
     pixels = torch.randint(256, (20, 3, 4, 4), dtype=torch.uint8)
-    source = Source("x", pixels, torch.arange(20) % 3, ("a", "b", "c"), mapped)
+    source = Source("x", pixels, torch.arange(20) % 3, ("a", "b", "c"), Path("file") if mapped else None)
     batches = ResidentBatches(source, torch.device("cpu"), 6, 1, channels_last)
     for step in (0, 1, 2, 3, 7):
         indices = batches.stream.indices(step)

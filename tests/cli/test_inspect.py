@@ -221,3 +221,11 @@ def test_a_run_that_is_being_written_says_so_before_and_after_its_first_state(ga
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert json.loads(gan("inspect", out, "--json").out)["running"] is None
+
+
+def test_a_lock_that_a_killed_run_left_is_no_run(gan: Gan, diverged: Path) -> None:
+    left = '{"host": "elsewhere", "pid": 1, "by_kernel": true}'
+    (diverged / ".lock").write_text("")
+    (diverged / ".lock.json").write_text(left)
+    assert json.loads(gan("inspect", diverged, "--json").out)["running"] is None
+    assert (diverged / ".lock.json").read_text() == left

@@ -23,8 +23,7 @@ from gancli.cli.app import main
 from gancli.cli.runs_table import table
 from gancli.errors import DivergedError
 from gancli.events import LossRow
-from gancli.files.locks import Record
-from gancli.files.owner import Owner, this_process
+from gancli.files.lock import exclusive
 from gancli.report.jsonl import MetricsFile, append, read_metrics
 from gancli.store.evaluations import Best
 from gancli.store.overview import Overview, runs_under
@@ -68,10 +67,6 @@ def only(gan: Gan, run: Path) -> dict[str, Any]:
     return found
 
 
-def owned(run: Path, owner: Owner, host: str, by_kernel: bool) -> None:
-    (run / ".lock").write_bytes(Record(owner, host, by_kernel, "t").dump())
-
-
 def test_runs_are_found_wherever_they_lie_and_named_as_people_count(gan: Gan, several: Path) -> None:
     outcome = gan("runs", several)
     assert (outcome.code, outcome.err) == (0, "")
@@ -98,24 +93,24 @@ def test_a_finished_run_is_told_with_its_losses(gan: Gan, trained: Path) -> None
 def test_a_run_with_a_live_owner_is_running_and_has_a_time_left(gan: Gan, trained: Path) -> None:
     config = trained / "config.toml"
     config.write_text(config.read_text().replace("steps = 10", "steps = 1000"))
-    owned(trained, this_process(), "here", by_kernel=False)
-    about = only(gan, trained)
+    with exclusive(trained / ".lock"):
+        about, shown = only(gan, trained), gan("runs", trained).out
     assert (about["state"], about["step"], about["steps"]) == ("running", 10, 1000), "it was begun anew, for longer"
-    assert about["owner"] == {"pid": os.getpid(), "host": "here"}
+    assert about["owner"] == {"pid": os.getpid(), "host": socket.gethostname()}
     speed = read_metrics(trained / "metrics.jsonl")[-1]["images_per_s"]
     assert about["left_s"] == pytest.approx(990 * 16 / speed)
-    assert f"{os.getpid()} on here" in gan("runs", trained).out
+    assert f"{os.getpid()} on {socket.gethostname()}" in shown
 
 
 def test_a_run_on_another_host_is_running_as_its_file_says(gan: Gan, trained: Path) -> None:
-    owned(trained, Owner("deadbeef", 17, 0), "node3", by_kernel=False)
+    (trained / ".lock.soft").write_text("17\nnode3\n")
+    (trained / ".lock.json").write_text('{"pid": 17, "host": "node3", "by_kernel": false}')
     assert only(gan, trained)["owner"] == {"pid": 17, "host": "node3"}
 
 
 def test_a_run_whose_owner_was_killed_is_stopped_at_its_last_state(gan: Gan, trained: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    owned(trained, Owner(this_process().machine, ended.pid, 1), socket.gethostname(), by_kernel=True)
+    (trained / ".lock").touch()
+    (trained / ".lock.json").write_text('{"pid": 17, "host": "here", "by_kernel": true}')
     config = trained / "config.toml"
     config.write_text(config.read_text().replace("steps = 10", "steps = 40"))
     append(trained / "metrics.jsonl", {"step": 15, "d_loss": 1.0})

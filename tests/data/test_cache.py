@@ -1,13 +1,15 @@
-"""Decoded data sets on disk, while others decode and are killed."""
+"""Decoded datasets on disk, while others decode and are killed."""
 
 import errno
 import multiprocessing
 import os
 import signal
+import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -16,134 +18,157 @@ from gancli.data import cache as module
 from gancli.data.cache import Cache
 from gancli.data.opening import open_source
 from gancli.data.photographs import open_photographs
+from gancli.data.source import Source
 from gancli.metrics.classifier import judge_of
 from tests.conftest import warned
 
-SHAPE = (4, 1, 8, 8)
-
-
-def decode_until_killed(root: Path, stem: str) -> None:
-    Cache(root, stem, stem).create(SHAPE)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def decode_and_wait(root: Path, stem: str, created: Event) -> None:
-    cache = Cache(root, stem, stem)
-    images = cache.create(SHAPE).fill_(7)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-    created.set()
-    signal.sigwait({signal.SIGUSR1})
-    cache.commit(images, torch.zeros(4, dtype=torch.int64), ("all",))
-    cache.discard()
-
-
-@pytest.mark.slow
-def test_what_a_killed_run_was_decoding_into_is_removed_by_the_next_and_what_a_living_one_is_stays(
-    tmp_path: Path,
-) -> None:
-    context = multiprocessing.get_context("spawn")
-    killed = context.Process(target=decode_until_killed, args=(tmp_path, "killed"))
-    killed.start()
-    killed.join()
-    folder = tmp_path / "cache"
-    assert [path.name.split("-")[0] for path in folder.iterdir()] == [".killed"], "a test of nothing otherwise"
-
-    created = context.Event()
-    living = context.Process(target=decode_and_wait, args=(tmp_path, "living", created))
-    living.start()
-    assert created.wait(60)
-    Cache(tmp_path, "own", "own").store(torch.ones(SHAPE, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64), ())
-    assert {path.name.split("-")[0] for path in folder.iterdir()} == {"own", ".living"}
-    assert living.pid is not None
-    os.kill(living.pid, signal.SIGUSR1)
-    living.join()
-    assert living.exitcode == 0
-    kept = Cache(tmp_path, "living", "living").load()
-    assert kept is not None
-    assert bool((kept.images == 7).all())
-
-
-@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room is not asked for here")
-def test_a_disk_that_was_full_keeps_no_file_of_zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there was no room to decode into, what was decoded in memory is not kept: the file would be an empty one."""
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    monkeypatch.setattr(module, "too_large", lambda _: True)  # such are mapped, without a look at their checksum
-    cache = Cache(tmp_path, "own", "own")
-    with pytest.raises(OSError, match="No space left"):
-        cache.create(SHAPE)
-    with pytest.raises(OSError, match="no room"):
-        cache.commit(torch.ones(SHAPE, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64), ())
-    cache.discard()
-    assert cache.load() is None
-    assert list(cache.folder.iterdir()) == []
+SHAPE = (12, 1, 8, 8)
+LABELS = torch.zeros(12, dtype=torch.int64)
 
 
 def pixels(value: int) -> torch.Tensor:
     return torch.full(SHAPE, value, dtype=torch.uint8)
 
 
-LABELS = torch.zeros(4, dtype=torch.int64)
+def source(images: torch.Tensor) -> Source:
+    return Source("pics", images, LABELS[: len(images)], ("all",), note="three are damaged")
 
 
-@pytest.mark.parametrize("mapped", [True, False])
-@pytest.mark.parametrize("with_locks", [True, False])
-def test_runs_with_equal_ids_on_one_cache_are_both_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: bool, with_locks: bool
-) -> None:
-    """As in two containers: what one decodes into is never cut under the other, which would kill it (SIGBUS)."""
-    monkeypatch.setattr(os, "getpid", lambda: 7)
-    monkeypatch.setattr(module, "too_large", lambda _: mapped)
-    if not with_locks:
-        monkeypatch.setattr("gancli.files.locks.fcntl", None)
-    first, second = Cache(tmp_path, "pics", "own"), Cache(tmp_path, "pics", "own")
-    ours, theirs = first.create(SHAPE).fill_(1), second.create(SHAPE).fill_(2)
-    assert bool((ours == 1).all())
-    first.commit(ours[:2], LABELS[:2], ("all",))
-    found = first.load()
+def suffixes(cache: Cache) -> list[str]:
+    return sorted(path.suffix for path in cache.folder.iterdir())
+
+
+@pytest.fixture(params=[True, False], ids=["mapped", "in memory"])
+def mapped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(module, "is_too_large", lambda _: request.param)
+    return bool(request.param)
+
+
+def test_what_was_decoded_is_found_again_and_numpy_reads_it(tmp_path: Path, mapped: bool) -> None:
+    cache = Cache(tmp_path, "pics", "own")
+    assert cache.load_source("pics") is None
+    images, warning = cache.allocate(SHAPE)
+    images.copy_(pixels(5))
+    made, failed = cache.save_source(source(images[:9]))  # a shorter header's place
+    assert (warning, failed) == ("", "")
+    found = Cache(tmp_path, "pics", "own").load_source("pics")
     assert found is not None
-    second.commit(theirs, LABELS, ("all",))
-    assert bool((found.images == 1).all())
-    assert bool((ours[:2] == 1).all())
-    last = second.load()
-    assert last is not None
-    assert bool((last.images == 2).all())
-    assert len(last.images) == 4
-    assert sorted(path.suffix for path in first.folder.iterdir() if path.suffix != ".use") == [".json", ".u8"]
+    for each in (made, found):
+        assert torch.equal(each.images, pixels(5)[:9])
+        assert (each.class_names, each.note, each.digest) == (("all",), "three are damaged", made.digest)
+        assert (each.mapped_file is not None) == mapped
+    assert np.array_equal(np.load(cache.array), pixels(5)[:9].numpy())
+    assert suffixes(cache) == [".json", ".npy"]
 
 
+@pytest.mark.parametrize("where", [7, 40, -1])  # the header's length, the shape, the pixels
+def test_a_damaged_array_is_made_again(tmp_path: Path, where: int) -> None:
+    cache = Cache(tmp_path, "pics", "own")
+    cache.save_source(source(pixels(5)))
+    damaged = bytearray(cache.array.read_bytes())
+    damaged[where] ^= 1
+    cache.array.write_bytes(damaged)
+    again = Cache(tmp_path, "pics", "own")
+    assert again.load_source("pics") is None
+    again.save_source(source(pixels(5)))
+    assert again.load_source("pics") is not None
+
+
+@pytest.mark.usefixtures("mapped")
+@pytest.mark.parametrize("content", ["", "[1]", "{", '{"shape": ["x"]}', '{"shape": [1e99, 2]}', "[" * 100_000])
+def test_a_damaged_description_is_made_again(tmp_path: Path, content: str) -> None:
+    cache = Cache(tmp_path, "pics", "own")
+    cache.save_source(source(pixels(5)))
+    cache.description.write_text(content)
+    assert cache.load_source("pics") is None
+    cache.save_source(source(pixels(5)))
+    assert cache.load_source("pics") is not None
+
+
+def test_an_array_without_a_description_does_not_count(tmp_path: Path) -> None:
+    """Another run puts the array in its place first, or was killed then."""
+    cache = Cache(tmp_path, "pics", "own")
+    cache.save_source(source(pixels(5)))
+    cache.description.unlink()
+    assert cache.load_source("pics") is None
+    assert cache.array.exists()
+
+
+@pytest.mark.usefixtures("mapped")
 def test_of_two_runs_that_decode_the_same_the_first_s_file_stays(tmp_path: Path) -> None:
     """Others may have it mapped from the other side of a network, where what is replaced is gone."""
-    first, second = Cache(tmp_path, "pics", "own"), Cache(tmp_path, "pics", "own")
-    for cache in (first, second):
-        assert cache.load() is None
-        cache.create(SHAPE).fill_(5)
-    first.commit(pixels(5), LABELS, ("all",))
-    before = first.pixels.stat().st_ino
-    second.commit(pixels(5), LABELS, ("all",))
-    assert first.pixels.stat().st_ino == before
-    assert sorted(path.suffix for path in first.folder.iterdir()) == [".json", ".u8"]
+    caches = [Cache(tmp_path, "pics", "own") for _ in range(2)]
+    tensors = [cache.allocate(SHAPE)[0].fill_(5) for cache in caches]
+    caches[0].save_source(source(tensors[0]))
+    before = caches[0].array.stat().st_ino
+    made, _ = caches[1].save_source(source(tensors[1]))
+    assert caches[0].array.stat().st_ino == before
+    assert torch.equal(made.images, pixels(5))
+    assert suffixes(caches[0]) == [".json", ".npy"]
 
 
-def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, "pics", "own")
-    cache.store(pixels(5), LABELS, ("all",))
-    damaged = bytearray(cache.pixels.read_bytes())
-    damaged[7] ^= 1
-    cache.pixels.write_bytes(damaged)
-    again = Cache(tmp_path, "pics", "own")
-    assert again.load() is None
-    again.store(pixels(5), LABELS, ("all",))
-    assert again.load() is not None
+def decode_until_killed(root: Path) -> None:
+    module.is_too_large = lambda _: True  # type: ignore[assignment]
+    Cache(root, "killed", "killed").allocate(SHAPE)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("code", ["EINVAL", "EOPNOTSUPP", None])
-@pytest.mark.parametrize("mapped", [True, False])
-def test_room_is_taken_where_there_is_no_call_for_that(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str | None, mapped: bool
+def decode_and_wait(root: Path, created: Event) -> None:
+    module.is_too_large = lambda _: True  # type: ignore[assignment]
+    cache = Cache(root, "living", "living")
+    images, _ = cache.allocate(SHAPE)
+    images.fill_(7)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    created.set()
+    signal.sigwait({signal.SIGUSR1})
+    cache.save_source(source(images))
+
+
+@pytest.mark.slow
+def test_what_a_killed_run_was_decoding_into_is_removed_and_what_a_living_one_is_stays(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    killed = context.Process(target=decode_until_killed, args=(tmp_path,))
+    killed.start()
+    killed.join()
+    created = context.Event()
+    living = context.Process(target=decode_and_wait, args=(tmp_path, created))
+    living.start()
+    assert created.wait(60)
+    folder = tmp_path / "cache"
+    assert {path.name.split("-")[0] for path in folder.iterdir()} == {".killed", ".living"}
+    for path in folder.iterdir():
+        os.utime(path, (time.time() - 3600,) * 2)
+    Cache(tmp_path, "own", "own").save_source(source(pixels(1)))
+    assert {path.name.split("-")[0] for path in folder.iterdir()} == {"own", ".living"}
+    assert living.pid is not None
+    os.kill(living.pid, signal.SIGUSR1)
+    living.join()
+    assert living.exitcode == 0
+    found = Cache(tmp_path, "living", "living").load_source("pics")
+    assert found is not None
+    assert bool((found.images == 7).all())
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the size is not taken of the disk at once here")
+def test_on_a_full_disk_images_are_decoded_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: bool
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    cache = Cache(tmp_path, "own", "own")
+    images, warning = cache.allocate(SHAPE)
+    made, failed = cache.save_source(source(images.fill_(1)))
+    assert ("No space left" in warning, "No space left" in failed) == (mapped, not mapped)
+    assert bool((made.images == 1).all())
+    assert cache.load_source("pics") is None
+    assert list(cache.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", ["EINVAL", None])
+def test_the_size_is_taken_of_the_disk_where_there_is_no_call_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str | None
 ) -> None:
     """A map of what is not there would kill the process when the disk is full."""
 
@@ -154,33 +179,30 @@ def test_room_is_taken_where_there_is_no_call_for_that(
         monkeypatch.delattr(os, "posix_fallocate", raising=False)
     else:
         monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
-    monkeypatch.setattr(module, "too_large", lambda _: mapped)
+    monkeypatch.setattr(module, "is_too_large", lambda _: True)
     shape = (3, 1, 1000, 1000)
     cache = Cache(tmp_path, "pics", "own")
-    images = cache.create(shape).fill_(3)
+    images, _ = cache.allocate(shape)
     (part,) = cache.folder.iterdir()
-    if mapped:
-        assert part.stat().st_blocks * 512 >= 3_000_000, "no hole"
-    cache.commit(images, LABELS[:3], ("all",))
-    found = cache.load()
+    assert part.stat().st_blocks * 512 >= 3_000_000, "no hole"
+    cache.save_source(source(images.fill_(3)))
+    found = cache.load_source("pics")
     assert found is not None
     assert bool((found.images == 3).all())
 
 
-@pytest.mark.parametrize("mapped", [True, False])
 def test_a_disk_without_maps_is_decoded_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: bool
 ) -> None:
-    def refuse(*_: object, **__: object) -> torch.Tensor:
-        raise RuntimeError("unable to mmap 256 bytes from file <x>: No such device (19)")
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENODEV, "No such device")
 
-    monkeypatch.setattr(torch, "from_file", refuse)
-    monkeypatch.setattr(module, "too_large", lambda _: mapped)
+    monkeypatch.setattr(np, "memmap", refuse)
     cache = Cache(tmp_path, "pics", "own")
-    images, warning = cache.room(SHAPE)
-    assert ("No such device" in warning) == mapped
-    assert cache.keep(images.fill_(1), LABELS, ("all",)) == ""
-    assert (cache.load() is None) == mapped
+    images, warning = cache.allocate(SHAPE)
+    _, failed = cache.save_source(source(images.fill_(1)))
+    assert ("No such device" in warning, failed) == (mapped, "")
+    assert (cache.load_source("pics") is None) == mapped
     assert len(list(cache.folder.iterdir())) == (0 if mapped else 2)
 
 
@@ -188,7 +210,7 @@ FAULTS = ["a file in its place", "a file in the root's place", "a full disk at t
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_where_nothing_can_be_kept_that_is_said_once_and_all_goes_on(
+def test_where_nothing_can_be_written_that_is_said_once_and_all_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     (tmp_path / "pics").mkdir()
@@ -208,12 +230,12 @@ def test_where_nothing_can_be_kept_that_is_said_once_and_all_goes_on(
     if fault in FAULTS[2:]:
         monkeypatch.setattr(os, "replace" if fault == FAULTS[2] else "fsync", refuse)
     how: dict[str, Any] = {"data_root": root, "image_size": 8, "download": False, "on_bad_image": "fail"}
-    source, warnings = warned(open_source(str(tmp_path / "pics"), **how))
-    assert source.images[:, 0, 0, 0].sort().values.tolist() == list(range(24))
+    opened, warnings = warned(open_source(str(tmp_path / "pics"), **how))
+    assert opened.images[:, 0, 0, 0].sort().values.tolist() == list(range(24))
     photographs, more = warned(open_photographs(str(tmp_path / "pics"), **how))
     assert photographs.num_images == 24
     monkeypatch.setattr("gancli.metrics.classifier.NUM_STEPS", 2)
-    _, of_classifier = warned(judge_of(source, root, torch.device("cpu")))
+    _, of_classifier = warned(judge_of(opened, root, torch.device("cpu")))
     for told in (warnings, more, of_classifier):
         (line,) = told
         assert f"{root / 'cache'}: " in line

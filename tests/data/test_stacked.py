@@ -87,13 +87,13 @@ def test_where_memory_is_short_the_stacks_are_a_map_of_a_file(tmp_path: Path, mo
     plain, _ = opened(tmp_path, "test")
     assert not (tmp_path / "cache").exists(), "they are kept nowhere else"
     for module in ("gancli.data.cache", "gancli.data.stacked"):
-        monkeypatch.setattr(f"{module}.too_large", lambda _: True)
+        monkeypatch.setattr(f"{module}.is_too_large", lambda _: True)
     for _ in ("made", "found again"):
         mapped, _ = opened(tmp_path, "test")
-        assert (mapped.mapped, mapped.stacked) == (True, True)
+        assert (mapped.mapped_file is not None, mapped.stacked) == (True, True)
         assert torch.equal(mapped.images, plain.images)
         assert mapped.fingerprint == plain.fingerprint
-    assert len(list((tmp_path / "cache").glob("stacked-mnist-test-*.u8"))) == 1
+    assert len(list((tmp_path / "cache").glob("stacked-mnist-test-*.npy"))) == 1
 
 
 def test_real_stacks_are_of_real_digits_and_reach_all_modes(mnist_root: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_process_that_is_refused_leaves_the_other_ones_folders_alone(
     with rundir.locked(RunDirectory(place)):
         for way in ([], ["--resume", "auto"], ["--resume", "auto", "--dry-run"]):
             gan("train", *SMALL, *more, "--out", "run", *way)
-            assert {path.name for path in place.iterdir()} == {".lock", "state", "samples"}
+            assert {path.name for path in place.iterdir()} == {".lock", ".lock.json", "state", "samples"}
         refused = gan("train", *SMALL, *more, "--out", "run", "--resume", "auto", "--progress", "none")
         assert_one_line(refused, 1, str(place.relative_to(tmp_path)), "another run is writing there", "--out")
 

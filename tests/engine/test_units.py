@@ -237,9 +237,10 @@ def test_a_second_writer_is_told_who_the_first_is(tmp_path: Path) -> None:
 
 
 def test_a_lock_left_by_a_dead_process_is_taken_over(tmp_path: Path) -> None:
-    (tmp_path / ".lock").write_text('{"host": "elsewhere", "pid": 1}')
+    (tmp_path / ".lock").write_text('{"host": "elsewhere", "pid": 1}')  # as earlier versions wrote it
+    (tmp_path / ".lock.json").write_text('{"host": "elsewhere", "pid": 1, "by_kernel": true}')
     with rundir.locked(RunDirectory(tmp_path)):
-        assert str(os.getpid()) in (tmp_path / ".lock").read_text()
+        assert str(os.getpid()) in (tmp_path / ".lock.json").read_text()
 
 
 @pytest.mark.parametrize("asked", ["gpu", "cuda:x", "cpu:1", "tpu", ""])

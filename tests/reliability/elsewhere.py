@@ -1,4 +1,4 @@
-"""`python -m tests.reliability.elsewhere windows_holds|bare|macos < COMMANDS`: `gan` where there is no Linux, as far as that
+"""`python -m tests.reliability.elsewhere windows_holds|macos < COMMANDS`: `gan` where there is no Linux, as far as that
 can be had on one: see `platforms`.
 
 COMMANDS is a JSON list of command lines; each runs in this process, one after the other. One that begins with `ctrl-c N` is
@@ -38,13 +38,13 @@ def interrupted(at: int) -> Iterator[None]:
 
 
 def circumstances(command: list[str]) -> tuple[contextlib.AbstractContextManager[object], list[str]]:
-    from gancli.files import locks
+    from gancli.files import lock
 
     match command:
         case ["ctrl-c", number, *rest]:
             return interrupted(int(number)), rest
         case ["beside", directory, *rest]:
-            return locks.only_writer(Path(directory, ".lock")), rest
+            return lock.exclusive(Path(directory, ".lock")), rest
     return contextlib.nullcontext(), command
 
 

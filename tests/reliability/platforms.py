@@ -1,10 +1,10 @@
 """Windows and macOS, as far as Linux can play them.
 
 Of Windows: the modules, signals and calls of `os` that Python has not there; no `/proc`; `sys.platform`; directories that
-cannot be opened; names and last letters that it refuses; renaming over a file only by `os.replace`; its one kind of lock;
+cannot be opened; names and last letters that it refuses; renaming over a file only by `os.replace`;
 `os.kill`, which ends a process; text files whose encoding nobody said (an error here: there it would be the system's code
-page). `windows_holds`: also files that are open or mapped, which are neither removed nor renamed; `bare`: and no locks. Of
-macOS: what it lacks, no `/proc`, `sys.platform`.
+page). `windows_holds`: also files that are open or mapped, which are neither removed nor renamed. Of macOS: what it
+lacks, no `/proc`, `sys.platform`.
 
 Not simulated: paths with backslashes, drive letters, other line ends, the console's code pages, processes started by
 `spawn`. What is not ours (torch, rich, …) is imported before, as it knows of the real ones.
@@ -21,13 +21,21 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import PurePath
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 from tests.reliability.faults import away, refusal, wrapped
 
 NOT_OURS = (
-    *("torch", "torchvision", "torch.fx.experimental.proxy_tensor", "torch._dynamo", "typer.core", "rich.table"),
+    *(
+        "filelock._soft._exclusive",
+        "torch",
+        "torchvision",
+        "torch.fx.experimental.proxy_tensor",
+        "torch._dynamo",
+        "typer.core",
+        "rich.table",
+    ),
     *(
         "rich.live",
         "rich.progress",
@@ -114,7 +122,7 @@ CALLS_OF_OS = (
         "wait3",
     ),
 )
-FLAGS_OF_OS = ("O_CLOEXEC", "O_DIRECT", "O_DIRECTORY", "O_DSYNC", "O_NOFOLLOW", "O_NONBLOCK", "O_SYNC", "O_TMPFILE")
+FLAGS_OF_OS = ("O_CLOEXEC", "O_DIRECT", "O_DIRECTORY", "O_DSYNC", "O_NOFOLLOW", "O_SYNC", "O_TMPFILE")
 NOT_ON_MACOS = (
     *("sched_getaffinity", "sched_setaffinity", "posix_fallocate", "posix_fadvise", "memfd_create", "pidfd_open"),
     *("fdatasync", "eventfd", "splice", "O_DIRECT", "O_TMPFILE"),
@@ -123,13 +131,11 @@ DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{name}{n}" for name in ("COM", "LPT")
 LISTDIR, READLINK, OPEN = os.listdir, os.readlink, builtins.open
 
 
-def windows(with_locks: bool = True) -> None:
+def windows() -> None:
     """As Windows is, but for what it does with open files."""
     _not_ours()
     total, used, free = shutil.disk_usage(tempfile.gettempdir())
     shutil.disk_usage = lambda _: SimpleNamespace(total=total, used=used, free=free)  # type: ignore[assignment,return-value]
-    if with_locks:
-        sys.modules["msvcrt"] = _msvcrt()
     for module in NOT_ON_WINDOWS:
         sys.modules[module] = None  # type: ignore[assignment]  # importing it fails
     _without(
@@ -143,9 +149,9 @@ def windows(with_locks: bool = True) -> None:
     sys.platform = "win32"
 
 
-def windows_holds(with_locks: bool = True) -> None:
+def windows_holds() -> None:
     """As `windows`; and a file that this process has open, or mapped, is neither removed nor renamed."""
-    windows(with_locks)
+    windows()
 
     def unless_held(call: Callable[..., None], *paths: Any, **kwargs: Any) -> None:
         for path in paths:
@@ -155,11 +161,6 @@ def windows_holds(with_locks: bool = True) -> None:
 
     for name in ("unlink", "remove", "replace", "rename"):
         wrapped(os, name, unless_held)
-
-
-def bare() -> None:
-    """As `windows_holds`, without locks."""
-    windows_holds(with_locks=False)
 
 
 def macos() -> None:
@@ -256,21 +257,3 @@ def _files_of_windows() -> None:
     builtins.open = io.open
     for name, around in (("open", handle), ("replace", moved), ("rename", renamed), ("mkdir", made), ("kill", killed)):
         wrapped(os, name, around)
-
-
-def _msvcrt() -> ModuleType:
-    """Windows's lock, by that of Linux: one byte, for one open file, also against others of this process."""
-    import fcntl
-
-    flock = fcntl.flock
-
-    def locking(handle: int, mode: int, num_bytes: int) -> None:
-        assert (mode, num_bytes) == (2, 1)
-        try:
-            flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PermissionError(errno.EACCES, "Permission denied") from None
-
-    module: Any = ModuleType("msvcrt")
-    module.locking, module.LK_NBLCK = locking, 2
-    return module  # type: ignore[no-any-return]

