@@ -301,9 +301,3 @@ def locked(directory: RunDirectory) -> Iterator[tuple[str, ...]]:
 def holder(directory: RunDirectory) -> lock.Holder | None:
     """Return which process writes in the directory, or None."""
     return lock.holder(directory.path / LOCK)
-
-
-def writer(directory: RunDirectory) -> str | None:
-    """Return the same as `pid 12 on host`."""
-    there = holder(directory)
-    return None if there is None else str(there)
