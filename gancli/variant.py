@@ -40,8 +40,8 @@ def constant(_: int) -> float:
     return 1.0
 
 
-def falling(share: float, updates: int) -> Schedule:
-    """The factor of the step size in a run of so many updates: 1, then over the `share` at its end straight to 0."""
+def linear_decay(share: float, updates: int) -> Schedule:
+    """A factor of the learning rate in a run of `updates` updates: 1, then linearly to 0 over the last `share` of them."""
     return (lambda done: min(1.0, (1 - done / updates) / share)) if share else constant
 
 

@@ -65,6 +65,8 @@ def _sections(command: Any, ctx: Any, commands: Sequence[Any]) -> Iterable[tuple
     for one in commands:
         sections.setdefault("Commands", []).append((Text(one.name, style=WORD), Text(_summary(one))))
     for parameter in command.get_params(ctx):
+        if getattr(parameter, "hidden", False):
+            continue
         usual = OTHERS if parameter.param_type_name == "option" else ARGUMENTS
         heading = getattr(parameter, "rich_help_panel", None) or usual
         sections.setdefault(heading, []).append((_word(parameter), _meaning(parameter)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from gancli import catalogue
-from gancli.config.option import Field
+from gancli.config.option import Field, with_current_names
 from gancli.config.resolve import NOT_KEPT, known_fields, preset_layers, resolve
 from gancli.errors import GancliError, shell_quoted
 
@@ -16,9 +16,10 @@ def command(config: Mapping[str, object]) -> str:
         preset = str(config.get("preset", "default"))
         usual = resolve(variant, config_class, preset_layers(variant, config_class, preset))
         own = config.get(variant, {})
-        given = {**config, **(own if isinstance(own, dict) else {})}
+        fields = known_fields(config_class)
+        given = with_current_names({**config, **(own if isinstance(own, dict) else {})}, fields.values())
         words = ["gan", "train", "--variant", variant, *(() if preset == "default" else ("--preset", preset))]
-        for name, field in known_fields(config_class).items():
+        for name, field in fields.items():
             value = given.get(
                 name, None if hasattr(usual.run, name) else field.default
             )  # an older gan had no such option
