@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import functools
 import math
 import numbers
 import operator
@@ -178,7 +177,6 @@ def _told(value: object, words: Callable[[object], str] = repr) -> str:
     return text if isinstance(value, str) or (len(text) <= 200 and "\n" not in text) else f"<{type(value).__name__}>"
 
 
-@functools.cache
 def fields_of(config_class: type) -> tuple[Field, ...]:
     """The options of a configuration dataclass, in the order they are declared."""
     hints = typing.get_type_hints(config_class)
