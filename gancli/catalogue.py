@@ -6,9 +6,11 @@ one file, `NAME.py`, with both. The docstring beside `Config` is the variant's p
 `Paper:` line names the source, the rest describes it.
 """
 
+import ast
 import functools
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -73,7 +75,8 @@ def card(name: str) -> Card:
 @functools.cache
 def _card(name: str) -> Card:
     module = _options_module(name)
-    paragraphs = [" ".join(paragraph.split()) for paragraph in (module.__doc__ or name).split("\n\n")]
+    docstring = ast.get_docstring(ast.parse(inspect.getsource(module)))  # `python -OO` leaves `__doc__` out
+    paragraphs = [" ".join(paragraph.split()) for paragraph in (docstring or name).split("\n\n")]
     papers = [p.removeprefix("Paper:").strip() for p in paragraphs if p.startswith("Paper:")]
     described = [p for p in paragraphs[1:] if not p.startswith("Paper:")]
     config_class: type[VariantConfig] = module.Config

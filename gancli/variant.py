@@ -109,8 +109,8 @@ def on_meta() -> Iterator[None]:
 class Variant(ABC):
     """A model: its networks, its losses and how they are trained. Subclasses are named after their file.
 
-    A subclass's module is its page in the catalogue (see `catalogue.py`): it defines `class Config(VariantConfig)`, from
-    which the subclass is built, and nothing in that class needs torch.
+    It is built from its `Config`, which lies beside it in `NAME_config.py`, a module without torch, or in the same module
+    (see `catalogue.py`).
     """
 
     reads: ClassVar[Reads] = "labels"
