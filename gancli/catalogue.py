@@ -1,33 +1,35 @@
-"""The variants there are: the files of `gancli/variants/`, read without importing them, since they import torch.
+"""The variants: the modules of `gancli/variants/`, by name.
 
-A variant's file is its own page: the first paragraph of its docstring is its title, a `Paper:` line names the source, the
-rest describes it, and `class Config(VariantConfig)` has its options. `card()` parses the file and runs nothing of it but
-that class, so `gan --help`, `gan variants` and Tab completion answer at once.
+A variant `NAME` has its options, `class Config(VariantConfig)`, in `NAME_config.py`, which imports no torch, so that help,
+`gan variants` and Tab completion answer at once; and its networks and step, a `Variant`, in `NAME.py`. A variant may also be
+one file, `NAME.py`, with both. The docstring beside `Config` is the variant's page: the first paragraph is its title, a
+`Paper:` line names the source, the rest describes it.
 """
 
 import ast
-import copyreg
-import dataclasses
 import functools
 import importlib
+import importlib.util
+import inspect
 import pkgutil
-import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import gancli.variants
-from gancli.config import RunConfig, VariantConfig, fields_of, game, meanings, option
+from gancli.config import Field, VariantConfig, fields_of, suggestions
 from gancli.errors import UsageError
 
 if TYPE_CHECKING:
     from gancli.variant import Variant
 
+OPTIONS = "_config"  # ends the name of the module with a variant's options
+
 
 @dataclass(frozen=True)
 class Card:
-    """What a variant's file says of itself."""
+    """A variant's page and options."""
 
     name: str
     title: str
@@ -44,13 +46,14 @@ def names() -> tuple[str, ...]:
 
 @functools.cache
 def _listed(folders: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(folders)))
+    modules = (module.name for module in pkgutil.iter_modules(folders))
+    return tuple(sorted(name for name in modules if not name.endswith(OPTIONS)))
 
 
 def check_name(name: str, file: str = "") -> str:
     """`name`, if there is such a variant; else `UsageError` with the near miss, or `missing` for one that `file` names."""
     if name not in names():
-        hint = meanings.of_value("--variant", name, names())
+        hint = suggestions.of_value("--variant", name, names())
         none = f"--variant {name}: no such variant; there are {', '.join(names())}{hint}"
         raise UsageError(missing(name, file) if file else none)
     return name
@@ -65,64 +68,45 @@ def missing(name: str, file: str) -> str:
 
 
 def card(name: str) -> Card:
-    """The catalogue's page of one variant. Raises `UsageError` for an unknown name."""
-    check_name(name)
-    (path,) = (p for p in (Path(folder, f"{name}.py") for folder in gancli.variants.__path__) if p.exists())
-    return _read_card(name, path)
+    """A variant's page and options, without torch for those in two modules. Raises `UsageError` for an unknown name."""
+    return _card(check_name(name))
 
 
 @functools.cache
-def _read_card(name: str, path: Path) -> Card:
-    tree = ast.parse(path.read_text("utf-8"), str(path))
-    docstring = ast.get_docstring(tree) or name
-    paragraphs = [" ".join(p.split()) for p in docstring.split("\n\n")]
+def _card(name: str) -> Card:
+    module = _options_module(name)
+    docstring = ast.get_docstring(ast.parse(inspect.getsource(module)))  # `python -OO` leaves `__doc__` out
+    paragraphs = [" ".join(paragraph.split()) for paragraph in (docstring or name).split("\n\n")]
     papers = [p.removeprefix("Paper:").strip() for p in paragraphs if p.startswith("Paper:")]
     described = [p for p in paragraphs[1:] if not p.startswith("Paper:")]
-    config_class = _config_class(tree, path)
-    _check_presets(name, config_class)
+    config_class: type[VariantConfig] = module.Config
     return Card(name, paragraphs[0], " ".join(papers), "\n\n".join(described), config_class, config_class.presets)
 
 
-def _config_class(tree: ast.Module, path: Path) -> type[VariantConfig]:
-    (definition,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Config")
-    alone = ast.Module(body=[definition], type_ignores=[])
-    names = {
-        "VariantConfig": VariantConfig,
-        "UsageError": UsageError,
-        "option": option,
-        "game": game,
-        "dataclass": dataclasses.dataclass,
-        "ClassVar": typing.ClassVar,
-        "Literal": typing.Literal,
-        "Mapping": Mapping,
-        "__name__": f"gancli.variants.{path.stem}",
-    }
-    exec(compile(alone, str(path), "exec"), names)
-    config_class = names["Config"]
-    assert isinstance(config_class, type)
-    assert issubclass(config_class, VariantConfig)
-    # A class that no module has pickles by the name of its variant; a process that reads it may not have made it yet.
-    copyreg.pickle(config_class, lambda config: (_config, (path.stem, dataclasses.asdict(config))))
-    return config_class
+def _options_module(name: str) -> ModuleType:
+    options = f"{_module_name(name)}{OPTIONS}"
+    return importlib.import_module(options if importlib.util.find_spec(options) else _module_name(name))
 
 
-def _config(name: str, values: dict[str, object]) -> VariantConfig:
-    return card(name).config_class(**values)
+def _module_name(name: str) -> str:
+    """The module of a variant: here a variant that is a file of its own (`--variant ./mygan.py`) would get one."""
+    return f"gancli.variants.{name}"
 
 
-def _check_presets(name: str, config_class: type[VariantConfig]) -> None:
-    known = {field.name: field for field in (*fields_of(RunConfig), *fields_of(config_class))}
-    for preset, values in config_class.presets.items():
-        for key, value in values.items():
-            assert key in known, f"preset {preset} of {name} sets {key}, which is no option"
-            known[key].check(value)
+def own_options(variants: Iterable[str]) -> dict[str, dict[str, Field]]:
+    """The own options of some variants, by name and then by variant."""
+    found: dict[str, dict[str, Field]] = {}
+    for variant in variants:
+        for field in fields_of(card(variant).config_class):
+            found.setdefault(field.name, {})[variant] = field
+    return found
 
 
 def load(name: str) -> "type[Variant]":
-    """The variant's class; imports its file, and torch with it. Raises `UsageError` for an unknown name."""
+    """The variant's class; imports torch. Raises `UsageError` for an unknown name."""
     from gancli.variant import Variant
 
-    module = importlib.import_module(f"gancli.variants.{check_name(name)}")
+    module = importlib.import_module(_module_name(check_name(name)))
     found = [
         value
         for value in vars(module).values()

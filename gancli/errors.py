@@ -13,6 +13,7 @@
 Every message is one line that names the option or file, the value, and the way out.
 """
 
+import difflib
 import os
 import re
 import shlex
@@ -22,6 +23,8 @@ from typing import ClassVar
 
 from gancli.text import few as few
 from gancli.text import printable as printable
+
+_DIGIT = re.compile(r"\d")
 
 
 class GancliError(Exception):
@@ -83,42 +86,17 @@ def os_problem(place: object, done: str, error: OSError) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`" (did you mean dcgan?)"` for a word that a slip of the fingers made of a known one, or its beginning; else `""`.
-
-    A letter too many, too few, another one or two in each other's place is a slip; two in words of more than five letters,
-    three in long ones. Other digits are no slip: `beta2` is not `beta1`.
-    """
-    typed, best = _plain(word), [(4, "")]
-    for each in dict.fromkeys(known):
-        name = _plain(each)
-        if each == word or sorted(re.findall(r"\d", typed)) != sorted(re.findall(r"\d", name)):
-            continue
-        allowed = 1 if len(typed) <= 5 else 2 if len(typed) <= 9 else 3
-        if min(len(typed), len(name)) > 2 and (slips := _slips(typed, name)) <= allowed:
-            best.append((slips, each))
-    if best == [(4, "")]:
-        best += [(1, each) for each in known if len(typed) > 2 and _plain(each).startswith(typed)]
-    nearest = min(best, key=lambda found: found[0])[1]
-    return f" (did you mean {nearest}?)" if nearest else ""
+    """`" (did you mean dcgan?)"` for a word that is nearly a known one, or the beginning of one; else `""`. A number is part
+    of a name: `beta2` is not nearly `beta1`."""
+    typed = _plain(word)
+    names = {_plain(each): each for each in known if each != word}
+    alike = [name for name in names if sorted(_DIGIT.findall(name)) == sorted(_DIGIT.findall(typed))]
+    near = difflib.get_close_matches(typed, alike, n=1, cutoff=0.7) or [n for n in names if n.startswith(typed)]
+    return f" (did you mean {names[near[0]]}?)" if near and len(typed) > 2 else ""
 
 
 def _plain(word: str) -> str:
     return word.lower().lstrip("-").replace("_", "-")
-
-
-def _slips(typed: str, meant: str) -> int:
-    """How many slips of the fingers (Damerau 1964) lie between two words; more than 3 count as 4."""
-    if abs(len(typed) - len(meant)) > 3:
-        return 4
-    before: list[int] = []
-    row = list(range(len(meant) + 1))
-    for i, a in enumerate(typed, 1):
-        older, before, row = before, row, [i]
-        for j, b in enumerate(meant, 1):
-            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b)))
-            if i > 1 and j > 1 and a == meant[j - 2] and typed[i - 2] == b:
-                row[j] = min(row[j], older[j - 2] + 1)
-    return min(row[-1], 4)
 
 
 def shell_quoted(word: str) -> str:

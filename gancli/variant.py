@@ -40,8 +40,8 @@ def constant(_: int) -> float:
     return 1.0
 
 
-def falling(share: float, updates: int) -> Schedule:
-    """The factor of the step size in a run of so many updates: 1, then over the `share` at its end straight to 0."""
+def linear_decay(share: float, updates: int) -> Schedule:
+    """A factor of the learning rate in a run of `updates` updates: 1, then linearly to 0 over the last `share` of them."""
     return (lambda done: min(1.0, (1 - done / updates) / share)) if share else constant
 
 
@@ -109,8 +109,8 @@ def on_meta() -> Iterator[None]:
 class Variant(ABC):
     """A model: its networks, its losses and how they are trained. Subclasses are named after their file.
 
-    A subclass's module is its page in the catalogue (see `catalogue.py`): it defines `class Config(VariantConfig)`, from
-    which the subclass is built, and nothing in that class needs torch.
+    It is built from its `Config`, which lies beside it in `NAME_config.py`, a module without torch, or in the same module
+    (see `catalogue.py`).
     """
 
     reads: ClassVar[Reads] = "labels"

@@ -20,7 +20,10 @@ LAYERS = (
     Layer(("data",), "where pictures come from"),
     Layer(("batches",), "what a step is given"),
     Layer(("variant", "catalogue"), "the one contract, and the list of those who hold to it"),
-    Layer(("variants",), "one file per paper, which imports no other; nobody imports them"),
+    Layer(
+        ("variants",),
+        "a paper's options, and its networks and step; they import no other variant, and nobody imports them",
+    ),
     Layer(("steps", "store", "sampling"), "one step, and many at a word; what lies on disk; drawing and enlarging"),
     Layer(("metrics", "export"), "measuring; a model as other programs open it"),
     Layer(("page",), "runs as one page for browsers, and their curves as pictures"),

@@ -13,6 +13,7 @@ from gancli.api.model import Model
 from gancli.api.option_types import Int
 from gancli.api.options import PathLike
 from gancli.config.evaluate import EvaluateConfig
+from gancli.config.option import checked, from_environment
 from gancli.errors import UsageError, few
 from gancli.events import Event, Telling, Warned
 from gancli.machine.device import choose_device
@@ -143,7 +144,7 @@ def evaluate(
         data_root=data_root,
         download=download,
     )
-    config = EvaluateConfig(**(options.from_environment(EvaluateConfig) | asked))
+    config = EvaluateConfig(**(from_environment(EvaluateConfig) | checked(EvaluateConfig, asked)))
     config.check_places()
     one = isinstance(models, str | os.PathLike) or not isinstance(models, Iterable)
     several: list[object] = [models] if one else list(models)  # type: ignore[arg-type]  # a path may be iterable, too

@@ -19,6 +19,7 @@ from gancli.api.options import PathLike
 from gancli.api.samples import Samples
 from gancli.config import RunConfig
 from gancli.config.export import ExportConfig
+from gancli.config.option import checked
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.data.decode import layers_of, shape_of
 from gancli.errors import UsageError
@@ -116,18 +117,17 @@ class Model:
         `columns` is of the grid that they show themselves as, `zoom` of that and of files: each pixel becomes so many across
         and down. Raises `UsageError`."""
         self._check_reads("labels")
-        config = SampleConfig(
-            **options.given(
-                count=n,
-                seed=seed,
-                label=None if label is None else _labels(label),
-                truncation=truncation,
-                levels=levels,
-                columns=columns,
-                zoom=zoom,
-                batch_size=batch_size,
-            )
+        asked = options.given(
+            count=n,
+            seed=seed,
+            label=None if label is None else _labels(label),
+            truncation=truncation,
+            levels=levels,
+            columns=columns,
+            zoom=zoom,
+            batch_size=batch_size,
         )
+        config = SampleConfig(**checked(SampleConfig, asked))
         return Samples.of(order.make(self.loaded, config, self.device))
 
     @options.spoken()
@@ -137,7 +137,7 @@ class Model:
         `tile`: side of the tiles in pixels of `image` (None: as memory allows). Raises
         `UsageError`, and `GancliError` where it does not fit into memory."""
         self._check_reads("low_res")
-        config = EnlargeConfig(**options.given(tile=tile))
+        config = EnlargeConfig(**checked(EnlargeConfig, options.given(tile=tile)))
         image = _picture(image, "image")
         upscaler = enlarging.ready(self.loaded.variant, self.device, config.tile)
         name = str(getattr(image, "filename", "") or "the picture")
@@ -160,7 +160,8 @@ class Model:
         Gives the files that were written. Raises `UsageError`, and `GancliError` for what the disk refuses."""
         from gancli.export import write
 
-        target = write.target(options.path(path, "path"), ExportConfig(**options.given(opset=opset, license=license)))
+        asked = checked(ExportConfig, options.given(opset=opset, license=license))
+        target = write.target(options.path(path, "path"), ExportConfig(**asked))
         telling = Telling(write.written(target, self.path, checkpoint.load_model(self.path)))
         deque(telling, maxlen=0)  # as above
         return [Path(file) for file in telling.result.files]
@@ -171,7 +172,7 @@ class Model:
         what `gan sample -i … --compare --true …` writes. Its `figures`, of `bicubic` and `model`, are PSNR and SSIM; none
         without a `true` picture. Raises `UsageError`, and `DataError` for a true picture of another size."""
         self._check_reads("low_res")
-        config = EnlargeConfig(**options.given(tile=tile))
+        config = EnlargeConfig(**checked(EnlargeConfig, options.given(tile=tile)))
         upscaler = enlarging.ready(self.loaded.variant, self.device, config.tile)
         low_res = images.from_pil(_opaque(_picture(image, "image")))
         shown = None if true is None else images.from_pil(_opaque(_picture(true, "true")))

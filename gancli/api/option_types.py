@@ -63,7 +63,7 @@ class TrainOptions(TypedDict, total=False):
     gp: Float | None
     optimizer: Literal["adam", "sgd"] | None
     lr: Float | None
-    falling: Float | None
+    lr_decay: Float | None
     beta1: Float | None
     conditional: bool | None
     upsampling: Literal["resize", "transposed"] | None

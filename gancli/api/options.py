@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gancli.config import fields_of, meanings
+from gancli.config import fields_of, suggestions
 from gancli.config.option import Field
 from gancli.errors import GancliError, UsageError
 from gancli.events import Event, Warned
@@ -17,7 +17,7 @@ SHORT = {"n": "n", "d": "dataset", "o": "path", "i": "image"}
 _VALUE = r"auto|[A-Z]{2}[\w.]*|[0-9](?:[\w.]*\w)?"  # what can only be an option's value within a sentence
 _OPTION = re.compile(rf"(?<![\w/.-])(?:--(no-)?([a-z][a-z0-9-]*)|-([ndoi])(?![\w-]))(?: ({_VALUE})(?![\w.]))?")
 _COMMAND = re.compile(r"(\bgan [a-z]+ [^;]*)")  # a command line stays one
-_FIRST = re.compile(r"(?:--([a-z][a-z0-9-]*)|-([ndoi])) (?!and |or )(.*?)(?: \(from flag\))?: ")
+_FIRST = re.compile(r"(?:--([a-z][a-z0-9-]*)|-([ndoi])) (?!and |or )(.*?): ")
 
 
 def in_python(message: str, checkpoint: str = "models") -> str:
@@ -76,27 +76,8 @@ def field(config_class: type, name: str) -> Field:
     return next(field for field in fields_of(config_class) if field.name == name)
 
 
-def from_environment(config_class: type) -> dict[str, Any]:
-    """What the environment says of a configuration's options (`GAN_DATA`, …), as on the command line. Raises
-    `UsageError`."""
-    return {
-        field.name: _read(field, text)
-        for field in fields_of(config_class)
-        if field.option.env and (text := os.environ.get(field.option.env))
-    }
-
-
-def _read(field: Field, text: str) -> Any:
-    if field.kind is not int:
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"{field.option.env} {text}: must be a whole number") from None
-
-
 def check_known(options: Mapping[str, object], known: Mapping[str, Field], of: str) -> None:
     """Raises `UsageError` for a name that is no option."""
     for name in options:
         if name not in known:
-            raise UsageError(f"{name}: is no option of {of}{meanings.of_name(name, known)}")
+            raise UsageError(f"{of} has no option {name}{suggestions.of_name(name, known)}")

@@ -13,11 +13,11 @@ from gancli.api.alone import alone
 from gancli.api.model import Model, load
 from gancli.api.option_types import TrainOptions
 from gancli.config import RunConfig, fields_of
+from gancli.config.option import checked, with_current_names
 from gancli.config.paths import check_standing
-from gancli.config.resolve import FLAG, Layer, known_fields
+from gancli.config.resolve import FLAG, Layer, environment_layers, known_fields
 from gancli.engine import begin
 from gancli.engine import run as running
-from gancli.engine.choice import Choice, like
 from gancli.engine.choice import choose as choose_variant
 from gancli.engine.stop import Stop
 from gancli.errors import GancliError, StoppedError, UsageError
@@ -61,15 +61,24 @@ class Run:
         resume, config = asked.pop("resume", None), asked.pop("config", None)
         resume = None if resume is None else given_options.path(resume, "resume", '"auto", a run or a path')
         config = None if config is None else given_options.path(config, "config")
-        fields = {field.name: field for field in fields_of(RunConfig)}
-        asked |= {name: fields[name].check(value, FLAG) for name, value in asked.items() if name in fields}
-        choice = _chosen(asked, resume) if variant is None else Choice(variant)
-        self.variant = catalogue.check_name(choice.variant)
+        shared = {field.name for field in fields_of(RunConfig)}
+        asked |= checked(RunConfig, {name: value for name, value in asked.items() if name in shared})
+        table = begin.read_config(config)
+        choice = choose_variant(asked if variant is None else {"variant": variant}, table, config, resume)
+        self.variant = choice.variant
+        config_class = catalogue.card(self.variant).config_class
+        asked = with_current_names(asked, fields_of(config_class))
+        given_options.check_known(asked, known_fields(config_class), self.variant)
+        asked |= checked(config_class, {name: value for name, value in asked.items() if name not in shared})
         self.rows: list[LossRow] = []
         self.finished: RunFinished | None = None
         self._resume = resume
-        layers = _layers(self.variant, asked, config)
-        self._layers = [*([choice.layer] if choice.layer else []), *layers]
+        self._layers = [
+            *([choice.layer] if choice.layer else []),
+            *([begin.config_layer(config, table, self.variant)] if config is not None else []),
+            *environment_layers(but=("progress",)),
+            Layer(FLAG, asked),
+        ]
         self._begun = False
 
     @property
@@ -136,26 +145,3 @@ class Run:
         if isinstance(event, RunFinished):
             self.finished = event
         return event
-
-
-def _chosen(asked: Mapping[str, Any], resume: str | None) -> Choice:
-    if "init_from" in asked and resume is None:
-        return like(asked["init_from"])
-    dataset, size, preset = (asked.get(name) for name in ("dataset", "image_size", "preset"))
-    return choose_variant(dataset, size, [*asked, *([preset] if preset else [])])
-
-
-def _layers(variant: str, options: Mapping[str, Any], config: str | None) -> list[Layer]:
-    """What was asked for: `config` file, environment, options, in rising precedence."""
-    config_class = catalogue.card(variant).config_class
-    fields = known_fields(config_class)
-    given_options.check_known(options, fields, variant)
-    layers = []
-    if config is not None:
-        layers.append(begin.config_layer(config, variant))
-    environment = given_options.from_environment(RunConfig)
-    environment.pop("progress", None)
-    layers += [
-        Layer(str(fields[name].option.env), {name: value}, of_machine=True) for name, value in environment.items()
-    ]
-    return [*layers, Layer(FLAG, {name: fields[name].check(value, FLAG) for name, value in options.items()})]

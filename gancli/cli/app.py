@@ -21,20 +21,14 @@ COMPLETING = "_GAN_COMPLETE"  # the shell asks for completions
 
 
 class Group(help_page.Group):
-    """Builds `train` from the variant that the command line names, so that only its options exist."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and args[0] == "train":
-            from gancli.cli import sweep
-
-            return "train", *sweep.command(args[1:])
-        return super().resolve_command(ctx, args)
+    """Builds `train` where it is needed: it has the options of all variants."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name == "train":
-            from gancli.cli import train
+            from gancli import catalogue
+            from gancli.cli import train_command
 
-            return train.command("vanilla")
+            return train_command.command(catalogue.names())
         return super().get_command(ctx, cmd_name)
 
 
@@ -69,7 +63,7 @@ def _gan(
 @app.command("train")
 def _train() -> None:
     """Train a variant on a data set into a run directory."""
-    raise AssertionError("Group builds this command for the variant that is named")
+    raise AssertionError("Group builds this command")
 
 
 def _register() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli import catalogue
-from gancli.config import fields_of, meanings, paths
+from gancli.config import paths, suggestions
 from gancli.data.names import source_names
 from gancli.errors import GancliError, shell_quoted
 
@@ -16,7 +16,6 @@ SMALLER = {
     "sample": "try a smaller --batch-size, or with -i a smaller --tile",
     "evaluate": "try a smaller -n",
 }
-UNREADABLE = "cannot be read (Permission denied)"
 ABOUT_CUDA = ("CUDA error", "CUDA driver", "CUDA out of memory", "NVIDIA driver", "cuDNN error", "CUBLAS", "NVML")
 
 
@@ -25,8 +24,7 @@ def explained(error: Exception, args: list[str]) -> tuple[int, str]:
     if isinstance(error, GancliError):
         return error.exit_code, str(error)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own errors
-        line = _usage(error, args)
-        return 1 if line.endswith(UNREADABLE) else int(error.exit_code), line
+        return int(error.exit_code), _usage(error, args)
     module = _broken_module(error)
     if _out_of_memory(error):
         hint = SMALLER.get(next(iter(args), ""), "")
@@ -90,12 +88,10 @@ def _usage(error: Any, args: list[str]) -> str:
         return _unknown_option(option, _known_options(error), args)
     if type(error).__name__ == "NoArgsIsHelpError":
         return ""  # the help was printed
-    parameter, complaint = getattr(error, "param", None), str(getattr(error, "message", None) or "")
-    if parameter is not None and complaint:
-        return _bad_value(parameter, complaint, args)
+    complaint = str(getattr(error, "message", None) or "")
     if command := re.match(r"No such command '(.*)'", complaint, re.DOTALL):
         known = error.ctx.command.list_commands(error.ctx)
-        hint = meanings.of_command(command[1], known)
+        hint = suggestions.of_command(command[1], known)
         return f"{command[1] or 'an empty word'}: no such command{hint}; gan --help lists them"
     if extra := re.search(r"extra arguments?(?:\(s\))? \((.*)\)$", complaint, re.DOTALL):
         return f"unexpected argument {extra[1]!r}{_argument_meant(extra[1], args[0])}; see gan {args[0]} --help"
@@ -107,7 +103,7 @@ def _argument_meant(word: str, command: str) -> str:
     there = os.path.lexists(word)
     if command == "train":
         option = "--variant" if word in catalogue.names() else "--dataset" if there or word in source_names() else ""
-    elif Path(word).suffix[1:].lower() in meanings.ENDINGS.get(command, ()) and not there:
+    elif Path(word).suffix[1:].lower() in suggestions.ENDINGS.get(command, ()) and not there:
         option = "-o"
     else:
         option = "-i" if command == "sample" and there else ""
@@ -118,40 +114,15 @@ def _known_options(error: Any) -> list[str]:
     """The options of the command that an error is about."""
     context = getattr(error, "ctx", None)
     parameters = [] if context is None else context.command.get_params(context)
-    return [name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)]
+    shown = (parameter for parameter in parameters if not getattr(parameter, "hidden", False))
+    return [name for parameter in shown for name in (*parameter.opts, *parameter.secondary_opts)]
 
 
 def _unknown_option(option: str, known: list[str], args: list[str]) -> str:
     command = next(iter(args), "")
-    owners = _owners(option) if command == "train" else []
-    if owners:
-        return f"{option}: no such option (an option of {', '.join(owners)})"
-    hint = meanings.of_option(option, known, command)
-    if command == "train" and not hint:
-        for name in catalogue.names():
-            others = (field.long for field in fields_of(catalogue.card(name).config_class))
-            if meant := re.search(r"mean (--\S+?)\?", meanings.of_option(option, others)):
-                hint = f" (did you mean {meant[1]}, an option of {', '.join(_owners(meant[1]))}?)"
+    hint = suggestions.of_option(option, known, command)
+    if command == "train" and (meant := re.search(r"mean --(\S+?)\?", hint)):
+        owners = catalogue.own_options(catalogue.names()).get(meant[1].replace("-", "_"), {})
+        if owners and len(owners) < len(catalogue.names()):
+            hint = f" (did you mean --{meant[1]}, an option of {', '.join(owners)}?)"
     return f"{option}: no such option{hint}"
-
-
-def _owners(option: str) -> list[str]:
-    """The variants that have an option."""
-    name = option.lstrip("-").replace("-", "_")
-    return [variant for variant in catalogue.names() if hasattr(catalogue.card(variant).config_class, name)]
-
-
-def _bad_value(parameter: Any, complaint: str, args: list[str]) -> str:
-    """A line for a value that Typer could not read: Typer's own leaves the value out."""
-    flag = max(parameter.opts, key=len)
-    if path := re.search(r"'(.*)' is not readable", complaint):
-        return f"{'' if parameter.opts[0][0] != '-' else flag + ' '}{path[1]}: {UNREADABLE}"
-    given = next((a for flag_at, a in zip(args, [*args[1:], ""], strict=True) if flag_at in parameter.opts), "")
-    given = given or next((a.partition("=")[2] for a in args if a.startswith(f"{flag}=")), "")
-    variable = getattr(parameter, "envvar", None)
-    if not given and isinstance(variable, str) and variable in os.environ:
-        flag, given = variable, os.environ[variable]
-    for kind, noun in (("integer", "a whole number"), ("number", "a number"), ("boolean", "true or false")):
-        if f"valid {kind}" in complaint:
-            complaint = f"must be {noun}"
-    return f"{flag} {given}: {complaint}"

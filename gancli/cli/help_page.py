@@ -57,6 +57,8 @@ def _show(command: Any, ctx: Any, commands: Sequence[Any] = ()) -> None:
         parts += _section(COMMANDS, ([Text(one.name, NAME), Text(_summary(one))] for one in commands))
     panels: dict[str, list[Any]] = {}
     for parameter in command.get_params(ctx):
+        if getattr(parameter, "hidden", False):
+            continue
         usual = OTHERS if parameter.param_type_name == "option" else ARGUMENTS
         panels.setdefault(getattr(parameter, "rich_help_panel", None) or usual, []).append(parameter)
     for heading, parameters in panels.items():

@@ -11,9 +11,12 @@ from gancli.cli import completing
 from gancli.config import Field, fields_of
 from gancli.config.effects import Given
 
+NOUNS = {int: "N", float: "X", str: "TEXT"}  # what stands in help for a value without a name of its own
+
 
 def parameter(field: Field, panel: str, complete: Callable[..., list[str]] | None = None) -> inspect.Parameter:
-    """A Typer option for a field. Its default is None, "not given": precedence is settled in `config.resolve`."""
+    """A Typer option for a field. Its value arrives as text, for `Field.parse` (of a yes or no as a bool); None: not given,
+    as precedence is settled in `config.resolve`."""
     declared = field.option
     names = [field.long] + ([declared.short] if declared.short else [])
     if field.kind is bool and not declared.switch:
@@ -23,27 +26,39 @@ def parameter(field: Field, panel: str, complete: Callable[..., list[str]] | Non
         help=_help(field),
         show_default=False,
         envvar=declared.env,
-        metavar="" if field.kind is bool else declared.metavar or "|".join(field.choices) or None,
+        metavar="" if field.kind is bool else declared.metavar or "|".join(field.choices) or NOUNS[field.kind],
         rich_help_panel=panel,
         autocompletion=complete or (completing.of(lambda: field.choices) if field.choices else None),
     )
-    maybe: Any = (list[str] if field.many else field.kind) | None
-    hint = Annotated[maybe, option]
-    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+    return _keyword(field.name, _hint(field), option)
 
 
-def spelt_out(args: Sequence[str], fields: Iterable[Field]) -> list[str]:
-    """Raw arguments in which a choice that has `yes` and `no` is always given with its value: `--name` alone means yes, and
-    `--no-name` no."""
-    switches = {f.long: f.choices for f in fields if {"yes", "no"} <= set(f.choices)}
+def former_parameter(field: Field) -> inspect.Parameter:
+    """A hidden Typer option by the former name of a field."""
+    former = str(field.option.former)
+    return _keyword(former, _hint(field), typer.Option(f"--{former.replace('_', '-')}", hidden=True))
+
+
+def _hint(field: Field) -> Any:
+    return (bool if field.kind is bool else list[str] if field.many else str) | None
+
+
+def _keyword(name: str, hint: Any, option: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[hint, option])
+
+
+def with_yes(args: Sequence[str], fields: Iterable[Field]) -> list[str]:
+    """The words of a command line, where an option with the choices `yes` and `no` always has its value: `--name` alone
+    means yes, and `--no-name` no."""
+    choices = {f.long: f.choices for f in fields if {"yes", "no"} <= set(f.choices)}
     found = list(args)
     for index, arg in enumerate(args):
         if arg == "--":
             break
         positive = "--" + arg.removeprefix("--no-")
-        if arg in switches and (index + 1 == len(args) or not set(args[index + 1].split(",")) <= set(switches[arg])):
+        if arg in choices and (index + 1 == len(args) or not set(args[index + 1].split(",")) <= set(choices[arg])):
             found[index] = f"{arg}=yes"
-        elif arg.startswith("--no-") and positive in switches:
+        elif arg.startswith("--no-") and positive in choices:
             found[index] = f"{positive}=no"
     return found
 
@@ -78,9 +93,11 @@ def _help(field: Field) -> str:
 
 
 def given(config_class: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Of the values of a command line those that were given and belong to a configuration, as it has them."""
-    names = {field.name for field in fields_of(config_class)}
-    return {name: value for name, value in values.items() if name in names and value not in (None, [])}
+    """Of the texts of a command line those that were given and belong to a configuration, parsed. Raises `UsageError`."""
+    fields = {field.name: field for field in fields_of(config_class)}
+    return {
+        name: fields[name].parse(text) for name, text in values.items() if name in fields and text not in (None, [])
+    }
 
 
 def flags(config_class: type, values: Mapping[str, Any]) -> list[Given]:

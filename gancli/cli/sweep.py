@@ -4,39 +4,25 @@ import functools
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import typer
-
-from gancli import catalogue
-from gancli.cli import console, explain, options, runs_table, train
-from gancli.config import Field, RunConfig, fields_of, paths
+from gancli.cli import console, explain, runs_table, train
+from gancli.cli.train import Request
+from gancli.config import paths
 from gancli.config.resolve import Layer
-from gancli.config.several import shown, values_of
+from gancli.config.run import TrainCommandConfig
 from gancli.engine import begin, sweep
 from gancli.engine import run as running
 from gancli.engine.begin import Outlook
-from gancli.engine.choice import Choice
 from gancli.engine.stop import Stop
-from gancli.engine.sweep import Axis, Member
+from gancli.engine.sweep import Member
 from gancli.errors import PartlyFailedError, StoppedError, UsageError, printable, shell_quoted
 from gancli.store import overview, rundir
 from gancli.store.rundir import RunDirectory
 
 STOPPED = StoppedError.exit_code
-Said = Callable[[str, dict[str, Any]], list[Layer]]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A command line that asks for a sweep. `args`: its words."""
-
-    args: list[str]
-    choice: Choice
-    axes: Sequence[Axis]
 
 
 @dataclass(frozen=True)
@@ -50,99 +36,45 @@ class Planned:
     outlook: Outlook
 
 
-def command(args: list[str]) -> tuple[Any, list[str]]:
-    """The Typer command for the words of a `gan train`, and those words: of a sweep with the first value of each option.
-    Raises `UsageError`."""
-    words = options.spelt_out(args, fields_of(RunConfig))
-    shared = _axes(words, fields_of(RunConfig))
-    choice = train.chosen_variant(_with_values(words, [(axis.field, axis.values[0]) for axis in shared]))
-    axes = [*shared, *_axes(words, fields_of(catalogue.card(choice.variant).config_class))]
-    if not axes:
-        return train.command(choice), words
-    first = _with_values(words, [(axis.field, axis.values[0]) for axis in axes])
-    return train.command(choice, functools.partial(_run, Asked(words, choice, axes))), first
-
-
-def _axes(args: Sequence[str], fields: Sequence[Field]) -> list[Axis]:
-    found = ((field, _given(args, field)) for field in fields)
-    return [Axis(f, values) for f, text in found if text is not None and (values := values_of(f, text)) is not None]
-
-
-def _words_of(args: Sequence[str], field: Field) -> Iterator[tuple[int, int]]:
-    """Where an option stands among the words of a command line, and how many of them it takes."""
-    index = 0
-    while index < len(args) and args[index] != "--":
-        taken = 1
-        if args[index] == field.long and index + 1 < len(args):
-            taken = 2
-            yield index, taken
-        elif args[index].startswith(f"{field.long}="):
-            yield index, taken
-        index += taken
-
-
-def _given(args: Sequence[str], field: Field) -> str | None:
-    """What an option is given: the last time, where it is given more than once."""
-    places = list(_words_of(args, field))
-    if not places:
-        return None
-    index, taken = places[-1]
-    return args[index + 1] if taken == 2 else args[index].partition("=")[2]
-
-
-def _with_values(args: Sequence[str], values: Sequence[tuple[Field, Any]]) -> list[str]:
-    """The command line with one value each for some options."""
-    found = list(args)
-    for field, value in values:
-        for index, taken in reversed(list(_words_of(found, field))):
-            found[index : index + taken] = [f"{field.long}={shown(value)}"]
-    return found
-
-
-def _run(wanted: Asked, _: Choice, ctx: typer.Context, given: dict[str, Any]) -> int:
+def run(request: Request) -> int:
     """Train the runs of a sweep that are not finished, or show them (`--dry-run`), or train one (`--only`). Gives the exit
     code."""
-    resume, config, dry_run, only = (given.pop(name) for name in ("resume", "config", "dry_run", "only"))
-    paths.check_standing()
-    members = _members(wanted, resume, only)
-
-    def said(variant: str, more: dict[str, Any]) -> list[Layer]:
-        return train.given_layers(variant, ctx, {**given, **more}, config)
-
-    layers = said(wanted.choice.variant, {})
+    command = request.command
+    members = _members(request)
+    layers = request.layers(request.choice, request.values)
     out = begin.last_value(layers, "out")
-    place = _folder(out, only, resume) or Path("runs", f"{_usual_name(wanted, layers)}-NNN")
+    place = _folder(out, command) or Path("runs", f"{_usual_name(request, layers)}-NNN")
 
     def plan(folder: Path) -> list[Planned]:
         found = zip(members, sweep.places(folder, members), strict=True)
-        chosen = [(member, path) for member, path in found if only in (None, member.index)]
-        return [_planned(wanted, *each, resume, said) for each in chosen]
+        return [_planned(request, *each) for each in found if command.only in (None, each[0].index)]
 
     planned = plan(place)
-    if dry_run and only is None:
+    if command.dry_run and command.only is None:
         _list(planned)
         return 0
     if out is None:
-        place = rundir.numbered_folder(Path("runs"), _usual_name(wanted, layers))
+        place = rundir.numbered_folder(Path("runs"), _usual_name(request, layers))
         planned = plan(place)
     with Stop(begin.max_seconds(layers)) as stop:
-        if dry_run:
+        if command.dry_run:
             from gancli.cli import dry_run as dry
 
-            dry.show(begin.begin(planned[0].variant, planned[0].layers, resume, dry_run=True))
+            dry.show(begin.begin(planned[0].variant, planned[0].layers, command.resume, dry_run=True))
             return 0
-        if only is not None:
-            code = _trained(planned[0], resume, stop)
+        if command.only is not None:
+            code = _trained(planned[0], command.resume, stop)
             if code == STOPPED:
-                _tell_again(wanted, place)
+                _tell_again(request, place)
             return code
-        return _all(wanted, planned, place, resume, stop)
+        return _all(request, planned, place, stop)
 
 
-def _members(wanted: Asked, resume: str | None, only: int | None) -> list[Member]:
+def _members(request: Request) -> list[Member]:
     """The runs of the sweep. Raises `UsageError` for what a sweep cannot do."""
-    members = sweep.members(wanted.axes)
-    flags = " ".join(axis.field.flag for axis in wanted.axes)
+    members = sweep.members(request.axes)
+    flags = " ".join(axis.field.flag for axis in request.axes)
+    resume, only = request.command.resume, request.command.only
     if resume not in (None, "auto"):
         raise UsageError(
             f"--resume {resume}: is one run, and several values of {flags} are a sweep; it goes on by --resume auto"
@@ -158,16 +90,16 @@ def _several_processes() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def _usual_name(wanted: Asked, layers: Sequence[Layer]) -> str:
-    return begin.usual_name(wanted.choice.variant, begin.last_value(layers, "dataset") or "digits") + "-sweep"
+def _usual_name(request: Request, layers: Sequence[Layer]) -> str:
+    return begin.usual_name(request.choice.variant, begin.last_value(layers, "dataset") or "digits") + "-sweep"
 
 
-def _folder(out: str | None, only: int | None, resume: str | None) -> Path | None:
+def _folder(out: str | None, command: TrainCommandConfig) -> Path | None:
     """The folder of the sweep; None: one is to be numbered. Raises `UsageError` for a run's own."""
     if out is None:
-        for flag in (f"--only {only}" if only is not None else "", f"--resume {resume}" if resume else ""):
-            if flag:
-                raise UsageError(f"{flag}: needs --out, the folder that the sweep's runs share")
+        for name, value in (("--only", command.only), ("--resume", command.resume)):
+            if value is not None:
+                raise UsageError(f"{name} {value}: needs --out, the folder that the sweep's runs share")
         return None
     folder = paths.expanded(out, "--out")
     if folder.is_dir() and rundir.is_run([path.name for path in folder.iterdir()]):
@@ -177,27 +109,20 @@ def _folder(out: str | None, only: int | None, resume: str | None) -> Path | Non
     return folder
 
 
-def _planned(wanted: Asked, member: Member, path: Path, resume: str | None, said: Said) -> Planned:
-    """One run, as if it were the only one. `said`: the layers of the command line with some values in it. Raises what that
-    run would, before anything is trained or made."""
-    choice = _chosen(wanted, member, path)
-    layers = said(choice.variant, {**member.values, "out": str(path)})
-    layers = [*([choice.layer] if choice.layer else []), *layers]
+def _planned(request: Request, member: Member, path: Path) -> Planned:
+    """One run, as if it were the only one. Raises what that run would, before anything is trained or made, and `UsageError`
+    where its variant is not the sweep's."""
+    values = {**request.values, **member.values, "out": str(path)}
+    choice = request.choose(values)
+    if choice.variant != request.choice.variant:
+        raise UsageError(
+            f"--variant: would be {choice.variant} for {member.label}, and {request.choice.variant} for others; name one"
+        )
+    layers = request.layers(choice, values)
     outlook: Outlook = "new"
     if not _several_processes():  # of which the first looks, when it begins: another may have begun by now
-        outlook = begin.outlook(choice.variant, layers, path, resume == "auto")
+        outlook = begin.outlook(choice.variant, layers, path, request.command.resume == "auto")
     return Planned(member, path, choice.variant, layers, outlook)
-
-
-def _chosen(wanted: Asked, member: Member, path: Path) -> Choice:
-    """The variant of one run, as if it were the only one. Raises `UsageError` where that is not the sweep's."""
-    values = [(axis.field, member.values[axis.field.name]) for axis in wanted.axes]
-    choice = train.chosen_variant([*_with_values(wanted.args, values), f"--out={path}"])
-    if choice.variant != wanted.choice.variant:
-        raise UsageError(
-            f"--variant: would be {choice.variant} for {member.label}, and {wanted.choice.variant} for others; name one"
-        )
-    return choice
 
 
 def _list(planned: Sequence[Planned]) -> None:
@@ -212,7 +137,7 @@ def _trained(one: Planned, resume: str | None, stop: Stop) -> int:
         return train.trained(running.prepared(one.variant, start, stop, ranks))
 
 
-def _all(wanted: Asked, planned: Sequence[Planned], folder: Path, resume: str | None, stop: Stop) -> int:
+def _all(request: Request, planned: Sequence[Planned], folder: Path, stop: Stop) -> int:
     """One run after the other. One that fails is told, and the others go on."""
     progress = begin.last_value(planned[0].layers, "progress")
     tell = console.say if progress != "none" else lambda _: None
@@ -225,7 +150,7 @@ def _all(wanted: Asked, planned: Sequence[Planned], folder: Path, resume: str | 
         tell(f"run {number} of {len(planned)}: {one.member.label}{', finished before' if finished else ''}: {one.path}")
         if finished and progress != "json":
             train.tell_where(str(RunDirectory(one.path).checkpoint))
-        codes.append(0 if finished else _outcome(one, resume, stop))
+        codes.append(0 if finished else _outcome(one, request.command.resume, stop))
         gc.collect()  # networks, graphs and the data of this run, before the next one's
         if codes[-1] == STOPPED:
             break
@@ -242,7 +167,7 @@ def _all(wanted: Asked, planned: Sequence[Planned], folder: Path, resume: str | 
     if codes[-1] == STOPPED:
         done = sum(code == 0 for code in codes)
         console.say(f"stopped by {stop.reason or 'a signal'} with {done} of {len(planned)} runs done")
-        _tell_again(wanted, folder)
+        _tell_again(request, folder)
     return _code(codes)
 
 
@@ -277,9 +202,9 @@ def _show(places: Sequence[Path], folder: Path) -> None:
         out.print(runs_table.table(there, folder, out))
 
 
-def _tell_again(wanted: Asked, folder: Path) -> None:
+def _tell_again(request: Request, folder: Path) -> None:
     """The command that goes on with the whole sweep (or, with `--only`, with this run of it)."""
-    more = [] if train.value_of(wanted.args, "--out", "-o") is not None else ["--out", str(folder)]
-    more += [] if train.value_of(wanted.args, "--resume") is not None else ["--resume", "auto"]
+    more = [] if "out" in request.values else ["--out", str(folder)]
+    more += [] if request.command.resume is not None else ["--resume", "auto"]
     console.say("all of it goes on with:")
-    console.say("  gan train " + " ".join(map(shell_quoted, [*wanted.args, *more])))
+    console.say("  gan train " + " ".join(map(shell_quoted, [*request.words, *more])))

@@ -1,159 +1,106 @@
-"""`gan train`: from the command line to a run, and its events to a reporter."""
+"""What a `gan train` command line asks for, and one run of it with its events to a reporter."""
 
 import functools
-import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
-import typer
-
 from gancli import catalogue, events
-from gancli.cli import completing, console, help_page, options
-from gancli.config import RunConfig, fields_of, paths, toml
-from gancli.config.resolve import FLAG, Layer, known_fields
+from gancli.cli import console
+from gancli.config import Field, RunConfig, fields_of
+from gancli.config.option import with_current_names
+from gancli.config.resolve import FLAG, Layer, environment_layers
+from gancli.config.run import TrainCommandConfig
+from gancli.config.sweep_values import values_of
 from gancli.engine import begin
 from gancli.engine import run as running
-from gancli.engine.begin import run_directory
-from gancli.engine.choice import USUAL, Choice, like
-from gancli.engine.choice import choose as choose_variant
+from gancli.engine.choice import Choice, choose
 from gancli.engine.run import Job
 from gancli.engine.stop import Stop
+from gancli.engine.sweep import Axis
 from gancli.errors import StdoutError, UsageError
-from gancli.report.choose import choose
+from gancli.report.choose import choose as choose_reporter
 from gancli.report.reporter import Silence, abandon
 
-Runner = Callable[[Choice, typer.Context, dict[str, Any]], int]
-COMPLETERS: Mapping[str, completing.Completer] = {
-    "variant": completing.of(catalogue.names),
-    "dataset": completing.dataset,
-    "device": completing.devices,
-    "init_from": completing.checkpoint,
-}
+
+@dataclass(frozen=True)
+class Request:
+    """A `gan train` command line, parsed."""
+
+    words: Sequence[str]  # as typed
+    command: TrainCommandConfig
+    table: Mapping[str, object]  # of the --config file
+    values: Mapping[str, Any]  # of the options that were given; of several values the first
+    axes: Sequence[Axis]  # the options with several values, which make a sweep
+    choice: Choice
+
+    def layers(self, choice: Choice, values: Mapping[str, Any]) -> list[Layer]:
+        """What the user said, with `values` on the command line: `--config` file, environment, flags, in rising precedence.
+        Below them lies what follows from the choice of the variant."""
+        config = self.command.config
+        return [
+            *([choice.layer] if choice.layer else []),
+            *([begin.config_layer(config, self.table, choice.variant)] if config is not None else []),
+            *environment_layers(),
+            Layer(FLAG, values),
+        ]
+
+    def choose(self, values: Mapping[str, Any]) -> Choice:
+        """The variant that trains with these values on the command line."""
+        return choose(values, self.table, self.command.config, self.command.resume)
 
 
-def chosen_variant(args: list[str]) -> Choice:
-    """The variant that a `gan train` command line is about: named by flag, by `--config` or by the run to resume, or what
-    suits the pictures."""
-    if (name := value_of(args, "--variant", "-v")) is not None:
-        return Choice(catalogue.check_name(name))
-    config = value_of(args, "--config")
-    table = {} if config is None else toml.read(paths.expanded(config, "--config"))
-    if "variant" in table:
-        return Choice(catalogue.check_name(str(table["variant"]), f"--config {config}"))
-    resume = value_of(args, "--resume")
-    out = value_of(args, "--out", "-o") or table.get("out")
-    directory = out if resume == "auto" else resume
-    if (
-        resume
-        and directory
-        and (recorded := run_directory(paths.expanded(str(directory), "--resume")).config).is_file()
-    ):
-        return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", "vanilla")), str(recorded)))
-    if {"-h", "--help"} & set(args):
-        return Choice(USUAL)
-    if (init := value_of(args, "--init-from") or table.get("init_from")) is not None:
-        return like(str(init))
-    dataset = value_of(args, "--dataset", "-d") or table.get("dataset")
-    size = value_of(args, "--image-size") or str(table.get("image_size") or "")
-    asked = [arg.removeprefix("--").removeprefix("no-").partition("=")[0].replace("-", "_") for arg in args]
-    preset = value_of(args, "--preset") or table.get("preset")
-    return choose_variant(
-        None if dataset is None else str(dataset),
-        int(size) if size.isdecimal() else None,
-        [*asked, *map(str, table), *([str(preset)] if preset else [])],
+def parse(texts: Mapping[str, Any], words: Sequence[str]) -> Request:
+    """A command line from the texts of its options, by name. Raises `UsageError`."""
+    own_options = catalogue.own_options(catalogue.names())
+    texts = with_current_names(texts, (field for by_variant in own_options.values() for field in by_variant.values()))
+    command = TrainCommandConfig(
+        **{field.name: field.parse(texts[field.name]) for field in fields_of(TrainCommandConfig) if field.name in texts}
     )
+    table = begin.read_config(command.config)
+    values, axes = _parsed(fields_of(RunConfig), texts)
+    choice = choose({**texts, **values}, table, command.config, command.resume)
+    for name in texts:
+        if name in own_options and choice.variant not in own_options[name]:
+            owners = ", ".join(own_options[name])
+            raise UsageError(f"--{name.replace('_', '-')}: {choice.variant} has no such option (an option of {owners})")
+    own_values, own_axes = _parsed(fields_of(catalogue.card(choice.variant).config_class), texts)
+    return Request(words, command, table, {**values, **own_values}, [*axes, *own_axes], choice)
 
 
-def value_of(args: list[str], long: str, short: str | None = None) -> str | None:
-    """The last value given to an option in raw arguments: `--variant x`, `--variant=x`, `-v x` or `-vx`."""
-    found = None
-    for index, arg in enumerate(args):
-        if arg in (long, short) and index + 1 < len(args):
-            found = args[index + 1]
-        elif arg.startswith(f"{long}="):
-            found = arg.partition("=")[2]
-        elif short and arg.startswith(short) and not arg.startswith("--") and len(arg) > len(short):
-            found = arg[len(short) :]
-    return found
+def _parsed(fields: Iterable[Field], texts: Mapping[str, Any]) -> tuple[dict[str, Any], list[Axis]]:
+    """The values of some options, of several values the first; and the options with several."""
+    values: dict[str, Any] = {}
+    axes = []
+    for field in fields:
+        if field.name not in texts:
+            continue
+        several = values_of(field, texts[field.name])
+        if several is not None:
+            axes.append(Axis(field, several))
+        values[field.name] = field.parse(texts[field.name]) if several is None else several[0]
+    return values, axes
 
 
-def command(chosen: str | Choice, run: Runner | None = None) -> Any:
-    """The Typer command `gan train` for one variant: the shared options, and its own in a panel of their own. `run` does
-    what it says: by default one training."""
-    choice = Choice(chosen) if isinstance(chosen, str) else chosen
-    variant = choice.variant
-    card = catalogue.card(variant)
-    completers = {**COMPLETERS, "preset": completing.of(lambda: card.presets)}
-    parameters = [
-        inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-        *(options.parameter(f, f.option.panel, completers.get(f.name)) for f in fields_of(RunConfig)),
-        options.extra("resume", str | None, "--resume", metavar="auto|RUN|FILE", rich_help_panel="Output",
-                      autocompletion=completing.run,
-                      help="go on exactly where a run stopped; auto: the run in --out if there is one, else start"),
-        options.extra("config", str | None, "--config", metavar="FILE.toml", rich_help_panel="Output",
-                      help="take values from a file, such as a run's config.toml"),
-        options.extra("dry_run", bool, "--dry-run", default=False, rich_help_panel="Output",
-                      help="show every value and its origin, or the runs of a sweep; train nothing"),
-        options.extra("only", int | None, "--only", metavar="K", rich_help_panel="Output",
-                      help="of a sweep (several values of an option: --seed 0-9, --lr 1e-4,1e-3) this run alone; from 0"),
-        *(options.parameter(f, f"Options of {variant}") for f in fields_of(card.config_class)),
-    ]  # fmt: skip
-    doc = (
-        f"Train {variant} on a data set, into a run directory.\n\n{card.title}\n\n"
-        f"Other variants ({', '.join(n for n in catalogue.names() if n != variant) or 'none yet'}) have options of their "
-        "own: gan train --variant NAME --help"
-    )
-
-    def called(ctx: typer.Context, **given: Any) -> int:
-        return (run or _run)(choice, ctx, given)
-
-    app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
-    app.command(
-        "train",
-        cls=help_page.Command,
-        short_help="Train a variant on a data set, into a run directory.",
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )(options.signed(called, parameters, doc))
-    return typer.main.get_command(app)
-
-
-def _run(choice: Choice, ctx: typer.Context, given: dict[str, Any]) -> int:
-    variant = choice.variant
-    resume, config, dry_run, only = (given.pop(name) for name in ("resume", "config", "dry_run", "only"))
-    if only is not None:
-        raise UsageError(f"--only {only}: is for a sweep, which several values of an option make, such as --seed 0-9")
-    paths.check_standing()
-    layers = [*([choice.layer] if choice.layer else []), *given_layers(variant, ctx, given, config)]
+def run(request: Request) -> int:
+    """Train once, or show what would be trained (`--dry-run`). Gives the exit code."""
+    command = request.command
+    if command.only is not None:
+        raise UsageError(
+            f"--only {command.only}: is for a sweep, which several values of an option make, such as --seed 0-9"
+        )
+    variant, layers = request.choice.variant, request.layers(request.choice, request.values)
     with Stop(begin.max_seconds(layers)) as stop:  # before torch, whose import takes seconds
-        start = functools.partial(begin.begin, variant, layers, resume, dry_run)
-        if dry_run:
-            from gancli.cli import dry_run as dry
+        start = functools.partial(begin.begin, variant, layers, command.resume, command.dry_run)
+        if command.dry_run:
+            from gancli.cli import dry_run
 
-            dry.show(start())
+            dry_run.show(start())
             return 0
         with running.joined() as ranks:
             return trained(running.prepared(variant, start, stop, ranks))
-
-
-def given_layers(variant: str, ctx: typer.Context, given: Mapping[str, Any], config: str | None) -> list[Layer]:
-    """What the user said: `--config` file, environment, flags, in rising precedence."""
-    config_class = catalogue.card(variant).config_class
-    fields = known_fields(config_class)
-    flags: dict[str, object] = {}
-    layers: list[Layer] = []
-    if config is not None:
-        layers.append(begin.config_layer(config, variant))
-    for name, value in given.items():
-        if value is None:
-            continue
-        source = ctx.get_parameter_source(name)
-        if source is not None and source.name == "ENVIRONMENT":
-            layers.append(Layer(str(fields[name].option.env), {name: value}, of_machine=True))
-        else:
-            flags[name] = value
-    return [*layers, Layer(FLAG, flags)]
 
 
 def trained(job: Job | None) -> int:
@@ -161,7 +108,7 @@ def trained(job: Job | None) -> int:
     if job is None:
         return 0  # the first process says what is wrong
     finished: events.Event | None = None
-    with closing(job.steps) as steps, choose(job.run.progress) if job.leads else Silence() as report:
+    with closing(job.steps) as steps, choose_reporter(job.run.progress) if job.leads else Silence() as report:
         for event in steps:
             report(event)
             finished = event

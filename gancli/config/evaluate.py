@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from gancli.config import meanings, paths
-from gancli.config.option import check_values, option
+from gancli.config import paths, suggestions
+from gancli.config.option import option
 from gancli.config.run import DATA_ROOT
 from gancli.config.sample import MAX_COUNT, MAX_SEED
 from gancli.errors import UsageError
@@ -18,7 +18,7 @@ def metric_names(text: object) -> tuple[str, ...]:
     names = tuple(part.strip() for part in str(text).split(","))
     for name in names:
         if name not in METRICS:
-            hint = meanings.of_value("--metrics", name, METRICS)
+            hint = suggestions.of_value("--metrics", name, METRICS)
             raise ValueError(f"no such metric as {name}{hint}; there are {', '.join(METRICS)}")
     return names
 
@@ -91,9 +91,6 @@ class EvaluateConfig:
         DATA_ROOT, "where data sets lie", env="GAN_DATA", metavar="DIR", panel=PANEL, path=True, raw=True
     )
     download: bool = option(True, "fetch a data set that is not there", panel=PANEL)
-
-    def __post_init__(self) -> None:
-        check_values(self)
 
     def check_places(self) -> None:
         """Before any work: raises `UsageError` or `GancliError` where the picture of neighbours cannot be written."""

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from gancli.config.option import check_values, option
+from gancli.config.option import option
 
 PANEL = "Options"
 OPSET = 20  # unless another is asked for: what torch's exporter takes by itself since 2.9
@@ -31,6 +31,3 @@ class ExportConfig:
         reads=license_name,
         default_text="none; of a model that comes along mit",
     )
-
-    def __post_init__(self) -> None:
-        check_values(self)

@@ -1,4 +1,4 @@
-"""The options of variants in which a D and a G play: said once, built into losses by `nn/games.py`. No torch."""
+"""The options that variants with adversarial losses share; `nn/games.py` builds the losses."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ Loss = Literal["non-saturating", "relativistic", "hinge", "least-squares", "wass
 
 
 def loss() -> Any:
-    return option("non-saturating", "the game that D and G play", source="nn/games.py names the papers")
+    return option("non-saturating", "adversarial loss", source="nn/games.py names the papers")
 
 
 def r1(weight: float) -> Any:
@@ -23,9 +23,9 @@ def gp() -> Any:
     return _penalty(0.0, "weight of the gradient penalty; 0: none", "Gulrajani et al. 2017")
 
 
-def falling(share: float, only_with: str | None = None) -> Any:
-    what = "share of the run, at its end, over which Adam's step sizes fall to nothing"
-    return option(share, what, ge=0, le=1, only_with=only_with)
+def lr_decay(share: float, only_with: str | None = None) -> Any:
+    what = "decay the learning rate linearly to 0 over this last fraction of the run"
+    return option(share, what, ge=0, le=1, only_with=only_with, former="falling")
 
 
 def _penalty(weight: float, what: str, paper: str) -> Any:

@@ -8,12 +8,14 @@ import operator
 import os
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Union
+from typing import Any, ClassVar, Literal, TypeVar, Union
 
-from gancli.config import interval, meanings
+from gancli.config import interval, suggestions
 from gancli.errors import UsageError
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Option:
     lt: float | None = None
     le: float | None = None
     short: str | None = None
+    former: str | None = None  # its name in earlier versions, which is still read
     spelt: str | None = None  # what messages call it, where that is not `--NAME`
     env: str | None = None
     metavar: str | None = None
@@ -89,6 +92,17 @@ class Field:
         """What messages call it."""
         return self.option.spelt or self.long
 
+    def parse(self, text: Any, origin: str = "") -> Any:
+        """The value of a text from the command line or the environment (of a switch a bool, of `many` a list of texts).
+        Raises `UsageError`."""
+        if self.kind not in (int, float):
+            return self.check(text, origin)
+        try:
+            number = self.kind(text)
+        except ValueError:
+            raise UsageError(f"{self.flag} {text}{_from(origin)}: must be {self._noun()}") from None
+        return self.check(number, origin)
+
     def check(self, value: Any, origin: str = "") -> Any:
         """`value` as this field's type; `UsageError` naming the option, the value and what is allowed. From Python it may be
         of NumPy or torch, a path, a time."""
@@ -99,7 +113,7 @@ class Field:
             if not isinstance(value, list | tuple):
                 raise UsageError(f"{self.flag} {_told(value)}: must be a list of texts")
             return tuple(dataclasses.replace(self, many=False).check(one, origin) for one in value)
-        where = f" (from {origin})" if origin else ""
+        where = _from(origin)
         if self.option.reads is not None:
             try:
                 self.option.reads(value)
@@ -117,7 +131,7 @@ class Field:
         if type(value) is not self.kind:
             raise UsageError(f"{self.flag} {_told(value)}{where}: must be {self._noun()}")
         if self.choices and value not in self.choices:
-            hint = meanings.of_value(self.long, str(value), self.choices)
+            hint = suggestions.of_value(self.long, str(value), self.choices)
             raise UsageError(f"{self.flag} {value}{where}: must be one of {', '.join(self.choices)}{hint}")
         if isinstance(value, int | float) and not (math.isfinite(value) and self.option.allows(value)):
             bounds = self.option.bounds() or "finite"
@@ -153,6 +167,10 @@ def _builtin(value: Any) -> Any:
     return float(value) if isinstance(value, numbers.Real) else value
 
 
+def _from(origin: str) -> str:
+    return f" (from {origin})" if origin else ""
+
+
 def _told(value: object, words: Callable[[object], str] = repr) -> str:
     """A value in a message of one line."""
     text = words(value)
@@ -183,28 +201,37 @@ def _field(name: str, hint: Any, default: Any, declared: Option) -> Field:
     return Field(name, hint, optional, (), default, declared, many)
 
 
-def check_values(config: Any) -> None:
-    """Check every option of a configuration instance. Raises `UsageError`."""
-    for field in fields_of(type(config)):
-        value = getattr(config, field.name)
-        checked = field.check(value)
-        if checked is not value:  # an int given for a float
-            object.__setattr__(config, field.name, checked)
+def checked(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a configuration as Python gives them, each checked. Raises `UsageError`."""
+    fields = {field.name: field for field in fields_of(config_class)}
+    return {name: fields[name].check(value) for name, value in values.items()}
+
+
+def from_environment(config_class: type) -> dict[str, Any]:
+    """What environment variables (`GAN_DATA`, …) say of a configuration's options, parsed. Raises `UsageError`."""
+    return {
+        field.name: field.parse(text, variable)
+        for field in fields_of(config_class)
+        if (variable := field.option.env) and (text := os.environ.get(variable))
+    }
+
+
+def with_current_names(values: Mapping[str, Value], fields: Iterable[Field]) -> dict[str, Value]:
+    """Values by the names of options, where former names are replaced by those of today."""
+    names = {field.option.former: field.name for field in fields if field.option.former}
+    return {names.get(name, name): value for name, value in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantConfig:
-    """The hyperparameters of one variant; each variant's file derives its `Config` from this.
+    """The hyperparameters of one variant; each variant derives its `Config` from this. Nothing is checked when one is
+    made: values are where they are parsed or read, and `check` is called once for all of them.
 
     `presets` maps a preset's name to the values it changes: options of this class or of `RunConfig`. What a preset does
     not name keeps the value of `default`, and what that does not name keeps the option's own default.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"default": {}}
-
-    def __post_init__(self) -> None:
-        check_values(self)
-        self.check()
 
     def check(self) -> None:
         """Rules that tie several options together. Raises `UsageError`."""

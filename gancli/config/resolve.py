@@ -1,11 +1,11 @@
 """Who decides a value: flag, environment variable, `--config` file, preset, default, in this order."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gancli.config import meanings, toml
-from gancli.config.option import Field, VariantConfig, fields_of
+from gancli.config import suggestions, toml
+from gancli.config.option import Field, VariantConfig, fields_of, from_environment, with_current_names
 from gancli.config.paths import expanded
 from gancli.config.run import RunConfig
 from gancli.errors import UsageError, did_you_mean
@@ -68,7 +68,8 @@ def preset_layers(variant: str, config_class: type[VariantConfig], preset: str) 
 
 
 def resolve(variant: str, config_class: type[VariantConfig], layers: Iterable[Layer]) -> Resolved:
-    """Lay the layers over the options' own defaults, the last one on top. Raises `UsageError` naming the culprit."""
+    """Lay the layers over the options' own defaults, the last one on top. Their values are taken as they are: they were
+    checked when they were parsed or read. Raises `UsageError` for values that contradict each other."""
     fields, layers = known_fields(config_class), list(layers)
     values, origins = _laid_over(fields, layers)
     kept, _ = _laid_over(fields, [layer for layer in layers if not layer.of_machine])
@@ -77,6 +78,7 @@ def resolve(variant: str, config_class: type[VariantConfig], layers: Iterable[La
     own_names = {field.name for field in fields_of(config_class)}
     run, kept_run = (RunConfig(**{n: v for n, v in some.items() if n not in own_names}) for some in (values, kept))
     own = config_class(**{name: values[name] for name in own_names})
+    own.check()
     return Resolved(run, own, origins, kept_run)
 
 
@@ -88,7 +90,7 @@ def _laid_over(fields: Mapping[str, Field], layers: Sequence[Layer]) -> tuple[di
         if layer.values.get("epochs") is not None and layer.values.get("steps") is not None:
             raise UsageError("--epochs and --steps: both say how long the run is; give one")
         for name, value in layer.values.items():
-            values[name], origins[name] = fields[name].check(value, layer.origin), layer.origin
+            values[name], origins[name] = value, layer.origin
             if name in ("epochs", "steps") and value is not None:
                 other = "steps" if name == "epochs" else "epochs"
                 values[other], origins[other] = None, layer.origin
@@ -104,25 +106,33 @@ def _check_effects(fields: Mapping[str, Field], values: Mapping[str, Any], layer
             raise UsageError(f"{fields[name].flag} {values[name]}: has an effect only with {condition}")
 
 
+def environment_layers(but: Collection[str] = ()) -> list[Layer]:
+    """A layer for each environment variable that is set, but for those of some options. Raises `UsageError`."""
+    variables = {field.name: str(field.option.env) for field in fields_of(RunConfig)}
+    found = from_environment(RunConfig)
+    return [Layer(variables[name], {name: found[name]}, of_machine=True) for name in found if name not in but]
+
+
 def file_layer(
     origin: str, table: Mapping[str, object], variant: str, config_class: type[VariantConfig], others: Sequence[str]
 ) -> Layer:
     """The values of a TOML file that concern `variant`: the top level, and the table named after it.
 
     Tables of other variants (`others`) are left alone, and so is what a run's own file says its values came to, and more
-    threads than this machine has CPUs: the file is from a larger one. Raises `UsageError` for a key that is no option.
+    threads than this machine has CPUs: the file is from a larger one. Each value is checked. Raises `UsageError`, also for
+    a key that is no option.
     """
     fields = known_fields(config_class)
     own = table.get(variant, {})
     if not isinstance(own, dict):
         raise UsageError(f"{origin}: {variant} must be a table of {variant}'s options")
     top = {key: value for key, value in table.items() if key not in {variant, *others, toml.CAME_TO}}
+    given = {key.replace("-", "_"): value for key, value in [*top.items(), *own.items()]}
     values: dict[str, object] = {}
-    for key, value in [*top.items(), *own.items()]:
-        name = key.replace("-", "_")
+    for name, value in with_current_names(given, fields.values()).items():
         if name not in fields:
-            raise UsageError(f"{origin}: {key} is no option of {variant}{meanings.of_name(name, fields)}")
-        values[name] = value
+            raise UsageError(f"{origin}: {variant} has no option {name}{suggestions.of_name(name, fields)}")
+        values[name] = fields[name].check(value, origin)
     notes = []
     if isinstance(threads := values.get("threads"), int) and threads > len(CPUS):
         del values["threads"]

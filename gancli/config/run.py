@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from gancli.config import interval, meanings
-from gancli.config.option import check_values, option
+from gancli.config import interval, suggestions
+from gancli.config.option import option
 
 DATA_ROOT = "~/.cache/gancli"
 MODEL, DATA, BUDGET, MACHINE, OUTPUT = "Model", "Data", "Training", "Machine", "Output"
@@ -16,7 +16,9 @@ DEVICES = ("auto", "cpu", "cuda", "cuda:0", "mps")
 def device_name(text: object) -> None:
     """Raises `ValueError` for what names no device, be it there or not."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", str(text)):
-        raise ValueError(f"must be auto, cpu, cuda, cuda:N or mps{meanings.of_value('--device', str(text), DEVICES)}")
+        raise ValueError(
+            f"must be auto, cpu, cuda, cuda:N or mps{suggestions.of_value('--device', str(text), DEVICES)}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,5 +162,33 @@ class RunConfig:
         "auto", "how progress is shown", env="GAN_PROGRESS", panel=OUTPUT
     )
 
-    def __post_init__(self) -> None:
-        check_values(self)
+
+@dataclass(frozen=True, kw_only=True)
+class TrainCommandConfig:
+    """The options of `gan train` that are not kept with the run."""
+
+    resume: str | None = option(
+        None,
+        "go on exactly where a run stopped; auto: the run in --out if there is one, else start",
+        metavar="auto|RUN|FILE",
+        panel=OUTPUT,
+        path=True,
+        raw=True,
+    )
+    config: str | None = option(
+        None,
+        "take values from a file, such as a run's config.toml",
+        metavar="FILE.toml",
+        panel=OUTPUT,
+        path=True,
+        raw=True,
+    )
+    dry_run: bool = option(
+        False, "show every value and its origin, or the runs of a sweep; train nothing", panel=OUTPUT, switch=True
+    )
+    only: int | None = option(
+        None,
+        "of a sweep (several values of an option: --seed 0-9, --lr 1e-4,1e-3) this run alone; from 0",
+        metavar="K",
+        panel=OUTPUT,
+    )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gancli.config.option import check_values, option
+from gancli.config.option import option
 
 DRAWING, ENLARGING = "Drawing pictures", "Enlarging pictures (srgan)"
 MAX_COUNT, MAX_SEED = 1_000_000, 2**63 - 1
@@ -48,9 +48,6 @@ class SampleConfig:
         1024, "pictures held at a time; the pictures do not depend on it", ge=1, le=2**20, panel=DRAWING
     )
 
-    def __post_init__(self) -> None:
-        check_values(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class EnlargeConfig:
@@ -91,6 +88,3 @@ class EnlargeConfig:
     )
     recursive: bool = option(False, "a folder's subfolders, too", panel=ENLARGING, switch=True)
     skip_existing: bool = option(False, "leave alone what was enlarged before", panel=ENLARGING, switch=True)
-
-    def __post_init__(self) -> None:
-        check_values(self)

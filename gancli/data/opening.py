@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from gancli.config import meanings
+from gancli.config import suggestions
 from gancli.config.paths import expanded
 from gancli.data.fit import Fit
 from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
@@ -86,6 +86,6 @@ def _unknown(dataset: str) -> str:
         neighbours = {entry.name: str(entry) for entry in sorted(path.parent.iterdir())[:10_000]}
     except OSError:
         neighbours = {}
-    hint = meanings.of_value("--dataset", dataset, source_names()) or did_you_mean(path.name, neighbours)
+    hint = suggestions.of_value("--dataset", dataset, source_names()) or did_you_mean(path.name, neighbours)
     known = ", ".join(source_names())
     return f"--dataset {dataset}: neither a data set ({known}) nor a folder, zip, tar or Parquet file that exists{hint}"

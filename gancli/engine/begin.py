@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -78,14 +78,19 @@ def outlook(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> O
     return "goes on" if facts.step < facts.steps or longer else "finished"
 
 
-def config_layer(config: str, variant: str) -> Layer:
-    """The values that a `--config` file gives a variant. Raises `UsageError`.
+def read_config(config: str | None) -> Mapping[str, object]:
+    """The table of a `--config` file; without one, an empty table. Raises `UsageError`."""
+    return {} if config is None else toml.read(expanded(config, "--config"))
+
+
+def config_layer(config: str, table: Mapping[str, object], variant: str) -> Layer:
+    """The values that the `table` of a `--config` file gives a variant. Raises `UsageError`.
 
     A run's own file has all options of its variant. An option that it lacks is newer than the run: it gets the option's own
     default, which keeps the behaviour of the time, whatever the preset says now.
     """
     others = [name for name in catalogue.names() if name != variant]
-    table, config_class = toml.read(expanded(config, "--config")), catalogue.card(variant).config_class
+    config_class = catalogue.card(variant).config_class
     layer = file_layer(config, table, variant, config_class, others)
     if toml.CAME_TO not in table or variant not in table:
         return layer
@@ -104,9 +109,8 @@ def last_value(layers: Sequence[Layer], name: str) -> Any:
 
 
 def max_seconds(layers: Sequence[Layer]) -> float | None:
-    """The time limit that the last layer with `max_time` sets. Raises `UsageError`."""
-    (field,) = (field for field in fields_of(RunConfig) if field.name == "max_time")
-    limit = field.check(last_value(layers, "max_time"))
+    """The time limit that the last layer with `max_time` sets."""
+    limit = last_value(layers, "max_time")
     return None if limit is None else interval.seconds(limit)
 
 

@@ -1,12 +1,15 @@
-"""Which variant trains where none is named: one that suits the pictures."""
+"""Which variant trains: the one that is named, or the one that suits the images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gancli import catalogue
-from gancli.config import fields_of
+from gancli.config import fields_of, toml
+from gancli.config.paths import expanded
 from gancli.config.resolve import Layer
 from gancli.data.probe import probe
+from gancli.engine.begin import run_directory
 from gancli.store import names
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
@@ -26,13 +29,31 @@ class Choice:
     layer: Layer | None = None
 
 
-def like(init_from: str) -> Choice:
+def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | None, resume: str | None) -> Choice:
+    """The variant of a run: named among the options that are `given`, in the `table` of the file `config`, by the run to
+    `resume` or by the model to start from; else one that suits the images. Raises `UsageError` and `CheckpointError`."""
+    if "variant" in given:
+        return Choice(catalogue.check_name(given["variant"]))
+    if "variant" in table:
+        return Choice(catalogue.check_name(str(table["variant"]), f"--config {config}"))
+    both = {**table, **given}
+    directory = both.get("out") if resume == "auto" else resume
+    if directory and (recorded := run_directory(expanded(str(directory), "--resume")).config).is_file():
+        return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", USUAL)), str(recorded)))
+    if (init_from := both.get("init_from")) is not None:
+        return _like(str(init_from))
+    dataset, size = both.get("dataset"), both.get("image_size")
+    asked = [*map(str, both), str(both.get("preset"))]
+    return _suiting(None if dataset is None else str(dataset), size if isinstance(size, int) else None, asked)
+
+
+def _like(init_from: str) -> Choice:
     """The variant of the model that a run is to start from. Raises `UsageError` and `CheckpointError`."""
     path = weights_file(names.meant(init_from, "--init-from"))
     return Choice(from_header(path, read_header(path)).variant)
 
 
-def choose(dataset: str | None, image_size: int | None, asked: Iterable[str]) -> Choice:
+def _suiting(dataset: str | None, image_size: int | None, asked: Iterable[str]) -> Choice:
     """For a data set, and the options (by name) and preset that were `asked` for: dcgan for colour, or for more than 32
     pixels, unless they belong to vanilla alone."""
     usual, other = (catalogue.card(name).config_class for name in (USUAL, FOR_PICTURES))

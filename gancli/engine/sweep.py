@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli.config.option import Field
-from gancli.config.several import MOST, shown
+from gancli.config.sweep_values import MOST, shown
 from gancli.errors import GancliError, UsageError, os_problem
 
 NUMBERED = re.compile(r"[0-9]{3,}-(.+)")

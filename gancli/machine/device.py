@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from gancli.config import meanings
+from gancli.config import suggestions
 from gancli.config.run import DEVICES
 from gancli.errors import UsageError
 from gancli.machine import room
@@ -95,7 +95,7 @@ def choose_device(asked: str, ranks: Ranks = ALONE) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = asked.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdecimal())):
-        hint = meanings.of_value("--device", asked, DEVICES)
+        hint = suggestions.of_value("--device", asked, DEVICES)
         raise UsageError(f"--device {asked}: must be auto, cpu, cuda, cuda:N or mps{hint}")
     if kind == "cuda":
         if not torch.cuda.is_available():

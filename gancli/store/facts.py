@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gancli import catalogue
 from gancli.config import VariantConfig, fields_of
+from gancli.config.option import checked, with_current_names
 from gancli.data.spec import ImageSpec
 from gancli.errors import CheckpointError, UsageError, few
 from gancli.store.header import MAX_HEADER_BYTES, Header, json_object
@@ -144,11 +145,14 @@ def read_config(variant: str, values: object) -> VariantConfig:
     fields = {f.name: f for f in fields_of(config_class)}
     if not isinstance(values, dict):
         raise ValueError("config has an impossible value")
+    values = with_current_names(values, fields.values())
     if unknown := sorted(set(values) - set(fields)):
         raise ValueError(
             f"{few(unknown)}: no option of {variant} in this version of gan; use the version that wrote the file"
         )
-    return config_class(**{name: fields[name].check(value) for name, value in values.items()})
+    config = config_class(**checked(config_class, values))
+    config.check()
+    return config
 
 
 def _require(holds: bool, name: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from gancli import catalogue
-from gancli.config.option import Field
+from gancli.config.option import Field, with_current_names
 from gancli.config.resolve import NOT_KEPT, known_fields, preset_layers, resolve
 from gancli.errors import GancliError, shell_quoted
 from gancli.store.facts import Facts
@@ -28,9 +28,10 @@ def from_config(config: Mapping[str, object]) -> str:
         preset = str(config.get("preset", "default"))
         usual = resolve(variant, config_class, preset_layers(variant, config_class, preset))
         own = config.get(variant, {})
-        given = {**config, **(own if isinstance(own, dict) else {})}
+        fields = known_fields(config_class)
+        given = with_current_names({**config, **(own if isinstance(own, dict) else {})}, fields.values())
         words = ["gan", "train", "--variant", variant, *(() if preset == "default" else ("--preset", preset))]
-        for name, field in known_fields(config_class).items():
+        for name, field in fields.items():
             of_run = hasattr(usual.run, name)
             value = given.get(name, None if of_run else field.default)  # the file may be older than the option
             if name in ("variant", "preset", *NOT_KEPT) or value is None:

@@ -1,67 +1,19 @@
-"""Conditional GAN: fully connected networks that are told the class.
-
-Paper: Mirza, Osindero: Conditional Generative Adversarial Nets, 2014, arXiv:1411.1784
-
-G turns noise z and a label into a picture of that class; D judges whether a picture is a real one of its label. The data set
-must have labels. The default adds what practice has found since: batch norm in G, a gradient penalty on real pictures (R1)
-and an averaged G. The preset `paper` is the paper's MNIST experiment: maxout D with dropout, SGD.
-"""
+"""The networks and the training step of the conditional GAN; `cgan_config` has its page and its options."""
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from gancli.batches.batch import Batch
-from gancli.config import VariantConfig, game, option
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import losses
 from gancli.nn.games import GAMES, Penalties
 from gancli.nn.layers import Maxout, Tanh
-from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, falling
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(VariantConfig):
-    """Options of the conditional GAN."""
-
-    latent_dim: int = option(32, "length of z", ge=1, le=8192)
-    noise: Literal["normal", "uniform", "unit-uniform"] = option("normal", "z: N(0, 1), U(-1, 1) or U(-√3, √3)")
-    latent_width: int = option(0, "units of z's own hidden layer in G; 0: none", ge=0, le=16384)
-    label_width: int = option(32, "numbers that G makes of a label", ge=1, le=16384)
-    inner_width: int = option(
-        256, "units of the joint layer further from the picture; 0: no such layer", ge=0, le=16384
-    )
-    width: int = option(512, "units of the joint layer next to the picture", ge=1, le=16384)
-    slope: float = option(0.2, "of leaky ReLU below zero; 0: ReLU", ge=0, lt=1)
-    norm: Literal["batch", "none"] = option("batch", "normalisation of G's joint layers")
-    discriminator: Literal["leaky", "maxout"] = option("leaky", "D's hidden layers: leaky ReLU, or the paper's maxout")
-    input_dropout: float = option(0.0, "share of D's input pixels dropped", ge=0, lt=1)
-    dropout: float = option(0.0, "share of hidden units dropped, in G and D", ge=0, lt=1)
-    loss: game.Loss = game.loss()
-    r1: float = game.r1(0.3)
-    r2: float = game.r2()
-    gp: float = game.gp()
-    optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of step size and momentum")
-    lr: float = option(1e-3, "step size", gt=0, le=1)
-    falling: float = game.falling(0.0, only_with="optimizer=adam")
-    beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")
-
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"falling": 1.0, "batch_size": 64, "epochs": 60, "ema": 0.9995},
-        # Differs from the paper: PyTorch's initial weights; pictures in [-1, 1] by tanh, not [0, 1] by a sigmoid; no word
-        # there of the length: 480 epochs of MNIST bring the step size to its floor.
-        "paper": {
-            "latent_dim": 100, "noise": "uniform", "latent_width": 200, "label_width": 1000, "inner_width": 0,
-            "width": 1200, "slope": 0.0, "norm": "none", "discriminator": "maxout", "dropout": 0.5, "r1": 0.0,
-            "optimizer": "sgd", "lr": 0.1, "batch_size": 100, "epochs": 480, "ema": 0.0,
-        },
-    }  # fmt: skip
-
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, linear_decay
+from gancli.variants.cgan_config import Config
 
 LOWEST_STEP = 1e-5  # of the first step size: the paper's 0.1 falls to 1e-6
 UPDATES_TO_FULL_MOMENTUM = 150_000  # 250 epochs of MNIST, as in the code of Goodfellow et al. 2014; the paper says none
@@ -181,7 +133,7 @@ class Cgan(Variant):
         return logits
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
-        rule: Optimizer = Adam(self.config.lr, self.config.beta1, schedule=falling(self.config.falling, steps))
+        rule: Optimizer = Adam(self.config.lr, self.config.beta1, schedule=linear_decay(self.config.lr_decay, steps))
         if self.config.optimizer == "sgd":
             rule = Sgd(self.config.lr, momentum=_paper_momentum, schedule=_paper_decay)
         return {"G": rule, "D": rule}

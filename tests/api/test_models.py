@@ -116,7 +116,7 @@ def test_wrong_values_have_the_errors_of_the_command_line(gan: Gan, runs: dict[s
         assert in_python(outcome.err.splitlines()[-1].removeprefix("gan: ")) == str(caught.value), typed
         assert not re.search(r"(^|\s)--?[a-z]", str(caught.value)), "an error in Python names arguments"
         assert outcome.code == caught.value.exit_code
-    with pytest.raises(gancli.GancliError, match=r"^step: is no option of cgan \(did you mean steps\?\)$"):
+    with pytest.raises(gancli.GancliError, match=r"^cgan has no option step \(did you mean steps\?\)$"):
         gancli.train("cgan", step=3)  # type: ignore[call-arg]
 
 

@@ -258,7 +258,7 @@ def test_figures_are_those_of_the_command_line(gan: Gan, trained: Path, monkeypa
 
 def test_the_environment_counts_as_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAN_THREADS", "two")
-    with pytest.raises(gancli.GancliError, match="GAN_THREADS two: must be a whole number"):
+    with pytest.raises(gancli.GancliError, match=r"threads=two \(from GAN_THREADS\): must be a whole number"):
         gancli.train("vanilla", steps=1)
     monkeypatch.setenv("GAN_THREADS", "1")
     options = {name: value for name, value in OPTIONS.items() if name != "threads"}

@@ -95,8 +95,8 @@ def test_a_dry_run_refuses_what_the_run_would(gan: Gan, trained: Path) -> None:
 def test_options_that_need_another_are_refused_without_it(gan: Gan) -> None:
     assert_one_line(gan("train", "--eval-metric", "coverage", *QUIET), 2, "--eval-metric coverage", "--eval-every")
     assert_one_line(gan("train", "--preset", "paper", "--beta1", 0.3, *QUIET), 2, "--beta1 0.3", "--optimizer adam")
-    paper = ("train", "-v", "lapgan", "--preset", "paper", "--falling", 0.5, *QUIET)
-    assert_one_line(gan(*paper), 2, "--falling 0.5", "--optimizer adam")
+    paper = ("train", "-v", "lapgan", "--preset", "paper", "--lr-decay", 0.5, *QUIET)
+    assert_one_line(gan(*paper), 2, "--lr-decay 0.5", "--optimizer adam")
 
 
 @pytest.mark.parametrize("flag", ["--out", "--dataset", "--data-root", "--config", "--resume"])

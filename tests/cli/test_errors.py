@@ -226,7 +226,7 @@ def test_a_run_that_cannot_load_torch_leaves_no_directory(gan: Gan, monkeypatch:
 
 def test_a_wrong_value_of_a_variable_names_the_variable(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAN_THREADS", "many")
-    assert_one_line(gan("train", "--progress", "none"), 2, "GAN_THREADS many: must be a whole number")
+    assert_one_line(gan("train", "--progress", "none"), 2, "--threads many (from GAN_THREADS): must be a whole number")
 
 
 def test_a_terminal_of_no_width_shows_help_all_the_same() -> None:

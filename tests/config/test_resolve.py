@@ -43,20 +43,20 @@ def test_a_run_from_a_larger_machine_goes_on_with_a_word_and_ones_own_flag_holds
 def test_a_runs_file_from_before_an_option_makes_the_same_run_again(gan: Gan, tmp_path: Path, came_to: bool) -> None:
     """Whose preset has changed since; a file that somebody wrote takes the preset as it is now."""
     train = ("train", "-v", "cgan", *SMALL, "--steps", 6)
-    assert gan(*train, "--falling", 0, "--out", "old").code == 0
+    assert gan(*train, "--lr-decay", 0, "--out", "old").code == 0
     config = Path("old/config.toml")
     text = config.read_text("utf-8")
-    assert text.count("falling = 0.0\n") == 1
+    assert text.count("lr_decay = 0.0\n") == 1
     text = text if came_to else text.partition("[came_to]")[0]
-    config.write_text(text.replace("falling = 0.0\n", ""), "utf-8")
+    config.write_text(text.replace("lr_decay = 0.0\n", ""), "utf-8")
     again = gan("train", "--config", config, "--out", "again")
     assert again.code == 0
     assert again.err.count("written by an older gan") == 1
-    assert "the values of that time: --falling 0.0" in again.err
-    assert "--falling 0.0" in from_config(toml.read(config))
-    assert gan("train", "--config", config, "--falling", 1, "--out", "other").code == 0
+    assert "the values of that time: --lr-decay 0.0" in again.err
+    assert "--lr-decay 0.0" in from_config(toml.read(config))
+    assert gan("train", "--config", config, "--lr-decay", 1, "--out", "other").code == 0
     sums = [sha256(tmp_path / name / "ckpt.safetensors") for name in ("old", "again", "other")]
     assert sums[0] == sums[1] != sums[2]
     Path("mine.toml").write_text('variant = "cgan"\n[cgan]\nwidth = 16\n', "utf-8")
     shown = gan("train", "--config", "mine.toml", "--dry-run").out.splitlines()
-    assert ["--falling", "1.0", "default"] in [line.split() for line in shown]
+    assert ["--lr-decay", "1.0", "default"] in [line.split() for line in shown]

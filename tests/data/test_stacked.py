@@ -46,7 +46,7 @@ def test_the_stacks_are_the_same_for_everybody(tmp_path: Path) -> None:
 
 def test_no_file_is_opened_to_choose_a_variant_for_stacks() -> None:
     assert probe("stacked-mnist") == Probe(coloured=True, side=28, square=True)
-    assert choose("stacked-mnist", None, ()).variant == "dcgan"
+    assert choose({"dataset": "stacked-mnist"}, {}, None, None).variant == "dcgan"
 
 
 def test_apart_undoes_together() -> None:

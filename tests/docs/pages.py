@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from gancli import catalogue
-from gancli.cli import app, train
+from gancli.cli import app, train_command
 from tests.conftest import ROOT
 from tests.docs import option_types
 
@@ -24,20 +24,15 @@ with `gan train --variant NAME --help` the options of that variant.
 def page() -> str:
     """Every command with its arguments and options, as Markdown."""
     group: Any = typer.main.get_command(app.app)
-    shared = train.command("vanilla")
-    own = [p for p in shared.params if _panel(p).startswith("Options of")]
-    parts = [HEAD, *_command("train", "Train a variant on a data set into a run directory.", _without(shared, own))]
+    shared = train_command.command(()).params
+    parts = [HEAD, *_command("train", "Train a variant on a data set into a run directory.", shared)]
     for name in catalogue.names():
-        options = [p for p in train.command(name).params if _panel(p).startswith("Options of")]
+        options = [p for p in train_command.command((name,)).params if _panel(p).startswith("Options of")]
         parts += [f"### gan train --variant {name}\n", *_table(options)]
     for name, command in group.commands.items():
         if name != "train":
             parts += _command(name, command.help, command.params)
     return "\n".join(parts).rstrip() + "\n"
-
-
-def _without(command: Any, own: list[Any]) -> list[Any]:
-    return [p for p in command.params if p not in own]
 
 
 def _panel(parameter: Any) -> str:

@@ -14,7 +14,8 @@ import pytest
 import typer
 from PIL import Image
 
-from gancli.cli import app, train
+from gancli import catalogue
+from gancli.cli import app, train_command
 from gancli.metrics import classifier
 from tests.conftest import ROOT, SMALL, Gan
 from tests.docs import option_types, pages
@@ -30,9 +31,8 @@ def test_the_page_of_commands_is_what_the_program_says() -> None:
 
 def options_of(command: str) -> set[str]:
     group: Any = typer.main.get_command(app.app)
-    commands = [train.command(name) for name in ("vanilla", "cgan", "dcgan", "lapgan", "srgan")]
-    found = commands if command == "train" else [group.commands[command]]
-    return {flag for each in found for p in each.params for flag in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
+    found = train_command.command(catalogue.names()) if command == "train" else group.commands[command]
+    return {flag for p in found.params for flag in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
 
 
 def test_every_option_that_a_page_gives_a_command_exists() -> None:

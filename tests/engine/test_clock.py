@@ -232,6 +232,5 @@ def test_a_save_interval_that_is_none_is_refused_in_one_line(gan: Gan) -> None:
     refused = gan("train", "--save-every", "often")
     assert refused.code == 2
     assert refused.err == (
-        "gan: --save-every often (from flag): must be a number of steps, a time such as 90s, 10m or 1h, "
-        "or both as in 1000,10m\n"
+        "gan: --save-every often: must be a number of steps, a time such as 90s, 10m or 1h, or both as in 1000,10m\n"
     )

@@ -15,7 +15,8 @@ from gancli.config import VariantConfig
 from gancli.data.probe import probe
 from gancli.data.source import Source
 from gancli.engine import choice
-from gancli.variants.dcgan import Config, Dcgan
+from gancli.variants.dcgan import Dcgan
+from gancli.variants.dcgan_config import Config
 from tests.conftest import SMALL, Gan
 
 Pictures = Callable[..., Path]

@@ -10,7 +10,8 @@ from gancli.data.spec import ImageSpec
 from gancli.errors import GancliError
 from gancli.sampling import upscale
 from gancli.sampling.upscale import Upscaler, bytes_per_pixel, tiles
-from gancli.variants.srgan import Config, Srgan
+from gancli.variants.srgan import Srgan
+from gancli.variants.srgan_config import Config
 
 CPU = torch.device("cpu")
 

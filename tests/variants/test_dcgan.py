@@ -19,6 +19,7 @@ CPU = Machine(torch.device("cpu"), "fp32", 1)
 def built(size: int = 8, channels: int = 1, names: str = "0123456789", **options: object) -> Variant:
     torch.manual_seed(0)
     config = catalogue.card("dcgan").config_class(**({"width": 8, "latent_dim": 6} | options))
+    config.check()
     return catalogue.load("dcgan")(config, ImageSpec(channels, size, tuple(names)))
 
 

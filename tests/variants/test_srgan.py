@@ -12,7 +12,8 @@ from gancli.batches.pairs import enlarge
 from gancli.data.spec import ImageSpec
 from gancli.errors import GancliError, UsageError
 from gancli.nn.vgg import FEATURE_SCALE, Vgg19Features
-from gancli.variants.srgan import Config, Srgan
+from gancli.variants.srgan import Srgan
+from gancli.variants.srgan_config import Config
 
 SMALL = Config(width=4, blocks=2, d_width=4)
 
@@ -85,7 +86,7 @@ def test_the_papers_schedule_is_a_tenth_in_the_second_half_of_the_second_phase()
 @pytest.mark.parametrize("scale", [3, 6])
 def test_other_scales_are_refused(scale: int) -> None:
     with pytest.raises(UsageError, match="2, 4 or 8"):
-        Config(scale=scale)
+        Config(scale=scale).check()
 
 
 def vgg_file(folder: Path) -> tuple[Path, Vgg19Features]:

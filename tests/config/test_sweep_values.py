@@ -4,7 +4,7 @@ import pytest
 
 from gancli import catalogue
 from gancli.config import RunConfig, fields_of
-from gancli.config.several import values_of
+from gancli.config.sweep_values import values_of
 from gancli.errors import UsageError
 
 FIELDS = {f.name: f for f in (*fields_of(RunConfig), *fields_of(catalogue.card("vanilla").config_class))}
@@ -47,8 +47,8 @@ def test_only_lists_and_ranges_of_what_can_be_several_are_several_values(name: s
         ("seed", "0,1,0", "--seed 0,1,0: has 0 twice"),
         ("lr", "1e-3,0.001", "has 0.001 twice"),
         ("seed", "0,", "has an empty value"),
-        ("seed", "0,x", "x is none of the whole numbers"),
-        ("lr", "0.1,high", "high is none of the numbers"),
+        ("seed", "0,x", "--seed x: must be a whole number"),
+        ("lr", "0.1,high", "--lr high: must be a number"),
         ("lr", "0.1,5", "--lr 5.0: must be above 0 and at most 1"),
         ("lr", "0.1,nan", "--lr"),
         ("seed", "0-9999999999999999999", "at most 10,000 runs"),

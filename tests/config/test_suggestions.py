@@ -7,8 +7,8 @@ import typer
 
 from gancli import catalogue
 from gancli.cli.app import app
-from gancli.cli.train import command
-from gancli.config import Field, RunConfig, fields_of, meanings
+from gancli.cli.train_command import command
+from gancli.config import RunConfig, fields_of, suggestions
 from gancli.config.evaluate import METRICS
 from gancli.data.names import source_names
 from gancli.errors import did_you_mean
@@ -20,12 +20,13 @@ from tests.conftest import Gan
 def options_of(name: str) -> set[str]:
     """All options of a command, in every variant."""
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    found = [command(v) for v in catalogue.names()] if name == "train" else [commands[name]]
-    return {flag for one in found for parameter in one.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+    found = command(catalogue.names()) if name == "train" else commands[name]
+    return {flag for parameter in found.params for flag in (*parameter.opts, *parameter.secondary_opts)}
 
 
 def choices_of(flag: str) -> set[str]:
-    found = {c for f in (*fields_of(RunConfig), *own_fields()) if f.long == flag for c in f.choices}
+    own = (field for fields in catalogue.own_options(catalogue.names()).values() for field in fields.values())
+    found = {c for f in (*fields_of(RunConfig), *own) if f.long == flag for c in f.choices}
     open_ones = {
         "--device": {"auto", "cpu", "cuda", "cuda:0", "mps"},
         "--variant": set(catalogue.names()),
@@ -35,26 +36,22 @@ def choices_of(flag: str) -> set[str]:
     return found | open_ones.get(flag, set())
 
 
-def own_fields() -> list[Field]:
-    return [field for name in catalogue.names() for field in fields_of(catalogue.card(name).config_class)]
-
-
 def commands() -> set[str]:
     return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
 def test_every_suggested_option_command_and_value_exists() -> None:
     there = set().union(*map(options_of, commands()))
-    for group, _ in meanings.OPTIONS:
-        for meaning in group:
+    for meanings in suggestions.table()["options"]:
+        for meaning in meanings.split(" or "):
             flag, _, value = meaning.partition(" ")
-            if flag.startswith("-") and meaning != meanings.SEVERAL_GPUS:
-                assert flag in there, meaning
-                assert not value or value in choices_of(flag), meaning
-    for flag, words in meanings.VALUES.items():
-        assert set(words.values()) <= choices_of(flag), flag
-        assert not set(words) & choices_of(flag), f"{flag}: a value that there is needs no suggestion"
-    meant = {word.partition(" ")[0] for word in meanings.COMMANDS.values() if not word.startswith("--")}
+            assert flag in there | {"CKPT"}, meaning
+            assert not value or value in choices_of(flag), meaning
+    for flag, values in suggestions.table()["values"].items():
+        assert set(values) <= choices_of(flag), flag
+        words = {word for text in values.values() for word in text.split()}
+        assert not words & choices_of(flag), f"{flag}: a value that there is needs no suggestion"
+    meant = {word.partition(" ")[0] for word in suggestions.table()["commands"] if not word.startswith("--")}
     assert meant <= commands()
 
 
@@ -127,10 +124,10 @@ def test_what_others_call_it_is_answered_by_what_it_is_called_here(gan: Gan, lin
 
 def test_every_suggested_kind_of_file_is_written(gan: Gan) -> None:
     for verb, more in (("sample", ("-n", 4)), ("report", ())):
-        for kind in sorted(meanings.ENDINGS[verb]):
+        for kind in sorted(suggestions.ENDINGS[verb]):
             written = gan(verb, "digits", *more, "-o", f"x.{kind}")
             assert written.code == 0 or "pip install" in written.err or "ffmpeg" in written.err, written
-    assert meanings.ENDINGS["export"] == {suffix[1:] for suffix in SUFFIXES}
+    assert suggestions.ENDINGS["export"] == {suffix[1:] for suffix in SUFFIXES}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +152,7 @@ def test_names_of_options_in_python_and_files_are_answered_alike() -> None:
         ("gpus", "(did you mean device?)"),
         ("colour", ""),
     ):
-        assert meanings.of_name(name, known).strip() == meant
+        assert suggestions.of_name(name, known).strip() == meant
 
 
 def test_a_slip_is_a_letter_or_two_and_never_another_digit() -> None:
@@ -168,5 +165,5 @@ def test_a_slip_is_a_letter_or_two_and_never_another_digit() -> None:
         ("cif", "cifar10"),
     ):
         assert did_you_mean(typed, known) == f" (did you mean {meant}?)"
-    for typed in ("gan", "beta2", "cifar100", "mnist", "", "precise-timing", "fp", "position"):
+    for typed in ("beta2", "cifar100", "mnist", "", "precise-timing", "fp", "position"):
         assert did_you_mean(typed, known) == "", typed

@@ -19,16 +19,18 @@ def can_be_several(field: Field) -> bool:
     )
 
 
-def values_of(field: Field, text: str) -> tuple[Any, ...] | None:
+def values_of(field: Field, text: Any) -> tuple[Any, ...] | None:
     """The values in `text`, in their order, or None where it is one value, or none that this option could have several of.
     Raises `UsageError` naming the option for a value that it cannot have, one said twice, and too many."""
     if not can_be_several(field) or not ("," in text or (field.kind is int and RANGE.fullmatch(text.strip()))):
         return None
     found: list[Any] = []
     for part in map(str.strip, text.split(",")):
+        if not part:
+            raise UsageError(f"{field.flag} {text}: has an empty value; values are separated by single commas")
         between = RANGE.fullmatch(part) if field.kind is int else None
         if between is None:
-            found.append(_value(field, part, text))
+            found.append(field.parse(part))
             continue
         first, last = map(int, between.groups())
         if last < first:
@@ -40,18 +42,6 @@ def values_of(field: Field, text: str) -> tuple[Any, ...] | None:
         twice = next(value for value in found if found.count(value) > 1)
         raise UsageError(f"{field.flag} {text}: has {shown(twice)} twice")
     return tuple(found)
-
-
-def _value(field: Field, part: str, text: str) -> Any:
-    if not part:
-        raise UsageError(f"{field.flag} {text}: has an empty value; values are separated by single commas")
-    if field.kind is str:
-        return field.check(part)
-    try:
-        return field.check(field.kind(part))
-    except ValueError:
-        noun = "whole numbers" if field.kind is int else "numbers"
-        raise UsageError(f"{field.flag} {text}: {part} is none of the {noun} that it takes") from None
 
 
 def shown(value: object) -> str:

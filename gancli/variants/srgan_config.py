@@ -1,0 +1,75 @@
+"""Super-resolution GAN: pictures enlarged 2, 4 or 8 times, with the detail that they may have had.
+
+Paper: Ledig, Theis, Huszár, Caballero et al.: Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial
+Network, 2017, arXiv:1609.04802
+
+Two phases: G learns to be near the true pictures (pretrain: mean squared error, "SRResNet"), then also to be taken for one
+of them by D (adversarial). The content loss of the second phase is the squared error of pixels (the paper's SRGAN-MSE) or,
+with `--content vgg`, of features of a VGG19 network that was trained on ImageNet. The default is made for short runs: a
+smaller G without batch norm that adds detail to the bicubic enlargement, and a step size that falls to nothing. The preset
+`paper` has the paper's networks, losses and numbers of steps.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from gancli.config import VariantConfig, game, option
+from gancli.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(VariantConfig):
+    """Options of the SRGAN."""
+
+    scale: int = option(4, "how many times larger: 2, 4 or 8", ge=2, le=8)
+    width: int = option(32, "feature maps of G", ge=1, le=1024, source="64 in section 2.1.1")
+    blocks: int = option(8, "residual blocks of G", ge=0, le=256, source="16 in section 3.2")
+    norm: Literal["batch", "none"] = option(
+        "none", "G's normalisation; batch is the paper's", source="none: Lim et al. 2017"
+    )
+    skip: Literal["bicubic", "none"] = option("bicubic", "what G's detail is added to; none is the paper's")
+    d_width: int = option(24, "feature maps of D's first layer; doubled up to 8 times", ge=1, le=1024)
+    d_norm: Literal["batch", "spectral"] = option("spectral", "D's normalisation; batch is the paper's")
+    content: Literal["mse", "vgg"] = option(
+        "mse", "content loss of the adversarial phase: pixels, or VGG19 features (weights: see --vgg-weights)",
+        source="section 2.2.1",
+    )  # fmt: skip
+    vgg_weights: str | None = option(
+        None,
+        "safetensors file with torchvision's VGG19 weights",
+        metavar="FILE",
+        path=True,
+        default_text="torchvision's download",
+    )
+    loss: game.Loss = game.loss()
+    r1: float = game.r1(0.0)
+    r2: float = game.r2()
+    gp: float = game.gp()
+    adversarial: float = option(1e-3, "weight of the adversarial loss", ge=0, le=1000, source="equation 3")
+    pretrain_steps: int | None = option(
+        None, "steps of the first phase", ge=0, le=10**12, default_text="five sixths of the run"
+    )
+    lr: float = option(1e-3, "learning rate in the first phase", gt=0, le=1)
+    adversarial_lr: float = option(2e-4, "learning rate in the second phase", gt=0, le=1)
+    decay: Literal["cosine", "step"] = option(
+        "cosine",
+        "learning rate within a phase: decays to a hundredth; step: a tenth in the second half of the second phase",
+    )
+    beta1: float = option(0.9, "Adam's beta1", ge=0, lt=1, source="section 3.2")
+
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "default": {"batch_size": 16, "steps": 4000, "ema": 0.99},
+        # Differs from the paper: G reads pictures in [-1, 1] (the paper: [0, 1]), and D's pictures may have any size.
+        "paper": {
+            "width": 64, "blocks": 16, "norm": "batch", "skip": "none", "d_width": 64, "d_norm": "batch", "content": "vgg",
+            "pretrain_steps": 1_000_000, "lr": 1e-4, "adversarial_lr": 1e-4, "decay": "step",
+            "batch_size": 16, "steps": 1_200_000, "ema": 0.0,
+        },
+    }  # fmt: skip
+
+    def check(self) -> None:
+        if self.scale not in (2, 4, 8):
+            raise UsageError(f"--scale {self.scale}: must be 2, 4 or 8")
+        if self.vgg_weights is not None and self.content != "vgg":
+            raise UsageError(f"--vgg-weights {self.vgg_weights}: is for --content vgg")
