@@ -58,15 +58,6 @@ def test_a_model_draws_the_pictures_of_the_command_line(gan: Gan, runs: dict[str
     assert len(samples.images()) == len(samples) == 7
 
 
-def test_a_model_enlarges_as_the_command_line_does(gan: Gan, enlarger: Path) -> None:
-    model = gancli.load(enlarger / "ckpt.safetensors", device="cpu")
-    for mode, size in (("RGB", (21, 13)), ("RGBA", (9, 8)), ("L", (8, 9)), ("P", (10, 10))):
-        Image.effect_noise(size, 60).convert("RGB").convert(mode).save("small.png", dpi=(300, 300))
-        assert gan("sample", enlarger, "-i", "small.png", "-o", "typed.png", "--device", "cpu").code == 0
-        with Image.open("small.png") as image:
-            large = model.enlarge(image)
-        assert images.encode(large, ".png") == Path("typed.png").read_bytes()
-        Path("typed.png").unlink()
 
 
 def test_options_of_drawing_have_their_effect(gan: Gan, runs: dict[str, Path]) -> None:

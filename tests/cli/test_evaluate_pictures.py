@@ -76,10 +76,6 @@ def test_fewer_than_all_are_picked_by_the_seed(gan: Gan, cgan: Path) -> None:
     assert found[0] == found[1] != found[2]
 
 
-@pytest.mark.slow
-def test_a_run_directory_stays_one_and_its_samples_are_no_pictures(gan: Gan, cgan: Path) -> None:
-    document = json.loads(gan("evaluate", cgan / "run", "-n", 20, "--json", "--metrics", "diversity").out)
-    assert document["checkpoints"][0]["variant"] == "cgan"
 
 
 def saved(folder: str, count: int, mode: str, size: tuple[int, int]) -> Path:
@@ -114,12 +110,6 @@ def test_labels_are_matched_by_name_or_by_number_or_left_out(gan: Gan, cgan: Pat
     assert "gan-test" in plain
 
 
-@pytest.mark.slow
-def test_python_measures_folders_beside_models(cgan: Path) -> None:
-    model = gancli.load(cgan / "run", device="cpu")
-    found = gancli.evaluate([cgan / "made.npz", model], n=COUNT, metrics="prdc,swd")
-    assert found[0] == pytest.approx(found[1], rel=1e-6)
-    assert found.subjects[0].model is None
 
 
 @pytest.mark.slow

@@ -208,14 +208,3 @@ def test_what_could_not_be_read_again_is_not_trained(gan: Gan, tmp_path: Path, m
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
-def test_a_model_of_many_classes_can_be_used(gan: Gan, tmp_path: Path) -> None:
-    for index in range(10_001):
-        folder = tmp_path / "pics" / f"{index:05d}"
-        folder.mkdir(parents=True)
-        Image.new("L", (8, 8), index % 256).save(folder / "0.png")
-    run = ("train", "-v", "cgan", *SMALL, "--label-width", 2, "-d", "pics", "--out", "run")
-    assert gan(*run, "--steps", 2).code == 0
-    assert gan("train", "--resume", "run", "--steps", 3).code == 0
-    assert gan("sample", "run", "--label", "10000", "-n", 1, "-o", "a.png").code == 0
-    assert "10001: 00000, 00001" in gan("inspect", "run").out

@@ -124,22 +124,3 @@ def test_what_has_no_effect_or_is_not_there_is_refused(
     assert_one_line(gan("sample", enlarger, *args), 2, *words)
 
 
-def test_python_compares_alike(gan: Gan, enlarger: Path, pairs: Path) -> None:
-    command = (
-        "sample",
-        enlarger,
-        "-i",
-        pairs / "a.jpg",
-        "--compare",
-        "--true",
-        "true/a.png",
-        "-o",
-        "typed.png",
-        "--json",
-    )
-    (typed,) = json.loads(gan(*command).out)["figures"].values()
-    with Image.open(pairs / "a.jpg") as image, Image.open("true/a.png") as true:
-        found = gancli.load(enlarger).compare(image, true=true)
-        assert images.encode(found.image, ".png") == Path("typed.png").read_bytes()
-        assert found.figures["model"].psnr == pytest.approx(typed["model"]["psnr"])
-        assert gancli.load(enlarger).compare(image).figures == {}

@@ -79,13 +79,6 @@ def test_an_mp4_is_what_browsers_play(gan: Gan, trained: Path, more: tuple[objec
     assert [path.name for path in Path().iterdir() if "mp4" in path.name and path.name not in ("a.mp4", "b.mp4")] == []
 
 
-@needs_ffmpeg
-def test_sides_of_odd_length_get_one_more(gan: Gan, trained: Path) -> None:
-    assert gan("sample", trained, "-n", 1, "--walk", 2, "-o", "a.mp4").code == 0
-    model = gancli.load(trained)
-    assert model.facts.images.size == 8
-    order = ("sample", trained, "-n", 2, "--walk", 2, "--columns", 1, "-o", "odd.mp4", "--zoom", 1)
-    assert gan(*order).code == 0
 
 
 def test_without_ffmpeg_the_way_out_is_said_before_anything_is_drawn(
@@ -151,17 +144,6 @@ def test_long_work_says_how_far_it_is_and_short_work_nothing(
     assert sha256(Path("a.png")) == sha256(Path("b.png"))
 
 
-def test_python_zooms_alike(gan: Gan, trained: Path) -> None:
-    samples = gancli.load(trained).sample(5, zoom=4)
-    samples.save("python.png")
-    assert gan("sample", trained, "-n", 5, "--zoom", 4, "-o", "typed.png").code == 0
-    assert sha256(Path("python.png")) == sha256(Path("typed.png"))
-    assert samples.grid().size == pixels("python.png").shape[1::-1]
-    assert samples.pixels.shape[2:] == (8, 8)
-    with pytest.raises(UsageError, match="zoom=4"):
-        samples.save("a.npz")
-    with pytest.raises(UsageError, match="zoom=99: must be"):
-        gancli.load(trained).sample(5, zoom=99)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")

@@ -72,10 +72,6 @@ def test_a_message_for_a_closed_stderr_lands_in_no_file(trained: Path) -> None:
     assert before == {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
 
 
-@full
-def test_help_that_cannot_be_printed_is_one_line() -> None:
-    done = shell(">/dev/full", "train", "--help")
-    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
 
 
 def test_a_reader_that_goes_away_ends_a_command_as_other_tools() -> None:
@@ -187,8 +183,3 @@ def test_an_evaluation_is_not_begun_for_a_closed_stdout(gan: Gan, trained: Path)
     assert (outcome.code, outcome.err) == (1, "gan: stdout: cannot be written to (it is closed)\n")
 
 
-def test_progress_that_stderr_does_not_take_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    descriptor = os.open(os.devnull, os.O_RDONLY)
-    monkeypatch.setattr(sys, "stderr", streams.over(descriptor, streams.Err))
-    assert main([str(arg) for arg in (*TRAIN, "--out", "run", "--progress", "plain")]) == 0
-    os.close(descriptor)
