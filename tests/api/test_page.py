@@ -1,9 +1,6 @@
 """The pages about Python are run as they stand."""
 
-import dataclasses
 import re
-import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli.data.opening import open_source
-from gancli.data.source import Opening
 from gancli.metrics import classifier, compare
-from tests.conftest import ROOT, Gan
+from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "python.md"
 
@@ -44,7 +39,3 @@ def test_the_page_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
         assert image.size == (512, 448)
     for file in ("grid.png", "samples/seed-000000-label-0.png", "runs/b/ckpt.safetensors", "both.html"):
         assert Path(file).is_file()
-
-
-
-

@@ -27,20 +27,7 @@ def written(monkeypatch: pytest.MonkeyPatch, encoding: str, *args: object) -> st
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize(
-    "args",
-    [
-        ["--help"],
-        ["variants"],
-        ["variants", "dcgan"],
-        ["variants", "lapgan"],
-        ["variants", "--json"],
-        ["train", "--help"],
-        ["train", "-v", "srgan", "--help"],
-        ["sample", "--help"],
-        ["evaluate", "--help"],
-        ["inspect", "--help"],
-    ],
-    ids=" ".join,
+    "args", [["variants"], ["variants", "lapgan"], ["train", "--help"], ["variants", "--json"]], ids=" ".join
 )
 def test_what_needs_no_model_is_written_in_any_encoding(
     monkeypatch: pytest.MonkeyPatch, encoding: str, args: list[str]

@@ -152,12 +152,6 @@ def test_a_super_resolution_model_is_measured_beside_bicubic(gan: Gan, sr_run: P
     assert found["psnr on Y"]["count"] == 4
 
 
-def test_a_super_resolution_model_needs_to_be_told_what_to_enlarge(gan: Gan, sr_run: Path) -> None:
-    outcome = gan("evaluate", sr_run)
-    assert outcome.code == 2
-    assert "--dataset" in outcome.err
-
-
 def test_bicubic_on_set5_reads_the_published_figure(gan: Gan, sr_run: Path, mnist_root: Path) -> None:
     """recipes.md: bicubic ×4 on Set5 must read 28.43 dB with these low-resolution files."""
     outcome = gan("evaluate", sr_run, "--dataset", mnist_root / "sr" / "Set5", "--json")

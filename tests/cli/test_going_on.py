@@ -206,5 +206,3 @@ def test_what_could_not_be_read_again_is_not_trained(gan: Gan, tmp_path: Path, m
     refused = gan("train", "-v", "cgan", *SMALL, "-d", "pics", "--steps", 5, "--out", "run", *QUIET)
     assert_one_line(refused, 2, "--dataset pics", "2 classes")
     assert not (tmp_path / "run").exists()
-
-

@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +37,6 @@ def test_a_directory_gets_one_file_per_picture_named_by_seed(gan: Gan, trained: 
     assert opened(tmp_path / "out" / names[0]).size == (8, 8)
 
 
-def test_many_files_are_not_flushed_one_by_one(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed = list[int]()
-    monkeypatch.setattr(os, "fsync", flushed.append)
-    assert gan("sample", trained, "-n", 40, "-o", "out").code == 0
-    assert len(list(Path("out").iterdir())) == 40
-    assert len(flushed) == 1, "the directory, at the end"
-    assert gan("sample", trained, "-n", 40, "-o", "grid.png").code == 0
-    assert len(flushed) > 1, "a single file is"
-
-
 def test_the_picture_of_a_seed_depends_on_nothing_else(gan: Gan, trained: Path, tmp_path: Path) -> None:
     for out, *args in (
         ("all", "-n", 40),
@@ -73,12 +61,6 @@ def test_a_dash_is_a_png_on_stdout(trained: Path) -> None:
     done = gan_process("sample", trained, "-n", 4, "-o", "-")
     assert (done.returncode, done.stderr) == (0, b"")
     assert opened(io.BytesIO(done.stdout)).format == "PNG"
-    named = subprocess.run(["file", "-"], input=done.stdout, capture_output=True, check=True) if _has_file() else None
-    assert named is None or b"PNG image data" in named.stdout
-
-
-def _has_file() -> bool:
-    return subprocess.run(["which", "file"], capture_output=True, check=False).returncode == 0
 
 
 def test_an_npz_holds_images_labels_and_seeds(gan: Gan, trained: Path) -> None:
@@ -121,12 +103,6 @@ def test_json_tells_what_was_written(gan: Gan, trained: Path) -> None:
     document = json.loads(gan("sample", trained, "-n", 2, "-o", "out/", "--json").out)
     assert document["count"] == 2
     assert all(Path(file).exists() for file in document["files"])
-
-
-def test_truncated_noise_gives_other_pictures(gan: Gan, trained: Path) -> None:
-    assert gan("sample", trained, "-n", 4, "-o", "a.png").code == 0
-    assert gan("sample", trained, "-n", 4, "-o", "b.png", "--truncation", 0.5).code == 0
-    assert sha256(Path("a.png")) != sha256(Path("b.png"))
 
 
 @pytest.mark.usefixtures("toys")

@@ -112,7 +112,6 @@ def test_grey_and_coloured_pictures_are_compared_in_colour(gan: Gan, enlarger: P
         (("-i", "low/a.jpg", "--true", "true/a.png"), ("--true true/a.png", "--compare")),
         (("-i", "low/a.jpg", "--compare", "--true", "nowhere"), ("--true nowhere", "does not exist")),
         (("-i", "low", "--compare", "--true", "true/a.png"), ("--true true/a.png", "must be a folder")),
-        (("-i", "low/a.jpg", "--compare", "--true", ""), ("--true", "is empty")),
         (("--compare",), ("--compare", "-i")),
     ],
     ids=str,
@@ -122,5 +121,3 @@ def test_what_has_no_effect_or_is_not_there_is_refused(
 ) -> None:
     assert pairs.is_dir()
     assert_one_line(gan("sample", enlarger, *args), 2, *words)
-
-

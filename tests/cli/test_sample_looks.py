@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import gancli
 from gancli.cli import sample as cli
-from gancli.errors import UsageError
 from gancli.sampling import files
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import Gan, sha256
@@ -79,8 +77,6 @@ def test_an_mp4_is_what_browsers_play(gan: Gan, trained: Path, more: tuple[objec
     assert [path.name for path in Path().iterdir() if "mp4" in path.name and path.name not in ("a.mp4", "b.mp4")] == []
 
 
-
-
 def test_without_ffmpeg_the_way_out_is_said_before_anything_is_drawn(
     gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,8 +138,6 @@ def test_long_work_says_how_far_it_is_and_short_work_nothing(
     ):
         assert word in gan("sample", trained, *args).err
     assert sha256(Path("a.png")) == sha256(Path("b.png"))
-
-
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")

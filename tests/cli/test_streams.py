@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from gancli.cli import streams
-from gancli.cli.app import main
 from gancli.errors import StdoutError
 from tests.conftest import SMALL, Gan, gan_process
 
@@ -70,8 +69,6 @@ def test_a_message_for_a_closed_stderr_lands_in_no_file(trained: Path) -> None:
     before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
     assert shell("<&- >&- 2>&-", "train", "--out", trained, *SMALL).returncode == 2
     assert before == {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
-
-
 
 
 def test_a_reader_that_goes_away_ends_a_command_as_other_tools() -> None:
@@ -181,5 +178,3 @@ def test_an_evaluation_is_not_begun_for_a_closed_stdout(gan: Gan, trained: Path)
     with stdout_that_is("closed"):
         outcome = gan("evaluate", trained)
     assert (outcome.code, outcome.err) == (1, "gan: stdout: cannot be written to (it is closed)\n")
-
-

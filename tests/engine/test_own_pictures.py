@@ -14,7 +14,6 @@ from gancli.batches.resident import ResidentBatches
 from gancli.config import VariantConfig
 from gancli.data.look import look
 from gancli.data.source import Source
-from gancli.engine import choice
 from gancli.variants.dcgan import Config, Dcgan
 from tests.conftest import SMALL, Gan
 
@@ -55,13 +54,6 @@ def test_colour_gets_a_network_of_convolutions_and_a_length_in_steps(gan: Gan, p
     assert settings(gan, "-d", folder, "--preset", "article")["--variant"] == "vanilla"
     assert settings(gan, "-d", folder, "--epochs", "3")["--steps"] == "–"
     assert settings(gan, "-d", folder, "--batch-size", "4")["--steps"] == "18740"
-
-
-def test_small_grey_pictures_and_names_stay_with_the_usual_one(gan: Gan, pictures: Pictures) -> None:
-    assert settings(gan, "-d", str(pictures("scans", 12, (28, 28), "L")))["--variant"] == "vanilla"
-    assert settings(gan, "-d", str(pictures("large", 12, (48, 48), "L")))["--variant"] == "dcgan"
-    assert settings(gan)["--variant"] == "vanilla"
-    assert settings(gan, "-d", "digits")["--epochs"] == "80"
 
 
 def test_a_size_that_cannot_be_halved_is_told_and_met(gan: Gan, pictures: Pictures) -> None:
@@ -112,12 +104,6 @@ def test_what_can_be_seen_of_pictures(pictures: Pictures, tmp_path: Path) -> Non
     (tmp_path / "locked.zip").write_bytes(locked)
     for nothing in ("broken.zip", "locked.zip", "empty", "lies", "not there"):
         assert look(str(tmp_path / nothing)) is None
-
-
-def test_every_size_that_is_chosen_fits() -> None:
-    from gancli.variants.dcgan import halvings
-
-    assert all(halvings(size) for size in choice.FITTING)
 
 
 def test_mirrored_pictures_are_half_of_every_epoch_others_in_each_and_resume(gan: Gan, pictures: Pictures) -> None:

@@ -202,13 +202,6 @@ def test_sgd_follows_its_schedules() -> None:
     assert weight.weight.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_run_directories_are_numbered_past_the_last(tmp_path: Path) -> None:
-    assert rundir.numbered(tmp_path, "a").path.name == "a-001"
-    (tmp_path / "a-007").mkdir()
-    assert rundir.numbered(tmp_path, "a").path.name == "a-008"
-    assert rundir.numbered(tmp_path, "b").path.name == "b-001"
-
-
 def test_the_newest_states_stay(tmp_path: Path) -> None:
     directory = rundir.prepared(tmp_path)
     directory.make_folders()

@@ -22,7 +22,7 @@ from gancli.metrics import classifier
 from gancli.sampling import draw
 from gancli.store import checkpoint
 from gancli.store.checkpoint import Model
-from tests.conftest import Gan, gan_process
+from tests.conftest import Finished, Gan, gan_process
 from tests.engine.test_resume import train_args
 
 KINDS: dict[str, tuple[object, ...]] = {
@@ -40,22 +40,13 @@ KINDS: dict[str, tuple[object, ...]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Callable[[str], Path]:
-    """The run directory of a tiny finished run of a kind, made once. Tests only read them."""
-    folder = tmp_path_factory.mktemp("runs")
+IN_CI = ("cgan as in the paper", "dcgan with labels", "lapgan", "srgan as in the paper")
 
-    def made(kind: str) -> Path:
-        from gancli.cli.app import main
 
-        place, threads = folder / kind.replace(" ", "-"), torch.get_num_threads()
-        if not place.exists():
-            args = (*KINDS[kind], "--steps", 4, "--data-root", data_root, "--out", place)
-            assert main([str(arg) for arg in args]) == 0
-            torch.set_num_threads(threads)
-        return place
-
-    return made
+@pytest.fixture(scope="session")
+def runs(finished: Finished) -> Callable[[str], Path]:
+    """The run directory of a tiny finished run of a kind. Tests only read them."""
+    return lambda kind: finished(*KINDS[kind], "--steps", 4)
 
 
 def inputs_of(model: Model, count: int, height: int, width: int) -> tuple[torch.Tensor, ...]:
@@ -69,8 +60,9 @@ def inputs_of(model: Model, count: int, height: int, width: int) -> tuple[torch.
     return variant.arguments(tuple(torch.cat(parts) for parts in zip(*noise, strict=True)), labels)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind in IN_CI else pytest.mark.whole) for kind in KINDS]
+)
 def test_onnxruntime_draws_the_same_pictures_in_any_number_and_size(
     gan: Gan, runs: Callable[[str], Path], kind: str
 ) -> None:
@@ -235,14 +227,6 @@ def test_python_exports_the_same_bytes(gan: Gan, runs: Callable[[str], Path]) ->
     again = gan_process("export", runs("vanilla"), "-o", "again.onnx", "--license", "mit")
     assert again.returncode == 0
     assert Path("again.onnx").read_bytes() == Path("typed-model.onnx").read_bytes(), "in another process, too"
-
-
-@pytest.mark.slow
-def test_opset_is_that_of_the_file(gan: Gan, runs: Callable[[str], Path]) -> None:
-    onnx = pytest.importorskip("onnx", reason="the extra onnx")
-    assert gan("export", runs("srgan"), "-o", "model.onnx", "--opset", 18).code == 0
-    assert [(each.domain, each.version) for each in onnx.load("model.onnx").opset_import] == [("", 18)]
-    onnx.checker.check_model("model.onnx", full_check=True)
 
 
 @pytest.mark.parametrize(

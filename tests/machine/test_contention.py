@@ -89,15 +89,6 @@ def test_spinning_is_kept_where_it_is_faster(started: Start) -> None:
     assert found.others == pytest.approx(1.0)
 
 
-def test_a_choice_is_made_anew_after_a_while(started: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contention, "AGAIN_S", 3.0)  # of the machine's seconds
-    machine = Machine(others=1.0, yielding_s=0.1, spinning_s=0.3)
-    found = started(machine)
-    until(lambda: found.yielding and machine.asked > 4 * contention.TRIAL_STEPS)
-    machine.step_s = {True: 0.3, False: 0.1}
-    until(lambda: not found.yielding)
-
-
 def test_nothing_is_tried_on_a_quiet_machine(started: Start) -> None:
     machine = Machine(others=contention.TOLERATED / 2, yielding_s=0.1, spinning_s=0.3)
     found = started(machine)
@@ -152,11 +143,3 @@ def test_the_users_own_choice_wins(left_to_us: bool, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(contention, "SPINNING", left_to_us)
     with watched(lambda: (0, 0.0)) as found:
         assert (found is not None) is (left_to_us and sys.platform == "linux")
-
-
-@pytest.mark.parametrize("variable", ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS"])
-def test_how_the_user_chooses(variable: str) -> None:
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(("GOMP_", "OMP_"))} | {variable: "1"}
-    script = "import gancli.process; print(gancli.process.SPINNING)"
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == str(variable == "OMP_NUM_THREADS")

@@ -36,9 +36,8 @@ def bright_and_dark(count: int = 400, names: tuple[str, ...] = ("dark", "bright"
     return Source("toy", (noise + slope + 120 * labels[:, None, None, None]).to(torch.uint8), labels, names)
 
 
-@pytest.mark.parametrize("size", [8, 28, 32, 64, 128])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_classifier_takes_every_size(size: int, channels: int) -> None:
+@pytest.mark.parametrize(("channels", "size"), [(1, 8), (3, 28), (1, 128)])
+def test_the_classifier_takes_every_size(channels: int, size: int) -> None:
     network = Classifier(channels, size, 5)
     pictures = torch.zeros(2, channels, size, size)
     assert network.features(pictures).shape == (2, 128)

@@ -216,8 +216,8 @@ def cpus() -> None:
 
 
 def killed(point: str, count: str) -> None:
-    """Killed by SIGKILL at a point of writing its `count`-th file: in the middle of it, before or after it is flushed to disk,
-    or when it is renamed and its directory not yet flushed."""
+    """Killed by SIGKILL at a point of writing its `count`-th file: amid it, before or after it is flushed to disk, or
+    renamed with its directory not yet flushed."""
     from gancli.files import atomic
 
     calls = itertools.count(1)

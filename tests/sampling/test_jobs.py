@@ -1,6 +1,5 @@
 """Where enlarged pictures go: each to a place of its own."""
 
-import os
 import unicodedata
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli.sampling.jobs import found_in, targets
+from gancli.sampling.jobs import targets
 
 
 def places(*names: str) -> list[str]:
@@ -35,19 +34,6 @@ def test_names_that_are_one_on_some_disks_are_told_apart(names: tuple[str, ...])
     assert key(first) != key(second)
 
 
-def test_a_picture_does_not_go_where_a_folder_must() -> None:
-    assert places("a.jpg", "a.png/b.jpg") == ["a.jpg.png", "a.png/b.png"]
-
-
-def test_a_name_that_would_be_too_long_is_cut() -> None:
-    stem = "ä" * 120 + "abcdefghijk"  # 251 bytes
-    alone = places(f"{stem}.jpg")
-    assert alone == [f"{stem}.png"]
-    both = places(f"{stem}.jpg", f"{stem}.png")
-    assert len(set(both)) == 2
-    assert all(len(os.fsencode(name)) <= 255 for name in both)
-
-
 NAMES = st.lists(
     st.builds(
         lambda folder, stem, ending: f"{folder}{stem}{ending}",
@@ -67,48 +53,3 @@ def test_every_picture_has_a_place_of_its_own_on_every_disk(names: list[str]) ->
     folders = {key(parent.as_posix()) for name in names for parent in Path(name).parents}
     assert not folders & {key(place) for place in found}
     assert [Path(name).parent for name in names] == [Path(place).parent for place in found]
-
-
-@given(NAMES, st.randoms())
-def test_a_place_depends_on_like_names_only_not_on_their_order_nor_on_others(names: list[str], rng: object) -> None:
-    before = dict(zip(names, places(*names), strict=True))
-    shuffled = [*names, "other.png", "more/a.jpg"]
-    rng.shuffle(shuffled)  # type: ignore[attr-defined]
-    after = dict(zip(shuffled, places(*shuffled), strict=True))
-    assert {name: after[name] for name in names} == before
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    for name in ("a.png", "b/c.png", "b/d/e.png", ".hidden/f.png", "out/g.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    return tmp_path
-
-
-def names_in(folder: Path, recursive: bool = True) -> list[str]:
-    return [path.as_posix() for path in found_in(folder, recursive, folder / "out").pictures]
-
-
-def test_subfolders_are_looked_into_if_asked_for_but_not_where_results_go(tree: Path) -> None:
-    assert names_in(tree, recursive=False) == ["a.png"]
-    assert names_in(tree) == ["a.png", "b/c.png", "b/d/e.png"]
-
-
-def test_links_to_folders_are_followed_and_circles_end(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "x.png").touch()
-    (tree / "a-link").symlink_to(tree / "b")  # comes before it in the alphabet, but `b` is its name
-    (tree / "b" / "up").symlink_to(tree)
-    (tree / "z").symlink_to(elsewhere)
-    assert names_in(tree) == ["a.png", "b/c.png", "b/d/e.png", "z/x.png"]
-
-
-def test_what_is_no_file_is_named(tree: Path) -> None:
-    (tree / "nowhere.png").symlink_to("gone.png")
-    (tree / "circle.png").symlink_to("circle.png")
-    os.mkfifo(tree / "pipe.png")
-    found = found_in(tree, recursive=False, left_out=tree / "out")
-    assert [path.name for path in found.pictures] == ["a.png"]
-    assert sorted(path.name for path in found.refused) == ["circle.png", "nowhere.png", "pipe.png"]
-    assert "No such file" in found.refused[Path("nowhere.png")]

@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,22 +17,16 @@ from gancli.store import checkpoint, names, state
 from gancli.store.header import read_header
 from tests import ship
 from tests.cli.test_errors import assert_one_line
-from tests.conftest import SMALL, Gan, gan_process, sha256
+from tests.conftest import SMALL, Finished, Gan, sha256
 
 GONE = "cannot be read (No such file or directory)"
 COMMAND = "gan train -v cgan --steps 4 --width 16"
 
 
-@pytest.fixture(scope="module")
-def drawing(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny finished cgan of the digits."""
-    from gancli.cli.app import main
-
-    run, threads = tmp_path_factory.mktemp("cgan") / "run", torch.get_num_threads()
-    args = ("train", "-v", "cgan", *SMALL, "--inner-width", 8, "--steps", 4, "--data-root", data_root, "--out", run)
-    assert main([str(arg) for arg in args]) == 0
-    torch.set_num_threads(threads)
-    return run
+@pytest.fixture(scope="session")
+def drawing(finished: Finished) -> Path:
+    """A tiny finished cgan of the digits. Tests only read it."""
+    return finished("train", "-v", "cgan", *SMALL, "--inner-width", 8, "--steps", 4)
 
 
 @pytest.fixture
@@ -93,14 +84,6 @@ def test_a_model_of_ones_own_with_that_name_comes_first_and_that_is_told(gan: Ga
 
 
 @pytest.mark.usefixtures("along")
-def test_a_link_that_leads_nowhere_is_ones_own_and_not_passed_over(gan: Gan) -> None:
-    Path("digits").symlink_to("gone")
-    refused = gan("sample", "digits")
-    assert refused.code == 1
-    assert "digits: cannot be read" in refused.err.splitlines()[-1]
-
-
-@pytest.mark.usefixtures("along")
 def test_a_folder_of_pictures_with_that_name_is_no_model_and_that_is_told(gan: Gan) -> None:
     Path("digits").mkdir()
     Image.new("L", (8, 8)).save("digits/a.png")
@@ -115,12 +98,9 @@ def test_a_folder_of_pictures_with_that_name_is_no_model_and_that_is_told(gan: G
     [
         ("digts", f"digts: {GONE}; models that come along: digits, srgan-x4 (did you mean digits?)\n"),
         ("srgan", "did you mean srgan-x4?"),
-        ("Digits", "did you mean digits?"),
         ("ein name", f"ein name: {GONE}; models that come along: digits, srgan-x4\n"),
-        ("zahlen-ä", "models that come along"),
         ("./digits", f"digits: {GONE}\n"),
         ("digits/", f"digits: {GONE}\n"),
-        ("digits.safetensors", f"digits.safetensors: {GONE}\n"),
         ("n" * 300, "File name too long"),
     ],
 )  # fmt: skip
@@ -167,14 +147,6 @@ def test_completion_knows_them_beside_ones_own_and_leaves_paths_to_the_shell() -
     assert completing.checkpoint("./dig") == ["./digits-mine/", "./digits-old.safetensors"]
     for beginning in ("ru", "runs/", "nothing"):
         assert completing.checkpoint(beginning) == []
-
-
-def test_the_shell_is_told_the_names() -> None:
-    if not names.names():
-        pytest.skip("no model comes along")
-    for command in ("sample", "evaluate", "inspect"):
-        done = gan_process(_GAN_COMPLETE="complete_bash", COMP_WORDS=f"gan {command} d", COMP_CWORD="2")
-        assert done.stdout.decode().split() == ["digits"], done
 
 
 @pytest.mark.usefixtures("along")
@@ -227,11 +199,3 @@ def test_shipping_again_gives_the_same_bytes_and_a_wrong_command_is_refused(draw
 def test_models_of_a_run_say_nothing_of_a_command(trained: Path) -> None:
     assert "command" not in json.loads(read_header(trained / "ckpt.safetensors").metadata["gancli"])
     assert checkpoint.load_model(trained / "ckpt.safetensors").facts.command == ""
-
-
-def test_listing_them_imports_no_torch() -> None:
-    code = (
-        "import sys; from gancli.store import names; names.names(); names.located('x/y'); "
-        "from gancli.cli import completing; completing.checkpoint(''); assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=os.environ)

@@ -27,9 +27,10 @@ def batch_for(variant: Variant, count: int = 4) -> Batch:
     return Batch(torch.rand(count, spec.channels, spec.size, spec.size) * 2 - 1, torch.arange(count) % 10)
 
 
-@pytest.mark.parametrize("size", [8, 14, 28, 32, 56, 64, 128])
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("upsampling", ["resize", "transposed"])
+@pytest.mark.parametrize(
+    ("size", "channels", "upsampling"),
+    [(8, 1, "resize"), (14, 3, "transposed"), (56, 1, "resize"), (128, 3, "transposed")],
+)
 def test_pictures_have_the_size_of_the_images(size: int, channels: int, upsampling: str) -> None:
     variant = built(size, channels, width=2, upsampling=upsampling)
     batch = batch_for(variant, 2)
@@ -39,7 +40,7 @@ def test_pictures_have_the_size_of_the_images(size: int, channels: int, upsampli
     assert variant.networks["D"](pictures, batch.condition).shape == (2, 1)
 
 
-@pytest.mark.parametrize(("size", "near"), [(30, "28 and 32"), (48, "32 and 56"), (100, "64 and 112"), (5, "8")])
+@pytest.mark.parametrize(("size", "near"), [(30, "28 and 32"), (5, "8")])
 def test_another_size_is_refused_with_the_nearest_that_fit(size: int, near: str) -> None:
     with pytest.raises(UsageError, match=rf"--image-size {size}: .*{near}$"):
         built(size)
@@ -145,7 +146,7 @@ def test_labels_are_needed_only_where_they_are_asked_for() -> None:
         built(names="", conditional=True)
 
 
-@pytest.mark.parametrize("policy", ["mirror", "colour,mirror", "", "none,colour"])
+@pytest.mark.parametrize("policy", ["colour,mirror", ""])
 def test_an_unknown_augmentation_is_refused(policy: str) -> None:
     with pytest.raises(UsageError, match=r"--augment .*colour, translation, cutout"):
         built(augment=policy)
@@ -155,7 +156,6 @@ def test_an_unknown_augmentation_is_refused(policy: str) -> None:
     "options",
     [
         ("--preset", "paper"),
-        ("--conditional",),
         ("--conditional", "--norm", "batch", "--r1", "1"),
         ("--norm", "spectral", "--augment", "colour,translation,cutout", "--precision", "bf16"),
     ],

@@ -39,7 +39,7 @@ def test_sizes_halve_down_to_seven_or_eight() -> None:
     assert level_sizes(8) == (8, 4)
 
 
-@pytest.mark.parametrize("size", [1, 4, 7, 12, 30, 50])
+@pytest.mark.parametrize("size", [4, 30])
 def test_other_sizes_are_refused_with_those_that_work(size: int) -> None:
     with pytest.raises(UsageError, match=rf"--image-size {size}: .*28, 32, .*64"):
         built(ImageSpec(1, size))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from gancli import catalogue
 from gancli.batches.batch import Batch
@@ -19,7 +19,7 @@ from gancli.errors import UsageError
 from gancli.machine.device import Machine
 from gancli.metrics import classifier
 from gancli.steps.step import Stepper
-from gancli.variant import Phase, Update, Variant
+from gancli.variant import Update, Variant
 from tests.conftest import ROOT, SMALL, Gan
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -80,8 +80,6 @@ def test_the_penalty_is_taken_at_points_between_real_and_fake_pictures(penalty: 
     assert found.item() == pytest.approx(sum(expected) / 5, rel=1e-12)
 
 
-
-
 def test_the_penalty_under_bf16_is_that_of_fp32(penalty: Penalty) -> None:
     critic = built(8, 2).networks["D"]
     real, fake = torch.rand(2, 3, 2, 8, 8) * 2 - 1
@@ -113,10 +111,7 @@ def test_in_a_step_the_critic_is_updated_several_times_each_with_other_pictures_
     assert len(torch.unique(fakes.flatten(1), dim=0)) == len(fakes), "noise of its own for each"
 
 
-
-
-@pytest.mark.parametrize("size", [8, 10, 12, 14, 28, 32, 40, 64])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("size", "channels"), [(8, 1), (14, 3), (40, 1)])
 def test_pictures_have_the_size_of_the_images(size: int, channels: int) -> None:
     variant = built(size, channels, width=2)
     drawn = variant.generator(*variant.latents(2, torch.device("cpu")))
@@ -125,12 +120,10 @@ def test_pictures_have_the_size_of_the_images(size: int, channels: int) -> None:
     assert variant.networks["D"](drawn).shape == (2, 1)
 
 
-@pytest.mark.parametrize("size", [4, 9, 30, 36])
+@pytest.mark.parametrize("size", [4, 30])
 def test_another_size_is_refused(size: int) -> None:
     with pytest.raises(UsageError, match=f"--image-size {size}: "):
         built(size)
-
-
 
 
 @pytest.mark.parametrize(
