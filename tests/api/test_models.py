@@ -1,7 +1,6 @@
 """Models in Python: the pictures, errors and files of the command line."""
 
 import copy
-import io
 import multiprocessing
 import pickle
 import re
@@ -154,23 +153,6 @@ def test_processes_forked_from_this_one_draw_the_same() -> None:
     with multiprocessing.get_context("fork").Pool(1) as pool:
         (found,) = pool.map_async(pixels_of, [model]).get(60)
     assert torch.equal(found, pixels_of(model))
-
-
-def test_a_model_says_what_it_is(runs: dict[str, Path], enlarger: Path) -> None:
-    model = gancli.load(runs["cgan"], device="cpu")
-    assert repr(model).startswith("<cgan draws 1×8×8 of 10 classes; trained on digits for 4 steps; ")
-    assert str(runs["cgan"]) in repr(model)
-    assert "enlarges 4 times" in repr(gancli.load(enlarger))
-    samples = model.sample(4)
-    assert repr(samples) == "<4 samples 1×8×8 of cgan>"
-    with Image.open(io.BytesIO(samples._repr_png_())) as grid:
-        assert grid.size == samples.grid().size
-    assert isinstance(model.generator, torch.nn.Module)
-    assert not model.generator.training
-    with pytest.raises(gancli.GancliError, match="draws pictures"):
-        model.enlarge(Image.new("L", (4, 4)))
-    with pytest.raises(gancli.GancliError, match="enlarges pictures"):
-        gancli.load(enlarger).sample()
 
 
 def test_the_package_imports_no_torch_and_knows_its_names() -> None:

@@ -110,14 +110,6 @@ def test_a_loop_that_is_left_saves_the_state_and_the_run_resumes_to_the_same_byt
     assert sha256(Path("r", "ckpt.safetensors")) == sha256(Path("whole", "ckpt.safetensors"))
 
 
-def test_a_loop_that_is_left_before_the_first_step_leaves_nothing() -> None:
-    run = gancli.training("vanilla", steps=20, out="r", **OPTIONS)
-    for _ in run:
-        break
-    assert repr(run) == "<run of vanilla, not finished>"
-    assert not Path("r").exists()
-
-
 def test_an_iterator_that_is_open_when_python_ends_leaves_the_last_state() -> None:
     code = (
         "import gancli\n"
@@ -251,15 +243,3 @@ def test_figures_are_those_of_the_command_line(gan: Gan, trained: Path, monkeypa
     assert len([row for row in rows if "figures" in row]) == 2
     by_path = gancli.evaluate(trained / "ckpt.safetensors", n=50, metrics="diversity,swd")
     assert by_path.document()["checkpoints"] == figures.document()["checkpoints"]
-
-
-def test_the_environment_counts_as_on_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GAN_THREADS", "two")
-    with pytest.raises(gancli.GancliError, match="GAN_THREADS two: must be a whole number"):
-        gancli.train("vanilla", steps=1)
-    monkeypatch.setenv("GAN_THREADS", "1")
-    options = {name: value for name, value in OPTIONS.items() if name != "threads"}
-    gancli.train("vanilla", steps=2, out="called", **options)
-    asked, came_to = Path("called", "config.toml").read_text().split("[came_to]")
-    assert "\nthreads" not in asked, "it belongs to the machine"
-    assert "threads = 1" in came_to

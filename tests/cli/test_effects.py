@@ -82,21 +82,11 @@ def test_out_and_max_time_of_a_config_file_count(gan: Gan, tmp_path: Path) -> No
     assert (tmp_path / "there" / "state" / "step-00000008.safetensors").exists()
 
 
-def test_a_dry_run_refuses_what_the_run_would(gan: Gan, trained: Path) -> None:
-    assert_one_line(gan("train", "--dry-run", "--out", trained), 2, f"--out {trained}")
-
-
 def test_options_that_need_another_are_refused_without_it(gan: Gan) -> None:
     assert_one_line(gan("train", "--eval-metric", "coverage", *QUIET), 2, "--eval-metric coverage", "--eval-every")
     assert_one_line(gan("train", "--preset", "paper", "--beta1", 0.3, *QUIET), 2, "--beta1 0.3", "--optimizer adam")
     paper = ("train", "-v", "lapgan", "--preset", "paper", "--falling", 0.5, *QUIET)
     assert_one_line(gan(*paper), 2, "--falling 0.5", "--optimizer adam")
-
-
-@pytest.mark.parametrize("flag", ["--out", "--dataset", "--data-root", "--config", "--resume"])
-def test_an_empty_path_is_refused(gan: Gan, tmp_path: Path, flag: str) -> None:
-    assert_one_line(gan("train", *SMALL, "--steps", 5, flag, "", *QUIET), 2, flag)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("variant", "dry"), [("vanilla", ()), ("cgan", ("--dry-run",)), ("lapgan", ())])

@@ -95,17 +95,6 @@ def test_a_true_picture_that_is_missing_or_of_another_size_is_named_and_the_rest
     assert gan("sample", enlarger, "-i", pairs / "a.jpg", "--compare", "--true", "true", "-o", "x.png").code == 0
 
 
-def test_grey_and_coloured_pictures_are_compared_in_colour(gan: Gan, enlarger: Path) -> None:
-    noise("L", (16, 16)).save("grey.png")
-    noise("RGB", (64, 64)).save("true.png")
-    assert gan("sample", enlarger, "-i", "grey.png", "--compare", "--true", "true.png", "-o", "x.png").code == 0
-    with Image.open("x.png") as image:
-        assert image.mode == "RGB"
-    assert gan("sample", enlarger, "-i", "grey.png", "--compare", "-o", "y.png").code == 0
-    with Image.open("y.png") as image:
-        assert image.mode == "L"
-
-
 @pytest.mark.parametrize(
     ("args", "words"),
     [

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gancli.cli import sample as cli
-from gancli.sampling import files
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import Gan, sha256
 
@@ -50,16 +48,6 @@ def test_a_walk_is_zoomed_and_as_fast_as_asked_for(gan: Gan, trained: Path, name
             animation.load()
             times.append(animation.info["duration"])
     assert sum(times) == pytest.approx(1000 * 32 / 30, abs=10)
-
-
-def test_frames_keep_to_their_rate_whatever_the_files_unit() -> None:
-    for fps in (1, 7, 20, 24, 30, 60, 120):
-        for unit in (1, 10):
-            times = files.durations(1000, fps, unit)
-            assert sum(times) == pytest.approx(1e6 / fps, abs=unit)
-            assert max(times) - min(times) <= unit
-            assert all(time % unit == 0 for time in times)
-    assert set(files.durations(99, 20, 10)) == {50}
 
 
 @needs_ffmpeg
@@ -122,22 +110,6 @@ def test_what_cannot_be_is_refused_before_anything_is_drawn(
 ) -> None:
     monkeypatch.setattr("gancli.sampling.draw.draw", None)
     assert_one_line(gan("sample", trained, *args), 2, *words)
-
-
-def test_long_work_says_how_far_it_is_and_short_work_nothing(
-    gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for args in (("-n", 40, "-o", "a.png"), ("-n", 40, "-o", "a/"), ("-n", 2, "--walk", 2, "-o", "a.gif")):
-        assert gan("sample", trained, *args).err == ""
-    monkeypatch.setattr(cli, "QUIET_S", 0.0)
-    for args, word in (
-        (("-n", 40, "-o", "b.png"), "drawing pictures: 16 of 40 pictures (40%)"),
-        (("-n", 40, "-o", "b/"), "drawing pictures: 16 of 40 pictures"),
-        (("-n", 40, "-o", "b.npz"), "drawing pictures: 16 of 40 pictures"),
-        (("-n", 2, "--walk", 2, "-o", "b.gif"), "drawing b.gif: 1 of 32 frames"),
-    ):
-        assert word in gan("sample", trained, *args).err
-    assert sha256(Path("a.png")) == sha256(Path("b.png"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from gancli.cli import streams
-from gancli.errors import StdoutError
 from tests.conftest import SMALL, Gan, gan_process
 
 TRAIN = ("train", *SMALL, "--steps", 10, "--save-every", 5)
@@ -161,20 +160,3 @@ def test_a_pipe_that_another_program_made_non_blocking_is_waited_for() -> None:
     os.close(writing)
     thread.join()
     assert received == [text]
-
-
-def test_stderr_never_fails_and_stdout_says_why() -> None:
-    descriptor = os.open(os.devnull, os.O_RDONLY)
-    try:
-        print("words", file=streams.over(descriptor, streams.Err), flush=True)
-        out = streams.over(descriptor, streams.Out)
-        with pytest.raises(StdoutError, match="it is closed"):
-            print("words", file=out, flush=True)
-    finally:
-        os.close(descriptor)
-
-
-def test_an_evaluation_is_not_begun_for_a_closed_stdout(gan: Gan, trained: Path) -> None:
-    with stdout_that_is("closed"):
-        outcome = gan("evaluate", trained)
-    assert (outcome.code, outcome.err) == (1, "gan: stdout: cannot be written to (it is closed)\n")

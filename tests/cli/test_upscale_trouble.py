@@ -80,26 +80,6 @@ def test_a_full_disk_ends_the_work_at_once(
     assert files(Path("out")) == ["a.jpg.png"]
 
 
-def test_a_folder_that_takes_no_files_is_told_before_the_work(
-    gan: Gan, enlarger: Path, album: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("file").write_text("mine")
-    inside = gan("sample", enlarger, "-i", album, "-o", "file/out")
-    assert inside.code == 1
-    assert "-o file/out: cannot be written into" in inside.err
-
-    def refuse(_: Path) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(atomic, "check_writable", refuse)
-    monkeypatch.setattr(upscale.Upscaler, "parts", None)
-    for source in (album, album / "b.png"):
-        outcome = gan("sample", enlarger, "-i", source)
-        assert outcome.code == 1
-        assert "Permission denied" in outcome.err
-        assert outcome.err.count("\n") == 1
-
-
 def test_an_interrupt_leaves_whole_files_and_the_rest_can_be_done_later(
     gan: Gan, enlarger: Path, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,15 +134,3 @@ def test_what_does_not_fit_into_memory_is_refused_before_the_work_and_says_how_m
     both = gan("sample", enlarger, "-i", "in")
     assert both.code == 3
     assert files(Path("in_x4")) == ["b.png"]
-
-
-def test_tiles_larger_than_memory_allows_are_made_smaller_with_a_word(
-    gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain("a.png", (100, 90))
-    whole = gan("sample", enlarger, "-i", "a.png", "-o", "whole.png", "--tile", "100")
-    assert (whole.code, whole.err) == (0, "")
-    monkeypatch.setattr(upscale, "free_bytes", lambda _: 30_000_000)
-    less = gan("sample", enlarger, "-i", "a.png", "-o", "less.png", "--tile", "100")
-    assert less.code == 0
-    assert "--tile 100: a.png is enlarged in tiles of 4" in less.err

@@ -64,15 +64,6 @@ def test_the_time_left_is_no_longer_than_max_time_allows() -> None:
     assert turned.clock.foreseen(100) == 0.0
 
 
-def test_what_is_left_counts_what_lies_aside() -> None:
-    turned = Turned()
-    for _ in range(10):
-        turned.step(2.0)
-    turned.aside(30.0)
-    turned.clock.lap()
-    assert turned.clock.foreseen(100) == pytest.approx(100 * (2.0 + 3.0))
-
-
 def test_the_first_save_is_due_so_long_after_the_first_step_began() -> None:
     turned = Turned()
     turned.aside(10_000.0)
@@ -97,10 +88,6 @@ def test_a_time_left_runs_down_during_a_step_and_grows_from_its_foreseen_end_on(
             assert one - two == pytest.approx(after - before, abs=1e-6 * word.left_s)
         if before >= per_step:
             assert two - one >= (after - before) * (1 - 1e-6) - 1e-6 * word.left_s
-
-
-def test_a_time_left_stands_still_while_no_step_is_done_on_purpose() -> None:
-    assert Progress(5, 10, "measuring", left_s=60.0).after(300.0).left_s == 60.0
 
 
 @pytest.mark.usefixtures("slow")
@@ -190,12 +177,3 @@ def test_a_resume_may_save_more_often(gan: Gan, tmp_path: Path) -> None:
     Path("old.toml").write_text("save_every = 3\n")
     assert gan("train", *SMALL, "--steps", 7, "--keep", 9, "--config", "old.toml", "--out", "other").code == 0
     assert saved(tmp_path / "other") == [3, 6, 7]
-
-
-def test_a_save_interval_that_is_none_is_refused_in_one_line(gan: Gan) -> None:
-    refused = gan("train", "--save-every", "often")
-    assert refused.code == 2
-    assert refused.err == (
-        "gan: --save-every often (from flag): must be a number of steps, a time such as 90s, 10m or 1h, "
-        "or both as in 1000,10m\n"
-    )

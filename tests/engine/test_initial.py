@@ -83,12 +83,6 @@ def test_the_same_command_gives_the_same_bytes_and_a_resume_needs_the_source_no_
     assert gan(*TRAIN, "-d", "../pics", "--steps", 11, "--out", "../parts", "--resume", "auto").code == 0
 
 
-def test_a_resumed_run_cannot_be_given_a_start_afterwards(gan: Gan, trained: Path) -> None:
-    assert gan(*TRAIN, "--steps", 1, "--init-from", trained, "--out", "on").code == 0
-    done = gan("train", "--resume", trained, "--init-from", "on", "--steps", 12)
-    assert (done.code, done.err.count("the run to resume has None")) == (2, 1)
-
-
 @pytest.mark.usefixtures("trained")
 def test_the_variant_is_that_of_the_model_to_start_from(gan: Gan) -> None:
     words = ("--steps", 1, "-d", "pics", *SMALL)
@@ -137,13 +131,6 @@ def test_files_that_are_no_models_are_told_in_one_line(gan: Gan, trained: Path) 
         assert done.code in (1, 2)
         assert (done.err.count("gan: "), done.err.count("\n"), words in done.err) == (1, 1, True), (source, done.err)
     assert not Path("on").exists()
-
-
-def test_a_dry_run_says_what_would_be_taken(gan: Gan, trained: Path) -> None:
-    done = gan(*TRAIN, "--width", 24, "--init-from", trained, "--dry-run")
-    assert done.code == 0
-    assert "--init-from" in done.out
-    assert "it was trained with --width 16, with which more would fit" in done.err
 
 
 @pytest.mark.parametrize("variant", ["lapgan", "srgan"])

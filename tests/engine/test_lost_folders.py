@@ -55,11 +55,6 @@ def test_a_process_that_is_refused_leaves_the_other_ones_folders_alone(
         assert_one_line(refused, 1, str(place.relative_to(tmp_path)), "another run is writing there", "--out")
 
 
-def test_a_run_that_fails_before_its_first_step_leaves_no_directory(gan: Gan, tmp_path: Path) -> None:
-    assert gan("train", "-d", "mnist", "--no-download", "--out", "new").code == 1
-    assert not (tmp_path / "new").exists()
-
-
 @posix_only
 @pytest.mark.parametrize("name", ["state", "metrics.jsonl", "tensorboard", "*"])
 def test_what_is_removed_while_a_run_trains_is_made_again(name: str) -> None:

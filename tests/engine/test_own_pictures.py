@@ -56,14 +56,6 @@ def test_colour_gets_a_network_of_convolutions_and_a_length_in_steps(gan: Gan, p
     assert settings(gan, "-d", folder, "--batch-size", "4")["--steps"] == "18740"
 
 
-def test_a_size_that_cannot_be_halved_is_told_and_met(gan: Gan, pictures: Pictures) -> None:
-    folder = str(pictures("squares", 12, (100, 100)))
-    found = settings(gan, "-d", folder)
-    assert found["--image-size"] == "64"
-    assert "at 64 pixels, of their 100" in found["told"]
-    assert settings(gan, "-d", folder, "--image-size", "32")["--image-size"] == "32"
-
-
 @pytest.mark.parametrize(
     ("args", "line"),
     [
@@ -145,11 +137,6 @@ def test_a_mirrored_row_is_its_picture_mirrored(channels_last: bool) -> None:
     assert classes.tolist() == [1, 1, 5, 5]
     first = [(batches.rows(step, 1)[0] >= 6).tolist() for step in range(3)]
     assert first != [(batches.rows(step, 1)[0] >= 6).tolist() for step in range(3, 6)]
-
-
-def test_a_variant_that_mirrors_anyway_refuses_to_be_told(gan: Gan, pictures: Pictures) -> None:
-    done = gan("train", "-v", "srgan", "-d", str(pictures("photos", 2, (120, 120))), "--no-mirror", "--steps", "1")
-    assert (done.code, done.err.count("gan: --mirror: srgan turns and mirrors")) == (2, 1)
 
 
 def test_few_pictures_are_augmented_and_many_are_not() -> None:

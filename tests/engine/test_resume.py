@@ -113,13 +113,6 @@ def test_a_run_resumed_in_another_epoch_ends_in_the_same_bytes(
     assert sha256(tmp_path / "whole" / "ckpt.safetensors") == sha256(tmp_path / "parts" / "ckpt.safetensors")
 
 
-def test_the_same_command_gives_the_same_bytes_and_another_seed_others(gan: Gan, tmp_path: Path) -> None:
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        assert gan(*train_args("vanilla"), "--steps", 6, "--seed", seed, "--out", name).code == 0
-    same, again, other = (sha256(tmp_path / name / "ckpt.safetensors") for name in "abc")
-    assert same == again != other
-
-
 def test_a_finished_run_is_left_alone_and_a_longer_one_goes_on(gan: Gan, tmp_path: Path) -> None:
     args = (*train_args("vanilla"), "--out", "run", "--resume", "auto")
     assert gan(*args, "--steps", 5).code == 0
@@ -142,12 +135,6 @@ def test_a_resume_with_another_value_shows_what_was_expected(gan: Gan) -> None:
     assert refused.code == 2
     assert "--batch-size 32" in refused.err
     assert "16" in refused.err
-
-
-def test_a_resume_takes_variant_and_options_from_the_run(gan: Gan, tmp_path: Path) -> None:
-    assert gan(*train_args("vanilla"), "--steps", 5, "--out", "run").code == 0
-    assert gan("train", "--resume", "run", "--steps", 8).code == 0
-    assert state.load_newest(RunDirectory(tmp_path / "run"))[0].facts.step == 8
 
 
 def test_a_damaged_newest_state_is_skipped_with_a_word(gan: Gan, tmp_path: Path) -> None:
@@ -248,3 +235,10 @@ def tiny_events(out: Path) -> Iterator[events.Event]:
     run = RunConfig(steps=10, image_size=8, batch_size=16, log_every=5, threads=1, device="cpu")
     own = catalogue.card("vanilla").config_class()
     return train(run, own, catalogue.load("vanilla"), rundir.prepared(out), Stop())
+
+
+def test_the_same_command_gives_the_same_bytes_and_another_seed_others(gan: Gan, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert gan(*train_args("vanilla"), "--steps", 6, "--seed", seed, "--out", name).code == 0
+    same, again, other = (sha256(tmp_path / name / "ckpt.safetensors") for name in "abc")
+    assert same == again != other

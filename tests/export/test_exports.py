@@ -1,6 +1,5 @@
 """`gan export`: what other programs open draws the model's pictures, and says what it is."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -256,16 +255,6 @@ def test_errors_are_one_line_that_names_the_option(gan: Gan, args: tuple[object,
     assert words in outcome.err
     assert len(outcome.err.splitlines()) == 1
     assert Path("full/a.txt").read_text() == "mine"
-
-
-def test_a_missing_package_is_told_with_the_extra(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *more: real(name, *more) if name != "onnxscript" else None
-    )
-    outcome = gan("export", "digits", "-o", "m.onnx")
-    assert outcome.code == 1
-    assert outcome.err == "gan: -o m.onnx: onnxscript is missing, which .onnx needs: pip install 'gancli[onnx]'\n"
 
 
 def test_what_draws_other_pictures_is_not_written(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

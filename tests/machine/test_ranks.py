@@ -175,18 +175,6 @@ def test_the_same_pictures_are_penalised_whatever_the_number_of_processes(gan: G
 
 
 @pytest.mark.slow
-def test_parts_of_a_batch_that_would_be_others_are_refused(tmp_path: Path) -> None:
-    """lapgan's six parts of 320 pictures: 54 and 53, of which two processes would have 27 and 26 each."""
-    code, _, err = together(
-        *train_args("lapgan"), "--coarse-updates", 6, "--batch-size", 320, "--steps", 1, "--out", "run"
-    )
-    assert code
-    assert err.count("gan: --batch-size 320: ") == 1
-    assert "6 parts; try 324" in err
-    assert not (tmp_path / "run" / "ckpt.safetensors").exists()
-
-
-@pytest.mark.slow
 def test_a_process_that_dies_is_started_again_and_the_run_goes_on(tmp_path: Path) -> None:
     """`torchrun --max-restarts` with `--resume auto`: to the bytes of a run that nothing befell."""
     args = (*train_args("vanilla"), "--steps", 300, "--save-every", 50, "--log-every", 50, "--progress", "none")

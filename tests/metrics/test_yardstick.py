@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from gancli.data.source import Source
-from gancli.errors import DataError
 from gancli.events import Event
 from gancli.metrics import classifier, yardstick
 from gancli.metrics.classifier import Classifier, fit, judge_of
@@ -113,12 +112,6 @@ def test_a_data_set_without_a_test_split_is_measured_by_halves(tmp_path: Path) -
     assert stick.count == 160, "half of it, less the pictures that choose the windows' width"
     shared = (stick.reference.pixels[:, None] == stick.validation[None]).flatten(2).all(2)
     assert not shared.any()
-
-
-def test_too_few_pictures_are_said_to_be_so(tmp_path: Path) -> None:
-    few = bright_and_dark(12)
-    with pytest.raises(DataError, match="12 pictures are too few"):
-        result(yardstick.make(few, few, tmp_path, CPU, 100))
 
 
 @pytest.mark.slow

@@ -10,11 +10,9 @@ import torch
 from PIL import Image
 
 import gancli
-from gancli.cli import completing
-from gancli.errors import CheckpointError, GancliError, UsageError
+from gancli.errors import CheckpointError, UsageError
 from gancli.metrics import classifier
 from gancli.store import checkpoint, names, state
-from gancli.store.header import read_header
 from tests import ship
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import SMALL, Finished, Gan, sha256
@@ -58,15 +56,6 @@ def test_every_command_takes_a_name_for_a_checkpoint(gan: Gan, monkeypatch: pyte
         assert word in shown.out
     assert json.loads(gan("inspect", "digits", "--json").out)["command"] == COMMAND
     assert "0, 1, 2" in shown.out
-
-
-@pytest.mark.usefixtures("along")
-def test_python_takes_the_same_names() -> None:
-    assert gancli.load("digits", device="cpu").sample(2, label=7).labels.tolist() == [7, 7]
-    image = Image.new("RGB", (5, 4))
-    assert gancli.load("srgan-x4", device="cpu").enlarge(image).size == (20, 16)
-    with pytest.raises(GancliError, match=r"^srgan-x4: srgan enlarges pictures"):
-        gancli.load("srgan-x4").sample(1)
 
 
 @pytest.mark.usefixtures("along")
@@ -135,21 +124,6 @@ def test_variants_lists_them_in_a_section_of_their_own(gan: Gan) -> None:
 
 
 @pytest.mark.usefixtures("along")
-def test_completion_knows_them_beside_ones_own_and_leaves_paths_to_the_shell() -> None:
-    assert completing.checkpoint("") == ["digits", "srgan-x4"]
-    assert completing.checkpoint("sr") == ["srgan-x4"]
-    for name in ("runs", "digits-mine", ".hidden"):
-        Path(name).mkdir()
-    Path("digits-old.safetensors").touch()
-    Path("digits.txt").touch()
-    assert completing.checkpoint("") == ["digits", "srgan-x4", "digits-mine/", "digits-old.safetensors", "runs/"]
-    assert completing.checkpoint("dig") == ["digits", "digits-mine/", "digits-old.safetensors"]
-    assert completing.checkpoint("./dig") == ["./digits-mine/", "./digits-old.safetensors"]
-    for beginning in ("ru", "runs/", "nothing"):
-        assert completing.checkpoint(beginning) == []
-
-
-@pytest.mark.usefixtures("along")
 def test_half_precision_is_read_as_the_same_model_in_fp32(drawing: Path) -> None:
     whole, half = (checkpoint.load_model(path) for path in (drawing / "ckpt.safetensors", names.shipped("digits")))
     weights, halves = (model.variant.generator.state_dict() for model in (whole, half))
@@ -194,8 +168,3 @@ def test_shipping_again_gives_the_same_bytes_and_a_wrong_command_is_refused(draw
         ship.ship(Path("half-way.safetensors"), "digits", COMMAND.replace("4", "8"))
     with pytest.raises(CheckpointError, match="command has an impossible value"):
         checkpoint.load_model(ship.ship(source, "digits", f"{COMMAND} {'x' * 5000}"))
-
-
-def test_models_of_a_run_say_nothing_of_a_command(trained: Path) -> None:
-    assert "command" not in json.loads(read_header(trained / "ckpt.safetensors").metadata["gancli"])
-    assert checkpoint.load_model(trained / "ckpt.safetensors").facts.command == ""

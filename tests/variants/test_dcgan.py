@@ -119,14 +119,6 @@ def test_spectral_norm_bounds_every_layer_of_d() -> None:
     assert not any(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules())
 
 
-def test_evaluating_a_spectral_norm_leaves_it_as_it_was() -> None:
-    variant = built(norm="spectral")
-    discriminator, batch = variant.networks["D"].eval(), batch_for(variant)
-    before = {name: t.clone() for name, t in discriminator.state_dict().items()}
-    discriminator(batch.images, batch.condition)
-    assert all(torch.equal(before[name], t) for name, t in discriminator.state_dict().items())
-
-
 def test_a_conditional_model_hears_the_label_and_the_plain_one_has_no_ear_for_it() -> None:
     labels = torch.arange(10)
     for conditional, kinds in ((True, 10), (False, 1)):
@@ -138,12 +130,6 @@ def test_a_conditional_model_hears_the_label_and_the_plain_one_has_no_ear_for_it
         pictures: Tensor = variant.generator(*variant.arguments(latents, labels))
         assert len(torch.unique(pictures.flatten(1), dim=0)) == kinds
         assert len(torch.unique(variant.networks["D"](pictures[:1].expand(10, -1, -1, -1), labels))) == kinds
-
-
-def test_labels_are_needed_only_where_they_are_asked_for() -> None:
-    built(names="")
-    with pytest.raises(UsageError, match="--conditional"):
-        built(names="", conditional=True)
 
 
 @pytest.mark.parametrize("policy", ["colour,mirror", ""])
@@ -165,15 +151,3 @@ def test_every_option_trains_from_the_command_line(gan: Gan, options: tuple[str,
     assert trained.code == 0, trained.err
     sampled = gan("sample", "run", "-n", 4, "-o", "grid.png")
     assert sampled.code == 0, sampled.err
-
-
-@pytest.mark.parametrize("size", [64, 28])
-def test_g_doubles_by_repeated_pixels_unless_the_paper_is_asked_for(size: int) -> None:
-    variant = built(size, 3, upsampling="resize")
-    kinds = (nn.ConvTranspose2d, nn.Conv2d)
-    layers = [m for m in variant.generator.modules() if isinstance(m, kinds)]
-    kernels = [m.weight.shape[-1] for m in layers if isinstance(m, nn.ConvTranspose2d)]
-    assert kernels == [4], "from one pixel to four"
-    assert all(m.weight.shape[-1] == 3 for m in layers if isinstance(m, nn.Conv2d))
-    presets = catalogue.card("dcgan").config_class.presets
-    assert (presets["default"]["upsampling"], presets["paper"]["upsampling"]) == ("resize", "transposed")

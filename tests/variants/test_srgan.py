@@ -7,7 +7,6 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from gancli.batches.batch import Batch
 from gancli.batches.pairs import enlarge
 from gancli.data.spec import ImageSpec
 from gancli.errors import GancliError, UsageError
@@ -81,12 +80,6 @@ def test_the_papers_schedule_is_a_tenth_in_the_second_half_of_the_second_phase()
     assert [second.optimizers["G"].schedule(n) for n in (0, 4, 5, 9)] == [1, 1, 0.1, 0.1]
 
 
-@pytest.mark.parametrize("scale", [3, 6])
-def test_other_scales_are_refused(scale: int) -> None:
-    with pytest.raises(UsageError, match="2, 4 or 8"):
-        Config(scale=scale)
-
-
 def vgg_file(folder: Path) -> tuple[Path, Vgg19Features]:
     torch.manual_seed(1)
     vgg = Vgg19Features()
@@ -151,9 +144,3 @@ def refused(*_: object, **__: object) -> None:
 def test_without_vgg_the_user_is_told_which_content_loss_it_is() -> None:
     (note,) = built().prepare(torch.device("cpu"))
     assert "SRGAN-MSE" in note
-
-
-def test_a_batch_can_be_trained_on_without_labels() -> None:
-    variant = built()
-    batch = Batch(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 8, 8))
-    assert [update.trains for update in variant.step(batch)] == ["D", "G"]
