@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 
 from gancli.cli.app import main
-from tests.conftest import Gan, Outcome, gan_process
+from tests.conftest import SMALL, Gan, Outcome, gan_process
 
 
 def assert_one_line(outcome: Outcome, code: int, *words: str) -> None:

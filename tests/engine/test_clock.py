@@ -103,10 +103,7 @@ def saved(run: Path) -> list[int]:
 
 
 @pytest.mark.usefixtures("slow")
-@pytest.mark.parametrize(
-    ("every", "steps"),
-    [("5m", [3, 6, 9, 10]), ("4,5m", [3, 4, 7, 8, 10])],
-)
+@pytest.mark.parametrize(("every", "steps"), [("5m", [3, 6, 9, 10]), ("4,5m", [3, 4, 7, 8, 10])])
 def test_save_every_is_a_time_a_number_of_steps_or_what_comes_first_of_both(
     gan: Gan, tmp_path: Path, every: str, steps: list[int]
 ) -> None:

@@ -161,10 +161,7 @@ def test_the_pages_commands_train_measure_and_sample_it(
     monkeypatch.setattr(classifier, "NUM_STEPS", 5)
     commands = [shlex.split(line, comments=True)[1:] for line in section().splitlines() if line.startswith("    gan ")]
     assert {words[0] for words in commands} == {"variants", "train", "inspect", "sample", "evaluate"}
-    smaller = {
-        "train": (*SMALL, "--width", "4", "--steps", "4"),
-        "evaluate": ("--metrics", "parzen", "-n", "20"),
-    }
+    smaller = {"train": (*SMALL, "--width", "4", "--steps", "4"), "evaluate": ("--metrics", "parzen", "-n", "20")}
     for words in commands:
         outcome = gan(*words, *smaller.get(words[0], ()))
         assert outcome.code == 0, (words, outcome.err)
