@@ -1,6 +1,5 @@
 """`gan evaluate` of pictures that other programs made: one more column of the table."""
 
-import io
 import json
 import tarfile
 import zipfile
@@ -101,30 +100,15 @@ def test_errors_are_one_line_with_numbers(gan: Gan, cgan: Path, enlarger: Path) 
     saved("colour", 12, "RGB", (8, 8))
     Image.new("RGB", (8, 8), (255, 0, 0)).save("colour/red.png")
     saved("few", 5, "L", (8, 8))
-    Path("nothing").mkdir()
-    Path("texts").mkdir()
-    Path("texts/a.txt").write_text("a")
-    Path("broken.zip").write_bytes(b"PK\x03\x04 no zip")
-    buffer = io.BytesIO()
-    np.savez(buffer, images=np.full((12, 8, 8), -7, dtype=np.float32))
-    Path("floats.npz").write_bytes(buffer.getvalue())
-    digits = ("-d", "digits")
+    np.savez("floats.npz", images=np.full((12, 8, 8), -7, dtype=np.float32))
+    digits, apart = ("-d", "digits"), "pictures that were drawn and models that enlarge them cannot be compared"
     cases: list[tuple[tuple[object, ...], int, str]] = [
         (("made.npz", "-n", 100, *digits), 2, "-n 100: made.npz holds 60 pictures; -n 60 measures with so many"),
-        (("made.npz", *digits), 2, "-n 4000: made.npz holds 60 pictures"),
         (("few", *digits), 2, "few: holds 5 pictures, too few to measure with; 10 are the least"),
         (("made.npz",), 2, "--dataset: say with -d what to compare the pictures of made.npz with"),
         (("colour", *digits, "-n", 12), 2, "colour: its pictures are in colour, and those of digits are grey"),
-        (("texts", *digits), 1, "texts: holds no images"),
-        (("nothing", *digits), 1, "nothing/ckpt.safetensors: cannot be read"),
-        (("broken.zip", *digits), 1, "broken.zip: neither a folder nor a zip"),
         (("floats.npz", *digits), 1, "floats.npz: float32 values from -7 to -7; clip or scale them"),
-        (("made.npz", *digits, "-n", 20, "--low-res", "x"), 2, "--low-res x: is for srgan"),
-        (
-            ("few", enlarger, *digits),
-            2,
-            "CKPT: pictures that were drawn and models that enlarge them cannot be compared",
-        ),
+        (("few", enlarger, *digits), 2, f"CKPT: {apart}"),
         (("made", *digits, "-n", 20, "--gan-train"), 2, "--gan-train: the pictures of made have no labels"),
     ]
     Path("made.npz").symlink_to(cgan / "made.npz")
