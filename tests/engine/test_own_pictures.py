@@ -100,21 +100,8 @@ def test_what_can_be_seen_of_pictures(pictures: Pictures, tmp_path: Path) -> Non
 
 def test_mirrored_pictures_are_half_of_every_epoch_others_in_each_and_resume(gan: Gan, pictures: Pictures) -> None:
     folder = str(pictures("photos", 24, (16, 16)))
-    train = (
-        "train",
-        "-v",
-        "dcgan",
-        "-d",
-        folder,
-        "--batch-size",
-        "8",
-        "--width",
-        "4",
-        "--save-every",
-        "5",
-        "--device",
-        "cpu",
-    )
+    small = ("--batch-size", 8, "--width", 4, "--save-every", 5, "--device", "cpu")
+    train = ("train", "-v", "dcgan", "-d", folder, *small)
     for name, more in (("whole", ()), ("straight", ("--no-mirror",))):
         assert gan(*train, *more, "--steps", "10", "--out", name).code == 0
     assert gan(*train, "--steps", "5", "--out", "parts").code == 0

@@ -43,35 +43,11 @@ OS_OF_LINUX = (
     "fdatasync",
 )
 OS_OF_UNIX = (
-    *(
-        "chown",
-        "fork",
-        "fchmod",
-        "fchown",
-        "fstatvfs",
-        "getegid",
-        "geteuid",
-        "getgid",
-        "getloadavg",
-        "getpgid",
-        "getpgrp",
-    ),
-    *(
-        "getsid",
-        "getuid",
-        "killpg",
-        "lchown",
-        "lockf",
-        "mkfifo",
-        "nice",
-        "openpty",
-        "pread",
-        "pwrite",
-        "register_at_fork",
-    ),
-    *("sendfile", "setpgid", "setsid", "setuid", "statvfs", "sync", "sysconf", "tcgetpgrp", "ttyname", "uname", "wait"),
-    *("O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_SYNC"),
-)
+    "chown", "fork", "fchmod", "fchown", "fstatvfs", "getegid", "geteuid", "getgid", "getloadavg", "getpgid", "getpgrp",
+    "getsid", "getuid", "killpg", "lchown", "lockf", "mkfifo", "nice", "openpty", "pread", "pwrite", "register_at_fork",
+    "sendfile", "setpgid", "setsid", "setuid", "statvfs", "sync", "sysconf", "tcgetpgrp", "ttyname", "uname", "wait",
+    "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_SYNC",
+)  # fmt: skip
 
 
 def refusal(name: str, *about: object) -> OSError:
