@@ -42,7 +42,8 @@ SMALL = (*TINY, "--width", "16", "--latent-dim", "8")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests get more time before they count as hung: others run beside them."""
+    """Slow tests come first, so that no process is left with one at the end, and get more time before they count as hung."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(900), append=False)
