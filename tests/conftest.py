@@ -148,7 +148,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Finis
         words = tuple(map(str, args))
         if words not in runs:
             out, threads = folder / f"run-{len(runs)}", torch.get_num_threads()
-            assert main([*words, "--data-root", str(data_root), "--out", str(out)]) == 0
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setenv("GAN_DATA", str(data_root))
+                assert main([*words, "--out", str(out)]) == 0
             torch.set_num_threads(threads)
             runs[words] = out
         return runs[words]
