@@ -28,7 +28,12 @@ class Command:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What exit codes may be given for: this command, those of its kind, all."""
-        return self.name, "trains" if "train" in self.line else "", "makes" if self.makes else "tells", "all"
+        return (
+            self.name,
+            "trains" if self.line.startswith("train") and self.name != "help" else "",
+            "makes" if self.makes else "tells",
+            "all",
+        )
 
 
 COMMANDS = (
