@@ -78,7 +78,17 @@ def test_held_out_pictures_are_never_shown_and_the_same_for_every_seed() -> None
 def test_looking_changes_nothing(gan: Gan, variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the weights, batch norm's statistics or the random numbers, whatever the networks are made of."""
     more = {"dcgan": ("--norm", "batch"), "vanilla": ("--dropout", 0.5)}
-    args = ("train", "-v", variant, "-d", pictures("pics", 40), *SMALL, "--width", 8, *more[variant])
+    args: tuple[object, ...] = (
+        "train",
+        "-v",
+        variant,
+        "-d",
+        pictures("pics", 40),
+        *SMALL,
+        "--width",
+        8,
+        *more[variant],
+    )
     args = (*args, "--held-out", 8, "--steps", 6, "--log-every", 1, "--save-every", 10)
     looks, share = list[float](), Watch.share
 

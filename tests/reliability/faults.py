@@ -226,13 +226,22 @@ def killed(point: str, count: str) -> None:
 
 def macos() -> None:
     """Without what macOS lacks: some calls of `os`, `/proc` and `/sys`. What is not ours is imported before."""
+    import fcntl
+
+    readlink, get_path = os.readlink, -1
+
+    def asked(call: Callable[..., Any], handle: int, command: int, *rest: Any) -> Any:
+        return os.fsencode(readlink(f"/proc/self/fd/{handle}")) if command == get_path else call(handle, command, *rest)
+
+    fcntl.F_GETPATH = get_path  # type: ignore[attr-defined]  # what it has instead of /proc/self/fd
+    wrapped(fcntl, "fcntl", asked)
     _without(OS_OF_LINUX, "darwin")
 
 
 def windows() -> None:
     """Without what Windows lacks, too: modules, signals and locks. Paths, code pages and held files are not simulated."""
     usage = shutil.disk_usage("/")
-    shutil.disk_usage = lambda _: usage
+    shutil.disk_usage = lambda path: usage  # noqa: ARG005
     _without((*OS_OF_LINUX, *OS_OF_UNIX), "win32")
     for name in NOT_ON_WINDOWS:
         sys.modules[name] = None  # type: ignore[assignment]  # importing it fails
@@ -253,6 +262,9 @@ def _without(names: Iterable[str], platform: str) -> None:
 
 
 if __name__ == "__main__":
+    sys.dont_write_bytecode = (
+        True  # where files cannot grow, Python 3.11 leaves cut ones, which no later import can read
+    )
     at = sys.argv.index("--")
     for fault in sys.argv[1:at]:
         function, *arguments = fault.split(":")
