@@ -17,13 +17,18 @@ SMALL = (
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, with `{work}` for the directory that it works in; the file or folder that it makes there, and the one
-    that was there and may change."""
+    """A command line, with `{work}` for the directory that it works in; the file or folder that it makes there, and
+    those that were there and may change."""
 
     name: str
     line: str
     makes: str = ""
-    changes: str = ""
+    changes: tuple[str, ...] = ()
+
+    @property
+    def result(self) -> str:
+        """What has the same bytes wherever it is made."""
+        return self.makes or next(iter(self.changes), "none")
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -44,13 +49,13 @@ COMMANDS = (
     Command("runs", "runs {work}/run"),
     Command("report", "report {work}/run -o {work}/page.html", "page.html"),
     Command("train", f"train -d {{work}}/pics --out {{work}}/out --steps 4 {SMALL}", "out"),
-    Command("resume", "train --resume {work}/half --steps 4 --threads 1 --progress plain", changes="half"),
+    Command("resume", "train --resume {work}/half --steps 4 --threads 1 --progress plain", changes=("half",)),
     Command("sweep", f"train -d {{work}}/pics --out {{work}}/out --seed 0-1 --steps 2 {SMALL}", "out"),
     Command("sample", "sample {work}/run -n 4 -o {work}/grid.png", "grid.png"),
     Command("folder", "sample {work}/run -n 4 -o {work}/drawn/", "drawn"),
     Command("array", "sample {work}/run -n 4 -o {work}/all.npz", "all.npz"),
     Command("enlarge", "sample srgan-x4 -i {work}/low.png -o {work}/large.png", "large.png"),
-    Command("evaluate", "evaluate {work}/run -n 10 --metrics swd", changes="run/metrics.jsonl"),
+    Command("evaluate", "evaluate {work}/run -n 10 --metrics swd", changes=("run/metrics.jsonl", "run/report.html")),
     Command("export", "export {work}/run -o {work}/hub/", "hub"),
 )
 

@@ -44,7 +44,7 @@ class Cells:
     def __init__(self, base: Path) -> None:
         self.base, self._kept = base, base / "kept"
         self._reference: dict[str, str] = {}
-        for number in range(16):
+        for number in range(40):
             path = self._kept / "pics" / "ab"[number % 2] / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.effect_noise((8, 8), 20 + number).save(path)
@@ -72,7 +72,7 @@ class Cells:
         if command.name not in self._reference:
             usual = self.lay_out("work")
             self._run_here(command.line, usual)
-            self._reference[command.name] = made(usual / (command.makes or command.changes or "none"))
+            self._reference[command.name] = made(usual / command.result)
         work = self.lay_out(place.work)
         with place.prepared(work):
             before = contents(work)
@@ -82,7 +82,7 @@ class Cells:
                 return [f"no end after {LIMIT_S:.0f} s"]
             self._reopen()
             found = [*judged(place, command, done), *changed(command, before, contents(work))]
-            same = made(work / (command.makes or command.changes or "none")) == self._reference[command.name]
+            same = made(work / command.result) == self._reference[command.name]
             if done.returncode == 0 and not same and (command.makes or command.name == "resume"):
                 found.append("made other bytes than elsewhere")
         return found
@@ -155,10 +155,10 @@ def judged(place: Place, command: Command, done: "subprocess.CompletedProcess[by
 def changed(command: Command, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
     """What a command overwrote, deleted or left behind that it should not have."""
     for path, content in before.items():
-        if after.get(path) != content and not below(path, command.changes):
+        if after.get(path) != content and not any(below(path, place) for place in command.changes):
             yield f"{'overwrote' if path in after else 'deleted'} {path!a}"
     for path in after.keys() - before.keys():
-        if not (below(path, command.makes) or below(path, command.changes)) or path.endswith(UNFINISHED):
+        if not any(below(path, place) for place in (command.makes, *command.changes)) or path.endswith(UNFINISHED):
             yield f"left {path!a} behind"
 
 
