@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import hashlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,7 +42,8 @@ SMALL = (*TINY, "--width", "16", "--latent-dim", "8")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests get more time before they count as hung: others run beside them."""
+    """Slow tests come first, so that no process is left with one at the end, and get more time before they count as hung."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(900), append=False)
@@ -134,22 +136,39 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gancli.variants, "__path__", [*gancli.variants.__path__, *map(str, more)])
 
 
-@pytest.fixture
-def trained(gan: Gan, tmp_path: Path) -> Path:
-    """The run directory of a tiny finished vanilla run."""
-    outcome = gan("train", "--out", tmp_path / "run", "--steps", 10, *SMALL)
-    assert outcome.code == 0, outcome.err
-    return tmp_path / "run"
+Finished = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def enlarger(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run directory of a tiny finished srgan, which enlarges four times. Tests only read it."""
-    run, threads = tmp_path_factory.mktemp("srgan") / "sr", torch.get_num_threads()
-    small = ("--image-size", "16", "--width", "4", "--blocks", "1", "--d-width", "4", "--steps", "4")
-    assert main(["train", "-v", "srgan", *TINY, *small, "--data-root", str(data_root), "--out", str(run)]) == 0
-    torch.set_num_threads(threads)
+def finished(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Finished:
+    """Gives the directory of a finished run by the words of its command, which is trained once. Tests only read it."""
+    folder, runs = tmp_path_factory.mktemp("finished"), dict[tuple[str, ...], Path]()
+
+    def run(*args: object) -> Path:
+        words = tuple(map(str, args))
+        if words not in runs:
+            out, threads = folder / f"run-{len(runs)}", torch.get_num_threads()
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setenv("GAN_DATA", str(data_root))
+                assert main([*words, "--out", str(out)]) == 0
+            torch.set_num_threads(threads)
+            runs[words] = out
+        return runs[words]
+
     return run
+
+
+@pytest.fixture
+def trained(finished: Finished, tmp_path: Path) -> Path:
+    """The run directory of a tiny finished vanilla run, the test's own."""
+    return shutil.copytree(finished("train", "--steps", 10, *SMALL), tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def enlarger(finished: Finished) -> Path:
+    """The run directory of a tiny finished srgan, which enlarges four times. Tests only read it."""
+    small = ("--image-size", 16, "--width", 4, "--blocks", 1, "--d-width", 4, "--steps", 4)
+    return finished("train", "-v", "srgan", *TINY, *small)
 
 
 @pytest.fixture

@@ -12,10 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-RECIPES = {
-    "Dockerfile": r"^COPY (?!--from)(.+) \S+$",
-    "examples/gan.def": r"^    (\S+) /src/",
-}
+RECIPES = {"Dockerfile": r"^COPY (?!--from)(.+) \S+$", "examples/gan.def": r"^    (\S+) /src/"}
 
 
 def copied(recipe: str) -> list[str]:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import tomllib
-from collections import deque
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,9 @@ import pytest
 import torch
 
 import gancli
-from gancli import catalogue, events
+from gancli import events
 from gancli.metrics import classifier
-from tests.conftest import Gan, sha256, slow_ones
+from tests.conftest import Gan, sha256
 from tests.engine.test_resume import train_args
 
 OPTIONS: dict[str, Any] = {
@@ -44,7 +43,7 @@ def as_options(args: tuple[object, ...]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("variant", slow_ones(catalogue.names(), ("lapgan", "srgan").__contains__))
+@pytest.mark.parametrize("variant", ["cgan", pytest.param("srgan", marks=pytest.mark.slow)])
 def test_a_run_is_that_of_the_command_line(gan: Gan, variant: str) -> None:
     args = (*train_args(variant), "--steps", 6)
     assert gan(*args, "--out", "typed").code == 0
@@ -87,7 +86,7 @@ class OwnError(Exception):
     """An error of the user's own code."""
 
 
-@pytest.mark.parametrize("way", ["break", "error", "callback"])
+@pytest.mark.parametrize("way", ["break", "callback"])
 def test_a_loop_that_is_left_saves_the_state_and_the_run_resumes_to_the_same_bytes(way: str) -> None:
     def leave(event: events.Event) -> None:
         if isinstance(event, events.LossRow) and event.step == 10:
@@ -98,9 +97,6 @@ def test_a_loop_that_is_left_saves_the_state_and_the_run_resumes_to_the_same_byt
         for event in run:
             if isinstance(event, events.LossRow) and event.step == 10:
                 break
-    elif way == "error":
-        with pytest.raises(OwnError):
-            deque(map(leave, run))
     else:
         with pytest.raises(OwnError):
             gancli.train("vanilla", steps=20, out="r", save_every=1000, on_event=leave, **OPTIONS)
@@ -112,14 +108,6 @@ def test_a_loop_that_is_left_saves_the_state_and_the_run_resumes_to_the_same_byt
     gancli.train("vanilla", steps=20, out="r", resume="auto", **OPTIONS)
     gancli.train("vanilla", steps=20, out="whole", **OPTIONS)
     assert sha256(Path("r", "ckpt.safetensors")) == sha256(Path("whole", "ckpt.safetensors"))
-
-
-def test_a_loop_that_is_left_before_the_first_step_leaves_nothing() -> None:
-    run = gancli.training("vanilla", steps=20, out="r", **OPTIONS)
-    for _ in run:
-        break
-    assert repr(run) == "<run of vanilla, not finished>"
-    assert not Path("r").exists()
 
 
 def test_an_iterator_that_is_open_when_python_ends_leaves_the_last_state() -> None:

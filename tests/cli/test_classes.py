@@ -160,30 +160,3 @@ def test_classes_of_the_model_and_of_the_data_are_matched_by_name(
     refused = gan("evaluate", run, "-d", tmp_path / "set", "-n", 20)
     assert refused.code == 2
     assert "lacks classes that the model draws: dark; it has black, grey, light" in refused.err
-
-
-def test_warnings_about_a_data_set_come_once(gan: Gan, shades: tuple[Path, Path], tmp_path: Path) -> None:
-    data, run = shades
-    shutil.copytree(data, tmp_path / "set")
-    shutil.copy(data / "train" / "dark" / "0.png", tmp_path / "set" / "teaser.png")
-    _, err = evaluated(gan, run, tmp_path / "set")
-    assert err.count("teaser.png") == 1
-    trained = gan("train", "-v", "cgan", "-d", tmp_path / "set", *TINY, "--width", 8, "--steps", 1, "--out", "again")
-    assert trained.code == 0
-    assert trained.err.count("teaser.png") == 1
-    assert json.loads(gan("inspect", "again", "--json").out)["num_images"] == 72
-
-
-def test_a_run_inside_its_data_set_changes_nothing_for_the_next(gan: Gan, tmp_path: Path) -> None:
-    for name, shade in (("dark", 10), ("light", 230)):
-        shaded(tmp_path / "set" / name, shade, 4)
-    for number in (1, 2):
-        run = tmp_path / "set" / "runs" / str(number)
-        outcome = gan(
-            "train", "-v", "cgan", "-d", tmp_path / "set", *TINY, "--width", 8, "--steps", number, "--out", run,
-            "--sample-every", 1,
-        )  # fmt: skip
-        assert outcome.code == 0, outcome.err
-        facts = json.loads(gan("inspect", run, "--json").out)
-        assert (facts["images"]["class_names"], facts["num_images"]) == (["dark", "light"], 8)
-    assert gan("train", "--resume", run, "--steps", 4).code == 0

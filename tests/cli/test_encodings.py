@@ -27,20 +27,7 @@ def written(monkeypatch: pytest.MonkeyPatch, encoding: str, *args: object) -> st
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize(
-    "args",
-    [
-        ["--help"],
-        ["variants"],
-        ["variants", "dcgan"],
-        ["variants", "lapgan"],
-        ["variants", "--json"],
-        ["train", "--help"],
-        ["train", "-v", "srgan", "--help"],
-        ["sample", "--help"],
-        ["evaluate", "--help"],
-        ["inspect", "--help"],
-    ],
-    ids=" ".join,
+    "args", [["variants"], ["variants", "lapgan"], ["train", "--help"], ["variants", "--json"]], ids=" ".join
 )
 def test_what_needs_no_model_is_written_in_any_encoding(
     monkeypatch: pytest.MonkeyPatch, encoding: str, args: list[str]
@@ -87,15 +74,3 @@ def test_a_process_in_the_c_locale_writes_help_and_paths(trained: Path, tmp_path
     failed = gan_process("inspect", tmp_path / "café" / "nothing", **poor)
     assert (failed.returncode, failed.stderr.count(b"\n")) == (1, 1)
     failed.stderr.decode("ascii")
-
-
-def test_progress_on_a_stderr_of_ascii_is_lines_of_ascii(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
-    with monkeypatch.context() as patched:
-        patched.setattr(sys, "stderr", stream)
-        assert main(["train", "--steps", "2", "--out", "läuft", *SMALL]) == 0
-    assert isinstance(stream.buffer, io.BytesIO)
-    assert b"writing to l\\xe4uft" in stream.buffer.getvalue()
-    assert capfd.readouterr().out == "läuft/ckpt.safetensors\n"

@@ -1,8 +1,5 @@
 """Wrong inputs: one line on stderr that names what is wrong and the way out, nothing on stdout, no traceback."""
 
-import os
-import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,41 +26,25 @@ def assert_one_line(outcome: Outcome, code: int, *words: str) -> None:
         (["train", "--variant", "vanila"], 2, ["--variant vanila", "did you mean vanilla?"]),
         (["train", "--vriant", "vanilla"], 2, ["--vriant", "--variant"]),
         (["trian"], 2, ["trian", "train"]),
-        (["train", "--preset", "artikel"], 2, ["--preset artikel", "did you mean article?"]),
-        (["train", "--precision", "bf61"], 2, ["--precision bf61", "did you mean bf16?"]),
         (["train", "--precision", "fp16", "--device", "cpu"], 2, ["--precision fp16", "CPU"]),
         (["train", "--batch-size", "0"], 2, ["--batch-size 0", "at least 1"]),
-        (["train", "--batch-size", "many"], 2, ["--batch-size", "many"]),
         (["train", "--lr", "nan"], 2, ["--lr"]),
         (["train", "--epochs", "1", "--steps", "1"], 2, ["--epochs", "--steps"]),
         (["train", "--max-time", "soon"], 2, ["--max-time soon", "3h"]),
         (["train", "--dataset", "mnst"], 2, ["--dataset mnst", "did you mean mnist?"]),
-        (["train", "--dataset", "no/such/folder"], 2, ["--dataset no/such/folder"]),
         (["train", "--dataset", "mnist", "--no-download"], 1, ["MNIST/raw", "train-images-idx3-ubyte.gz"]),
-        (["train", "--dataset", "cifar10", "--no-download"], 1, ["cifar-10-python.tar.gz", "--no-download"]),
-        (["train", "--dataset", "svhn", "--no-download"], 1, ["train_32x32.mat", "--no-download"]),
         (["train", "--resume", "nowhere"], 2, ["--resume nowhere"]),
-        (["train", "--resume", "auto"], 2, ["--out"]),
-        (["train", "--config", "nothing.toml"], 2, ["--config nothing.toml"]),
         (["sample", "nothing.safetensors"], 1, ["nothing.safetensors"]),
-        (["sample", "a.safetensors", "-n", "0"], 2, ["-n 0", "at least 1"]),
         (["sample", "a.safetensors", "-o", "no/such/a.png"], 1, ["no/such"]),
         (["sample", "a.safetensors", "-o", "a.docx"], 2, ["a.docx", ".png"]),
-        (["sample", "a.safetensors", "-o", "a.gif"], 2, ["a.gif", "--walk"]),
         (["sample", "a.safetensors", "-o", "a.png", "--walk", "3"], 2, ["--walk 3", ".gif"]),
         (["sample", "a.safetensors", "--seed", "-1"], 2, ["--seed -1"]),
-        (["sample", "a.safetensors", "--truncation", "0"], 2, ["--truncation 0"]),
         (["sample"], 2, ["CKPT"]),
         (["train", "more", "words"], 2, ["unexpected argument 'more words'", "--help"]),
         (["inspect", "a", "b"], 2, ["unexpected argument 'b'; see gan inspect --help"]),
-        (["variants", "a", ""], 2, ["unexpected argument ''"]),
-        (["train", "--variant", ""], 2, ["--variant", "no such variant"]),
-        (["sample", "--output"], 2, ["--output"]),
         (["train", "--dry-run=yes"], 2, ["--dry-run"]),
         (["--"], 2, ["command"]),
-        (["inspect", "nothing"], 1, ["nothing"]),
         (["inspect", "."], 1, ["no checkpoint"]),
-        (["variants", "dcgn"], 2, ["dcgn"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -104,22 +85,6 @@ def test_a_folder_without_images_is_named(gan: Gan, tmp_path: Path) -> None:
     assert_one_line(gan("train", "--dataset", "empty", "--progress", "none"), 1, "empty", "holds no images")
 
 
-def test_a_run_directory_is_not_overwritten(gan: Gan, trained: Path) -> None:
-    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
-    assert_one_line(gan("train", "--out", trained, *SMALL), 2, "--out", "--resume auto")
-    assert before == {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
-
-
-def test_an_output_that_cannot_be_written_is_found_before_training(gan: Gan, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    assert_one_line(gan("train", "--out", "file/run", "--progress", "none"), 1, "--out file/run")
-    assert_one_line(gan("train", "--out", "file", "--progress", "none"), 2, "--out file")
-
-
-def test_a_label_for_a_model_without_labels_is_refused(gan: Gan, trained: Path) -> None:
-    assert_one_line(gan("sample", trained, "--label", "7", "-o", "a.png"), 2, "--label 7", "not conditional")
-
-
 def test_an_unknown_key_in_a_config_file_is_named(gan: Gan, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("batchsize = 3\n")
     assert_one_line(gan("train", "--config", "c.toml", "--progress", "none"), 2, "c.toml", "did you mean batch_size?")
@@ -151,12 +116,9 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_gan_debug(
     ("error", "line"),
     [
         (OSError(28, "No space left on device", "a/b"), "a/b: No space left on device"),
-        (OSError(5, "Input/output error"), "Input/output error"),
         (PermissionError(13, "Permission denied", b"caf\xe9"), "caf\\xe9: Permission denied"),
         (MemoryError(), "out of memory"),
-        (OSError(12, "Cannot allocate memory"), "out of memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB"), "out of memory"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "out of memory"),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object", name="torch"), "out of memory"),
         (
             ImportError("libcudart.so.13: cannot open shared object file", name="torch._C"),
@@ -183,16 +145,6 @@ def test_what_the_surroundings_refuse_is_said_as_it_is(
     assert (outcome.code, outcome.out, outcome.err) == (1, "", f"gan: {line}\n")
 
 
-def test_out_of_memory_names_the_way_out_of_each_command(
-    gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def too_much(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr("gancli.sampling.draw.requests", too_much)
-    assert_one_line(gan("sample", trained), 1, "out of memory; try a smaller --batch-size")
-
-
 def test_ctrl_c_is_one_line(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -208,42 +160,18 @@ def test_gan_alone_shows_its_help_and_no_error(gan: Gan) -> None:
     assert "Usage: gan" in outcome.out
 
 
-def test_a_shell_that_asks_for_completions_in_an_unknown_way_gets_none(
-    gan: Gan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("_GAN_COMPLETE", "complete_bash")
-    for name in ("COMP_WORDS", "COMP_CWORD"):
-        monkeypatch.delenv(name, raising=False)
-    outcome = gan()
-    assert (outcome.code, outcome.out, outcome.err) == (1, "", "")
-
-
-def test_a_run_that_cannot_load_torch_leaves_no_directory(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gancli.engine.train", None)
-    assert_one_line(gan("train", "--out", "run", "--progress", "none"), 1)
-    assert not Path("run").exists()
-
-
 def test_a_wrong_value_of_a_variable_names_the_variable(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAN_THREADS", "many")
     assert_one_line(gan("train", "--progress", "none"), 2, "--threads many (from GAN_THREADS): must be a whole number")
-
-
-def test_a_terminal_of_no_width_shows_help_all_the_same() -> None:
-    shown = gan_process("sample", "--help", COLUMNS="0", TERMINAL_WIDTH="wide")
-    assert (shown.returncode, shown.stderr) == (0, b"")
-    assert b"Draw pictures" in shown.stdout
-
-
-def test_a_reader_that_goes_away_is_no_error(trained: Path) -> None:
-    shell = shutil.which("bash")
-    assert shell is not None
-    command = f"{sys.executable} -m gancli inspect --json --tensors {trained} | true"
-    status = os.system(f"{shell} -c '{command}'")
-    assert status == 0
 
 
 def test_python_dash_m_runs_the_command() -> None:
     done = gan_process("--version")
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"gan 0.")
+
+
+def test_a_run_directory_is_not_overwritten(gan: Gan, trained: Path) -> None:
+    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    assert_one_line(gan("train", "--out", trained, *SMALL), 2, "--out", "--resume auto")
+    assert before == {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}

@@ -1,16 +1,14 @@
 """Going on with a run: nothing that was made is lost, the data are the same wherever they lie, and what changes is told."""
 
-import dataclasses
 import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 from gancli.metrics import classifier
-from gancli.store import checkpoint, facts, state
+from gancli.store import state
 from gancli.store.rundir import RunDirectory
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import SMALL, TINY, Gan, sha256
@@ -58,18 +56,6 @@ def test_somebodys_folder_is_never_started_in(gan: Gan, tmp_path: Path, name: st
     assert contents(tmp_path / "mine") == {name: text.encode()}
 
 
-def test_a_folder_that_was_there_stays_when_no_run_comes_about(gan: Gan, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    assert gan("train", "-d", "mnist", "--no-download", "--out", "mine").code == 1
-    assert list((tmp_path / "mine").iterdir()) == []
-
-
-def test_without_auto_the_way_out_is_one_that_works(gan: Gan, trained: Path) -> None:
-    refused = gan("train", *SMALL, "--steps", 15, "--out", trained, *QUIET)
-    assert_one_line(refused, 2, "--resume auto")
-    assert gan("train", *SMALL, "--steps", 15, "--out", trained, "--resume", "auto").code == 0
-
-
 def test_the_command_that_resumes_is_quoted(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_after(monkeypatch, 3)
     stopped = gan("train", *SMALL, "--steps", 10, "--out", "my 'own' run")
@@ -99,11 +85,6 @@ def test_step_sizes_that_jump_in_a_longer_run_are_told_and_constant_ones_are_not
     vanilla = ("train", *SMALL, "--out", "vanilla")
     assert gan(*vanilla, "--steps", 4).code == 0
     assert "warning" not in gan(*vanilla, "--steps", 8, "--resume", "auto").err
-
-
-def test_a_phase_without_steps_is_told(gan: Gan) -> None:
-    told = gan("train", *SRGAN, "--pretrain-steps", 5, "--steps", 5, "--out", "run")
-    assert "none of them is left for phase adversarial-mse" in told.err
 
 
 def test_the_same_data_elsewhere_are_taken_and_other_data_refused(gan: Gan, tmp_path: Path) -> None:
@@ -180,42 +161,3 @@ def test_another_precision_is_taken_when_asked_for_and_told(gan: Gan, tmp_path: 
     told = gan("train", "--resume", "run", "--precision", "fp32", "--steps", 8)
     assert told.code == 0, told.err
     assert "warning: --precision fp32: the run goes on in it, after bf16: not bit for bit" in told.err
-
-
-def as_if_saved_in_fp16(path: Path) -> None:
-    """Give a state what one of fp16 has: the word, and a scale for the losses."""
-    saved = state.load(path)
-    scale = {"scale": torch.full((1,), 65536.0), "good_updates": torch.zeros(1, dtype=torch.int32)}
-    more = {f"optimizer.{network}/{name}": tensor.clone() for network in "GD" for name, tensor in scale.items()}
-    checkpoint.save(path, {**saved.tensors, **more}, dataclasses.replace(saved.facts, precision="fp16"))
-
-
-def test_a_run_saved_in_fp16_goes_on_without_a_gpu_in_another_precision(gan: Gan, tmp_path: Path) -> None:
-    assert gan("train", *SMALL, "--steps", 5, "--out", "run").code == 0
-    as_if_saved_in_fp16(tmp_path / "run" / "state" / "step-00000005.safetensors")
-    refused = gan("train", "--resume", "run", "--steps", 8, *QUIET)
-    assert_one_line(refused, 2, "--precision fp16", "saved in fp16", "fp32")
-    told = gan("train", "--resume", "run", "--steps", 8, "--precision", "fp32")
-    assert told.code == 0, told.err
-    assert "after fp16" in told.err
-
-
-def test_what_could_not_be_read_again_is_not_trained(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures(tmp_path / "pics")
-    monkeypatch.setattr(facts, "MAX_CLASSES", 1)
-    refused = gan("train", "-v", "cgan", *SMALL, "-d", "pics", "--steps", 5, "--out", "run", *QUIET)
-    assert_one_line(refused, 2, "--dataset pics", "2 classes")
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_a_model_of_many_classes_can_be_used(gan: Gan, tmp_path: Path) -> None:
-    for index in range(10_001):
-        folder = tmp_path / "pics" / f"{index:05d}"
-        folder.mkdir(parents=True)
-        Image.new("L", (8, 8), index % 256).save(folder / "0.png")
-    run = ("train", "-v", "cgan", *SMALL, "--label-width", 2, "-d", "pics", "--out", "run")
-    assert gan(*run, "--steps", 2).code == 0
-    assert gan("train", "--resume", "run", "--steps", 3).code == 0
-    assert gan("sample", "run", "--label", "10000", "-n", 1, "-o", "a.png").code == 0
-    assert "10001: 00000, 00001" in gan("inspect", "run").out

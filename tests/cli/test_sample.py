@@ -1,9 +1,7 @@
 """`gan sample`: files that other programs open, and pictures that depend on their seed alone."""
 
 import io
-import json
-import os
-import subprocess
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +37,6 @@ def test_a_directory_gets_one_file_per_picture_named_by_seed(gan: Gan, trained: 
     assert opened(tmp_path / "out" / names[0]).size == (8, 8)
 
 
-def test_many_files_are_not_flushed_one_by_one(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed = list[int]()
-    monkeypatch.setattr(os, "fsync", flushed.append)
-    assert gan("sample", trained, "-n", 40, "-o", "out").code == 0
-    assert len(list(Path("out").iterdir())) == 40
-    assert len(flushed) == 1, "the directory, at the end"
-    assert gan("sample", trained, "-n", 40, "-o", "grid.png").code == 0
-    assert len(flushed) > 1, "a single file is"
-
-
 def test_the_picture_of_a_seed_depends_on_nothing_else(gan: Gan, trained: Path, tmp_path: Path) -> None:
     for out, *args in (
         ("all", "-n", 40),
@@ -62,23 +50,10 @@ def test_the_picture_of_a_seed_depends_on_nothing_else(gan: Gan, trained: Path, 
             assert sha256(path) == sha256(tmp_path / "all" / path.name), path
 
 
-def test_the_same_command_gives_the_same_bytes(gan: Gan, trained: Path) -> None:
-    for name in ("a.png", "b.png"):
-        assert gan("sample", trained, "-n", 9, "-o", name, "--seed", 3).code == 0
-    assert gan("sample", trained, "-n", 9, "-o", "c.png", "--seed", 4).code == 0
-    assert sha256(Path("a.png")) == sha256(Path("b.png")) != sha256(Path("c.png"))
-
-
 def test_a_dash_is_a_png_on_stdout(trained: Path) -> None:
     done = gan_process("sample", trained, "-n", 4, "-o", "-")
     assert (done.returncode, done.stderr) == (0, b"")
     assert opened(io.BytesIO(done.stdout)).format == "PNG"
-    named = subprocess.run(["file", "-"], input=done.stdout, capture_output=True, check=True) if _has_file() else None
-    assert named is None or b"PNG image data" in named.stdout
-
-
-def _has_file() -> bool:
-    return subprocess.run(["which", "file"], capture_output=True, check=False).returncode == 0
 
 
 def test_an_npz_holds_images_labels_and_seeds(gan: Gan, trained: Path) -> None:
@@ -117,18 +92,6 @@ def test_a_file_that_the_user_names_is_replaced_and_nothing_else_is(gan: Gan, tr
     assert gan("sample", trained, "-n", 2, "--seed", 2, "-o", "out").code == 0
 
 
-def test_json_tells_what_was_written(gan: Gan, trained: Path) -> None:
-    document = json.loads(gan("sample", trained, "-n", 2, "-o", "out/", "--json").out)
-    assert document["count"] == 2
-    assert all(Path(file).exists() for file in document["files"])
-
-
-def test_truncated_noise_gives_other_pictures(gan: Gan, trained: Path) -> None:
-    assert gan("sample", trained, "-n", 4, "-o", "a.png").code == 0
-    assert gan("sample", trained, "-n", 4, "-o", "b.png", "--truncation", 0.5).code == 0
-    assert sha256(Path("a.png")) != sha256(Path("b.png"))
-
-
 @pytest.mark.usefixtures("toys")
 def test_labels_choose_the_class_of_a_conditional_model(gan: Gan, tmp_path: Path) -> None:
     assert gan("train", "-v", "two_phases", *TINY, "--steps", 4, "--out", "run").code == 0
@@ -144,8 +107,19 @@ def test_labels_choose_the_class_of_a_conditional_model(gan: Gan, tmp_path: Path
     assert "0-9" in refused.err
 
 
-def test_sampling_needs_neither_the_data_nor_the_run(trained: Path, tmp_path: Path, data_root: Path) -> None:
+def test_sampling_needs_neither_the_data_nor_the_run(
+    gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alone = tmp_path / "alone.safetensors"
     alone.write_bytes((trained / "ckpt.safetensors").read_bytes())
-    done = gan_process("sample", alone, "-n", 2, "-o", tmp_path / "a.png", GAN_DATA=str(data_root / "absent"))
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("GAN_DATA", str(tmp_path / "absent"))
+    shutil.rmtree(trained)
+    assert gan("sample", alone, "-n", 2, "-o", "a.png").code == 0
+    assert not Path("absent").exists()
+
+
+def test_the_same_command_gives_the_same_bytes(gan: Gan, trained: Path) -> None:
+    for name in ("a.png", "b.png"):
+        assert gan("sample", trained, "-n", 9, "-o", name, "--seed", 3).code == 0
+    assert gan("sample", trained, "-n", 9, "-o", "c.png", "--seed", 4).code == 0
+    assert sha256(Path("a.png")) == sha256(Path("b.png")) != sha256(Path("c.png"))

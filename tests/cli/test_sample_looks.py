@@ -11,10 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import gancli
-from gancli.cli import sample as cli
-from gancli.errors import UsageError
-from gancli.sampling import files
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import Gan, sha256
 
@@ -54,16 +50,6 @@ def test_a_walk_is_zoomed_and_as_fast_as_asked_for(gan: Gan, trained: Path, name
     assert sum(times) == pytest.approx(1000 * 32 / 30, abs=10)
 
 
-def test_frames_keep_to_their_rate_whatever_the_files_unit() -> None:
-    for fps in (1, 7, 20, 24, 30, 60, 120):
-        for unit in (1, 10):
-            times = files.durations(1000, fps, unit)
-            assert sum(times) == pytest.approx(1e6 / fps, abs=unit)
-            assert max(times) - min(times) <= unit
-            assert all(time % unit == 0 for time in times)
-    assert set(files.durations(99, 20, 10)) == {50}
-
-
 @needs_ffmpeg
 @pytest.mark.parametrize(("more", "size"), [((), (18, 18)), (("--columns", 3, "--zoom", 3), (84, 24))])
 def test_an_mp4_is_what_browsers_play(gan: Gan, trained: Path, more: tuple[object, ...], size: tuple[int, int]) -> None:
@@ -77,15 +63,6 @@ def test_an_mp4_is_what_browsers_play(gan: Gan, trained: Path, more: tuple[objec
     assert int(stream["nb_read_frames"]) == 32
     assert Path("a.mp4").read_bytes()[4:8] == b"ftyp"
     assert [path.name for path in Path().iterdir() if "mp4" in path.name and path.name not in ("a.mp4", "b.mp4")] == []
-
-
-@needs_ffmpeg
-def test_sides_of_odd_length_get_one_more(gan: Gan, trained: Path) -> None:
-    assert gan("sample", trained, "-n", 1, "--walk", 2, "-o", "a.mp4").code == 0
-    model = gancli.load(trained)
-    assert model.facts.images.size == 8
-    order = ("sample", trained, "-n", 2, "--walk", 2, "--columns", 1, "-o", "odd.mp4", "--zoom", 1)
-    assert gan(*order).code == 0
 
 
 def test_without_ffmpeg_the_way_out_is_said_before_anything_is_drawn(
@@ -117,13 +94,10 @@ def test_what_ffmpeg_says_is_passed_on_and_nothing_is_left(
     ("args", "words"),
     [
         (("-o", "a.npz", "--zoom", 2), ("--zoom 2", "no effect")),
-        (("-o", "a.png", "--zoom", 0), ("--zoom 0", "at least 1")),
         (("-o", "a.png", "--zoom", 65), ("--zoom 65", "at most 64")),
         (("-o", "a.png", "--fps", 10), ("--fps 10", "--walk")),
-        (("-o", "-", "--fps", 10), ("--fps 10", "--walk")),
         (("-o", "a.mp4"), ("a.mp4", "--walk")),
         (("-o", "a.gif", "--walk", 2, "--fps", 60), ("--fps 60", ".gif", "50")),
-        (("-o", "a.gif", "--walk", 2, "--fps", 0), ("--fps 0", "at least 1")),
         (("-o", "a.webp", "-n", 2000, "--zoom", 64), ("--zoom 64", "16383", "at most --zoom 36")),
     ],
     ids=str,
@@ -133,35 +107,6 @@ def test_what_cannot_be_is_refused_before_anything_is_drawn(
 ) -> None:
     monkeypatch.setattr("gancli.sampling.draw.draw", None)
     assert_one_line(gan("sample", trained, *args), 2, *words)
-
-
-def test_long_work_says_how_far_it_is_and_short_work_nothing(
-    gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for args in (("-n", 40, "-o", "a.png"), ("-n", 40, "-o", "a/"), ("-n", 2, "--walk", 2, "-o", "a.gif")):
-        assert gan("sample", trained, *args).err == ""
-    monkeypatch.setattr(cli, "QUIET_S", 0.0)
-    for args, word in (
-        (("-n", 40, "-o", "b.png"), "drawing pictures: 16 of 40 pictures (40%)"),
-        (("-n", 40, "-o", "b/"), "drawing pictures: 16 of 40 pictures"),
-        (("-n", 40, "-o", "b.npz"), "drawing pictures: 16 of 40 pictures"),
-        (("-n", 2, "--walk", 2, "-o", "b.gif"), "drawing b.gif: 1 of 32 frames"),
-    ):
-        assert word in gan("sample", trained, *args).err
-    assert sha256(Path("a.png")) == sha256(Path("b.png"))
-
-
-def test_python_zooms_alike(gan: Gan, trained: Path) -> None:
-    samples = gancli.load(trained).sample(5, zoom=4)
-    samples.save("python.png")
-    assert gan("sample", trained, "-n", 5, "--zoom", 4, "-o", "typed.png").code == 0
-    assert sha256(Path("python.png")) == sha256(Path("typed.png"))
-    assert samples.grid().size == pixels("python.png").shape[1::-1]
-    assert samples.pixels.shape[2:] == (8, 8)
-    with pytest.raises(UsageError, match="zoom=4"):
-        samples.save("a.npz")
-    with pytest.raises(UsageError, match="zoom=99: must be"):
-        gancli.load(trained).sample(5, zoom=99)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")

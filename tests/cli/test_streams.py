@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from gancli.cli import streams
-from gancli.cli.app import main
-from gancli.errors import StdoutError
 from tests.conftest import SMALL, Gan, gan_process
 
 TRAIN = ("train", *SMALL, "--steps", 10, "--save-every", 5)
@@ -70,12 +68,6 @@ def test_a_message_for_a_closed_stderr_lands_in_no_file(trained: Path) -> None:
     before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
     assert shell("<&- >&- 2>&-", "train", "--out", trained, *SMALL).returncode == 2
     assert before == {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
-
-
-@full
-def test_help_that_cannot_be_printed_is_one_line() -> None:
-    done = shell(">/dev/full", "train", "--help")
-    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
 
 
 def test_a_reader_that_goes_away_ends_a_command_as_other_tools() -> None:
@@ -168,27 +160,3 @@ def test_a_pipe_that_another_program_made_non_blocking_is_waited_for() -> None:
     os.close(writing)
     thread.join()
     assert received == [text]
-
-
-def test_stderr_never_fails_and_stdout_says_why() -> None:
-    descriptor = os.open(os.devnull, os.O_RDONLY)
-    try:
-        print("words", file=streams.over(descriptor, streams.Err), flush=True)
-        out = streams.over(descriptor, streams.Out)
-        with pytest.raises(StdoutError, match="it is closed"):
-            print("words", file=out, flush=True)
-    finally:
-        os.close(descriptor)
-
-
-def test_an_evaluation_is_not_begun_for_a_closed_stdout(gan: Gan, trained: Path) -> None:
-    with stdout_that_is("closed"):
-        outcome = gan("evaluate", trained)
-    assert (outcome.code, outcome.err) == (1, "gan: stdout: cannot be written to (it is closed)\n")
-
-
-def test_progress_that_stderr_does_not_take_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    descriptor = os.open(os.devnull, os.O_RDONLY)
-    monkeypatch.setattr(sys, "stderr", streams.over(descriptor, streams.Err))
-    assert main([str(arg) for arg in (*TRAIN, "--out", "run", "--progress", "plain")]) == 0
-    os.close(descriptor)

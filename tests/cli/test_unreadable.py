@@ -3,7 +3,6 @@
 import ctypes
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,10 +42,6 @@ def frozen(run: Path) -> None:
         path.chmod(0o555 if path.is_dir() else 0o444)
 
 
-def contents(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.mark.usefixtures("ordinary")
 def test_somebody_elses_run_can_be_looked_at_and_sampled_and_measured(
     gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
@@ -82,18 +77,12 @@ def test_states_that_may_not_be_seen_are_not_taken_for_none(gan: Gan, trained: P
     ("args", "words"),
     [
         (["inspect", "closed/run"], "closed/run"),
-        (["inspect", "secret.safetensors"], "secret.safetensors: cannot be read"),
         (["sample", "secret.safetensors"], "secret.safetensors: cannot be read"),
-        (["evaluate", "secret.safetensors"], "secret.safetensors: cannot be read"),
-        (["sample", "no.safetensors", "-o", "closed/a.png"], "closed/a.png"),
         (["sample", "no.safetensors", "-o", "readonly/a.png"], "-o readonly/a.png: cannot be written"),
-        (["sample", "no.safetensors", "-o", "readonly/"], "-o readonly: cannot be written"),
         (["evaluate", "no.safetensors", "--neighbours", "readonly/a.png"], "--neighbours readonly/a.png: cannot be"),
         (["train", "-d", "closed"], "closed: cannot be listed"),
-        (["train", "-d", "closed/pictures"], "--dataset closed/pictures: cannot be read"),
         (["train", "-d", "mnist", "--data-root", "closed/x"], "closed/x/MNIST/raw"),
         (["train", "--out", "readonly/new"], "--out readonly/new: cannot be written to"),
-        (["train", "--out", "closed/new"], "--out closed/new: cannot be read"),
         (["train", "--resume", "closed/run"], "closed/run"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -106,25 +95,15 @@ def test_what_may_not_be_read_or_written_is_named(gan: Gan, tmp_path: Path, args
     assert_one_line(gan(*args, *(["--progress", "none"] if args[0] == "train" else [])), 1, words)
 
 
+READERS = (["inspect", "{}"], ["sample", "{}"], ["evaluate", "{}"], ["train", "-d", "{}"], ["train", "--config", "{}"],
+           ["train", "--resume", "{}"], ["train", "--out", "{}"], ["sample", "no.safetensors", "-o", "{}"])  # fmt: skip
+ODD = ("pipe.png", "/dev/zero", "loop.png", "nowhere.png", "file/below.png", "x" * 300)
+
+
 @pytest.mark.parametrize(
-    "args",
-    [
-        ["inspect", "{}"],
-        ["sample", "{}"],
-        ["evaluate", "{}"],
-        ["train", "-d", "{}"],
-        ["train", "--config", "{}"],
-        ["train", "--resume", "{}"],
-        ["train", "--out", "{}"],
-        ["sample", "no.safetensors", "-o", "{}"],
-        ["evaluate", "no.safetensors", "--neighbours", "{}"],
-    ],
-    ids=" ".join,
-)
-@pytest.mark.parametrize(
-    "what",
-    ["pipe.png", "/dev/zero", "loop.png", "nowhere.png", "file/below.png", "x" * 300],
-    ids=lambda name: name[:16],
+    ("args", "what"),
+    [*((args, "pipe.png") for args in READERS), *((["train", "-d", "{}"], what) for what in ODD[1:])],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value[:16],
 )
 def test_what_is_no_file_holds_nobody_up_and_is_not_replaced(
     gan: Gan, tmp_path: Path, args: list[str], what: str
@@ -147,38 +126,3 @@ def test_a_data_root_that_is_a_file_is_told_once_and_done_without(gan: Gan, trai
     assert outcome.code == 0, outcome.err
     assert "file/cache: cannot be written" in outcome.err
     assert (tmp_path / "file").read_text() == "words"
-
-
-def test_an_empty_path_is_not_the_working_directory(gan: Gan, tmp_path: Path) -> None:
-    for args in (["train", "-d", ""], ["sample", "a.safetensors", "-o", ""], ["sample", "a.safetensors", "-i", ""]):
-        assert_one_line(gan(*args, *(["--progress", "none"] if args[0] == "train" else [])), 2, "is empty")
-    assert not list(tmp_path.rglob("*.png"))
-
-
-def test_nobody_without_a_home_still_trains(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(key: object) -> object:
-        raise KeyError(key)
-
-    for name in ("HOME", "XDG_CACHE_HOME", "GAN_DATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("pwd.getpwuid", unknown)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    (tmp_path / "tmp").mkdir()
-    assert gan("train", "--dry-run", *SMALL).code == 0
-    outcome = gan("train", *SMALL, "--steps", 2, "--out", "run")
-    assert outcome.code == 0, outcome.err
-    assert outcome.err.count("no home directory is known") == 1
-    assert_one_line(gan("train", "-d", "~/x", "--progress", "none"), 2, "--dataset ~/x")
-    assert_one_line(gan("train", "-d", "~nobody-of-this-name/x", "--progress", "none"), 2, "there is no user")
-
-
-def test_a_working_directory_that_is_gone_is_said_before_torch_ends_the_process(trained: Path, tmp_path: Path) -> None:
-    command = (
-        'mkdir gone && cd gone && rmdir ../gone && for c in "inspect $1" "sample $1" "train --dry-run"; '
-        'do "$0" -m gancli $c >/dev/null || echo $?; done'
-    )
-    done = subprocess.run(
-        ["sh", "-c", command, sys.executable, trained], capture_output=True, text=True, timeout=60, cwd=tmp_path
-    )
-    assert done.stdout == "1\n1\n"
-    assert done.stderr == 2 * "gan: the working directory is gone; cd to one that exists\n"

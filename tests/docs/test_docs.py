@@ -136,20 +136,9 @@ def check_train(line: Line, words: list[str]) -> None:
 def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     pytest.importorskip("material", reason="the extra docs is not installed")
     site = tmp_path / "site"
-    command = [
-        sys.executable,
-        "-m",
-        "mkdocs",
-        "build",
-        "--strict",
-        "--quiet",
-        "-f",
-        str(ROOT / "mkdocs.yml"),
-        "-d",
-        str(site),
-    ]
+    build = ["mkdocs", "build", "--strict", "--quiet", "-f", str(ROOT / "mkdocs.yml"), "-d", str(site)]
     quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    built = subprocess.run(command, capture_output=True, text=True, timeout=300, env=quiet)
+    built = subprocess.run([sys.executable, "-m", *build], capture_output=True, text=True, timeout=300, env=quiet)
     assert built.returncode == 0, built.stdout + built.stderr
     for page in site.rglob("*.html"):
         loaded = re.findall(

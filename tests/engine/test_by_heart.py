@@ -9,12 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli import catalogue
 from gancli.batches.resident import ResidentBatches
 from gancli.batches.stream import parted
 from gancli.data.source import Source
-from gancli.data.spec import ImageSpec
-from gancli.engine.by_heart import STEADY, Watch, told_apart
+from gancli.engine.by_heart import STEADY, Watch
 from gancli.store import state
 from gancli.store.rundir import RunDirectory
 from tests.conftest import SMALL, TINY, Gan, sha256
@@ -59,28 +57,11 @@ def test_fifty_pictures_that_are_learnt_by_heart_are_told_of_once(gan: Gan) -> N
     assert "--mirror" in line
 
 
-@pytest.mark.slow
-def test_many_pictures_are_not_told_of(gan: Gan) -> None:
-    done = gan(*LONG, "-d", array("many", 3000), "--steps", 600, "--out", "run")
-    assert done.code == 0
-    assert warnings(done.out) == []
-
-
 def test_it_is_told_after_several_looks_in_a_row_and_once() -> None:
     source = Source("x", torch.zeros(20, 1, 4, 4, dtype=torch.uint8), torch.zeros(20, dtype=torch.int64), ())
     watch = Watch(source, *parted(20, 8), torch.device("cpu"))
     looks = [1.0] * (STEADY - 1) + [0.1] + [1.0] * STEADY + [0.1] + [1.0] * STEADY
     assert [index for index, share in enumerate(looks) if watch.steady(share)] == [2 * STEADY - 1]
-
-
-def test_what_few_pictures_differ_by_is_nothing() -> None:
-    rng = torch.Generator().manual_seed(0)
-    known, unknown, made = (torch.randn(count, generator=rng) + mean for count, mean in ((256, 0), (8, 0), (64, -3)))
-    assert told_apart(known, unknown, made) == 0
-    assert told_apart(known, unknown - 3, made) == pytest.approx(1, abs=0.3)
-    assert told_apart(known, unknown - 30, made) == 2
-    assert told_apart(known, unknown - 3, known + 1) == 2
-    assert told_apart(known, unknown + 30, made) == 0
 
 
 def test_held_out_pictures_are_never_shown_and_the_same_for_every_seed() -> None:
@@ -93,15 +74,21 @@ def test_held_out_pictures_are_never_shown_and_the_same_for_every_seed() -> None
         assert sorted((rows % 40).tolist()) == kept.tolist()
 
 
-@pytest.mark.parametrize("variant", ["vanilla", "cgan", "dcgan", "lapgan"])
+@pytest.mark.parametrize("variant", ["vanilla", "dcgan"])
 def test_looking_changes_nothing(gan: Gan, variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the weights, batch norm's statistics or the random numbers, whatever the networks are made of."""
-    more = {
-        "dcgan": ("--norm", "batch"),
-        "vanilla": ("--dropout", 0.5),
-        "lapgan": ("--coarse-width", 8, "--conditional"),
-    }
-    args = ("train", "-v", variant, "-d", pictures("pics", 40), *SMALL, "--width", 8, *more.get(variant, ()))
+    more = {"dcgan": ("--norm", "batch"), "vanilla": ("--dropout", 0.5)}
+    args: tuple[object, ...] = (
+        "train",
+        "-v",
+        variant,
+        "-d",
+        pictures("pics", 40),
+        *SMALL,
+        "--width",
+        8,
+        *more[variant],
+    )
     args = (*args, "--held-out", 8, "--steps", 6, "--log-every", 1, "--save-every", 10)
     looks, share = list[float](), Watch.share
 
@@ -143,11 +130,6 @@ def test_what_cannot_be_held_out_is_refused(gan: Gan) -> None:
     assert (done.code, done.err.count("gan: --held-out 8: srgan has no D that could be asked")) == (2, 1)
 
 
-def test_what_was_asked_for_is_not_told(gan: Gan) -> None:
-    done = gan("train", "-d", pictures("own", 20), *SMALL, "--steps", 1, "--held-out", 8, "--out", "run")
-    assert (done.code, done.err.count("held out of training")) == (0, 0)
-
-
 def test_a_run_goes_on_with_what_it_held_out(gan: Gan) -> None:
     args = ("train", "-d", pictures("own", 110), *SMALL, "--save-every", 100)
     begun = gan(*args, "--steps", 20, "--out", "whole")
@@ -161,21 +143,3 @@ def test_a_run_goes_on_with_what_it_held_out(gan: Gan) -> None:
     assert "110 images, 1×8×8, 8 of them held out" in gan("inspect", "parts").out
     other = gan(*args, "--steps", 30, "--out", "parts", "--resume", "auto", "--held-out", 0)
     assert (other.code, other.err.count("gan: --held-out 0 (flag): the run to resume has 8")) == (2, 1)
-
-
-@pytest.mark.parametrize("name", ["vanilla", "cgan", "dcgan", "lapgan"])
-def test_a_variant_that_judges_gives_a_logit_per_picture(name: str) -> None:
-    variant = catalogue.load(name)(catalogue.card(name).config_class(), ImageSpec(3, 16, ("a", "b")))
-    logits = variant.judged(torch.zeros(5, 3, 16, 16), torch.zeros(5, dtype=torch.int64))
-    assert logits.shape == (5, 1)
-
-
-def test_a_run_of_before_goes_on_with_all_its_pictures(gan: Gan) -> None:
-    """Neither its states nor its config.toml say how many are held out: none were."""
-    args = ("train", "-d", pictures("own", 110), *SMALL, "--save-every", 100)
-    assert gan(*args, "--held-out", 0, "--steps", 20, "--out", "whole").code == 0
-    assert gan(*args, "--held-out", 0, "--steps", 10, "--out", "parts").code == 0
-    config = Path("parts/config.toml")
-    config.write_text(config.read_text().replace("held_out = 0\n", ""))
-    assert gan(*args, "--steps", 20, "--out", "parts", "--resume", "auto").code == 0
-    assert sha256(Path("whole/ckpt.safetensors")) == sha256(Path("parts/ckpt.safetensors"))

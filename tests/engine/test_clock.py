@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli import catalogue, events
+from gancli import events
 from gancli.engine import session
 from gancli.engine.clock import Clock
 from gancli.events import Progress
 from gancli.store.rundir import RunDirectory
 from gancli.store.writer import Writer
-from tests.conftest import SMALL, Gan, sha256, slow_ones
+from tests.conftest import SMALL, Gan, sha256
 from tests.engine.test_resume import ENDS, stop_after, tiny_events, train_args
 
 
@@ -64,45 +64,6 @@ def test_the_time_left_is_no_longer_than_max_time_allows() -> None:
     assert turned.clock.foreseen(100) == 0.0
 
 
-def test_a_lap_leaves_out_what_lies_aside_wherever_in_it_that_was() -> None:
-    turned = Turned()
-    turned.aside(50.0)  # before the first step
-    for _ in range(4):
-        turned.step(2.0)
-        turned.aside(7.0)
-    assert turned.clock.lap() == pytest.approx(2.0)
-
-
-def test_what_is_left_counts_what_lies_aside() -> None:
-    turned = Turned()
-    for _ in range(10):
-        turned.step(2.0)
-    turned.aside(30.0)
-    turned.clock.lap()
-    assert turned.clock.foreseen(100) == pytest.approx(100 * (2.0 + 3.0))
-
-
-def test_nothing_is_foreseen_before_the_first_step() -> None:
-    turned = Turned()
-    turned.aside(5.0)
-    assert math.isnan(turned.clock.foreseen(10))
-    turned.step(3.0)
-    assert turned.clock.foreseen(10) == pytest.approx(30.0)
-
-
-def test_what_is_left_grows_when_an_interval_takes_longer_than_foreseen() -> None:
-    turned = Turned()
-    turned.step(10.0, 100)
-    turned.clock.lap()
-    left = [turned.clock.foreseen(1000)]
-    for _ in range(20):
-        turned.step(5.0)
-        left.append(turned.clock.foreseen(1000))
-    assert left[0] == pytest.approx(100.0)
-    assert left == sorted(left)
-    assert left[-1] > 400.0
-
-
 def test_the_first_save_is_due_so_long_after_the_first_step_began() -> None:
     turned = Turned()
     turned.aside(10_000.0)
@@ -129,10 +90,6 @@ def test_a_time_left_runs_down_during_a_step_and_grows_from_its_foreseen_end_on(
             assert two - one >= (after - before) * (1 - 1e-6) - 1e-6 * word.left_s
 
 
-def test_a_time_left_stands_still_while_no_step_is_done_on_purpose() -> None:
-    assert Progress(5, 10, "measuring", left_s=60.0).after(300.0).left_s == 60.0
-
-
 @pytest.mark.usefixtures("slow")
 def test_a_long_run_saves_within_ten_minutes_unasked(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop_after(monkeypatch, 14)
@@ -146,10 +103,7 @@ def saved(run: Path) -> list[int]:
 
 
 @pytest.mark.usefixtures("slow")
-@pytest.mark.parametrize(
-    ("every", "steps"),
-    [("5m", [3, 6, 9, 10]), ("4,5m", [3, 4, 7, 8, 10]), ("4", [4, 8, 10]), ("1h", [10])],
-)
+@pytest.mark.parametrize(("every", "steps"), [("5m", [3, 6, 9, 10]), ("4,5m", [3, 4, 7, 8, 10])])
 def test_save_every_is_a_time_a_number_of_steps_or_what_comes_first_of_both(
     gan: Gan, tmp_path: Path, every: str, steps: list[int]
 ) -> None:
@@ -158,14 +112,8 @@ def test_save_every_is_a_time_a_number_of_steps_or_what_comes_first_of_both(
     assert saved(tmp_path / "run") == steps
 
 
-@pytest.mark.usefixtures("slow")
-def test_the_newest_states_stay_whenever_they_were_saved(gan: Gan, tmp_path: Path) -> None:
-    assert gan("train", *SMALL, "--steps", 10, "--save-every", "5m", "--out", "run").code == 0
-    assert saved(tmp_path / "run") == [9, 10]
-
-
 @pytest.mark.usefixtures("toys")
-@pytest.mark.parametrize("variant", slow_ones(catalogue.names(), "vanilla".__ne__))
+@pytest.mark.parametrize("variant", ["vanilla", pytest.param("srgan", marks=pytest.mark.slow)])
 def test_states_saved_by_the_clock_change_nothing_and_any_of_them_goes_on_to_the_same_bytes(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:

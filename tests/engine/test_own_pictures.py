@@ -14,7 +14,6 @@ from gancli.batches.resident import ResidentBatches
 from gancli.config import VariantConfig
 from gancli.data.probe import probe
 from gancli.data.source import Source
-from gancli.engine import choice
 from gancli.variants.dcgan import Dcgan
 from gancli.variants.dcgan_config import Config
 from tests.conftest import SMALL, Gan
@@ -56,21 +55,6 @@ def test_colour_gets_a_network_of_convolutions_and_a_length_in_steps(gan: Gan, p
     assert settings(gan, "-d", folder, "--preset", "article")["--variant"] == "vanilla"
     assert settings(gan, "-d", folder, "--epochs", "3")["--steps"] == "–"
     assert settings(gan, "-d", folder, "--batch-size", "4")["--steps"] == "18740"
-
-
-def test_small_grey_pictures_and_names_stay_with_the_usual_one(gan: Gan, pictures: Pictures) -> None:
-    assert settings(gan, "-d", str(pictures("scans", 12, (28, 28), "L")))["--variant"] == "vanilla"
-    assert settings(gan, "-d", str(pictures("large", 12, (48, 48), "L")))["--variant"] == "dcgan"
-    assert settings(gan)["--variant"] == "vanilla"
-    assert settings(gan, "-d", "digits")["--epochs"] == "80"
-
-
-def test_a_size_that_cannot_be_halved_is_told_and_met(gan: Gan, pictures: Pictures) -> None:
-    folder = str(pictures("squares", 12, (100, 100)))
-    found = settings(gan, "-d", folder)
-    assert found["--image-size"] == "64"
-    assert "at 64 pixels, of their 100" in found["told"]
-    assert settings(gan, "-d", folder, "--image-size", "32")["--image-size"] == "32"
 
 
 @pytest.mark.parametrize(
@@ -115,29 +99,10 @@ def test_what_can_be_seen_of_pictures(pictures: Pictures, tmp_path: Path) -> Non
         assert probe(str(tmp_path / nothing)) is None
 
 
-def test_every_size_that_is_chosen_fits() -> None:
-    from gancli.variants.dcgan import halvings
-
-    assert all(halvings(size) for size in choice.FITTING)
-
-
 def test_mirrored_pictures_are_half_of_every_epoch_others_in_each_and_resume(gan: Gan, pictures: Pictures) -> None:
     folder = str(pictures("photos", 24, (16, 16)))
-    train = (
-        "train",
-        "-v",
-        "dcgan",
-        "-d",
-        folder,
-        "--batch-size",
-        "8",
-        "--width",
-        "4",
-        "--save-every",
-        "5",
-        "--device",
-        "cpu",
-    )
+    small = ("--batch-size", 8, "--width", 4, "--save-every", 5, "--device", "cpu")
+    train = ("train", "-v", "dcgan", "-d", folder, *small)
     for name, more in (("whole", ()), ("straight", ("--no-mirror",))):
         assert gan(*train, *more, "--steps", "10", "--out", name).code == 0
     assert gan(*train, "--steps", "5", "--out", "parts").code == 0
@@ -160,11 +125,6 @@ def test_a_mirrored_row_is_its_picture_mirrored(channels_last: bool) -> None:
     assert classes.tolist() == [1, 1, 5, 5]
     first = [(batches.rows(step, 1)[0] >= 6).tolist() for step in range(3)]
     assert first != [(batches.rows(step, 1)[0] >= 6).tolist() for step in range(3, 6)]
-
-
-def test_a_variant_that_mirrors_anyway_refuses_to_be_told(gan: Gan, pictures: Pictures) -> None:
-    done = gan("train", "-v", "srgan", "-d", str(pictures("photos", 2, (120, 120))), "--no-mirror", "--steps", "1")
-    assert (done.code, done.err.count("gan: --mirror: srgan turns and mirrors")) == (2, 1)
 
 
 def test_few_pictures_are_augmented_and_many_are_not() -> None:

@@ -61,12 +61,13 @@ def stops() -> Iterator[Any]:
     """Variants, the step after which they are stopped, and whether the parts' steps are traced."""
     for variant in sorted({*catalogue.names(), "three_pairs", "two_phases", "wgan_gp"}):
         for first, traced in ((1, False), (7, False), (10, False), (13, True)):
-            slow = (
-                first not in (7, 13)
-                or variant in ("lapgan", "srgan")
-                or (variant not in ("vanilla", "dcgan") and traced)
-            )
-            yield pytest.param(variant, first, traced, marks=pytest.mark.slow if slow else ())
+            if first in (7, 13) or variant in (
+                "vanilla",
+                "srgan",
+                "two_phases",
+            ):  # with one phase, any step is like another
+                slow = first not in (7, 13) or variant not in ("vanilla", "dcgan")
+                yield pytest.param(variant, first, traced, marks=pytest.mark.slow if slow else ())
 
 
 @pytest.mark.usefixtures("toys")
@@ -97,7 +98,7 @@ def test_a_stopped_and_resumed_run_ends_in_the_same_bytes(
         assert sha256(Path("parts", name)) == end, name
 
 
-@pytest.mark.parametrize("first", [1, 5, 6, 17])
+@pytest.mark.parametrize("first", [1, 5, 6])
 def test_a_run_resumed_in_another_epoch_ends_in_the_same_bytes(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
 ) -> None:
@@ -110,13 +111,6 @@ def test_a_run_resumed_in_another_epoch_ends_in_the_same_bytes(
         assert gan(*args, "--out", "parts").code == 75
     assert gan(*args, "--out", "parts", "--resume", "auto").code == 0
     assert sha256(tmp_path / "whole" / "ckpt.safetensors") == sha256(tmp_path / "parts" / "ckpt.safetensors")
-
-
-def test_the_same_command_gives_the_same_bytes_and_another_seed_others(gan: Gan, tmp_path: Path) -> None:
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        assert gan(*train_args("vanilla"), "--steps", 6, "--seed", seed, "--out", name).code == 0
-    same, again, other = (sha256(tmp_path / name / "ckpt.safetensors") for name in "abc")
-    assert same == again != other
 
 
 def test_a_finished_run_is_left_alone_and_a_longer_one_goes_on(gan: Gan, tmp_path: Path) -> None:
@@ -141,12 +135,6 @@ def test_a_resume_with_another_value_shows_what_was_expected(gan: Gan) -> None:
     assert refused.code == 2
     assert "--batch-size 32" in refused.err
     assert "16" in refused.err
-
-
-def test_a_resume_takes_variant_and_options_from_the_run(gan: Gan, tmp_path: Path) -> None:
-    assert gan(*train_args("vanilla"), "--steps", 5, "--out", "run").code == 0
-    assert gan("train", "--resume", "run", "--steps", 8).code == 0
-    assert state.load_newest(RunDirectory(tmp_path / "run"))[0].facts.step == 8
 
 
 def test_a_damaged_newest_state_is_skipped_with_a_word(gan: Gan, tmp_path: Path) -> None:
@@ -247,3 +235,10 @@ def tiny_events(out: Path) -> Iterator[events.Event]:
     run = RunConfig(steps=10, image_size=8, batch_size=16, log_every=5, threads=1, device="cpu")
     own = catalogue.card("vanilla").config_class()
     return train(run, own, catalogue.load("vanilla"), rundir.prepared(out), Stop())
+
+
+def test_the_same_command_gives_the_same_bytes_and_another_seed_others(gan: Gan, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert gan(*train_args("vanilla"), "--steps", 6, "--seed", seed, "--out", name).code == 0
+    same, again, other = (sha256(tmp_path / name / "ckpt.safetensors") for name in "abc")
+    assert same == again != other

@@ -88,24 +88,6 @@ def test_the_faster_way_is_kept_as_long_as_others_use_the_cpus(started: Start) -
     assert machine.asked == asked, "and is taken up again"
 
 
-def test_spinning_is_kept_where_it_is_faster(started: Start) -> None:
-    machine = Machine(others=1.0, yielding_s=0.3, spinning_s=0.1)
-    found = started(machine)
-    until(lambda: machine.asked > 2 * contention.TRIAL_STEPS)
-    time.sleep(0.2)
-    assert not found.yielding
-    assert found.others == pytest.approx(1.0)
-
-
-def test_a_choice_is_made_anew_after_a_while(started: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contention, "AGAIN_S", 3.0)  # of the machine's seconds
-    machine = Machine(others=1.0, yielding_s=0.1, spinning_s=0.3)
-    found = started(machine)
-    until(lambda: found.yielding and machine.asked > 4 * contention.TRIAL_STEPS)
-    machine.step_s = {True: 0.3, False: 0.1}
-    until(lambda: not found.yielding)
-
-
 def test_nothing_is_tried_on_a_quiet_machine(started: Start) -> None:
     machine = Machine(others=contention.TOLERATED / 2, yielding_s=0.1, spinning_s=0.3)
     found = started(machine)

@@ -5,7 +5,7 @@ import gc
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,56 +106,34 @@ def test_amp_unscale_and_update_scale() -> None:
     assert scales == [8, 4, 4, 8, 4]
 
 
-@pytest.mark.parametrize("other", [0.5, torch.tensor(0.5)], ids=["number", "tensor"])
-def test_foreach_mul(other: float | Tensor) -> None:
+THIRD, TWO = torch.tensor(0.3), (three(10), three(20))
+FOREACH: list[tuple[Any, tuple[Any, ...], Callable[[Tensor, Tensor, Tensor], Tensor]]] = [
+    (private.foreach_mul_, (0.5,), lambda a, *_: a * 0.5),
+    (private.foreach_mul_, (THIRD,), lambda a, *_: a * THIRD),
+    (private.foreach_add_, (TWO[0],), lambda a, b, _: a + b),
+    (private.foreach_sub_, (TWO[0],), lambda a, b, _: a - b),
+    (private.foreach_lerp_, (TWO[0], [THIRD] * 3), lambda a, b, _: a.lerp(b, THIRD)),
+    (private.foreach_div_, (THIRD,), lambda a, *_: a / THIRD),
+    (private.foreach_div_, (TWO[0],), lambda a, b, _: a / b),
+    (private.foreach_addcmul_, (*TWO, 0.3), lambda a, b, c: a.addcmul(b, c, value=0.3)),
+    (private.foreach_copy_, (TWO[0],), lambda *each: each[1]),
+]
+
+
+@pytest.mark.parametrize(("operation", "arguments", "expected"), FOREACH)
+def test_operations_on_lists_of_tensors_in_place(
+    operation: Any, arguments: tuple[Any, ...], expected: Callable[[Tensor, Tensor, Tensor], Tensor]
+) -> None:
     tensors = three()
-    expected = [t * other for t in tensors]
-    assert same(private.foreach_mul(tensors, other), expected)
-    private.foreach_mul_(tensors, other)
-    assert same(tensors, expected)
+    operation(tensors, *arguments)
+    assert same(tensors, [expected(*each) for each in zip(three(), *TWO, strict=True)])
 
 
-def test_foreach_add() -> None:
-    tensors = three()
-    private.foreach_add_(tensors, three(10))
-    assert same(tensors, [a + b for a, b in zip(three(), three(10), strict=True)])
-
-
-def test_foreach_sub() -> None:
-    tensors, expected = three(), [a - b for a, b in zip(three(), three(10), strict=True)]
-    assert same(private.foreach_sub(tensors, three(10)), expected)
-    private.foreach_sub_(tensors, three(10))
-    assert same(tensors, expected)
-
-
-def test_foreach_lerp() -> None:
-    tensors, weight = three(), torch.tensor(0.3)
-    private.foreach_lerp_(tensors, three(10), [weight] * 3)
-    assert same(tensors, [a.lerp(b, weight) for a, b in zip(three(), three(10), strict=True)])
-
-
-def test_foreach_div() -> None:
-    tensors, divisor = three(), torch.tensor(0.3)
-    private.foreach_div_(tensors, divisor)
-    private.foreach_div_(tensors, three(10))
-    assert same(tensors, [a / divisor / b for a, b in zip(three(), three(10), strict=True)])
-
-
-def test_foreach_addcmul() -> None:
-    tensors = three()
-    private.foreach_addcmul_(tensors, three(10), three(20), 0.3)
-    expected = [a.addcmul(b, c, value=0.3) for a, b, c in zip(three(), three(10), three(20), strict=True)]
-    assert same(tensors, expected)
-
-
-def test_foreach_sqrt() -> None:
-    assert same(private.foreach_sqrt([t.abs() for t in three()]), [t.abs().sqrt() for t in three()])
-
-
-def test_foreach_copy() -> None:
-    tensors = three()
-    private.foreach_copy_(tensors, three(10))
-    assert same(tensors, three(10))
+def test_operations_on_lists_of_tensors() -> None:
+    squares = [t.square() for t in three()]
+    assert same(private.foreach_mul(three(), 0.5), [t * 0.5 for t in three()])
+    assert same(private.foreach_sub(three(), TWO[0]), [a - b for a, b in zip(three(), TWO[0], strict=True)])
+    assert same(private.foreach_sqrt(squares), [t.sqrt() for t in squares])
 
 
 def test_leaky_relu() -> None:

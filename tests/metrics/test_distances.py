@@ -32,10 +32,6 @@ def test_frechet_is_the_distance_of_two_gaussians() -> None:
     assert frechet(fake.float(), real.float()).value == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_frechet_of_a_set_with_itself_is_nothing() -> None:
-    assert frechet(features(0, 100), features(0, 100)).value == pytest.approx(0, abs=1e-6)
-
-
 def test_kernel_distance_is_the_unbiased_mmd_of_the_cubic_kernel() -> None:
     fake, real = features(0, 12), features(1, 12, 1.0)
     unit = real.square().mean().sqrt()
@@ -50,13 +46,6 @@ def test_kernel_distance_is_the_unbiased_mmd_of_the_cubic_kernel() -> None:
     found = kernel(fake, real)
     assert found.value == pytest.approx(expected, rel=1e-4)
     assert found.error == pytest.approx(0, abs=1e-3), "each subset is the whole set"
-
-
-def test_kernel_distance_leaves_the_random_state_alone() -> None:
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    kernel(features(0, 20), features(1, 20))
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("k", [1, 3])

@@ -40,7 +40,7 @@ def test_parzen_is_its_definition() -> None:
     assert found.error == pytest.approx(scores.std().item() / 7**0.5, rel=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_real_mnist_through_parzen_windows_reads_what_the_papers_have(mnist_root: Path) -> None:
     """recipes.md: real training images through the same estimator read 241 nats."""
     raw = mnist_root / "MNIST" / "raw"
@@ -96,11 +96,6 @@ def test_sliced_wasserstein_is_that_of_a_reference_in_float64(monkeypatch: pytes
     assert len(asked) == 2
     for ours, true in asked:
         assert ours == pytest.approx(true, rel=1e-5)
-
-
-def test_sliced_wasserstein_repeats_to_the_last_bit() -> None:
-    a, b = pictures(0, 8, 28), pictures(1, 8, 28)
-    assert sliced_wasserstein(a, b) == sliced_wasserstein(a, b)
 
 
 def test_nearest_finds_the_pictures_that_brute_force_finds() -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from gancli.data.source import Source
-from gancli.errors import DataError
 from gancli.events import Event
 from gancli.metrics import classifier, yardstick
 from gancli.metrics.classifier import Classifier, fit, judge_of
@@ -36,9 +35,8 @@ def bright_and_dark(count: int = 400, names: tuple[str, ...] = ("dark", "bright"
     return Source("toy", (noise + slope + 120 * labels[:, None, None, None]).to(torch.uint8), labels, names)
 
 
-@pytest.mark.parametrize("size", [8, 28, 32, 64, 128])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_classifier_takes_every_size(size: int, channels: int) -> None:
+@pytest.mark.parametrize(("channels", "size"), [(1, 8), (3, 28), (1, 128)])
+def test_the_classifier_takes_every_size(channels: int, size: int) -> None:
     network = Classifier(channels, size, 5)
     pictures = torch.zeros(2, channels, size, size)
     assert network.features(pictures).shape == (2, 128)
@@ -114,12 +112,6 @@ def test_a_data_set_without_a_test_split_is_measured_by_halves(tmp_path: Path) -
     assert stick.count == 160, "half of it, less the pictures that choose the windows' width"
     shared = (stick.reference.pixels[:, None] == stick.validation[None]).flatten(2).all(2)
     assert not shared.any()
-
-
-def test_too_few_pictures_are_said_to_be_so(tmp_path: Path) -> None:
-    few = bright_and_dark(12)
-    with pytest.raises(DataError, match="12 pictures are too few"):
-        result(yardstick.make(few, few, tmp_path, CPU, 100))
 
 
 @pytest.mark.slow

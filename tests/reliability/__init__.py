@@ -1,1 +1,2 @@
-"""Long trials of what the manual promises: `python -m tests.reliability.fuzz`, `python -m tests.reliability.kills`."""
+"""Trials of what the manual promises. By hand, before a release: `python -m tests.reliability.surroundings`, `... .kill` and
+`... .fuzz`, which take an hour together. The tests do the same in short."""

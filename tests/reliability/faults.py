@@ -1,21 +1,24 @@
-"""What can be wrong with a machine, one function each, applied to this process: `apply(["locks:ENOSYS", "umask:077"])`.
+"""`python -m tests.reliability.faults FAULT... -- ARGS...`: runs `gan ARGS` on a machine that has those faults.
 
-Faults are patched into `os`, `fcntl`, `time` and the like, where the code under test looks them up, or set as limits of the
-process. A fault that this process may not have (it needs root, say) raises `ImpossibleError`.
+Faults are patched into `os`, `fcntl` and the like, where the code under test looks them up, or set as limits of the process.
+What comes after the colons of a fault (`locks:ENOLCK`) are its function's arguments.
 """
 
 import builtins
 import ctypes
 import errno
+import functools
 import io
 import itertools
 import os
 import resource
+import runpy
+import shutil
 import signal
 import stat
-import sysconfig
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 OF_PATHS = (
@@ -24,10 +27,27 @@ OF_PATHS = (
 )
 DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER = 1, 2, 3  # capabilities of linux/capability.h
 CAPABILITY_VERSION_3 = 0x20080522
-
-
-class ImpossibleError(Exception):
-    """This process may not have that fault."""
+KILL_POINTS = ("writing", "written", "flushed", "renamed")
+NOT_OURS = (
+    *("torch", "torchvision", "torch._dynamo", "torch.fx.experimental.proxy_tensor", "safetensors.torch", "filelock"),
+    *("typer.core", "rich.table", "rich.live", "rich.progress", "PIL.Image", "platform", "tarfile", "zipfile"),
+)
+NOT_ON_WINDOWS = ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog")
+SIGNALS_OF_WINDOWS = ("SIGABRT", "SIGFPE", "SIGILL", "SIGINT", "SIGSEGV", "SIGTERM")
+OS_OF_LINUX = (
+    "sched_getaffinity",
+    "sched_setaffinity",
+    "posix_fallocate",
+    "posix_fadvise",
+    "memfd_create",
+    "fdatasync",
+)
+OS_OF_UNIX = (
+    "chown", "fork", "fchmod", "fchown", "fstatvfs", "getegid", "geteuid", "getgid", "getloadavg", "getpgid", "getpgrp",
+    "getsid", "getuid", "killpg", "lchown", "lockf", "mkfifo", "nice", "openpty", "pread", "pwrite", "register_at_fork",
+    "sendfile", "setpgid", "setsid", "setuid", "statvfs", "sync", "sysconf", "tcgetpgrp", "ttyname", "uname", "wait",
+    "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_SYNC",
+)  # fmt: skip
 
 
 def refusal(name: str, *about: object) -> OSError:
@@ -39,28 +59,24 @@ def wrapped(owner: Any, name: str, around: Callable[..., Any]) -> None:
     """Replace `owner.name` by `around(the original, *arguments)`."""
     original = getattr(owner, name)
 
+    @functools.wraps(original)
     def patched(*args: Any, **kwargs: Any) -> Any:
         return around(original, *args, **kwargs)
 
     setattr(owner, name, patched)
 
 
-def locks(code: str = "ENOSYS") -> None:
-    """A file system without locks, of whichever kind."""
+def locks(code: str) -> None:
+    """A file system without locks of any kind."""
     import fcntl
 
     def refuse(*_: Any, **__: Any) -> None:
         raise refusal(code)
 
-    def some(call: Callable[..., Any], file: Any, command: int, *rest: Any) -> Any:
-        lock_commands = {getattr(fcntl, name) for name in dir(fcntl) if name.endswith(("SETLK", "SETLKW"))}
-        return refuse() if command in lock_commands else call(file, command, *rest)
-
     fcntl.lockf = fcntl.flock = refuse
-    wrapped(fcntl, "fcntl", some)
 
 
-def fsync(code: str = "EINVAL", what: str = "all") -> None:
+def fsync(code: str, what: str = "all") -> None:
     """`fsync` is refused: of directories, or of all."""
 
     def some(call: Callable[..., Any], file: Any) -> None:
@@ -70,7 +86,6 @@ def fsync(code: str = "EINVAL", what: str = "all") -> None:
         call(file)
 
     wrapped(os, "fsync", some)
-    wrapped(os, "fdatasync", some)
 
 
 def links() -> None:
@@ -82,7 +97,7 @@ def links() -> None:
     wrapped(os, "link", refuse)
 
 
-def over(code: str = "EEXIST") -> None:
+def over(code: str) -> None:
     """Nothing is renamed over a file that is there."""
 
     def some(call: Callable[..., Any], source: Any, target: Any, **kwargs: Any) -> None:
@@ -94,67 +109,24 @@ def over(code: str = "EEXIST") -> None:
         wrapped(os, name, some)
 
 
-def _paths(root: str, change: Callable[[str], str]) -> None:
-    """All calls that take paths get those under `root` as `change` makes them."""
-
-    def seen(path: Any) -> Any:
-        if not isinstance(path, str | bytes | os.PathLike):
-            return path
-        whole = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - this must not ask the file system
-        return change(whole) if whole == root or whole.startswith(f"{root}/") else path
-
-    def around(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return call(*map(seen, args[:2]), *args[2:], **kwargs)
-
-    def opening(call: Callable[..., Any], file: Any, *args: Any, **kwargs: Any) -> Any:
-        return call(seen(file), *args, **kwargs)
-
-    for name in OF_PATHS:
-        wrapped(os, name, around if name in ("replace", "rename", "link", "symlink") else opening)
-    wrapped(io, "open", opening)
-    builtins.open = io.open
-
-
-def caseless(root: str) -> None:
-    """Under `root`, `A.png` and `a.png` are one file."""
-    _paths(root, lambda whole: root + whole[len(root) :].lower())
-
-
 def away(root: str, code: str = "ENOTCONN") -> None:
     """What lay under `root` can no longer be reached: a mount that is gone."""
 
-    def refuse(whole: str) -> str:
-        raise refusal(code, whole)
+    def checked(path: Any) -> Any:
+        if isinstance(path, str | bytes | os.PathLike):
+            whole = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - this must not ask the file system
+            if whole == root or whole.startswith(f"{root}/"):
+                raise refusal(code, whole)
+        return path
 
-    _paths(root, refuse)
+    def around(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        two = call.__name__ in ("replace", "rename", "link", "symlink")
+        return call(*map(checked, args[: 2 if two else 1]), *args[2 if two else 1 :], **kwargs)
 
-
-def dies(name: str) -> None:
-    """Killed when it has written a file of that name, but not yet put it into its place."""
-
-    def some(call: Callable[..., Any], source: Any, target: Any, **kwargs: Any) -> None:
-        if os.fsdecode(target).endswith(name):
-            os.kill(os.getpid(), signal.SIGKILL)
-        call(source, target, **kwargs)
-
-    for call in ("replace", "rename", "link"):
-        wrapped(os, call, some)
-
-
-def pid(number: str = "7") -> None:
-    """The process id that the first process of every container has."""
-    os.getpid = lambda: int(number)
-
-
-def slow(milliseconds: str) -> None:
-    """Pictures come from a slow disk."""
-    from PIL import Image
-
-    def late(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        time.sleep(int(milliseconds) / 1000)
-        return call(*args, **kwargs)
-
-    wrapped(Image, "open", late)
+    for name in filter(functools.partial(hasattr, os), OF_PATHS):
+        wrapped(os, name, around)
+    wrapped(io, "open", around)
+    builtins.open = io.open
 
 
 def nobody() -> None:
@@ -165,15 +137,6 @@ def nobody() -> None:
         raise KeyError(f"not found: {about[0]}")
 
     pwd.getpwuid = pwd.getpwnam = unknown  # type: ignore[assignment]
-
-
-def house(path: str) -> None:
-    """The user's home in the password file."""
-    import pwd
-
-    entry = pwd.getpwuid(os.getuid())
-    own = pwd.struct_passwd((*entry[:5], path, entry[6]))
-    pwd.getpwuid = lambda _: own
 
 
 def no_directory() -> None:
@@ -207,71 +170,20 @@ def bits() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     data = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; then their upper halves
-    if libc.capget(header, data):
-        raise ImpossibleError("capabilities cannot be asked for")
+    assert libc.capget(header, data) == 0
     for index in range(3):
         data[index] &= ~(1 << DAC_OVERRIDE | 1 << DAC_READ_SEARCH | 1 << FOWNER)
-    if libc.capset(header, data):
-        raise ImpossibleError("capabilities cannot be dropped")
-
-
-def user(number: str) -> None:
-    """Run as somebody else."""
-    if os.geteuid() != 0:
-        raise ImpossibleError("only root becomes somebody else")
-    os.setgroups([])
-    os.setgid(int(number))
-    os.setuid(int(number))
-    if not all(os.access(path, os.R_OK) for path in (__file__, sysconfig.get_path("purelib"))):
-        raise ImpossibleError("this Python is root's alone")
+    assert libc.capset(header, data) == 0
 
 
 def limit(name: str, value: str) -> None:
-    """A resource limit; `+N` for the address space is N MB above what is taken now."""
-    number = int(value)
-    if value.startswith("+"):
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-            number = int(file.read().split()[0]) * resource.getpagesize() + number * 2**20
+    """A resource limit."""
     kind = getattr(resource, f"RLIMIT_{name}")
-    resource.setrlimit(kind, (number, resource.getrlimit(kind)[1]))
-
-
-GROUPS = "/sys/fs/cgroup/memory"
-GROUP = "gan-surroundings-{}"
-
-
-def group() -> None:
-    """Move into a control group of its own (version 1), so that `room` can limit it; it counts what is imported from now."""
-    place = f"{GROUPS}/{GROUP.format(os.getpid())}"
-    try:
-        os.mkdir(place)  # noqa: PTH102
-        with open(f"{place}/cgroup.procs", "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write(str(os.getpid()))
-    except OSError:
-        return  # `room` says so
-
-
-def room(megabytes: str) -> None:
-    """The control group may take so much more."""
-    place = f"{GROUPS}/{GROUP.format(os.getppid())}"
-    try:
-        with open(f"{place}/memory.usage_in_bytes", encoding="ascii") as file:  # noqa: PTH123
-            limit_bytes = int(file.read()) + int(megabytes) * 2**20
-        with open(f"{place}/memory.limit_in_bytes", "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write(str(limit_bytes))
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
-            file.write("1000")  # this one, not the server
-    except OSError as error:
-        raise ImpossibleError(f"no control group of memory can be made ({error.strerror})") from None
+    resource.setrlimit(kind, (int(value), resource.getrlimit(kind)[1]))
 
 
 def umask(octal: str) -> None:
     os.umask(int(octal, 8))
-
-
-def ignored(name: str) -> None:
-    """As nohup does."""
-    signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def cpus() -> None:
@@ -280,19 +192,82 @@ def cpus() -> None:
 
 
 def killed(point: str, count: str) -> None:
-    """Killed by SIGKILL at a point of writing its `count`-th file: see victim.py."""
+    """Killed by SIGKILL at a point of writing its `count`-th file: amid it, before or after it is flushed to disk, or
+    renamed with its directory not yet flushed."""
     from gancli.files import atomic
-    from tests.reliability.victim import doomed
 
-    atomic.write = doomed(point, int(count))
+    calls = itertools.count(1)
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def dying(call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        if point in ("flushed", "renamed"):
+            call(*args, **kwargs)
+        die()
+
+    def half(pieces: Iterable[Any]) -> Iterator[Any]:
+        for piece in pieces:
+            yield piece[: len(piece) // 2]
+            die()
+
+    def last(write: Callable[..., Any], path: Any, pieces: Any, **options: Any) -> Any:
+        if next(calls) == int(count):
+            if point in ("written", "flushed"):
+                wrapped(os, "fsync", dying)
+            elif point == "renamed":
+                wrapped(os, "replace", dying)
+            else:
+                pieces = half(pieces)
+        return write(path, pieces, **options)
+
+    wrapped(atomic, "write", last)
 
 
-def apply(faults: Iterable[str]) -> None:
-    """Apply faults such as `locks:ENOLCK`, in that order: what comes after the colons are the function's arguments."""
-    from tests.reliability import platforms
+def macos() -> None:
+    """Without what macOS lacks: some calls of `os`, `/proc` and `/sys`. What is not ours is imported before."""
+    import fcntl
 
-    for fault in faults:
-        name, *args = fault.split(":")
-        owner = platforms if hasattr(platforms, name) else globals()
-        function = owner[name] if isinstance(owner, dict) else getattr(owner, name)
-        function(*args)
+    readlink, get_path = os.readlink, -1
+
+    def asked(call: Callable[..., Any], handle: int, command: int, *rest: Any) -> Any:
+        return os.fsencode(readlink(f"/proc/self/fd/{handle}")) if command == get_path else call(handle, command, *rest)
+
+    fcntl.F_GETPATH = get_path  # type: ignore[attr-defined]  # what it has instead of /proc/self/fd
+    wrapped(fcntl, "fcntl", asked)
+    _without(OS_OF_LINUX, "darwin")
+
+
+def windows() -> None:
+    """Without what Windows lacks, too: modules, signals and locks. Paths, code pages and held files are not simulated."""
+    usage = shutil.disk_usage("/")
+    shutil.disk_usage = lambda path: usage  # noqa: ARG005
+    _without((*OS_OF_LINUX, *OS_OF_UNIX), "win32")
+    for name in NOT_ON_WINDOWS:
+        sys.modules[name] = None  # type: ignore[assignment]  # importing it fails
+    signals = {name for name in dir(signal) if name.startswith("SIG") and name[3:].isalnum()}
+    for name in signals - {*SIGNALS_OF_WINDOWS}:
+        delattr(signal, name)
+
+
+def _without(names: Iterable[str], platform: str) -> None:
+    for name in NOT_OURS:
+        __import__(name)
+    for name in names:
+        if hasattr(os, name):
+            delattr(os, name)
+    for place in ("/proc", "/sys"):
+        away(place, "ENOENT")
+    sys.platform = platform
+
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = (
+        True  # where files cannot grow, Python 3.11 leaves cut ones, which no later import can read
+    )
+    at = sys.argv.index("--")
+    for fault in sys.argv[1:at]:
+        function, *arguments = fault.split(":")
+        globals()[function](*arguments)
+    sys.argv = ["gan", *sys.argv[at + 1 :]]
+    runpy.run_module("gancli", run_name="__main__", alter_sys=True)

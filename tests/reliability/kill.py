@@ -1,32 +1,26 @@
-"""Runs that are killed again and again: `python -m tests.reliability.kill [--kills 60] [--seed 0]`.
+"""Runs that are killed again and again: `python -m tests.reliability.kill [--kills 60] [--seed 0] [VARIANT...]`.
 
-The processes are forked from one that has imported torch, and are in all else what `gan` is (world.py). For each variant a
-short run that nothing disturbs, and one that is killed by SIGKILL and resumed: half of the times at a
-random moment, half at a point of writing a file. Every kill is checked to have landed; at the end both must have the same
-bytes.
+For each variant a short run that nothing disturbs, and one that is killed by SIGKILL and resumed: half of the times at a
+random moment, half at a point of writing a file (`killed` in faults.py). Every kill is checked to have landed; at the end
+both must have the same bytes.
 """
 
 import argparse
-import contextlib
-import hashlib
-import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from tests.reliability.platforms import NOT_OURS
-from tests.reliability.servers import PYTHON, ROOT, Job, Outcome, Server
-from tests.reliability.victim import POINTS
+from tests.conftest import ROOT, sha256
+from tests.reliability.faults import KILL_POINTS
 
-LONGEST_S = 1.5  # after the first step, until a kill at a random moment
-LIMIT_S = 300.0  # of a run
+LONGEST_S = 1.5  # after the first state, until a kill at a random moment
 COMMON = ("--image-size", "16", "--batch-size", "16", "--save-every", "25", "--log-every", "25", "--device", "cpu",
-          "--threads", "1")  # fmt: skip
+          "--threads", "1", "--resume", "auto", "--progress", "none")  # fmt: skip
 OWN = {
     "vanilla": ("--steps", "4000"),
     "cgan": ("--steps", "4000"),
@@ -36,73 +30,53 @@ OWN = {
 }
 
 
-def command(variant: str, out: Path, data_root: Path) -> list[str]:
-    where = ("--out", str(out), "--data-root", str(data_root), "--resume", "auto", "--progress", "plain")
-    return ["train", "--variant", variant, *COMMON, *OWN[variant], *where]
+def started(args: Iterable[object], *faults: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "tests.reliability.faults", *faults, "--", *map(str, args)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def hashes(out: Path) -> dict[str, str]:
-    """The sha256 of the model and of the newest state."""
-    newest = max((out / "state").glob("step-*.safetensors"))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (out / "ckpt.safetensors", newest)}
-
-
-def job(arguments: Sequence[str], *faults: str) -> Job:
-    return Job(arguments, ROOT, dict(os.environ), faults)
-
-
-def killed_while_writing(server: Server, arguments: Sequence[str], out: Path, rng: random.Random) -> Outcome:
-    """Let a run kill itself at a random point of one of the next files it writes."""
-    del out
-    return server.start(job(arguments, f"killed:{rng.choice(POINTS)}:{rng.randint(2, 9)}")).wait(LIMIT_S)
-
-
-def killed_any_time(server: Server, arguments: Sequence[str], out: Path, rng: random.Random) -> Outcome:
-    """Kill a run at a random moment after it has begun to train."""
-    before = newest_start(out)
-    running = server.start(job(arguments))
-    while running.runs and newest_start(out) == before:
-        time.sleep(0.01)
-    time.sleep(rng.uniform(0, LONGEST_S))
-    running.signal(signal.SIGKILL)
-    return running.wait(LIMIT_S)
-
-
-def newest_start(out: Path) -> bytes:
-    """The line that a run wrote when it last began."""
-    with contextlib.suppress(FileNotFoundError):
-        lines = [line for line in (out / "log.jsonl").read_bytes().splitlines() if b'"run_started"' in line]
-        return lines[-1] if lines else b""
-    return b""
-
-
-def whole(server: Server, arguments: Sequence[str]) -> None:
+def finish(args: Iterable[object]) -> None:
     """A run to its end."""
-    done = server.start(job(arguments)).wait(LIMIT_S)
-    if done.code != 0:
-        raise SystemExit(f"ended with {done.code}: {done.err.decode('utf-8', 'replace')}")
+    process = started(args)
+    _, err = process.communicate()
+    assert process.returncode == 0, err.decode("utf-8", "replace")
 
 
-def loop(server: Server, variant: str, kills: int, rng: random.Random, folder: Path, data_root: Path) -> Counter[str]:
-    """Kill and resume a run of `variant` so often, then let it finish; compare. Gives how many kills landed, by kind."""
-    undisturbed, parts = folder / f"{variant}-whole", folder / f"{variant}-parts"
-    whole(server, command(variant, undisturbed, data_root))
-    landed: Counter[str] = Counter()
-    while sum(landed.values()) < kills:
-        way = killed_while_writing if rng.random() < 0.5 else killed_any_time
-        code = way(server, command(variant, parts, data_root), parts, rng).code
-        if code == 0:
-            raise SystemExit(f"{variant}: finished after {sum(landed.values())} kills; a longer run is needed")
-        if code != -signal.SIGKILL:
-            raise SystemExit(f"{variant}: ended with {code}, not by the kill")
-        landed[way.__name__] += 1
-    whole(server, command(variant, parts, data_root))
-    if hashes(undisturbed) != hashes(parts):
-        raise SystemExit(f"{variant}: after {sum(landed.values())} kills its weights are not the undisturbed run's")
-    leftovers = [path.name for path in parts.rglob("*") if path.name.endswith(".part")]
-    if leftovers:
-        raise SystemExit(f"{variant}: left behind: {', '.join(leftovers)}")
-    return landed
+def kill(args: Iterable[object], *faults: str, at: float | None = None, out: Path) -> None:
+    """A run that is killed: by its faults, or `at` so many seconds after its next state is saved."""
+    process, before = started(args, *faults), states(out)
+    if at is not None:
+        while process.poll() is None and states(out) == before:
+            time.sleep(0.01)
+        time.sleep(at)
+        process.kill()
+    _, err = process.communicate()
+    assert process.returncode == -signal.SIGKILL, (process.returncode, err.decode("utf-8", "replace"))
+
+
+def states(out: Path) -> list[str]:
+    return sorted(path.name for path in (out / "state").glob("step-*.safetensors"))
+
+
+def check_same(whole: Path, parts: Path) -> None:
+    """Model and newest state have the same bytes, and nothing half-written is left."""
+    for name in ("ckpt.safetensors", f"state/{states(whole)[-1]}"):
+        assert sha256(whole / name) == sha256(parts / name), name
+    assert not list(parts.rglob("*.part"))
+
+
+def loop(variant: str, kills: int, rng: random.Random, folder: Path) -> None:
+    """Kill and resume a run of `variant` so often, then let it finish; compare."""
+    whole, parts = folder / f"{variant}-whole", folder / f"{variant}-parts"
+    command = ("train", "--variant", variant, *COMMON, *OWN[variant], "--data-root", folder / "data", "--out")
+    finish((*command, whole))
+    for _ in range(kills):
+        if rng.random() < 0.5:
+            kill((*command, parts), f"killed:{rng.choice(KILL_POINTS)}:{rng.randint(2, 9)}", out=parts)
+        else:
+            kill((*command, parts), at=rng.uniform(0, LONGEST_S), out=parts)
+    finish((*command, parts))
+    check_same(whole, parts)
 
 
 def main(args: list[str]) -> None:
@@ -111,15 +85,12 @@ def main(args: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("variants", nargs="*", default=list(OWN), metavar="VARIANT")
     asked = parser.parse_args(args)
-    rng, began = random.Random(asked.seed), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, Server(PYTHON, NOT_OURS) as server:
-        for index, variant in enumerate(asked.variants):
-            share = asked.kills * (index + 1) // len(asked.variants) - asked.kills * index // len(asked.variants)
-            landed = loop(server, variant, share, rng, Path(folder), Path(folder, "data"))
-            kinds = ", ".join(f"{kind.replace('_', ' ')} {times}" for kind, times in sorted(landed.items()))
-            sys.stdout.write(f"{variant}: {share} kills ({kinds}), resumed, the same bytes in the end\n")
-            sys.stdout.flush()
-    sys.stdout.write(f"all the same after {asked.kills} kills, in {time.monotonic() - began:.0f} s\n")
+    rng = random.Random(asked.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        for variant in asked.variants:
+            kills = asked.kills // len(asked.variants)
+            loop(variant, kills, rng, Path(folder))
+            print(f"{variant}: {kills} kills, resumed, the same bytes in the end", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,48 +1,47 @@
-"""The matrix of surroundings, shorter than by hand: `python -m tests.reliability.surroundings`."""
+"""Eight surroundings and three commands of the many that `python -m tests.reliability.surroundings` tries, and systems that
+lack what only Linux has."""
 
-import tempfile
-from collections.abc import Iterator, Sequence
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.reliability.commands import Command, commands
-from tests.reliability.matrix import Matrix
-from tests.reliability.places import Place, all_places
-from tests.reliability.servers import servers
+from tests.conftest import ROOT, SMALL
+from tests.reliability.places import COMMANDS, IN_CI, Place
+from tests.reliability.surroundings import Cells
 
 pytestmark = pytest.mark.slow
-ALWAYS = "train json"
-PLACES = [place for place in all_places() if place.short]
+CHOSEN = [command for command in COMMANDS if command.name in ("train", "sample", "inspect")]
 
 
 @pytest.fixture(scope="module")
-def matrix() -> Iterator[Matrix]:
-    with tempfile.TemporaryDirectory(prefix="surroundings-") as folder, servers() as running:
-        made = Matrix(Path(folder).resolve(), running)
-        made.prepare()
-        yield made
-        made.clear()
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Cells:
+    return Cells(tmp_path_factory.mktemp("surroundings"))
 
 
-def holds(matrix: Matrix, place: Place, chosen: Sequence[Command]) -> None:
-    """Everything that is promised of these commands in that place; skipped where the place cannot be made."""
-    found = list(matrix.row(place, chosen))
-    assert {cell.command: cell.complaints for cell in found if cell.complaints} == {}
-    if reasons := {cell.skipped for cell in found if cell.skipped}:
-        pytest.skip("; ".join(reasons))
+@pytest.mark.parametrize("place", IN_CI, ids=lambda place: place.name)
+def test_what_is_promised_holds_in(place: Place, cells: Cells) -> None:
+    assert {each.name: found for each in CHOSEN if (found := cells.complaints(place, each))} == {}
 
 
-def test_the_matrix_tells_what_does_not_hold(matrix: Matrix) -> None:
-    """A judge who finds nothing proves nothing: a place whose right outcome is said wrongly is complained of."""
-    wrong = Place("nothing odd, judged wrongly", codes={"all": {1}})
-    found = list(matrix.row(wrong, [command for command in commands() if command.name in ("inspect", "train json")]))
-    assert [cell.complaints for cell in found] == [("ended with 0 instead of 1",)] * 2
+def test_a_surrounding_that_is_judged_wrongly_is_complained_of(cells: Cells) -> None:
+    """A judge who finds nothing proves nothing."""
+    (inspect,) = (command for command in CHOSEN if command.name == "inspect")
+    (complaint,) = cells.complaints(Place("judged wrongly", codes={"all": {1}}), inspect)
+    assert complaint.startswith("ended with 0 instead of {1}")
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
-def test_what_is_promised_holds_in(place: Place, matrix: Matrix) -> None:
-    """A training, and a third of the other commands, another one in the next place: all of them take many minutes."""
-    third = PLACES.index(place) % 3
-    chosen = [each for number, each in enumerate(commands()) if each.name == ALWAYS or number % 3 == third]
-    holds(matrix, place, chosen)
+@pytest.mark.parametrize("system", ["windows", "macos"])
+def test_a_run_trains_resumes_and_samples_without_what_only_linux_has(system: str, tmp_path: Path) -> None:
+    train = ("train", *SMALL, "--out", tmp_path / "run", "--save-every", 2, "--progress", "none")
+    for args in (
+        (*train, "--steps", 2),
+        (*train, "--steps", 4, "--resume", "auto"),
+        ("sample", tmp_path / "run", "-n", 4, "-o", tmp_path / "grid.png"),
+    ):
+        command = [sys.executable, "-m", "tests.reliability.faults", system, "--", *map(str, args)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "state" / "step-00000004.safetensors").exists()
+    assert (tmp_path / "grid.png").exists()

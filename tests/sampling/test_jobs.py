@@ -37,19 +37,6 @@ def test_names_that_are_one_on_some_disks_are_told_apart(names: tuple[str, ...])
     assert key(first) != key(second)
 
 
-def test_a_picture_does_not_go_where_a_folder_must() -> None:
-    assert places("a.jpg", "a.png/b.jpg") == ["a.jpg.png", "a.png/b.png"]
-
-
-def test_a_name_that_would_be_too_long_is_cut() -> None:
-    stem = "ä" * 120 + "abcdefghijk"  # 251 bytes
-    alone = places(f"{stem}.jpg")
-    assert alone == [f"{stem}.png"]
-    both = places(f"{stem}.jpg", f"{stem}.png")
-    assert len(set(both)) == 2
-    assert all(len(os.fsencode(name)) <= 255 for name in both)
-
-
 NAMES = st.lists(
     st.builds(
         lambda folder, stem, ending: f"{folder}{stem}{ending}",

@@ -71,22 +71,6 @@ def test_a_name_may_be_written_in_another_case_or_with_other_accents() -> None:
         parse_labels(["CAT"], ("Cat", "cat"))
 
 
-def test_several_options_are_one_list() -> None:
-    assert chosen(PETS, "horse", "cat,cat") == ["horse", "cat", "cat"]
-
-
-def test_names_of_files_are_fit_for_any_disk() -> None:
-    names = ("cat", "T-shirt/top", "a:b", "caf\udce9", "..", " x ", "\x1b[2J", "é" * 200, "con.", "\u202eabc")
-    files = file_names(names)
-    assert files[:2] == ("cat", "T-shirt-top")
-    for file in files:
-        assert file.isprintable()
-        assert 0 < len(file.encode()) <= 100
-        assert not set(file) & set('/\\:*?"<>| ')
-        assert file == file.strip(".")
-    assert tuple("0123456789") == file_names(tuple("0123456789"))
-
-
 def test_no_two_classes_share_a_name_of_files() -> None:
     names = ("a/b", "a:b", "a-b", "A-B", "a-b-0", "", "..", "class-5", "e\u0301", "\u00e9")
     files = file_names(names)

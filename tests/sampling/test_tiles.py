@@ -8,8 +8,7 @@ from torch import Tensor
 
 from gancli.data.spec import ImageSpec
 from gancli.errors import GancliError
-from gancli.sampling import upscale
-from gancli.sampling.upscale import Upscaler, bytes_per_pixel, tiles
+from gancli.sampling.upscale import Upscaler, tiles
 from gancli.variants.srgan import Srgan
 from gancli.variants.srgan_config import Config
 
@@ -39,8 +38,7 @@ def test_tiles_cover_a_picture_exactly_once(height: int, width: int, side: int, 
     assert (covered == 1).all()
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
-@pytest.mark.parametrize(("tile", "height"), [(1, 3), (7, 37), (16, 37), (40, 37)])
+@pytest.mark.parametrize(("scale", "tile", "height"), [(2, 1, 3), (4, 7, 37), (8, 16, 37)])
 def test_tiled_equals_untiled_within_rounding(scale: int, tile: int, height: int) -> None:
     variant, low_res = model(scale=scale), picture(3, height, 41)
     whole = Upscaler(variant, CPU).enlarge(low_res)
@@ -54,21 +52,6 @@ def test_without_the_overlap_there_would_be_seams(monkeypatch: pytest.MonkeyPatc
     whole = Upscaler(variant, CPU).enlarge(low_res)
     monkeypatch.setattr(Srgan, "reach", 1)
     assert (whole.int() - Upscaler(variant, CPU, 16).enlarge(low_res).int()).abs().max() > 1
-
-
-@pytest.mark.parametrize(("own", "given_channels"), [(1, 3), (3, 1), (1, 1), (3, 3)])
-def test_grey_and_colour_go_through_any_model(own: int, given_channels: int) -> None:
-    enlarged = Upscaler(model(own), CPU).enlarge(picture(given_channels, 9, 12))
-    assert enlarged.shape == (given_channels, 36, 48)
-
-
-def test_little_memory_makes_smaller_tiles_and_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    variant, low_res = model(), picture(3, 90, 80)
-    whole = Upscaler(variant, CPU).enlarge(low_res)
-    monkeypatch.setattr(upscale, "free_bytes", lambda _: 2 * 60**2 * bytes_per_pixel(variant))
-    upscaler = Upscaler(variant, CPU)
-    assert upscaler._fitting_tile(90, 80, 1) == 60 - 2 * variant.reach
-    assert (whole.int() - upscaler.enlarge(low_res).int()).abs().max() <= 1
 
 
 def test_running_out_of_memory_halves_the_tiles_and_gives_up_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,8 +75,3 @@ def test_running_out_of_memory_halves_the_tiles_and_gives_up_in_words(monkeypatc
     scarce(0)
     with pytest.raises(GancliError, match="out of memory"):
         Upscaler(variant, CPU, 64).enlarge(low_res)
-
-
-def test_memory_per_pixel_is_that_of_the_largest_layer() -> None:
-    variant = model()  # 8 maps at 16 times the pixels in and out of the last activation, in 4 bytes, twice
-    assert bytes_per_pixel(variant) == 2 * (8 * 16 + 8 * 16) * 4

@@ -10,7 +10,7 @@ from gancli import catalogue
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.variant import Sgd, Variant
-from tests.conftest import SMALL, Gan, sha256
+from tests.conftest import Gan, sha256
 
 DIGITS = tuple("0123456789")
 
@@ -58,19 +58,6 @@ def test_the_papers_step_size_falls_to_a_millionth_and_its_momentum_rises() -> N
 def test_images_without_labels_are_refused() -> None:
     with pytest.raises(UsageError, match=r"--dataset.*labels.*--variant dcgan"):
         built(ImageSpec(1, 8))
-
-
-def test_a_folder_without_classes_is_refused_in_one_line(gan: Gan, tmp_path: Path) -> None:
-    from PIL import Image
-
-    (tmp_path / "photos").mkdir()
-    for number in range(20):
-        Image.new("L", (8, 8), number).save(tmp_path / "photos" / f"{number}.png")
-    outcome = gan("train", "--variant", "cgan", "--dataset", "photos", *SMALL, "--steps", 1)
-    assert outcome.code == 2
-    assert "--dataset" in outcome.err
-    assert "labels" in outcome.err
-    assert "Traceback" not in outcome.err
 
 
 @pytest.mark.parametrize("preset", ["default", "paper"])

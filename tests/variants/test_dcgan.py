@@ -28,9 +28,10 @@ def batch_for(variant: Variant, count: int = 4) -> Batch:
     return Batch(torch.rand(count, spec.channels, spec.size, spec.size) * 2 - 1, torch.arange(count) % 10)
 
 
-@pytest.mark.parametrize("size", [8, 14, 28, 32, 56, 64, 128])
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("upsampling", ["resize", "transposed"])
+@pytest.mark.parametrize(
+    ("size", "channels", "upsampling"),
+    [(8, 1, "resize"), (14, 3, "transposed"), (56, 1, "resize"), (128, 3, "transposed")],
+)
 def test_pictures_have_the_size_of_the_images(size: int, channels: int, upsampling: str) -> None:
     variant = built(size, channels, width=2, upsampling=upsampling)
     batch = batch_for(variant, 2)
@@ -40,7 +41,7 @@ def test_pictures_have_the_size_of_the_images(size: int, channels: int, upsampli
     assert variant.networks["D"](pictures, batch.condition).shape == (2, 1)
 
 
-@pytest.mark.parametrize(("size", "near"), [(30, "28 and 32"), (48, "32 and 56"), (100, "64 and 112"), (5, "8")])
+@pytest.mark.parametrize(("size", "near"), [(30, "28 and 32"), (5, "8")])
 def test_another_size_is_refused_with_the_nearest_that_fit(size: int, near: str) -> None:
     with pytest.raises(UsageError, match=rf"--image-size {size}: .*{near}$"):
         built(size)
@@ -119,14 +120,6 @@ def test_spectral_norm_bounds_every_layer_of_d() -> None:
     assert not any(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules())
 
 
-def test_evaluating_a_spectral_norm_leaves_it_as_it_was() -> None:
-    variant = built(norm="spectral")
-    discriminator, batch = variant.networks["D"].eval(), batch_for(variant)
-    before = {name: t.clone() for name, t in discriminator.state_dict().items()}
-    discriminator(batch.images, batch.condition)
-    assert all(torch.equal(before[name], t) for name, t in discriminator.state_dict().items())
-
-
 def test_a_conditional_model_hears_the_label_and_the_plain_one_has_no_ear_for_it() -> None:
     labels = torch.arange(10)
     for conditional, kinds in ((True, 10), (False, 1)):
@@ -140,13 +133,7 @@ def test_a_conditional_model_hears_the_label_and_the_plain_one_has_no_ear_for_it
         assert len(torch.unique(variant.networks["D"](pictures[:1].expand(10, -1, -1, -1), labels))) == kinds
 
 
-def test_labels_are_needed_only_where_they_are_asked_for() -> None:
-    built(names="")
-    with pytest.raises(UsageError, match="--conditional"):
-        built(names="", conditional=True)
-
-
-@pytest.mark.parametrize("policy", ["mirror", "colour,mirror", "", "none,colour"])
+@pytest.mark.parametrize("policy", ["colour,mirror", ""])
 def test_an_unknown_augmentation_is_refused(policy: str) -> None:
     with pytest.raises(UsageError, match=r"--augment .*colour, translation, cutout"):
         built(augment=policy)
@@ -156,7 +143,6 @@ def test_an_unknown_augmentation_is_refused(policy: str) -> None:
     "options",
     [
         ("--preset", "paper"),
-        ("--conditional",),
         ("--conditional", "--norm", "batch", "--r1", "1"),
         ("--norm", "spectral", "--augment", "colour,translation,cutout", "--precision", "bf16"),
     ],
@@ -166,15 +152,3 @@ def test_every_option_trains_from_the_command_line(gan: Gan, options: tuple[str,
     assert trained.code == 0, trained.err
     sampled = gan("sample", "run", "-n", 4, "-o", "grid.png")
     assert sampled.code == 0, sampled.err
-
-
-@pytest.mark.parametrize("size", [64, 28])
-def test_g_doubles_by_repeated_pixels_unless_the_paper_is_asked_for(size: int) -> None:
-    variant = built(size, 3, upsampling="resize")
-    kinds = (nn.ConvTranspose2d, nn.Conv2d)
-    layers = [m for m in variant.generator.modules() if isinstance(m, kinds)]
-    kernels = [m.weight.shape[-1] for m in layers if isinstance(m, nn.ConvTranspose2d)]
-    assert kernels == [4], "from one pixel to four"
-    assert all(m.weight.shape[-1] == 3 for m in layers if isinstance(m, nn.Conv2d))
-    presets = catalogue.card("dcgan").config_class.presets
-    assert (presets["default"]["upsampling"], presets["paper"]["upsampling"]) == ("resize", "transposed")

@@ -12,7 +12,6 @@ from gancli import catalogue
 from gancli.batches.batch import Batch
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
-from gancli.nn.layers import Frequencies
 from gancli.nn.pyramid import double
 from gancli.variant import Adam, Sgd
 from gancli.variants.lapgan import Lapgan, level_sizes
@@ -39,7 +38,7 @@ def test_sizes_halve_down_to_seven_or_eight() -> None:
     assert level_sizes(8) == (8, 4)
 
 
-@pytest.mark.parametrize("size", [1, 4, 7, 12, 30, 50])
+@pytest.mark.parametrize("size", [4, 30])
 def test_other_sizes_are_refused_with_those_that_work(size: int) -> None:
     with pytest.raises(UsageError, match=rf"--image-size {size}: .*28, 32, .*64"):
         built(ImageSpec(1, size))
@@ -83,19 +82,6 @@ def test_the_papers_discriminator_sees_the_sum_of_residual_and_low_pass() -> Non
     torch.testing.assert_close(D(residual, low_pass, None), D(residual + low_pass, torch.zeros(4, 1, 28, 28), None))
 
 
-def test_the_defaults_discriminator_also_sees_the_residual_alone() -> None:
-    D = built(ImageSpec(1, 28), **TINY_NETS).networks["D0"]
-    residual, low_pass = torch.rand(2, 4, 1, 28, 28)
-    moved = 0.1 * torch.rand(4, 1, 28, 28)
-    assert not torch.allclose(D(residual, low_pass, None), D(residual + moved, low_pass - moved, None))
-
-
-def test_the_coarsest_discriminator_sees_frequencies() -> None:
-    D = built(ImageSpec(1, 28), **TINY_NETS).networks["D2"]
-    assert isinstance(D.frequencies, Frequencies)
-    assert built(ImageSpec(1, 28), "paper").networks["D2"].frequencies is None
-
-
 def test_step_sizes_fall_at_the_end_of_a_run() -> None:
     variant = built(ImageSpec(1, 28), **TINY_NETS)
     (phase,) = variant.phases(100)
@@ -120,11 +106,6 @@ def test_the_label_reaches_every_level() -> None:
         verdicts = variant.networks[f"D{k}"](*inputs[:1], inputs[0], inputs[1])
         assert verdicts[0] != verdicts[1]
     assert all(not torch.equal(pair[0], pair[1]) for pair in residuals)
-
-
-def test_labels_are_asked_of_a_data_set_that_has_them() -> None:
-    with pytest.raises(UsageError, match=r"--conditional.*--dataset have no labels"):
-        built(ImageSpec(1, 28), conditional=True)
 
 
 def test_the_papers_networks_have_the_papers_layers() -> None:
@@ -159,10 +140,3 @@ def test_a_preset_trains_and_its_levels_can_be_shown(gan: Gan, tmp_path: Path, p
             coarse.tobytes()
         )
     assert sha256(tmp_path / "plain.png") != sha256(tmp_path / "levels.png")
-
-
-def test_a_variant_without_levels_says_so(gan: Gan, trained: Path) -> None:
-    refused = gan("sample", trained, "--levels", "-o", "out.png")
-    assert refused.code == 2
-    assert "--levels: vanilla" in refused.err
-    assert not Path("out.png").exists()

@@ -7,7 +7,6 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from gancli.batches.batch import Batch
 from gancli.batches.pairs import enlarge
 from gancli.data.spec import ImageSpec
 from gancli.errors import GancliError, UsageError
@@ -23,8 +22,7 @@ def built(config: Config = SMALL, channels: int = 3, size: int = 32) -> Srgan:
     return Srgan(config, ImageSpec(channels, size))
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("scale", "channels"), [(2, 1), (4, 3), (8, 1)])
 def test_pictures_of_any_size_become_scale_times_larger(scale: int, channels: int) -> None:
     generator = built(Config(scale=scale, width=4, blocks=1), channels).generator
     assert generator(torch.rand(2, channels, 5, 7)).shape == (2, channels, 5 * scale, 7 * scale)
@@ -48,7 +46,7 @@ def test_the_papers_generator_and_discriminator_have_the_papers_layers() -> None
     assert widths == [(64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2)]
 
 
-@pytest.mark.parametrize("side", [8, 40, 96, 130])
+@pytest.mark.parametrize("side", [8, 130])
 def test_the_discriminator_takes_crops_of_any_size(side: int) -> None:
     assert built().D(torch.rand(2, 3, side, side + 3)).shape == (2, 1)
 
@@ -153,9 +151,3 @@ def refused(*_: object, **__: object) -> None:
 def test_without_vgg_the_user_is_told_which_content_loss_it_is() -> None:
     (note,) = built().prepare(torch.device("cpu"))
     assert "SRGAN-MSE" in note
-
-
-def test_a_batch_can_be_trained_on_without_labels() -> None:
-    variant = built()
-    batch = Batch(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 8, 8))
-    assert [update.trains for update in variant.step(batch)] == ["D", "G"]

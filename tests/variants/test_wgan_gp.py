@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from gancli import catalogue
 from gancli.batches.batch import Batch
@@ -19,7 +19,7 @@ from gancli.errors import UsageError
 from gancli.machine.device import Machine
 from gancli.metrics import classifier
 from gancli.steps.step import Stepper
-from gancli.variant import Phase, Update, Variant
+from gancli.variant import Update, Variant
 from tests.conftest import ROOT, SMALL, Gan
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -80,28 +80,6 @@ def test_the_penalty_is_taken_at_points_between_real_and_fake_pictures(penalty: 
     assert found.item() == pytest.approx(sum(expected) / 5, rel=1e-12)
 
 
-def test_what_the_critic_learns_of_the_penalty_is_its_finite_difference_in_float64(penalty: Penalty) -> None:
-    critic = built(8, 2).networks["D"].double()
-    real, fake = torch.rand(2, 3, 2, 8, 8, dtype=torch.float64) * 2 - 1
-
-    def value() -> Tensor:
-        torch.manual_seed(3)
-        return penalty(critic, real, fake)[0]
-
-    parameters = list(critic.parameters())
-    slopes = torch.autograd.grad(value(), parameters, allow_unused=True, materialize_grads=True)
-    step = 1e-6
-    for parameter, slope in zip(parameters, slopes, strict=True):
-        place = int(slope.abs().flatten().argmax())
-        flat = parameter.data.view(-1)
-        flat[place] += step
-        above = value().item()
-        flat[place] -= 2 * step
-        below = value().item()
-        flat[place] += step
-        assert slope.flatten()[place].item() == pytest.approx((above - below) / (2 * step), rel=1e-5, abs=1e-8)
-
-
 def test_the_penalty_under_bf16_is_that_of_fp32(penalty: Penalty) -> None:
     critic = built(8, 2).networks["D"]
     real, fake = torch.rand(2, 3, 2, 8, 8) * 2 - 1
@@ -133,15 +111,7 @@ def test_in_a_step_the_critic_is_updated_several_times_each_with_other_pictures_
     assert len(torch.unique(fakes.flatten(1), dim=0)) == len(fakes), "noise of its own for each"
 
 
-def test_the_critic_scores_a_picture_whatever_it_is_scored_with() -> None:
-    critic = built().networks["D"]
-    assert not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in critic.modules())
-    both = torch.rand(2, 1, 8, 8)
-    assert torch.allclose(critic(both)[:1], critic(both[:1]), atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [8, 10, 12, 14, 28, 32, 40, 64])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("size", "channels"), [(8, 1), (14, 3), (40, 1)])
 def test_pictures_have_the_size_of_the_images(size: int, channels: int) -> None:
     variant = built(size, channels, width=2)
     drawn = variant.generator(*variant.latents(2, torch.device("cpu")))
@@ -150,31 +120,10 @@ def test_pictures_have_the_size_of_the_images(size: int, channels: int) -> None:
     assert variant.networks["D"](drawn).shape == (2, 1)
 
 
-@pytest.mark.parametrize("size", [4, 9, 30, 36])
+@pytest.mark.parametrize("size", [4, 30])
 def test_another_size_is_refused(size: int) -> None:
     with pytest.raises(UsageError, match=f"--image-size {size}: "):
         built(size)
-
-
-def test_a_critic_that_has_learned_has_the_slope_and_the_distance_that_theory_gives_it() -> None:
-    """From one picture, all white, to those of an untrained G the distance W is the mean of ‖real − fake‖. A critic of slope
-    s gains s·W − λ (s − 1)², the most at s = 1 + W / 2λ."""
-    torch.set_num_threads(1)
-    variant = built(critic_updates=10, lr=2e-3)
-    critic_alone = Phase(
-        "critic", 40, lambda batch: (update for update in variant.step(batch) if update.trains == "D"),
-        {"D": variant.optimizers(40)["D"]},
-    )  # fmt: skip
-    stepper = Stepper(critic_alone, variant.networks, CPU)
-    white = Batch(torch.ones(160, 1, 8, 8), torch.zeros(160, dtype=torch.long))
-    for _ in range(critic_alone.steps):
-        terms = stepper.run(white)
-    with torch.no_grad():
-        fake = variant.generator(*variant.latents(256, torch.device("cpu")))
-    distance = (1 - fake).flatten(1).norm(dim=1).mean().item()
-    slope = 1 + distance / (2 * variant.config.penalty)
-    assert terms["slope"].item() == pytest.approx(slope, rel=0.05)
-    assert terms["distance"].item() == pytest.approx(slope * distance, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -212,10 +161,7 @@ def test_the_pages_commands_train_measure_and_sample_it(
     monkeypatch.setattr(classifier, "NUM_STEPS", 5)
     commands = [shlex.split(line, comments=True)[1:] for line in section().splitlines() if line.startswith("    gan ")]
     assert {words[0] for words in commands} == {"variants", "train", "inspect", "sample", "evaluate"}
-    smaller = {
-        "train": (*SMALL, "--width", "4", "--steps", "4"),
-        "evaluate": ("--metrics", "parzen", "-n", "20"),
-    }
+    smaller = {"train": (*SMALL, "--width", "4", "--steps", "4"), "evaluate": ("--metrics", "parzen", "-n", "20")}
     for words in commands:
         outcome = gan(*words, *smaller.get(words[0], ()))
         assert outcome.code == 0, (words, outcome.err)

@@ -1,4 +1,4 @@
-"""One contender in a process of its own: `python -m tests.benchmarks.worker CONTENDER CASE DEVICE PRECISION DIRECTORY`.
+"""One contender in a process of its own: `python -m benchmarks.worker CONTENDER CASE DEVICE PRECISION DIRECTORY`.
 
 Says a line of JSON when it is ready; for every number of seconds it reads it trains about so long and says how many steps
 that were; at the end of its input it says what else is known.
@@ -16,6 +16,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import flop_registry, mm_flop, register_flop_formula
 
+from benchmarks.cases import CASES, Case
 from gancli import catalogue
 from gancli.config.resolve import Layer, preset_layers, resolve
 from gancli.engine import plan
@@ -25,7 +26,6 @@ from gancli.engine.train import open_data
 from gancli.events import Telling
 from gancli.machine import private
 from gancli.store import rundir
-from tests.benchmarks.cases import CASES, Case
 
 
 @register_flop_formula(torch.ops.mkldnn._linear_pointwise)

@@ -20,7 +20,7 @@ class Contender:
     """A worker process."""
 
     def __init__(self, name: str, case: str, device: str, precision: str, directory: Path) -> None:
-        command = [sys.executable, "-m", "tests.benchmarks.worker", name, case, device, precision, str(directory)]
+        command = [sys.executable, "-m", "benchmarks.worker", name, case, device, precision, str(directory)]
         self.name = name
         self.words: Words = {}
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [CASE...] [--device cuda] [--json FILE] [--against FILE]`: steps timed beside a plain loop's.
+"""`python -m benchmarks [CASE...] [--device cuda] [--json FILE] [--against FILE]`: steps timed beside a plain loop's.
 
 The contenders are processes of their own that take turns, so that all see the same machine. On CUDA ours is also compiled,
 and so is the plain loop; on a CPU, where compiling takes minutes, with `--compile`. `--sustained`: see `sustained`.
@@ -21,9 +21,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import sustained
-from tests.benchmarks.cases import CASES, draw_photographs
-from tests.benchmarks.contenders import CONTENDERS, Contender, Measured, measure
+from benchmarks import sustained
+from benchmarks.cases import CASES, draw_photographs
+from benchmarks.contenders import CONTENDERS, Contender, Measured, measure
 
 ROUNDS = 7
 SECONDS = {"cuda": 0.25, "cpu": 1.5}  # of one turn
@@ -115,7 +115,7 @@ def measured(names: Iterable[str], asked: argparse.Namespace) -> Iterator[tuple[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all if none is given")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", default="auto", help="ours: auto, fp32, bf16 or fp16; the plain loop is in fp32")

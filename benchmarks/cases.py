@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks import plain
 from gancli import images
 from gancli.data.shapes import draw_shapes
-from tests.benchmarks import plain
 
 Train = Callable[[int], None]
 Product = tuple[Callable[[], Tensor], float]  # what to do, and its floating-point operations

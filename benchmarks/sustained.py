@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks --sustained [--seconds 60] [--rounds 1] [CASE...]`: whole commands, for minutes.
+"""`python -m benchmarks --sustained [--seconds 60] [--rounds 1] [CASE...]`: whole commands, for minutes.
 
 Each command trains for so long, alone and beside one and two busy processes: with the way threads wait as `gan` chooses it,
 and with each fixed choice. The first and the last third are reported apart, since a mechanism that helps for three seconds
@@ -78,7 +78,7 @@ def rate(places: list[tuple[float, int]], start: float, end: float, batch_size: 
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks --sustained")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks --sustained")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(COMMANDS)}; all if none is given")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each command")
     parser.add_argument("--rounds", type=int, default=1)

@@ -1,1 +1,0 @@
-"""Ours against the loop that tutorials write, on the same machine, alternating: `python -m tests.benchmarks`."""
