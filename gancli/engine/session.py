@@ -142,7 +142,7 @@ class Session:
     def asked(self, stop: Stop) -> Asked:
         """Whether to stop now, and whether to save because the last state is too old. Of several processes all say whether
         to stop, and the first one, by its clock, whether to save; they agree every few steps."""
-        reason = stop.reason or self.lost
+        reason = stop.reason or self.lost or None
         late = self.ranks.first and self.clock.save_due(self.plan.save_every.seconds) and not self.writer.busy
         if self.ranks.alone:
             return Asked(reason, late)

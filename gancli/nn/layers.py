@@ -114,11 +114,13 @@ class Frequencies(nn.Module):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        k = torch.arange(size, dtype=torch.float32, device="cpu")  # constants have values also on the meta device
+        k = torch.arange(size, dtype=torch.float32, device="cpu")  # on the meta device this would import Dynamo
         transform = torch.cos(math.pi / size * k[:, None] * (k[None] + 0.5)) * (2 / size) ** 0.5
         transform = transform * torch.where(k > 0, 1.0, 0.5**0.5)[:, None]
-        self.register_buffer("transform", transform, persistent=False)
-        self.register_buffer("gain", (1 + torch.hypot(k[:, None], k[None])) ** ENHANCED_BY, persistent=False)
+        gain = (1 + torch.hypot(k[:, None], k[None])) ** ENHANCED_BY
+        device = torch.get_default_device()
+        self.register_buffer("transform", transform.to(device), persistent=False)
+        self.register_buffer("gain", gain.to(device), persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
         with torch.autocast(pictures.device.type, enabled=False):

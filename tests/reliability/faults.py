@@ -29,7 +29,7 @@ DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER = 1, 2, 3  # capabilities of linux/capabil
 CAPABILITY_VERSION_3 = 0x20080522
 KILL_POINTS = ("writing", "written", "flushed", "renamed")
 NOT_OURS = (
-    *("torch", "torchvision", "torch._dynamo", "torch.fx.experimental.proxy_tensor", "safetensors.torch", "filelock"),
+    *("torch", "torchvision", "torch._dynamo", "torch.fx.experimental.proxy_tensor", "safetensors.torch"),
     *("typer.core", "rich.table", "rich.live", "rich.progress", "PIL.Image", "platform", "tarfile", "zipfile"),
 )
 NOT_ON_WINDOWS = ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog")
@@ -46,7 +46,7 @@ OS_OF_UNIX = (
     "chown", "fork", "fchmod", "fchown", "fstatvfs", "getegid", "geteuid", "getgid", "getloadavg", "getpgid", "getpgrp",
     "getsid", "getuid", "killpg", "lchown", "lockf", "mkfifo", "nice", "openpty", "pread", "pwrite", "register_at_fork",
     "sendfile", "setpgid", "setsid", "setuid", "statvfs", "sync", "sysconf", "tcgetpgrp", "ttyname", "uname", "wait",
-    "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_SYNC",
+    "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_SYNC",
 )  # fmt: skip
 
 
@@ -240,6 +240,9 @@ def macos() -> None:
 
 def windows() -> None:
     """Without what Windows lacks, too: modules, signals and locks. Paths, code pages and held files are not simulated."""
+    from gancli.files import lock  # what filelock imports when it is asked for it differs on Windows
+
+    assert lock.SoftFileLock
     usage = shutil.disk_usage("/")
     shutil.disk_usage = lambda path: usage  # noqa: ARG005
     _without((*OS_OF_LINUX, *OS_OF_UNIX), "win32")
