@@ -8,6 +8,7 @@ import builtins
 import ctypes
 import errno
 import functools
+import importlib
 import io
 import itertools
 import os
@@ -240,9 +241,7 @@ def macos() -> None:
 
 def windows() -> None:
     """Without what Windows lacks, too: modules, signals and locks. Paths, code pages and held files are not simulated."""
-    from gancli.files import lock  # what filelock imports when it is asked for it differs on Windows
-
-    assert lock.SoftFileLock
+    importlib.import_module("gancli.files.lock")  # what filelock imports when it is first used differs on Windows
     usage = shutil.disk_usage("/")
     shutil.disk_usage = lambda path: usage  # noqa: ARG005
     _without((*OS_OF_LINUX, *OS_OF_UNIX), "win32")
