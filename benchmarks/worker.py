@@ -73,7 +73,7 @@ def ours(case: Case, what: plan.Plan, source: Any, directory: Path) -> tuple[Tra
     """gan's own engine, which trains so many steps; and what is known of a step."""
     what.machine.settle(deterministic=False)
     session = Session(what, source, catalogue.load(case.variant), rundir.prepared(directory / "run"))
-    (_, phase, _, end) = next(session.course.after(session.step))
+    (_, phase, _, end) = next(session.phases.after(session.step))
     runner = session.enter(phase, None)
 
     def train(steps: int) -> None:

@@ -92,8 +92,8 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     with torch.autocast(real.device.type, enabled=False):
         share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
         between = (share * real + (1 - share) * fake).detach().requires_grad_()
-        (slopes,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-        lengths = slopes.flatten(1).norm(dim=1)
+        (gradients,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+        lengths = gradients.flatten(1).norm(dim=1)
         return (lengths - 1).square().mean(), lengths.mean()
 
 

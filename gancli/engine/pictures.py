@@ -5,7 +5,7 @@ from gancli.batches.resident import ResidentBatches
 from gancli.batches.stream import parted
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
-from gancli.engine.by_heart import Watch
+from gancli.engine.overfitting import Watch
 from gancli.engine.plan import Plan
 from gancli.variant import Variant
 

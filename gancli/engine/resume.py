@@ -71,7 +71,7 @@ def _changed(session: Session, saved: State) -> Iterator[str]:
 def _jumps(session: Session, saved: State) -> list[tuple[str, float, float]]:
     """Networks whose step size at the state's step is another in a run of the new length than in one of the old: with the
     step sizes before and after."""
-    now = session.course.at(saved.facts.step)
+    now = session.phases.at(saved.facts.step)
     before = {phase.name: phase for phase in session.variant.phases(saved.facts.steps)}
     if now.name != saved.facts.phase or now.name not in before:
         return []  # a new phase begins, and its step sizes with it

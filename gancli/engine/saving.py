@@ -42,7 +42,7 @@ def save(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Even
     groups = {
         **networks,
         "average": generator,
-        **{f"optimizer.{name}": m.tensors() for name, m in runner.stepper.minimisers.items()},
+        **{f"optimizer.{name}": m.tensors() for name, m in runner.stepper.optimizers.items()},
         "losses": session.ledger.tensors(),
         "random": state.random_states(session.machine.device),
     }
@@ -140,7 +140,7 @@ def save_best(session: Session, phase: Phase) -> None:
 
 def check_readable(session: Session) -> None:
     """Before the first step: whatever reading will refuse is refused now. Raises `UsageError`."""
-    phase = session.course.at(0)
+    phase = session.phases.at(0)
     kinds: tuple[events.FileKind, ...] = ("state", "model")
     for kind in kinds:
         facts.check_readable(facts_of(session, kind, phase))

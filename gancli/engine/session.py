@@ -12,12 +12,12 @@ from gancli.batches.pairs import PairBatches
 from gancli.batches.stream import IndexStream
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
-from gancli.engine import afterwards, by_heart, memory, pictures, plan
+from gancli.engine import afterwards, memory, overfitting, pictures, plan
 from gancli.engine.clock import Clock
-from gancli.engine.course import Course
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.foresight import Foresight
 from gancli.engine.health import Health
+from gancli.engine.phase_schedule import PhaseSchedule
 from gancli.engine.stop import Stop
 from gancli.engine.ways import ways
 from gancli.errors import DivergedError, GancliError, UsageError
@@ -73,7 +73,7 @@ class Session:
         self.average = Average(self.variant.generator, self.run.ema)
         self.batches = pictures.batches(planned, source, self.variant)
         self.watch = pictures.watch(planned, source)
-        self.course = Course(self.variant.phases(planned.steps), planned.steps)
+        self.phases = PhaseSchedule(self.variant.phases(planned.steps), planned.steps)
         self.ledger = Ledger()
         self.history = LossHistory({})
         self.step = 0
@@ -88,16 +88,16 @@ class Session:
     def enter(self, phase: Phase, resumed: State | None) -> Runner:
         """What does the phase's steps, with its optimizers as saved if the run was stopped inside this phase."""
         stepper = Stepper(phase, self.variant.networks, self.machine)
-        start, end = self.course.of(phase)
+        start, end = self.phases.of(phase)
         if resumed is not None and start < resumed.facts.step < end:
             if resumed.facts.phase != phase.name:
                 raise UsageError(
                     f"--steps {self.plan.steps}: step {self.step} would lie in phase {phase.name}, "
                     f"but was saved in {resumed.facts.phase}; resume with the run's own length"
                 )
-            for name, minimiser in stepper.minimisers.items():
+            for name, optimizer in stepper.optimizers.items():
                 try:
-                    minimiser.restore(resumed.group(f"optimizer.{name}"))
+                    optimizer.restore(resumed.group(f"optimizer.{name}"))
                 except (KeyError, ValueError, IndexError) as error:
                     why = f"its optimizer of {name}: {error}"
                     raise another_version(resumed.path, resumed.facts, why) from None
@@ -195,12 +195,12 @@ class Session:
 
     def look(self) -> Iterator[events.Warned]:
         """Whether D learns the training pictures by heart, where some are held out and it is time to look."""
-        if self.watch is None or not self.due(plan.part(self.plan.steps, by_heart.LOOKS, self.run.log_every)):
+        if self.watch is None or not self.due(plan.part(self.plan.steps, overfitting.LOOKS, self.run.log_every)):
             return
         share = self.watch.share(self.variant, self.average.refresh())
         self.clock.restart()
         if self.watch.steady(share):
-            yield events.Warned(by_heart.advice(self.run, self.plan.own, self.step, share))
+            yield events.Warned(overfitting.advice(self.run, self.plan.own, self.step, share))
 
     def doing(self, what: str) -> events.Progress:
         """What begins here may take long."""

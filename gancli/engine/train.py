@@ -94,7 +94,7 @@ def _made_ready(session: Session, stop: Stop) -> Generator[events.Event, None, E
     saving.check_readable(session)
     saving.write_config(session)
     yield session.started()
-    yield from map(events.Warned, session.course.empty())
+    yield from map(events.Warned, session.phases.empty())
     yield from map(events.Warned, (*advice.too_little(session), *advice.set_aside(session)))
     yield from map(events.Warned, notes)
     return evaluation
@@ -110,8 +110,8 @@ def _steps(
     """All steps that are left, with what happens between them."""
     run, planned, first = session.run, session.plan, session.ranks.first
     intervals = tuple(filter(None, (run.log_every, planned.sample_every, planned.save_every.steps, run.eval_every)))
-    for index, phase, start, end in session.course.after(session.step):
-        yield events.PhaseStarted(phase.name, index, len(session.course), start, end)
+    for index, phase, start, end in session.phases.after(session.step):
+        yield events.PhaseStarted(phase.name, index, len(session.phases), start, end)
         yield session.doing("doing the first step")
         runner = session.enter(phase, resumed)
         while session.step < end:

@@ -43,7 +43,7 @@ class Machine:
         """Mixed precision for the forward pass; losses and statistics stay fp32 by autocast's own lists."""
         if self.precision == "fp32":
             return nullcontext()
-        # Without its cache, which would add up the slopes of a weight's several uses in half precision.
+        # Without its cache, which would add up the gradients of a weight's several uses in half precision.
         return torch.autocast(self.device.type, DTYPES[self.precision], cache_enabled=False)
 
     def products(self) -> AbstractContextManager[object]:

@@ -37,7 +37,7 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 fused_adam_ = torch._fused_adam_
 FUSED_ADAM = torch.ops.aten._fused_adam_.default
 
-# The kernels of torch.amp.GradScaler, whose `step` may wait for the device to say whether a slope overflowed: a captured
+# The kernels of torch.amp.GradScaler, whose `step` may wait for the device to say whether a gradient overflowed: a captured
 # step may not.
 amp_unscale_ = torch._amp_foreach_non_finite_check_and_unscale_
 amp_update_scale_ = torch._amp_update_scale_

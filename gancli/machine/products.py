@@ -13,7 +13,7 @@ LEAST_FLOP = 1e7
 
 
 class Products(private.DispatchMode):  # type: ignore[no-untyped-call]
-    """While it is entered, large fp32 products go to oneDNN: those of a backward pass, and of slopes of slopes, too."""
+    """While it is entered, large fp32 products go to oneDNN: those of backward passes and of double backward, too."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is aten.mm.default and _worth_it(*args):

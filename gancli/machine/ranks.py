@@ -268,8 +268,8 @@ class _AllReduce(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(_ctx: Any, *slopes: Any) -> Any:
-        return _sum_over_all(slopes[0].contiguous())
+    def backward(_ctx: Any, *gradients: Any) -> Any:
+        return _sum_over_all(gradients[0].contiguous())
 
 
 def _sum_over_all(local: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The games that D and G may play: each a pair of pure functions of logits, chosen by name in one place.
 
 Logits are float `[B, 1]` (any shape), unbounded, and taken in fp32; losses are scalars to minimise. A real and a fake logit
-at the same place are a pair. `Penalties` are what D's slope may cost beside.
+at the same place are a pair. `Penalties` are what D's gradient may cost beside.
 """
 
 import functools
@@ -46,7 +46,7 @@ def least_squares(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 
 def wasserstein(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """E D(G(z)) − E D(x): Arjovsky et al. 2017, equation 3; it needs a bound on D's slope, such as `--gp`."""
+    """E D(G(z)) − E D(x): Arjovsky et al. 2017, equation 3; it needs a bound on D's gradient, such as `--gp`."""
     return fake_logits.float().mean() - real_logits.float().mean()
 
 
@@ -90,6 +90,6 @@ def gradient_penalty(judge: Judge, real: Tensor, fake: Tensor, between: Tensor) 
     float `[B, 1, 1, 1]`, is 0, at real ones where it is 1. In fp32 or finer always."""
     with torch.autocast(real.device.type, enabled=False):
         points = torch.lerp(fake.detach().float(), real.detach().float(), between.float()).requires_grad_()
-        (slope,) = torch.autograd.grad(judge(points).sum(), points, create_graph=True)
-        # Never 0 inside the root, where its slope would not be finite.
-        return ((slope.square().flatten(1).sum(1) + 1e-12).sqrt() - 1).square().mean()
+        (gradient,) = torch.autograd.grad(judge(points).sum(), points, create_graph=True)
+        # Never 0 inside the root, where its gradient would not be finite.
+        return ((gradient.square().flatten(1).sum(1) + 1e-12).sqrt() - 1).square().mean()

@@ -23,7 +23,7 @@ class Maxout(nn.Module):
 
 
 class Tanh(nn.Module):
-    """tanh, in fp32 whatever the input. In bf16 it is exactly ±1, with a slope of exactly 0, from 3.5 on: pixels that are
+    """tanh, in fp32 whatever the input. In bf16 it is exactly ±1, with a gradient of exactly 0, from 3.5 on: pixels that are
     black would no longer learn."""
 
     def forward(self, x: Tensor) -> Tensor:

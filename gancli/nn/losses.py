@@ -76,5 +76,5 @@ def r1(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
     """
     with torch.autocast(real.device.type, enabled=False):
         leaf = real.detach().float().requires_grad_()
-        (slope,) = torch.autograd.grad(discriminator(leaf).sum(), leaf, create_graph=True)
-        return slope.square().flatten(1).sum(1).mean() / 2
+        (gradient,) = torch.autograd.grad(discriminator(leaf).sum(), leaf, create_graph=True)
+        return gradient.square().flatten(1).sum(1).mean() / 2

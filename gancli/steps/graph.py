@@ -83,14 +83,14 @@ def aside(device: torch.device) -> Iterator[None]:
     main.wait_stream(side)
 
 
-class Leash:
+class RunAheadLimiter:
     """Keeps the host from running too far ahead of the device, so that a stop is soon seen and done."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._events: deque[torch.cuda.Event] = deque()
 
-    def pull(self) -> None:
+    def wait(self) -> None:
         """One more piece of work was handed to the device."""
         if self._device.type != "cuda":
             return

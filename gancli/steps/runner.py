@@ -12,7 +12,7 @@ from gancli.machine.ranks import idle
 from gancli.steps.captured import Capture, Step, as_it_is
 from gancli.steps.compiled import CompiledStep, CompileError, undone
 from gancli.steps.ema import Average
-from gancli.steps.graph import Leash, Replay, aside, capture_on_cuda
+from gancli.steps.graph import Replay, RunAheadLimiter, aside, capture_on_cuda
 from gancli.steps.ledger import Ledger
 from gancli.steps.step import Stepper
 from gancli.steps.trace import capture_by_trace
@@ -46,7 +46,7 @@ class Runner:
         self._capture: Capture = ways.capture or (capture_on_cuda if self._on_cuda else capture_by_trace)
         self._strides = ways.strides if batches.on_device else ways.strides[-1:]
         self._replays: dict[int, Replay] = {}
-        self._leash = Leash(stepper.machine.device)
+        self._limiter = RunAheadLimiter(stepper.machine.device)
         self._compile = ways.compiled  # whether that is still to be done
         self._do: Step = self._one_of
         self._warm_up = WARM_UP if ways.strides and not ways.compiled else 0
@@ -169,12 +169,12 @@ class Runner:
         self._ledger.add_rows(self._names, self._replays[stride](step))
         per_step = self._updates_per_step
         self._set_updates({name: updates + stride * per_step[name] for name, updates in before.items()})
-        self._leash.pull()
+        self._limiter.wait()
 
     def _updates(self) -> dict[str, int]:
         """How often each network was updated. Python counts that, which a replay leaves out."""
-        return {name: minimiser.updates for name, minimiser in self.stepper.minimisers.items()}
+        return {name: optimizer.updates for name, optimizer in self.stepper.optimizers.items()}
 
     def _set_updates(self, updates: Mapping[str, int]) -> None:
-        for name, minimiser in self.stepper.minimisers.items():
-            minimiser.updates = updates[name]
+        for name, optimizer in self.stepper.optimizers.items():
+            optimizer.updates = updates[name]

@@ -128,7 +128,7 @@ class Lapgan(Variant):
 
     def penalty_weights(self, k: int) -> Penalties:
         """A finer level's go by its share of pixels: the same change of a picture is spread over fewer of them in a smaller
-        one, so slopes grow. R2's are those of R1, as many times as `--r2` says."""
+        one, so gradients grow. R2's are those of R1, as many times as `--r2` says."""
         config, pixels = self.config, (self.sizes[k] / self.sizes[0]) ** 2
         if k == self.num_levels - 1:
             return Penalties(config.coarse_r1, config.coarse_r1 * config.r2, config.gp)

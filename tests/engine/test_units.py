@@ -1,4 +1,4 @@
-"""The small parts of the engine: average, ledger, stop, minimiser, run directories, machine."""
+"""The small parts of the engine: average, ledger, stop, optimizer, run directories, machine."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ from gancli.machine.processor import Processor
 from gancli.report.history import MAX_HISTORY, LossHistory
 from gancli.steps.ema import Average
 from gancli.steps.ledger import Ledger
-from gancli.steps.minimiser import Minimiser
+from gancli.steps.optimizer import NetworkOptimizer
 from gancli.store import rundir
 from gancli.variant import Adam, Sgd
 
@@ -155,21 +155,21 @@ def test_adam_is_torchs_own_to_the_last_bit_before_and_after_a_resume() -> None:
     theirs.load_state_dict(ours.state_dict())
     theirs.to(memory_format=torch.channels_last)
     reference = torch.optim.Adam(theirs.parameters(), rule.lr, (rule.beta1, rule.beta2), fused=True)
-    minimiser = Minimiser(ours, rule, CPU)
+    optimizer = NetworkOptimizer(ours, rule, CPU)
     for n in range(6):
         x = torch.randn(2, 3, 5, 5)
-        minimiser.prepare()
-        minimiser.minimise(ours(x).square().mean())
+        optimizer.prepare()
+        optimizer.minimise(ours(x).square().mean())
         reference.param_groups[0]["lr"] = rule.lr * rule.schedule(n)
         reference.zero_grad()
         theirs(x).square().mean().backward()
         reference.step()
         assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
         if n == 2:
-            saved = {name: tensor.clone() for name, tensor in minimiser.tensors().items()}
+            saved = {name: tensor.clone() for name, tensor in optimizer.tensors().items()}
             assert {name for name in saved if name.startswith("step")} == {"step"}
-            minimiser = Minimiser(ours, rule, CPU)
-            minimiser.restore(saved)
+            optimizer = NetworkOptimizer(ours, rule, CPU)
+            optimizer.restore(saved)
 
 
 def test_sgd_follows_its_schedules() -> None:
@@ -177,11 +177,11 @@ def test_sgd_follows_its_schedules() -> None:
     with torch.no_grad():
         weight.weight.fill_(1.0)
     rule = Sgd(0.1, momentum=lambda n: 0.5 + 0.1 * n, schedule=lambda n: 0.5**n)
-    minimiser = Minimiser(weight, rule, CPU)
+    optimizer = NetworkOptimizer(weight, rule, CPU)
     expected, velocity = 1.0, 0.0
     for n in range(4):
-        minimiser.prepare()
-        minimiser.minimise(weight.weight.square().sum())
+        optimizer.prepare()
+        optimizer.minimise(weight.weight.square().sum())
         velocity = (0.0 if n == 0 else (0.5 + 0.1 * n) * velocity) + 2 * expected
         expected -= 0.1 * 0.5**n * velocity
     assert weight.weight.item() == pytest.approx(expected, rel=1e-5)

@@ -36,11 +36,11 @@ def same(found: list[Tensor] | tuple[Tensor, ...], expected: list[Tensor]) -> bo
     return len(found) == len(expected) and all(map(torch.equal, found, expected))
 
 
-def adam(weights: list[Tensor], slopes: list[list[Tensor]], skipped: int | None = None, lr: Any = 0.01) -> None:
-    """Steps by the kernel, as `AdamMethod` does them; one may be skipped, as one whose slopes overflowed."""
+def adam(weights: list[Tensor], gradients: list[list[Tensor]], skipped: int | None = None, lr: Any = 0.01) -> None:
+    """Steps by the kernel, as `AdamMethod` does them; one may be skipped, as one whose gradients overflowed."""
     step = torch.zeros(())
     first, second = ([torch.zeros_like(w) for w in weights] for _ in range(2))
-    for number, each in enumerate(slopes):
+    for number, each in enumerate(gradients):
         overflow = torch.full((1,), float(number == skipped))
         step += (1 - overflow).squeeze()
         private.fused_adam_(
@@ -54,12 +54,12 @@ def adam(weights: list[Tensor], slopes: list[list[Tensor]], skipped: int | None 
 def test_fused_adam(fused: bool, lr: float | Tensor) -> None:
     """To the bit what torch.optim's own fused form does, and within rounding what its plain one does."""
     mine, theirs = three(), [nn.Parameter(w) for w in three()]
-    slopes = [three(10 * step) for step in range(1, 5)]
-    adam(mine, slopes, lr=lr)
+    gradients = [three(10 * step) for step in range(1, 5)]
+    adam(mine, gradients, lr=lr)
     optimizer = torch.optim.Adam(theirs, 0.01, (0.5, 0.999), fused=fused)
-    for each in slopes:
-        for weight, slope in zip(theirs, each, strict=True):
-            weight.grad = slope
+    for each in gradients:
+        for weight, gradient in zip(theirs, each, strict=True):
+            weight.grad = gradient
         optimizer.step()
     tolerance = 0 if fused else 1e-6
     torch.testing.assert_close(mine, [w.detach() for w in theirs], rtol=tolerance, atol=tolerance)
@@ -68,17 +68,17 @@ def test_fused_adam(fused: bool, lr: float | Tensor) -> None:
 
 def test_fused_adam_changes_nothing_where_slopes_overflowed() -> None:
     whole, skipping = three(), three()
-    slopes = [three(10), [torch.full_like(w, torch.inf) for w in whole], three(20)]
-    adam(whole, [slopes[0], slopes[2]])
-    adam(skipping, slopes, skipped=1)
+    gradients = [three(10), [torch.full_like(w, torch.inf) for w in whole], three(20)]
+    adam(whole, [gradients[0], gradients[2]])
+    adam(skipping, gradients, skipped=1)
     assert same(skipping, whole)
 
 
 def test_fused_adams_name_in_a_trace() -> None:
-    weights, slopes = three(), three(10)
+    weights, gradients = three(), three(10)
 
     def do() -> None:
-        adam(weights, [slopes])
+        adam(weights, [gradients])
 
     assert private.FUSED_ADAM in {node.target for node in trace.recorded(do)[0].graph.nodes}
 
@@ -92,8 +92,8 @@ def test_amp_unscale_and_update_scale() -> None:
     scaler.scale(torch.zeros(1))  # it makes its tensors now
     scales = []
     for index, factor in enumerate((1.0, torch.inf, 1.0, 1.0, torch.nan)):
-        slope = some(3, seed=index) * factor
-        weight.grad, mine, overflow = slope.clone(), slope.clone(), torch.zeros(1)
+        gradient = some(3, seed=index) * factor
+        weight.grad, mine, overflow = gradient.clone(), gradient.clone(), torch.zeros(1)
         scaler.unscale_(optimizer)
         private.amp_unscale_([mine], overflow, scale.double().reciprocal().float())
         assert bool(overflow) == (factor != 1)
@@ -180,9 +180,9 @@ def test_dispatch_mode() -> None:
     weight = some(3, 2).requires_grad_()
     y = (some(4, 3) @ weight).sum()
     with Seeing():  # type: ignore[no-untyped-call]
-        (slope,) = torch.autograd.grad(y, weight)
+        (gradient,) = torch.autograd.grad(y, weight)
     assert torch.ops.aten.mm.default in seen
-    torch.testing.assert_close(slope, some(4, 3).T @ torch.ones(4, 2))
+    torch.testing.assert_close(gradient, some(4, 3).T @ torch.ones(4, 2))
 
 
 def test_weak_tensor_key_dictionary() -> None:

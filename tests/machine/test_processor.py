@@ -53,11 +53,15 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 
 
 def layer_and_slopes(x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
-    """A layer, its slopes, and slopes of its slopes' squares."""
+    """A layer, its gradients, and gradients of its gradients' squares."""
     x, weight, bias = (t.detach().requires_grad_() for t in (x, weight, bias))
     y = torch.nn.functional.linear(x, weight, bias)
-    (slope,) = torch.autograd.grad(torch.tanh(y).sum(), x, create_graph=True)
-    return [y.detach(), slope.detach(), *torch.autograd.grad(slope.square().sum() + y.square().sum(), [weight, bias])]
+    (gradient,) = torch.autograd.grad(torch.tanh(y).sum(), x, create_graph=True)
+    return [
+        y.detach(),
+        gradient.detach(),
+        *torch.autograd.grad(gradient.square().sum() + y.square().sum(), [weight, bias]),
+    ]
 
 
 @pytest.mark.parametrize(("batch", "inputs", "units"), [(64, 784, 512), (100, 128, 784), (7, 5, 3), (200, 128, 1)])

@@ -14,9 +14,9 @@ def test_an_augmentation_keeps_the_shape_changes_the_picture_and_passes_gradient
     changed = diff_augment(x, [policy])
     assert changed.shape == x.shape
     assert not torch.equal(changed, x)
-    (slope,) = torch.autograd.grad(changed.square().sum(), x)
-    assert torch.isfinite(slope).all()
-    assert (slope.flatten(1).abs().sum(1) > 0).all()
+    (gradient,) = torch.autograd.grad(changed.square().sum(), x)
+    assert torch.isfinite(gradient).all()
+    assert (gradient.flatten(1).abs().sum(1) > 0).all()
 
 
 def test_a_translation_moves_a_dot_by_at_most_an_eighth_and_by_every_step_of_it() -> None:

@@ -1,4 +1,4 @@
-"""The games of D and G: values and slopes against the papers' formulas in float64, and every variant plays each."""
+"""The games of D and G: values and gradients against the papers' formulas in float64, and every variant plays each."""
 
 import math
 from collections.abc import Callable
@@ -55,9 +55,9 @@ def test_values_and_slopes_are_the_papers(name: str, dtype: torch.dtype) -> None
         value, true = mine(*leaves), exact(*doubles)
         assert value.dtype == torch.float32
         assert value.item() == pytest.approx(true.item(), rel=1e-5, abs=1e-6)
-        slopes = torch.autograd.grad(value, leaves, allow_unused=True)
-        for slope, expected in zip(slopes, torch.autograd.grad(true, doubles), strict=True):
-            found = torch.zeros_like(expected) if slope is None else slope.double()
+        gradients = torch.autograd.grad(value, leaves, allow_unused=True)
+        for gradient, expected in zip(gradients, torch.autograd.grad(true, doubles), strict=True):
+            found = torch.zeros_like(expected) if gradient is None else gradient.double()
             assert torch.allclose(found, expected, rtol=1e-4, atol=1e-7)
         assert torch.isfinite(mine(1e4 * real.float(), -1e4 * fake.float()))
 
@@ -74,7 +74,7 @@ def judge_of(dtype: torch.dtype) -> nn.Sequential:
 
 
 def test_penalties_and_their_slopes_are_the_formulas_in_float64() -> None:
-    """½·E‖∇D‖² at real and fake pictures and E(‖∇D‖ − 1)² between them, by a D whose slope is known in closed form."""
+    """½·E‖∇D‖² at real and fake pictures and E(‖∇D‖ − 1)² between them, by a D whose gradient is known in closed form."""
     real, fake = (torch.randn(8, 3, 2, 2, generator=RNG) for _ in range(2))
     between = torch.rand(8, 1, 1, 1, generator=RNG)
     mine, exact = judge_of(torch.float32), judge_of(torch.float64)
@@ -94,10 +94,10 @@ def test_penalties_and_their_slopes_are_the_formulas_in_float64() -> None:
         (gradient_penalty(mine, real, fake, between), ((lengths(points) - 1) ** 2).mean()),
     ):
         assert value.item() == pytest.approx(true.item(), rel=1e-5)
-        slopes = torch.autograd.grad(value, [p for p in mine.parameters() if p.dim() > 1])
+        gradients = torch.autograd.grad(value, [p for p in mine.parameters() if p.dim() > 1])
         true_slopes = torch.autograd.grad(true, [p for p in exact.parameters() if p.dim() > 1])
-        for slope, expected in zip(slopes, true_slopes, strict=True):
-            assert torch.allclose(slope.double(), expected, rtol=1e-4, atol=1e-6)
+        for gradient, expected in zip(gradients, true_slopes, strict=True):
+            assert torch.allclose(gradient.double(), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_penalties_add_up_and_none_cost_nothing() -> None:
@@ -116,9 +116,9 @@ def test_a_slope_of_nothing_is_finite() -> None:
     nn.init.zeros_(linear.weight)
     flat = nn.Sequential(nn.Flatten(), linear)
     value = gradient_penalty(flat, torch.randn(4, 3, 2, 2), torch.randn(4, 3, 2, 2), torch.rand(4, 1, 1, 1))
-    (slope,) = torch.autograd.grad(value, [linear.weight])
+    (gradient,) = torch.autograd.grad(value, [linear.weight])
     assert math.isclose(value.item(), 1.0, rel_tol=1e-4)
-    assert torch.isfinite(slope).all()
+    assert torch.isfinite(gradient).all()
 
 
 OWN: dict[str, tuple[str, ...]] = {

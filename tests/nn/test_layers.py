@@ -10,15 +10,15 @@ from gancli.nn.layers import CellMeans, ConvAfterDoubling, ConvAfterShuffle, Fre
 
 
 def test_black_pixels_still_learn_in_bf16() -> None:
-    """Where torch's own tanh, in bf16, has rounded to -1 and passes no slope on."""
+    """Where torch's own tanh, in bf16, has rounded to -1 and passes no gradient on."""
     x = torch.linspace(-9, -3.5, 50, dtype=torch.bfloat16, requires_grad=True)
     (lost,) = torch.autograd.grad(torch.tanh(x).sum(), x)
     assert (lost == 0).all()
     pictures = Tanh()(x)
-    (slope,) = torch.autograd.grad(pictures.sum(), x)
+    (gradient,) = torch.autograd.grad(pictures.sum(), x)
     exact = 1 - torch.tanh(x.detach().double()).square()
     assert pictures.dtype == torch.float32
-    torch.testing.assert_close(slope.double(), exact, rtol=0.01, atol=1e-6)
+    torch.testing.assert_close(gradient.double(), exact, rtol=0.01, atol=1e-6)
 
 
 def test_frequencies_are_a_cosine_transform_enhanced_the_finer_the_more() -> None:
@@ -67,8 +67,10 @@ def test_cell_means_are_those_of_adaptive_pooling(height: int, width: int, cells
 def assert_same_values_and_slopes(found: Tensor, expected: Tensor, sources: tuple[Tensor, ...]) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     towards = torch.randn_like(found)
-    slopes = torch.autograd.grad((found * towards).sum(), sources)
-    torch.testing.assert_close(slopes, torch.autograd.grad((expected * towards).sum(), sources), rtol=1e-10, atol=1e-10)
+    gradients = torch.autograd.grad((found * towards).sum(), sources)
+    torch.testing.assert_close(
+        gradients, torch.autograd.grad((expected * towards).sum(), sources), rtol=1e-10, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize(("kernel", "size"), [(9, (7, 5)), (5, (4, 6)), (1, (3, 3)), (9, (1, 2))])

@@ -16,7 +16,7 @@ from gancli.errors import UsageError
 from gancli.machine import device as machine
 from gancli.machine import private
 from gancli.machine.device import Machine
-from gancli.steps.minimiser import AdamMethod, cut, piece_size
+from gancli.steps.optimizer import AdamMethod, cut, piece_size
 from gancli.variant import Adam
 from tests.conftest import SMALL, Gan, slow_ones
 from tests.machine.test_ranks import losses
@@ -75,20 +75,20 @@ def slopes_of(shapes: list[tuple[int, ...]], step: int) -> list[Tensor]:
 
 @pytest.mark.parametrize("schedule", [lambda _: 1.0, lambda updates: 1 / (1 + updates)], ids=["constant", "falling"])
 def test_adam_as_arithmetic_is_adam(schedule: Callable[[int], float]) -> None:
-    """Against torch.optim in float64, over ten steps; with a step whose slopes overflow, nothing changes in it."""
+    """Against torch.optim in float64, over ten steps; with a step whose gradients overflow, nothing changes in it."""
     shapes: list[tuple[int, ...]] = [(7, 5), (5,), (3, 2, 3, 3)]
     mine, exact = slopes_of(shapes, 0), [t.double().requires_grad_() for t in slopes_of(shapes, 0)]
     method = AdamMethod(mine, Adam(0.01, 0.5, schedule=schedule))
     method.by_arithmetic = True
     theirs = torch.optim.Adam(exact, 0.01, (0.5, 0.999), eps=1e-8)
     for step in range(10):
-        slopes = slopes_of(shapes, step + 1)
-        for weight, slope in zip(exact, slopes, strict=True):
-            weight.grad = slope.double()
+        gradients = slopes_of(shapes, step + 1)
+        for weight, gradient in zip(exact, gradients, strict=True):
+            weight.grad = gradient.double()
         theirs.param_groups[0]["lr"] = 0.01 * schedule(step)
         theirs.step()
         method.prepare(step)
-        method.update([0, 1, 2], slopes, None if step % 2 else torch.zeros(1))
+        method.update([0, 1, 2], gradients, None if step % 2 else torch.zeros(1))
     for weight, true in zip(mine, exact, strict=True):
         assert torch.allclose(weight.double(), true.detach(), rtol=0, atol=2e-6)
     before = [t.clone() for t in (*mine, *method.exp_avg, *method.exp_avg_sq, method.step)]
@@ -106,10 +106,10 @@ def test_an_update_in_pieces_has_the_same_bits() -> None:
         method = AdamMethod(weights, Adam(0.01))
         method.piece = piece
         for step in range(3):
-            slopes = slopes_of(shapes, step + 1)
+            gradients = slopes_of(shapes, step + 1)
             if step:  # laid out as its weight is, and otherwise
-                slopes[2] = slopes[2].to(memory_format=torch.channels_last)
-            method.update([0, 1, 2, 3], slopes, None)
+                gradients[2] = gradients[2].to(memory_format=torch.channels_last)
+            method.update([0, 1, 2, 3], gradients, None)
         found.append([*weights, *method.exp_avg, *method.exp_avg_sq])
     assert all(map(torch.equal, *found))
     pieces = cut([found[0][:3], found[1][:3]], 4096)
@@ -223,7 +223,7 @@ def test_a_step_that_cannot_be_compiled_leaves_no_trace(
         session = session_of(variant, "cpu", tmp_path / name, data_root)
         if name == "failed":
             monkeypatch.setattr(private, "standalone_compile", broken)
-            (_, phase, _, _) = next(session.course.after(session.step))
+            (_, phase, _, _) = next(session.phases.after(session.step))
             session.run = session.run.__class__(**{**session.run.__dict__, "compile": "yes"})
             session.plan = session.plan.__class__(**{**session.plan.__dict__, "run": session.run})
             runner = session.enter(phase, None)

@@ -80,7 +80,7 @@ def losses_and_weights(
     """50 steps in each phase, every loss of them; then the weights, moments and average; and how many steps at a time."""
     rows, at_a_time = [], []
     tensors: dict[str, Tensor] = {}
-    for phase, start, _ in session.course.legs:
+    for phase, start, _ in session.phases.spans:
         session.step = start
         entered = session.enter(phase, None)
         on_cuda = session.machine.device.type == "cuda"
@@ -94,8 +94,8 @@ def losses_and_weights(
             at_a_time.append(session.step - before)
         rows += session.ledger._table().tolist()
         session.ledger.read()
-        for name, minimiser in runner.stepper.minimisers.items():
-            tensors |= {f"{phase.name}.{name}.{key}": t.clone() for key, t in minimiser.tensors().items()}
+        for name, optimizer in runner.stepper.optimizers.items():
+            tensors |= {f"{phase.name}.{name}.{key}": t.clone() for key, t in optimizer.tensors().items()}
     for name, network in session.variant.networks.items():
         tensors |= {f"{name}.{key}": t.clone() for key, t in network.state_dict().items()}
     return rows, tensors | {f"average.{k}": t for k, t in session.average.module.state_dict().items()}, at_a_time
@@ -124,7 +124,7 @@ def test_strides_change_nothing(
         found.append(losses_and_weights(session, captured))
     (rows, weights, alone), (replayed_rows, replayed_weights, at_a_time) = found
     assert set(alone) == {1}
-    rules = [rule for phase, _, _ in session.course.legs for rule in phase.optimizers.values()]
+    rules = [rule for phase, _, _ in session.phases.spans for rule in phase.optimizers.values()]
     if 10 in strides and all(rule.schedule is constant for rule in rules):  # else one at a time
         assert 10 in at_a_time
     assert [old == new for old, new in zip(rows, replayed_rows, strict=True)] == [True] * len(rows)
@@ -193,7 +193,7 @@ def test_what_is_gathered_ahead_is_what_was_asked_for(monkeypatch: pytest.Monkey
 
 def test_a_stride_never_passes_an_interval_an_epoch_or_the_end(tmp_path: Path, data_root: Path) -> None:
     session = session_of("vanilla", "cpu", tmp_path, data_root, ema=0.0, steps=10**6)
-    ((phase, _, _),) = session.course.legs
+    ((phase, _, _),) = session.phases.spans
     entered = session.enter(phase, None)
     runner = Runner(
         entered.stepper, session.batches, session.average, session.ledger, Ways((10, 1), stand_in(session, entered))
@@ -229,7 +229,7 @@ def test_a_short_run_is_not_traced() -> None:
 def test_no_step_waits_for_the_device(variant: str, tmp_path: Path, data_root: Path) -> None:
     session = session_of(variant, "cuda:0", tmp_path, data_root, "bf16")
     torch.use_deterministic_algorithms(False)
-    (_, phase, _, _) = next(session.course.after(session.step))
+    (_, phase, _, _) = next(session.phases.after(session.step))
     runner = session.enter(phase, None)
     for _ in range(8):
         session.advance(runner, 100)
@@ -261,7 +261,7 @@ def test_a_trial_of_other_threads_leaves_no_trace(
     found = []
     for tried in (False, True):
         session = session_of(variant, "cpu", tmp_path / f"{tried}", tmp_path)
-        ((phase, _, _), *_) = session.course.legs
+        ((phase, _, _), *_) = session.phases.spans
         runner = Runner(
             session.enter(phase, None).stepper, session.batches, session.average, session.ledger, Ways(strides)
         )
@@ -273,7 +273,7 @@ def test_a_trial_of_other_threads_leaves_no_trace(
         weights = {
             f"{name}.{key}": t for name, net in session.variant.networks.items() for key, t in net.state_dict().items()
         }
-        moments = {f"{n}.{k}": t for n, each in runner.stepper.minimisers.items() for k, t in each.tensors().items()}
+        moments = {f"{n}.{k}": t for n, each in runner.stepper.optimizers.items() for k, t in each.tensors().items()}
         found.append((session.ledger.read(), weights | moments | dict(session.average.module.state_dict())))
     assert found[0][0] == found[1][0]
     assert all(torch.equal(tensor, found[1][1][name]) for name, tensor in found[0][1].items())

@@ -1,4 +1,4 @@
-"""Slopes of convolutions by an operation whose layout follows from the shape: the same slopes."""
+"""Slopes of convolutions by an operation whose layout follows from the shape: the same gradients."""
 
 from collections.abc import Callable
 
@@ -29,10 +29,10 @@ def traced(dtype: torch.dtype, found: list[Tensor]) -> tuple[fx.GraphModule, lis
     found += [torch.empty_like(weight, memory_format=torch.contiguous_format) for weight in weights]
 
     def do() -> None:
-        slopes = torch.autograd.grad(generator(z, *weights), weights)
+        gradients = torch.autograd.grad(generator(z, *weights), weights)
         with torch.no_grad():
-            for mine, slope in zip(found, slopes, strict=True):
-                mine.copy_(slope)
+            for mine, gradient in zip(found, gradients, strict=True):
+                mine.copy_(gradient)
 
     return *trace.recorded(do), do
 
@@ -42,29 +42,31 @@ def test_settled_slopes_are_those_of_the_convolution(dtype: torch.dtype) -> None
     found: list[Tensor] = []
     module, arguments, do = traced(dtype, found)
     do()
-    expected = [slope.clone() for slope in found]
+    expected = [gradient.clone() for gradient in found]
     layouts.settle(module)
     names = [str(node.target) for node in module.graph.nodes]
     assert "aten.convolution_backward.default" not in names
     assert (
-        names.count("gancli.convolution_slope.default") == 3
+        names.count("gancli.convolution_gradient.default") == 3
     )  # two weights, and what the second convolution was given
-    for slope in found:
-        slope.zero_()
+    for gradient in found:
+        gradient.zero_()
     with torch.no_grad():
         module(*arguments)
-    for mine, slope in zip(found, expected, strict=True):
-        assert torch.allclose(mine.double(), slope.double(), rtol=1e-5 if dtype is torch.float32 else 0.02, atol=1e-6)
+    for mine, gradient in zip(found, expected, strict=True):
+        assert torch.allclose(
+            mine.double(), gradient.double(), rtol=1e-5 if dtype is torch.float32 else 0.02, atol=1e-6
+        )
 
 
 def test_the_layout_is_that_of_the_shape_however_the_inputs_lie() -> None:
-    slope, given, weight = drawn(4, 8, 4, 4), drawn(4, 10, 1, 1), drawn(10, 8, 4, 4)
+    gradient, given, weight = drawn(4, 8, 4, 4), drawn(4, 10, 1, 1), drawn(10, 8, 4, 4)
     for form in (torch.contiguous_format, CHANNELS_LAST):
-        inputs = [tensor.to(memory_format=form) for tensor in (slope, given, weight)]
+        inputs = [tensor.to(memory_format=form) for tensor in (gradient, given, weight)]
         for of, like in enumerate((given, weight)):
             rest = ([1, 1], [0, 0], [1, 1], True, [0, 0], 1, of)
-            real = layouts.convolution_slope(*inputs, *rest)
+            real = layouts.convolution_gradient(*inputs, *rest)
             with private.FakeTensorMode() as mode:
-                expected = layouts.convolution_slope(*map(mode.from_tensor, inputs), *rest)
+                expected = layouts.convolution_gradient(*map(mode.from_tensor, inputs), *rest)
             assert real.shape == expected.shape == like.shape
             assert real.stride() == expected.stride() == torch.empty_like(like, memory_format=CHANNELS_LAST).stride()

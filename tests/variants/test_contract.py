@@ -94,7 +94,7 @@ def test_the_generators_update_leaves_the_discriminators_gradients_alone(name: s
         while (update := stepper._next(updates)) is not None:
             others = {n: net for n, net in variant.networks.items() if n != update.trains}
             grads = {n: [p.grad for p in net.parameters()] for n, net in others.items()}
-            stepper.minimisers[update.trains].minimise(update.loss)
+            stepper.optimizers[update.trains].minimise(update.loss)
             for other, net in others.items():
                 assert all(a is b for a, b in zip(grads[other], (p.grad for p in net.parameters()), strict=True))
 

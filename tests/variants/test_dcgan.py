@@ -97,7 +97,7 @@ def test_the_gradient_penalty_reaches_d_alone() -> None:
         torch.manual_seed(1)
         stepper = Stepper(variant.phases(1)[0], variant.networks, CPU)
         update = next(variant.step(batch))
-        stepper.minimisers["D"].minimise(update.loss)
+        stepper.optimizers["D"].minimise(update.loss)
         g_moved = any(p.grad is not None for p in variant.networks["G"].parameters())
         assert not g_moved
         return update.loss.detach(), update.terms["d_loss"].detach()

@@ -102,7 +102,7 @@ def test_in_a_step_the_critic_is_updated_several_times_each_with_other_pictures_
     updates: Iterator[Update] = variant.step(batch)
     for update in updates:
         trained.append(update.trains)
-        stepper.minimisers[update.trains].minimise(update.loss)
+        stepper.optimizers[update.trains].minimise(update.loss)
     assert trained == ["D", "D", "D", "G"]
     shown = seen[0:6:2]  # real and fake together; between come the points of the penalty
     assert torch.equal(torch.cat([both[: len(both) // 2] for both in shown]), batch.images)

@@ -12,7 +12,7 @@ from PIL import Image
 from gancli.batches.resident import ResidentBatches
 from gancli.batches.stream import parted
 from gancli.data.source import Source
-from gancli.engine.by_heart import STEADY, Watch
+from gancli.engine.overfitting import STEADY, Watch
 from gancli.store import state
 from gancli.store.rundir import RunDirectory
 from tests.conftest import SMALL, TINY, Gan, sha256

@@ -22,7 +22,7 @@ EPS = 1e-8  # Kingma & Ba 2015, algorithm 1
 CHUNK, TENSORS_PER_LAUNCH, ALIGNED = 65_536, 36, 1024
 
 
-class Minimiser:
+class NetworkOptimizer:
     """One network's optimizer, with its schedule and, in fp16, its loss scaler."""
 
     def __init__(self, network: nn.Module, rule: Optimizer, machine: Machine) -> None:
@@ -47,11 +47,11 @@ class Minimiser:
             parameter.grad = None
         torch.autograd.backward(self.scaler.scaled(loss) if self.scaler else loss, inputs=self.parameters)
         used = [index for index, p in enumerate(self.parameters) if p.grad is not None]
-        slopes = [p.grad for p in self.parameters if p.grad is not None]
-        self.ranks.average(slopes)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        self.ranks.average(gradients)
         with torch.no_grad():
-            overflow = self.scaler.unscale(slopes) if self.scaler else None
-            self.method.update(used, slopes, overflow)
+            overflow = self.scaler.unscale(gradients) if self.scaler else None
+            self.method.update(used, gradients, overflow)
             if self.scaler and overflow is not None:
                 self.scaler.adapt(overflow)
         self.updates += 1
@@ -76,8 +76,8 @@ class Minimiser:
 
 
 class Method(Protocol):
-    """How slopes become an update. `used`: indices of the parameters that `slopes` belong to; `overflow`: float `[1]`, 1
-    where some slope is not finite, so that nothing may change."""
+    """How gradients become an update. `used`: indices of the parameters that `gradients` belong to; `overflow`: float `[1]`,
+    1 where some gradient is not finite, so that nothing may change."""
 
     by_arithmetic: bool  # update by plain arithmetic rather than by kernels that are hard to join with others
 
@@ -86,12 +86,12 @@ class Method(Protocol):
     @property
     def settled(self) -> bool: ...
 
-    def update(self, used: Sequence[int], slopes: list[Tensor], overflow: Tensor | None) -> None: ...
+    def update(self, used: Sequence[int], gradients: list[Tensor], overflow: Tensor | None) -> None: ...
 
     def tensors(self) -> dict[str, Tensor]: ...
 
 
-class Dial:
+class ScheduledValue:
     """A number that the host may change between steps. Unless it never changes it is read from a tensor on the device, so
     that captured steps see it (on a CPU in fp64: as exact as the number)."""
 
@@ -119,7 +119,7 @@ class AdamMethod:
     def __init__(self, parameters: Sequence[Tensor], rule: Adam) -> None:
         self.parameters, self.rule = parameters, rule
         device = parameters[0].device
-        self.lr = Dial(rule.lr, rule.schedule, device)
+        self.lr = ScheduledValue(rule.lr, rule.schedule, device)
         self.step = torch.zeros((), device=device)
         self.exp_avg, self.exp_avg_sq = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
         self.by_arithmetic = False
@@ -132,16 +132,16 @@ class AdamMethod:
     def settled(self) -> bool:
         return self.lr.fixed
 
-    def update(self, used: Sequence[int], slopes: list[Tensor], overflow: Tensor | None) -> None:
+    def update(self, used: Sequence[int], gradients: list[Tensor], overflow: Tensor | None) -> None:
         self.step += 1 if overflow is None else (1 - overflow).squeeze()
         if self.by_arithmetic:
-            self._arithmetic(used, slopes, overflow)
+            self._arithmetic(used, gradients, overflow)
             return
         own = [[each[i] for i in used] for each in (self.parameters, self.exp_avg, self.exp_avg_sq)]
-        weights, slopes, first, second = cut([own[0], slopes, *own[1:]], self.piece)
+        weights, gradients, first, second = cut([own[0], gradients, *own[1:]], self.piece)
         private.fused_adam_(
             weights,
-            slopes,
+            gradients,
             first,
             second,
             [],
@@ -156,14 +156,14 @@ class AdamMethod:
             found_inf=overflow,
         )
 
-    def _arithmetic(self, used: Sequence[int], slopes: list[Tensor], overflow: Tensor | None) -> None:
+    def _arithmetic(self, used: Sequence[int], gradients: list[Tensor], overflow: Tensor | None) -> None:
         """The same in plain operations, of many tensors each, which a compiler makes one kernel of."""
         weights, first, second = ([each[i] for i in used] for each in (self.parameters, self.exp_avg, self.exp_avg_sq))
         beta1, beta2 = self.rule.beta1, self.rule.beta2
         before = None if overflow is None else [t.clone() for t in (*weights, *first, *second)]
-        private.foreach_lerp_(first, slopes, 1 - beta1)
+        private.foreach_lerp_(first, gradients, 1 - beta1)
         private.foreach_mul_(second, beta2)
-        private.foreach_addcmul_(second, slopes, slopes, 1 - beta2)
+        private.foreach_addcmul_(second, gradients, gradients, 1 - beta2)
         step_size = self.lr.value / (1 - torch.pow(beta1, self.step))
         roots = private.foreach_sqrt(second)
         private.foreach_div_(roots, (1 - torch.pow(beta2, self.step)).sqrt())
@@ -202,19 +202,19 @@ def _is_dense(tensor: Tensor) -> bool:
 
 
 def keep(tensors: Sequence[Tensor], before: Sequence[Tensor], overflow: Tensor) -> None:
-    """Put back what tensors were `before`, where some slope overflowed."""
+    """Put back what tensors were `before`, where some gradient overflowed."""
     for tensor, old in zip(tensors, before, strict=True):
         tensor.copy_(torch.where(overflow > 0, old, tensor))
 
 
 class SgdMethod:
-    """Gradient descent with momentum: v ← m·v + slope, w ← w − lr·v (as in torch.optim.SGD)."""
+    """Gradient descent with momentum: v ← m·v + gradient, w ← w − lr·v (as in torch.optim.SGD)."""
 
     def __init__(self, parameters: Sequence[Tensor], rule: Sgd) -> None:
         self.parameters = parameters
         device = parameters[0].device
-        self.lr = Dial(rule.lr, rule.schedule, device)
-        self.momentum = Dial(1.0, rule.momentum, device)
+        self.lr = ScheduledValue(rule.lr, rule.schedule, device)
+        self.momentum = ScheduledValue(1.0, rule.momentum, device)
         self.velocity = [torch.zeros_like(p) for p in parameters]
         self.by_arithmetic = True  # always
 
@@ -226,11 +226,11 @@ class SgdMethod:
     def settled(self) -> bool:
         return self.lr.fixed and self.momentum.fixed
 
-    def update(self, used: Sequence[int], slopes: list[Tensor], overflow: Tensor | None) -> None:
+    def update(self, used: Sequence[int], gradients: list[Tensor], overflow: Tensor | None) -> None:
         weights, velocity = [self.parameters[i] for i in used], [self.velocity[i] for i in used]
         before = None if overflow is None else [t.clone() for t in (*weights, *velocity)]
         private.foreach_mul_(velocity, self.momentum.value)
-        private.foreach_add_(velocity, slopes)
+        private.foreach_add_(velocity, gradients)
         private.foreach_sub_(weights, private.foreach_mul(velocity, self.lr.value))
         if overflow is not None and before is not None:
             keep((*weights, *velocity), before, overflow)
@@ -240,7 +240,7 @@ class SgdMethod:
 
 
 class LossScaler:
-    """Keeps fp16's small slopes from vanishing: the loss is multiplied by a scale that is halved when a slope overflows and
+    """Keeps fp16's small gradients from vanishing: the loss is multiplied by a scale that is halved when one overflows and
     doubled after 2,000 updates without (Micikevicius et al. 2018, section 3.2; torch.amp.GradScaler's own kernels and
     values)."""
 
@@ -254,10 +254,10 @@ class LossScaler:
     def scaled(self, loss: Tensor) -> Tensor:
         return loss * self.scale.squeeze()
 
-    def unscale(self, slopes: list[Tensor]) -> Tensor:
-        """Divide the slopes by the scale, in place. Gives float `[1]`: 1 where one of them is not finite, else 0."""
+    def unscale(self, gradients: list[Tensor]) -> Tensor:
+        """Divide the gradients by the scale, in place. Gives float `[1]`: 1 where one of them is not finite, else 0."""
         overflow = torch.zeros(1, device=self.scale.device)
-        private.amp_unscale_(slopes, overflow, self.scale.double().reciprocal().float())
+        private.amp_unscale_(gradients, overflow, self.scale.double().reciprocal().float())
         return overflow
 
     def adapt(self, overflow: Tensor) -> None:
