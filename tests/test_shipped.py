@@ -1,4 +1,4 @@
-"""The models that come along do what docs/models.md says of them, with this release and without a download."""
+"""The pretrained models do what docs/models.md says of them, with this release and without a download."""
 
 import json
 from pathlib import Path

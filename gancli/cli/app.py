@@ -40,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Train, sample, measure and explain generative adversarial networks.",
-    epilog="Start with `gan sample digits` (a model that comes along), `gan train` (digits in about a minute, no download) "
+    epilog="Start with `gan sample digits` (a pretrained model), `gan train` (digits in about a minute, no download) "
     "or `gan variants`.",
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 from gancli.cli import completing, console
 from gancli.store import names
 
-COMES_ALONG = f"a model that comes along ({', '.join(names.names())})"
+COMES_ALONG = f"a pretrained model ({', '.join(names.names())})"
 
 
 ABOUT: dict[str, Any] = {"autocompletion": completing.checkpoint}

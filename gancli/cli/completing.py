@@ -44,7 +44,7 @@ def of_list(words: Callable[[], Iterable[str]]) -> Completer:
 
 
 def checkpoint(incomplete: str) -> list[str]:
-    """Models that come along, runs and checkpoints."""
+    """Pretrained models, runs and checkpoints."""
     return _beside(names.names(), incomplete, {names.SUFFIX})
 
 

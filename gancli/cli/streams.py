@@ -30,7 +30,7 @@ class Out(io.FileIO):
         try:
             return _written(super().write, data, self.fileno())
         except BrokenPipeError as error:
-            raise ReaderGoneError(f"stdout: nobody reads it any more ({error.strerror})") from None
+            raise ReaderGoneError(f"stdout: closed by the reader ({error.strerror})") from None
         except OSError as error:
             raise StdoutError(f"stdout: cannot be written to ({reason(error)})") from None
 

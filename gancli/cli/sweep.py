@@ -206,5 +206,5 @@ def _tell_again(request: Request, folder: Path) -> None:
     """The command that goes on with the whole sweep (or, with `--only`, with this run of it)."""
     more = [] if "out" in request.values else ["--out", str(folder)]
     more += [] if request.command.resume is not None else ["--resume", "auto"]
-    console.say("all of it goes on with:")
+    console.say("to resume all of it:")
     console.say("  gan train " + " ".join(map(shell_quoted, [*request.words, *more])))

@@ -1,4 +1,4 @@
-"""`gan variants`: the catalogue, or one page of it, and the models that come along. Imports no torch."""
+"""`gan variants`: the catalogue, or one page of it, and the pretrained models. Imports no torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 from gancli.text import counted
 
-MODELS = "Models that come along: gan sample NAME, gan inspect NAME"
+MODELS = "Pretrained models: gan sample NAME, gan inspect NAME"
 
 
 def variants(
@@ -27,9 +27,9 @@ def variants(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
-    """List the variants, and the models that come along; or show one variant with its options, architecture and paper."""
+    """List the variants, and the pretrained models; or show one variant with its options, architecture and paper."""
     if name in names.names() and name not in catalogue.names():
-        raise UsageError(f"{name}: a model that comes along, not a variant; gan inspect {name} tells what it is")
+        raise UsageError(f"{name}: a pretrained model, not a variant; gan inspect {name} tells what it is")
     cards = [catalogue.card(n) for n in ([name] if name else catalogue.names())]
     if as_json:
         models = _models()
@@ -52,7 +52,7 @@ class Shipped:
 
 
 def _models() -> list[Shipped]:
-    """The models that come along. Raises `CheckpointError` for one that was damaged."""
+    """The pretrained models. Raises `CheckpointError` for one that was damaged."""
     found = []
     for name in names.names():
         file = names.shipped(name)

@@ -29,5 +29,5 @@ class ExportConfig:
         metavar="NAME",
         panel=PANEL,
         reads=license_name,
-        default_text="none; of a model that comes along mit",
+        default_text="none; of a pretrained model mit",
     )

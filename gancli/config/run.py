@@ -65,11 +65,11 @@ class RunConfig:
     )
     held_out: int | None = option(
         None,
-        "pictures that are kept out of training, to notice by them when D learns the others by heart; 0: none",
+        "images held out of training to detect overfitting of D; 0: none",
         ge=0,
         le=10**6,
         panel=DATA,
-        default_text="a sixteenth, 8 to 256, of one's own where they are 100 to 20,000",
+        default_text="a sixteenth (8 to 256) of your own images if there are 100 to 20,000",
     )
     on_bad_image: Literal["fail", "skip"] = option("fail", "what to do about an unreadable image", panel=DATA)
 

@@ -26,8 +26,8 @@ def too_little(session: Session) -> Iterator[str]:
         yield f"--dataset {run.dataset}: only {counted(count, 'image')}: the model will memorise them; use hundreds"
     if steps < FEW_STEPS:
         yield (
-            f"--steps {steps}: it takes some thousands to learn from pictures of one's own; without --steps and --epochs "
-            "the run is as long as it should be"
+            f"--steps {steps}: training on your own images takes a few thousand steps; without --steps and --epochs "
+            "the run has a suitable length"
         )
 
 
@@ -35,8 +35,8 @@ def set_aside(session: Session) -> Iterator[str]:
     """A line, when a run begins, about pictures that are held out though nobody asked for it."""
     if session.run.held_out and session.plan.asked.held_out is None and session.step == 0:
         yield Note(
-            f"--dataset {session.run.dataset}: {session.run.held_out} of its {session.source.num_images} pictures are held "
-            "out of training, to notice if D learns the others by heart (--held-out 0: none)"
+            f"--dataset {session.run.dataset}: {session.run.held_out} of its {session.source.num_images} images are held "
+            "out of training to detect overfitting of D (--held-out 0: none)"
         )
 
 

@@ -166,7 +166,7 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
 
     directory = run_directory(path)
     if not directory.holds_run and str(path) in names.names() and not os.path.lexists(path):
-        raise UsageError(f"--resume {path}: a model that comes along, which has no training state to go on from")
+        raise UsageError(f"--resume {path}: a pretrained model, which has no training state to resume from")
     if folder := rundir.several(path):
         raise UsageError(f"--resume {path}: {folder}; give one of them, or the options of the sweep and --resume auto")
     if not directory.holds_run:

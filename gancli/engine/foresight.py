@@ -36,7 +36,7 @@ class Foresight:
         if (seconds := seconds / done * left) > LONG_S:
             yield Note(
                 f"at this pace the {steps} steps take about {seconds / 3600:.0f} h; stopped sooner (Ctrl-C; --max-time 1h) "
-                f"the run keeps the model it has, and --resume goes on with it{self._best(steps)}{self._faster}"
+                f"the run keeps its model, and --resume continues it{self._best(steps)}{self._faster}"
             )
 
     def _best(self, steps: int) -> str:

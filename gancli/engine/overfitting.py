@@ -1,4 +1,4 @@
-"""Whether D learns the training pictures by heart: what it thinks of them, beside pictures that it was never shown.
+"""Whether D is overfitting: its outputs for training images, compared with those for images that it was never shown.
 
 Looking changes nothing of a run: no random numbers are drawn, and no network is in training mode meanwhile.
 """
@@ -71,14 +71,15 @@ def told_apart(known: Tensor, unknown: Tensor, made: Tensor) -> float:
 
 def advice(run: RunConfig, own: VariantConfig, step: int, share: float) -> str:
     """What to tell once, and what to do."""
-    ways = ["more pictures", "fewer --steps (the states and samples of before are there)"]
+    ways = ["more images", "fewer --steps (earlier states and samples are kept)"]
     if getattr(own, "augment", "") in (None, "none"):
         ways.append("--augment colour,translation,cutout")
     if not run.mirror:
-        ways.append("--mirror, unless they show writing")
+        ways.append("--mirror, unless they contain text")
     return (
-        f"D learns the pictures by heart: at step {step} it has those it trains on and {run.held_out} held-out ones "
-        f"{share:.1f} times as far apart as those and G's, and G will come to copy them; what helps: {', '.join(ways)}"
+        f"D is overfitting: at step {step} its outputs for training and for {run.held_out} held-out images are "
+        f"{share:.1f} times as far apart as those for training and generated images, so G will copy training images; try "
+        f"{', '.join(ways)}"
     )
 
 

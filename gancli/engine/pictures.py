@@ -27,7 +27,7 @@ def batches(planned: Plan, source: Source | Photographs, variant: Variant) -> Re
 
 
 def watch(planned: Plan, source: Source | Photographs) -> Watch | None:
-    """What looks whether training pictures are learnt by heart, in the first process, where some are held out."""
+    """Return what detects overfitting of D, in the first process, where images are held out."""
     if not planned.run.held_out or isinstance(source, Photographs) or not planned.machine.ranks.first:
         return None
     kept, held_out = parted(source.num_images, planned.run.held_out)

@@ -59,10 +59,10 @@ def _changed(session: Session, saved: State) -> Iterator[str]:
     """What makes a resumed run another one than it would have been, asked for as it may be."""
     facts, now, steps = saved.facts, session.machine.precision, session.plan.steps
     if now != facts.precision:
-        yield f"--precision {now}: the run goes on in it, after {facts.precision}: not bit for bit"
+        yield f"--precision {now}: the run resumes in it, after {facts.precision}; it is not bit for bit the same"
     if steps != facts.steps and facts.step < steps and (jumps := _jumps(session, saved)):
         yield (
-            f"the run is now {counted(steps, 'step')} long, not {facts.steps}, and step sizes follow its "
+            f"the run is now {counted(steps, 'step')} long, not {facts.steps}, and the learning rates follow its "
             f"length: at step {facts.step} "
             + ", ".join(f"{network}'s goes from {before:.2g} to {after:.2g}" for network, before, after in jumps)
         )

@@ -110,7 +110,7 @@ class Session:
         with self._memory():
             reason = runner.compile(self.step)
         if reason:
-            yield events.Warned(f"--compile: not here ({reason}); the run goes on without")
+            yield events.Warned(f"--compile: not available here ({reason}); training continues uncompiled")
         self.clock.restart()
 
     def advance(self, runner: Runner, room: int = 1) -> None:
@@ -194,7 +194,7 @@ class Session:
         yield from map(events.Warned, self.health.losses(self.step, means))
 
     def look(self) -> Iterator[events.Warned]:
-        """Whether D learns the training pictures by heart, where some are held out and it is time to look."""
+        """Warn if D is overfitting, where images are held out and it is time to check."""
         if self.watch is None or not self.due(plan.part(self.plan.steps, overfitting.LOOKS, self.run.log_every)):
             return
         share = self.watch.share(self.variant, self.average.refresh())

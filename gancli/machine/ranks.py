@@ -168,7 +168,7 @@ def joined() -> Iterator[Ranks]:
     except RuntimeError as error:
         if not (isinstance(error, dist.DistError) or "gloo" in str(error)):
             raise
-        raise GancliError(f"another process of this run is gone ({str(error).splitlines()[0][:200]})") from error
+        raise GancliError(f"a worker process exited unexpectedly ({str(error).splitlines()[0][:200]})") from error
     finally:
         dist.destroy_process_group()
 

@@ -1,4 +1,4 @@
-"""The training pictures nearest to given ones, pixel by pixel: is what a model draws learnt by heart?"""
+"""The training pictures nearest to given ones, pixel by pixel: has a model memorised them?"""
 
 from typing import NamedTuple
 

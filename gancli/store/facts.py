@@ -50,7 +50,7 @@ class Facts:
     fingerprint: str = ""  # of the data set; "" in files of an older gan
     fit: Literal["crop", "pad", "stretch"] = "crop"  # how images were made square, for the user's own data
     held_out: int = 0  # of the images, so many were not trained on
-    command: str = ""  # that made it, of a model that comes along; "" of any other
+    command: str = ""  # that made it, of a pretrained model; "" of any other
 
 
 def to_metadata(facts: Facts) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""What a CKPT stands for: a file, a run directory, or by its name a model that comes along. Imports no torch.
+"""What a CKPT stands for: a file, a run directory, or by its name a pretrained model. Imports no torch.
 
-The models that come along are the files of `gancli/shipped/`, as the variants are those of `gancli/variants/`: the listing
+The pretrained models are the files of `gancli/shipped/`, as the variants are those of `gancli/variants/`: the listing
 is the catalogue. docs/models.md tells how each was made; `python -m tests.ship` puts one there.
 """
 
@@ -26,17 +26,17 @@ class Place(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """The names of the models that come along, in alphabetical order."""
+    """The names of the pretrained models, in alphabetical order."""
     return tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
 
 
 def shipped(name: str) -> Path:
-    """The file of a model that comes along."""
+    """The file of a pretrained model."""
     return FOLDER / f"{name}{SUFFIX}"
 
 
 def located(path: str | os.PathLike[str]) -> Place:
-    """The place that a CKPT names. What lies in the working directory comes before a model that comes along, and that is
+    """The place that a CKPT names. What lies in the working directory comes before a pretrained model, and that is
     told; but not a folder without a model, such as a data set of the same name.
 
     Raises `UsageError` for an empty path, a home of nobody, a page, or a folder of several runs, and `CheckpointError` for a
@@ -50,13 +50,13 @@ def located(path: str | os.PathLike[str]) -> Place:
         raise UsageError(f"{word}: {folder}; give one of them, such as {runs_in(place)[0]}")
     if word in names():
         if not name_of(place):
-            return Place(place, f"{word}: the one in this directory; the model that comes along is {shipped(word)}")
+            return Place(place, f"{word}: the one in this directory; the pretrained model is {shipped(word)}")
         passed_over = os.path.lexists(expanded(word, "CKPT"))
-        note = f"{word}: the model that comes along; the folder of that name here holds none" if passed_over else ""
+        note = f"{word}: the pretrained model; the folder of that name here holds none" if passed_over else ""
         return Place(place, note)
     if names() and not set(word) & {"/", "\\", ".", "~"} and _missing(place):
         raise CheckpointError(
-            f"{word}: cannot be read (No such file or directory); models that come along: {', '.join(names())}"
+            f"{word}: cannot be read (No such file or directory); pretrained models: {', '.join(names())}"
             f"{did_you_mean(word, names())}"
         )
     return Place(place)
@@ -100,7 +100,7 @@ def meant(word: str, flag: str) -> Path:
 
 
 def name_of(file: Path) -> str:
-    """The name of a model that comes along, of its file; `""` for any other."""
+    """The name of a pretrained model, of its file; `""` for any other."""
     return file.stem if file.parent == FOLDER else ""
 
 

@@ -212,7 +212,7 @@ def test_a_sweep_that_is_stopped_goes_on_by_the_command_that_it_prints(
         process.kill()
     assert process.returncode == 75, err
     *_, before, command = err.decode().splitlines()
-    assert before == "all of it goes on with:"
+    assert before == "to resume all of it:"
     assert command == "  gan " + " ".join([*sweep, "--steps", "100000"]) + " --resume auto"
     step = int(sorted((tmp_path / "s/000-seed=0/state").iterdir())[-1].stem.removeprefix("step-"))
     again = gan_process(*command.split()[1:], "--steps", step + 10)

@@ -1,4 +1,4 @@
-"""Pictures that are held out, and what they tell: that D learns the others by heart."""
+"""Pictures that are held out, and what they tell: that D is overfitting."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.conftest import SMALL, TINY, Gan, sha256
 
 
 def pictures(folder: str, count: int) -> str:
-    """Bright squares anywhere on dark noise: what can be learnt, and what can only be learnt by heart."""
+    """Bright squares anywhere on dark noise: what can be learned, and what can only be memorised."""
     rng = torch.Generator().manual_seed(count)
     for index in range(count):
         (place := Path(folder, "ab"[index % 2])).mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,9 @@ def pictures(folder: str, count: int) -> str:
 
 def warnings(out: str) -> list[str]:
     rows = map(json.loads, out.splitlines())
-    return [row["message"] for row in rows if row["event"] == "warned" and "by heart: at step" in row["message"]]
+    return [
+        row["message"] for row in rows if row["event"] == "warned" and "D is overfitting: at step" in row["message"]
+    ]
 
 
 def array(name: str, count: int) -> str:
@@ -53,7 +55,7 @@ def test_fifty_pictures_that_are_learnt_by_heart_are_told_of_once(gan: Gan) -> N
     done = gan(*LONG, "-d", array("few", 66), "--held-out", 16, "--steps", 800, "--out", "run")
     (line,) = warnings(done.out)
     assert "those it trains on and 16 held-out ones" in line
-    assert "more pictures" in line
+    assert "more images" in line
     assert "--mirror" in line
 
 
@@ -133,7 +135,7 @@ def test_what_cannot_be_held_out_is_refused(gan: Gan) -> None:
 def test_a_run_goes_on_with_what_it_held_out(gan: Gan) -> None:
     args = ("train", "-d", pictures("own", 110), *SMALL, "--save-every", 100)
     begun = gan(*args, "--steps", 20, "--out", "whole")
-    assert (begun.code, begun.err.count("8 of its 110 pictures are held out of training")) == (0, 1)
+    assert (begun.code, begun.err.count("8 of its 110 images are held out of training")) == (0, 1)
     assert gan(*args, "--steps", 10, "--out", "parts").code == 0
     resumed = gan(*args, "--steps", 20, "--out", "parts", "--resume", "auto", "--held-out", 8)
     assert (resumed.code, resumed.err.count("held out of training")) == (0, 0)

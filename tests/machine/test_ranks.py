@@ -189,7 +189,7 @@ def test_a_process_that_dies_is_started_again_and_the_run_goes_on(tmp_path: Path
     os.kill(max(children_of(process.pid)), signal.SIGKILL)
     code, _, err = done(process)
     assert code == 0, err
-    assert "gan: another process of this run is gone (" in err
+    assert "gan: a worker process exited unexpectedly (" in err
     for name, tensor in weights("whole").items():
         assert tensor.equal(weights("run")[name])
 

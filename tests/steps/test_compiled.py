@@ -228,7 +228,7 @@ def test_a_step_that_cannot_be_compiled_leaves_no_trace(
             session.plan = session.plan.__class__(**{**session.plan.__dict__, "run": session.run})
             runner = session.enter(phase, None)
             assert [event.message for event in session.compile(runner)] == [
-                "--compile: not here (no compiler is here); the run goes on without"
+                "--compile: not available here (no compiler is here); training continues uncompiled"
             ]
             assert not list(session.compile(runner))
         found.append(losses_and_weights(session, (), 5))

@@ -1,4 +1,4 @@
-"""Models that come along, by name: when a CKPT means one, what is told of it, and how their files are made."""
+"""Pretrained models, by name: when a CKPT means one, what is told of it, and how their files are made."""
 
 import dataclasses
 import json
@@ -64,7 +64,7 @@ def test_a_model_of_ones_own_with_that_name_comes_first_and_that_is_told(gan: Ga
     shown = gan("inspect", "digits", "--json")
     assert json.loads(shown.out)["variant"] == "vanilla"
     assert shown.err.count("\n") == 1
-    assert shown.err.startswith("note: digits: the one in this directory; the model that comes along is ")
+    assert shown.err.startswith("note: digits: the one in this directory; the pretrained model is ")
     way_out = shown.err.split(" comes along is ")[1].strip()
     assert gancli.load(way_out).facts.variant == "cgan"
     assert gancli.load("digits").facts.variant == "vanilla"
@@ -78,16 +78,16 @@ def test_a_folder_of_pictures_with_that_name_is_no_model_and_that_is_told(gan: G
     Image.new("L", (8, 8)).save("digits/a.png")
     shown = gan("inspect", "digits", "--json")
     assert json.loads(shown.out)["variant"] == "cgan"
-    assert shown.err == "note: digits: the model that comes along; the folder of that name here holds none\n"
+    assert shown.err == "note: digits: the pretrained model; the folder of that name here holds none\n"
 
 
 @pytest.mark.usefixtures("along")
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("digts", f"digts: {GONE}; models that come along: digits, srgan-x4 (did you mean digits?)\n"),
+        ("digts", f"digts: {GONE}; pretrained models: digits, srgan-x4 (did you mean digits?)\n"),
         ("srgan", "did you mean srgan-x4?"),
-        ("ein name", f"ein name: {GONE}; models that come along: digits, srgan-x4\n"),
+        ("ein name", f"ein name: {GONE}; pretrained models: digits, srgan-x4\n"),
         ("./digits", f"digits: {GONE}\n"),
         ("digits/", f"digits: {GONE}\n"),
         ("n" * 300, "File name too long"),
@@ -111,7 +111,7 @@ def test_training_cannot_go_on_from_a_model_that_comes_along(gan: Gan) -> None:
 @pytest.mark.usefixtures("along")
 def test_variants_lists_them_in_a_section_of_their_own(gan: Gan) -> None:
     shown = gan("variants").out
-    variants, _, models = shown.partition("Models that come along")
+    variants, _, models = shown.partition("Pretrained models")
     assert "cgan" in variants
     for words in (["digits", "cgan", "4 steps"], ["srgan-x4", "srgan", "4 steps"]):
         assert any(all(word in line for word in words) for line in models.splitlines())
