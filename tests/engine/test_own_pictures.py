@@ -139,4 +139,4 @@ def test_what_will_hardly_do_is_told_before_the_first_step(gan: Gan, pictures: P
     done = gan("train", "-v", "vanilla", "-d", folder, *SMALL, "--epochs", "2", "--progress", "json")
     told = [row["message"] for row in map(json.loads, done.out.splitlines()) if row["event"] == "warned"]
     assert any("only 12 images: the model will memorise them" in line for line in told)
-    assert any("it takes some thousands to learn" in line for line in told)
+    assert any("takes a few thousand steps" in line for line in told)

@@ -65,7 +65,7 @@ def test_a_model_of_ones_own_with_that_name_comes_first_and_that_is_told(gan: Ga
     assert json.loads(shown.out)["variant"] == "vanilla"
     assert shown.err.count("\n") == 1
     assert shown.err.startswith("note: digits: the one in this directory; the pretrained model is ")
-    way_out = shown.err.split(" comes along is ")[1].strip()
+    way_out = shown.err.split("the pretrained model is ")[1].strip()
     assert gancli.load(way_out).facts.variant == "cgan"
     assert gancli.load("digits").facts.variant == "vanilla"
     shutil.copy(Path("digits", "ckpt.safetensors"), "srgan-x4")
@@ -101,7 +101,7 @@ def test_what_is_no_name_is_refused_in_one_line(gan: Gan, word: str, told: str) 
 
 @pytest.mark.usefixtures("along")
 def test_training_cannot_go_on_from_a_model_that_comes_along(gan: Gan) -> None:
-    assert_one_line(gan("train", "--resume", "digits"), 2, "--resume digits", "comes along", "no training state")
+    assert_one_line(gan("train", "--resume", "digits"), 2, "--resume digits", "pretrained", "no training state")
     refused = gan("train", "--resume", names.shipped("digits"))
     assert_one_line(refused, 2, "is no run directory")
     assert [path.name for path in names.FOLDER.iterdir()] != [], "and nothing was written there"
