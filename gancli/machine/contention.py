@@ -22,7 +22,7 @@ from gancli.process import CPUS, SPINNING
 LOOK_S = 1.0  # between two looks at what others use
 TOLERATED = 0.2  # CPUs that others may use: a system's own processes
 TRIAL_S, TRIAL_STEPS = 1.0, 3  # the least that a way is tried for
-AGAIN_S = 30.0  # a choice holds for so long
+AGAIN_S, SELDOM_S = 30.0, 600.0  # a choice holds for so long at first, and at most if it does not change
 WORTH_YIELDING = (
     1.2  # times as fast, in a trial: paces beside other processes vary, and spinning is right once they have gone
 )
@@ -69,6 +69,7 @@ class Contention:
         self._pool = IdlePool()
         self._chosen = False  # whether to yield while others are in the way
         self._chosen_at = -math.inf
+        self._again_s = AGAIN_S
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="contention", daemon=True)
         self._thread.start()
@@ -99,20 +100,21 @@ class Contention:
                 self._pool.close()
                 continue
             self.since = min(self.since, now.at)
-            if now.at - self._chosen_at > AGAIN_S:
+            if now.at - self._chosen_at > self._again_s:
                 self._choose()
                 before = self._look()
                 self._chosen_at = before.at
             self._wait(self._chosen)
 
     def _choose(self) -> None:
-        """Try both ways, and keep the faster one in mind."""
-        pace = {}
-        for yielding in (self.yielding, not self.yielding):
-            self._wait(yielding)
-            pace[yielding] = self._measured()
+        """Try the other way, for no longer than the current one takes for as many steps, and keep the faster one in mind."""
+        current, before = self.yielding, self._chosen
+        pace = {current: self._measured()}
+        self._wait(not current)
+        pace[not current] = self._measured(max(TRIAL_S, TRIAL_STEPS / pace[current])) if pace[current] else 0.0
         self._chosen = pace[True] > WORTH_YIELDING * pace[False]
         self.pace = pace[self._chosen]
+        self._again_s = AGAIN_S if self._chosen != before else min(2 * self._again_s, SELDOM_S)
 
     def _wait(self, yielding: bool) -> None:
         if yielding:
@@ -120,14 +122,22 @@ class Contention:
         else:
             self._pool.close()
 
-    def _measured(self) -> float:
-        """Steps per second from now on; 0 where the work ends."""
-        steps, seconds = first_steps, first_seconds = self._progress()
-        while seconds - first_seconds < TRIAL_S or steps - first_steps < TRIAL_STEPS:
+    def _measured(self, limit_s: float = math.inf) -> float:
+        """Steps per second from the end of the current step on. 0 where no step is done in `limit_s`, or the work ends."""
+        deadline, began, first = time.monotonic() + limit_s, self._progress(), None
+        while True:
+            steps, seconds = now = self._progress()
+            if first is None and steps > began[0]:
+                first = now
+            elif first is not None and seconds - first[1] >= TRIAL_S and steps - first[0] >= TRIAL_STEPS:
+                break
+            if time.monotonic() > deadline:
+                break
             if self._over.wait(TRIAL_S / 20):
                 return 0.0
-            steps, seconds = self._progress()
-        return (steps - first_steps) / (seconds - first_seconds)
+        if first is None or steps == first[0]:
+            return 0.0
+        return (steps - first[0]) / (seconds - first[1])
 
 
 class IdlePool:
