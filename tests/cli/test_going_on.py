@@ -160,4 +160,4 @@ def test_another_precision_is_taken_when_asked_for_and_told(gan: Gan, tmp_path: 
     assert state.load_newest(RunDirectory(tmp_path / "run"))[0].facts.precision == "bf16"
     told = gan("train", "--resume", "run", "--precision", "fp32", "--steps", 8)
     assert told.code == 0, told.err
-    assert "warning: --precision fp32: the run goes on in it, after bf16: not bit for bit" in told.err
+    assert "warning: --precision fp32: the run resumes in it, after bf16; it is not bit for bit the same" in told.err

@@ -54,7 +54,7 @@ LONG = ("train", "-v", "vanilla", "--image-size", 8, "--width", 128, "--batch-si
 def test_fifty_pictures_that_are_learnt_by_heart_are_told_of_once(gan: Gan) -> None:
     done = gan(*LONG, "-d", array("few", 66), "--held-out", 16, "--steps", 800, "--out", "run")
     (line,) = warnings(done.out)
-    assert "those it trains on and 16 held-out ones" in line
+    assert "training and for 16 held-out images" in line
     assert "more images" in line
     assert "--mirror" in line
 

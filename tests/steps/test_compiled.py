@@ -164,7 +164,7 @@ def test_a_compiled_run_goes_on_to_the_same_bytes(gan: Gan, tmp_path: Path) -> N
     train = ("train", *SMALL, "--steps", "40", "--save-every", "10", "--compile", "yes")
     whole = gan(*train, "--out", str(tmp_path / "whole"))
     assert whole.code == 0, whole.err
-    assert "--compile: not here" not in whole.err
+    assert "--compile: not available here" not in whole.err
     assert (
         gan("train", *SMALL, "--steps", "20", "--save-every", "10", "--compile", "--out", str(tmp_path / "parts")).code
         == 0
@@ -193,7 +193,7 @@ def test_without_a_compiler_the_run_goes_on(tmp_path: Path, data_root: Path) -> 
     made = {}
     for name, asked in (("without", "--compile"), ("eager", "--no-compile")):
         done = trained(tmp_path / name, data_root, "--steps", "20", asked, **nowhere)
-        assert done.stderr.count("--compile: not here") == (name == "without")
+        assert done.stderr.count("--compile: not available here") == (name == "without")
         assert "Traceback" not in done.stderr
         made[name] = (tmp_path / name / "ckpt.safetensors").read_bytes()
     assert made["without"] == made["eager"]
