@@ -14,7 +14,7 @@ from gancli.data import cache_entries
 from gancli.data.cache_entries import CacheEntry
 from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_mean, printable
 from gancli.files import atomic
-from gancli.report import words
+from gancli.format import duration, size
 
 
 def cache(
@@ -36,8 +36,8 @@ def cache(
     if as_json:
         console.print_json(_document(folder, removed if clear else found, failed, clear), indent=2)
     elif clear:
-        size = words.size(sum(one.num_bytes for one in removed))
-        console.print_result(f"removed {len(removed)} of {len(found)} from {folder}: {size}")
+        freed = size(sum(one.num_bytes for one in removed))
+        console.print_result(f"removed {len(removed)} of {len(found)} from {folder}: {freed}")
     else:
         _show(folder, found)
     if failed:
@@ -106,8 +106,8 @@ def _show(folder: Path, found: list[CacheEntry]) -> None:
     out, now = console.out(), time.time()
     rows = [
         (
-            words.size(one.num_bytes),
-            f"used {words.duration(now - one.last_used)} ago",
+            size(one.num_bytes),
+            f"used {duration(now - one.last_used)} ago",
             one.what,
             printable(one.source or str(one.files[0])),
         )
@@ -118,5 +118,5 @@ def _show(folder: Path, found: list[CacheEntry]) -> None:
         padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         out.print(f"{padded}  {source}", markup=False, soft_wrap=True)
     total, most = sum(one.num_bytes for one in found), cache_entries.limit(folder)
-    room = "" if most is None else f" of at most {words.size(most)} ({cache_entries.SIZE_VARIABLE})"
-    out.print(f"{folder}: {words.size(total)}{room}", markup=False, soft_wrap=True)
+    room = "" if most is None else f" of at most {size(most)} ({cache_entries.SIZE_VARIABLE})"
+    out.print(f"{folder}: {size(total)}{room}", markup=False, soft_wrap=True)

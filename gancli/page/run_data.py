@@ -8,10 +8,11 @@ from typing import Any
 from gancli import catalogue
 from gancli.config import toml
 from gancli.errors import CheckpointError
+from gancli.format import duration, size
 from gancli.page import curves, samples, x_axis
 from gancli.page.curves import Curve
 from gancli.page.x_axis import XAxis
-from gancli.report import log, words
+from gancli.report import log
 from gancli.store import names
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
@@ -169,11 +170,11 @@ def _add_machine(run: RunData, log_lines: Sequence[Mapping[str, Any]]) -> None:
         counts = [f"{_text(name)} {value:,}" for name, value in parameters.items() if type(value) is int]
         run.training["parameters"] = ", ".join(counts[:20])
     if run.rows.peak_bytes:
-        run.machine["peak memory"] = words.size(run.rows.peak_bytes)
+        run.machine["peak memory"] = size(run.rows.peak_bytes)
     if (speed := run.rows.curves.get(curves.SPEED)) and (values := speed.finite()):
         run.machine["mean speed"] = f"{len(values) / sum(1 / max(v, 1e-9) for v in values):,.0f} images/s"
     if (seconds := run.rows.time.total) is not None:
-        run.machine["time"] = words.duration(seconds)
+        run.machine["time"] = duration(seconds)
     if run.rows.first_time:
         run.machine["first row"] = _moment(run.rows.first_time)
         run.machine["last row"] = _moment(run.rows.last.get("time"))

@@ -4,9 +4,7 @@ import re
 
 from gancli.errors import printable
 from gancli.events import TRAINING, Evaluated, Progress, RunFinished
-from gancli.format import duration as duration
-from gancli.format import number
-from gancli.format import size as size
+from gancli.format import duration, number, size
 
 
 def doing(event: Progress) -> str:
