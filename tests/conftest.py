@@ -39,6 +39,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 ROOT = Path(__file__).parent.parent
 TINY = ("--image-size", "8", "--batch-size", "16", "--log-every", "5", "--device", "cpu", "--threads", "1")
 SMALL = (*TINY, "--width", "16", "--latent-dim", "8")
+# The same from Python.
+OPTIONS: dict[str, Any] = {
+    "image_size": 8,
+    "batch_size": 16,
+    "log_every": 5,
+    "device": "cpu",
+    "threads": 1,
+    "width": 16,
+    "latent_dim": 8,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,18 +19,8 @@ import torch
 import gancli
 from gancli import events
 from gancli.metrics import classifier
-from tests.conftest import Gan, sha256
+from tests.conftest import OPTIONS, Gan, sha256
 from tests.engine.test_resume import train_args
-
-OPTIONS: dict[str, Any] = {
-    "image_size": 8,
-    "batch_size": 16,
-    "log_every": 5,
-    "device": "cpu",
-    "threads": 1,
-    "width": 16,
-    "latent_dim": 8,
-}
 
 
 def as_options(args: tuple[object, ...]) -> dict[str, Any]:

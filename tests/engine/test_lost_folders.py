@@ -15,17 +15,8 @@ from gancli.report.jsonl import read_metrics
 from gancli.store import checkpoint, rundir
 from gancli.store.rundir import RunDirectory
 from tests.cli.test_errors import assert_one_line
-from tests.conftest import SMALL, Gan, sha256
+from tests.conftest import OPTIONS, SMALL, Gan, sha256
 
-OPTIONS = {
-    "image_size": 8,
-    "batch_size": 16,
-    "log_every": 5,
-    "device": "cpu",
-    "threads": 1,
-    "width": 16,
-    "latent_dim": 8,
-}
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps folders with open files where they are")
 
 
