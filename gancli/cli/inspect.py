@@ -1,5 +1,6 @@
-"""`gan inspect`: what a checkpoint or a run directory is. Reads the header only; imports no torch."""
+"""`gan inspect`: what a checkpoint or a run directory is. Reads headers only; imports no torch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gancli.cli import ckpt, completing, console, inspect_run, runs
+from gancli import catalogue
+from gancli.cli import ckpt, completing, console, runs
 from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import CheckpointError, UsageError, printable
@@ -17,12 +19,15 @@ from gancli.format import number
 from gancli.report import words
 from gancli.report.history import sparkline
 from gancli.store import evaluations, rundir
-from gancli.store.facts import Facts, from_header
-from gancli.store.header import Header, read_header
-from gancli.store.run_info import RunInfo, curves, last_losses
+from gancli.store.facts import Facts
+from gancli.store.header import Header
+from gancli.store.run_info import RunInfo, curves, last_losses, terms
 from gancli.text import counted
 
 CURVE_COLUMNS = 60
+MAX_CLASSES = 12
+
+Rows = list[tuple[str, str]]
 
 
 def inspect(
@@ -49,43 +54,68 @@ def inspect(
         runs.show(folder, as_json)
         return
     path = ckpt.located(checkpoint)
-    info = RunInfo(run_directory(path))
-    file = info.file if path.is_dir() else path
+    info = RunInfo(run_directory(path), None if path.is_dir() else path)
+    file, header, facts = info.file, info.header, info.facts
     if info.problems:
         raise CheckpointError(info.problems[0])
-    if file is None:
+    if file is None or header is None or facts is None:
         if tensors or verify:
-            raise UsageError(f"--{'verify' if verify else 'tensors'}: {path} holds no checkpoint yet")
-        _show_run(info, as_json)
+            raise UsageError(f"--{'verify' if verify else 'tensors'}: {path} contains no checkpoint yet")
+        _show_unsaved_run(info, as_json)
         return
-    header = read_header(file)
-    facts = from_header(file, header)
     if verify:
         paths.check_standing()
-        from gancli.store.verify import verify as verified
+        from gancli.store.state import verify as verify_file
 
-        verified(file, header, facts)
+        verify_file(file, header, facts)
     if as_json:
-        document = _document(file, header, facts, tensors, info) | ({"verified": True} if verify else {})
+        document = _document(file, header, facts, info)
+        document |= {"verified": True} if verify else {}
+        document |= {"tensors": {name: _tensor(header, name) for name in sorted(header.tensors)}} if tensors else {}
         console.print_json(document, indent=2)
         return
-    _show(file, header, facts, verify, info)
+    _print(
+        [
+            *_rows(file, header, facts, info),
+            *([("verified", "checksum, shapes and values are valid")] if verify else []),
+        ]
+    )
+    _print_losses(facts.losses)
     if tensors:
         console.out().print(_tensor_table(header))
 
 
-def _show_run(info: RunInfo, as_json: bool) -> None:
-    """What is known of a run that has saved nothing yet."""
-    about = inspect_run.document(info)
-    if as_json:
-        console.print_json(about, indent=2)
-        return
-    _print([*inspect_run.table(about), *_evaluated(about["evaluations"], about["dataset"])])
-    _print_losses(curves(info.rows))
+def _warn(info: RunInfo) -> None:
+    for problem in info.problems:
+        console.say(f"warning: {problem}")
 
 
-def _groups(header: Header) -> dict[str, tuple[int, int, tuple[str, ...]]]:
-    """Values, bytes and dtypes by network: what comes before the last network-level separator of a tensor's name."""
+def _document(file: Path, header: Header, facts: Facts, info: RunInfo) -> dict[str, Any]:
+    main = evaluations.main(info.evaluations, facts.dataset)
+    document = {
+        "file": str(file),
+        "bytes": header.file_bytes,
+        **asdict(facts),
+        "networks": {
+            name: {"parameters": count, "bytes": size, "dtypes": dtypes}
+            for name, (count, size, dtypes) in _networks(header).items()
+        },
+        "last_metrics": _last(facts),
+        "evaluated": main["figures"] if main else {},
+        "evaluations": info.evaluations,
+        "running": info.writer,
+        "last_row": last_losses(info.rows).get("step"),
+    }
+    _warn(info)
+    return document
+
+
+def _tensor(header: Header, name: str) -> dict[str, Any]:
+    return {"dtype": header.tensors[name].dtype, "shape": header.tensors[name].shape}
+
+
+def _networks(header: Header) -> dict[str, tuple[int, int, tuple[str, ...]]]:
+    """Return values, bytes and dtypes by network, which is the first part of a tensor's name."""
     groups: dict[str, tuple[int, int, tuple[str, ...]]] = {}
     for name, info in header.tensors.items():
         group = name.partition("/")[0] if "/" in name else name.partition(".")[0]
@@ -95,47 +125,140 @@ def _groups(header: Header) -> dict[str, tuple[int, int, tuple[str, ...]]]:
     return groups
 
 
-def _document(file: Path, header: Header, facts: Facts, tensors: bool, info: RunInfo) -> dict[str, Any]:
-    document: dict[str, Any] = {"file": str(file), "bytes": header.file_bytes, **asdict(facts)}
-    document["networks"] = {
-        name: {"parameters": count, "bytes": size, "dtypes": dtypes}
-        for name, (count, size, dtypes) in _groups(header).items()
-    }
-    document["last_metrics"] = _last(facts)
-    main = evaluations.main(info.evaluations, facts.dataset)
-    document["evaluated"] = main["figures"] if main else {}
-    document["evaluations"] = info.evaluations
-    document["running"] = info.writer
-    document["last_row"] = last_losses(info.rows).get("step")
-    inspect_run.warn(info)
-    if tensors:
-        document["tensors"] = {
-            name: {"dtype": tensor.dtype, "shape": tensor.shape} for name, tensor in sorted(header.tensors.items())
-        }
-    return document
-
-
 def _last(facts: Facts) -> dict[str, float]:
     return {name: points[-1][1] for name, points in facts.losses.items() if points}
 
 
-def _evaluated(found: list[evaluations.Evaluation], dataset: str | None) -> list[tuple[str, str]]:
-    """A row for each measurement of the run that is shown."""
-    return [("" if index else "evaluated", line) for index, line in enumerate(evaluations.shown(found, dataset))]
+def _rows(file: Path, header: Header, facts: Facts, info: RunInfo) -> Rows:
+    spec = facts.images
+    names = ", ".join(spec.class_names[:MAX_CLASSES]) + (", …" if spec.num_classes > MAX_CLASSES else "")
+    networks = [
+        f"{name}: {counted(count, 'value', ',')}, {size / 1e6:.2f} MB, {' '.join(dtypes)}"
+        for name, (count, size, dtypes) in _networks(header).items()
+    ]
+    fit = f", made squares by --fit {facts.fit}" if facts.fit != "crop" else ""
+    held_out = f", {facts.held_out:,} of them held out" if facts.held_out else ""
+    rows = [
+        ("file", f"{file} ({header.file_bytes / 1e6:.2f} MB)"),
+        ("what", "a model to sample from" if facts.kind == "model" else "a training state, to resume from"),
+        ("variant", f"{facts.variant}, preset {facts.preset}"),
+        ("options", "  ".join(f"{name}={value}" for name, value in asdict(facts.config).items())),
+        ("data set", f"{facts.dataset}: {counted(facts.num_images, 'image', ',')}, "
+                     f"{spec.channels}×{spec.size}×{spec.size}{fit}{held_out}"),
+        ("classes", f"{spec.num_classes}: {names}" if spec.class_names else "none"),
+        ("trained", f"step {facts.step:,} of {facts.steps:,}, epoch {facts.epoch:.2f}, phase {facts.phase}"),
+        ("how", f"batch {facts.batch_size}, seed {facts.seed}, {facts.precision}, averaged with decay {facts.ema:g}"),
+        *_progress(info, facts.step),
+        ("tensors", "; ".join(networks)),
+        ("last metrics", _values(_last(facts))),
+        *_evaluated(info, facts.dataset),
+        ("written by", "  ".join(f"{name} {version}" for name, version in facts.versions.items())),
+        ("sha256", facts.sha256),
+        *([("made by", facts.command)] if facts.command else []),
+    ]  # fmt: skip
+    _warn(info)
+    return rows
 
 
-def _progress(info: RunInfo, step: int) -> list[tuple[str, str]]:
-    """Whether the run that a file of this step belongs to is training, and how far it is."""
+def _progress(info: RunInfo, step: int) -> Rows:
+    """Return whether the run that a file of this step belongs to is training, and its progress since."""
     last = last_losses(info.rows).get("step", 0)
-    told = [f"training ({info.writer})"] if info.writer else []
-    told += [f"its last row of losses is of step {last:,}"] if last > step else []
-    return [("run", ", ".join(told))] if told else []
+    parts = [f"training ({info.writer})"] if info.writer else []
+    parts += [f"its last row of losses is of step {last:,}"] if last > step else []
+    return [("run", ", ".join(parts))] if parts else []
 
 
-def _show(file: Path, header: Header, facts: Facts, verified: bool, info: RunInfo) -> None:
-    proof = [("verified", "checksum, shapes and values are sound")] if verified else []
-    _print([*_rows(file, header, facts, info), *proof])
-    _print_losses(facts.losses)
+def _evaluated(info: RunInfo, dataset: str | None) -> Rows:
+    lines = evaluations.shown(info.evaluations, dataset)
+    return [("" if index else "evaluated", line) for index, line in enumerate(lines)]
+
+
+def _values(metrics: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {number(value)}" for name, value in metrics.items()) or "none yet"
+
+
+def _show_unsaved_run(info: RunInfo, as_json: bool) -> None:
+    """Print what `config.toml`, `metrics.jsonl` and the lock say about a run without a saved state. Raises
+    `CheckpointError` if there is no run."""
+    if not info.directory.holds_run and info.owner is None:
+        raise CheckpointError(f"{info.path}: holds no checkpoint, nor the config.toml of a run")
+    document = _unsaved_document(info, info.config)
+    _warn(info)
+    if as_json:
+        console.print_json(document, indent=2)
+        return
+    _print([*_unsaved_rows(document), *_evaluated(info, info.dataset)])
+    _print_losses(curves(info.rows))
+
+
+def _unsaved_document(info: RunInfo, values: Mapping[str, Any]) -> dict[str, Any]:
+    if info.problems:
+        raise CheckpointError(info.problems[0])
+    config = {name: _as_json(value) for name, value in values.items()}
+    variant, last = config.get("variant"), last_losses(info.rows)
+    own = config.pop(variant, {}) if isinstance(variant, str) else {}
+    return {
+        "file": None,
+        "run": str(info.path),
+        "kind": "run",
+        "running": info.writer,
+        "variant": variant,
+        "preset": config.get("preset"),
+        "config": own if isinstance(own, dict) else {},
+        "options": {name: value for name, value in config.items() if not isinstance(value, dict)},
+        "dataset": config.get("dataset"),
+        "seed": config.get("seed"),
+        "batch_size": config.get("batch_size"),
+        "step": last.get("step", 0),
+        "steps": config.get("steps"),
+        "epoch": last.get("epoch", 0.0),
+        "phase": last.get("phase"),
+        "last_metrics": terms(last),
+        "last_row": last.get("time"),
+        "evaluated": {},
+        "evaluations": info.evaluations,
+    }
+
+
+def _as_json(value: object) -> object:
+    """Return a value of a TOML file as JSON has it: dates, NaN and infinity become text."""
+    if isinstance(value, dict):
+        return {name: _as_json(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_as_json(each) for each in value]
+    return value if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)) else str(value)
+
+
+def _unsaved_rows(document: Mapping[str, Any]) -> Rows:
+    variant, running = document["variant"], document["running"]
+    what = "a run that ended before its first state was saved; the same command with --resume auto restarts it"
+    if running is not None:
+        doing = "being prepared" if variant is None else "training, with no state saved yet"
+        what = f"a run that is {doing} ({running})"
+    rows = [("run", str(document["run"])), ("what", what)]
+    if variant is None:
+        return rows
+    preset = f", preset {document['preset']}" if variant in catalogue.names() else ""
+    return [
+        *rows,
+        ("variant", f"{variant}{preset}"),
+        ("options", "  ".join(f"{name}={value}" for name, value in document["config"].items())),
+        ("data set", str(document["dataset"])),
+        ("trained", _unsaved_progress(document)),
+        ("how", f"batch {document['batch_size']}, seed {document['seed']}"),
+        ("last metrics", _values(document["last_metrics"])),
+    ]
+
+
+def _unsaved_progress(document: Mapping[str, Any]) -> str:
+    """Return `step 300 of 2,000, epoch 3.00, phase train`."""
+    steps, epoch = document["steps"], document["epoch"]
+    length = f"{steps:,}" if type(steps) is int else counted(document["options"].get("epochs", "?"), "epoch")
+    if not document["last_metrics"]:
+        return f"no row of losses yet, of {counted(steps, 'step', ',') if type(steps) is int else length}"
+    epoch = epoch if type(epoch) in (int, float) else math.nan
+    when = f", at {document['last_row']}" if isinstance(document["last_row"], str) else ""
+    return f"step {document['step']:,} of {length}, epoch {epoch:.2f}, phase {document['phase']}{when}"
 
 
 def _print(rows: Sequence[tuple[str, str]]) -> None:
@@ -148,7 +271,7 @@ def _print(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def _print_losses(losses: Mapping[str, Sequence[tuple[int, float]]]) -> None:
-    """Each loss with its last value and a curve in one line."""
+    """Print each loss with its last value and a sparkline."""
     shown = {name: points for name, points in losses.items() if len(points) > 1}
     if not shown:
         return
@@ -163,52 +286,6 @@ def _print_losses(losses: Mapping[str, Sequence[tuple[int, float]]]) -> None:
         curve = sparkline([value for _, value in points], min(CURVE_COLUMNS, out.width // 2))
         table.add_row(escape(words.label(name)), number(points[-1][1]), curve)
     out.print(table)
-
-
-def _rows(file: Path, header: Header, facts: Facts, info: RunInfo) -> list[tuple[str, str]]:
-    spec = facts.images
-    names = ", ".join(spec.class_names[:12]) + (", …" if spec.num_classes > 12 else "")
-    options = "  ".join(f"{name}={value}" for name, value in asdict(facts.config).items())
-    networks = "\n".join(
-        f"{name}: {counted(count, 'value', ',')}, {size / 1e6:.2f} MB, {' '.join(dtypes)}"
-        for name, (count, size, dtypes) in _groups(header).items()
-    )
-    rows = {
-        "file": f"{file} ({header.file_bytes / 1e6:.2f} MB)",
-        "what": "a model to sample from" if facts.kind == "model" else "a training state, to resume from",
-        "variant": f"{facts.variant}, preset {facts.preset}",
-        "options": options,
-        "data set": f"{facts.dataset}: {counted(facts.num_images, 'image', ',')}, {spec.channels}×{spec.size}×{spec.size}"
-        + _treated(facts),
-        "classes": f"{spec.num_classes}: {names}" if spec.class_names else "none",
-        "trained": f"step {facts.step:,} of {facts.steps:,}, epoch {facts.epoch:.2f}, phase {facts.phase}",
-        "how": f"batch {facts.batch_size}, seed {facts.seed}, {facts.precision}, averaged with decay {facts.ema:g}",
-    }
-    tables = {
-        "tensors": networks.replace("\n", "; "),
-        "last metrics": "  ".join(f"{name} {number(value)}" for name, value in _last(facts).items()) or "none yet",
-    }
-    origin = {
-        "written by": "  ".join(f"{name} {version}" for name, version in facts.versions.items()),
-        "sha256": facts.sha256,
-    }
-    measured = _evaluated(info.evaluations, facts.dataset)
-    inspect_run.warn(info)
-    made_by = {"made by": facts.command} if facts.command else {}
-    return [
-        *rows.items(),
-        *_progress(info, facts.step),
-        *tables.items(),
-        *measured,
-        *origin.items(),
-        *made_by.items(),
-    ]
-
-
-def _treated(facts: Facts) -> str:
-    """What was done with the data set before training that is not usual."""
-    fitted = f", made squares by --fit {facts.fit}" if facts.fit != "crop" else ""
-    return fitted + (f", {facts.held_out:,} of them held out" if facts.held_out else "")
 
 
 def _tensor_table(header: Header) -> Table:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gancli.cli import console, explain, runs_table, train
+from gancli.cli import console, explain, runs, train
 from gancli.cli.train import Request
 from gancli.config import paths
 from gancli.config.resolve import Layer
@@ -19,7 +19,8 @@ from gancli.engine.begin import Outlook
 from gancli.engine.stop import Stop
 from gancli.engine.sweep import Member
 from gancli.errors import PartlyFailedError, StoppedError, UsageError, printable, shell_quoted
-from gancli.store import overview, rundir
+from gancli.store import rundir
+from gancli.store.run_info import RunInfo
 from gancli.store.rundir import RunDirectory
 
 STOPPED = StoppedError.exit_code
@@ -196,10 +197,10 @@ def _code(codes: Sequence[int]) -> int:
 
 def _show(places: Sequence[Path], folder: Path) -> None:
     """The table of `gan runs`, of these."""
-    there = [overview.overview(RunDirectory(path)) for path in places if path.is_dir()]
+    there = [RunInfo(RunDirectory(path)) for path in places if path.is_dir()]
     out = console.console(sys.stderr)
     if there:
-        out.print(runs_table.table(there, folder, out))
+        out.print(runs.table(there, folder, out))
 
 
 def _tell_again(request: Request, folder: Path) -> None:

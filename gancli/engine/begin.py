@@ -21,8 +21,7 @@ from gancli.store.rundir import RunDirectory
 from gancli.text import Note
 
 if TYPE_CHECKING:
-    from gancli.store.state import State
-    from gancli.store.weights import Weights
+    from gancli.store.state import State, Weights
 
 MNIST_IMAGES = 60_000
 Outlook = Literal["new", "goes on", "finished"]
@@ -137,9 +136,9 @@ def _initial(run: RunConfig) -> "tuple[Weights | None, list[str]]":
     """What `--init-from` names, and what to tell of it. Raises `UsageError` for another variant's, and `CheckpointError`."""
     if run.init_from is None:
         return None, []
-    from gancli.store import weights
+    from gancli.store import state
 
-    found, skipped = weights.load(names.meant(run.init_from, "--init-from"))
+    found, skipped = state.load_weights(names.meant(run.init_from, "--init-from"))
     if found.facts.variant != run.variant:
         raise UsageError(f"--init-from {run.init_from}: is a model of {found.facts.variant}, not of {run.variant}")
     return found, skipped

@@ -6,7 +6,7 @@ from typing import Protocol
 from torch import nn
 
 from gancli.metrics.figure import Figure
-from gancli.store.figures import higher_is_better
+from gancli.store.evaluations import higher_is_better
 
 
 class Measuring(Protocol):

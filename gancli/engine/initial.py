@@ -14,7 +14,7 @@ from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.store.facts import Facts
 from gancli.store.names import name_of
-from gancli.store.weights import Weights
+from gancli.store.state import Weights
 from gancli.text import Note
 from gancli.variant import Variant, on_meta
 

@@ -22,7 +22,7 @@ from gancli.steps.runner import Runner
 from gancli.store import checkpoint, facts, rundir, state
 from gancli.store.facts import Facts
 from gancli.store.rundir import RunDirectory
-from gancli.store.writer import Snapshot
+from gancli.store.state import Snapshot
 from gancli.variant import Phase
 
 

@@ -32,8 +32,7 @@ from gancli.steps.runner import Runner
 from gancli.steps.step import Stepper
 from gancli.store.checkpoint import another_version
 from gancli.store.rundir import RunDirectory
-from gancli.store.state import State
-from gancli.store.writer import Writer
+from gancli.store.state import State, Writer
 from gancli.variant import Phase, Variant
 
 PREVIEW_PHOTOGRAPHS = 6

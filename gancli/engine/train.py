@@ -23,8 +23,7 @@ from gancli.machine.device import ALONE, choose_timing
 from gancli.machine.ranks import Ranks
 from gancli.steps.runner import Runner
 from gancli.store.rundir import RunDirectory
-from gancli.store.state import State
-from gancli.store.weights import Weights
+from gancli.store.state import State, Weights
 from gancli.text import Note
 from gancli.variant import Phase, Variant
 

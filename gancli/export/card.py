@@ -10,8 +10,8 @@ from gancli.export.front_matter import dataset_name, front_matter
 from gancli.format import measure
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
+from gancli.store.facts import from_facts
 from gancli.store.rundir import EXPORTED
-from gancli.store.train_command import from_facts
 from gancli.text import counted
 
 WEIGHTS, CONFIG, SAMPLES = EXPORTED, "config.json", "samples.png"

@@ -19,7 +19,7 @@ from gancli.metrics.inception import InceptionFid
 from gancli.metrics.neighbours import nearest
 from gancli.metrics.parzen import parzen
 from gancli.metrics.sliced_wasserstein import sliced_wasserstein
-from gancli.store.figures import KINDS, full_name
+from gancli.store.evaluations import KINDS, full_name
 
 FEWEST = 10  # pictures to compare with
 NUM_VALIDATION = 1000  # pictures that choose the width of Parzen's windows

@@ -14,11 +14,10 @@ from gancli.page.curves import Curve
 from gancli.page.x_axis import XAxis
 from gancli.report import log
 from gancli.store import names
-from gancli.store.facts import Facts, from_header
+from gancli.store.facts import Facts, from_config, from_header
 from gancli.store.header import read_header
 from gancli.store.run_info import RunInfo
 from gancli.store.rundir import RunDirectory
-from gancli.store.train_command import from_config
 from gancli.text import counted
 
 Texts = dict[str, str]

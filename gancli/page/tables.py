@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from gancli.page.charts import Chart
 from gancli.page.run_data import RunData, Texts
-from gancli.store.evaluations import Evaluation, describe, main, selected
-from gancli.store.figures import main_first
+from gancli.store.evaluations import Evaluation, describe, main, main_first, selected
 
 MAX_MEASUREMENTS, MAX_FIGURES = 12, 60
 NUM_ROWS = 16  # of the values of a chart

@@ -1,6 +1,6 @@
-"""The header of a safetensors file, read with bounds and without torch. Nothing of the file is believed unchecked.
+"""Reads the header of an untrusted safetensors file, with limits. Imports no torch.
 
-Layout (safetensors' format description): 8 bytes little-endian length n, n bytes of JSON, then the tensors' bytes. The
+Layout (from the description of the format): 8 bytes little-endian length n, n bytes of JSON, then the tensors' bytes. The
 JSON maps a tensor's name to its dtype, shape and byte range, and `__metadata__` to a map of strings.
 """
 
@@ -23,7 +23,7 @@ DTYPE_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8"
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """Where a tensor lies: `start` and `stop` are bytes from the end of the header."""
+    """Type, shape and position of a tensor: `start` and `stop` are bytes from the end of the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -37,7 +37,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """A safetensors header whose byte ranges are known to tile the rest of the file."""
+    """A safetensors header. The byte ranges of its tensors cover the rest of the file without gaps or overlaps."""
 
     tensors: Mapping[str, TensorInfo]
     metadata: Mapping[str, str]
@@ -46,7 +46,7 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read and check the header of `path`. Raises `CheckpointError`, one line, for anything that is not sound."""
+    """Read and check the header of `path`. Raises `CheckpointError`, one line, if the file is not valid."""
     try:
         with open_file(path) as file:
             file_bytes = os.fstat(file.fileno()).st_size
@@ -70,7 +70,7 @@ def _parse(path: Path, text: bytes, file_bytes: int) -> Header:
         raise CheckpointError(f"{path}: not a safetensors file ({error})") from None
     metadata = parsed.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise CheckpointError(f"{path}: its metadata is not a map of texts")
+        raise CheckpointError(f"{path}: its metadata is not a map of strings")
     if len(parsed) > MAX_TENSORS:
         raise CheckpointError(f"{path}: {len(parsed)} tensors are over the limit of {MAX_TENSORS}")
     tensors = {name: _tensor_info(path, name, entry) for name, entry in parsed.items()}
@@ -81,8 +81,8 @@ def _parse(path: Path, text: bytes, file_bytes: int) -> Header:
         end = info.stop
     data_start = 8 + len(text)
     if data_start + end != file_bytes:
-        state = "cut short" if data_start + end > file_bytes else "followed by bytes that are not its own"
-        raise CheckpointError(f"{path}: {file_bytes} bytes where its header says {data_start + end}: {state}")
+        problem = "cut short" if data_start + end > file_bytes else "followed by other bytes"
+        raise CheckpointError(f"{path}: {file_bytes} bytes where its header says {data_start + end}: {problem}")
     return Header(tensors, metadata, data_start, file_bytes)
 
 
@@ -93,29 +93,29 @@ def _tensor_info(path: Path, name: str, entry: Any) -> TensorInfo:
         case _:
             raise CheckpointError(f"{path}: the entry of tensor {name[:80]!r} is malformed")
     if dtype not in DTYPE_BYTES or len(shape) > MAX_DIMENSIONS:
-        raise CheckpointError(f"{path}: tensor {name[:80]!r} has a dtype or shape that is not ours")
+        raise CheckpointError(f"{path}: tensor {name[:80]!r} has an unsupported dtype or shape")
     if not all(type(size) is int and 0 <= size < 2**40 for size in shape):
         raise CheckpointError(f"{path}: tensor {name[:80]!r} has an impossible shape")
     if start < 0 or stop - start != math.prod(shape) * DTYPE_BYTES[dtype]:
-        raise CheckpointError(f"{path}: the bytes of tensor {name[:80]!r} do not fit its shape")
+        raise CheckpointError(f"{path}: the bytes of tensor {name[:80]!r} do not match its shape")
     return TensorInfo(dtype, tuple(shape), start, stop)
 
 
 def json_object(text: bytes | str) -> dict[str, Any]:
-    """The JSON object in `text`. Raises `ValueError` for anything else, a key said twice, NaN or too deep a nesting."""
+    """Return the JSON object in `text`. Raises `ValueError` for any other value, a repeated key, NaN or too deep nesting."""
 
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         mapping = dict(pairs)
         if len(mapping) != len(pairs):
-            raise ValueError("a key is said twice")
+            raise ValueError("a key is repeated")
         return mapping
 
-    def refuse(constant: str) -> None:
+    def reject(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-        parsed = json.loads(decoded, object_pairs_hook=once, parse_constant=refuse)
+        parsed = json.loads(decoded, object_pairs_hook=unique, parse_constant=reject)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError:

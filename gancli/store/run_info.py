@@ -1,91 +1,204 @@
-"""What the files of a run directory say: the one reader for lists, pages and commands. Imports no torch."""
+"""What a run directory says about its run: the one reader for commands, pages and Python. Imports no torch."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from gancli.config import toml
-from gancli.errors import GancliError
-from gancli.files.atomic import reason
+from gancli.data.classes import ordered
+from gancli.errors import GancliError, os_problem
 from gancli.files.lock import Holder
-from gancli.report.jsonl import each_row, is_losses, is_number, read_metrics, read_newest
-from gancli.report.log import read_log
+from gancli.report.jsonl import divergence, each_row, is_losses, is_number, read_metrics, read_newest
+from gancli.report.log import WARNED, read_log
 from gancli.store import evaluations, rundir
-from gancli.store.evaluations import Evaluation
-from gancli.store.facts import Facts, from_header, glance
+from gancli.store.evaluations import Best, Evaluation
+from gancli.store.facts import Facts, from_config, from_header, glance
 from gancli.store.header import Header, read_header
 from gancli.store.rundir import RunDirectory
 
 MAX_STEPS = 2**63
+MAX_DEPTH = 4  # of runs below the folder that is listed: runs/experiment/sweep/000-seed=0, and one more
 TAIL_BYTES = 16 << 10  # of a metrics file: some fifty rows
-LONG_TAIL_BYTES = 1 << 20  # where those hold no whole row of losses
+LONG_TAIL_BYTES = 1 << 20  # if those contain no whole row of losses
 NO_TERMS = ("step", "epoch", "images_per_s", "elapsed_s", "memory_bytes")
 
 T = TypeVar("T")
 Rows = Sequence[Mapping[str, Any]]
+Status = Literal["running", "finished", "stopped", "diverged", "damaged"]
 
 
 class RunInfo:
-    """The files of a run directory, each read when it is first asked for. What is missing is empty; what cannot be read is
-    empty too, and a line in `problems` says why."""
+    """A run. Each file of its directory is read once, when it is first needed. A missing file counts as empty; so does one
+    that cannot be read, and `problems` says why.
 
-    def __init__(self, directory: RunDirectory) -> None:
-        self.directory = directory
+    The properties from `state` to `problem` are those that a list of runs shows; they read the lock, headers, and the end of
+    `metrics.jsonl`. None: not known.
+    """
+
+    def __init__(self, directory: RunDirectory, file: Path | None = None) -> None:
+        self.directory, self._file = directory, file
         self.problems: list[str] = []
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        length = "" if self.steps is None else f" of {self.steps:,}"
+        return (
+            f"<run of {self.variant or 'an unknown variant'}, {self.state} at step {self.step:,}{length}; {self.path}>"
+        )
+
+    @property
+    def path(self) -> Path:
+        return self.directory.path
+
+    @cached_property
+    def state(self) -> Status:
+        if self.owner is not None:
+            return "running"
+        diverged, finished = self._diverged, self.steps is not None and self._saved_step >= self.steps
+        if self.problems and not self.glance:
+            return "damaged"
+        return "diverged" if diverged else "finished" if finished else "stopped"
+
+    @property
+    def pid(self) -> int | None:
+        """The process that writes in the directory."""
+        return self.owner.pid if self.owner else None
+
+    @property
+    def host(self) -> str | None:
+        """The host of that process."""
+        return self.owner.host if self.owner else None
+
+    @property
+    def variant(self) -> str | None:
+        return self._recorded("variant", str)
+
+    @property
+    def preset(self) -> str | None:
+        return self._recorded("preset", str)
+
+    @property
+    def dataset(self) -> str | None:
+        return self._recorded("dataset", str)
+
+    @property
+    def seed(self) -> int | None:
+        return self._recorded("seed", int)
+
+    @cached_property
+    def step(self) -> int:
+        """The last known step of a running or diverged run; of any other, the step that it would resume from."""
+        if self._diverged:
+            return step_of(self.newest_rows[-1])
+        last = step_of(last_losses(self.newest_rows)) if self.owner else 0
+        return max(self._saved_step, last)
+
+    @cached_property
+    def steps(self) -> int | None:
+        """The length of the run."""
+        for table in (self._newer_config, self.came_to if self._newer_config else {}):
+            if type(steps := table.get("steps")) is int and 0 < steps < MAX_STEPS:
+                return steps
+        return self.glance.get("steps")
+
+    @property
+    def left_s(self) -> float | None:
+        """The time that a running run still needs at its latest speed."""
+        last = last_losses(self.newest_rows)
+        speed: Any = last.get("images_per_s")
+        batch_size: Any = (self.glance or self._newer_config).get("batch_size")
+        if self.owner is None or self.steps is None or not is_number(speed) or not is_number(batch_size):
+            return None
+        return max(0, self.steps - step_of(last)) * batch_size / speed if speed > 0 else None
+
+    @property
+    def losses(self) -> Mapping[str, float]:
+        """The latest losses."""
+        return terms(last_losses(self.newest_rows))
+
+    @cached_property
+    def best(self) -> Best | None:
+        """The best metric value, by the newest evaluations."""
+        return evaluations.best(evaluations.found(self.newest_rows), self.dataset, self.best_facts)
+
+    @property
+    def changed(self) -> str | None:
+        """The time of the last row (ISO 8601, UTC)."""
+        time = self.newest_rows[-1].get("time") if self.newest_rows else None
+        return time if isinstance(time, str) else None
+
+    @property
+    def problem(self) -> str:
+        """Why a file cannot be read, or `""`."""
+        _ = self.state, self.best
+        return self.problems[0] if self.problems else ""
 
     @cached_property
     def owner(self) -> Holder | None:
-        """The process that writes in the directory."""
+        """The process that writes in the directory, with its host."""
         return rundir.holder(self.directory)
 
     @property
     def writer(self) -> str | None:
-        """The same as `pid 12 on host`."""
+        """The owner as text, such as `pid 12 on host`."""
         return None if self.owner is None else str(self.owner)
 
     @cached_property
-    def config(self) -> dict[str, Any]:
-        """What `config.toml` holds."""
-        path = self.directory.config
-        return self._read(path, toml.read, {}) if self.directory.holds_run else {}
+    def config(self) -> Mapping[str, Any]:
+        """The contents of `config.toml`."""
+        return self._read(self.directory.config, toml.read, {}) if self.directory.holds_run else {}
 
-    @cached_property
-    def steps(self) -> int | None:
-        """The length of the run by `config.toml`: as given, or what its epochs came to."""
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options in `config.toml`, with those of the variant."""
+        own = self.config.get(str(self.config.get("variant")), {})
+        flat = {name: value for name, value in self.config.items() if not isinstance(value, dict)}
+        return flat | (own if isinstance(own, dict) else {})
+
+    @property
+    def came_to(self) -> Mapping[str, Any]:
+        """The values that `gan` chose for options left open."""
         chosen = self.config.get(toml.CAME_TO)
-        for table in (self.config, chosen if isinstance(chosen, dict) else {}):
-            if type(steps := table.get("steps")) is int and 0 < steps < MAX_STEPS:
-                return steps
-        return None
+        return chosen if isinstance(chosen, dict) else {}
+
+    @property
+    def command(self) -> str:
+        """The command line that repeats the run; `""` if its configuration is not one of this version's."""
+        return from_config(self.config)
 
     @cached_property
     def file(self) -> Path | None:
-        """The checkpoint, or the newest state where there is none yet."""
+        """The checkpoint, or the newest state if there is no checkpoint yet, unless a certain file was asked for."""
+        if self._file is not None:
+            return self._file
         path, nothing = self.directory.checkpoint, list[Path]()
         found = self._read(path, lambda _: [path] if path.exists() else self.directory.states(), nothing)
         return found[0] if found else None
 
     @cached_property
     def header(self) -> Header | None:
-        """That of `file`."""
+        """The header of `file`."""
         return self._read(self.file, read_header, None) if self.file else None
 
     @cached_property
     def facts(self) -> Facts | None:
-        """What `file` says of itself."""
+        """The facts of `file`."""
         header = self.header
         return self._read(self.file, lambda path: from_header(path, header), None) if self.file and header else None
 
     @cached_property
     def glance(self) -> Mapping[str, Any]:
-        """The few facts that a list of many runs shows."""
+        """The few facts of `file` that a list of runs shows."""
         header = self.header
         return self._read(self.file, lambda path: glance(path, header), {}) if self.file and header else {}
 
     @cached_property
     def best_facts(self) -> Facts | None:
-        """What `best.safetensors` says of itself."""
+        """The facts of `best.safetensors`."""
         path = self.directory.best
         return self._read(path, lambda path: from_header(path, read_header(path)), None) if path.exists() else None
 
@@ -96,21 +209,21 @@ class RunInfo:
 
     @cached_property
     def rows(self) -> Rows:
-        """The rows of `metrics.jsonl`; of a very large file the newest."""
+        """The rows of `metrics.jsonl`; of a very large file the newest ones."""
         return self._read(self.directory.metrics, read_metrics, []) if self.directory.metrics.exists() else []
 
     def each_row(self) -> Iterator[Mapping[str, Any]]:
-        """All rows of `metrics.jsonl`, one after the other, however many there are."""
+        """Yield all rows of `metrics.jsonl`, however many there are."""
         try:
             yield from each_row(self.directory.metrics)
         except FileNotFoundError:
             pass
         except OSError as error:
-            self.problems.append(f"{self.directory.metrics}: cannot be read ({reason(error)})")
+            self.problems.append(os_problem(self.directory.metrics, "read", error))
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
-        """The measurements among all rows, newest first."""
+        """The evaluations among `rows`, newest first."""
         return evaluations.found(self.rows)
 
     @cached_property
@@ -119,12 +232,46 @@ class RunInfo:
         return self._read(self.directory.log, read_log, [])
 
     @property
+    def warnings(self) -> list[str]:
+        """The warnings in the log, each once."""
+        messages = (line.get("message") for line in self.log if line["event"] == WARNED)
+        return list(dict.fromkeys(message for message in messages if isinstance(message, str)))
+
+    @property
     def exists(self) -> bool:
-        """Whether the directory is that of a run, however little of it there is."""
+        """Whether the directory is that of a run, however incomplete."""
         directory = self.directory
         return bool(
             directory.holds_run or self.file or self.owner or directory.log.is_file() or directory.metrics.is_file()
         )
+
+    @cached_property
+    def _newer_config(self) -> Mapping[str, Any]:
+        """`config.toml`, if it may say more than `file`: before the first state, while the run is running, and after a
+        restart, which may change its length; else empty, as parsing it takes longer than all other reading."""
+        return self.config if not self.glance or self.owner or self._restarted else {}
+
+    @property
+    def _restarted(self) -> bool:
+        try:
+            return self.file is None or self.directory.config.stat().st_mtime > self.file.stat().st_mtime
+        except OSError:
+            return False
+
+    @property
+    def _saved_step(self) -> int:
+        step: int = self.glance.get("step", 0)
+        return step
+
+    @property
+    def _diverged(self) -> bool:
+        newest = self.newest_rows[-1] if self.newest_rows else {}
+        return bool(divergence(newest)) and step_of(newest) >= self._saved_step
+
+    def _recorded(self, name: str, kind: type[T]) -> T | None:
+        """Return a value from the checkpoint, else from `config.toml`."""
+        value = self.glance.get(name, self._newer_config.get(name))
+        return value if type(value) is kind else None
 
     def _read(self, path: Path, read: Callable[[Path], T], default: T) -> T:
         try:
@@ -132,7 +279,7 @@ class RunInfo:
         except FileNotFoundError:
             return default
         except OSError as error:
-            self.problems.append(f"{path}: cannot be read ({reason(error)})")
+            self.problems.append(os_problem(path, "read", error))
         except GancliError as error:
             self.problems.append(str(error).removeprefix("--config "))
         return default
@@ -144,17 +291,17 @@ def _newest_rows(path: Path) -> Rows:
 
 
 def last_losses(rows: Rows) -> Mapping[str, Any]:
-    """The newest row of losses, or an empty one."""
+    """Return the newest row of losses, or an empty one."""
     return next((row for row in reversed(rows) if is_losses(row)), {})
 
 
 def terms(row: Mapping[str, Any]) -> dict[str, float]:
-    """The losses in a row."""
+    """Return the losses in a row."""
     return {name: value for name, value in row.items() if name not in NO_TERMS and is_number(value)}
 
 
 def curves(rows: Rows) -> dict[str, list[tuple[int, float]]]:
-    """The losses of all rows, by name."""
+    """Return the losses of all rows as points, by name."""
     series: dict[str, list[tuple[int, float]]] = {}
     for row in filter(is_losses, rows):
         for name, value in terms(row).items():
@@ -163,6 +310,38 @@ def curves(rows: Rows) -> dict[str, list[tuple[int, float]]]:
 
 
 def step_of(row: Mapping[str, Any]) -> int:
-    """The step of a row, which may be anybody's; 0 if there is none."""
+    """Return the step of a row, which any program may have written; 0 if it has no valid one."""
     step: int = row.get("step", 0)
     return step if 0 <= step < MAX_STEPS else 0
+
+
+def runs_under(folder: Path, unreadable: list[str] | None = None) -> list[RunInfo]:
+    """Return all runs in a folder and its subfolders, in natural order, each once however many links lead there; the folder
+    itself, if it is a run. Adds a message to `unreadable` for each subfolder that cannot be listed. Raises `GancliError` if
+    `folder` cannot."""
+    found: dict[str, RunDirectory] = {}
+    seen: set[tuple[int, int] | None] = set()
+    problems: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=problems.append, followlinks=True):
+        path, identity = Path(place), _identity(place)
+        is_new, is_run = identity not in seen, rundir.is_run([*folders, *files])
+        seen |= {identity} if identity else set()
+        if is_new and is_run:
+            found[place] = RunDirectory(path)
+        descend = is_new and not is_run and len(path.relative_to(folder).parts) < MAX_DEPTH
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if descend else []
+    for error in problems:
+        if error.filename == str(folder):
+            raise GancliError(os_problem(folder, "listed", error))
+        if unreadable is not None and not isinstance(error, FileNotFoundError):
+            unreadable.append(os_problem(error.filename, "listed", error))
+    return [RunInfo(found[name]) for name in ordered(found)]
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    """Return what all links to a folder have in common; None if the disk does not say."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except OSError:  # removed meanwhile
+        return None
+    return (status.st_dev, status.st_ino) if status.st_ino else None

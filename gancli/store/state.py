@@ -1,19 +1,25 @@
-"""`state/step-….safetensors`: everything a run needs to go on exactly where it stopped. No pickle: tensors and JSON."""
+"""`state/step-….safetensors`: everything a run needs to resume exactly where it stopped. No pickle: tensors and JSON."""
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from gancli import events
 from gancli.errors import CheckpointError, few
 from gancli.store import checkpoint
 from gancli.store.facts import Facts, from_header
-from gancli.store.header import read_header
-from gancli.store.rundir import RunDirectory
+from gancli.store.header import Header, read_header
+from gancli.store.rundir import RunDirectory, weights_file
+
+NETWORK = "network."
 
 Tree = Mapping[str, Mapping[str, Tensor]]
+Job = Callable[[], list[events.Event]]
 
 
 @dataclass(frozen=True)
@@ -25,18 +31,29 @@ class State:
     tensors: Mapping[str, Tensor]
 
     def group(self, name: str) -> dict[str, Tensor]:
-        """The tensors of one group, by their names within it; empty if there are none."""
+        """Return the tensors of one group, by their names within it; empty if there are none."""
         prefix = f"{name}/"
         return {key.removeprefix(prefix): t for key, t in self.tensors.items() if key.startswith(prefix)}
 
 
+@dataclass(frozen=True)
+class Weights:
+    """Another model's weights for a run to start from, by their names in a network: all `networks` of a training state, by
+    name, or the averaged `generator` of a checkpoint. The other of the two is empty."""
+
+    path: Path
+    facts: Facts
+    networks: Tree
+    generator: Mapping[str, Tensor]
+
+
 def flat(groups: Tree) -> dict[str, Tensor]:
-    """The tensors of all groups under the names they have in a file."""
+    """Return the tensors of all groups by their names in a file."""
     return {f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()}
 
 
 def load(path: Path) -> State:
-    """Read a training state. Raises `CheckpointError`, one line, if the file is not a sound one."""
+    """Read a training state. Raises `CheckpointError`, one line, if the file is not a valid one."""
     header = read_header(path)
     facts = from_header(path, header)
     if facts.kind != "state":
@@ -45,7 +62,7 @@ def load(path: Path) -> State:
 
 
 def load_newest(directory: RunDirectory) -> tuple[State, list[str]]:
-    """The newest state that verifies, and a word about each newer one that did not. Raises `CheckpointError`."""
+    """Return the newest valid state, and a warning for each newer one that is not. Raises `CheckpointError`."""
     skipped: list[str] = []
     for path in directory.states():
         try:
@@ -53,12 +70,42 @@ def load_newest(directory: RunDirectory) -> tuple[State, list[str]]:
         except CheckpointError as error:
             skipped.append(f"{error}; skipped")
     reason = f"; {skipped[0]}" if skipped else ""
-    raise CheckpointError(f"{directory.path}: holds no state to resume from{reason}")
+    raise CheckpointError(f"{directory.path}: contains no state to resume from{reason}")
+
+
+def load_weights(path: Path) -> tuple[Weights, list[str]]:
+    """Return the weights in a state, a checkpoint or a run directory (its newest valid state, else its checkpoint), and a
+    warning for each newer state that is not valid. Raises `CheckpointError` and `UsageError`."""
+    file = weights_file(path)
+    if path.is_dir() and file.parent.name == "state":
+        saved, skipped = load_newest(RunDirectory(path))
+    elif from_header(file, read_header(file)).kind == "state":
+        saved, skipped = load(file), []
+    else:
+        model = checkpoint.load_model(file)
+        return Weights(file, model.facts, {}, model.variant.generator.state_dict()), []
+    names = {name.partition("/")[0] for name in saved.tensors if name.startswith(NETWORK)}
+    networks = {name.removeprefix(NETWORK): saved.group(name) for name in sorted(names)}
+    checkpoint.check_finite(saved.path, flat(networks))
+    return Weights(saved.path, saved.facts, networks, {}), skipped
+
+
+def verify(path: Path, header: Header, facts: Facts) -> None:
+    """Raise `CheckpointError`, one line, unless the checksum matches, every value is finite, and names and shapes are those
+    of the model that the file describes (for a state: of all networks and of the average)."""
+    if facts.kind == "model":
+        checkpoint.load_model(path)
+        return
+    variant = checkpoint.build_on_meta(facts)
+    networks = {NETWORK + name: network.state_dict() for name, network in variant.networks.items()}
+    stored = {name: info for name, info in header.tensors.items() if name.startswith((NETWORK, "average/"))}
+    expected = flat({**networks, "average": variant.generator.state_dict()})
+    checkpoint.match_tensors(path, dataclasses.replace(header, tensors=stored), facts, expected)
+    checkpoint.check_finite(path, checkpoint.read_tensors(path, header, facts))
 
 
 def copy_into(saved: State, group: str, target: Mapping[str, Tensor]) -> None:
-    """Copy a group of saved tensors into live ones of the same names, shapes and dtypes. Raises `CheckpointError` if they
-    differ."""
+    """Copy a group of saved tensors into live ones. Raises `CheckpointError` if names, shapes or dtypes differ."""
     tensors = saved.group(group)
     if odd := sorted(set(target) ^ set(tensors)):
         raise checkpoint.another_version(saved.path, saved.facts, f"{group}: its tensors differ by {few(odd)}")
@@ -71,7 +118,7 @@ def copy_into(saved: State, group: str, target: Mapping[str, Tensor]) -> None:
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:
-    """The states of torch's default generators, as tensors."""
+    """Return the states of torch's default generators, as tensors."""
     states = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
@@ -79,7 +126,7 @@ def random_states(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore_random_states(path: Path, states: Mapping[str, Tensor], device: torch.device) -> Iterator[str]:
-    """Set torch's default generators; yields a word of warning for what could not be taken up."""
+    """Set torch's default generators; yields a warning if that is not possible on this device. Raises `CheckpointError`."""
     try:
         torch.set_rng_state(states["cpu"])
         if device.type == "cuda" and "cuda" in states:
@@ -87,4 +134,63 @@ def restore_random_states(path: Path, states: Mapping[str, Tensor], device: torc
     except (KeyError, RuntimeError, TypeError) as error:
         raise CheckpointError(f"{path}: its random states cannot be used ({error})") from None
     if device.type == "cuda" and "cuda" not in states:
-        yield "the run was started on another kind of device: it goes on, but not bit for bit"
+        yield "the run was started on another kind of device: it resumes, but not bit for bit"
+
+
+class Snapshot:
+    """A copy of tensors, on their own device. Another thread may call `on_host` while that device computes."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        self._device = next((t.device for t in self._tensors.values() if t.device.type == "cuda"), None)
+        self._copied: torch.cuda.Event | None = None
+        if self._device is not None:
+            self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._copied.record(torch.cuda.current_stream(self._device))
+
+    def on_host(self) -> dict[str, Tensor]:
+        if self._copied is None:
+            return {name: tensor.cpu() for name, tensor in self._tensors.items()}
+        stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        stream.wait_event(self._copied)
+        with torch.cuda.stream(stream):
+            return {name: tensor.cpu() for name, tensor in self._tensors.items()}
+
+
+class Writer:
+    """Runs jobs in a thread, one at a time, while training continues. A job returns events; an error of a job is raised by
+    the method that waits for it."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "writer")
+        self._job: Future[list[events.Event]] | None = None
+
+    def start(self, job: Job) -> Iterator[events.Event]:
+        """Wait for the job before, yield its events, and start this one."""
+        yield from self.wait()
+        self._job = self._pool.submit(job)
+
+    def done(self) -> Iterator[events.Event]:
+        """Yield the events of the job if it has ended."""
+        if self._job is not None and not self.busy:
+            yield from self.wait()
+
+    def wait(self) -> Iterator[events.Event]:
+        """Wait for the job, and yield its events."""
+        if self._job is not None:
+            job, self._job = self._job, None
+            yield from job.result()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is running."""
+        return self._job is not None and not self._job.done()
+
+    def settle(self) -> None:
+        """Wait for the job, whose events (or error) still come later."""
+        if self._job is not None:
+            wait([self._job])
+
+    def close(self) -> None:
+        """Wait for the job and drop its outcome."""
+        self._pool.shutdown()

@@ -171,7 +171,7 @@ def test_a_run_stands_for_its_path() -> None:
     assert gancli.train("cgan", steps=6, resume=run, **OPTIONS).status == "done"
     assert gancli.train("cgan", steps=2, init_from=model, out="more", **OPTIONS).status == "done"
     with pytest.raises(
-        gancli.GancliError, match=r'^out=r: holds a run; go on with it by resume="auto", or choose .* out$'
+        gancli.GancliError, match=r'^out=r: contains a run; resume it with resume="auto", or choose .* out$'
     ):
         gancli.train("cgan", steps=4, out="r", **OPTIONS)
 

@@ -61,7 +61,7 @@ def test_the_runs_metrics_get_the_figures_and_inspect_shows_them(gan: Gan, train
     assert rows[-1]["step"] == 10
     shown = gan("inspect", trained)
     assert shown.code == 0
-    assert "classes found" in shown.out
+    assert "classes found" in " ".join(shown.out.split())
     assert gan("train", "--resume", trained, "--steps", 12).code == 0, "a resume takes the row as one of its own"
 
 
@@ -83,10 +83,10 @@ def test_each_measurement_stays_with_what_it_was_made_with(gan: Gan, trained: Pa
     shown = gan("inspect", trained)
     assert shown.code == 0
     text = " ".join(shown.out.split())
-    for word in ("200 pictures from seed 7, against digits (test)", "100 pictures from seed 7", "(real pictures "):
+    for word in ("200 images from seed 7, against digits (test)", "100 images from seed 7", "(real pictures "):
         assert word in text
-    assert "step 4, number of pictures not recorded, against old: coverage 0.25" in text
-    assert text.index("against old") < text.index("100 pictures") < text.index("200 pictures"), "the newest first"
+    assert "step 4, number of images not recorded, against old: coverage 0.25" in text
+    assert text.index("against old") < text.index("100 images") < text.index("200 images"), "the newest first"
     document = json.loads(gan("inspect", trained, "--json").out)
     assert [each.get("n") for each in document["evaluations"]] == [None, 100, 200]
     assert document["evaluated"] == rows[-2]["figures"], "the newest step's, of the most pictures"
@@ -152,7 +152,7 @@ def test_eval_every_keeps_the_best_and_changes_nothing_else(gan: Gan, tmp_path: 
         about.items() <= row.items() and {"frechet", "coverage"} <= set(row["real"]) for row in measured.values()
     )
     shown = " ".join(gan("inspect", tmp_path / "run").out.split())
-    assert "step 12, 2,000 pictures from seed 0, against digits (half of train)" in shown
+    assert "step 12, 2,000 images from seed 0, against digits (half of train)" in shown
     assert shown.count("the best so far") == 1
     best = min(measured, key=lambda step: measured[step]["figures"]["frechet"])
     about = json.loads(gan("inspect", tmp_path / "run" / "best.safetensors", "--json").out)

@@ -107,14 +107,14 @@ def test_a_page_shows_options_presets_and_paper(gan: Gan) -> None:
 
 def test_verify_reads_states_too_and_finds_a_value_that_is_none(gan: Gan, trained: Path, tmp_path: Path) -> None:
     (newest, *_) = sorted((trained / "state").iterdir(), reverse=True)
-    assert "are sound" in gan("inspect", newest, "--verify").out
+    assert "are valid" in gan("inspect", newest, "--verify").out
     saved = state.load(newest)
     tensors = {name: tensor.clone() for name, tensor in saved.tensors.items()}
     tensors["network.D/1.weight"][0, 0] = float("nan")
     checkpoint.save(tmp_path / "odd.safetensors", tensors, saved.facts)
     refused = gan("inspect", tmp_path / "odd.safetensors", "--verify")
     assert refused.code == 1
-    assert "network.D/1.weight holds NaN" in refused.err
+    assert "network.D/1.weight contains NaN" in refused.err
     assert gan("inspect", tmp_path / "odd.safetensors").code == 0
 
 
@@ -135,7 +135,7 @@ def test_a_run_that_ended_before_its_first_state_is_told_from_what_it_left(gan: 
     assert shown.code == 0, shown.err
     text = " ".join(shown.out.split())
     for words in (
-        "ended before its first state was saved; the same command with --resume auto starts it anew",
+        "ended before its first state was saved; the same command with --resume auto restarts it",
         "variant vanilla, preset default",
         "latent_dim=8",
         "data set digits",
@@ -164,7 +164,7 @@ def test_options_that_read_tensors_are_refused_where_there_are_none(gan: Gan, di
     for option in ("--tensors", "--verify"):
         refused = gan("inspect", diverged, option)
         assert refused.code == 2
-        assert refused.err == f"gan: {option}: {diverged} holds no checkpoint yet\n"
+        assert refused.err == f"gan: {option}: {diverged} contains no checkpoint yet\n"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """`gan runs`: what it finds, what it tells of each, and that nothing which lies about ends it."""
 
-import dataclasses
 import io
 import json
 import os
@@ -20,14 +19,14 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from gancli.cli.app import main
-from gancli.cli.runs_table import table
+from gancli.cli.runs import table
 from gancli.errors import DivergedError
 from gancli.events import LossRow
-from gancli.files.lock import exclusive
+from gancli.files.lock import Holder, exclusive
 from gancli.report.jsonl import MetricsFile, append, read_metrics
 from gancli.store.evaluations import Best
-from gancli.store.overview import Overview, runs_under
-from gancli.store.run_info import curves
+from gancli.store.run_info import RunInfo, curves, runs_under
+from gancli.store.rundir import RunDirectory
 from tests.conftest import SMALL, Gan
 from tests.report.facts import row as loss_row
 from tests.report.facts import started
@@ -293,14 +292,24 @@ def test_a_key_that_there_is_not_is_refused_with_those_there_are(gan: Gan) -> No
     assert "did you mean step?" in outcome.err
 
 
-WIDE = Overview(
-    Path("runs/sweep/007-lr=0.0001,seed=7"),
-    "running", 4194304, "a-node-with-a-long-name.example.org", "vanilla", "default", "stacked-mnist", 7, 123456, 1234567,
-    86_400.0 * 3, {"d_loss": 1.25, "g_loss": 0.75, "d_real": 0.5}, Best("frechet distance", 12.34, 5), None,
+def run_info(path: str, step: int, steps: int, losses: dict[str, float], **read: object) -> RunInfo:
+    """A run whose files need not be there: what it would read."""
+    run = RunInfo(RunDirectory(Path(path)))
+    rows = [{"step": step, "images_per_s": 10.0, **losses}]
+    vars(run).update(
+        {"step": step, "steps": steps, "newest_rows": rows, "owner": None, "best": None, "glance": {}} | read
+    )
+    return run
+
+
+WIDE = run_info(
+    "runs/sweep/007-lr=0.0001,seed=7", 123456, 1234567, {"d_loss": 1.25, "g_loss": 0.75, "d_real": 0.5},
+    owner=Holder(4194304, "a-node-with-a-long-name.example.org", True), best=Best("frechet distance", 12.34, 5),
+    glance={"variant": "vanilla", "dataset": "stacked-mnist", "batch_size": 2},
 )  # fmt: skip
 
 
-def lines(runs: list[Overview], width: int) -> list[str]:
+def lines(runs: list[RunInfo], width: int) -> list[str]:
     out = Console(file=io.StringIO(), width=width)
     with out.capture() as captured:
         out.print(table(runs, Path("runs"), out))
@@ -309,7 +318,7 @@ def lines(runs: list[Overview], width: int) -> list[str]:
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])
 def test_a_table_fits_without_a_broken_word_and_drops_the_least_important_columns_first(width: int) -> None:
-    short = Overview(Path("runs/a"), "finished", step=10, steps=10, losses={"d_loss": 1.0})
+    short = run_info("runs/a", 10, 10, {"d_loss": 1.0}, state="finished")
     shown = lines([WIDE, short], width)
     assert all(cell_len(line) <= width for line in shown)
     assert {"run", "step", "state", "left"} <= set(shown[0].split())
@@ -321,9 +330,12 @@ def test_a_table_fits_without_a_broken_word_and_drops_the_least_important_column
 
 def test_a_run_with_many_losses_takes_no_column_from_the_others() -> None:
     many = {f"{network}_loss_{level}": 1.2345 for level in range(4) for network in "dg"}
-    usual = Overview(Path("runs/vanilla-digits-001"), "finished", variant="vanilla", dataset="digits", step=10, steps=10,
-                     losses={"d_loss": 1.0, "g_loss": 2.0})  # fmt: skip
-    shown = [line.split() for line in lines([usual, dataclasses.replace(usual, losses=many)], 80)]
+    path, facts = "runs/vanilla-digits-001", {"variant": "vanilla", "dataset": "digits"}
+    usual, large = (
+        run_info(path, 10, 10, losses, glance=facts, state="finished")
+        for losses in ({"d_loss": 1.0, "g_loss": 2.0}, many)
+    )
+    shown = [line.split() for line in lines([usual, large], 80)]
     assert shown[0] == ["run", "variant", "data", "step", "state", "losses"]
     assert [line[5:] for line in shown[1:]] == [["d", "1", "g", "2"], ["d_0", "1.234", "g_0", "1.234", "…"]]
 

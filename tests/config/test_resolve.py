@@ -8,7 +8,7 @@ import pytest
 from gancli import catalogue
 from gancli.config import resolve, toml
 from gancli.config.resolve import file_layer
-from gancli.store.train_command import from_config
+from gancli.store.facts import from_config
 from tests.conftest import SMALL, Gan, sha256
 
 

@@ -14,7 +14,7 @@ from gancli.engine import session
 from gancli.engine.clock import Clock
 from gancli.events import Progress
 from gancli.store.rundir import RunDirectory
-from gancli.store.writer import Writer
+from gancli.store.state import Writer
 from tests.conftest import SMALL, Gan, sha256
 from tests.engine.test_resume import ENDS, stop_after, tiny_events, train_args
 

@@ -114,13 +114,13 @@ def test_files_that_are_no_models_are_told_in_one_line(gan: Gan, trained: Path) 
     Path("a link").symlink_to("nowhere")
     os.mkfifo("a pipe")
     wanted = {
-        "foreign": "holds no model",
+        "foreign": "contains no model",
         "foreign/model.pt": "not a safetensors file",
         "foreign/a.safetensors": "not one that `gan train` wrote",
         "foreign/short.safetensors": "cut short",
         "foreign/odd.safetensors": "damaged",
-        "nowhere": "is not there",
-        "a link": "is not there",
+        "nowhere": "no such file or directory",
+        "a link": "no such file or directory",
         "x" * 5000: "cannot be read (File name too long)",
         "pics/a/0.png/b": "cannot be read (Not a directory)",
         "a pipe": "no regular file",

@@ -106,7 +106,7 @@ def test_weights_that_are_not_finite_are_refused(trained: Path, tmp_path: Path) 
     tensors = checkpoint.read_tensors(source, header, facts)
     tensors["generator.0.weight"][0, 0] = float("nan")
     checkpoint.save(tmp_path / "nan.safetensors", tensors, facts)
-    with pytest.raises(CheckpointError, match=r"generator\.0\.weight holds NaN"):
+    with pytest.raises(CheckpointError, match=r"generator\.0\.weight contains NaN"):
         checkpoint.load_model(tmp_path / "nan.safetensors")
 
 

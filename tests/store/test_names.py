@@ -52,7 +52,7 @@ def test_every_command_takes_a_name_for_a_checkpoint(gan: Gan, monkeypatch: pyte
     assert measured.code == 0, measured.err
     assert "cgan digits" in measured.out
     shown = gan("inspect", "digits", "--verify")
-    for word in ("cgan", "sound", f"made by{' ' * 7}{COMMAND}", "F16"):
+    for word in ("cgan", "are valid", f"made by{' ' * 7}{COMMAND}", "F16"):
         assert word in shown.out
     assert json.loads(gan("inspect", "digits", "--json").out)["command"] == COMMAND
     assert "0, 1, 2" in shown.out
@@ -78,7 +78,7 @@ def test_a_folder_of_pictures_with_that_name_is_no_model_and_that_is_told(gan: G
     Image.new("L", (8, 8)).save("digits/a.png")
     shown = gan("inspect", "digits", "--json")
     assert json.loads(shown.out)["variant"] == "cgan"
-    assert shown.err == "note: digits: the pretrained model; the folder of that name here holds none\n"
+    assert shown.err == "note: digits: the pretrained model; the folder of that name here contains none\n"
 
 
 @pytest.mark.usefixtures("along")
@@ -143,7 +143,7 @@ def test_only_models_may_be_in_half_precision_and_only_what_it_holds(trained: Pa
     checkpoint.save(newest, checkpoint.halved(saved.tensors), saved.facts)
     assert_one_line(gan("inspect", newest, "--verify"), 1, "is F16")
     assert_one_line(gan("train", "--resume", trained, "--steps", 12, "--progress", "none"), 1, "dtype")
-    with pytest.raises(UsageError, match="tensor w holds what is no number in half precision"):
+    with pytest.raises(UsageError, match="tensor w is not finite in half precision"):
         checkpoint.halved({"w": torch.full((2, 2), 1e5)})
 
 
