@@ -13,6 +13,7 @@ import dataclasses
 import itertools
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -40,8 +41,22 @@ def ship(source: Path, name: str, command: str, stopped: bool = False) -> Path:
         raise UsageError(f"{source}: of step {model.facts.step} of {model.facts.steps}; --stopped, if that is known")
     weights = {GENERATOR + each: tensor for each, tensor in model.variant.generator.state_dict().items()}
     target = names.shipped(name)
-    checkpoint.save(target, checkpoint.halved(weights), dataclasses.replace(model.facts, command=command))
+    checkpoint.save(target, halved(weights), dataclasses.replace(model.facts, command=command))
     return target
+
+
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return matrices and kernels in half precision, each value rounded to the nearest, and the rest (biases, statistics of
+    norms), which is small and has a wide range, unchanged. `checkpoint.load_model` converts them back to fp32.
+
+    Raises `UsageError` for a weight out of range.
+    """
+    halves = {}
+    for name, tensor in tensors.items():
+        halves[name] = tensor.half() if tensor.dtype == torch.float32 and tensor.ndim > 1 else tensor
+        if not torch.isfinite(halves[name]).all():
+            raise UsageError(f"tensor {name} is not finite in half precision")
+    return halves
 
 
 def check_command(facts: Facts, command: str) -> None:

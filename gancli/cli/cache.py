@@ -1,4 +1,4 @@
-"""`gan cache`: the decoded data sets that are kept, and clearing them. Imports no torch."""
+"""`gan cache`: the decoded datasets in the cache, and clearing them. Imports no torch."""
 
 import datetime
 import time
@@ -12,111 +12,97 @@ from gancli.config import paths
 from gancli.config.run import DATA_ROOT
 from gancli.data import cache_entries
 from gancli.data.cache_entries import CacheEntry
-from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_mean, printable
-from gancli.files import atomic
+from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_mean, os_problem, printable
 from gancli.format import duration, size
 
 
 def cache(
     name: Annotated[str | None, typer.Argument(metavar="NAME|PATH", show_default=False,
                                                autocompletion=completing.cached, help=(
-        "Only what was made of one dataset: its name, folder or archive, or a file of the list."))] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove what is listed.")] = False,
-    data_root: Annotated[str, typer.Option(envvar="GAN_DATA", metavar="DIR", help="Where data sets lie.")] = DATA_ROOT,
+        "Only the entries of one dataset: its name, folder or archive, or a file of the list."))] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove the entries.")] = False,
+    data_root: Annotated[str, typer.Option(envvar="GAN_DATA", metavar="DIR", help="The folder of datasets.")] = DATA_ROOT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
-    """List the decoded datasets that are kept in the data root, or clear them. Everything here is made again when needed.
+    """List the decoded datasets in the data root, or clear them. Entries are recreated when needed.
 
-    GAN_CACHE_SIZE (such as 20G; a quarter of the disk) limits how much is kept: what was not used for longest goes first,
-    but nothing that was used within a day.
+    GAN_CACHE_SIZE (such as 20G; default: a quarter of the disk) limits the cache. The least recently used entries are
+    removed first, but none that was used within a day.
     """
     folder = paths.data_root(data_root).path / "cache"
-    found = _chosen(_listed(folder), name, clear)
-    removed, failed = _cleared(folder, found) if clear else ([], {})
+    entries = _entries(folder, name, clear)
+    removed, failed = _clear(folder, entries) if clear else ([], {})
     if as_json:
-        console.print_json(_document(folder, removed if clear else found, failed, clear), indent=2)
+        about = {"folder": str(folder), "limit_bytes": cache_entries.limit(folder)}
+        rows = {"removed": _rows(removed), "failed": failed} if clear else {"kept": _rows(entries)}
+        console.print_json(about | rows, indent=2)
     elif clear:
-        freed = size(sum(one.num_bytes for one in removed))
-        console.print_result(f"removed {len(removed)} of {len(found)} from {folder}: {freed}")
+        freed = size(sum(entry.num_bytes for entry in removed))
+        console.print_result(f"removed {len(removed)} of {len(entries)} from {folder}: {freed}")
     else:
-        _show(folder, found)
+        _show(folder, entries)
     if failed:
         first = next(iter(failed.values()))
-        raise PartlyFailedError(f"{len(failed)} of {len(found)} stay; the first: {first}")
+        raise PartlyFailedError(f"{len(failed)} of {len(entries)} were not removed; the first: {first}")
 
 
-def _listed(folder: Path) -> list[CacheEntry]:
+def _entries(folder: Path, name: str | None, clear: bool) -> list[CacheEntry]:
+    """Return the entries of a dataset, or all. Raises `UsageError` if there are none of that dataset."""
     cache_entries.own_limit()
     try:
-        return cache_entries.list_entries(folder)
+        entries = cache_entries.list_entries(folder)
     except FileNotFoundError:
-        return []
+        entries = []
     except OSError as error:
-        raise GancliError(f"{folder}: cannot be listed ({atomic.reason(error)})") from error
-
-
-def _chosen(everything: list[CacheEntry], name: str | None, clear: bool) -> list[CacheEntry]:
-    """What was made of `name`, or everything. Raises `UsageError` where nothing was."""
+        raise GancliError(os_problem(folder, "listed", error)) from error
     if name is None:
-        return everything
-    place = paths.expanded(Path(name), "NAME|PATH")
-    known = {word for one in everything for word in _words(one)}
-    found = [one for one in everything if name in _words(one) or str(place.resolve()) == one.source]
-    if not found:
-        flag = "--clear " if clear else ""
-        raise UsageError(f"{flag}{name}: nothing is kept of it{did_you_mean(name, known)}; gan cache lists what is")
-    return found
+        return entries
+    source = str(paths.expanded(Path(name), "NAME|PATH").resolve())
+    chosen = [entry for entry in entries if name in _names(entry) or source == entry.source]
+    if not chosen:
+        hint = did_you_mean(name, {known for entry in entries for known in _names(entry)})
+        raise UsageError(f"{'--clear ' if clear else ''}{name}: is not in the cache{hint}; gan cache lists all entries")
+    return chosen
 
 
-def _words(one: CacheEntry) -> set[str]:
-    """What something in the cache can be called by."""
-    return {one.name, one.files[0].name, one.source, Path(one.source).name} - {""}
+def _names(entry: CacheEntry) -> set[str]:
+    return {entry.name, entry.files[0].name, entry.source, Path(entry.source).name} - {""}
 
 
-def _cleared(folder: Path, found: list[CacheEntry]) -> tuple[list[CacheEntry], dict[str, str]]:
-    """Removes what can be; gives that, and why the others stay."""
+def _clear(folder: Path, entries: list[CacheEntry]) -> tuple[list[CacheEntry], dict[str, str]]:
+    """Remove entries. Returns those removed, and why the others were not, by name."""
     removed, failed = [], dict[str, str]()
-    for one in found:
+    for entry in entries:
         try:
-            one.remove()
-            removed.append(one)
+            entry.remove()
+            removed.append(entry)
         except OSError as error:
-            failed[one.name] = f"{one.files[0]}: cannot be removed ({atomic.reason(error)})"
+            failed[entry.name] = os_problem(entry.files[0], "removed", error)
     cache_entries.sweep(folder)
     return removed, failed
 
 
-def _document(folder: Path, them: list[CacheEntry], failed: dict[str, str], clear: bool) -> dict[str, Any]:
-    rows = [
+def _rows(entries: list[CacheEntry]) -> list[dict[str, Any]]:
+    return [
         {
-            "file": str(one.files[0]),
-            "source": one.source or None,
-            "what": one.what,
-            "bytes": one.num_bytes,
-            "last_used": datetime.datetime.fromtimestamp(one.last_used, datetime.UTC).isoformat(timespec="seconds"),
+            "file": str(entry.files[0]),
+            "source": entry.source or None,
+            "what": entry.what,
+            "bytes": entry.num_bytes,
+            "last_used": datetime.datetime.fromtimestamp(entry.last_used, datetime.UTC).isoformat(timespec="seconds"),
         }
-        for one in them
+        for entry in entries
     ]
-    place = {"folder": str(folder), "limit_bytes": cache_entries.limit(folder)}
-    return {**place, "removed": rows, "failed": failed} if clear else {**place, "kept": rows}
 
 
-def _show(folder: Path, found: list[CacheEntry]) -> None:
-    """Print a line for each entry, its source last, as that may be long; then their sum."""
+def _show(folder: Path, entries: list[CacheEntry]) -> None:
+    """Print a line for each entry, with its source last, as that may be long; then their total size."""
     out, now = console.out(), time.time()
-    rows = [
-        (
-            size(one.num_bytes),
-            f"used {duration(now - one.last_used)} ago",
-            one.what,
-            printable(one.source or str(one.files[0])),
-        )
-        for one in found
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
-    for *cells, source in rows:
-        padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        out.print(f"{padded}  {source}", markup=False, soft_wrap=True)
-    total, most = sum(one.num_bytes for one in found), cache_entries.limit(folder)
-    room = "" if most is None else f" of at most {size(most)} ({cache_entries.SIZE_VARIABLE})"
-    out.print(f"{folder}: {size(total)}{room}", markup=False, soft_wrap=True)
+    rows = [(size(entry.num_bytes), f"used {duration(now - entry.last_used)} ago", entry.what) for entry in entries]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for entry, row in zip(entries, rows, strict=True):
+        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        out.print(f"{cells}  {printable(entry.source or str(entry.files[0]))}", markup=False, soft_wrap=True)
+    total, limit = size(sum(entry.num_bytes for entry in entries)), cache_entries.limit(folder)
+    limited = "" if limit is None else f" of at most {size(limit)} ({cache_entries.SIZE_VARIABLE})"
+    out.print(f"{folder}: {total}{limited}", markup=False, soft_wrap=True)

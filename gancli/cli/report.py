@@ -1,4 +1,4 @@
-"""`gan report`: runs as one page for browsers, or their curves as a picture. Imports no torch."""
+"""`gan report`: runs as one HTML page, or their curves as an image. Imports no torch."""
 
 from gancli.cli import ckpt, completing, console, options
 from gancli.config import paths
@@ -15,17 +15,17 @@ def _report(runs: list[str], output: str | None, over: str, as_json: bool) -> No
     check(over)
     paths.check_standing()
     places = ckpt.all_located(runs)
-    place = reporting.checked(places, paths.free("report", ".html") if output is None else paths.expanded(output, "-o"))
+    path = reporting.checked(places, paths.free("report", ".html") if output is None else paths.expanded(output, "-o"))
     console.check_stdout()
     found = reporting.read(places)
-    size = files.write(found, place, over)
+    num_bytes = files.write(found, path, over)
     for run in found:
         for note in run.notes:
             console.say(f"warning: {run.name}: {note}")
     if as_json:
-        console.print_json({"file": str(place), "bytes": size, "runs": [document(run) for run in found]})
+        console.print_json({"file": str(path), "bytes": num_bytes, "runs": [document(run) for run in found]})
     else:
-        console.print_path(place)
+        console.print_path(path)
 
 
 report = options.signed(
@@ -35,11 +35,11 @@ report = options.signed(
             f"A run directory, a checkpoint, {ckpt.COMES_ALONG}, or a folder of runs, such as a sweep's; several are shown "
             "side by side, with what differs.")),
         options.extra("output", str | None, "-o", "--output", metavar="FILE", show_default=DEFAULT, help=(
-            "Where to: .html is a page that needs nothing else; .png .svg .pdf are the curves alone (extra report).")),
+            "The file to write: .html for a self-contained page, .png .svg .pdf for the curves alone (extra report).")),
         options.extra("over", str, "--over", default=STEPS, metavar="|".join(OVER),
                       autocompletion=completing.of(lambda: OVER), help=(
-            "What curves are drawn over: time is that of training, without pauses. A page can change it.")),
-        options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about what was written."),
+            "The x axis of the curves; time is training time, without pauses. A page can change it.")),
+        options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about the file."),
     ],
-    "Show runs as one page: curves, samples over the run, figures, options. Every run leaves one, report.html.",
+    "Show runs as one page: curves, samples over the run, metrics, options. Every run writes one, report.html.",
 )  # fmt: skip

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.errors import CheckpointError, UsageError, few, os_problem, shell_quoted
+from gancli.errors import CheckpointError, few, os_problem, shell_quoted
 from gancli.files import atomic
 from gancli.store.facts import Facts, from_header, to_metadata
 from gancli.store.header import Header, read_header
@@ -103,20 +103,6 @@ def load_model(path: Path) -> Model:
     check_finite(path, weights)
     in_fp32 = {name: t.float() if t.dtype == torch.float16 else t for name, t in weights.items()}
     return _model(facts, {name.removeprefix(GENERATOR): t for name, t in in_fp32.items()}, variant)
-
-
-def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return matrices and kernels in half precision, each value rounded to the nearest, and the rest (biases, statistics of
-    norms), which is small and has a wide range, unchanged. `load_model` converts them back to fp32.
-
-    Raises `UsageError` for a weight out of range.
-    """
-    halves = {}
-    for name, tensor in tensors.items():
-        halves[name] = tensor.half() if tensor.dtype == torch.float32 and tensor.ndim > 1 else tensor
-        if not torch.isfinite(halves[name]).all():
-            raise UsageError(f"tensor {name} is not finite in half precision")
-    return halves
 
 
 def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -14,11 +14,10 @@ from gancli.report.jsonl import divergence, each_row, is_losses, is_number, read
 from gancli.report.log import WARNED, read_log
 from gancli.store import evaluations, rundir
 from gancli.store.evaluations import Best, Evaluation
-from gancli.store.facts import Facts, from_config, from_header, glance
+from gancli.store.facts import MAX_COUNT, MAX_TEXT, Facts, from_config, from_header, read_metadata
 from gancli.store.header import Header, read_header
 from gancli.store.rundir import RunDirectory
 
-MAX_STEPS = 2**63
 MAX_DEPTH = 4  # of runs below the folder that is listed: runs/experiment/sweep/000-seed=0, and one more
 TAIL_BYTES = 16 << 10  # of a metrics file: some fifty rows
 LONG_TAIL_BYTES = 1 << 20  # if those contain no whole row of losses
@@ -59,7 +58,7 @@ class RunInfo:
         if self.owner is not None:
             return "running"
         diverged, finished = self._diverged, self.steps is not None and self._saved_step >= self.steps
-        if self.problems and not self.glance:
+        if self.problems and not self.metadata:
             return "damaged"
         return "diverged" if diverged else "finished" if finished else "stopped"
 
@@ -93,27 +92,27 @@ class RunInfo:
     def step(self) -> int:
         """The last known step of a running or diverged run; of any other, the step that it would resume from."""
         if self._diverged:
-            return step_of(self.newest_rows[-1])
-        last = step_of(last_losses(self.newest_rows)) if self.owner else 0
+            return _step(self.newest_rows[-1])
+        last = _step(last_losses(self.newest_rows)) if self.owner else 0
         return max(self._saved_step, last)
 
     @cached_property
     def steps(self) -> int | None:
         """The length of the run."""
         for table in (self._newer_config, self.came_to if self._newer_config else {}):
-            if type(steps := table.get("steps")) is int and 0 < steps < MAX_STEPS:
+            if steps := _count(table, "steps"):
                 return steps
-        return self.glance.get("steps")
+        return _count(self.metadata, "steps")
 
     @property
     def left_s(self) -> float | None:
         """The time that a running run still needs at its latest speed."""
         last = last_losses(self.newest_rows)
         speed: Any = last.get("images_per_s")
-        batch_size: Any = (self.glance or self._newer_config).get("batch_size")
+        batch_size: Any = (self.metadata or self._newer_config).get("batch_size")
         if self.owner is None or self.steps is None or not is_number(speed) or not is_number(batch_size):
             return None
-        return max(0, self.steps - step_of(last)) * batch_size / speed if speed > 0 else None
+        return max(0, self.steps - _step(last)) * batch_size / speed if speed > 0 else None
 
     @property
     def losses(self) -> Mapping[str, float]:
@@ -191,10 +190,10 @@ class RunInfo:
         return self._read(self.file, lambda path: from_header(path, header), None) if self.file and header else None
 
     @cached_property
-    def glance(self) -> Mapping[str, Any]:
-        """The few facts of `file` that a list of runs shows."""
+    def metadata(self) -> Mapping[str, Any]:
+        """The facts of `file` as JSON, unchecked."""
         header = self.header
-        return self._read(self.file, lambda path: glance(path, header), {}) if self.file and header else {}
+        return self._read(self.file, lambda path: read_metadata(path, header), {}) if self.file and header else {}
 
     @cached_property
     def best_facts(self) -> Facts | None:
@@ -249,7 +248,7 @@ class RunInfo:
     def _newer_config(self) -> Mapping[str, Any]:
         """`config.toml`, if it may say more than `file`: before the first state, while the run is running, and after a
         restart, which may change its length; else empty, as parsing it takes longer than all other reading."""
-        return self.config if not self.glance or self.owner or self._restarted else {}
+        return self.config if not self.metadata or self.owner or self._restarted else {}
 
     @property
     def _restarted(self) -> bool:
@@ -260,18 +259,17 @@ class RunInfo:
 
     @property
     def _saved_step(self) -> int:
-        step: int = self.glance.get("step", 0)
-        return step
+        return _count(self.metadata, "step") or 0
 
     @property
     def _diverged(self) -> bool:
         newest = self.newest_rows[-1] if self.newest_rows else {}
-        return bool(divergence(newest)) and step_of(newest) >= self._saved_step
+        return bool(divergence(newest)) and _step(newest) >= self._saved_step
 
     def _recorded(self, name: str, kind: type[T]) -> T | None:
         """Return a value from the checkpoint, else from `config.toml`."""
-        value = self.glance.get(name, self._newer_config.get(name))
-        return value if type(value) is kind else None
+        value = self.metadata.get(name, self._newer_config.get(name))
+        return value if type(value) is kind and len(str(value)) <= MAX_TEXT else None
 
     def _read(self, path: Path, read: Callable[[Path], T], default: T) -> T:
         try:
@@ -309,10 +307,14 @@ def curves(rows: Rows) -> dict[str, list[tuple[int, float]]]:
     return series
 
 
-def step_of(row: Mapping[str, Any]) -> int:
-    """Return the step of a row, which any program may have written; 0 if it has no valid one."""
-    step: int = row.get("step", 0)
-    return step if 0 <= step < MAX_STEPS else 0
+def _step(row: Mapping[str, Any]) -> int:
+    return _count(row, "step") or 0
+
+
+def _count(values: Mapping[str, Any], name: str) -> int | None:
+    """Return a number that any program may have written; None if it is not a valid one."""
+    value = values.get(name)
+    return value if type(value) is int and 0 <= value < MAX_COUNT else None
 
 
 def runs_under(folder: Path, unreadable: list[str] | None = None) -> list[RunInfo]:

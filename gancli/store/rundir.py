@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -199,7 +199,7 @@ def weights_file(path: Path) -> Path:
 
 def numbered(parent: Path, stem: str) -> RunDirectory:
     """Make the run directory `parent/stem-NNN` with the next free number. Raises `GancliError`."""
-    return replace(prepared(numbered_folder(parent, stem)), made=True)
+    return RunDirectory(numbered_folder(parent, stem), made=True)
 
 
 def numbered_folder(parent: Path, stem: str) -> Path:

@@ -69,7 +69,7 @@ def test_what_was_made_of_a_folder_that_is_gone_can_be_cleared(gan: Gan, root: P
 def test_a_name_of_nothing_removes_nothing_and_suggests(gan: Gan, root: Path) -> None:
     refused = gan("cache", "--data-root", root, "--clear", "cat")
     assert refused.code == 2
-    assert refused.err == "gan: --clear cat: nothing is kept of it (did you mean cats?); gan cache lists what is\n"
+    assert refused.err == "gan: --clear cat: is not in the cache (did you mean cats?); gan cache lists all entries\n"
     assert len(sources(gan, root)) == 2
 
 
@@ -117,6 +117,6 @@ def test_what_cannot_be_removed_stays_and_is_named(gan: Gan, root: Path, monkeyp
     cleared = gan("cache", "--data-root", root, "--clear")
     assert cleared.code == 3
     assert cleared.out.startswith("removed 1 of 2")
-    assert "1 of 2 stay; the first: " in cleared.err
+    assert "1 of 2 were not removed; the first: " in cleared.err
     assert "cannot be removed (Permission denied)" in cleared.err
     assert sources(gan, root) == {"cats"}

@@ -21,7 +21,6 @@ from rich.console import Console
 from gancli.cli.app import main
 from gancli.cli.runs import table
 from gancli.errors import DivergedError
-from gancli.events import LossRow
 from gancli.files.lock import Holder, exclusive
 from gancli.report.jsonl import MetricsFile, append, read_metrics
 from gancli.store.evaluations import Best
@@ -297,7 +296,7 @@ def run_info(path: str, step: int, steps: int, losses: dict[str, float], **read:
     run = RunInfo(RunDirectory(Path(path)))
     rows = [{"step": step, "images_per_s": 10.0, **losses}]
     vars(run).update(
-        {"step": step, "steps": steps, "newest_rows": rows, "owner": None, "best": None, "glance": {}} | read
+        {"step": step, "steps": steps, "newest_rows": rows, "owner": None, "best": None, "metadata": {}} | read
     )
     return run
 
@@ -305,7 +304,7 @@ def run_info(path: str, step: int, steps: int, losses: dict[str, float], **read:
 WIDE = run_info(
     "runs/sweep/007-lr=0.0001,seed=7", 123456, 1234567, {"d_loss": 1.25, "g_loss": 0.75, "d_real": 0.5},
     owner=Holder(4194304, "a-node-with-a-long-name.example.org", True), best=Best("frechet distance", 12.34, 5),
-    glance={"variant": "vanilla", "dataset": "stacked-mnist", "batch_size": 2},
+    metadata={"variant": "vanilla", "dataset": "stacked-mnist", "batch_size": 2},
 )  # fmt: skip
 
 
@@ -332,7 +331,7 @@ def test_a_run_with_many_losses_takes_no_column_from_the_others() -> None:
     many = {f"{network}_loss_{level}": 1.2345 for level in range(4) for network in "dg"}
     path, facts = "runs/vanilla-digits-001", {"variant": "vanilla", "dataset": "digits"}
     usual, large = (
-        run_info(path, 10, 10, losses, glance=facts, state="finished")
+        run_info(path, 10, 10, losses, metadata=facts, state="finished")
         for losses in ({"d_loss": 1.0, "g_loss": 2.0}, many)
     )
     shown = [line.split() for line in lines([usual, large], 80)]
@@ -377,4 +376,3 @@ def test_a_thousand_runs_are_looked_at_without_reading_them_whole(trained: Path)
         file.writelines(json.dumps({"step": step, "d_loss": step}) + "\n" for step in range(11, 40_000))
     (run,) = runs_under(trained)
     assert run.losses == {"d_loss": 39_999}
-    assert isinstance(loss_row(1), LossRow)

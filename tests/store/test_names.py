@@ -140,11 +140,11 @@ def test_half_precision_is_read_as_the_same_model_in_fp32(drawing: Path) -> None
 def test_only_models_may_be_in_half_precision_and_only_what_it_holds(trained: Path, gan: Gan) -> None:
     newest = max((trained / "state").iterdir())
     saved = state.load(newest)
-    checkpoint.save(newest, checkpoint.halved(saved.tensors), saved.facts)
+    checkpoint.save(newest, ship.halved(saved.tensors), saved.facts)
     assert_one_line(gan("inspect", newest, "--verify"), 1, "is F16")
     assert_one_line(gan("train", "--resume", trained, "--steps", 12, "--progress", "none"), 1, "dtype")
     with pytest.raises(UsageError, match="tensor w is not finite in half precision"):
-        checkpoint.halved({"w": torch.full((2, 2), 1e5)})
+        ship.halved({"w": torch.full((2, 2), 1e5)})
 
 
 @pytest.mark.usefixtures("along")
