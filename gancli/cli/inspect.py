@@ -169,7 +169,7 @@ def _progress(info: RunInfo, step: int) -> Rows:
 
 
 def _evaluated(info: RunInfo, dataset: str | None) -> Rows:
-    lines = evaluations.shown(info.evaluations, dataset)
+    lines = evaluations.summary_lines(info.evaluations, dataset)
     return [("" if index else "evaluated", line) for index, line in enumerate(lines)]
 
 

@@ -109,8 +109,8 @@ def _valid(row: Mapping[str, Any]) -> Evaluation:
     return valid
 
 
-def shown(evaluations: list[Evaluation], dataset: str | None) -> list[str]:
-    """Return a line for each evaluation that `selected` chooses."""
+def summary_lines(evaluations: list[Evaluation], dataset: str | None) -> list[str]:
+    """Return a line for each evaluation that `selected` returns."""
     lines = [
         f"{describe(each)}: " + "  ".join(_value(each, name) for name in each["figures"])
         for each in selected(evaluations, dataset, MAX_SHOWN)

@@ -99,7 +99,7 @@ class RunInfo:
     @cached_property
     def steps(self) -> int | None:
         """The length of the run."""
-        for table in (self._newer_config, self.came_to if self._newer_config else {}):
+        for table in (self._newer_config, self.chosen if self._newer_config else {}):
             if steps := _count(table, "steps"):
                 return steps
         return _count(self.metadata, "steps")
@@ -159,7 +159,7 @@ class RunInfo:
         return flat | (own if isinstance(own, dict) else {})
 
     @property
-    def came_to(self) -> Mapping[str, Any]:
+    def chosen(self) -> Mapping[str, Any]:
         """The values that `gan` chose for options left open."""
         chosen = self.config.get(toml.CAME_TO)
         return chosen if isinstance(chosen, dict) else {}

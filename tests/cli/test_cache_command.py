@@ -1,4 +1,4 @@
-"""`gan cache`: what is kept of decoded data sets, and clearing it."""
+"""`gan cache`: lists and clears decoded datasets."""
 
 import errno
 import json
@@ -14,7 +14,7 @@ from tests.conftest import SMALL, Gan
 
 @pytest.fixture
 def root(gan: Gan, tmp_path: Path) -> Path:
-    """A data root in which two folders of pictures have been decoded."""
+    """A data root with the decoded images of two folders."""
     for name in ("cats", "some dogs"):
         (tmp_path / name).mkdir()
         for index in range(20):
@@ -30,7 +30,7 @@ def sources(gan: Gan, root: Path) -> set[str]:
     return {Path(each["source"]).name for each in json.loads(listed.out)["kept"]}
 
 
-def test_what_is_kept_is_listed_and_cleared(gan: Gan, root: Path, tmp_path: Path) -> None:
+def test_entries_are_listed_and_cleared(gan: Gan, root: Path, tmp_path: Path) -> None:
     shown = gan("cache", "--data-root", root)
     assert shown.code == 0
     assert str(tmp_path / "some dogs") in shown.out
@@ -60,41 +60,41 @@ def test_one_data_set_is_cleared_by_its_name_path_or_file(gan: Gan, root: Path, 
     assert sources(gan, root) == {"cats"}
 
 
-def test_what_was_made_of_a_folder_that_is_gone_can_be_cleared(gan: Gan, root: Path) -> None:
+def test_entries_of_a_removed_folder_can_be_cleared(gan: Gan, root: Path) -> None:
     shutil.rmtree("cats")
     assert gan("cache", "--data-root", root, "--clear", "cats").code == 0
     assert sources(gan, root) == {"some dogs"}
 
 
-def test_a_name_of_nothing_removes_nothing_and_suggests(gan: Gan, root: Path) -> None:
+def test_an_unknown_name_removes_nothing_and_suggests_one(gan: Gan, root: Path) -> None:
     refused = gan("cache", "--data-root", root, "--clear", "cat")
     assert refused.code == 2
     assert refused.err == "gan: --clear cat: is not in the cache (did you mean cats?); gan cache lists all entries\n"
     assert len(sources(gan, root)) == 2
 
 
-def test_a_data_root_without_a_cache_keeps_nothing(gan: Gan) -> None:
+def test_a_data_root_without_a_cache_is_empty(gan: Gan) -> None:
     for args in ((), ("--clear",)):
         nothing = gan("cache", "--data-root", "nowhere", *args)
         assert (nothing.code, nothing.err) == (0, "")
     assert json.loads(gan("cache", "--data-root", "nowhere", "--json").out)["kept"] == []
 
 
-def test_what_cannot_be_listed_is_one_line(gan: Gan, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_listed_is_one_line(gan: Gan, tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "cache").write_text("in the way")
     refused = gan("cache", "--data-root", "root")
     assert (refused.code, refused.err) == (1, "gan: root/cache: cannot be listed (Not a directory)\n")
 
 
-def test_a_size_that_is_none_is_refused(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_size_is_refused(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAN_CACHE_SIZE", "much")
     refused = gan("cache")
     assert refused.code == 2
     assert refused.err.startswith("gan: GAN_CACHE_SIZE=much: must be a size such as 500M or 20G")
 
 
-def test_compiled_steps_are_listed_as_one_and_can_go(tmp_path: Path, gan: Gan) -> None:
+def test_compiled_steps_are_one_entry_and_can_be_cleared(tmp_path: Path, gan: Gan) -> None:
     place = tmp_path / "cache" / "compiled" / "ab"
     place.mkdir(parents=True)
     (place / "step.so").write_bytes(bytes(1000))
@@ -104,7 +104,7 @@ def test_compiled_steps_are_listed_as_one_and_can_go(tmp_path: Path, gan: Gan) -
     assert not (tmp_path / "cache" / "compiled").exists()
 
 
-def test_what_cannot_be_removed_stays_and_is_named(gan: Gan, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_that_cannot_be_removed_is_reported(gan: Gan, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows, while a run has it mapped."""
     remove = CacheEntry.remove
 

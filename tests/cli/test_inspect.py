@@ -17,7 +17,7 @@ from tests.conftest import SMALL, Gan
 from tests.store.test_checkpoint import rewritten
 
 
-def test_inspect_tells_what_a_run_is(gan: Gan, trained: Path) -> None:
+def test_inspect_describes_a_run(gan: Gan, trained: Path) -> None:
     shown = gan("inspect", trained)
     assert shown.code == 0
     for word in ("vanilla", "digits", "step 10 of 10", "1×8×8", "g_loss", "seed 0", "torch", "generator", "F32"):
@@ -51,7 +51,7 @@ def test_metadata_never_reaches_the_terminal_raw(gan: Gan, trained: Path, tmp_pa
 NAMES = ["cat", "a,b", " blanks ", "new\nline", "caf\udce9", "\ud800", "\u202eltr", "[/b]", "\x1b[2J", ""]
 
 
-def test_names_of_any_bytes_are_shown_escaped_and_make_sound_json(gan: Gan, trained: Path, tmp_path: Path) -> None:
+def test_names_of_any_bytes_are_escaped_and_make_valid_json(gan: Gan, trained: Path, tmp_path: Path) -> None:
     def odd(_: object, ours: dict[str, Any]) -> None:
         ours["images"]["class_names"] = NAMES
         ours["dataset"] = "caf\udce9"
@@ -67,7 +67,7 @@ def test_names_of_any_bytes_are_shown_escaped_and_make_sound_json(gan: Gan, trai
     assert document["images"]["class_names"][:4] == NAMES[:4]
 
 
-def test_figures_that_are_no_numbers_make_sound_json(gan: Gan, trained: Path) -> None:
+def test_metrics_that_are_not_finite_make_valid_json(gan: Gan, trained: Path) -> None:
     with (trained / "metrics.jsonl").open("a") as file:
         file.write('{"step": 10, "figures": {"a": NaN, "b": 1e999, "c": 1%s, "d": 2.5}}\n' % ("0" * 400))
     assert gan("inspect", trained).code == 0
@@ -105,7 +105,7 @@ def test_a_page_shows_options_presets_and_paper(gan: Gan) -> None:
     assert "three_pairs" in refused.err
 
 
-def test_verify_reads_states_too_and_finds_a_value_that_is_none(gan: Gan, trained: Path, tmp_path: Path) -> None:
+def test_verify_also_reads_states_and_finds_nan(gan: Gan, trained: Path, tmp_path: Path) -> None:
     (newest, *_) = sorted((trained / "state").iterdir(), reverse=True)
     assert "are valid" in gan("inspect", newest, "--verify").out
     saved = state.load(newest)
@@ -130,7 +130,7 @@ def diverged(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run"
 
 
-def test_a_run_that_ended_before_its_first_state_is_told_from_what_it_left(gan: Gan, diverged: Path) -> None:
+def test_a_run_that_ended_before_its_first_state_is_described(gan: Gan, diverged: Path) -> None:
     shown = gan("inspect", diverged)
     assert shown.code == 0, shown.err
     text = " ".join(shown.out.split())
@@ -146,21 +146,14 @@ def test_a_run_that_ended_before_its_first_state_is_told_from_what_it_left(gan: 
     ):
         assert words in text, words
     document = json.loads(gan("inspect", diverged, "--json").out)
-    about = {
-        "file": None,
-        "running": None,
-        "variant": "vanilla",
-        "step": 10,
-        "steps": 150,
-        "seed": 4,
-        "batch_size": 16,
-    }
+    about = {"file": None, "running": None, "variant": "vanilla", "step": 10, "steps": 150, "seed": 4, "batch_size": 16}
     assert about.items() <= document.items()
+    assert json.loads(gan("runs", diverged, "--json").out)["runs"][0]["state"] == "diverged"
     assert document["config"]["width"] == 16
     assert {"d_loss", "g_loss"} <= set(document["last_metrics"])
 
 
-def test_options_that_read_tensors_are_refused_where_there_are_none(gan: Gan, diverged: Path) -> None:
+def test_options_that_read_tensors_are_refused_without_a_checkpoint(gan: Gan, diverged: Path) -> None:
     for option in ("--tensors", "--verify"):
         refused = gan("inspect", diverged, option)
         assert refused.code == 2
@@ -179,7 +172,7 @@ def test_options_that_read_tensors_are_refused_where_there_are_none(gan: Gan, di
         ("", '{"step": 5, "g_loss": NaN}\n{"step": 6'),
     ],
 )
-def test_what_lies_in_a_run_directory_cannot_harm(gan: Gan, tmp_path: Path, config: str, metrics: str) -> None:
+def test_hostile_files_in_a_run_directory_do_no_harm(gan: Gan, tmp_path: Path, config: str, metrics: str) -> None:
     (tmp_path / "config.toml").write_text(config)
     (tmp_path / "metrics.jsonl").write_text(metrics)
     shown, document = gan("inspect", tmp_path), gan("inspect", tmp_path, "--json")
@@ -188,7 +181,7 @@ def test_what_lies_in_a_run_directory_cannot_harm(gan: Gan, tmp_path: Path, conf
     json.loads(document.out, parse_constant=pytest.fail)
 
 
-def test_a_directory_that_is_no_run_is_refused(gan: Gan, tmp_path: Path) -> None:
+def test_a_directory_without_a_run_is_refused(gan: Gan, tmp_path: Path) -> None:
     refused = gan("inspect", tmp_path)
     assert refused.code == 1
     assert refused.err == f"gan: {tmp_path}: holds no checkpoint, nor the config.toml of a run\n"
@@ -223,7 +216,7 @@ def test_a_run_that_is_being_written_says_so_before_and_after_its_first_state(ga
     assert json.loads(gan("inspect", out, "--json").out)["running"] is None
 
 
-def test_a_lock_that_a_killed_run_left_is_no_run(gan: Gan, diverged: Path) -> None:
+def test_the_lock_of_a_killed_run_is_ignored(gan: Gan, diverged: Path) -> None:
     left = '{"host": "elsewhere", "pid": 1, "by_kernel": true}'
     (diverged / ".lock").write_text("")
     (diverged / ".lock.json").write_text(left)

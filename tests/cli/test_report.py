@@ -1,4 +1,4 @@
-"""`gan report`, and the page that every run leaves, as users meet them."""
+"""`gan report`, and the page that every run writes."""
 
 import importlib.util
 import json
@@ -20,7 +20,7 @@ NEEDS_MATPLOTLIB = pytest.mark.skipif(
 )
 
 
-def test_a_page_is_written_where_asked_and_named(gan: Gan, tmp_path: Path) -> None:
+def test_a_page_is_written_and_its_name_printed(gan: Gan, tmp_path: Path) -> None:
     made.run(tmp_path / "run")
     outcome = gan("report", "run", "-o", "mine.html")
     assert (outcome.code, outcome.out, outcome.err) == (0, "mine.html\n", "")
@@ -28,12 +28,12 @@ def test_a_page_is_written_where_asked_and_named(gan: Gan, tmp_path: Path) -> No
     assert gan("report", "run", "-o", "mine.html").code == 0, "what was asked for is written again"
 
 
-def test_a_name_that_nobody_asked_for_overwrites_nothing(gan: Gan, tmp_path: Path) -> None:
+def test_the_default_name_overwrites_nothing(gan: Gan, tmp_path: Path) -> None:
     made.run(tmp_path / "run")
     assert [gan("report", "run").out for _ in range(3)] == ["report.html\n", "report-2.html\n", "report-3.html\n"]
 
 
-def test_json_tells_what_was_written_and_of_what(gan: Gan, tmp_path: Path) -> None:
+def test_json_describes_the_file_and_its_runs(gan: Gan, tmp_path: Path) -> None:
     made.run(tmp_path / "run", [made.row(10), made.row(20, d_loss=None)])
     outcome = gan("report", "run", "digits", "-o", "p.html", "--json")
     document = json.loads(outcome.out, parse_constant=pytest.fail)
@@ -68,7 +68,7 @@ def test_a_checkpoint_or_state_of_a_run_stands_for_the_run(gan: Gan, trained: Pa
         (["/dev/null"], 1, "/dev/null"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(gan: Gan, tmp_path: Path, args: list[str], code: int, words: str) -> None:
+def test_an_error_is_one_line(gan: Gan, tmp_path: Path, args: list[str], code: int, words: str) -> None:
     made.run(tmp_path / "run")
     (tmp_path / "folder.html").mkdir()
     outcome = gan("report", *args)
@@ -76,9 +76,7 @@ def test_what_cannot_be_done_is_one_line(gan: Gan, tmp_path: Path, args: list[st
     assert words in outcome.err
 
 
-def test_curves_as_a_picture_need_the_extra_and_say_so(
-    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_curves_as_an_image_need_the_extra(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made.run(tmp_path / "run")
     honest = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else honest(name))
@@ -90,7 +88,7 @@ def test_curves_as_a_picture_need_the_extra_and_say_so(
 
 @pytest.mark.slow
 @NEEDS_MATPLOTLIB
-def test_curves_are_pictures_that_others_open_and_the_same_each_time(gan: Gan, tmp_path: Path) -> None:
+def test_curves_are_valid_images_and_the_same_each_time(gan: Gan, tmp_path: Path) -> None:
     odd = {"_hidden": 1.0, "$x^": 2.0}
     made.run(tmp_path / "a", [*(made.row(s, **odd) for s in range(5, 60, 5)), made.evaluation(50, best=True)])
     made.run(tmp_path / "b", [made.row(20)])
@@ -123,7 +121,7 @@ def test_the_command_on_a_page_makes_the_same_run(gan: Gan, tmp_path: Path) -> N
     assert sha256(tmp_path / "one" / "ckpt.safetensors") == sha256(tmp_path / "two" / "ckpt.safetensors")
 
 
-def test_a_page_that_a_run_left_gets_the_metrics_of_gan_evaluate(
+def test_gan_evaluate_adds_its_metrics_to_the_page_of_a_run(
     gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(classifier, "NUM_STEPS", 5)
@@ -136,7 +134,7 @@ def test_a_page_that_a_run_left_gets_the_metrics_of_gan_evaluate(
     assert not page.exists()  # as after --no-report
 
 
-def test_every_run_leaves_a_page_unless_told_not_to(gan: Gan, trained: Path, tmp_path: Path) -> None:
+def test_every_run_writes_a_page_unless_no_report_is_given(gan: Gan, trained: Path, tmp_path: Path) -> None:
     page = (trained / "report.html").read_text("utf-8")
     for words in ("✓</span> finished", "vanilla on digits", "step 10", "cpu"):
         assert words in page, words
@@ -144,7 +142,7 @@ def test_every_run_leaves_a_page_unless_told_not_to(gan: Gan, trained: Path, tmp
     assert not (tmp_path / "none" / "report.html").exists()
 
 
-def test_a_run_that_goes_on_has_its_page_anew_and_its_warnings_in_it(gan: Gan, trained: Path) -> None:
+def test_a_resumed_run_rewrites_its_page(gan: Gan, trained: Path) -> None:
     assert gan("train", "--resume", trained, "--steps", 20).code == 0
     assert gan("train", "--resume", trained).code == 0, "it is finished already, and says so"
     lines = [json.loads(line)["event"] for line in (trained / "log.jsonl").read_text().splitlines()]
@@ -177,7 +175,7 @@ def test_a_page_that_cannot_be_written_is_one_warning(gan: Gan, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_run_that_is_stopped_has_a_page_and_one_at_work_can_be_shown(gan: Gan, tmp_path: Path) -> None:
+def test_a_stopped_run_has_a_page_and_a_running_one_can_be_shown(gan: Gan, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with started(out, "--steps", "10000000") as process:
         wait_for(out / "metrics.jsonl", process)

@@ -1,4 +1,4 @@
-"""`gan runs`: what it finds, what it tells of each, and that nothing which lies about ends it."""
+"""`gan runs`: which runs it finds, what it reports of each, and that no file can make it fail."""
 
 import io
 import json
@@ -65,7 +65,7 @@ def only(gan: Gan, run: Path) -> dict[str, Any]:
     return found
 
 
-def test_runs_are_found_wherever_they_lie_and_named_as_people_count(gan: Gan, several: Path) -> None:
+def test_runs_in_subfolders_are_listed_in_natural_order(gan: Gan, several: Path) -> None:
     outcome = gan("runs", several)
     assert (outcome.code, outcome.err) == (0, "")
     assert [line.split()[0] for line in outcome.out.splitlines()] == ["run", "deep/er/run", "run2", "run10"]
@@ -73,16 +73,11 @@ def test_runs_are_found_wherever_they_lie_and_named_as_people_count(gan: Gan, se
     assert gan("runs", several / "run2").out.splitlines()[1].split()[0] == "run2"
 
 
-def test_a_finished_run_is_told_with_its_losses(gan: Gan, trained: Path) -> None:
+def test_a_finished_run_is_listed_with_its_losses(gan: Gan, trained: Path) -> None:
     about = only(gan, trained)
     assert (about["variant"], about["preset"], about["dataset"], about["seed"]) == ("vanilla", "default", "digits", 0)
-    assert (about["state"], about["step"], about["steps"], about["owner"], about["left_s"]) == (
-        "finished",
-        10,
-        10,
-        None,
-        None,
-    )
+    assert (about["state"], about["step"], about["steps"]) == ("finished", 10, 10)
+    assert about["owner"] is about["left_s"] is None
     assert {"d_loss", "g_loss"} <= set(about["losses"])
     assert about["changed"].endswith("Z")
     assert (about["best"], about["problem"]) == (None, None)
@@ -116,7 +111,7 @@ def test_a_run_whose_owner_was_killed_is_stopped_at_its_last_state(gan: Gan, tra
     assert (about["state"], about["step"], about["steps"], about["owner"]) == ("stopped", 10, 40, None)
 
 
-def test_a_diverged_run_is_told_as_such_until_it_goes_on(gan: Gan, trained: Path) -> None:
+def test_a_diverged_run_is_listed_as_diverged_until_it_resumes(gan: Gan, trained: Path) -> None:
     with MetricsFile(trained / "metrics.jsonl") as keep:
         keep(started(start_step=10))
         keep(loss_row(12))
@@ -132,15 +127,7 @@ def test_a_diverged_run_is_told_as_such_until_it_goes_on(gan: Gan, trained: Path
     assert only(gan, trained)["state"] == "finished"
 
 
-def test_a_training_that_diverges_says_so_in_its_rows(gan: Gan) -> None:
-    outcome = gan(
-        "train", *SMALL, "--steps", 60, "--loss", "wasserstein", "--lr", 1, "--optimizer", "sgd", "--out", "r"
-    )
-    assert outcome.code == 4, outcome.err
-    assert listed(gan, ".")["r"]["state"] == "diverged"
-
-
-def test_the_best_figure_is_what_the_run_chose_by(gan: Gan, trained: Path) -> None:
+def test_the_best_metric_is_the_one_that_the_run_chose_by(gan: Gan, trained: Path) -> None:
     metrics = trained / "metrics.jsonl"
     append(metrics, {"step": 10, "figures": {"coverage": 0.5, "frechet distance": 30.0}})
     assert best_of(gan, trained) == ("frechet distance", 30.0, 10)
@@ -162,7 +149,7 @@ def measured(run: Path, n: int, on: str = "digits", step: int = 10, **figures: f
     append(run / "metrics.jsonl", {"step": step, "n": n, "evaluated_on": on, "figures": named})
 
 
-def test_a_measurement_of_fewer_images_or_of_other_figures_or_data_displaces_none(gan: Gan, trained: Path) -> None:
+def test_an_evaluation_on_fewer_images_or_other_data_does_not_replace_the_best(gan: Gan, trained: Path) -> None:
     measured(trained, 10_000, frechet_distance=12.0, coverage=0.5)
     whole = best_of(gan, trained)
     measured(trained, 200, frechet_distance=3.0)
@@ -212,7 +199,7 @@ def without_toml(run: Path) -> None:
     ],
     ids=["no checkpoint", "cut short", "no TOML"],
 )  # fmt: skip
-def test_a_damaged_run_is_told_and_ends_nothing(gan: Gan, several: Path, spoil: Any, problem: str) -> None:
+def test_a_damaged_run_is_listed_with_a_warning(gan: Gan, several: Path, spoil: Any, problem: str) -> None:
     spoil(several / "run2")
     found = listed(gan, several)
     assert found[str(several / "run2")]["state"] == "damaged"
@@ -223,7 +210,7 @@ def test_a_damaged_run_is_told_and_ends_nothing(gan: Gan, several: Path, spoil: 
     assert "warning: run2: " in shown.err
 
 
-def test_rows_that_are_none_and_hostile_ones_are_passed_over(gan: Gan, trained: Path) -> None:
+def test_invalid_and_hostile_rows_are_skipped(gan: Gan, trained: Path) -> None:
     (trained / "metrics.jsonl").write_text(
         '{"step": 10, "d_loss": 1.5, "images_per_s": 0, "time": 5}\n{"step": 1'
         + "0" * 400
@@ -235,7 +222,7 @@ def test_rows_that_are_none_and_hostile_ones_are_passed_over(gan: Gan, trained: 
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
-def test_links_in_circles_pipes_and_foreign_folders_are_no_hindrance(gan: Gan, several: Path) -> None:
+def test_circular_links_pipes_and_foreign_folders_are_skipped(gan: Gan, several: Path) -> None:
     (several / "deep" / "round").symlink_to(several)
     (several / "again").symlink_to(several / "run2")
     (several / "nowhere").symlink_to(several / "gone")
@@ -249,7 +236,9 @@ def test_links_in_circles_pipes_and_foreign_folders_are_no_hindrance(gan: Gan, s
     assert sorted(Path(path).name for path in found) in (["again", "run", "run10"], ["run", "run10", "run2"])
 
 
-def test_a_folder_that_cannot_be_listed_is_told(gan: Gan, several: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_one_warning(
+    gan: Gan, several: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.scandir
 
     def scandir(path: Any) -> Any:
@@ -263,7 +252,7 @@ def test_a_folder_that_cannot_be_listed_is_told(gan: Gan, several: Path, monkeyp
     assert outcome.err == f"warning: {several / 'deep'}: cannot be listed (Permission denied)\n"
 
 
-def test_no_runs_are_no_failure_but_a_folder_that_is_not_there_is(gan: Gan, tmp_path: Path) -> None:
+def test_an_empty_folder_is_no_failure_but_a_missing_one_is(gan: Gan, tmp_path: Path) -> None:
     assert (gan("runs").code, gan("runs").out) == (0, "")
     assert json.loads(gan("runs", "--json").out) == {"folder": "runs", "runs": [], "unreadable": []}
     assert gan("runs", tmp_path).err == f"no runs in {tmp_path}\n"
@@ -277,7 +266,7 @@ def test_no_runs_are_no_failure_but_a_folder_that_is_not_there_is(gan: Gan, tmp_
     ("key", "order"), [("run", ["run2", "run10"]), ("-run", ["run10", "run2"]), ("step", ["run2", "run10"]),
                        ("-step", ["run10", "run2"]), ("state", ["run2", "run10"]), ("best", ["run10", "run2"])]
 )  # fmt: skip
-def test_runs_are_sorted_by_what_is_asked(gan: Gan, several: Path, key: str, order: list[str]) -> None:
+def test_runs_are_sorted_by_the_key(gan: Gan, several: Path, key: str, order: list[str]) -> None:
     shutil.rmtree(several / "deep")
     (several / "run2" / "ckpt.safetensors").unlink()
     (several / "run2" / "state" / "step-00000010.safetensors").unlink()
@@ -285,7 +274,7 @@ def test_runs_are_sorted_by_what_is_asked(gan: Gan, several: Path, key: str, ord
     assert [Path(path).name for path in listed(gan, several, "--sort", key)] == order
 
 
-def test_a_key_that_there_is_not_is_refused_with_those_there_are(gan: Gan) -> None:
+def test_an_unknown_sort_key_is_refused_with_a_suggestion(gan: Gan) -> None:
     outcome = gan("runs", "--sort", "steps")
     assert outcome.code == 2
     assert "did you mean step?" in outcome.err
@@ -354,7 +343,7 @@ def watching(place: Path, *args: str) -> Iterator[tuple["subprocess.Popen[bytes]
         os.close(ours)
 
 
-def test_watching_draws_until_ctrl_c_and_that_is_no_failure(several: Path) -> None:
+def test_watch_refreshes_until_ctrl_c_and_exits_with_0(several: Path) -> None:
     with watching(several) as (process, screen):
         seen, until = b"", time.monotonic() + 60
         while b"Ctrl-C ends" not in seen and time.monotonic() < until:
@@ -365,12 +354,12 @@ def test_watching_draws_until_ctrl_c_and_that_is_no_failure(several: Path) -> No
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])
-def test_watching_without_a_terminal_is_refused(gan: Gan, several: Path, more: tuple[str, ...]) -> None:
+def test_watch_without_a_terminal_is_refused(gan: Gan, several: Path, more: tuple[str, ...]) -> None:
     outcome = gan("runs", several, "--watch", *more)
     assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
 
 
-def test_a_thousand_runs_are_looked_at_without_reading_them_whole(trained: Path) -> None:
+def test_only_the_end_of_a_long_metrics_file_is_read(trained: Path) -> None:
     """Speed is measured by hand; here, that a long metrics file is read from its end."""
     with (trained / "metrics.jsonl").open("a") as file:
         file.writelines(json.dumps({"step": step, "d_loss": step}) + "\n" for step in range(11, 40_000))

@@ -188,7 +188,7 @@ def test_a_card_has_the_figures_of_these_weights_and_their_data_set(
     assert result["dataset"] == {"name": "digits", "type": "digits", "split": "test"}
     assert {each["type"] for each in result["metrics"]} == {"diversity", "sliced_wasserstein_at_8_px"}
     assert all(isinstance(each["value"], float) for each in result["metrics"])
-    assert "60 images from seed 0, against digits (test)" in card
+    assert "60 pictures from seed 0, against digits (test)" in card
     assert "license" not in front_matter(card), "nobody said one"
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: what a run writes loads; whatever else is offered is refused in one line."""
+"""Checkpoints: what a run writes can be loaded; any other file is refused in one line."""
 
 import json
 import shutil
@@ -81,9 +81,7 @@ def test_saving_a_loaded_model_again_gives_the_same_bytes(trained: Path, tmp_pat
         ),
     ],
 )
-def test_a_changed_description_is_refused_in_one_line(
-    trained: Path, tmp_path: Path, change: Any, complaint: str
-) -> None:
+def test_changed_metadata_is_refused_in_one_line(trained: Path, tmp_path: Path, change: Any, complaint: str) -> None:
     path = rewritten(trained / "ckpt.safetensors", tmp_path / "bad.safetensors", change)
     with pytest.raises(CheckpointError) as caught:
         checkpoint.load_model(path)
@@ -110,7 +108,7 @@ def test_weights_that_are_not_finite_are_refused(trained: Path, tmp_path: Path) 
         checkpoint.load_model(tmp_path / "nan.safetensors")
 
 
-def test_a_state_is_not_taken_for_a_model(trained: Path) -> None:
+def test_a_state_is_not_loaded_as_a_model(trained: Path) -> None:
     (newest, *_) = sorted((trained / "state").iterdir(), reverse=True)
     with pytest.raises(CheckpointError, match="a training state, not a model"):
         checkpoint.load_model(newest)

@@ -1,4 +1,4 @@
-"""Headers of untrusted files: a sound one is read, anything else is one line."""
+"""Headers of untrusted files: a valid one is read, any other is an error of one line."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ def file_of(path: Path, header: object, data: bytes = b"\0" * 8) -> Path:
     return path
 
 
-def test_a_sound_header_is_read(tmp_path: Path) -> None:
+def test_a_valid_header_is_read(tmp_path: Path) -> None:
     header = read_header(file_of(tmp_path / "a", {"__metadata__": {"format": "pt"}, "w": TENSOR}))
     assert header.tensors["w"].shape == (2,)
     assert header.metadata == {"format": "pt"}
@@ -49,7 +49,7 @@ def test_a_sound_header_is_read(tmp_path: Path) -> None:
         (b'{"w": ' + b"9" * 5000 + b"}", b"", "not a safetensors"),
     ],
 )
-def test_an_unsound_header_is_refused_in_one_line(tmp_path: Path, header: object, data: bytes, complaint: str) -> None:
+def test_an_invalid_header_is_refused_in_one_line(tmp_path: Path, header: object, data: bytes, complaint: str) -> None:
     path = file_of(tmp_path / "bad.safetensors", header, data)
     with pytest.raises(CheckpointError) as caught:
         read_header(path)

@@ -1,4 +1,4 @@
-"""Pretrained models, by name: when a CKPT means one, what is told of it, and how their files are made."""
+"""Pretrained models, by name: when a CKPT means one, the notes about it, and how their files are made."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ def drawing(finished: Finished) -> Path:
 
 @pytest.fixture
 def along(drawing: Path, enlarger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two tiny models come along, `digits` and `srgan-x4`; tests work in a folder beside theirs."""
+    """Two tiny pretrained models, `digits` and `srgan-x4`; tests run in another folder."""
     for name in ("shipped", "work"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -59,7 +59,7 @@ def test_every_command_takes_a_name_for_a_checkpoint(gan: Gan, monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("along")
-def test_a_model_of_ones_own_with_that_name_comes_first_and_that_is_told(gan: Gan, trained: Path) -> None:
+def test_a_run_of_that_name_takes_precedence_with_a_note(gan: Gan, trained: Path) -> None:
     shutil.copytree(trained, "digits")
     shown = gan("inspect", "digits", "--json")
     assert json.loads(shown.out)["variant"] == "vanilla"
@@ -73,7 +73,7 @@ def test_a_model_of_ones_own_with_that_name_comes_first_and_that_is_told(gan: Ga
 
 
 @pytest.mark.usefixtures("along")
-def test_a_folder_of_pictures_with_that_name_is_no_model_and_that_is_told(gan: Gan) -> None:
+def test_a_dataset_of_that_name_is_skipped_with_a_note(gan: Gan) -> None:
     Path("digits").mkdir()
     Image.new("L", (8, 8)).save("digits/a.png")
     shown = gan("inspect", "digits", "--json")
@@ -93,14 +93,14 @@ def test_a_folder_of_pictures_with_that_name_is_no_model_and_that_is_told(gan: G
         ("n" * 300, "File name too long"),
     ],
 )  # fmt: skip
-def test_what_is_no_name_is_refused_in_one_line(gan: Gan, word: str, told: str) -> None:
+def test_an_unknown_name_is_refused_in_one_line(gan: Gan, word: str, told: str) -> None:
     assert_one_line(gan("inspect", word), 1, told)
     if word == "digts":
         assert gan("inspect", word).err == gan("sample", word).err == gan("evaluate", word).err
 
 
 @pytest.mark.usefixtures("along")
-def test_training_cannot_go_on_from_a_model_that_comes_along(gan: Gan) -> None:
+def test_training_cannot_resume_from_a_pretrained_model(gan: Gan) -> None:
     assert_one_line(gan("train", "--resume", "digits"), 2, "--resume digits", "pretrained", "no training state")
     refused = gan("train", "--resume", names.shipped("digits"))
     assert_one_line(refused, 2, "is no run directory")
@@ -137,7 +137,7 @@ def test_half_precision_is_read_as_the_same_model_in_fp32(drawing: Path) -> None
     assert half.facts.losses == whole.facts.losses
 
 
-def test_only_models_may_be_in_half_precision_and_only_what_it_holds(trained: Path, gan: Gan) -> None:
+def test_only_models_may_be_in_half_precision_and_only_values_in_its_range(trained: Path, gan: Gan) -> None:
     newest = max((trained / "state").iterdir())
     saved = state.load(newest)
     checkpoint.save(newest, ship.halved(saved.tensors), saved.facts)
