@@ -143,7 +143,7 @@ def _rows(file: Path, header: Header, facts: Facts, info: RunInfo) -> Rows:
         ("what", "a model to sample from" if facts.kind == "model" else "a training state, to resume from"),
         ("variant", f"{facts.variant}, preset {facts.preset}"),
         ("options", "  ".join(f"{name}={value}" for name, value in asdict(facts.config).items())),
-        ("data set", f"{facts.dataset}: {counted(facts.num_images, 'image', ',')}, "
+        ("dataset", f"{facts.dataset}: {counted(facts.num_images, 'image', ',')}, "
                      f"{spec.channels}×{spec.size}×{spec.size}{fit}{held_out}"),
         ("classes", f"{spec.num_classes}: {names}" if spec.class_names else "none"),
         ("trained", f"step {facts.step:,} of {facts.steps:,}, epoch {facts.epoch:.2f}, phase {facts.phase}"),
@@ -243,7 +243,7 @@ def _unsaved_rows(document: Mapping[str, Any]) -> Rows:
         *rows,
         ("variant", f"{variant}{preset}"),
         ("options", "  ".join(f"{name}={value}" for name, value in document["config"].items())),
-        ("data set", str(document["dataset"])),
+        ("dataset", str(document["dataset"])),
         ("trained", _unsaved_progress(document)),
         ("how", f"batch {document['batch_size']}, seed {document['seed']}"),
         ("last metrics", _values(document["last_metrics"])),

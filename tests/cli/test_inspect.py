@@ -138,7 +138,7 @@ def test_a_run_that_ended_before_its_first_state_is_described(gan: Gan, diverged
         "ended before its first state was saved; the same command with --resume auto restarts it",
         "variant vanilla, preset default",
         "latent_dim=8",
-        "data set digits",
+        "dataset digits",
         "step 10 of 150, epoch",
         "batch 16, seed 4",
         "g_loss",
