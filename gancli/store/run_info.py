@@ -9,8 +9,7 @@ from gancli.config import toml
 from gancli.errors import GancliError
 from gancli.files.atomic import reason
 from gancli.files.lock import Holder
-from gancli.report.jsonl import each_row, is_losses, is_number, read_metrics, read_newest
-from gancli.report.log import read_log
+from gancli.report.jsonl import each_row, is_losses, is_number, read_log, read_metrics, read_newest
 from gancli.store import evaluations, rundir
 from gancli.store.evaluations import Evaluation
 from gancli.store.facts import Facts, from_header, glance

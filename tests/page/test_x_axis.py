@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from gancli.errors import GancliError
-from gancli.page import render
-from gancli.page.curves import gather
+from gancli.page import files
 from gancli.page.run_data import of_directory
-from gancli.page.x_axis import XAxis, offered, time_unit, timestamp
+from gancli.page.x_axis import TrainingTime, XAxis, offered, time_unit, timestamp
 from tests.conftest import Gan
 from tests.page import made
 from tests.page.made import Seen, row
@@ -24,9 +23,10 @@ def at(seconds: float) -> str:
 
 def training_time(*rows: tuple[int, Any, Any], starts: Sequence[str] = ()) -> list[tuple[int, float]]:
     """Of rows with a step, `elapsed_s` and `time`, and when processes began."""
-    made_of = (row(s, elapsed_s=elapsed, time=time) for s, elapsed, time in rows)
-    time = gather(made_of, [timestamp(start) or 0.0 for start in starts]).time
-    return list(zip(time.steps, time.seconds, strict=True))
+    found = TrainingTime([timestamp(start) or 0.0 for start in starts])
+    for step, elapsed, time in rows:
+        found.add(row(step, elapsed_s=elapsed, time=time))
+    return list(zip(found.steps, found.seconds, strict=True))
 
 
 def test_the_time_of_a_run_is_that_of_all_its_processes_without_the_pauses() -> None:
@@ -46,7 +46,9 @@ def test_rows_that_tell_no_time_are_passed_over() -> None:
 
 
 def test_a_step_between_two_rows_lies_between_their_times() -> None:
-    axis = XAxis(64, gather([row(10, elapsed_s=5.0), row(30, elapsed_s=45.0)]).time)
+    axis = XAxis(64, TrainingTime())
+    axis.time.add(row(10, elapsed_s=5.0))
+    axis.time.add(row(30, elapsed_s=45.0))
     assert [axis.position(step, "time") for step in (0, 5, 10, 20, 30, 99)] == [0.0, 2.5, 5.0, 25.0, 45.0, 45.0]
     assert axis.position(7, "images") == 448
     assert axis.position(7, "steps") == 7
@@ -54,13 +56,13 @@ def test_a_step_between_two_rows_lies_between_their_times() -> None:
 
 def test_a_page_begins_with_the_axis_that_was_asked_for(tmp_path: Path) -> None:
     rows = [row(s, elapsed_s=s * 60.0, phase="one" if s < 50 else "two") for s in range(10, 101, 10)]
-    seen = Seen(render.render([of_directory(made.run(tmp_path / "a", rows, BATCH))], "time"))
+    seen = Seen(files.render([of_directory(made.run(tmp_path / "a", rows, BATCH))], "time"))
     assert seen.data["over"] == "time"
     assert [a["value"] for a in seen.all("option")] == ["steps", "images", "time"]
     assert [a["value"] for a in seen.all("option") if "selected" in a] == ["time"]
     series = seen.data["charts"][0]["series"][0]
-    assert (series["seconds"][:2], series["batch_size"]) == ([600.0, 1200.0], 64)
-    assert seen.data["charts"][0]["marks"] == [["two", {"steps": 50, "images": 3200, "time": 3000.0}]]
+    assert (series["positions"]["time"][:2], series["positions"]["images"][:2]) == ([600.0, 1200.0], [640, 1280])
+    assert seen.data["charts"][0]["marks"] == {"two": {"steps": 50, "images": 3200, "time": 3000.0}}
     assert "1h 40m" in seen.text
 
 
@@ -68,9 +70,9 @@ def test_what_a_run_does_not_tell_is_no_choice_and_an_error(tmp_path: Path, gan:
     run = of_directory(made.run(tmp_path / "a", [row(10, elapsed_s=None), row(20, elapsed_s=None)], BATCH))
     assert offered([run]) == ["steps", "images"]
     with pytest.raises(GancliError, match="--over time: the training time of a is not recorded; --over steps needs"):
-        render.render([run], "time")
+        files.render([run], "time")
     bare = of_directory(made.run(tmp_path / "b", [row(10, elapsed_s=None)]))
-    assert not Seen(render.render([bare])).all("select")
+    assert not Seen(files.render([bare])).all("select")
     refused = gan("report", "a", "-o", "x.png", "--over", "time")
     assert (refused.code, refused.err.count("\n"), (tmp_path / "x.png").exists()) == (1, 1, False)
     refused = gan("report", "a", "--over", "tmie")

@@ -10,8 +10,8 @@ import pytest
 
 from gancli.report.choose import choose
 from gancli.report.lines import Lines
+from gancli.report.reporter import terminal_size
 from gancli.report.table import Table
-from gancli.report.terminal import terminal_size
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_terminal_without_utf_8_gets_lines(terminal: TextIO) -> None:
 def test_live_on_a_file_says_in_one_line_why_it_is_not() -> None:
     stream = io.StringIO()
     assert isinstance(choose("live", stderr=stream), Lines)
-    assert stream.getvalue() == "note: --progress live: stderr is no terminal; plain lines instead\n"
+    assert stream.getvalue() == "note: --progress live: stderr is not a terminal; plain lines instead\n"
 
 
 def test_a_closed_stderr_is_no_terminal() -> None:

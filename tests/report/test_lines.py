@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from gancli.events import CheckpointSaved, Event, PhaseStarted, Preparing, Progress, Warned
-from gancli.report import heartbeat
-from gancli.report.lines import Lines
+from gancli.report import reporter
+from gancli.report.lines import Lines, amount
 from tests.report.facts import evaluated, finished, row, samples, started
 
 BEGAN = datetime(2026, 11, 27, 12, 3, 44, tzinfo=timezone(timedelta(hours=1)))
@@ -18,7 +18,7 @@ FIRST = "2026-11-27 12:03:44 +0100 "
 def told(*events: object) -> str:
     """The lines after the time of the first: of a clock that stands still."""
     stream = io.StringIO()
-    with Lines(stream, now=lambda: 0.0, wall=lambda: BEGAN) as report:
+    with Lines(stream, now=lambda: 0.0, local_time=lambda: BEGAN) as report:
         for event in events:
             report(event)  # type: ignore[arg-type]  # events of any kind
     return stream.getvalue().removeprefix(FIRST)
@@ -30,9 +30,9 @@ class Clocked:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.stream = io.StringIO()
-        self.report = Lines(self.stream, now=lambda: self.seconds, wall=self._wall)
+        self.report = Lines(self.stream, now=lambda: self.seconds, local_time=self._local_time)
 
-    def _wall(self) -> datetime:
+    def _local_time(self) -> datetime:
         return BEGAN + timedelta(seconds=self.seconds)
 
     @property
@@ -111,9 +111,9 @@ def test_a_step_that_takes_long_is_told_every_thirty_seconds_and_the_time_left_g
         clocked.seconds = float(second)
         clocked.report.tick()
     assert clocked.lines[2:] == [
-        "12:04:14 at step 37/11700  no step done for 30s  1h 59m left",
-        "12:04:44 at step 37/11700  no step done for 1m 00s  3h 00m left",
-        "12:05:14 at step 37/11700  no step done for 1m 30s  4h 00m left",
+        "12:04:14 at step 37/11700  no step completed for 30s  1h 59m left",
+        "12:04:44 at step 37/11700  no step completed for 1m 00s  3h 00m left",
+        "12:05:14 at step 37/11700  no step completed for 1m 30s  4h 00m left",
     ]
 
 
@@ -148,7 +148,7 @@ def test_means_so_far_are_a_line_unlike_a_rows_and_only_where_there_has_been_non
 
 
 def test_the_thread_breaks_the_silence_and_ends_with_the_reporter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "TICK_S", 0.005)
+    monkeypatch.setattr(reporter, "TICK_S", 0.005)
     clocked = Clocked()
     with clocked.report:
         clocked.report(Progress(37, 11700))
@@ -183,3 +183,10 @@ def test_a_stream_without_unicode_gets_escapes_instead() -> None:
     report = Lines(io.TextIOWrapper(raw, encoding="ascii"))
     report(Warned("Übung"))
     assert raw.getvalue().endswith(b" warning: \\xdcbung\n")
+
+
+def test_amounts_without_a_total_name_what_is_done() -> None:
+    assert amount(1200, 0, "images") == "1,200 images"
+    assert amount(0, 0, "files") == amount(3, 4, "") == ""
+    assert amount(0, 25, "images") == "0 of 25 images"
+    assert amount(12_000_000, 34_000_000, "bytes") == "12 MB of 34 MB"
