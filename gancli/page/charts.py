@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gancli.page import x_axis
 from gancli.page.run_data import SPEED, RunData
+from gancli.page.x_axis import OVER
 from gancli.report.history import Curve, is_d_output, label, network
 from gancli.text import printable
 
@@ -56,18 +56,29 @@ def charts(runs: Sequence[RunData], max_points: int = MAX_POINTS, speed: bool = 
 
 def _prepared(chart: Chart, runs: Sequence[RunData], max_points: int) -> Chart:
     """Return a chart with the points that are drawn, and where they are drawn."""
-    axes = x_axis.offered(runs)
+    axes = offered(runs)
     series = []
     for each in chart.series:
-        curve, axis = each.curve.thinned(max_points), runs[each.run].x_axis
-        positions = {over: [round(axis.position(step, over), 2) for step in curve.steps] for over in axes}
+        curve, run = each.curve.thinned(max_points), runs[each.run]
+        positions = {over: [round(run.position(step, over), 2) for step in curve.steps] for over in axes}
         series.append(replace(each, label=printable(each.label), curve=curve, positions=positions))
     marks = {
-        printable(name): {over: x_axis.common_position(runs, step, over) for over in axes}
+        printable(name): {over: _common_position(runs, step, over) for over in axes}
         for name, step in _phases(runs).items()
     }
     unit = chart.unit and all(0 <= value <= 1 for each in series for value in _finite(each.curve))
     return replace(chart, series=series, unit=unit, marks=marks)
+
+
+def offered(runs: Sequence[RunData]) -> list[str]:
+    """Return the x axes that all these runs have the data for."""
+    return [over for over in OVER if all(run.offers(over) for run in runs)]
+
+
+def _common_position(runs: Sequence[RunData], step: int, over: str) -> float | None:
+    """Return the position of a step of all runs, None if it differs."""
+    positions = {run.position(step, over) for run in runs}
+    return positions.pop() if len(positions) == 1 else None
 
 
 def _finite(curve: Curve) -> list[float]:

@@ -13,11 +13,11 @@ from markupsafe import Markup
 
 from gancli.errors import GancliError, UsageError
 from gancli.files import atomic
-from gancli.page import charts, run_data, samples, tables, x_axis
+from gancli.page import charts, run_data, samples, tables
 from gancli.page.charts import Chart, Series
 from gancli.page.run_data import RunData
 from gancli.page.samples import Frame
-from gancli.page.x_axis import STEPS
+from gancli.page.x_axis import IMAGES, STEPS
 from gancli.process import __version__
 from gancli.report.jsonl import utc
 from gancli.store.rundir import RunDirectory
@@ -53,10 +53,20 @@ def write(runs: Sequence[RunData], path: Path, over: str = STEPS) -> int:
     else:
         from gancli.page import figure
 
-        x_axis.require(over, runs)
+        _require(over, runs)
         data = figure.encode(runs, path.suffix.lower(), over)
     atomic.write(path, [data])
     return len(data)
+
+
+def _require(over: str, runs: Sequence[RunData]) -> None:
+    """Raise `GancliError` if a run lacks the data for this x axis."""
+    for run in runs:
+        if not run.offers(over):
+            missing = "batch size" if over == IMAGES else "training time"
+            raise GancliError(
+                f"--over {over}: the {missing} of {run.name} is not recorded; --over {STEPS} needs nothing"
+            )
 
 
 def write_page(directory: RunDirectory) -> str:
@@ -90,7 +100,7 @@ def _write(page: Path, runs: Sequence[Path], command: str) -> str:
 def render(runs: Sequence[RunData], over: str = STEPS) -> bytes:
     """Return the page of one run, or of several side by side, smaller than `MAX_BYTES`. `over`: the x axis at first. Raises
     `GancliError` if a run lacks the data for it."""
-    x_axis.require(over, runs)
+    _require(over, runs)
     for share in SHRINKS:
         page = _render(runs, over, share)
         if len(page) < MAX_BYTES:
@@ -114,7 +124,7 @@ def _render(runs: Sequence[RunData], over: str, share: float) -> bytes:
         frames=frames,
         steps=sorted({frame.step for each in frames for frame in each}),
         over=over,
-        offered=x_axis.offered(runs),
+        offered=charts.offered(runs),
         data=_script_data(shown, frames, over),
         style=style,
         script=script,

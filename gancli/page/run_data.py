@@ -10,8 +10,8 @@ from gancli import catalogue
 from gancli.config import toml
 from gancli.errors import CheckpointError
 from gancli.format import duration, size
-from gancli.page import samples, x_axis
-from gancli.page.x_axis import TrainingTime, XAxis
+from gancli.page import samples
+from gancli.page.x_axis import IMAGES, STEPS, TIME, TrainingTime, timestamp
 from gancli.report import jsonl
 from gancli.report.history import Curve, LossHistory
 from gancli.report.jsonl import is_evaluation, is_number
@@ -62,9 +62,13 @@ class RunData:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    @property
-    def x_axis(self) -> XAxis:
-        return XAxis(self.batch_size, self.time)
+    def offers(self, over: str) -> bool:
+        """Return whether the run has the data for this x axis."""
+        return {STEPS: True, IMAGES: self.batch_size > 0, TIME: self.time.total is not None}[over]
+
+    def position(self, step: int, over: str) -> float:
+        """Return the position of a step on an x axis: a number of steps or images, or seconds."""
+        return self.time.at(step) if over == TIME else step * (self.batch_size if over == IMAGES else 1)
 
     def metric_curves(self) -> dict[str, Curve]:
         """Return the metrics measured during training (`--eval-every`) as curves."""
@@ -85,7 +89,7 @@ def of_directory(path: Path) -> RunData:
     if not info.exists:
         raise CheckpointError(f"{path}: holds no checkpoint, nor the config.toml of a run")
     run = RunData(path, path.name or path.absolute().name)
-    starts = (x_axis.timestamp(line.get("time")) for line in info.log if line["event"] == jsonl.STARTED)
+    starts = (timestamp(line.get("time")) for line in info.log if line["event"] == jsonl.STARTED)
     _add_rows(run, info.each_row(), sorted(start for start in starts if start is not None))
     run.samples = samples.list_grids(path)
     _add_config(run, info.config)

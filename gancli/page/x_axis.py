@@ -3,11 +3,10 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
-from gancli.errors import GancliError, UsageError, did_you_mean
+from gancli.errors import UsageError, did_you_mean
 from gancli.report.jsonl import is_number
 
 STEPS, IMAGES, TIME = OVER = ("steps", "images", "time")
@@ -42,7 +41,17 @@ class TrainingTime:
 
     @property
     def total(self) -> float | None:
+        """The seconds up to the last row, None if no row has a time."""
         return self.seconds[-1] if self.seconds else None
+
+    def at(self, step: int) -> float:
+        """Return the seconds up to a step: interpolated between rows, after the last row its time."""
+        after = bisect_left(self.steps, step)
+        if after == len(self.steps):
+            return self.seconds[-1]
+        start, before = (self.steps[after - 1], self.seconds[after - 1]) if after else (0, 0.0)
+        share = (step - start) / (self.steps[after] - start) if self.steps[after] > start else 1
+        return before + (self.seconds[after] - before) * share
 
 
 def timestamp(time: object) -> float | None:
@@ -51,57 +60,6 @@ def timestamp(time: object) -> float | None:
         return datetime.fromisoformat(time).timestamp() if isinstance(time, str) else None
     except (ValueError, OverflowError):
         return None
-
-
-@dataclass(frozen=True)
-class XAxis:
-    """The positions of the steps of one run. `batch_size`: 0 if unknown."""
-
-    batch_size: int
-    time: TrainingTime
-
-    def offers(self, over: str) -> bool:
-        return {STEPS: True, IMAGES: self.batch_size > 0, TIME: self.time.total is not None}[over]
-
-    def position(self, step: int, over: str) -> float:
-        """Return a step, a number of images, or seconds: interpolated between rows, after the last row its time."""
-        if over != TIME:
-            return step * (self.batch_size if over == IMAGES else 1)
-        steps, seconds = self.time.steps, self.time.seconds
-        at = bisect_left(steps, step)
-        if at == len(steps):
-            return seconds[-1]
-        start, before = (steps[at - 1], seconds[at - 1]) if at else (0, 0.0)
-        share = (step - start) / (steps[at] - start) if steps[at] > start else 1
-        return before + (seconds[at] - before) * share
-
-
-class HasXAxis(Protocol):
-    name: str
-
-    @property
-    def x_axis(self) -> XAxis: ...
-
-
-def offered(runs: Sequence[HasXAxis]) -> list[str]:
-    """Return the axes that all these runs have."""
-    return [over for over in OVER if all(run.x_axis.offers(over) for run in runs)]
-
-
-def common_position(runs: Sequence[HasXAxis], step: int, over: str) -> float | None:
-    """Return the position of a step of all runs, None if it differs."""
-    positions = {run.x_axis.position(step, over) for run in runs}
-    return positions.pop() if len(positions) == 1 else None
-
-
-def require(over: str, runs: Sequence[HasXAxis]) -> None:
-    """Raise `GancliError` if a run lacks the data for this axis."""
-    for run in runs:
-        if not run.x_axis.offers(over):
-            missing = "batch size" if over == IMAGES else "training time"
-            raise GancliError(
-                f"--over {over}: the {missing} of {run.name} is not recorded; --over {STEPS} needs nothing"
-            )
 
 
 def time_unit(seconds: float) -> tuple[float, str]:

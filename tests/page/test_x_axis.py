@@ -8,8 +8,9 @@ import pytest
 
 from gancli.errors import GancliError
 from gancli.page import files
-from gancli.page.run_data import of_directory
-from gancli.page.x_axis import TrainingTime, XAxis, offered, time_unit, timestamp
+from gancli.page.charts import offered
+from gancli.page.run_data import RunData, of_directory
+from gancli.page.x_axis import TrainingTime, time_unit, timestamp
 from tests.conftest import Gan
 from tests.page import made
 from tests.page.made import Seen, row
@@ -46,12 +47,12 @@ def test_rows_that_tell_no_time_are_passed_over() -> None:
 
 
 def test_a_step_between_two_rows_lies_between_their_times() -> None:
-    axis = XAxis(64, TrainingTime())
-    axis.time.add(row(10, elapsed_s=5.0))
-    axis.time.add(row(30, elapsed_s=45.0))
-    assert [axis.position(step, "time") for step in (0, 5, 10, 20, 30, 99)] == [0.0, 2.5, 5.0, 25.0, 45.0, 45.0]
-    assert axis.position(7, "images") == 448
-    assert axis.position(7, "steps") == 7
+    run = RunData(Path("a"), "a", batch_size=64)
+    run.time.add(row(10, elapsed_s=5.0))
+    run.time.add(row(30, elapsed_s=45.0))
+    assert [run.position(step, "time") for step in (0, 5, 10, 20, 30, 99)] == [0.0, 2.5, 5.0, 25.0, 45.0, 45.0]
+    assert run.position(7, "images") == 448
+    assert run.position(7, "steps") == 7
 
 
 def test_a_page_begins_with_the_axis_that_was_asked_for(tmp_path: Path) -> None:
