@@ -42,12 +42,10 @@ class Chart:
     marks: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
 
-def charts(runs: Sequence[RunData], max_points: int = MAX_POINTS, speed: bool = True) -> list[Chart]:
+def charts(runs: Sequence[RunData], max_points: int = MAX_POINTS) -> list[Chart]:
     """Return the charts of runs with at most about `max_points` points: of one run one chart per kind of term, of several
-    runs one per term. `speed`: with images per second."""
-    found = list(_of_one(runs[0]) if len(runs) == 1 else _of_several(runs))
-    found = [chart for chart in found if speed or chart.title != SPEED_TITLE]
-    found = found[: max(1, MAX_SERIES // len(runs))]
+    runs one per term."""
+    found = list(_of_one(runs[0]) if len(runs) == 1 else _of_several(runs))[: max(1, MAX_SERIES // len(runs))]
     share = max_points // max(1, sum(len(chart.series) for chart in found))
     share = min(MAX_POINTS_OF_CURVE, max(MIN_POINTS_OF_CURVE, share))
     prepared = (_prepared(chart, runs, share) for chart in found)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gancli.errors import GancliError
-from gancli.page.charts import Chart, charts
+from gancli.page.charts import SPEED_TITLE, Chart, charts
 from gancli.page.run_data import RunData
 from gancli.page.x_axis import IMAGES, TIME, time_unit
 
@@ -31,7 +31,7 @@ def encode(runs: Sequence[RunData], suffix: str, over: str) -> bytes:
     matplotlib is missing, or if there is nothing to draw."""
     if importlib.util.find_spec("matplotlib") is None:
         raise GancliError(f"-o {suffix}: needs matplotlib: pip install 'gancli[report]' (.html needs nothing)")
-    shown = charts(runs, speed=False)
+    shown = [chart for chart in charts(runs) if chart.title != SPEED_TITLE]
     if not shown:
         raise GancliError(f"{runs[0].path}: has no losses yet, so there are no curves")
     import matplotlib as mpl
