@@ -49,6 +49,7 @@ class RunData:
     steps: int | None = None
     batch_size: int = 0
     num_rows: int = 0
+    peak_bytes: int = 0
     curves: dict[str, Curve] = field(default_factory=dict)
     time: TrainingTime = field(default_factory=TrainingTime)
     phases: dict[str, int] = field(default_factory=dict)
@@ -115,7 +116,7 @@ def of_file(path: Path) -> RunData:
 def _add_rows(run: RunData, rows: Iterable[Mapping[str, Any]], starts: Sequence[float]) -> None:
     """Add what the rows of `metrics.jsonl` hold. `starts`: when processes of the run began."""
     history, run.time = LossHistory({}, max_points=None), TrainingTime(starts)
-    measured, left_out, num_gaps, peak_bytes, times = [], set[str](), 0, 0, list[object]()
+    measured, left_out, num_gaps, first = [], set[str](), 0, None
     for row in rows:
         if not 0 <= row["step"] <= MAX_STEP:
             continue
@@ -129,16 +130,16 @@ def _add_rows(run: RunData, rows: Iterable[Mapping[str, Any]], starts: Sequence[
             del terms[name]
         history.add(row["step"], terms)
         run.time.add(row)
-        run.num_rows += 1
-        run.step = row["step"]
+        first, last = first or row, row
+        run.num_rows, run.step = run.num_rows + 1, row["step"]
         num_gaps += any(map(math.isnan, terms.values()))
+        if type(held := row.get("memory_bytes")) is int:
+            run.peak_bytes = max(run.peak_bytes, held)
         if isinstance(phase := row.get("phase"), str) and len(run.phases) < MAX_TERMS:
             run.phases.setdefault(phase, row["step"])
-        if type(held := row.get("memory_bytes")) is int:
-            peak_bytes = max(peak_bytes, held)
-        times = [*times[:1], row.get("time")]
     run.curves, run.evaluations = _sorted(history), evaluations.found(measured)
-    _add_measured_speed(run, peak_bytes, times)
+    if first is not None:
+        _add_speed(run, first, last)
     if num_gaps:
         count = counted(run.num_rows, "row", ",")
         run.notes.append(f"metrics.jsonl: {num_gaps:,} of {count} hold NaN or infinity; curves have gaps there")
@@ -161,15 +162,16 @@ def _sorted(history: LossHistory) -> dict[str, Curve]:
     return history.curves
 
 
-def _add_measured_speed(run: RunData, peak_bytes: int, times: list[object]) -> None:
-    if peak_bytes:
-        run.machine["peak memory"] = size(peak_bytes)
+def _add_speed(run: RunData, first: Mapping[str, Any], last: Mapping[str, Any]) -> None:
+    """Add the memory, speed and time that the rows report, from the first to the last one."""
+    if run.peak_bytes:
+        run.machine["peak memory"] = size(run.peak_bytes)
     if speed := [value for value in run.curves.get(SPEED, Curve()).values if not math.isnan(value)]:
         run.machine["mean speed"] = f"{len(speed) / sum(1 / max(value, 1e-9) for value in speed):,.0f} images/s"
     if (seconds := run.time.total) is not None:
         run.machine["time"] = duration(seconds)
-    for name, time in zip(("first row", "last row"), times[:1] + times[-1:], strict=False):
-        if isinstance(time, str):
+    for name, row in (("first row", first), ("last row", last)):
+        if isinstance(time := row.get("time"), str):
             run.machine[name] = _moment(time)
 
 

@@ -84,9 +84,9 @@ def in_browser(place: Path, runs: list[RunData], script: str, *options: str) -> 
         f"--user-data-dir={place / 'profile'}", "--virtual-time-budget=4000", *options, "--dump-dom", page.as_uri(),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=True)
-    told = FOUND.search(done.stdout.decode("utf-8"))
-    assert told, "the page's script did not come to its end"
-    value = json.loads(html.unescape(told[1]))
+    found = FOUND.search(done.stdout.decode("utf-8"))
+    assert found, "the page's script did not end"
+    value = json.loads(html.unescape(found[1]))
     assert "error" not in value, value
     return dict(value)
 

@@ -27,7 +27,7 @@ def page(*places: Path) -> Seen:
     return Seen(data)
 
 
-def test_a_page_tells_what_there_is_to_know_without_a_script(tmp_path: Path) -> None:
+def test_all_but_the_curves_can_be_read_without_a_script(tmp_path: Path) -> None:
     log: list[dict[str, object]] = [
         {
             "event": "run_started",
@@ -90,8 +90,8 @@ def test_nothing_of_a_runs_files_becomes_markup(tmp_path: Path) -> None:
     rows = [row(10, phase="x"), row(20, phase=HOSTILE, **{HOSTILE: 1.0}), row(30, **{HOSTILE: 2.0, "time": HOSTILE}),
             evaluation(30, figures={HOSTILE: 1.0}, evaluated_on=HOSTILE, split=HOSTILE, beside=HOSTILE, best=True),
             evaluation(40, figures={HOSTILE: 2.0}, real={HOSTILE: 2.0}, best=True)]  # fmt: skip
-    told = dict.fromkeys(("message", "device", "system", "reason"), HOSTILE)
-    log = [{"event": e, "parameters": {HOSTILE: 3}, **told}
+    fields = dict.fromkeys(("message", "device", "system", "reason"), HOSTILE)
+    log = [{"event": e, "parameters": {HOSTILE: 3}, **fields}
            for e in ("run_started", "warned", "run_diverged")]  # fmt: skip
     place = made.run(tmp_path / "<b>&'x'", rows, config, log)
     other = made.run(tmp_path / "other" / "<b>&'x'", rows, CONFIG_2, log)
@@ -133,7 +133,7 @@ def test_python_writes_the_same_page(tmp_path: Path) -> None:
         gancli.write_report([], "p.html")
 
 
-def test_how_a_run_ended_is_told_by_its_log_or_by_its_rows(tmp_path: Path) -> None:
+def test_the_state_of_a_run_is_that_of_its_log_or_of_its_rows(tmp_path: Path) -> None:
     started = {"event": "run_started"}
     ends: dict[str, list[dict[str, object]]] = {
         "finished": [{"event": "run_finished", "status": "done"}],
@@ -159,7 +159,7 @@ def test_a_run_of_hardly_any_rows_has_a_page(tmp_path: Path, rows: list[dict[str
     assert ("No losses yet" in seen.text) == (not rows)
 
 
-def test_values_that_are_no_numbers_are_gaps_and_told(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_are_gaps_and_a_note(tmp_path: Path) -> None:
     rows = [row(10), row(20, d_loss=None), row(30), row(40, d_loss=math.nan), row(50, d_loss=1e400), row(60)]
     seen = page(made.run(tmp_path / "a", rows))
     assert "3 of 6 rows hold NaN or infinity" in seen.text
@@ -219,7 +219,7 @@ def test_the_newest_of_many_warnings_do_not_fill_the_page(tmp_path: Path) -> Non
     assert "and 440 more, in log.jsonl" in seen.text
 
 
-def test_the_page_beside_a_run_replaces_ours_and_nobody_elses(tmp_path: Path) -> None:
+def test_the_page_of_a_run_replaces_only_pages_by_gan(tmp_path: Path) -> None:
     place = made.run(tmp_path / "a")
     assert files.write_page(RunDirectory(place)) == ""
     first = (place / "report.html").read_bytes()

@@ -40,7 +40,7 @@ def test_the_time_of_a_run_is_that_of_all_its_processes_without_the_pauses() -> 
     assert asleep == [(10, 5.0), (20, 10.0), (30, 15.0)], "a laptop that was shut: one process all the time"
 
 
-def test_rows_that_tell_no_time_are_passed_over() -> None:
+def test_rows_without_a_time_are_skipped() -> None:
     odd = [(s, value, "yesterday") for s, value in enumerate((None, "5", -1.0, True, 10**400, 7.0), start=1)]
     assert training_time(*odd) == [(6, 7.0)]
     assert training_time((1, 3.0, None), (2, 1.0, "9999-99-99T00:00:00Z")) == [(1, 3.0), (2, 4.0)]
@@ -67,7 +67,7 @@ def test_a_page_begins_with_the_axis_that_was_asked_for(tmp_path: Path) -> None:
     assert "1h 40m" in seen.text
 
 
-def test_what_a_run_does_not_tell_is_no_choice_and_an_error(tmp_path: Path, gan: Gan) -> None:
+def test_an_axis_without_data_is_not_offered_and_an_error(tmp_path: Path, gan: Gan) -> None:
     run = of_directory(made.run(tmp_path / "a", [row(10, elapsed_s=None), row(20, elapsed_s=None)], BATCH))
     assert offered([run]) == ["steps", "images"]
     with pytest.raises(GancliError, match="--over time: the training time of a is not recorded; --over steps needs"):
@@ -81,7 +81,7 @@ def test_what_a_run_does_not_tell_is_no_choice_and_an_error(tmp_path: Path, gan:
     assert refused.err == "gan: --over tmie: must be one of steps, images, time (did you mean time?)\n"
 
 
-def test_curves_as_pictures_name_their_axis(tmp_path: Path, gan: Gan) -> None:
+def test_figures_name_their_axis(tmp_path: Path, gan: Gan) -> None:
     pytest.importorskip("matplotlib")
     made.run(tmp_path / "a", [row(s, elapsed_s=s * 60.0) for s in range(10, 201, 10)], BATCH)
     for over, name in (("time", "time (h)"), ("images", "images"), ("steps", "step")):
@@ -93,8 +93,8 @@ def test_times_have_units_that_fit() -> None:
     assert [time_unit(span)[1] for span in (1, 119, 120, 7199, 7200, 172_800)] == ["s", "s", "min", "min", "h", "d"]
 
 
-def test_the_log_of_a_run_tells_when_its_processes_began(tmp_path: Path) -> None:
+def test_the_log_of_a_run_has_the_start_of_its_processes(tmp_path: Path) -> None:
     rows = [row(s, elapsed_s=elapsed, time=at(time)) for s, elapsed, time in ((10, 5.0, 5), (20, 40.0, 900))]
     log = [{"event": "run_started", "time": at(0)}, {"event": "run_started", "time": at(860)}]
     assert of_directory(made.run(tmp_path / "a", rows, log=log)).machine["time"] == "45s"
-    assert of_directory(made.run(tmp_path / "b", rows)).machine["time"] == "40s", "without a log it cannot be told"
+    assert of_directory(made.run(tmp_path / "b", rows)).machine["time"] == "40s", "without a log, one process"

@@ -151,11 +151,11 @@ def test_rows_that_two_write_at_once_stay_whole(tmp_path: Path) -> None:
     """Longer ones than a buffer, too."""
     path = tmp_path / "metrics.jsonl"
 
-    def write(step: int) -> None:
+    def append_rows(step: int) -> None:
         for _ in range(50):
             append(path, {"step": step, "figures": {"x" * 9_000: float(step)}})
 
-    writers = [threading.Thread(target=write, args=(step,)) for step in (1, 2)]
+    writers = [threading.Thread(target=append_rows, args=(step,)) for step in (1, 2)]
     with MetricsFile(path) as write:
         write(started())
         for writer in writers:
