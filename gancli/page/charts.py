@@ -53,7 +53,7 @@ def charts(runs: Sequence[RunData], max_points: int = MAX_POINTS) -> list[Chart]
 
 
 def _prepared(chart: Chart, runs: Sequence[RunData], max_points: int) -> Chart:
-    """Return a chart with the points that are drawn, and where they are drawn."""
+    """Return a chart with thinned curves, their positions, and the phases that begin."""
     axes = offered(runs)
     series = []
     for each in chart.series:

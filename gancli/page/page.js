@@ -74,12 +74,12 @@ function lines(chart, hidden) {
     label: series.label, stroke: () => colour(`--c${series.colour}`), dash: DASHES[series.dash], width: 1.75,
     value: (plot, value, i, at) => number(at === null ? newest(plot.data[i]) : value), ...more,
   });
-  const drawn = chart.series.flatMap((series, i) => [
+  const curves = chart.series.flatMap((series, i) => [
     line(series, { show: !hidden[i] }),
     line(series, { class: "raw", alpha: 0.3, width: 1, show: view.smooth > 0 && !hidden[i] }),
   ]);
   const levels = withLevel(chart).map((series) => line(series, { label: "real images", dash: [2, 4], points: { show: false } }));
-  return [...drawn, ...levels];
+  return [...curves, ...levels];
 }
 
 function drawMarks(plot, marks) {
