@@ -9,7 +9,7 @@ from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import UsageError
 from gancli.page import files, run_data
-from gancli.page.render import MAX_RUNS
+from gancli.page.files import MAX_RUNS
 from gancli.page.run_data import RunData
 from gancli.page.x_axis import STEPS, check
 from gancli.store import names

@@ -13,8 +13,7 @@ import typer
 from gancli.cli import console, explain, help_page, streams
 from gancli.errors import ReaderGoneError, StdoutError
 from gancli.process import __version__
-from gancli.report.reporter import abandon
-from gancli.report.terminal import number_of_columns
+from gancli.report.reporter import abandon, number_of_columns
 
 INTERRUPTED = 130  # by Ctrl-C, as shells say it
 COMPLETING = "_GAN_COMPLETE"  # the shell asks for completions

@@ -16,7 +16,7 @@ from rich.text import Text
 from gancli.cli.streams import reason
 from gancli.errors import StdoutError, UsageError
 from gancli.report.jsonl import dump
-from gancli.report.terminal import DUMB, piped_columns
+from gancli.report.reporter import DUMB, piped_columns
 from gancli.text import printable
 
 ANY_WIDTH = 10_000

@@ -13,7 +13,7 @@ from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 from gancli.cli import completing, console
-from gancli.report.terminal import piped_columns
+from gancli.report.reporter import piped_columns
 
 WIDEST = 100  # columns: longer lines are hard to read
 USUAL = 80  # columns, where nobody says how many there are

@@ -16,8 +16,7 @@ from gancli.config import paths
 from gancli.engine.begin import run_directory
 from gancli.errors import CheckpointError, UsageError, printable
 from gancli.format import number
-from gancli.report import words
-from gancli.report.history import sparkline
+from gancli.report.history import label, sparkline
 from gancli.store import evaluations, rundir
 from gancli.store.facts import Facts
 from gancli.store.header import Header
@@ -284,7 +283,7 @@ def _print_losses(losses: Mapping[str, Sequence[tuple[int, float]]]) -> None:
     table.add_column(no_wrap=True)
     for name, points in shown.items():
         curve = sparkline([value for _, value in points], min(CURVE_COLUMNS, out.width // 2))
-        table.add_row(escape(words.label(name)), number(points[-1][1]), curve)
+        table.add_row(escape(label(name)), number(points[-1][1]), curve)
     out.print(table)
 
 

@@ -16,8 +16,7 @@ from gancli.config.resolve import NOT_KEPT
 from gancli.engine.begin import Start
 from gancli.engine.stop import Stop
 from gancli.errors import DivergedError, UsageError
-from gancli.report.jsonl import MetricsFile
-from gancli.report.log import LogFile
+from gancli.report.jsonl import LogFile, MetricsFile
 from gancli.store import rundir
 from gancli.store.rundir import RunDirectory
 from gancli.text import Note

@@ -1,12 +1,12 @@
 "use strict";
-// The curves, drawn by uPlot, and the slider over the samples. Text of a run goes into the page as text, never as HTML.
+// Draws the curves with uPlot, and shows samples by the slider. Text of a run is inserted as text, never as HTML.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const DASHES = [[], [7, 3], [2, 3], [8, 3, 2, 3]], MARKERS = ["solid", "dashed", "dotted", "dashed"];
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 const TIME_STEPS = UNITS.flatMap(([size]) => [1, 2, 5, 10, 20, 30].map((each) => each * size)).sort((a, b) => a - b);
 const WHOLE_STEPS = [...Array(16).keys()].flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power));
-const view = { over: data.over, log: false, smooth: 0, first: 0, last: 1 }; // what all charts have in common
+const view = { over: data.over, log: false, smooth: 0, first: 0, last: 1 }; // shared by all charts
 const whole = { first: 0, last: 1 };
 const charts = [...document.querySelectorAll(".plot")].map((frame) => ({ frame, plot: null, ...data.charts[frame.dataset.chart] }));
 const byId = (id) => document.getElementById(id);
@@ -22,7 +22,7 @@ function unitOf(span) {
   return UNITS.find(([size]) => span >= 2 * size) ?? UNITS[UNITS.length - 1];
 }
 
-// A length of the x axis: "300", "12 min". `span`: what its unit is chosen for.
+// A length on the x axis: "300", "12 min". `span`: the length that its unit is chosen for.
 function length(value, span) {
   if (view.over !== "time") return Math.round(value).toLocaleString("en");
   const [size, unit] = unitOf(span);
@@ -37,12 +37,7 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name);
 }
 
-function positions(series) {
-  if (view.over === "images") return series.steps.map((step) => step * series.batch_size);
-  return view.over === "time" ? series.seconds : series.steps;
-}
-
-// A moving average with this half-life on the x axis; it begins anew after a gap.
+// A moving average with this half-life on the x axis. It restarts after a gap.
 function smoothed(values, places, halfLife) {
   if (!(halfLife > 0)) return values;
   let mean = null, at = 0;
@@ -54,12 +49,12 @@ function smoothed(values, places, halfLife) {
   });
 }
 
-// The columns that uPlot draws: x, then two for each series (smoothed and as they are), then the levels.
+// The columns that uPlot draws: x, then two for each series (smoothed and raw), then the levels.
 function columns(chart) {
   const drawable = (value) => (view.log && value <= 0 ? null : value);
   const halfLife = (view.smooth / 100) * (whole.last - whole.first);
   const tables = chart.series.map((series) => {
-    const places = positions(series), values = series.values.map(drawable);
+    const places = series.positions[view.over], values = series.values.map(drawable);
     return [places, smoothed(values, places, halfLife), values];
   });
   for (const { level } of withLevel(chart)) tables.push([[whole.first, whole.last], [drawable(level), drawable(level)]]);
@@ -79,12 +74,12 @@ function lines(chart, hidden) {
     label: series.label, stroke: () => colour(`--c${series.colour}`), dash: DASHES[series.dash], width: 1.75,
     value: (plot, value, i, at) => number(at === null ? newest(plot.data[i]) : value), ...more,
   });
-  const drawn = chart.series.flatMap((series, i) => [
+  const curves = chart.series.flatMap((series, i) => [
     line(series, { show: !hidden[i] }),
     line(series, { class: "raw", alpha: 0.3, width: 1, show: view.smooth > 0 && !hidden[i] }),
   ]);
   const levels = withLevel(chart).map((series) => line(series, { label: "real images", dash: [2, 4], points: { show: false } }));
-  return [...drawn, ...levels];
+  return [...curves, ...levels];
 }
 
 function drawMarks(plot, marks) {
@@ -94,7 +89,7 @@ function drawMarks(plot, marks) {
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
   ctx.textAlign = "left";
   ctx.setLineDash([2 * ratio, 3 * ratio]);
-  for (const [name, places] of marks) {
+  for (const [name, places] of Object.entries(marks)) {
     const place = places[view.over];
     if (place === null || place <= view.first || place > view.last) continue;
     const x = Math.round(plot.valToPos(place, "x", true));
@@ -143,7 +138,7 @@ function draw(chart) {
   chart.plot = new uPlot(options(chart, lines(chart, hidden)), columns(chart), chart.frame);
   chart.plot.setScale("x", { min: view.first, max: view.last });
   for (const label of chart.frame.querySelectorAll(".u-series:not(:first-child) th")) {
-    label.tabIndex = 0; // a button to take the curve out, by keyboard too
+    label.tabIndex = 0; // a button that hides the curve, by keyboard too
     label.setAttribute("role", "button");
     label.addEventListener("keydown", (event) => event.key === "Enter" && label.click());
   }
@@ -157,7 +152,7 @@ function drawAll() {
 
 function startOver(over) {
   view.over = over;
-  const places = charts.flatMap((chart) => chart.series.map(positions));
+  const places = charts.flatMap((chart) => chart.series.map((series) => series.positions[over]));
   whole.first = Math.min(...places.map((each) => each[0]));
   whole.last = Math.max(...places.map((each) => each[each.length - 1]));
   if (whole.first === whole.last) [whole.first, whole.last] = [whole.first - 1, whole.last + 1];
@@ -167,14 +162,14 @@ function startOver(over) {
   drawAll();
 }
 
-// Show what lies from `first` to `last`: not less than can be told apart, and nothing outside of the runs.
+// Shows the range from `first` to `last`, clipped to the runs, and not shorter than their resolution.
 function zoom(first, last) {
   const all = whole.last - whole.first, span = Math.min(all, Math.max(view.over === "time" ? all / 500 : 2, last - first));
   view.first = Math.min(Math.max(whole.first, first), whole.last - span);
   view.last = view.first + span;
   for (const { plot } of charts) plot.setScale("x", { min: view.first, max: view.last });
   byId("all").disabled = span === all;
-  byId("said").textContent = `${lengthOver(view.first)} to ${lengthOver(view.last)}`;
+  byId("status").textContent = `${lengthOver(view.first)} to ${lengthOver(view.last)}`;
 }
 
 function scaleBy(factor) {
@@ -204,7 +199,7 @@ function startCurves() {
     });
 }
 
-// Each run shows its last grid at or before the chosen step; its first one where it has none so early.
+// Each run shows its last grid at or before the chosen step, or else its first one.
 function startSamples() {
   const slider = byId("slider"), play = byId("play");
   const steps = [...new Set(data.frames.flat().map(([step]) => step))].sort((a, b) => a - b);

@@ -5,8 +5,8 @@ import io
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from PIL import Image, features
 
@@ -15,9 +15,10 @@ MAX_PIXELS_OF_GRID = 40_000_000
 MAX_PIXELS = 12_000_000  # of all grids, so that writing the page takes seconds: WebP encodes 3 million a second
 ERRORS = (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)  # of damaged files
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
-class Frame:
+
+class Frame(NamedTuple):
     """A grid of samples: `source` is a data URI."""
 
     step: int
@@ -26,16 +27,15 @@ class Frame:
     height: int
 
 
-@dataclass(frozen=True)
-class EncodingChoice:
-    """At most `count` grids, no side longer than `max_side` (None: as they are), lossless where `quality` is None."""
+class EncodingChoice(NamedTuple):
+    """At most `max_grids`, no side longer than `max_side` (None: unchanged), lossless if `quality` is None."""
 
-    count: int
+    max_grids: int
     max_side: int | None
     quality: int | None
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """The size that a grid of this size is shown in."""
+        """Return the size in which a grid of this size is shown."""
         longest = max(width, height)
         if self.max_side is None or longest <= self.max_side:
             return width, height
@@ -49,15 +49,8 @@ CHOICES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Grid:
-    step: int
-    path: Path
-    size: tuple[int, int]
-
-
 def list_grids(run: Path) -> list[tuple[int, Path]]:
-    """The steps and files of a run's sample grids, oldest first; none if they cannot be listed."""
+    """Return the steps and files of a run's sample grids, oldest first; none if they cannot be listed."""
     try:
         files = [path for path in (run / "samples").iterdir() if NAME.fullmatch(path.name)]
     except OSError:
@@ -66,26 +59,25 @@ def list_grids(run: Path) -> list[tuple[int, Path]]:
 
 
 def encode_grids(files: Sequence[tuple[int, Path]], max_bytes: int) -> tuple[list[Frame], list[str]]:
-    """As many grids as fit into `max_bytes` of a page, in the best quality that fits; and the problems met."""
+    """Return as many grids as fit into `max_bytes`, in the best quality that fits; and the problems met."""
     problems: dict[str, None] = {}
-    grids = [_Grid(step, path, size) for step, path in files if (size := _read_size(path, problems))]
-    if not grids:
-        return [], list(problems)
+    sizes = {path: size for _, path in files if (size := _read_size(path, problems))}
+    grids = [(step, path) for step, path in files if path in sizes]
     for choice in CHOICES:
-        chosen = spread(grids, choice.count)
-        pixels = sum(width * height for width, height in (choice.size(*grid.size) for grid in chosen))
+        chosen = spread(grids, choice.max_grids)
+        pixels = sum(width * height for width, height in (choice.size(*sizes[path]) for _, path in chosen))
         if pixels > MAX_PIXELS and choice is not CHOICES[-1]:
             continue
         if (frames := _encode_all(chosen, choice, max_bytes, problems)) is not None:
             return frames, list(problems)
-    return [], [*problems, "samples: there is no room for them on the page"]
+    return [], [*problems, "samples: too large for the page"]
 
 
-def spread(items: Sequence[_Grid], most: int) -> list[_Grid]:
-    """At most `most` of the items, evenly spread: always the last one and, of several, the first."""
-    if len(items) <= most:
-        return list(items)
-    return [items[index * (len(items) - 1) // (most - 1)] for index in range(most)] if most > 1 else [items[-1]]
+def spread(items: Sequence[T], count: int) -> Sequence[T]:
+    """Return at most `count` of the items, evenly spread: always the last one and, of several, the first."""
+    if len(items) <= count:
+        return items
+    return [items[index * (len(items) - 1) // (count - 1)] for index in range(count)] if count > 1 else items[-1:]
 
 
 def _read_size(path: Path, problems: dict[str, None]) -> tuple[int, int] | None:
@@ -106,23 +98,22 @@ def _open(path: Path) -> Image.Image:
 
 
 def _encode_all(
-    grids: Sequence[_Grid], choice: EncodingChoice, max_bytes: int, problems: dict[str, None]
+    grids: Sequence[tuple[int, Path]], choice: EncodingChoice, max_bytes: int, problems: dict[str, None]
 ) -> list[Frame] | None:
-    """The grids that can be read; None if they take more than `max_bytes`."""
-    frames, used = [], 0
-    for grid in reversed(grids):
+    """Return the grids that can be read; None if they take more than `max_bytes`."""
+    frames: list[Frame] = []
+    for step, path in reversed(grids):
         try:
-            with _open(grid.path) as file:
+            with _open(path) as file:
                 image = file if file.mode in ("L", "RGB") else file.convert("RGB")
                 image.load()
         except ERRORS:
-            problems[f"samples/{grid.path.name}: cannot be read as a PNG"] = None
+            problems[f"samples/{path.name}: cannot be read as a PNG"] = None
             continue
         if (size := choice.size(*image.size)) != image.size:
             image = image.resize(size, Image.Resampling.LANCZOS)
-        frames.append(Frame(grid.step, _data_uri(image, choice.quality), *image.size))
-        used += len(frames[-1].source)
-        if used > max_bytes:
+        frames.append(Frame(step, _data_uri(image, choice.quality), *image.size))
+        if sum(len(frame.source) for frame in frames) > max_bytes:
             return None
     return frames[::-1]
 

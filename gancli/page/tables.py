@@ -1,14 +1,18 @@
-"""What the tables of a page hold: metrics, options, the values of a chart."""
+"""The tables of a page: metrics, options, and the values of a chart."""
 
-import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gancli import format as formats
+from gancli.format import count, number
 from gancli.page.charts import Chart
 from gancli.page.run_data import RunData, Texts
+from gancli.page.samples import spread
+from gancli.report.history import Curve
 from gancli.store.evaluations import Evaluation, describe, main, main_first, selected
 
-MAX_MEASUREMENTS, MAX_FIGURES = 12, 60
+MAX_MEASUREMENTS, MAX_METRICS = 12, 60
 NUM_ROWS = 16  # of the values of a chart
 ABSENT = "–"
 
@@ -22,50 +26,40 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def number(value: float) -> str:
-    """`0.0125`, `12.5`, `1,200`, `3e-08`: four digits, as `page.js` writes them."""
-    if not math.isfinite(value):
-        return "not a number"
-    if value and not 1e-4 <= abs(value) < 1e7:
-        return f"{value:.3e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
 def measure(value: float | None, error: float | None) -> str:
-    """`12.3 ± 0.4`: the error, if there is one, with two digits."""
-    if value is None:
-        return ABSENT
-    return number(value) + (f" ± {number(float(f'{error:.2g}'))}" if error is not None else "")
+    """Return `12.30 ±0.41`, without an error `12.30`, without a value a dash."""
+    return ABSENT if value is None else formats.measure(value, error)
 
 
 def values(chart: Chart) -> Table:
-    """What a chart shows at some evenly spread steps, with the first and the last; where a curve has no value at a step,
-    the one before it."""
+    """Return the values of a chart at some evenly spread steps, with the first and the last."""
     steps = sorted({step for each in chart.series for step in each.curve.steps})
-    chosen = dict.fromkeys(steps[i * (len(steps) - 1) // (NUM_ROWS - 1)] for i in range(NUM_ROWS))
-    found = [dict(each.curve.points()) for each in chart.series]
-    rows = []
-    for step in chosen:
-        near = [max((s for s in each if s <= step), default=None) for each in found]
-        texts = [ABSENT if s is None else number(each[s]) for s, each in zip(near, found, strict=True)]
-        rows.append([f"{step:,}", *texts])
+    rows = [[f"{step:,}", *(_value_at(each.curve, step) for each in chart.series)] for step in spread(steps, NUM_ROWS)]
     return Table(f"{chart.title}: values", ["step", *(each.label for each in chart.series)], rows)
 
 
+def _value_at(curve: Curve, step: int) -> str:
+    """Return the value at a step, or else the one before it."""
+    if not (at := bisect_right(curve.steps, step)):
+        return ABSENT
+    value = curve.values[at - 1]
+    return count(value) if abs(value) >= 1e5 else number(value)  # images per second
+
+
 def metrics(run: RunData) -> list[tuple[str, Table]]:
-    """A line about each measurement that is shown, with its table."""
+    """Return a description of each measurement that is shown, with its table."""
     found = []
-    for each in selected(run.rows.evaluations, run.dataset or None, MAX_MEASUREMENTS):
-        about = describe(each)
-        rows = [[name, _model(each, name), _real(each, name)] for name in list(each["figures"])[:MAX_FIGURES]]
-        reference = each.get("beside", "real images")
-        found.append((about, Table(f"Metrics: {about}", ["metric", "model", reference], rows)))
+    for each in selected(run.evaluations, run.dataset or None, MAX_MEASUREMENTS):
+        title = describe(each)
+        rows = [[name, _model(each, name), _reference(each, name)] for name in list(each["figures"])[:MAX_METRICS]]
+        headings = ["metric", "model", each.get("beside", "real images")]
+        found.append((title, Table(f"Metrics: {title}", headings, rows)))
     return found
 
 
 def main_metrics(run: RunData) -> list[tuple[str, str, str]]:
-    """The two metrics that tell most of a run: name, value, and that of the reference (`real images 15.4`, or `""`)."""
-    each = main(run.rows.evaluations, run.dataset or None)
+    """Return the two most telling metrics: name, value, and the reference (`real images 15.40`, or `""`)."""
+    each = main(run.evaluations, run.dataset or None)
     if each is None:
         return []
     names = list(dict.fromkeys([*main_first(each["figures"]), *each["figures"]]))[:2]
@@ -78,12 +72,12 @@ def _model(each: Evaluation, name: str) -> str:
     return measure(each["figures"][name], each.get("errors", {}).get(name))
 
 
-def _real(each: Evaluation, name: str) -> str:
+def _reference(each: Evaluation, name: str) -> str:
     return measure(each.get("real", {}).get(name), each.get("real_errors", {}).get(name))
 
 
 def options(run: RunData) -> Texts:
-    """Every option as given; those left to `gan` with the value that it chose."""
+    """Return every option as given, or with the value that `gan` chose."""
     chosen = {
         name: f"{value} (was {run.options[name]})" if name in run.options else f"{value} (auto)"
         for name, value in run.chosen.items()
@@ -92,7 +86,7 @@ def options(run: RunData) -> Texts:
 
 
 def compared(title: str, runs: Sequence[RunData], of: Callable[[RunData], Texts]) -> tuple[Table, Mapping[str, str]]:
-    """The same of several runs: a table of what differs, and what is identical."""
+    """Return a table of the texts that differ between runs, and the identical ones."""
     texts = [of(run) for run in runs]
     names = list(dict.fromkeys(name for each in texts for name in each))
     differing = [name for name in names if len({each.get(name) for each in texts}) > 1]
@@ -101,8 +95,8 @@ def compared(title: str, runs: Sequence[RunData], of: Callable[[RunData], Texts]
     return table, {name: texts[0][name] for name in names if name not in differing}
 
 
-def all_options(run: RunData) -> Texts:
-    """The options of a run, with the values that `gan` chose."""
+def effective_options(run: RunData) -> Texts:
+    """Return every option with its value in the run, given or chosen."""
     return run.options | run.chosen
 
 

@@ -1,6 +1,6 @@
 """TensorBoard's event files (`--tensorboard`): losses, samples, metrics and options, by torch's `utils.tensorboard`.
 
-Records are written here and not by its `SummaryWriter`: that one's thread prints a traceback where a disk is full.
+The records are written here, as the thread of its `SummaryWriter` prints a traceback if the disk is full.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ MISSING = "--tensorboard: tensorboard is missing: pip install 'gancli[tensorboar
 
 
 class Board:
-    """Writes the events of a run into `folder`. A call with an event returns a warning where the disk refuses to take more,
-    after which nothing is written, and else `""`. `options`: those of the run, for TensorBoard's HParams page.
+    """Writes the events of a run into `folder`. A call returns `""`, or a warning if the disk takes no more; after that
+    nothing is written. `options`: those of the run, for TensorBoard's HParams page.
 
-    A resumed run writes another file, by which TensorBoard ignores what the former one has after the state's step. Raises
-    `GancliError` where TensorBoard is not installed.
+    A resumed run writes another file, which makes TensorBoard ignore what the former one has after the state's step. Raises
+    `GancliError` if TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, options: Mapping[str, object]) -> None:
@@ -51,7 +51,7 @@ class Board:
         if self._failed:
             return ""
         try:
-            if self._file and not self._folder.exists() and self._folder.parent.exists():  # somebody removed it
+            if self._file and not self._folder.exists() and self._folder.parent.exists():  # it was deleted
                 self._open(getattr(event, "step", 0))
             self._add(event)
         except OSError as error:
@@ -98,7 +98,7 @@ class Board:
                 self._write(step=step, summary=self._summary.scalar(name, value))
 
     def _write(self, **fields: Any) -> None:
-        """Write a record at once. Raises `OSError`."""
+        """Write and flush a record. Raises `OSError`."""
         from tensorboard.compat.proto.event_pb2 import Event as Record
 
         assert self._file is not None, "RunStarted comes first"
@@ -107,6 +107,6 @@ class Board:
 
     def _close(self) -> None:
         if self._file is not None:
-            with contextlib.suppress(OSError):  # reported when it was written
+            with contextlib.suppress(OSError):  # a record that was not written has been reported
                 self._file.close()
             self._file = None

@@ -1,39 +1,116 @@
-"""The losses of a run in few points, and a curve in one line of text."""
+"""The losses of a run: their names for people, their curves, and a curve in one line of text."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
+
+from gancli.text import printable
 
 MAX_HISTORY = 128
 BARS = "▁▂▃▄▅▆▇█"
 Points = tuple[tuple[int, float], ...]
 
 
-class LossHistory:
-    """Loss curves of at most `MAX_HISTORY` points each, for states and the live table: when there are more, every second
-    point goes. The points depend only on what was added, so a resumed run has the same ones."""
+def is_d_output(term: str) -> bool:
+    """Return whether a term is a mean output of D, a probability: `d_real`, `d0_fake`."""
+    return re.fullmatch(r"d\d*_(real|fake)", term) is not None
 
-    def __init__(self, points: Mapping[str, Points]) -> None:
-        self._points = {name: list(series) for name, series in points.items()}
+
+def network(term: str) -> str:
+    """Return the network of a term: `d` of `d_loss`, `d_loss_2` and `d_real`, `g` of `g1_loss`, `""` of `mse`."""
+    found = re.match(r"([dg])\d*(_|$)", term)
+    return found[1] if found else ""
+
+
+def label(term: str) -> str:
+    """Return a term's name for people: `D(real)` for `d_real`, `G1 loss` for `g1_loss`; others unchanged but printable."""
+    name, _, kind = term.partition("_")
+    if is_d_output(term):
+        return f"{name.upper()}({kind})"
+    return f"{name.upper()} loss" if re.fullmatch(r"[dg]\d*_loss", term) else printable(term)
+
+
+@dataclass
+class Curve:
+    """Values over steps."""
+
+    steps: list[int] = field(default_factory=list)
+    values: "array[float]" = field(default_factory=lambda: array("d"))
+
+    def add(self, step: int, value: float) -> None:
+        self.steps.append(step)
+        self.values.append(value)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def points(self) -> Iterator[tuple[int, float]]:
+        return zip(self.steps, self.values, strict=True)
+
+    def sort(self) -> None:
+        """Sort the points by step; a run writes them in this order."""
+        if any(a > b for a, b in pairwise(self.steps)):
+            ordered = self.at(sorted(range(len(self)), key=self.steps.__getitem__))
+            self.steps, self.values = ordered.steps, ordered.values
+
+    def at(self, indices: Iterable[int]) -> "Curve":
+        """Return the points with these indices."""
+        chosen = list(indices)
+        return Curve([self.steps[i] for i in chosen], array("d", (self.values[i] for i in chosen)))
+
+    def thinned(self, max_points: int) -> "Curve":
+        """Return a curve of about `max_points` points that looks the same: the minimum, the maximum and a NaN of each of
+        equally long parts, and the first and last point. For a whole curve: extremes of extremes would grow."""
+        if len(self) <= max_points:
+            return self
+        num_parts = max(1, (max_points - 2) // 2)
+        edges = [1 + (len(self) - 2) * part // num_parts for part in range(num_parts + 1)]
+        extremes = (i for start, stop in pairwise(edges) for i in self._extremes(start, stop))
+        return self.at([0, *extremes, len(self) - 1])
+
+    def _extremes(self, start: int, stop: int) -> list[int]:
+        indices = range(start, stop)
+        finite = [i for i in indices if not math.isnan(self.values[i])]
+        nan = next((i for i in indices if math.isnan(self.values[i])), None)
+        found = (
+            {min(finite, key=self.values.__getitem__), max(finite, key=self.values.__getitem__)} if finite else set()
+        )
+        return sorted(found if nan is None else {*found, nan})
+
+
+class LossHistory:
+    """A curve for each term. `max_points`: of a curve, None for all. A curve that exceeds it loses every second point, so
+    the points depend only on what was added, and a resumed run has the same ones."""
+
+    def __init__(self, points: Mapping[str, Points], max_points: int | None = MAX_HISTORY) -> None:
+        self._max_points = max_points
+        self.curves = {
+            name: Curve([step for step, _ in series], array("d", (value for _, value in series)))
+            for name, series in points.items()
+        }
 
     def add(self, step: int, terms: Mapping[str, float]) -> None:
         for name, value in terms.items():
-            series = self._points.setdefault(name, [])
-            series.append((step, value))
-            if len(series) > MAX_HISTORY:
-                del series[::2]
+            if (curve := self.curves.get(name)) is None:
+                curve = self.curves[name] = Curve()
+            curve.add(step, value)
+            if self._max_points is not None and len(curve) > self._max_points:
+                self.curves[name] = curve.at(range(1, len(curve), 2))
 
     def points(self) -> dict[str, Points]:
-        return {name: tuple(series) for name, series in self._points.items()}
+        return {name: tuple(curve.points()) for name, curve in self.curves.items()}
 
-    def values(self, name: str) -> list[float]:
-        """One curve without its steps; an empty list where there is none of that name."""
-        return [value for _, value in self._points.get(name, ())]
+    def values(self, name: str) -> Sequence[float]:
+        """Return the values of a term without their steps, of an unknown term none."""
+        return self.curves[name].values if name in self.curves else ()
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """`values` in at most `width` characters, from their lowest to their highest; each is the mean of equally many values,
-    and blank where none of these is finite."""
+    """Return `values` in at most `width` characters, scaled from their minimum to their maximum. A character is the mean of
+    equally many values, and blank where none of them is finite."""
     if width < 1 or not values:
         return ""
     columns = min(width, len(values))
@@ -52,10 +129,9 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _bar(value: float, low: float, high: float) -> str:
-    """The bar for `value` between `low` and `high`, which are halved so that their distance is finite; the middle one where
-    they are equal."""
+    """Return the bar for `value` between `low` and `high`, the middle one if these are equal."""
     if not math.isfinite(value):
         return " "
-    span = high / 2 - low / 2
+    span = high / 2 - low / 2  # high - low may be infinite
     share = (value / 2 - low / 2) / span if span > 0 else 0.5
     return BARS[round(min(1.0, max(0.0, share)) * (len(BARS) - 1))]

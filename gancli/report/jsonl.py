@@ -1,4 +1,7 @@
-"""JSON Lines: for programs that follow a run, and in `metrics.jsonl` of a run directory."""
+"""JSON Lines: for programs that follow a run, and the `metrics.jsonl` and `log.jsonl` of a run directory.
+
+docs/metrics.md has the schema of `metrics.jsonl`.
+"""
 
 import contextlib
 import dataclasses
@@ -6,10 +9,12 @@ import errno
 import json
 import math
 import os
+import platform
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -17,27 +22,48 @@ from typing import Any, BinaryIO, TextIO
 
 from gancli.config.paths import open_file
 from gancli.errors import DivergedError, GancliError, StdoutError, os_problem
-from gancli.events import Comparison, Evaluated, Event, LossRow, Preparing, Progress, RunStarted
+from gancli.events import Comparison, Evaluated, Event, LossRow, Preparing, Progress, RunFinished, RunStarted, Warned
 from gancli.files import atomic
-from gancli.report.heartbeat import Heartbeat
-from gancli.report.reporter import Reporter, abandon
-from gancli.report.stamp import utc
+from gancli.process import __version__
+from gancli.report.reporter import Heartbeat, Reporter, abandon
 from gancli.text import printable
 
 MAX_READ_BYTES = 32 * 2**20
 MAX_READ_ROWS = 200_000
 MAX_LINE_BYTES = 2**16
-NO_LOSSES = (b'"figures"', b'"diverged"')
-SURROGATE = re.compile("[\ud800-\udfff]")  # no character, and so no JSON; in names that could not be decoded
+MAX_LOG_BYTES = 4 * 2**20
+SURROGATE = re.compile("[\ud800-\udfff]")  # not a character, so not JSON; in file names that could not be decoded
+STARTED, WARNED, FINISHED, DIVERGED = "run_started", "warned", "run_finished", "run_diverged"
+
+
+def utc() -> str:
+    """Return the time as in ISO 8601, in UTC: `2026-11-27T11:03:44.123Z`."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def dump(value: object, indent: int | None = None) -> str:
+    """Return `value` as JSON in ASCII that every parser accepts: NaN and infinity are null, and bytes of file names that
+    cannot be decoded are escaped as `\\xff`."""
+    return json.dumps(_plain(value), allow_nan=False, indent=indent)
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value if value.isascii() else SURROGATE.sub(lambda found: printable(found[0]), value)
+    if isinstance(value, Mapping):
+        return {str(_plain(str(key))): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
 
 
 class JsonLines(Heartbeat):
-    """One JSON object per event on `stream`, flushed at once: `"event"` is the class in snake case, `"time"` when it was
-    told (ISO 8601, UTC), then its fields. Of a `warned` one `"kind"` says whether it is a `note` of what is normal or a
-    `warning` of what is not.
+    """Writes one JSON object per event to `stream` and flushes it: `"event"` is the class in snake case, `"time"` the time
+    of writing (ISO 8601, UTC), then come the event's fields without pixels.
 
-    Pixels are left out; NaN and infinity, which JSON has no word for, are null. Where the stream takes no more (its reader
-    has gone, the disk is full), `warn` is told so once, and the run goes on without.
+    When the stream takes no more (its reader is gone, the disk is full), `warn` is called once, and the run continues.
     """
 
     def __init__(
@@ -54,49 +80,26 @@ class JsonLines(Heartbeat):
         if self._broken:
             return True
         fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event) if f.name != "rgb"}
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
         try:
-            self._stream.write(dump({"event": _snake(type(event).__name__), "time": utc(), **fields}) + "\n")
+            self._stream.write(dump({"event": name, "time": utc(), **fields}) + "\n")
             self._stream.flush()
         except (OSError, ValueError, StdoutError) as error:
             self._broken = True
             abandon(self._stream)
-            self._warn(f"warning: --progress json: {error}; the run goes on, and keeps its rows in metrics.jsonl")
+            self._warn(f"warning: --progress json: {error}; the run continues, and keeps its rows in metrics.jsonl")
         return True
 
     def _print_activity(self, event: Preparing | Progress, seconds: float) -> None:
         self._print(event if isinstance(event, Preparing) else event.after(seconds))
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def dump(value: object, indent: int | None = None) -> str:
-    """`value` as JSON that every program reads: NaN and infinity are null, bytes of file names that are no text are escaped
-    as `\\xff`, and all of it is ASCII, whatever the stream it goes to."""
-    return json.dumps(_plain(value), allow_nan=False, indent=indent)
-
-
-def _plain(value: object) -> object:
-    """`value` as JSON can hold it."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return value if value.isascii() else SURROGATE.sub(lambda found: printable(found[0]), value)
-    if isinstance(value, Mapping):
-        return {str(_plain(str(key))): _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
-
-
 class MetricsFile(Reporter):
-    """Keeps `metrics.jsonl`: one flat row per `LossRow`, one with `figures` per `Evaluated`, appended at once, and where the
-    run diverges one that says so. `"time"` says when (ISO 8601, UTC). docs/metrics.md has the schema.
+    """Writes `metrics.jsonl`: one flat row per `LossRow`, one with `figures` per `Evaluated`, and one if the run diverges.
 
-    A resumed run goes on after its `start_step`: later rows, which a killed run wrote after its last state, are dropped
-    first, as is a torn last line; what `gan evaluate` measured stays, for it is of a model that there was. Nothing is
-    touched before `RunStarted`. Raises `GancliError` naming the file for what the disk refuses.
+    A resumed run continues after its `start_step`: later rows, which a killed run wrote after its last state, and a torn
+    last line are removed; measurements by `gan evaluate` stay, as they are of a model that existed. Nothing is changed
+    before `RunStarted`. Raises `GancliError` if the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,10 +110,10 @@ class MetricsFile(Reporter):
         try:
             if isinstance(event, RunStarted):
                 self._close()
-                _keep_rows(self._path, event.start_step)
+                _remove_later_rows(self._path, event.start_step)
                 self._file = self._path.open("a+b", buffering=0)
             elif isinstance(event, LossRow):
-                self._add(_row(event))
+                self._add(_loss_row(event))
             elif isinstance(event, Evaluated):
                 more = {"best": event.best, "metric": event.metric}
                 self._add(evaluation_row(event.step, event.figures, event.compared, **more))
@@ -118,7 +121,7 @@ class MetricsFile(Reporter):
             raise GancliError(os_problem(self._path, "written", error)) from error
 
     def _add(self, row: Mapping[str, object]) -> None:
-        """To the file that is open, which may have been moved with its folder; to a new one where it was removed."""
+        """Append to the open file, which may have been moved with its directory; to a new one if it was deleted."""
         assert self._file is not None, "RunStarted comes before the first row"
         if atomic.is_removed(self._file) and self._path.parent.exists():
             self._close()
@@ -129,18 +132,18 @@ class MetricsFile(Reporter):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, DivergedError) and self._file is not None:
-            with contextlib.suppress(OSError):  # the error itself is told in any case
+            with contextlib.suppress(OSError):  # the error itself is printed in any case
                 _append(self._file, {"step": error.step, "time": utc(), "diverged": str(error)})
         self._close()
 
     def _close(self) -> None:
         if self._file is not None:
-            with contextlib.suppress(OSError):  # what could not be flushed was told when it was written
+            with contextlib.suppress(OSError):  # a row that was not written has been reported
                 self._file.close()
             self._file = None
 
 
-def _row(event: LossRow) -> dict[str, object]:
+def _loss_row(event: LossRow) -> dict[str, object]:
     head = {"step": event.step, "epoch": event.epoch, "phase": event.phase}
     tail = {
         "images_per_s": event.images_per_s,
@@ -152,54 +155,97 @@ def _row(event: LossRow) -> dict[str, object]:
 
 
 def evaluation_row(step: int, figures: Mapping[str, float], compared: Comparison, **more: object) -> dict[str, object]:
-    """The row of a measurement: what of, with what, and each figure with its error and the score beside it."""
-    told = {name: value for name, value in dataclasses.asdict(compared).items() if value not in ("", None, {})}
-    named = {"evaluated_on": "dataset", "n": "num_pictures"}
-    about = {name: told.pop(field) for name, field in named.items() if field in told}
-    return {"step": step, "time": utc(), **more, **about, "figures": figures, **told}
+    """Return the row of a measurement: the metrics, and with what they were measured and compared."""
+    fields = {name: value for name, value in dataclasses.asdict(compared).items() if value not in ("", None, {})}
+    renamed = {"evaluated_on": "dataset", "n": "num_pictures"}
+    first = {name: fields.pop(field) for name, field in renamed.items() if field in fields}
+    return {"step": step, "time": utc(), **more, **first, "figures": figures, **fields}
+
+
+class LogFile(Reporter):
+    """Writes `log.jsonl`: a line for the start, the end and each warning. A run that starts anew replaces the file. Nothing
+    is changed before `RunStarted`; earlier warnings are written after it.
+
+    If a line cannot be written, `trouble` says so, nothing more is written, and the run continues.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._early: list[Event] = []
+        self._started = False
+        self.trouble = ""
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._started = True
+            fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event) if f.name != "out"}
+            system = f"{platform.system()} {platform.machine()}".strip()
+            versions = {"gancli": __version__, "python": platform.python_version(), "system": system}
+            self._add(STARTED, fields | versions, replace=event.start_step == 0)
+            for early in self._early:
+                self(early)
+        elif isinstance(event, Warned) and not self._started:
+            self._early.append(event)
+        elif isinstance(event, Warned):
+            self._add(WARNED, {"message": event.message})
+        elif isinstance(event, RunFinished):
+            names = ("status", "step", "steps", "elapsed_s", "reason")
+            self._add(FINISHED, {name: getattr(event, name) for name in names})
+
+    def diverged(self, error: DivergedError) -> None:
+        self._add(DIVERGED, {"message": str(error)})
+
+    def _add(self, event: str, fields: Mapping[str, object], replace: bool = False) -> None:
+        if self.trouble:
+            return
+        try:
+            if replace:
+                self._path.unlink(missing_ok=True)
+            append(self._path, {"event": event, **fields, "time": utc()})
+        except OSError as error:
+            self.trouble = f"{os_problem(self._path, 'written', error)}; the run continues without it"
 
 
 def append(path: Path, row: Mapping[str, object]) -> None:
-    """Add a row to a metrics file, which a run may be writing to. Raises `OSError`."""
+    """Add a row to a file, which another process may be writing to. Raises `OSError`."""
     with path.open("a+b", buffering=0) as file:
         _append(file, row)
 
 
 def _append(file: FileIO, row: Mapping[str, object]) -> None:
-    """In a single write at the end of the file, so that the rows of two processes do not mix; after half a row that somebody
-    could not finish, on a line of its own."""
+    """Write a line at once, so that the rows of two processes do not mix; if the last line has no end, on a new line."""
     line = dump(row).encode() + b"\n"
-    if not _whole(file):
-        time.sleep(0.02)  # somebody may be at it just now
-        line = line if _whole(file) else b"\n" + line
+    if not _ends_with_newline(file):
+        time.sleep(0.02)  # another process may be writing it now
+        line = line if _ends_with_newline(file) else b"\n" + line
     if file.write(line) != len(line):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _whole(file: FileIO) -> bool:
-    """Whether the last line has its end."""
+def _ends_with_newline(file: FileIO) -> bool:
+    """Return whether the last line of a file has its end; an empty file has no line without."""
     if not file.seek(0, os.SEEK_END):
         return True
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"
 
 
-def _keep_rows(path: Path, last_step: int) -> None:
-    """Leave only the whole rows of `path` up to `last_step`, and what `gan evaluate` measured of a run that goes on; the
-    file is replaced at once, or not at all."""
+def _remove_later_rows(path: Path, last_step: int) -> None:
+    """Keep only the whole rows of `path` up to `last_step`, and the measurements by `gan evaluate` of a run that is resumed.
+    The file is replaced at once, or not at all."""
 
-    def kept() -> Iterator[bytes]:
+    def lines() -> Iterator[bytes]:
         with path.open("rb") as old:
             for line, row in _rows(old):
                 if row["step"] <= last_step or (last_step and is_evaluation(row) and "best" not in row):
                     yield line.rstrip(b"\r\n") + b"\n"
 
     if path.exists():
-        atomic.write(path, kept())
+        atomic.write(path, lines())
 
 
 def is_number(value: object) -> bool:
-    """Whether a value of a row is a finite number: JSON has whole ones of any length."""
+    """Return whether a value of a row is a finite number. JSON has integers of any length."""
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:
@@ -207,81 +253,65 @@ def is_number(value: object) -> bool:
 
 
 def is_evaluation(row: Mapping[str, Any]) -> bool:
-    """Whether a row of a metrics file holds figures rather than losses."""
+    """Return whether a row of `metrics.jsonl` holds a measurement."""
     return isinstance(row.get("figures"), dict)
 
 
 def divergence(row: Mapping[str, Any]) -> str:
-    """What became NaN or infinite, where a row says that the run ended by it; else `""`."""
-    why = row.get("diverged")
-    return why if isinstance(why, str) else ""
+    """Return what became NaN or infinite, for the row of a run that ended by it; else `""`."""
+    message = row.get("diverged")
+    return message if isinstance(message, str) else ""
 
 
 def is_losses(row: Mapping[str, Any]) -> bool:
-    """Whether a row holds the losses of an interval."""
+    """Return whether a row holds the losses of an interval."""
     return not is_evaluation(row) and not divergence(row)
 
 
-def json_object(line: bytes) -> dict[str, Any] | None:
-    """The JSON object in a line; None where there is none."""
+def _json_object(line: bytes) -> dict[str, Any]:
+    """Return the JSON object in a line, an empty one if there is none."""
     with contextlib.suppress(ValueError, RecursionError):
         found = json.loads(line)
-        return found if isinstance(found, dict) else None
-    return None
-
-
-def _row_of(line: bytes) -> dict[str, Any] | None:
-    """The row of a metrics file in a line; None where there is none."""
-    row = json_object(line)
-    return row if row and type(row.get("step")) is int else None
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def _rows(file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The lines of a metrics file that are rows, and the rows. Lines that are not (torn, or too long) are passed over."""
+    """Yield the lines of `metrics.jsonl` that are rows, and the rows. Other lines (torn, or too long) are skipped."""
     while line := file.readline(MAX_LINE_BYTES):
-        whole = line.endswith(b"\n")
-        if (row := _row_of(line)) is not None:
+        if type((row := _json_object(line)).get("step")) is int:
             yield line, row
-        while not whole and (rest := file.readline(MAX_LINE_BYTES)):
-            whole = rest.endswith(b"\n")
+        while not line.endswith(b"\n") and (rest := file.readline(MAX_LINE_BYTES)):
+            line = rest
 
 
-def each_row(path: Path) -> Iterator[dict[str, Any]]:
-    """All rows of a `metrics.jsonl`, one after the other, however many there are. Raises `OSError`."""
+def each_row(path: Path, last_bytes: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a `metrics.jsonl`, or those in its last bytes, oldest first. Raises `OSError`."""
     with open_file(path) as file:
+        surplus = 0 if last_bytes is None else file.seek(0, os.SEEK_END) - last_bytes
+        file.seek(max(0, surplus))
+        if surplus > 0:
+            file.readline()  # the rest of a line that began before
         for _, row in _rows(file):
             yield row
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `metrics.jsonl`, oldest first; of a very large file the newest. A torn line is passed over.
-
-    Raises `GancliError` if the file cannot be read.
-    """
+    """Return the rows of a `metrics.jsonl`, oldest first, of a very large file the newest. Raises `GancliError` if the file
+    cannot be read."""
     try:
-        with open_file(path) as file:
-            surplus = file.seek(0, os.SEEK_END) - MAX_READ_BYTES
-            file.seek(max(0, surplus))
-            if surplus > 0:
-                file.readline()  # the rest of a line that began before
-            return list(deque((row for _, row in _rows(file)), maxlen=MAX_READ_ROWS))
+        return list(deque(each_row(path, MAX_READ_BYTES), maxlen=MAX_READ_ROWS))
     except OSError as error:
         raise GancliError(os_problem(path, "read", error)) from error
 
 
-def read_newest(path: Path, most_bytes: int) -> list[dict[str, Any]]:
-    """Of the rows in the last `most_bytes` of a `metrics.jsonl` the newest one with losses, and all others that are no
-    losses, oldest first. Raises `OSError`."""
+def read_newest(path: Path, last_bytes: int) -> list[dict[str, Any]]:
+    """Return the rows in the last bytes of a `metrics.jsonl`, oldest first. Raises `OSError`."""
+    return list(each_row(path, last_bytes))
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a `log.jsonl` that are events, of a very large file the first. Raises `OSError`."""
     with open_file(path) as file:
-        surplus = file.seek(0, os.SEEK_END) - most_bytes
-        file.seek(max(0, surplus))
-        lines = file.read(most_bytes).split(b"\n")[int(surplus > 0) :]
-    found: list[dict[str, Any]] = []
-    lost = True  # until a row with losses is found
-    for line in reversed(lines):
-        if lost or any(word in line for word in NO_LOSSES):  # decoding a row takes longer than all else
-            row = _row_of(line)
-            if row is not None and (lost or not is_losses(row)):
-                found.append(row)
-                lost = lost and not is_losses(row)
-    return found[::-1]
+        objects = map(_json_object, file.read(MAX_LOG_BYTES).splitlines())
+        return [each for each in objects if isinstance(each.get("event"), str)]

@@ -3,10 +3,11 @@
 import math
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TextIO
 
-from gancli.errors import printable
 from gancli.events import (
+    TRAINING,
     CheckpointSaved,
     Evaluated,
     Event,
@@ -19,41 +20,62 @@ from gancli.events import (
     SamplesDrawn,
     Warned,
 )
-from gancli.format import count, duration, number
-from gancli.report import words
-from gancli.report.heartbeat import Heartbeat
-from gancli.report.stamp import Stamp, Wall, local_time
-from gancli.text import READABLE, counted
+from gancli.format import count, duration, number, size
+from gancli.report.reporter import Heartbeat
+from gancli.text import READABLE, counted, printable
 
 PREPARING_EVERY_S = 10.0
-COPIED = "  "  # at the beginning of a command to be copied
+COMMAND_INDENT = "  "  # of a line that is a command to be copied
+
+
+def _local_time() -> datetime:
+    return datetime.now(UTC).astimezone()
 
 
 class Lines(Heartbeat):
-    """Writes to `stream` and flushes each line. Stops writing, and does not end the run, when the stream is gone. Each line
-    begins with the time of day, except commands to be copied. No line is wrapped, whatever COLUMNS is: logs are searched,
-    and read by programs."""
+    """Writes lines to `stream` and flushes each. When the stream is gone, it stops writing and the run continues.
 
-    def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic, wall: Wall = local_time) -> None:
+    Each line begins with the local time of day, except commands to be copied; the first one, and the first one after a
+    change of date or time zone, with the date and the zone too: `2026-11-27 12:03:44 +0100`. No line is wrapped, whatever
+    COLUMNS is: logs are searched, and read by programs.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        now: Callable[[], float] = time.monotonic,
+        local_time: Callable[[], datetime] = _local_time,
+    ) -> None:
         super().__init__(now)
-        self._stream, self._stamp = stream, Stamp(wall)
+        self._stream, self._local_time = stream, local_time
         self._broken = False
+        self._day = ""
         self._preparing = ""
         self._preparing_at = -math.inf
 
     def _print(self, event: Event) -> bool:
         lines = self._lines(event)
         for line in lines:
-            self.write(line if line.startswith(COPIED) else f"{self._stamp()} {line}")
+            self._write_timed(line)
         return bool(lines)
 
     def _print_activity(self, event: Preparing | Progress, seconds: float) -> None:
-        line = _so_far(event) if isinstance(event, Preparing) else _at(event.after(seconds))
-        told = f"{line}, nothing new for {duration(seconds)}" if isinstance(event, Preparing) else line
-        self.write(f"{self._stamp()} {told}")
+        if isinstance(event, Preparing):
+            self._write_timed(f"{_preparing(event)}, nothing new for {duration(seconds)}")
+        else:
+            self._write_timed(_progress(event.after(seconds)))
+
+    def _write_timed(self, line: str) -> None:
+        if line.startswith(COMMAND_INDENT):
+            self.write(line)
+            return
+        time = self._local_time()
+        day = f"{time:%Y-%m-%d|%z}"
+        self.write(f"{time:%H:%M:%S} {line}" if day == self._day else f"{time:%Y-%m-%d %H:%M:%S %z} {line}")
+        self._day = day
 
     def write(self, line: str) -> None:
-        """One line, as it is but for control characters."""
+        """Write one line, with control characters escaped."""
         if self._broken:
             return
         try:
@@ -64,7 +86,7 @@ class Lines(Heartbeat):
             self._broken = True
 
     def _lines(self, event: Event) -> list[str]:
-        """The lines to print for an event; none for most."""
+        """Return the lines to print for an event; none for most."""
         match event:
             case Preparing():
                 return self._preparing_lines(event)
@@ -76,11 +98,11 @@ class Lines(Heartbeat):
             case LossRow():
                 return [_row(event)]
             case Progress():
-                return [_at(event)]
+                return [_progress(event)]
             case SamplesDrawn():
                 return [f"step {event.step}: samples in {event.path}"]
             case Evaluated():
-                return [f"step {event.step}: {words.evaluated(event)}"]
+                return [f"step {event.step}: {metrics(event)}"]
             case CheckpointSaved(kind="model"):  # a state is saved together with each model: one line for both
                 return [f"step {event.step}: saved {event.path}"]
             case Warned():
@@ -90,12 +112,12 @@ class Lines(Heartbeat):
         return []
 
     def _preparing_lines(self, event: Preparing) -> list[str]:
-        """A line at the beginning, at the end and every ten seconds."""
+        """Return a line at the beginning, at the end and every ten seconds."""
         first, last = event.what != self._preparing, 0 < event.total <= event.done
         if not (first or last or self._now() - self._preparing_at >= PREPARING_EVERY_S):
             return []
         self._preparing, self._preparing_at = event.what, self._now()
-        return [_so_far(event)]
+        return [_preparing(event)]
 
 
 def _started(event: RunStarted) -> list[str]:
@@ -116,7 +138,7 @@ def _row(event: LossRow) -> str:
         *(f"{name} {number(value)}" for name, value in event.terms.items()),
         f"{count(event.images_per_s)} images/s",
         f"{duration(event.left_s)} left",
-        words.memory(event.memory_bytes),
+        memory(event.memory_bytes),
     ]
     return "  ".join(parts)
 
@@ -128,18 +150,18 @@ def _finished(event: RunFinished) -> list[str]:
     else:
         place = f"at step {event.step} of {event.steps} after {speed}"
         first = f"stopped by {event.reason} {place}; state saved in {event.out}"
-    return [first, *words.following(event)]
+    return [first, *next_commands(event)]
 
 
-def _so_far(event: Preparing) -> str:
-    """`decoding photos: 12 of 25 images (48%)`, or what it does alone where there is nothing to count yet."""
+def _preparing(event: Preparing) -> str:
+    """`decoding photos: 12 of 25 images (48%)`, or only what it does if there is nothing to count yet."""
     share = f" ({100 * event.done // event.total}%)" if event.total > 0 else ""
-    told = words.amount(event.done, event.total, event.unit)
-    return f"{event.what}: {told}{share}" if told else event.what
+    done = amount(event.done, event.total, event.unit)
+    return f"{event.what}: {done}{share}" if done else event.what
 
 
-def _at(event: Progress) -> str:
-    """Where a run is between two rows. Does not begin as a row does: its means are not an interval's."""
+def _progress(event: Progress) -> str:
+    """A line between two rows. It begins in another way than a row: its means are not those of an interval."""
     place = f"at step {event.step}/{event.steps}" if event.steps else ""
     left = [] if math.isnan(event.left_s) else [f"{duration(event.left_s)} left"]
     if event.terms:
@@ -147,5 +169,39 @@ def _at(event: Progress) -> str:
         averaged = f"(means of {counted(event.num_means, 'step')} so far)"
         parts = [place, f"epoch {event.epoch:.2f}", *means, averaged, f"{count(event.images_per_s)} images/s"]
     else:
-        parts = [place, words.doing(event)]
+        parts = [place, activity(event)]
     return "  ".join([part for part in parts if part] + left)
+
+
+def activity(event: Progress) -> str:
+    """`generating samples for 35s`, `no step completed for 35s`."""
+    name = "no step completed" if event.doing == TRAINING else event.doing
+    return f"{name} for {duration(event.doing_s)}"
+
+
+def memory(num_bytes: float) -> str:
+    """As `size`; `memory unknown` for 0, which is what systems that do not report it give."""
+    return size(num_bytes) if num_bytes else "memory unknown"
+
+
+def metrics(event: Evaluated) -> str:
+    """`frechet 12.31  coverage 0.7921  (best by frechet so far: runs/x/best.safetensors)`."""
+    values = "  ".join(f"{name} {number(value)}" for name, value in event.figures.items())
+    return f"{values}  (best by {event.metric} so far: {event.path})" if event.best else values
+
+
+def amount(done: int, total: int, unit: str) -> str:
+    """`12 MB of 34 MB`, `1,200 of 5,620 images`; `1,200 images` if the total is unknown; `""` for nothing to count."""
+    if not unit or not (done or total):
+        return ""
+    if unit in ("byte", "bytes", "B"):
+        return f"{size(done)} of {size(total)}" if total > 0 else size(done)
+    unit = printable(unit.removesuffix("s") if (total if total > 0 else done) == 1 else unit)
+    return f"{done:,} of {total:,} {unit}" if total > 0 else f"{done:,} {unit}"
+
+
+def next_commands(event: RunFinished) -> list[str]:
+    """Return what the user may do next: `to resume:` with its command, `next: gan sample RUN`, `report: FILE`."""
+    resume = ["to resume:", f"{COMMAND_INDENT}{event.resume_command}"] if event.status == "stopped" else []
+    commands = [f"next: {', or '.join(event.next_commands)}"] if event.next_commands else []
+    return [*resume, *commands, *([f"report: {event.report}"] if event.report else [])]

@@ -17,9 +17,9 @@ MIN_QUALITY = 0.2
 
 @dataclass(frozen=True)
 class GridLayout:
-    """How much of a grid is shown, and how large: `columns × rows` tiles of `tile_width × tile_height` pixels.
+    """The part of a grid that is shown, and its size: `columns × rows` tiles of `tile_width × tile_height` pixels.
 
-    `score`: about the number of tiles, less where they are too small to be recognised; 0 where nothing is worth showing.
+    `score`: about the number of tiles, less if they are too small to be recognised; 0 if nothing can be shown.
     """
 
     columns: int
@@ -42,19 +42,19 @@ class GridLayout:
 NOTHING = GridLayout(0, 0, 0, 0, 0.0)
 
 
-def tiles(samples: SamplesDrawn, tile: tuple[int, int]) -> tuple[int, int]:
-    """Columns and rows of the grid if it is one of `tile` (width, height) pixels each; (1, 1) if it is another picture."""
+def grid_shape(samples: SamplesDrawn, tile: tuple[int, int]) -> tuple[int, int]:
+    """Return the columns and rows of a grid with tiles of `tile` (width, height) pixels, (1, 1) for another image."""
     across, down = samples.width + GRID_GAP, samples.height + GRID_GAP
     wide, high = tile[0] + GRID_GAP, tile[1] + GRID_GAP
     return (across // wide, down // high) if across % wide == 0 and down % high == 0 else (1, 1)
 
 
-def fit(grid: tuple[int, int], tile: tuple[int, int], columns: int, rows: int) -> GridLayout:
-    """The best way to show whole tiles of a grid (columns, rows) in `columns × rows` characters."""
-    wanted = min(tile[0], max(12, min(24, tile[0] // 2)))  # pixels across from which a picture can be recognised
+def fit_grid(shape: tuple[int, int], tile: tuple[int, int], columns: int, rows: int) -> GridLayout:
+    """Return the best layout of whole tiles for a grid of `shape` (columns, rows) in `columns × rows` characters."""
+    wanted = min(tile[0], max(12, min(24, tile[0] // 2)))  # pixels across from which an image can be recognised
     best = NOTHING
-    for shown_columns in range(1, grid[0] + 1):
-        for shown_rows in range(1, grid[1] + 1):
+    for shown_columns in range(1, shape[0] + 1):
+        for shown_rows in range(1, shape[1] + 1):
             width = min((columns + 1) // shown_columns - 1, tile[0])
             by_height = ((2 * rows + 1) // shown_rows - 1) * tile[0] // tile[1]
             width = min(width, by_height)
@@ -68,24 +68,22 @@ def fit(grid: tuple[int, int], tile: tuple[int, int], columns: int, rows: int) -
     return best
 
 
-def picture(samples: SamplesDrawn, tile: tuple[int, int], fitted: GridLayout) -> Image.Image:
-    """The part of the grid that fits, each tile scaled down, a dark pixel between them: RGB, an even number of rows."""
+def _scaled(samples: SamplesDrawn, tile: tuple[int, int], layout: GridLayout) -> Image.Image:
+    """Return the tiles that fit, scaled down, with a dark pixel between them: RGB, an even number of rows."""
     source = Image.frombytes("RGB", (samples.width, samples.height), samples.rgb)
-    whole = tiles(samples, tile) == (1, 1)
-    tile_width, tile_height = (samples.width, samples.height) if whole else tile
-    canvas = Image.new("RGB", (fitted.width, 2 * fitted.height))
-    size = (fitted.tile_width, fitted.tile_height)
-    for row in range(fitted.rows):
-        for column in range(fitted.columns):
-            left, top = column * (tile_width + GRID_GAP), row * (tile_height + GRID_GAP)
-            part = source.crop((left, top, left + tile_width, top + tile_height))
+    canvas = Image.new("RGB", (layout.width, 2 * layout.height))
+    size = (layout.tile_width, layout.tile_height)
+    for row in range(layout.rows):
+        for column in range(layout.columns):
+            left, top = column * (tile[0] + GRID_GAP), row * (tile[1] + GRID_GAP)
+            part = source.crop((left, top, left + tile[0], top + tile[1]))
             scaled = part if part.size == size else part.resize(size, Image.Resampling.HAMMING)
             canvas.paste(scaled, (column * (size[0] + 1), row * (size[1] + 1)))
     return canvas
 
 
-def half_blocks(image: Image.Image) -> list[Text]:
-    """Two rows of pixels in each line: the upper pixel as the colour of `▀`, the lower one as its background."""
+def _half_blocks(image: Image.Image) -> list[Text]:
+    """Return lines of two rows of pixels each: the upper pixel is the colour of `▀`, the lower one its background."""
     bits, across = image.tobytes(), 3 * image.width
     lines = []
     for top in range(0, image.height - 1, 2):
@@ -101,8 +99,8 @@ def _style(upper: bytes, lower: bytes) -> Style:
     return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower))
 
 
-def plain_blocks(image: Image.Image) -> list[Text]:
-    """The same without colour: what is lighter than the middle of the picture's range is drawn."""
+def _plain_blocks(image: Image.Image) -> list[Text]:
+    """Return the same without colour: pixels lighter than the middle of the image's range are filled."""
     grey = image.convert("L")
     bits = grey.tobytes()
     middle = (min(bits) + max(bits)) / 2
@@ -116,7 +114,7 @@ def plain_blocks(image: Image.Image) -> list[Text]:
 
 
 @lru_cache(2)
-def drawn(samples: SamplesDrawn, tile: tuple[int, int], fitted: GridLayout, colours: bool) -> list[Text]:
-    """The samples as lines, in colours or in black and white."""
-    canvas = picture(samples, tile, fitted)
-    return half_blocks(canvas) if colours else plain_blocks(canvas)
+def render(samples: SamplesDrawn, tile: tuple[int, int], layout: GridLayout, colours: bool) -> list[Text]:
+    """Return the samples as lines, in colours or in black and white."""
+    canvas = _scaled(samples, tile, layout)
+    return _half_blocks(canvas) if colours else _plain_blocks(canvas)

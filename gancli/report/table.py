@@ -1,4 +1,4 @@
-"""The live table: what a run is doing, on a terminal that can be redrawn."""
+"""The live table: how a run goes, on a terminal that can be redrawn."""
 
 import contextlib
 import math
@@ -15,17 +15,16 @@ from rich.live import Live
 
 from gancli.events import Event, Progress, RunFinished, Warned
 from gancli.report import view
-from gancli.report.reporter import Reporter
-from gancli.report.terminal import terminal_size
+from gancli.report.reporter import Reporter, terminal_size
 
-REDRAW_S = 0.5  # between two drawings at least: Rich sends all of the table each time
-TICK_S = 1.0  # and at most: the time left runs down, and the terminal may have been resized
+REDRAW_S = 0.5  # at least, between two drawings: Rich sends the whole table each time
+TICK_S = 1.0  # at most: the time left runs down, and the terminal may have been resized
 SUMMARY_ROWS = 6  # for the end of the run and the shell's prompt after it
 
 
 class Table(Reporter):
-    """Draws on `stream`, a terminal, from its own thread. Warnings, and whatever else is printed to `stream` through
-    `sys.stderr` meanwhile, go above the table. A terminal that is gone does not end the run."""
+    """Draws on `stream`, a terminal, from its own thread. Warnings, and what is printed through `sys.stderr` if that is
+    `stream`, go above the table. A terminal that is gone does not end the run."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._now = stream, now
@@ -34,10 +33,10 @@ class Table(Reporter):
         self._changed = False
         self._drawn_at, self._drawn_size = -math.inf, (0, 0)
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._tick, name="table", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="table", daemon=True)
         self._console = Console(
             file=stream,
-            force_terminal=True,  # choose.py has checked that, and Rich would ask FORCE_COLOR
+            force_terminal=True,  # choose.py has checked this; Rich would read FORCE_COLOR
             force_interactive=True,
             force_jupyter=False,
             no_color=bool(os.environ.get("NO_COLOR")),
@@ -58,7 +57,7 @@ class Table(Reporter):
     def __enter__(self) -> Self:
         with contextlib.suppress(OSError, ValueError):
             self._live.start()
-            self._console.show_cursor(True)  # a run that is killed shall not leave a terminal without one
+            self._console.show_cursor(True)  # a run that is killed must not leave a terminal without one
         self._thread.start()
         return self
 
@@ -78,8 +77,8 @@ class Table(Reporter):
                 with contextlib.suppress(OSError, ValueError):
                     self._console.print(view.warning(event))
                 return
-            self._state.note(event, self._now())
-            self._changed |= not isinstance(event, Progress)  # comes often, and is shown at the next tick
+            self._state.update(event, self._now())
+            self._changed |= not isinstance(event, Progress)  # comes often, and is drawn at the next tick
             if isinstance(event, RunFinished):
                 self.redraw()
                 self._end()
@@ -88,21 +87,21 @@ class Table(Reporter):
                         self._console.print(line, soft_wrap=True)
 
     def _end(self) -> None:
-        """Leave the table on the screen as it is."""
+        """Stop drawing, and leave the table on the screen."""
         self._ended.set()
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()  # a last line without its end, which Rich would lose
         with contextlib.suppress(OSError, ValueError):
             self._live.stop()
 
-    def _tick(self) -> None:
+    def _run(self) -> None:
         while not self._ended.wait(REDRAW_S):
             resized = terminal_size(self._stream) != self._drawn_size
             if self._changed or resized or self._now() - self._drawn_at >= TICK_S:
                 self.redraw()
 
     def redraw(self) -> None:
-        """Draw what is known now."""
+        """Draw the table as of now."""
         with self._lock, contextlib.suppress(OSError, ValueError):
             if self._ended.is_set():
                 return
@@ -110,7 +109,7 @@ class Table(Reporter):
             now = self._now()
             # One column and one row stay free: a full line would leave the cursor where terminals disagree about it.
             free = 1 if self._state.finished is None else SUMMARY_ROWS
-            lines = view.lines(self._state, max(1, columns - 1), max(1, rows - free), now, self._colours)
+            lines = view.render(self._state, max(1, columns - 1), max(1, rows - free), now, self._colours)
             self._changed, self._drawn_at, self._drawn_size = False, now, size
-            self._console.size = size  # Rich would believe COLUMNS
+            self._console.size = size  # Rich would read COLUMNS
             self._live.update(Group(*lines), refresh=True)

@@ -10,8 +10,7 @@ from gancli.config import toml
 from gancli.data.classes import ordered
 from gancli.errors import GancliError, os_problem
 from gancli.files.lock import Holder
-from gancli.report.jsonl import divergence, each_row, is_losses, is_number, read_metrics, read_newest
-from gancli.report.log import WARNED, read_log
+from gancli.report.jsonl import WARNED, divergence, each_row, is_losses, is_number, read_log, read_metrics, read_newest
 from gancli.store import evaluations, rundir
 from gancli.store.evaluations import Best, Evaluation
 from gancli.store.facts import MAX_COUNT, MAX_TEXT, Facts, from_config, from_header, read_metadata

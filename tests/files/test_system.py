@@ -17,7 +17,7 @@ from gancli.data import folder
 from gancli.engine import stop
 from gancli.files import system
 from gancli.machine import room
-from gancli.report import words
+from gancli.report import lines
 from gancli.store.rundir import RunDirectory
 
 GB = 10**9
@@ -66,7 +66,7 @@ def test_where_nothing_is_told_nothing_is_made_up(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=kernel32(answers=False)), raising=False)
     assert system.machine_memory() is None
     assert room.peak_bytes() == room.own_bytes() == 0
-    assert words.memory(room.peak_bytes()) == "memory unknown"
+    assert lines.memory(room.peak_bytes()) == "memory unknown"
     assert room.total_bytes() == room.ASSUMED_BYTES
     assert room.free_bytes(torch.device("cpu")) == room.ASSUMED_BYTES // 2
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gancli.page import render
+from gancli.page import files
 from gancli.page.run_data import RunData, make_names_distinct, of_directory
 from tests.page import made
 from tests.page.made import HOSTILE, evaluation, row
@@ -74,19 +74,19 @@ def in_browser(place: Path, runs: list[RunData], script: str, *options: str) -> 
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         pytest.skip(f"no {NAMES[0]} is installed to open pages in (apt-get install chromium)")
-    honest, page = render._read, place / "tested.html"
+    honest, page = files._read, place / "tested.html"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(render, "_read", lambda name: honest(name) + (REPORT % script if name == "page.js" else ""))
-        page.write_bytes(render.render(runs))
+        patch.setattr(files, "_read", lambda name: honest(name) + (REPORT % script if name == "page.js" else ""))
+        page.write_bytes(files.render(runs))
     root = hasattr(os, "geteuid") and os.geteuid() == 0  # as which Chromium starts only without its sandbox
     command = [
         program, "--headless=new", *(["--no-sandbox"] if root else []), "--disable-gpu", "--disable-background-networking",
         f"--user-data-dir={place / 'profile'}", "--virtual-time-budget=4000", *options, "--dump-dom", page.as_uri(),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=True)
-    told = FOUND.search(done.stdout.decode("utf-8"))
-    assert told, "the page's script did not come to its end"
-    value = json.loads(html.unescape(told[1]))
+    found = FOUND.search(done.stdout.decode("utf-8"))
+    assert found, "the page's script did not end"
+    value = json.loads(html.unescape(found[1]))
     assert "error" not in value, value
     return dict(value)
 

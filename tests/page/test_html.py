@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import gancli
-from gancli.page import files, render
+from gancli.page import files
 from gancli.page.run_data import RunData, make_names_distinct, of_directory
 from gancli.store import rundir
 from gancli.store.rundir import RunDirectory
@@ -22,12 +22,12 @@ from tests.page.made import HOSTILE, Seen, evaluation, row
 def page(*places: Path) -> Seen:
     runs = [of_directory(place) for place in places]
     make_names_distinct(runs)
-    data = render.render(runs)
-    assert len(data) < render.MAX_BYTES
+    data = files.render(runs)
+    assert len(data) < files.MAX_BYTES
     return Seen(data)
 
 
-def test_a_page_tells_what_there_is_to_know_without_a_script(tmp_path: Path) -> None:
+def test_all_but_the_curves_can_be_read_without_a_script(tmp_path: Path) -> None:
     log: list[dict[str, object]] = [
         {
             "event": "run_started",
@@ -42,7 +42,7 @@ def test_a_page_tells_what_there_is_to_know_without_a_script(tmp_path: Path) -> 
     rows = [*(row(step) for step in range(10, 101, 10)), evaluation(100, best=True), evaluation(100)]
     seen = page(made.run(tmp_path / "mine", rows, log=log))
     for words in (
-        "vanilla on digits", "✓ finished", "100", "D is never wrong", "41.23 ± 0.51", "real images 15.1",
+        "vanilla on digits", "✓ finished", "100", "D is never wrong", "41.23 ±0.51", "real images 15.10",
         "cuda:0 (NVIDIA H200)", "gan train --variant vanilla --steps 100 --seed 3 --width 16", "width 16", "step 100",
         "Linux x86_64",
     ):  # fmt: skip
@@ -55,11 +55,11 @@ def test_a_page_tells_what_there_is_to_know_without_a_script(tmp_path: Path) -> 
     assert picture["alt"] == "Samples of mine at step 100"
     assert first["alt"] == "Samples of mine at step 10"
     (curve,) = (each for each in seen.data["charts"][0]["series"] if each["label"] == "D loss")
-    assert len(curve["steps"]) == len(curve["values"]) == 10
+    assert len(curve["positions"]["steps"]) == len(curve["values"]) == 10
 
 
 def test_a_page_loads_nothing_and_runs_only_its_own_script(tmp_path: Path) -> None:
-    data = render.render([of_directory(made.run(tmp_path / "a"))])
+    data = files.render([of_directory(made.run(tmp_path / "a"))])
     assert not re.search(rb"(?:src|href)=\"(?!data:|#)|url\(|@import", data)
     assert set(re.findall(rb"https?:[^\"'\s]*", data)) == {b"https://github.com/leeoniya/uPlot"}, "a comment"
     assert b"Leon Sorokin" in data
@@ -76,7 +76,7 @@ def test_a_page_loads_nothing_and_runs_only_its_own_script(tmp_path: Path) -> No
 
 
 def test_uplot_is_the_version_that_is_written_down() -> None:
-    folder = render.FOLDER / "uplot"
+    folder = files.FOLDER / "uplot"
     written = json.loads((folder / "version.json").read_text())
     assert f"(v{written['version']})" in (folder / "uPlot.iife.min.js").read_text("utf-8")
     for name, digest in written["sha256"].items():
@@ -90,8 +90,8 @@ def test_nothing_of_a_runs_files_becomes_markup(tmp_path: Path) -> None:
     rows = [row(10, phase="x"), row(20, phase=HOSTILE, **{HOSTILE: 1.0}), row(30, **{HOSTILE: 2.0, "time": HOSTILE}),
             evaluation(30, figures={HOSTILE: 1.0}, evaluated_on=HOSTILE, split=HOSTILE, beside=HOSTILE, best=True),
             evaluation(40, figures={HOSTILE: 2.0}, real={HOSTILE: 2.0}, best=True)]  # fmt: skip
-    told = dict.fromkeys(("message", "device", "system", "reason"), HOSTILE)
-    log = [{"event": e, "parameters": {HOSTILE: 3}, **told}
+    fields = dict.fromkeys(("message", "device", "system", "reason"), HOSTILE)
+    log = [{"event": e, "parameters": {HOSTILE: 3}, **fields}
            for e in ("run_started", "warned", "run_diverged")]  # fmt: skip
     place = made.run(tmp_path / "<b>&'x'", rows, config, log)
     other = made.run(tmp_path / "other" / "<b>&'x'", rows, CONFIG_2, log)
@@ -101,7 +101,7 @@ def test_nothing_of_a_runs_files_becomes_markup(tmp_path: Path) -> None:
         assert not seen.all("b")
         assert "alert('x')" in seen.text
         assert "\x1b" not in str(seen.texts)
-    raw = render.render([of_directory(place)])
+    raw = files.render([of_directory(place)])
     assert raw.count(b"<script") == 2
     assert b"<script>alert" not in raw
 
@@ -127,13 +127,13 @@ def test_python_writes_the_same_page(tmp_path: Path) -> None:
     assert gancli.write_report(place, tmp_path / "p.html") == tmp_path / "p.html"
     made_now = re.compile(rb"Made by gan .* UTC")
     assert made_now.sub(b"", (tmp_path / "p.html").read_bytes()) == made_now.sub(
-        b"", render.render([of_directory(place)])
+        b"", files.render([of_directory(place)])
     )
     with pytest.raises(gancli.GancliError, match=r"0 runs: a page shows 1 to 50"):
         gancli.write_report([], "p.html")
 
 
-def test_how_a_run_ended_is_told_by_its_log_or_by_its_rows(tmp_path: Path) -> None:
+def test_the_state_of_a_run_is_that_of_its_log_or_of_its_rows(tmp_path: Path) -> None:
     started = {"event": "run_started"}
     ends: dict[str, list[dict[str, object]]] = {
         "finished": [{"event": "run_finished", "status": "done"}],
@@ -159,7 +159,7 @@ def test_a_run_of_hardly_any_rows_has_a_page(tmp_path: Path, rows: list[dict[str
     assert ("No losses yet" in seen.text) == (not rows)
 
 
-def test_values_that_are_no_numbers_are_gaps_and_told(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_are_gaps_and_a_note(tmp_path: Path) -> None:
     rows = [row(10), row(20, d_loss=None), row(30), row(40, d_loss=math.nan), row(50, d_loss=1e400), row(60)]
     seen = page(made.run(tmp_path / "a", rows))
     assert "3 of 6 rows hold NaN or infinity" in seen.text
@@ -207,9 +207,10 @@ def test_fewer_points_keep_the_extremes_of_a_curve(tmp_path: Path) -> None:
     rows = (row(step, d_loss={7_777: 99.0, 8_888: -99.0}.get(step, 1.0)) for step in range(1, 20_001))
     seen = page(made.run(tmp_path / "a", rows))
     (series,) = (s for chart in seen.data["charts"] for s in chart["series"] if s["label"] == "D loss")
-    assert len(series["steps"]) < 5_000
+    steps = series["positions"]["steps"]
+    assert len(steps) < 5_000
     assert {99.0, -99.0} <= set(series["values"])
-    assert (series["steps"][0], series["steps"][-1]) == (1, 20_000)
+    assert (steps[0], steps[-1]) == (1, 20_000)
 
 
 def test_the_newest_of_many_warnings_do_not_fill_the_page(tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_the_newest_of_many_warnings_do_not_fill_the_page(tmp_path: Path) -> Non
     assert "and 440 more, in log.jsonl" in seen.text
 
 
-def test_the_page_beside_a_run_replaces_ours_and_nobody_elses(tmp_path: Path) -> None:
+def test_the_page_of_a_run_replaces_only_pages_by_gan(tmp_path: Path) -> None:
     place = made.run(tmp_path / "a")
     assert files.write_page(RunDirectory(place)) == ""
     first = (place / "report.html").read_bytes()
@@ -233,5 +234,5 @@ def test_no_run_fails_for_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def failing(_: list[RunData]) -> bytes:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr(render, "render", failing)
+    monkeypatch.setattr(files, "render", failing)
     assert "report.html: not written (a mistake of ours)" in files.write_page(RunDirectory(made.run(tmp_path / "a")))

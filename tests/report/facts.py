@@ -1,4 +1,4 @@
-"""Events as a run would tell them, for the reporters' tests."""
+"""Events of a run, for the reporters' tests."""
 
 from gancli.events import Comparison, Evaluated, LossRow, RunFinished, RunStarted, SamplesDrawn
 

@@ -10,8 +10,8 @@ import pytest
 
 from gancli.report.choose import choose
 from gancli.report.lines import Lines
+from gancli.report.reporter import terminal_size
 from gancli.report.table import Table
-from gancli.report.terminal import terminal_size
 
 
 @pytest.fixture
@@ -30,13 +30,6 @@ def test_a_terminal_gets_the_live_table(terminal: TextIO) -> None:
     assert isinstance(choose("live", stderr=terminal), Table)
 
 
-@pytest.mark.parametrize("value", ["0", "1", "3"])
-def test_force_color_makes_no_terminal_of_a_file(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv("FORCE_COLOR", value)
-    monkeypatch.setenv("TTY_COMPATIBLE", "1")
-    assert isinstance(choose("auto", stderr=io.StringIO()), Lines)
-
-
 @pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("TERM", ""), ("TERM", "unknown"), ("CI", "true")])
 def test_a_terminal_that_cannot_redraw_or_a_ci_job_gets_lines(
     terminal: TextIO, monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -45,21 +38,18 @@ def test_a_terminal_that_cannot_redraw_or_a_ci_job_gets_lines(
     assert isinstance(choose("auto", stderr=terminal), Lines)
 
 
-def test_a_terminal_without_utf_8_gets_lines(terminal: TextIO) -> None:
+def test_files_closed_streams_and_terminals_without_utf_8_get_lines(
+    terminal: TextIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "3")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    file, closed = io.StringIO(), io.StringIO()
+    closed.close()
     with open(terminal.fileno(), "w", encoding="latin-1", closefd=False) as latin:
-        assert isinstance(choose("auto", stderr=latin), Lines)
-
-
-def test_live_on_a_file_says_in_one_line_why_it_is_not() -> None:
-    stream = io.StringIO()
-    assert isinstance(choose("live", stderr=stream), Lines)
-    assert stream.getvalue() == "note: --progress live: stderr is no terminal; plain lines instead\n"
-
-
-def test_a_closed_stderr_is_no_terminal() -> None:
-    stream = io.StringIO()
-    stream.close()
-    assert isinstance(choose("auto", stderr=stream), Lines)
+        for stream in (file, closed, latin):
+            assert isinstance(choose("auto", stderr=stream), Lines)
+    assert isinstance(choose("live", stderr=file), Lines)
+    assert file.getvalue() == "note: --progress live: stderr is not a terminal; plain lines instead\n"
 
 
 def test_exported_columns_do_not_hide_the_real_size(terminal: TextIO, monkeypatch: pytest.MonkeyPatch) -> None:

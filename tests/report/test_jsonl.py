@@ -19,7 +19,7 @@ from gancli.text import Note
 from tests.report.facts import TERMS, evaluated, finished, row, samples, started
 
 
-def told(*events: object) -> list[dict[str, object]]:
+def objects(*events: object) -> list[dict[str, object]]:
     stream = io.StringIO()
     with JsonLines(stream) as report:
         for event in events:
@@ -32,26 +32,14 @@ def steps(path: Path) -> list[object]:
 
 
 def trained(path: Path, start: int, *at: int) -> None:
-    with MetricsFile(path) as keep:
-        keep(started(start_step=start))
+    with MetricsFile(path) as write:
+        write(started(start_step=start))
         for step in at:
-            keep(row(step))
-
-
-def test_json_says_which_word_is_a_note_and_which_a_warning() -> None:
-    stream = io.StringIO()
-    report = JsonLines(stream)
-    report(Warned(Note("as usual")))
-    report(Warned("D is never wrong"))
-    rows = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [(row["event"], row["kind"], row["message"]) for row in rows] == [
-        ("warned", "note", "as usual"),
-        ("warned", "warning", "D is never wrong"),
-    ]
+            write(row(step))
 
 
 def test_every_event_is_one_object_with_its_name_and_fields_but_no_pixels() -> None:
-    first, second, third, fourth = told(started(), row(100), samples(), finished())
+    first, second, third, fourth = objects(started(), row(100), samples(), finished())
     assert [each["event"] for each in (first, second, third, fourth)] == [
         "run_started", "loss_row", "samples_drawn", "run_finished",
     ]  # fmt: skip
@@ -59,9 +47,12 @@ def test_every_event_is_one_object_with_its_name_and_fields_but_no_pixels() -> N
     assert abs(datetime.now(UTC) - datetime.fromisoformat(str(second["time"]))) < timedelta(minutes=1)
     assert third["width"] == 238
     assert "rgb" not in third
+    note, warning = objects(Warned(Note("as usual")), Warned("D is never wrong"))
+    assert (note["event"], note["kind"], note["message"]) == ("warned", "note", "as usual")
+    assert warning["kind"] == "warning"
 
 
-def test_silence_is_broken_by_an_object_that_says_where_the_run_is() -> None:
+def test_after_a_long_silence_an_object_reports_the_progress() -> None:
     clock, stream = [0.0], io.StringIO()
     report = JsonLines(stream, now=lambda: clock[0])
     report(Progress(37, 900, images_per_s=32.0, left_s=60.0))
@@ -69,9 +60,9 @@ def test_silence_is_broken_by_an_object_that_says_where_the_run_is() -> None:
     for second in (29.0, 30.0, 31.0):
         clock[0] = second
         report.tick()
-    (word,) = map(json.loads, stream.getvalue().splitlines())
-    assert (word["event"], word["step"], word["steps"], word["doing_s"]) == ("progress", 37, 900, 30.0)
-    assert word["left_s"] > 60.0
+    (progress,) = map(json.loads, stream.getvalue().splitlines())
+    assert (progress["event"], progress["step"], progress["steps"], progress["doing_s"]) == ("progress", 37, 900, 30.0)
+    assert progress["left_s"] > 60.0
     report(Preparing("decoding", 3, 6, "images"))
     clock[0] = 62.0
     report.tick()
@@ -81,25 +72,27 @@ def test_silence_is_broken_by_an_object_that_says_where_the_run_is() -> None:
 
 @given(st.dictionaries(st.text(), st.floats()))
 def test_json_stays_valid_for_any_terms(terms: dict[str, float]) -> None:
-    (told_row,) = told(row(1, terms))
+    (only,) = objects(row(1, terms))
     expected = {name: value if math.isfinite(value) else None for name, value in terms.items()}
-    assert told_row["terms"] == expected
+    assert only["terms"] == expected
 
 
 def test_metrics_are_flat_rows(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    trained(path, 0, 100)
-    (only,) = read_metrics(path)
+    with MetricsFile(path) as write:
+        write(started())
+        write(row(100))
+        (only,) = read_metrics(path)  # written at once
     assert list(only) == ["step", "epoch", "phase", *TERMS, "images_per_s", "elapsed_s", "memory_bytes", "time"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", only["time"])
 
 
 def test_a_measurement_is_a_row_with_figures(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    with MetricsFile(path) as keep:
-        keep(started())
-        keep(row(4000))
-        keep(evaluated())
+    with MetricsFile(path) as write:
+        write(started())
+        write(row(4000))
+        write(evaluated())
     measured = read_metrics(path)[-1]
     assert measured.pop("time").endswith("Z")
     assert measured == {
@@ -139,7 +132,7 @@ def test_a_torn_last_line_is_repaired_on_resume(tmp_path: Path, torn: bytes) -> 
     assert path.read_bytes().count(b"\n") == 3
 
 
-def test_what_gan_evaluate_measured_outlives_a_resume_and_what_was_measured_while_training_is_measured_again(
+def test_a_resume_keeps_rows_of_gan_evaluate_and_drops_measurements_of_the_training(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "metrics.jsonl"
@@ -158,17 +151,17 @@ def test_rows_that_two_write_at_once_stay_whole(tmp_path: Path) -> None:
     """Longer ones than a buffer, too."""
     path = tmp_path / "metrics.jsonl"
 
-    def write(step: int) -> None:
+    def append_rows(step: int) -> None:
         for _ in range(50):
             append(path, {"step": step, "figures": {"x" * 9_000: float(step)}})
 
-    writers = [threading.Thread(target=write, args=(step,)) for step in (1, 2)]
-    with MetricsFile(path) as keep:
-        keep(started())
+    writers = [threading.Thread(target=append_rows, args=(step,)) for step in (1, 2)]
+    with MetricsFile(path) as write:
+        write(started())
         for writer in writers:
             writer.start()
         for step in range(3, 103):
-            keep(row(step))
+            write(row(step))
         for writer in writers:
             writer.join()
     assert sorted(map(str, steps(path))) == sorted(map(str, [*[1, 2] * 50, *range(3, 103)]))
@@ -177,11 +170,11 @@ def test_rows_that_two_write_at_once_stay_whole(tmp_path: Path) -> None:
 
 def test_a_row_after_half_a_row_stands_on_a_line_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    with MetricsFile(path) as keep:
-        keep(started())
-        keep(row(100))
+    with MetricsFile(path) as write:
+        write(started())
+        write(row(100))
         path.write_bytes(path.read_bytes() + b'{"step": 100, "fig')
-        keep(row(200))
+        write(row(200))
         append(path, {"step": 200, "figures": {}})
     assert steps(path) == [100, 200, 200]
 
@@ -225,10 +218,3 @@ def test_any_bytes_are_read_as_rows_or_passed_over(content: bytes) -> None:
 def test_a_metrics_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(GancliError, match="nothing-here"):
         read_metrics(tmp_path / "nothing-here")
-
-
-def test_a_row_is_on_disk_as_soon_as_it_is_told(tmp_path: Path) -> None:
-    with MetricsFile(tmp_path / "metrics.jsonl") as keep:
-        keep(started())
-        keep(row(100))
-        assert steps(tmp_path / "metrics.jsonl") == [100]

@@ -62,12 +62,12 @@ def test_every_row_of_a_run_is_as_the_schema_has_it(gan: Gan, variant: str) -> N
 
 
 def test_the_schema_has_the_names_that_the_program_has(tmp_path: Path) -> None:
-    with MetricsFile(tmp_path / "m") as keep:
-        keep(started())
-        keep(row(100, {}))
-        keep(row(200, {"d_loss": math.nan}))
-        keep(evaluated())
-        keep.__exit__(DivergedError, DivergedError("d_loss became NaN at step 201", 201), None)
+    with MetricsFile(tmp_path / "m") as write:
+        write(started())
+        write(row(100, {}))
+        write(row(200, {"d_loss": math.nan}))
+        write(evaluated())
+        write.__exit__(DivergedError, DivergedError("d_loss became NaN at step 201", 201), None)
     losses, _, measured, diverged = rows = read_metrics(tmp_path / "m")
     assert wrong(rows) == []
     assert (
@@ -86,9 +86,9 @@ def test_the_schema_has_the_names_that_the_program_has(tmp_path: Path) -> None:
     ids=str,
 )  # fmt: skip
 def test_the_schema_refuses_what_no_run_writes(tmp_path: Path, change: dict[str, Any]) -> None:
-    with MetricsFile(tmp_path / "m") as keep:
-        keep(started())
-        keep(row(100))
+    with MetricsFile(tmp_path / "m") as write:
+        write(started())
+        write(row(100))
     (good,) = read_metrics(tmp_path / "m")
     assert wrong([good]) == []
     assert wrong([{**good, **change}])

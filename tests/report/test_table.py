@@ -68,7 +68,7 @@ def test_the_time_left_runs_down_during_a_step_and_grows_where_that_takes_longer
     screen.feed(stream.getvalue())
     assert shown in screen.text
     assert "step 11,690 of 11,700" in screen.text
-    assert ("no step done for" in screen.text) == (seconds > 10)
+    assert ("no step completed for" in screen.text) == (seconds > 10)
 
 
 def test_a_note_is_not_broken_inside_a_word(
