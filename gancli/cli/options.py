@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from gancli.cli import completing
 from gancli.config import Field, fields_of
-from gancli.config.effects import Given
+from gancli.config.option import Given
 
 NOUNS = {int: "N", float: "X", str: "TEXT"}  # what stands in help for a value without a name of its own
 

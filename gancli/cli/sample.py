@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
-from gancli.config.effects import refuse
+from gancli.config.option import refuse
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.errors import GancliError, PartlyFailedError, shell_quoted
 from gancli.events import Event

@@ -10,12 +10,13 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar, Union
+from typing import Any, Literal, TypeVar, Union
 
 from gancli.config import interval, suggestions
 from gancli.errors import UsageError
 
 Value = TypeVar("Value")
+Given = tuple[str, object]  # a flag and its value; None or False: not given
 
 
 @dataclass(frozen=True)
@@ -222,16 +223,8 @@ def with_current_names(values: Mapping[str, Value], fields: Iterable[Field]) -> 
     return {names.get(name, name): value for name, value in values.items()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class VariantConfig:
-    """The hyperparameters of one variant; each variant derives its `Config` from this. Nothing is checked when one is
-    made: values are where they are parsed or read, and `check` is called once for all of them.
-
-    `presets` maps a preset's name to the values it changes: options of this class or of `RunConfig`. What a preset does
-    not name keeps the value of `default`, and what that does not name keeps the option's own default.
-    """
-
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"default": {}}
-
-    def check(self) -> None:
-        """Rules that tie several options together. Raises `UsageError`."""
+def refuse(*given: Given, why: str) -> None:
+    """Raises `UsageError` for the first of the options that was given. `why` completes "--flag value: …"."""
+    for flag, value in given:
+        if value is not None and value is not False:
+            raise UsageError(f"{flag if value is True else f'{flag} {value}'}: {why}")

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gancli.config import suggestions, toml
-from gancli.config.option import Field, VariantConfig, fields_of, from_environment, with_current_names
+from gancli.config.option import Field, fields_of, from_environment, with_current_names
 from gancli.config.paths import expanded
 from gancli.config.run import RunConfig
+from gancli.config.shared_options import VariantConfig
 from gancli.errors import UsageError, did_you_mean
 from gancli.process import CPUS
 from gancli.text import Note, counted

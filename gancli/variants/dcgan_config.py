@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from gancli.config import VariantConfig, game, option
+from gancli.config import VariantConfig, option, shared_options
 from gancli.errors import UsageError
 
 
@@ -35,19 +35,19 @@ class Config(VariantConfig):
         source="resize: Odena et al. 2016",
         default_text="resize; files of an earlier gan: transposed",
     )
-    loss: game.Loss = game.loss()
-    r1: float = game.r1(0.3)
-    r2: float = game.r2()
-    gp: float = game.gp()
+    loss: shared_options.Loss = shared_options.adversarial_loss()
+    r1: float = shared_options.r1_weight(0.3)
+    r2: float = shared_options.r2_weight()
+    gp: float = shared_options.gp_weight()
     augment: str | None = option(
         None,
         "DiffAugment: colour, translation, cutout, joined by commas; or none",
         source="Zhao et al. 2020",
         default_text="all three for fewer than 5,000 pictures",
     )
-    lr: float = option(1e-3, "learning rate", gt=0, le=1)
-    lr_decay: float = game.lr_decay(0.0)
-    beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, source="section 4")
+    lr: float = shared_options.learning_rate()
+    lr_decay: float = shared_options.final_decay(0.0)
+    beta1: float = shared_options.adam_beta1(source="section 4")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"upsampling": "resize", "batch_size": 64, "epochs": 20, "ema": 0.999},

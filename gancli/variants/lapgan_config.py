@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from gancli.config import VariantConfig, game, option
+from gancli.config import VariantConfig, option, shared_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +50,21 @@ class Config(VariantConfig):
     )
     norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
     d_norm: Literal["spectral", "none"] = option("none", "normalisation of D", source="spectral: Miyato et al. 2018")
-    loss: game.Loss = game.loss()
-    r1: float = game.r1(0.1)
+    loss: shared_options.Loss = shared_options.adversarial_loss()
+    r1: float = shared_options.r1_weight(0.1)
     coarse_r1: float = option(0.03, "the same, of the coarsest level", ge=0, le=1000)
     r2: float = option(0.0, "R2, on fake pictures, times the weights of R1; 0: none", ge=0, le=1000)
-    gp: float = game.gp()
+    gp: float = shared_options.gp_weight()
     dropout: float = option(0.0, "share of the coarsest D's hidden units dropped", ge=0, lt=1)
     bounded: bool = option(True, "keep each level's picture within [-1, 1] by a tanh; else residuals are linear")
     perturb: float = option(
         0.05, "noise on the coarser picture in training, so that its sampled form is no surprise", ge=0, le=1
     )
-    optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of learning rate and momentum")
-    lr: float = option(1e-3, "learning rate", gt=0, le=1)
-    coarse_lr: float = option(2e-3, "the same, of the coarsest level", gt=0, le=1)
-    lr_decay: float = game.lr_decay(1.0, only_with="optimizer=adam")
-    beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")
+    optimizer: shared_options.UpdateRule = shared_options.update_rule()
+    lr: float = shared_options.learning_rate()
+    coarse_lr: float = shared_options.learning_rate(2e-3, " of the coarsest level")
+    lr_decay: float = shared_options.final_decay(1.0, only_with="optimizer=adam")
+    beta1: float = shared_options.adam_beta1(only_with="optimizer=adam")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 384, "epochs": 45, "ema": 0.9995},

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from gancli.config import VariantConfig, game, option
+from gancli.config import VariantConfig, option, shared_options
 from gancli.errors import UsageError
 
 
@@ -42,21 +42,21 @@ class Config(VariantConfig):
         path=True,
         default_text="torchvision's download",
     )
-    loss: game.Loss = game.loss()
-    r1: float = game.r1(0.0)
-    r2: float = game.r2()
-    gp: float = game.gp()
+    loss: shared_options.Loss = shared_options.adversarial_loss()
+    r1: float = shared_options.r1_weight(0.0)
+    r2: float = shared_options.r2_weight()
+    gp: float = shared_options.gp_weight()
     adversarial: float = option(1e-3, "weight of the adversarial loss", ge=0, le=1000, source="equation 3")
     pretrain_steps: int | None = option(
         None, "steps of the first phase", ge=0, le=10**12, default_text="five sixths of the run"
     )
-    lr: float = option(1e-3, "learning rate in the first phase", gt=0, le=1)
-    adversarial_lr: float = option(2e-4, "learning rate in the second phase", gt=0, le=1)
+    lr: float = shared_options.learning_rate(part=" in the first phase")
+    adversarial_lr: float = shared_options.learning_rate(2e-4, " in the second phase")
     decay: Literal["cosine", "step"] = option(
         "cosine",
         "learning rate within a phase: decays to a hundredth; step: a tenth in the second half of the second phase",
     )
-    beta1: float = option(0.9, "Adam's beta1", ge=0, lt=1, source="section 3.2")
+    beta1: float = shared_options.adam_beta1(0.9, source="section 3.2")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 16, "steps": 4000, "ema": 0.99},
