@@ -5,7 +5,7 @@ from typing import Any
 
 from gancli.cli import ckpt, console, options
 from gancli.config import fields_of, paths
-from gancli.config.export import ExportConfig
+from gancli.config.sample import ExportConfig
 from gancli.errors import UsageError
 from gancli.store.rundir import model_in
 

@@ -13,13 +13,12 @@ from gancli.config import Field, RunConfig, fields_of
 from gancli.config.option import with_current_names
 from gancli.config.resolve import FLAG, Layer, environment_layers
 from gancli.config.run import TrainCommandConfig
-from gancli.config.sweep_values import values_of
 from gancli.engine import begin
 from gancli.engine import run as running
 from gancli.engine.choice import Choice, choose
 from gancli.engine.run import Job
 from gancli.engine.stop import Stop
-from gancli.engine.sweep import Axis
+from gancli.engine.sweep import Axis, values_of
 from gancli.errors import StdoutError, UsageError
 from gancli.report.choose import choose as choose_reporter
 from gancli.report.reporter import Silence, abandon

@@ -10,7 +10,6 @@ from gancli.errors import UsageError
 
 METRICS = ("frechet", "kernel", "prdc", "parzen", "swd", "labels", "modes", "diversity", "nearest")
 """Groups of figures: see `metrics.yardstick`."""
-PANEL = "Options"
 
 
 def metric_names(text: object) -> tuple[str, ...]:
@@ -32,7 +31,6 @@ class EvaluateConfig:
         "what to compare with; for srgan a folder, zip or tar of true pictures",
         short="-d",
         metavar="NAME|PATH",
-        panel=PANEL,
         path=True,
         raw=True,
         default_text="what it was trained on",
@@ -44,29 +42,25 @@ class EvaluateConfig:
         le=MAX_COUNT,
         short="-n",
         spelt="-n",
-        panel=PANEL,
         default_text="10,000; of stacked-mnist 26,000, as the papers do",
     )
-    seed: int = option(0, "seed of the first picture; the next has the next", ge=0, le=MAX_SEED, panel=PANEL)
+    seed: int = option(0, "seed of the first picture; the next has the next", ge=0, le=MAX_SEED)
     metrics: str | None = option(
         None,
         f"only these, with commas: {', '.join(METRICS)}",
         metavar="NAMES",
-        panel=PANEL,
         default_text="all",
         reads=metric_names,
     )
     gan_train: bool = option(
         False,
         "also train a classifier on the model's pictures and test it on real ones; for conditional models",
-        panel=PANEL,
         switch=True,
     )
     neighbours: str | None = option(
         None,
         "draw ten pictures, each beside the five training pictures nearest to it",
         metavar="FILE.png",
-        panel=PANEL,
         path=True,
         raw=True,
     )
@@ -74,7 +68,6 @@ class EvaluateConfig:
         None,
         "also the canonical Inception FID, with torch-fidelity's weights (slow without a GPU)",
         metavar="FILE",
-        panel=PANEL,
         path=True,
         raw=True,
     )
@@ -82,15 +75,12 @@ class EvaluateConfig:
         None,
         "for srgan: the low-resolution pictures, named as the true ones",
         metavar="DIR|ZIP|TAR",
-        panel=PANEL,
         path=True,
         raw=True,
         default_text="made of the true ones",
     )
-    data_root: str = option(
-        DATA_ROOT, "where data sets lie", env="GAN_DATA", metavar="DIR", panel=PANEL, path=True, raw=True
-    )
-    download: bool = option(True, "fetch a data set that is not there", panel=PANEL)
+    data_root: str = option(DATA_ROOT, "where data sets lie", env="GAN_DATA", metavar="DIR", path=True, raw=True)
+    download: bool = option(True, "fetch a data set that is not there")
 
     def check_places(self) -> None:
         """Before any work: raises `UsageError` or `GancliError` where the picture of neighbours cannot be written."""

@@ -33,7 +33,7 @@ class Option:
     spelt: str | None = None  # what messages call it, where that is not `--NAME`
     env: str | None = None
     metavar: str | None = None
-    panel: str = "Run"
+    panel: str = "Options"
     source: str | None = None  # paper and section, or where else the default comes from
     default_text: str | None = None  # what the help says when the default is worked out at run time
     only_with: str | None = None  # the other option, or `option=value`, without which this one has no effect

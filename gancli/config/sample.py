@@ -1,5 +1,6 @@
-"""What is asked for when pictures are drawn, or enlarged: by `gan sample`, and by a `Model` in Python."""
+"""Options of the commands that use one model, `gan sample` and `gan export`, and of a `Model` in Python."""
 
+import re
 from dataclasses import dataclass
 
 from gancli.config.option import option
@@ -88,3 +89,27 @@ class EnlargeConfig:
     )
     recursive: bool = option(False, "a folder's subfolders, too", panel=ENLARGING, switch=True)
     skip_existing: bool = option(False, "leave alone what was enlarged before", panel=ENLARGING, switch=True)
+
+
+OPSET = 20  # the default of torch's exporter since 2.9
+
+
+def license_name(text: object) -> str:
+    """The licence in lower case, as model hubs name it. Raises `ValueError` for what is not such a name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}", str(text)):
+        raise ValueError("must be a licence's short name, such as mit, apache-2.0, cc-by-4.0 or other")
+    return str(text).lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """How a model is exported."""
+
+    opset: int | None = option(None, "ONNX opset version, for .onnx", ge=18, le=25, default_text=str(OPSET))
+    license: str | None = option(
+        None,
+        "licence of the weights, written into the exported model: mit, cc-by-4.0, …",
+        metavar="NAME",
+        default_text="none; mit for a pretrained model",
+        reads=license_name,
+    )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gancli.config import paths
 from gancli.config.option import refuse
-from gancli.config.export import OPSET, ExportConfig
+from gancli.config.sample import OPSET, ExportConfig
 from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Event, Preparing
 from gancli.export import contract, folder, onnx_file, pt2_file

@@ -12,10 +12,9 @@ from gancli import catalogue
 from gancli.cli import options, train
 from gancli.config import Field, fields_of
 from gancli.config.evaluate import EvaluateConfig
-from gancli.config.export import ExportConfig
 from gancli.config.resolve import known_fields, preset_layers, resolve
 from gancli.config.run import TrainCommandConfig
-from gancli.config.sample import EnlargeConfig, SampleConfig
+from gancli.config.sample import EnlargeConfig, ExportConfig, SampleConfig
 from gancli.machine import device as machine
 from gancli.sampling import draw, upscale
 from gancli.steps import runner

@@ -4,7 +4,7 @@ import pytest
 
 from gancli import catalogue
 from gancli.config import RunConfig, fields_of
-from gancli.config.sweep_values import values_of
+from gancli.engine.sweep import values_of
 from gancli.errors import UsageError
 
 FIELDS = {f.name: f for f in (*fields_of(RunConfig), *fields_of(catalogue.card("vanilla").config_class))}
