@@ -36,7 +36,7 @@ def _sample(checkpoint: str, output: str | None, device: str, as_json: bool, **v
     refuse(("--json", as_json and output == "-"), why="stdout takes the picture; give -o a file")
     if enlarged.input is not None:
         refuse(*options.flags(SampleConfig, drawing), why="is for drawing pictures; -i enlarges them")
-        refuse(("--true", enlarged.true if not enlarged.compare else None), why="has an effect only with --compare")
+        refuse(("--true", enlarged.true if not enlarged.compare else None), why="only applies with --compare")
         _enlarge(place, word, enlarged, output, device, as_json)
         return
     refuse(*options.flags(EnlargeConfig, enlarging), why="is for enlarging pictures; say which with -i")
