@@ -17,7 +17,7 @@ from gancli.store.header import read_header
 from gancli.store.rundir import RunDirectory, model_file
 
 Completer = Callable[[str], list[str]]
-WORDS = "gancli.words"  # in a context's meta: the words after the command, where Typer has left off reading them
+ARGUMENTS = "gancli.arguments"  # key in a context's meta: the arguments of the command
 DEVICES = ("auto", "cpu", "cuda", "cuda:0", "mps")
 MOST = 200  # more are no help
 PLAIN = frozenset(" \t\n\"'\\$&;|<>()*?[]#~`!{}")  # what a shell takes for something else
@@ -64,7 +64,7 @@ devices = of(lambda: DEVICES)
 
 def label(context: typer.Context, incomplete: str) -> list[str]:
     """The classes of the model that the command line names."""
-    for word in context.meta.get(WORDS, ()):
+    for word in context.meta.get(ARGUMENTS, ()):
         if not word.startswith("-"):
             with contextlib.suppress(GancliError, OSError, ValueError):
                 file = model_file(names.located(word).path)

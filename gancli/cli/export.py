@@ -40,8 +40,7 @@ export = options.signed(
         options.extra("output", str | None, "-o", "--output", metavar="PATH", help=(
             "Where to: .onnx for onnxruntime and others; .pt2 for torch.export.load; a folder (end it with /) as model hubs "
             "expect it.")),
-        *(options.parameter(field, field.option.panel) for field in fields_of(ExportConfig)),
+        *(options.parameter(field) for field in fields_of(ExportConfig)),
         options.JSON,
     ],
-    "Write a model for other programs: ONNX, torch.export, or a folder for a model hub.",
 )  # fmt: skip

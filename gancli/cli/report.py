@@ -41,5 +41,4 @@ report = options.signed(
             "What curves are drawn over: time is that of training, without pauses. A page can change it.")),
         options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about what was written."),
     ],
-    "Show runs as one page: curves, samples over the run, figures, options. Every run leaves one, report.html.",
 )  # fmt: skip

@@ -58,10 +58,9 @@ sample = options.signed(
             "A file that you name is replaced; one that gan names (by default, or in a directory) replaces nothing.")),
         options.DEVICE,
         options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about what was written."),
-        *(options.parameter(f, f.option.panel, COMPLETERS.get(f.name))
+        *(options.parameter(f, COMPLETERS.get(f.name))
           for config in (SampleConfig, EnlargeConfig) for f in fields_of(config)),
     ],
-    "Draw pictures from a checkpoint. The picture of a seed is the same whatever else is drawn.",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ class VariantConfig:
 
 
 def adversarial_loss() -> Any:
-    return option("non-saturating", "adversarial loss", source="nn/games.py lists the papers")
+    return option("non-saturating", "adversarial loss of G and D")
 
 
 def r1_weight(weight: float) -> Any:

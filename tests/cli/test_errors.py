@@ -125,7 +125,7 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_gan_debug(
             "torch cannot be loaded (libcudart.so.13: cannot open shared object file); is it broken? "
             "pip install --force-reinstall torch",
         ),
-        (RecursionError("maximum recursion depth exceeded"), "what was read is nested too deeply"),
+        (RecursionError("maximum recursion depth exceeded"), "the input is nested too deeply"),
         (
             RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be"),
             "--device: CUDA error: device-side assert triggered (--device cpu does without; GAN_DEBUG=1 shows where)",

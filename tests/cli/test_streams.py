@@ -114,7 +114,7 @@ def test_a_finished_run_is_one_though_its_path_cannot_be_told(gan: Gan) -> None:
     assert outcome.code == 0
     assert outcome.err.count("\n") == 1, outcome.err
     assert outcome.err.startswith("warning: stdout: ")
-    assert outcome.err.endswith("the run is over, its model is run/ckpt.safetensors\n")
+    assert outcome.err.endswith("the run has ended, its model is run/ckpt.safetensors\n")
 
 
 def test_a_picture_that_stdout_does_not_take_is_a_failure(gan: Gan, trained: Path) -> None:

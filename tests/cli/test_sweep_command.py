@@ -142,8 +142,8 @@ def test_a_run_that_fails_otherwise_is_told_and_ends_the_sweep_with_3(gan: Gan) 
         (("--seed", "0-9", "--only", 10, "--out", "s"), "--only 10: the sweep has 10 runs, 0 to 9"),
         (("--seed", "0-9", "--only", -1, "--out", "s"), "--only -1: the sweep has 10 runs"),
         (("--seed", "0-9", "--only", 1), "--only 1: needs --out"),
-        (("--seed", 3, "--only", 0), "--only 0: is for a sweep"),
-        (("--seed", "0-1", "--resume", "x"), "--resume x: is one run"),
+        (("--seed", 3, "--only", 0), "--only 0: only applies to a sweep"),
+        (("--seed", "0-1", "--resume", "x"), "--resume x: names one run"),
         (("--seed", "0-1", "--resume", "auto"), "needs --out"),
         (("--seed", "0-1", "--out", "run"), "--out run: is a run"),
         (("--seed", "0-1", "--out", "file"), "--out file: is a file"),
@@ -151,7 +151,7 @@ def test_a_run_that_fails_otherwise_is_told_and_ends_the_sweep_with_3(gan: Gan) 
         (("--smoothing", "0,0.1", "--loss", "hinge"), "has no targets to smooth"),
         (("--config", "list.toml"), "--seed [0, 1] (from list.toml): must be one value"),
         (("--variant", "vanilla,cgan"), "no such variant"),
-        (("--image-size", "8,64", "-d", "pics"), "would be dcgan for image-size=64, and vanilla for others; name one"),
+        (("--image-size", "8,64", "-d", "pics"), "image-size=64 needs dcgan, the others vanilla; give --variant"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )
@@ -212,7 +212,7 @@ def test_a_sweep_that_is_stopped_goes_on_by_the_command_that_it_prints(
         process.kill()
     assert process.returncode == 75, err
     *_, before, command = err.decode().splitlines()
-    assert before == "to resume all of it:"
+    assert before == "to resume:"
     assert command == "  gan " + " ".join([*sweep, "--steps", "100000"]) + " --resume auto"
     step = int(sorted((tmp_path / "s/000-seed=0/state").iterdir())[-1].stem.removeprefix("step-"))
     again = gan_process(*command.split()[1:], "--steps", step + 10)

@@ -1,13 +1,13 @@
 """What other programs call things is answered by what it is called here, and by nothing that is far off."""
 
 import re
+from typing import Any
 
 import pytest
 import typer
 
 from gancli import catalogue
-from gancli.cli.app import app
-from gancli.cli.train_command import command
+from gancli.cli.app import Group, app
 from gancli.config import RunConfig, fields_of, suggestions
 from gancli.config.evaluate import METRICS
 from gancli.data.names import source_names
@@ -19,8 +19,8 @@ from tests.conftest import Gan
 
 def options_of(name: str) -> set[str]:
     """All options of a command, in every variant."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    found = command(catalogue.names()) if name == "train" else commands[name]
+    group: Any = typer.main.get_command(app)
+    found = group.get_command(None, name)
     return {flag for parameter in found.params for flag in (*parameter.opts, *parameter.secondary_opts)}
 
 
@@ -37,7 +37,7 @@ def choices_of(flag: str) -> set[str]:
 
 
 def commands() -> set[str]:
-    return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    return set(Group.pages)
 
 
 def test_every_suggested_option_command_and_value_exists() -> None:
