@@ -75,7 +75,7 @@ def test_a_full_disk_ends_the_work_at_once(
     outcome = gan("sample", enlarger, "-i", album, "-o", "out", "--json")
     assert outcome.code == 1
     assert os.strerror(code) in outcome.err
-    assert "1 of 3 pictures are done, --skip-existing goes on" in outcome.err
+    assert "1 of 3 images are done; continue with --skip-existing" in outcome.err
     assert [one["output"] for one in json.loads(outcome.out)["files"]] == ["out/a.jpg.png"]
     assert files(Path("out")) == ["a.jpg.png"]
 
