@@ -1,6 +1,7 @@
 """Commands with our `--help` page (Typer's has six columns, which break option names at 80 columns) and our errors for
 unknown commands and surplus arguments."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -73,7 +74,10 @@ def built(name: str, function: Callable[..., Any], page: str, command_class: typ
 def _show(command: Any, ctx: Any, commands: Sequence[list[Text]] = ()) -> None:
     """Print a command's page on stdout."""
     out = console.out()
-    parts: list[RenderableType] = [Text.assemble(("Usage: ", HEADING), ctx.get_usage().removeprefix("Usage: "))]
+    usage = re.sub(
+        r"\{(.*?)\}(?:\.\.\.)?", r"\1", ctx.get_usage().removeprefix("Usage: ")
+    )  # {} around required arguments
+    parts: list[RenderableType] = [Text.assemble(("Usage: ", HEADING), usage)]
     for paragraph in (command.help or "").split("\n\n"):
         parts += [Text(), Text(" ".join(paragraph.split()))]
     if commands:

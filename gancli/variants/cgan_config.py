@@ -1,10 +1,10 @@
-"""Conditional GAN: fully connected networks that are told the class.
+"""Conditional GAN: fully connected networks with the class label as an input.
 
 Paper: Mirza, Osindero: Conditional Generative Adversarial Nets, 2014, arXiv:1411.1784
 
-G turns noise z and a label into a picture of that class; D judges whether a picture is a real one of its label. The data set
-must have labels. The default adds what practice has found since: batch norm in G, a gradient penalty on real pictures (R1)
-and an averaged G. The preset `paper` is the paper's MNIST experiment: maxout D with dropout, SGD.
+G maps noise z and a label to an image of that class; D decides whether an image with its label is real. The dataset must
+have labels. The default adds later findings: batch norm in G, a gradient penalty on real images (R1), and an average of G's
+weights. The preset `paper` is the paper's MNIST experiment: maxout D with dropout, SGD.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ class Config(shared_options.FullyConnectedConfig):
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"lr_decay": 1.0, "batch_size": 64, "epochs": 60, "ema": 0.9995},
-        # Differs from the paper: PyTorch's initial weights; pictures in [-1, 1] by tanh, not [0, 1] by a sigmoid; no word
-        # there of the length: 480 epochs of MNIST bring the step size to its floor.
+        # Differs from the paper: PyTorch's initial weights; images in [-1, 1] by tanh, not [0, 1] by a sigmoid; 480
+        # epochs of MNIST, after which the learning rate is at its minimum, as the paper gives no length.
         "paper": {
             "latent_dim": 100, "noise": "uniform", "latent_width": 200, "label_width": 1000, "inner_width": 0,
             "width": 1200, "slope": 0.0, "norm": "none", "discriminator": "maxout", "dropout": 0.5, "r1": 0.0,

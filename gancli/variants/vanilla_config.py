@@ -3,10 +3,10 @@
 Paper: Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville, Bengio: Generative Adversarial Nets, 2014,
 arXiv:1406.2661
 
-G turns noise z into a picture through two hidden layers; D turns a picture into one logit, real or not. D and G take one
-step each per batch. The default adds what practice has found since: batch norm in G and a gradient penalty on real
-pictures (R1). The preset `article` is the well-known TensorFlow 1 tutorial on MNIST: two layers of 128, uniform z, one-sided
-smoothing, Adam 1e-3. The preset `paper` is the 2014 paper's MNIST experiment: maxout D with dropout, SGD.
+G maps noise z to an image through two hidden layers; D maps an image to one logit, real or generated. Each batch updates D
+and G once. The default adds later findings: batch norm in G and a gradient penalty on real images (R1). The preset `article`
+is the well-known TensorFlow 1 tutorial on MNIST: two layers of 128 units, uniform z, one-sided label smoothing, Adam with
+learning rate 1e-3. The preset `paper` is the paper's MNIST experiment: maxout D with dropout, SGD.
 """
 
 from collections.abc import Mapping
