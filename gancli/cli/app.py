@@ -118,7 +118,7 @@ def _invoked(args: list[str]) -> int:
 
 def entry() -> NoReturn:
     """The console script."""
-    streams.settle()
+    streams.fix_standard_streams()
     for name in ("COLUMNS", "TERMINAL_WIDTH"):  # Rich and Typer take any value for the width
         if number_of_columns(os.environ.get(name, "")) is None:
             os.environ.pop(name, None)

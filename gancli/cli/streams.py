@@ -53,7 +53,7 @@ def reason(error: OSError) -> str:
     return "it is closed" if error.errno == errno.EBADF else str(error.strerror)
 
 
-def settle() -> None:
+def fix_standard_streams() -> None:
     """Make the process's streams usable. Call it before any file is opened: a file could get the descriptor of a closed
     stream, and messages would be written into it."""
     for descriptor in (0, 1, 2):
@@ -70,7 +70,7 @@ def settle() -> None:
     sys.stderr = _rebuilt(sys.stderr, 2, Err)
 
 
-def over(descriptor: int, kind: type[io.FileIO], like: io.TextIOWrapper | None = None) -> TextIO:
+def open_stream(descriptor: int, kind: type[io.FileIO], like: io.TextIOWrapper | None = None) -> TextIO:
     """A text stream over an open descriptor, with the settings of the stream `like`."""
     raw = io.BufferedWriter(kind(descriptor, "w", closefd=False))
     if like is None:
@@ -81,14 +81,14 @@ def over(descriptor: int, kind: type[io.FileIO], like: io.TextIOWrapper | None =
 
 def _rebuilt(stream: TextIO | None, descriptor: int, kind: type[io.FileIO]) -> TextIO:
     if stream is None:
-        return over(descriptor, kind)
+        return open_stream(descriptor, kind)
     inner = getattr(stream, "buffer", None)
     inner = getattr(inner, "raw", inner)
     if os.name == "nt" or not isinstance(stream, io.TextIOWrapper) or not isinstance(inner, io.FileIO):
         make_readable(stream)  # a Windows console, or a replacement
         return stream
     stream.flush()
-    return over(descriptor, kind, stream)
+    return open_stream(descriptor, kind, stream)
 
 
 def make_readable(stream: TextIO | None) -> None:

@@ -68,7 +68,7 @@ def run(request: Request) -> int:
 
 def _plan(request: Request, members: Sequence[Member], folder: Path) -> list[Planned]:
     """The runs in the folder of a sweep, or the one of `--only`."""
-    found = zip(members, sweep.places(folder, members), strict=True)
+    found = zip(members, sweep.run_paths(folder, members), strict=True)
     return [_planned(request, member, path) for member, path in found if request.command.only in (None, member.index)]
 
 

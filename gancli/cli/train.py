@@ -18,7 +18,7 @@ from gancli.engine import run as running
 from gancli.engine.choice import Choice, choose
 from gancli.engine.run import Job
 from gancli.engine.stop import Stop
-from gancli.engine.sweep import Axis, values_of
+from gancli.engine.sweep import Axis, parse_values
 from gancli.errors import StdoutError, UsageError
 from gancli.report.choose import choose as choose_reporter
 from gancli.report.reporter import Silence, abandon
@@ -72,7 +72,7 @@ def _parsed(fields: Iterable[Field], texts: Mapping[str, Any]) -> tuple[dict[str
     values: dict[str, Any] = {}
     axes = []
     for field in (field for field in fields if field.name in texts):
-        if (several := values_of(field, texts[field.name])) is not None:
+        if (several := parse_values(field, texts[field.name])) is not None:
             axes.append(Axis(field, several))
             values[field.name] = several[0]
         else:

@@ -36,7 +36,11 @@ class EvaluateConfig:
     )  # fmt: skip
     seed: int = option(0, "seed of the first image; each further image has the next seed", ge=0, le=MAX_SEED)
     metrics: str | None = option(
-        None, f"comma-separated metrics: {', '.join(METRICS)}", metavar="NAMES", default_text="all", reads=metric_names
+        None,
+        f"comma-separated metrics: {', '.join(METRICS)}",
+        metavar="NAMES",
+        default_text="all",
+        validate=metric_names,
     )
     gan_train: bool = option(
         False, "also train a classifier on generated images and test it on real ones (conditional models)", switch=True

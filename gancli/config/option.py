@@ -40,7 +40,7 @@ class Option:
     path: bool = False  # the value is a path; of `dataset` it may be a name
     raw: bool = False  # undecodable bytes are accepted, as the value is not stored
     switch: bool = False  # a bool without `--no-NAME`
-    reads: Callable[[object], object] | None = None  # parses a text; raises ValueError with what it must be
+    validate: Callable[[object], object] | None = None  # raises ValueError with what a text must be
 
     def bounds(self) -> str:
         """`"at least 1 and below 2"`, or `""` without bounds."""
@@ -108,9 +108,9 @@ class Field:
             return None
         if self.many and isinstance(value, list | tuple):
             return tuple(dataclasses.replace(self, many=False).check(one, origin) for one in value)
-        if self.option.reads is not None:
+        if self.option.validate is not None:
             try:
-                self.option.reads(value)
+                self.option.validate(value)
             except ValueError as error:
                 raise self._error(value, origin, str(error)) from None
             return str(value)

@@ -63,7 +63,7 @@ class RunConfig:
     steps: int | None = option(None, "length of the run, in steps, instead of --epochs", ge=1, le=10**12, panel=BUDGET)
     max_time: str | None = option(
         None, "stop after this time (90s, 30m, 3h) with the state saved; exit code 75",
-        metavar="TIME", panel=BUDGET, reads=interval.seconds,
+        metavar="TIME", panel=BUDGET, validate=interval.seconds,
     )  # fmt: skip
     batch_size: int = option(128, "images per step", ge=1, le=65536, panel=BUDGET, default_text="the variant's")
     seed: int = option(0, "seed of every random choice of the run", ge=0, lt=2**63, panel=BUDGET)
@@ -72,7 +72,12 @@ class RunConfig:
     )
 
     device: str = option(
-        "auto", "auto, cpu, cuda, cuda:N or mps", env="GAN_DEVICE", metavar="DEVICE", panel=MACHINE, reads=device_name
+        "auto",
+        "auto, cpu, cuda, cuda:N or mps",
+        env="GAN_DEVICE",
+        metavar="DEVICE",
+        panel=MACHINE,
+        validate=device_name,
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
         "auto", "precision of the computation; weights stay fp32", panel=MACHINE
@@ -106,7 +111,7 @@ class RunConfig:
     save_every: str | None = option(
         None, "interval between saved states: a time (10m, 1h), a number of steps, or both (1000,10m: the sooner)",
         metavar="TIME|STEPS", panel=OUTPUT, default_text="a tenth of the run, or 10m if that is shorter",
-        reads=interval.parse,
+        validate=interval.parse,
     )  # fmt: skip
     eval_every: int | None = option(
         None, "steps between evaluations, which keep the best model in best.safetensors", ge=1, le=10**12, panel=OUTPUT,

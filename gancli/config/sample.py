@@ -85,5 +85,5 @@ class ExportConfig:
     opset: int | None = option(None, "ONNX opset version, for .onnx", ge=18, le=25, default_text=str(OPSET))
     license: str | None = option(
         None, "licence of the weights, written into the exported model: mit, cc-by-4.0, …",
-        metavar="NAME", default_text="none; mit for a pretrained model", reads=license_name,
+        metavar="NAME", default_text="none; mit for a pretrained model", validate=license_name,
     )  # fmt: skip
