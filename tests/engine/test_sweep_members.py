@@ -32,7 +32,7 @@ def test_a_sweep_that_has_grown_finds_its_runs_by_their_values(tmp_path: Path) -
 
 
 def test_too_many_runs_and_too_long_names_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"make 40,000 runs; a sweep has at most 10,000"):
+    with pytest.raises(UsageError, match=r"give 40,000 runs; a sweep has at most 10,000"):
         members([axis("seed", *range(200)), axis("batch_size", *range(1, 201))])
     many = [Axis(field, (field.default,)) for field in FIELDS.values() if field.kind in (int, float)]
     with pytest.raises(UsageError, match="sweep over fewer options"):
