@@ -1,16 +1,16 @@
-"""What users get instead of tracebacks.
+"""Errors that end a command with one line instead of a traceback.
 
     GancliError            1   something failed: file, data, disk
     ├── UsageError         2   an option or its value is wrong
-    ├── DataError          1   a data set cannot be had or read
-    ├── CheckpointError    1   a file is not a checkpoint, or not a sound one
-    ├── PartlyFailedError  3   some of several inputs failed, the others are done
-    ├── StdoutError        1   results could not be delivered
-    │   └── ReaderGoneError  141   whoever read them has gone; nobody is told (as of a process that SIGPIPE ends)
-    ├── DivergedError      4   a loss or a weight is no longer finite
-    └── StoppedError      75   stopped by a signal or --max-time; start again with --resume auto (EX_TEMPFAIL)
+    ├── DataError          1   a dataset cannot be found, downloaded or read
+    ├── CheckpointError    1   a file is not a checkpoint, or is damaged
+    ├── PartlyFailedError  3   some inputs failed, the others are done
+    ├── StdoutError        1   stdout cannot be written to
+    │   └── ReaderGoneError  141   stdout was closed by the reader; no message (as for a process that SIGPIPE ends)
+    ├── DivergedError      4   a loss or weight is not finite
+    └── StoppedError      75   stopped by a signal or --max-time; resume with --resume auto (EX_TEMPFAIL)
 
-Every message is one line that names the option or file, the value, and the way out.
+Every message is one line that names the option or file and its value, and says how to fix it.
 """
 
 import difflib
@@ -40,11 +40,11 @@ class UsageError(GancliError):
 
 
 class DataError(GancliError):
-    """A data set or an image cannot be had or read."""
+    """A dataset or an image cannot be found, downloaded or read."""
 
 
 class CheckpointError(GancliError):
-    """A file is not a checkpoint of ours, or not a sound one."""
+    """A file is not a checkpoint of gan, or is damaged."""
 
 
 class PartlyFailedError(GancliError):
@@ -54,17 +54,17 @@ class PartlyFailedError(GancliError):
 
 
 class StdoutError(GancliError):
-    """stdout does not take what was asked for."""
+    """stdout cannot be written to."""
 
 
 class ReaderGoneError(StdoutError):
-    """Whoever read stdout has gone, and nobody is to be told."""
+    """stdout was closed by the reader; no message is printed."""
 
     exit_code = 141
 
 
 class DivergedError(GancliError):
-    """A loss or a weight became NaN or infinite; the last finite state is kept. `step`: at which that was found."""
+    """A loss or a weight became NaN or infinite; the last finite state is kept. `step`: when it was detected."""
 
     exit_code = 4
 
@@ -74,20 +74,20 @@ class DivergedError(GancliError):
 
 
 class StoppedError(GancliError):
-    """The run was asked to stop before it had anything to save."""
+    """The run was stopped before it had a state to save."""
 
     exit_code = 75
 
 
 def os_problem(place: object, done: str, error: OSError) -> str:
-    """`photos: cannot be read (Permission denied)`: what the system refused. `place`: a path, with its option if it has one;
-    `done`: `read`, `written`, `listed` or the like."""
+    """The message `photos: cannot be read (Permission denied)`. `place`: a path, with its option if it has one; `done`:
+    `read`, `written`, `listed` or the like."""
     return f"{place}: cannot be {done} ({error.strerror or error or type(error).__name__})"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`" (did you mean dcgan?)"` for a word that is nearly a known one, or the beginning of one; else `""`. A number is part
-    of a name: `beta2` is not nearly `beta1`."""
+    """`" (did you mean dcgan?)"` for a word that is similar to a known one, or its beginning; else `""`. Digits must agree:
+    `beta2` is not similar to `beta1`."""
     typed = _plain(word)
     names = {_plain(each): each for each in known if each != word}
     alike = [name for name in names if sorted(_DIGIT.findall(name)) == sorted(_DIGIT.findall(typed))]
@@ -100,5 +100,5 @@ def _plain(word: str) -> str:
 
 
 def shell_quoted(word: str) -> str:
-    """A word of a command that people copy, quoted for the shell they have."""
+    """A word of a command to copy, quoted for the shell of this system."""
     return subprocess.list2cmdline([word]) if os.name == "nt" else shlex.quote(word)

@@ -1,8 +1,8 @@
-"""Text for people whose terminal, pipe or log takes less than Unicode, and file names as they are.
+"""Text for terminals, pipes and logs with any encoding, and for messages.
 
-`READABLE` is an error handler for encoding text, as `"backslashreplace"` is: what an encoding lacks becomes the nearest
-ASCII (`×` x, `…` ..., `↑` ^), else a backslash escape; the bytes of a file name that could not
-be decoded (`surrogateescape`) become themselves again.
+`READABLE` is an error handler for encoding, as `"backslashreplace"` is: a character that an encoding lacks becomes similar
+ASCII (`×` x, `…` ..., `↑` ^), else a backslash escape; undecodable bytes of a file name (`surrogateescape`) are written back
+as they were.
 """
 
 import codecs
@@ -23,31 +23,31 @@ _SUPERSCRIPTS = {"²": "2", "³": "3", "⁻": "-"}
 
 
 def printable(text: str) -> str:
-    """One line of `text` fit for a terminal: control characters (escape codes, line breaks, bidi marks) are escaped, and the
-    bytes of file names that are no text."""
+    """`text` as one line for a terminal: control characters (escape codes, line breaks, bidi marks) and undecodable bytes
+    are escaped."""
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
 class Note(str):
-    """A line for the user about what is normal: what was decided unasked, or how it is done. Any other line is a warning of
-    what is not. What is made of a note, as by `+` or `strip`, is none."""
+    """A message about a normal event or an automatic choice; a plain `str` is a warning. Results of `+`, `strip` and others
+    are plain strings."""
 
     __slots__ = ()
 
 
 def kind(line: str) -> Literal["note", "warning"]:
-    """What a line that the user should know is, and begins with."""
+    """The kind of a message, with which its line begins."""
     return "note" if isinstance(line, Note) else "warning"
 
 
 def counted(number: int, noun: str, form: str = "") -> str:
-    """A number with its noun: `1 step`, `2 steps`, `3 classes`, `4 entries`. `form`: how the number is written, as `,`."""
+    """A number with its noun: `1 step`, `2 steps`, `3 classes`, `4 entries`. `form`: format of the number, such as `,`."""
     many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}{'es' if noun.endswith('s') else 's'}"
     return f"{number:{form}} {noun if number == 1 else many}"
 
 
 def few(names: Sequence[str], shown: int = 3) -> str:
-    """The first names of many, for a message."""
+    """The first names of a list, for a message."""
     return printable(", ".join(names[:shown])) + (", …" if len(names) > shown else "")
 
 
@@ -58,20 +58,20 @@ def _escaped(character: str) -> str:
 
 
 def _is_raw_byte(character: str) -> bool:
-    """Whether this stands for a byte that could not be decoded (PEP 383)."""
+    """Whether a character stands for an undecodable byte (PEP 383)."""
     return 0xDC80 <= ord(character) <= 0xDCFF
 
 
 def _readable(error: UnicodeError) -> tuple[str | bytes, int]:
-    """The error handler `READABLE`: what to write for the first of the characters in question, and where to go on."""
+    """The error handler `READABLE`: the replacement of the first unencodable character, and the next position."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     character, rest = error.object[error.start], error.start + 1
     if _is_raw_byte(character) and not error.encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         return bytes([ord(character) - 0xDC00]), rest
     if character in _SUPERSCRIPTS:
-        goes_on = error.start > 0 and error.object[error.start - 1] in _SUPERSCRIPTS
-        return ("" if goes_on else "^") + _SUPERSCRIPTS[character], rest
+        follows_one = error.start > 0 and error.object[error.start - 1] in _SUPERSCRIPTS
+        return ("" if follows_one else "^") + _SUPERSCRIPTS[character], rest
     return _NEAREST.get(character) or _escaped(character), rest
 
 

@@ -18,9 +18,8 @@ from gancli.api.option_types import Float, Int
 from gancli.api.options import PathLike
 from gancli.api.samples import Samples
 from gancli.config import RunConfig
-from gancli.config.export import ExportConfig
 from gancli.config.option import checked
-from gancli.config.sample import EnlargeConfig, SampleConfig
+from gancli.config.sample import EnlargeConfig, ExportConfig, SampleConfig
 from gancli.data.decode import layers_of, shape_of
 from gancli.errors import UsageError
 from gancli.events import Telling

@@ -48,10 +48,8 @@ class TrainOptions(TypedDict, total=False):
     progress: Literal["auto", "live", "plain", "json", "none"] | None
     latent_dim: Int | None
     noise: Literal["normal", "uniform", "unit-uniform"] | None
-    latent_width: Int | None
-    label_width: Int | None
-    inner_width: Int | None
     width: Int | None
+    inner_width: Int | None
     slope: Float | None
     norm: Literal["batch", "none", "spectral"] | None
     discriminator: Literal["leaky", "maxout"] | None
@@ -65,6 +63,8 @@ class TrainOptions(TypedDict, total=False):
     lr: Float | None
     lr_decay: Float | None
     beta1: Float | None
+    latent_width: Int | None
+    label_width: Int | None
     conditional: bool | None
     upsampling: Literal["resize", "transposed"] | None
     augment: str | None

@@ -1,44 +1,60 @@
 """The `gan` command: its subcommands, and how their errors become one line and an exit code."""
 
-import ast
-import inspect
+import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, NoReturn
 
 import typer
 
+from gancli import catalogue
 from gancli.cli import console, explain, help_page, streams
 from gancli.errors import ReaderGoneError, StdoutError
 from gancli.process import __version__
 from gancli.report.reporter import abandon, number_of_columns
 
-INTERRUPTED = 130  # by Ctrl-C, as shells say it
-COMPLETING = "_GAN_COMPLETE"  # the shell asks for completions
+INTERRUPTED = 130  # exit code of Ctrl-C in shells
+COMPLETING = "_GAN_COMPLETE"  # set when the shell asks for completions
 
 
 class Group(help_page.Group):
-    """Builds `train` where it is needed: it has the options of all variants."""
+    """Imports a subcommand's module when the command is used."""
+
+    pages: ClassVar[Mapping[str, str]] = {
+        "train": "Train a variant on a dataset, into a run directory.",
+        "sample": "Generate images from a checkpoint, or enlarge images. A seed always gives the same image.",
+        "evaluate": "Measure the quality of generated images, compared with that of real images. Needs no download.",
+        "export": "Export a model to ONNX, to torch.export, or to a folder for a model hub.",
+        "inspect": "Describe a checkpoint or run directory, without loading its tensors (unless --verify).",
+        "report": "Show runs as one page: curves, samples over the run, metrics, options. Each run writes its own, "
+        "report.html.",
+        "variants": "List the variants and the pretrained models; or show one variant with its options and paper.",
+        "runs": "List the runs in a folder: progress, status, latest losses and best metric.",
+        "cache": "List the decoded datasets in the data root, or remove them. They are made again when needed.\n\n"
+        "GAN_CACHE_SIZE (such as 20G; by default a quarter of the disk) limits their size: the entry that was not used "
+        "for the longest time is removed first, but none that was used within a day.",
+    }
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        del ctx
+        if cmd_name not in self.pages:
+            return None
+        module = importlib.import_module(f"gancli.cli.{'train_command' if cmd_name == 'train' else cmd_name}")
         if cmd_name == "train":
-            from gancli import catalogue
-            from gancli.cli import train_command
-
-            return train_command.command(catalogue.names())
-        return super().get_command(ctx, cmd_name)
+            return module.command(catalogue.names())
+        return help_page.built(cmd_name, getattr(module, cmd_name), self.pages[cmd_name])
 
 
 app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
-    suggest_commands=False,  # explain.py does
+    suggest_commands=False,  # help_page.Group does
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    help="Train, sample, measure and explain generative adversarial networks.",
+    help="Train, sample, evaluate and inspect generative adversarial networks.",
     epilog="Start with `gan sample digits` (a pretrained model), `gan train` (digits in about a minute, no download) "
     "or `gan variants`.",
 )
@@ -59,45 +75,9 @@ def _gan(
     del version
 
 
-@app.command("train")
-def _train() -> None:
-    """Train a variant on a data set into a run directory."""
-    raise AssertionError("Group builds this command")
-
-
-def _register() -> None:
-    from gancli.cli import cache, evaluate, export, report, runs, sample, variants
-    from gancli.cli import inspect as inspecting
-
-    for name, command in (
-        ("sample", sample.sample),
-        ("evaluate", evaluate.evaluate),
-        ("export", export.export),
-        ("inspect", inspecting.inspect),
-        ("report", report.report),
-        ("variants", variants.variants),
-        ("runs", runs.runs),
-        ("cache", cache.cache),
-    ):
-        app.command(name, cls=help_page.Command, help=_described(command))(command)
-
-
-def _described(command: Callable[..., object]) -> str:
-    """A command's docstring, also where Python was told to leave docstrings out (`-OO`): it is what help shows."""
-    if command.__doc__ is None:
-        (function,) = ast.parse(inspect.cleandoc(inspect.getsource(command))).body
-        assert isinstance(function, ast.FunctionDef)
-        return ast.get_docstring(function) or ""
-    return inspect.cleandoc(command.__doc__)
-
-
-_register()
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Run a command line and give its exit code. With GAN_DEBUG=1 errors are raised instead."""
+    """Run a command line and return its exit code. With GAN_DEBUG=1 errors are raised instead."""
     args = sys.argv[1:] if argv is None else argv
-    debug = os.environ.get("GAN_DEBUG", "") not in ("", "0")
     streams.make_readable(sys.stdout)
     streams.make_readable(sys.stderr)
     try:
@@ -110,8 +90,8 @@ def main(argv: list[str] | None = None) -> int:
         return ReaderGoneError.exit_code
     except Exception as error:
         if isinstance(error, StdoutError):
-            abandon(sys.stdout)  # before anything else is raised: Python would complain at exit, too
-        if debug:
+            abandon(sys.stdout)  # else Python would report it again at exit
+        if os.environ.get("GAN_DEBUG", "") not in ("", "0"):
             raise
         code, message = explain.explained(error, args)
         if message:
@@ -123,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _invoked(args: list[str]) -> int:
-    """The exit code that a command gives. Typer makes one of Ctrl-C itself."""
+    """The exit code of a command. Typer converts Ctrl-C itself."""
     try:
         code = typer.main.get_command(app).main(args=args, prog_name="gan", standalone_mode=False)
     except SystemExit as end:  # of Tab completion
@@ -131,17 +111,17 @@ def _invoked(args: list[str]) -> int:
     except Exception:
         if COMPLETING not in os.environ:
             raise
-        code = 1  # the shell asked in a way that Typer does not know: nothing to complete, and no place for a line
+        code = 1  # nothing to complete, and a message would disturb the command line
     return code if isinstance(code, int) else 0
 
 
 def entry() -> NoReturn:
     """The console script."""
-    streams.settle()
-    for name in ("COLUMNS", "TERMINAL_WIDTH"):  # as some schedulers export them: Rich and Typer take any for the width
+    streams.fix_standard_streams()
+    for name in ("COLUMNS", "TERMINAL_WIDTH"):  # Rich and Typer take any value for the width
         if number_of_columns(os.environ.get(name, "")) is None:
             os.environ.pop(name, None)
     code = main()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python ends: no traceback
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while Python exits: no traceback
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, everything else to stderr. Terminals are recognised by us, not by Rich."""
+"""Output: results to stdout, messages to stderr. We decide what is a terminal, not Rich."""
 
 import contextlib
 import io
@@ -24,12 +24,12 @@ BLANKS = re.compile(r" +(?=\n)")
 
 
 def takes_codes(stream: TextIO | None) -> bool:
-    """Whether escape codes may be written to `stream`: a terminal that can do it, whatever FORCE_COLOR says."""
+    """Whether `stream` is a terminal that supports escape codes, regardless of FORCE_COLOR."""
     return stream is not None and stream.isatty() and os.environ.get("TERM", "").lower() not in DUMB
 
 
 def console(stream: TextIO) -> Console:
-    """A Rich console on `stream`, with escape codes only where it takes them."""
+    """A Rich console on `stream`, with escape codes only if it supports them."""
     terminal, columns = takes_codes(stream), piped_columns()
     return Console(
         file=stream if terminal else cast(TextIO, Trimmed(stream)),
@@ -43,13 +43,13 @@ def console(stream: TextIO) -> Console:
 
 
 class Trimmed(io.TextIOBase):
-    """A stream that is no terminal, for Rich to write to, which fills its lines up with blanks: these are left out."""
+    """A stream for Rich that removes trailing blanks, with which Rich pads its lines."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]  # TextIOBase has it writable
+    def encoding(self) -> str:  # type: ignore[override]  # writable in TextIOBase
         return self._stream.encoding or "utf-8"
 
     def write(self, text: str) -> int:
@@ -69,39 +69,38 @@ def out() -> Console:
 
 
 def fits(table: Table, on: Console) -> bool:
-    """Whether a console has as many columns as a table needs with each cell in one line."""
+    """Whether a table fits on a console with each cell in one line."""
     unlimited = on.options.update(max_width=ANY_WIDTH)
     return Measurement.get(on, unlimited, table).maximum <= on.width
 
 
 def complain(message: str) -> None:
-    """One line on stderr."""
-    _tell(f"gan: {printable(' '.join(message.split()))}")
+    """Print an error as one line on stderr."""
+    _print_message(f"gan: {printable(' '.join(message.split()))}")
 
 
 def say(message: str) -> None:
-    """A line about progress, on stderr."""
-    _tell(printable(message))
+    """Print a message on stderr."""
+    _print_message(printable(message))
 
 
-def _tell(line: str) -> None:
-    if takes_codes(sys.stderr) and line.startswith(
-        ("gan:", "note:", "warning:")
-    ):  # other lines may be there to be copied
+def _print_message(line: str) -> None:
+    # Other lines are not wrapped, so that a command can be copied.
+    if takes_codes(sys.stderr) and line.startswith(("gan:", "note:", "warning:")):
         terminal = console(sys.stderr)
         line = "\n".join(part.plain for part in Text(line).wrap(terminal, terminal.width))
-    if sys.stderr is not None:  # None: print would take stdout
-        with contextlib.suppress(OSError, ValueError):  # a full disk, a closed stream: nobody can be told that, either
+    if sys.stderr is not None:  # None: print would use stdout
+        with contextlib.suppress(OSError, ValueError):  # a full disk or closed stream
             print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def print_result(text: str) -> None:
-    """A line on stdout, as it is."""
+    """Print a line on stdout, without markup."""
     print(text, flush=True)  # noqa: T201
 
 
 def print_path(path: str | Path) -> None:
-    """A file's name as a result: its very bytes, for other programs; on a terminal, what can be shown of it."""
+    """Print a path on stdout: its exact bytes for other programs, escaped on a terminal."""
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is None or os.name == "nt" or sys.stdout.isatty():
         print_result(printable(str(path)))
@@ -112,13 +111,13 @@ def print_path(path: str | Path) -> None:
 
 
 def print_json(document: object, indent: int | None = None) -> None:
-    """A JSON document on stdout."""
+    """Print a JSON document on stdout."""
     print_result(dump(document, indent))
 
 
 def check_stdout() -> None:
-    """Raises `StdoutError` if stdout is closed: to be asked before work that takes long, for a result that goes there."""
-    with contextlib.suppress(ValueError, io.UnsupportedOperation):  # no file of the system's
+    """Raises `StdoutError` if stdout is closed. Called before long work whose result is printed."""
+    with contextlib.suppress(ValueError, io.UnsupportedOperation):  # not a file descriptor
         descriptor = sys.stdout.fileno()
         try:
             os.write(descriptor, b"")
@@ -127,7 +126,7 @@ def check_stdout() -> None:
 
 
 def binary_stdout() -> BinaryIO:
-    """stdout for the bytes of a picture. Raises `UsageError` if it is a terminal, `StdoutError` if it is closed."""
+    """stdout for the bytes of an image. Raises `UsageError` if it is a terminal, `StdoutError` if it is closed."""
     if sys.stdout.isatty():
         raise UsageError("-o -: would write a PNG to the terminal; redirect stdout")
     check_stdout()
@@ -136,7 +135,7 @@ def binary_stdout() -> BinaryIO:
 
 
 def write_stdout(data: bytes) -> None:
-    """All of the bytes to stdout, whose file may take them in parts and say only at the next why it takes no more."""
+    """Write all bytes to stdout, which may accept them in parts."""
     stdout, rest = binary_stdout(), memoryview(data)
     while rest:
         rest = rest[stdout.write(rest) or 0 :]

@@ -1,4 +1,4 @@
-"""`gan train --dry-run`: each value with its origin, the parameter counts and the memory it expects."""
+"""`gan train --dry-run`: each value with its origin, the parameter counts and the expected memory."""
 
 import dataclasses
 from collections import deque
@@ -17,7 +17,7 @@ from gancli.text import counted
 
 
 def show(start: Start) -> None:
-    """Print the plan of a run on stdout. Downloads nothing; without its data set, only the values are shown."""
+    """Print the plan of a run on stdout, without downloads; if its dataset is missing, only the values."""
     from gancli.engine import initial, plan
     from gancli.engine.memory import expected_bytes
     from gancli.engine.stop import Stop
@@ -34,7 +34,7 @@ def show(start: Start) -> None:
         deque(opening, maxlen=0)
     except DataError as error:
         out.print(_values(run, resolved.own, resolved))
-        out.print(f"\nThe parameter counts and the memory need the data set, which is not here: {escape(str(error))}")
+        out.print(f"\nThe parameter counts and the memory cannot be computed without the dataset: {escape(str(error))}")
         return
     source = opening.result
     planned = plan.make(run, resolved.own, source, variant_class, saved=saved)
@@ -62,7 +62,7 @@ def _values(run: RunConfig, own: VariantConfig, resolved: Resolved) -> Table:
     rows += [(own, f.name) for f in fields_of(type(own))]
     for config, name in rows:
         value = getattr(config, name)
-        asked = getattr(resolved.run if config is run else resolved.own, name)
-        origin = resolved.origins[name] if value == asked else f"{resolved.origins[name]} ({asked or 'unset'}), by rule"
+        requested = getattr(resolved.run if config is run else resolved.own, name)
+        origin = resolved.origins[name] if value == requested else "auto"
         table.add_row("--" + name.replace("_", "-"), escape("–" if value is None else str(value)), escape(origin))
     return table

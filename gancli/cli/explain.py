@@ -1,4 +1,4 @@
-"""The exit code and the one line for whatever ended a command."""
+"""The exit code and the one-line message for each error."""
 
 import errno
 import os
@@ -16,11 +16,11 @@ SMALLER = {
     "sample": "try a smaller --batch-size, or with -i a smaller --tile",
     "evaluate": "try a smaller -n",
 }
-ABOUT_CUDA = ("CUDA error", "CUDA driver", "CUDA out of memory", "NVIDIA driver", "cuDNN error", "CUBLAS", "NVML")
+CUDA_ERRORS = ("CUDA error", "CUDA driver", "CUDA out of memory", "NVIDIA driver", "cuDNN error", "CUBLAS", "NVML")
 
 
 def explained(error: Exception, args: list[str]) -> tuple[int, str]:
-    """Exit code and line; the line is empty where everything has been said."""
+    """Exit code and message; the message is empty if it was already printed."""
     if isinstance(error, GancliError):
         return error.exit_code, str(error)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own errors
@@ -34,22 +34,21 @@ def explained(error: Exception, args: list[str]) -> tuple[int, str]:
     elif isinstance(error, OSError):
         line = _refused(error)
     elif isinstance(error, RecursionError):
-        line = "what was read is nested too deeply"
+        line = "the input is nested too deeply"
     elif isinstance(error, RuntimeError) and "home directory" in str(error):
         line = "no home directory is known: HOME is not set"
-    elif isinstance(error, RuntimeError) and any(words in str(error) for words in ABOUT_CUDA):
+    elif isinstance(error, RuntimeError) and any(words in str(error) for words in CUDA_ERRORS):
         first = str(error).strip().partition("\n")[0]
         line = f"--device: {first} (--device cpu does without; GAN_DEBUG=1 shows where)"
     elif "can't start new thread" in str(error):
-        line = "no more threads can be started here: a limit on processes (ulimit -u, or the container's) is reached"
+        line = "cannot start another thread: the limit on processes (ulimit -u, or the container's) is reached"
     else:
         line = f"unexpected {type(error).__name__}: {error} (GAN_DEBUG=1 shows where; please report it)"
     return 1, line
 
 
 def _out_of_memory(error: Exception) -> bool:
-    # torch.OutOfMemoryError by name: this module imports no torch. The allocator of CPU memory has no type of its own, nor
-    # has the loader of libraries.
+    # torch.OutOfMemoryError by name, without importing torch; CPU allocator and library loader have no type of their own
     known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     cannot = isinstance(error, OSError) and error.errno == errno.ENOMEM
     words = ("DefaultCPUAllocator", "failed to map segment", "annot allocate memory")
@@ -57,8 +56,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _broken_module(error: Exception) -> str:
-    """The installed package that could not be imported, or `""`: an `ImportError`, or where a library that it loads is
-    missing, an `OSError` of the system's."""
+    """The installed package whose import failed (with an `OSError` if a library that it loads is missing), or `""`."""
     if not isinstance(error, ImportError | OSError):
         return ""
     found, trace = str(getattr(error, "name", None) or "").partition(".")[0], error.__traceback__
@@ -71,7 +69,7 @@ def _broken_module(error: Exception) -> str:
 
 
 def _refused(error: OSError) -> str:
-    """What the system refused to do, and to which file."""
+    """The system's error, with its file."""
     if error.filename is not None:
         name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
         return f"{name or 'a file'}: {error.strerror or error}"
@@ -83,46 +81,33 @@ def _refused(error: OSError) -> str:
 
 
 def _usage(error: Any, args: list[str]) -> str:
-    option = getattr(error, "option_name", None)
-    if type(error).__name__ == "NoSuchOption" and isinstance(option, str):
-        return _unknown_option(option, _known_options(error), args)
-    if type(error).__name__ == "NoArgsIsHelpError":
+    name = type(error).__name__
+    if name == "NoArgsIsHelpError":
         return ""  # the help was printed
-    complaint = str(getattr(error, "message", None) or "")
-    if command := re.match(r"No such command '(.*)'", complaint, re.DOTALL):
-        known = error.ctx.command.list_commands(error.ctx)
-        hint = suggestions.of_command(command[1], known)
-        return f"{command[1] or 'an empty word'}: no such command{hint}; gan --help lists them"
-    if extra := re.search(r"extra arguments?(?:\(s\))? \((.*)\)$", complaint, re.DOTALL):
-        return f"unexpected argument {extra[1]!r}{_argument_meant(extra[1], args[0])}; see gan {args[0]} --help"
-    return str(error.format_message()) or "wrong usage; --help tells what there is"
+    if name == "NoSuchOption":
+        return _unknown_option(error, next(iter(args), ""))
+    return str(error.format_message()) or "wrong usage; see --help"
 
 
-def _argument_meant(word: str, command: str) -> str:
-    """`" (did you mean --dataset photos?)"` for an argument of a command that takes no more of them, or `""`."""
-    there = os.path.lexists(word)
-    if command == "train":
-        option = "--variant" if word in catalogue.names() else "--dataset" if there or word in source_names() else ""
-    elif Path(word).suffix[1:].lower() in suggestions.ENDINGS.get(command, ()) and not there:
-        option = "-o"
-    else:
-        option = "-i" if command == "sample" and there else ""
-    return f" (did you mean {option} {shell_quoted(word)}?)" if option and word else ""
-
-
-def _known_options(error: Any) -> list[str]:
-    """The options of the command that an error is about."""
-    context = getattr(error, "ctx", None)
-    parameters = [] if context is None else context.command.get_params(context)
+def _unknown_option(error: Any, command: str) -> str:
+    parameters = [] if error.ctx is None else error.ctx.command.get_params(error.ctx)
     shown = (parameter for parameter in parameters if not getattr(parameter, "hidden", False))
-    return [name for parameter in shown for name in (*parameter.opts, *parameter.secondary_opts)]
-
-
-def _unknown_option(option: str, known: list[str], args: list[str]) -> str:
-    command = next(iter(args), "")
-    hint = suggestions.of_option(option, known, command)
+    known = [name for parameter in shown for name in (*parameter.opts, *parameter.secondary_opts)]
+    hint = suggestions.of_option(error.option_name, known, command)
     if command == "train" and (meant := re.search(r"mean --(\S+?)\?", hint)):
         owners = catalogue.own_options(catalogue.names()).get(meant[1].replace("-", "_"), {})
         if owners and len(owners) < len(catalogue.names()):
             hint = f" (did you mean --{meant[1]}, an option of {', '.join(owners)}?)"
-    return f"{option}: no such option{hint}"
+    return f"{error.option_name}: no such option{hint}"
+
+
+def argument_hint(word: str, command: str) -> str:
+    """`" (did you mean --dataset photos?)"` for a surplus argument of a command, or `""`."""
+    exists = os.path.lexists(word)
+    if command == "train":
+        option = "--variant" if word in catalogue.names() else "--dataset" if exists or word in source_names() else ""
+    elif Path(word).suffix[1:].lower() in suggestions.ENDINGS.get(command, ()) and not exists:
+        option = "-o"
+    else:
+        option = "-i" if command == "sample" and exists else ""
+    return f" (did you mean {option} {shell_quoted(word)}?)" if option and word else ""

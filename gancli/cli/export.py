@@ -5,7 +5,7 @@ from typing import Any
 
 from gancli.cli import ckpt, console, options
 from gancli.config import fields_of, paths
-from gancli.config.export import ExportConfig
+from gancli.config.sample import ExportConfig
 from gancli.errors import UsageError
 from gancli.store.rundir import model_in
 
@@ -40,8 +40,7 @@ export = options.signed(
         options.extra("output", str | None, "-o", "--output", metavar="PATH", help=(
             "Where to: .onnx for onnxruntime and others; .pt2 for torch.export.load; a folder (end it with /) as model hubs "
             "expect it.")),
-        *(options.parameter(field, field.option.panel) for field in fields_of(ExportConfig)),
+        *(options.parameter(field) for field in fields_of(ExportConfig)),
         options.JSON,
     ],
-    "Write a model for other programs: ONNX, torch.export, or a folder for a model hub.",
 )  # fmt: skip

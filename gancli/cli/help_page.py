@@ -1,9 +1,11 @@
-"""The pages that `--help` prints. Typer's own have six columns, and so break option names and choices at 80 columns."""
+"""Commands with our `--help` page (Typer's has six columns, which break option names at 80 columns) and our errors for
+unknown commands and surplus arguments."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
+import typer
 from rich.console import Group as Rows
 from rich.console import RenderableType
 from rich.markup import escape
@@ -12,60 +14,84 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-from gancli.cli import completing, console
+from gancli.cli import completing, console, explain
+from gancli.config import suggestions
+from gancli.errors import UsageError
 from gancli.report.reporter import piped_columns
 
-WIDEST = 100  # columns: longer lines are hard to read
-USUAL = 80  # columns, where nobody says how many there are
-NAME_COLUMNS = 28
-COMMANDS, ARGUMENTS, OTHERS = "Commands", "Arguments", "Options"  # headings
+MAX_COLUMNS, DEFAULT_COLUMNS, NAME_COLUMNS = 100, 80, 28
 HEADING, NAME, VALUE = "bold", "cyan", "yellow"
-BRACES = re.compile(r"\{(.*?)\}(?:\.\.\.)?")  # Typer puts them around the name of an argument that is needed
-NOUNS = {"int": "N", "float": "X", "str": "TEXT"}  # what stands for a value that has no name of its own
 
 
 class Command(TyperCommand):
-    """A command with our page, which keeps its words for completion: Typer leaves off reading them at an option without its
-    value."""
+    """A command with our page. It keeps its arguments for completion, as Typer stops parsing at an option without value."""
+
+    allow_extra_args = True  # they are refused here
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        ctx.meta[completing.WORDS] = list(args)
-        return super().parse_args(ctx, args)
+        ctx.meta[completing.ARGUMENTS] = list(args)
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            word, command = " ".join(rest), str(ctx.info_name)
+            hint = explain.argument_hint(word, command)
+            raise UsageError(f"unexpected argument {word!r}{hint}; see gan {command} --help")
+        return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        del formatter  # Typer prints what is written into it in an encoding of its own choice
+        del formatter  # Typer prints its content in an encoding of its own choice
         _show(self, ctx)
 
 
 class Group(TyperGroup):
-    """A command of commands with our page."""
+    """A command with subcommands, which are built when they are needed."""
+
+    pages: ClassVar[Mapping[str, str]] = {}  # the paragraphs of the subcommands' help, by name
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        del ctx
+        return list(self.pages)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in self.pages and not name.startswith("-") and not ctx.resilient_parsing:
+            hint = suggestions.of_command(name, self.pages)
+            raise UsageError(f"{name or 'an empty word'}: no such command{hint}; gan --help lists them")
+        return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         del formatter
-        found = (self.get_command(ctx, name) for name in self.list_commands(ctx))
-        _show(self, ctx, [command for command in found if command is not None])
+        _show(self, ctx, [[Text(name, NAME), Text(page.split("\n\n")[0])] for name, page in self.pages.items()])
 
 
-def _show(command: Any, ctx: Any, commands: Sequence[Any] = ()) -> None:
+def built(name: str, function: Callable[..., Any], page: str, command_class: type[Command] = Command) -> Any:
+    """The Typer command of a function. `page`: the paragraphs of its help."""
+    app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+    settings = {"help_option_names": ["-h", "--help"]}
+    app.command(name, cls=command_class, help=page, context_settings=settings)(function)
+    return typer.main.get_command(app)
+
+
+def _show(command: Any, ctx: Any, commands: Sequence[list[Text]] = ()) -> None:
     """Print a command's page on stdout."""
     out = console.out()
-    usage = BRACES.sub(r"\1", ctx.get_usage().removeprefix("Usage: "))
+    usage = re.sub(
+        r"\{(.*?)\}(?:\.\.\.)?", r"\1", ctx.get_usage().removeprefix("Usage: ")
+    )  # {} around required arguments
     parts: list[RenderableType] = [Text.assemble(("Usage: ", HEADING), usage)]
     for paragraph in (command.help or "").split("\n\n"):
         parts += [Text(), Text(" ".join(paragraph.split()))]
     if commands:
-        parts += _section(COMMANDS, ([Text(one.name, NAME), Text(_summary(one))] for one in commands))
-    panels: dict[str, list[Any]] = {}
+        parts += _section("Commands", commands)
+    panels: dict[str, list[list[Text]]] = {}
     for parameter in command.get_params(ctx):
-        if getattr(parameter, "hidden", False):
-            continue
-        usual = OTHERS if parameter.param_type_name == "option" else ARGUMENTS
-        panels.setdefault(getattr(parameter, "rich_help_panel", None) or usual, []).append(parameter)
-    for heading, parameters in panels.items():
-        parts += _section(heading, map(_row, parameters))
+        if not getattr(parameter, "hidden", False):
+            heading = "Options" if parameter.param_type_name == "option" else "Arguments"
+            panels.setdefault(getattr(parameter, "rich_help_panel", None) or heading, []).append(_row(parameter))
+    for heading, rows in panels.items():
+        parts += _section(heading, rows)
     if command.epilog:
         parts += [Text(), Text(command.epilog)]
-    columns = min(WIDEST, out.width if out.is_terminal else piped_columns() or USUAL)
+    columns = min(MAX_COLUMNS, out.width if out.is_terminal else piped_columns() or DEFAULT_COLUMNS)
     out.print(Rows(*parts), width=columns, soft_wrap=False)
 
 
@@ -74,39 +100,25 @@ def _section(heading: str, rows: Iterable[list[Text]]) -> list[RenderableType]:
     for row in rows:
         table.add_row(*row)
     names = table.columns[-2]
-    names.overflow, names.width = "fold", NAME_COLUMNS if heading not in (COMMANDS, ARGUMENTS) else None
+    names.overflow, names.width = "fold", NAME_COLUMNS if len(table.columns) == 3 else None
     return [Text(), Text(heading, HEADING), Padding(table, (0, 0, 0, 2))]
 
 
-def _summary(command: Any) -> str:
-    """The first paragraph of a command's page."""
-    return " ".join((command.short_help or command.help or "").split("\n\n")[0].split())
-
-
 def _row(parameter: Any) -> list[Text]:
-    """An argument's name and meaning; of an option the short name first: `-v`, `--variant NAME`, its meaning."""
+    """An argument's name and help; for an option the short name first: `-v`, `--variant NAME`, its help."""
     if parameter.param_type_name != "option":
-        return [Text(parameter.metavar or parameter.name.upper(), NAME), _meaning(parameter)]
+        return [Text(parameter.metavar, NAME), _help(parameter, [])]
     short = next((name for name in parameter.opts if not name.startswith("--")), "  ")
     names = ", ".join([name for name in parameter.opts if name.startswith("--")] + parameter.secondary_opts)
-    value = "" if parameter.is_flag or _choices(parameter) else f" {parameter.metavar or _noun(parameter)}"
-    return [Text(short, NAME), Text.assemble((names, NAME), (value, VALUE)), _meaning(parameter)]
+    metavar = "" if parameter.is_flag else parameter.metavar
+    choices = metavar.split("|") if "|" in metavar and metavar == metavar.lower() else []
+    value = f" {metavar}" if metavar and not choices else ""
+    return [Text(short, NAME), Text.assemble((names, NAME), (value, VALUE)), _help(parameter, choices)]
 
 
-def _choices(parameter: Any) -> list[str]:
-    """The words that a value is one of, where a metavar like `fp32|bf16` lists them. Capitals stand for something else."""
-    metavar = parameter.metavar or ""
-    return metavar.split("|") if "|" in metavar and metavar == metavar.lower() else []
-
-
-def _noun(parameter: Any) -> str:
-    kind = str(parameter.bare_type())
-    return NOUNS.get(kind, kind.upper())
-
-
-def _meaning(parameter: Any) -> Text:
-    """What a parameter is for, its choices and its default."""
-    facts = [f"one of {', '.join(choices)}"] if (choices := _choices(parameter)) else []
+def _help(parameter: Any, choices: Sequence[str]) -> Text:
+    """A parameter's help, with its choices and its default."""
+    facts = [f"one of {', '.join(choices)}"] if choices else []
     default = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
     if parameter.show_default and isinstance(default, str) and default:
         facts.append(f"default: {default}")

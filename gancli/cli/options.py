@@ -9,47 +9,44 @@ from rich.markup import escape
 
 from gancli.cli import completing
 from gancli.config import Field, fields_of
-from gancli.config.effects import Given
+from gancli.config.option import Given
 
-NOUNS = {int: "N", float: "X", str: "TEXT"}  # what stands in help for a value without a name of its own
+METAVARS = {int: "N", float: "X", str: "TEXT"}
 
 
-def parameter(field: Field, panel: str, complete: Callable[..., list[str]] | None = None) -> inspect.Parameter:
-    """A Typer option for a field. Its value arrives as text, for `Field.parse` (of a yes or no as a bool); None: not given,
-    as precedence is settled in `config.resolve`."""
+def parameter(field: Field, complete: Callable[..., list[str]] | None = None, panel: str = "") -> inspect.Parameter:
+    """A Typer option for a field. Its value is a text for `Field.parse` (a bool for a flag), or None if it is not given, as
+    `config.resolve` decides the precedence of environment and defaults."""
     declared = field.option
-    names = [field.long] + ([declared.short] if declared.short else [])
+    names = [field.long, *([declared.short] if declared.short else [])]
     if field.kind is bool and not declared.switch:
         names = [f"{field.long}/--no-{field.long[2:]}"]
-    option = typer.Option(
+    return extra(
+        field.name,
+        _hint(field),
         *names,
         help=_help(field),
         show_default=False,
         envvar=declared.env,
-        metavar="" if field.kind is bool else declared.metavar or "|".join(field.choices) or NOUNS[field.kind],
-        rich_help_panel=panel,
+        metavar="" if field.kind is bool else declared.metavar or "|".join(field.choices) or METAVARS[field.kind],
+        rich_help_panel=panel or declared.panel,
         autocompletion=complete or (completing.of(lambda: field.choices) if field.choices else None),
     )
-    return _keyword(field.name, _hint(field), option)
 
 
 def former_parameter(field: Field) -> inspect.Parameter:
-    """A hidden Typer option by the former name of a field."""
+    """A hidden Typer option with the former name of a field."""
     former = str(field.option.former)
-    return _keyword(former, _hint(field), typer.Option(f"--{former.replace('_', '-')}", hidden=True))
+    return extra(former, _hint(field), f"--{former.replace('_', '-')}", hidden=True)
 
 
 def _hint(field: Field) -> Any:
     return (bool if field.kind is bool else list[str] if field.many else str) | None
 
 
-def _keyword(name: str, hint: Any, option: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[hint, option])
-
-
 def with_yes(args: Sequence[str], fields: Iterable[Field]) -> list[str]:
-    """The words of a command line, where an option with the choices `yes` and `no` always has its value: `--name` alone
-    means yes, and `--no-name` no."""
+    """The arguments of a command line with a value for each option that has the choices `yes` and `no`: `--name` alone
+    becomes `--name=yes`, and `--no-name` becomes `--name=no`."""
     choices = {f.long: f.choices for f in fields if {"yes", "no"} <= set(f.choices)}
     found = list(args)
     for index, arg in enumerate(args):
@@ -64,13 +61,13 @@ def with_yes(args: Sequence[str], fields: Iterable[Field]) -> list[str]:
 
 
 def argument(name: str, hint: Any, **about: Any) -> inspect.Parameter:
-    """A Typer argument that no configuration has."""
+    """A Typer argument."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Parameter(name, kind, annotation=Annotated[hint, typer.Argument(**about)])
 
 
 def extra(name: str, hint: Any, *names: str, default: object = None, **about: Any) -> inspect.Parameter:
-    """A Typer option that no configuration has."""
+    """A Typer option that is not a field of a configuration."""
     annotation = Annotated[hint, typer.Option(*names, **about)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
@@ -80,20 +77,17 @@ DEVICE = extra("device", str, envvar="GAN_DEVICE", default="auto", metavar="DEVI
 JSON = extra("as_json", bool, "--json", default=False, help="Print one JSON document.")
 
 
-def _shown(value: object) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
-
-
 def _help(field: Field) -> str:
     declared = field.option
-    default = declared.default_text or ("" if field.default is None or declared.switch else _shown(field.default))
+    value = ("yes" if field.default else "no") if field.kind is bool else str(field.default)
+    default = declared.default_text or ("" if field.default is None or declared.switch else value)
     needed = f"with --{declared.only_with.replace('_', '-').replace('=', ' ')}" if declared.only_with else ""
     facts = [declared.bounds(), needed, declared.source or "", f"default: {default}" if default else ""]
     return escape(declared.help) + "".join(f" [dim]({escape(fact)})[/]" for fact in facts if fact)
 
 
 def given(config_class: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Of the texts of a command line those that were given and belong to a configuration, parsed. Raises `UsageError`."""
+    """Parse the options of a configuration that were given on a command line. Raises `UsageError`."""
     fields = {field.name: field for field in fields_of(config_class)}
     return {
         name: fields[name].parse(text) for name, text in values.items() if name in fields and text not in (None, [])
@@ -101,7 +95,7 @@ def given(config_class: type, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def flags(config_class: type, values: Mapping[str, Any]) -> list[Given]:
-    """The same by what messages call them."""
+    """The names in messages and the values of options that were given."""
     return [
         (f.flag, ",".join(values[f.name]) if f.many else values[f.name])
         for f in fields_of(config_class)
@@ -109,13 +103,12 @@ def flags(config_class: type, values: Mapping[str, Any]) -> list[Given]:
     ]
 
 
-def signed(function: Callable[..., Any], parameters: Sequence[inspect.Parameter], doc: str) -> Callable[..., Any]:
-    """`function` with a signature made of `parameters`, for Typer to read; it receives them as keywords."""
+def signed(function: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> Callable[..., Any]:
+    """`function` with a signature made of `parameters`, which Typer reads; it receives them as keywords."""
 
     def command(**given: Any) -> Any:
         return function(**given)
 
-    command.__doc__ = doc
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command

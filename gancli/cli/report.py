@@ -41,5 +41,4 @@ report = options.signed(
             "The x axis of the curves; time is training time, without pauses. A page can change it.")),
         options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about the file."),
     ],
-    "Show runs as one page: curves, samples over the run, metrics, options. Every run writes one, report.html.",
 )  # fmt: skip

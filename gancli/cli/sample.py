@@ -1,4 +1,4 @@
-"""`gan sample`: pictures from a checkpoint, into a grid, a folder, an array, an animation or a pipe; or enlarged."""
+"""`gan sample`: images from a checkpoint as a grid, a folder, an array, an animation or a pipe; or enlarged images."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
-from gancli.config.effects import refuse
+from gancli.config.option import refuse
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.errors import GancliError, PartlyFailedError, shell_quoted
 from gancli.events import Event
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from gancli.store.checkpoint import Model
 
 T = TypeVar("T")
-QUIET_S = 2.0  # a picture that takes no longer is not worth a word on how far it is
-
-COMPLETERS = {"label": completing.label}
+QUIET_S = 2.0  # shorter work shows no progress
 
 
 def _sample(checkpoint: str, output: str | None, device: str, as_json: bool, **values: Any) -> None:
@@ -33,16 +31,16 @@ def _sample(checkpoint: str, output: str | None, device: str, as_json: bool, **v
     drawing, enlarging = (options.given(config, values) for config in (SampleConfig, EnlargeConfig))
     drawn, enlarged = SampleConfig(**drawing), EnlargeConfig(**enlarging)
     place, word = ckpt.located(checkpoint), shell_quoted(checkpoint)
-    refuse(("--json", as_json and output == "-"), why="stdout takes the picture; give -o a file")
+    refuse(("--json", as_json and output == "-"), why="stdout is used for the image; give -o a file")
     if enlarged.input is not None:
-        refuse(*options.flags(SampleConfig, drawing), why="is for drawing pictures; -i enlarges them")
-        refuse(("--true", enlarged.true if not enlarged.compare else None), why="has an effect only with --compare")
+        refuse(*options.flags(SampleConfig, drawing), why="applies to generating images, and -i enlarges them")
+        refuse(("--true", enlarged.true if not enlarged.compare else None), why="only applies with --compare")
         _enlarge(place, word, enlarged, output, device, as_json)
         return
-    refuse(*options.flags(EnlargeConfig, enlarging), why="is for enlarging pictures; say which with -i")
+    refuse(*options.flags(EnlargeConfig, enlarging), why="only applies to enlarging images; give them with -i")
     refuse(
         ("--batch-size", drawn.walk and drawing.get("batch_size")),
-        why="has no effect on --walk, which draws frame by frame",
+        why="has no effect on --walk, which generates frame by frame",
     )
     _draw(place, word, drawn, output, device, as_json)
 
@@ -53,15 +51,14 @@ sample = options.signed(
         options.argument("checkpoint", str, metavar="CKPT", **ckpt.ABOUT, help=(
             f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}.")),
         options.extra("output", str | None, "-o", "--output", metavar="PATH", show_default="samples.png", help=(
-            "Where to write: .png .jpg .webp is a grid; a directory gets one file per image, named by seed; .npz an "
-            "array; .gif .webp .mp4 with --walk an animation; - a PNG on stdout. The default with -i is beside the input. "
-            "A file that you name is replaced; one that gan names (by default, or in a directory) replaces nothing.")),
+            "Output: .png .jpg .webp for a grid; a directory for one file per image, named by seed; .npz for an array; .gif "
+            ".webp .mp4 with --walk for an animation; - for a PNG on stdout. The default with -i is next to the input. An "
+            "existing file is replaced if you name it, never if gan does (by default, or in a directory).")),
         options.DEVICE,
         options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about what was written."),
-        *(options.parameter(f, f.option.panel, COMPLETERS.get(f.name))
+        *(options.parameter(f, completing.label if f.name == "label" else None)
           for config in (SampleConfig, EnlargeConfig) for f in fields_of(config)),
     ],
-    "Draw pictures from a checkpoint. The picture of a seed is the same whatever else is drawn.",
 )  # fmt: skip
 
 
@@ -91,25 +88,25 @@ def _draw(checkpoint: Path, word: str, config: SampleConfig, output: str | None,
         console.print_json(about)
     else:
         console.print_path(path)
-        _tell_next(f"gan evaluate {word}" if config.walk else f"gan sample {word} -n 4 --walk 4 -o walk.gif")
+        _suggest(f"gan evaluate {word}" if config.walk else f"gan sample {word} -n 4 --walk 4 -o walk.gif")
 
 
-def _tell_next(line: str) -> None:
-    """What may be done next, for a person who looks on; in a script's log it would be noise."""
+def _suggest(line: str) -> None:
+    """Suggest the next command, on a terminal only."""
     if console.takes_codes(sys.stderr):
         console.say(f"next: {line}")
 
 
 def _shown(work: Generator[Event, None, T]) -> T:
-    """What work returns, with a word on how far it is where it takes long."""
+    """Run a generator of events and return its result, with progress if it takes long."""
     from gancli.cli.progress import shown_in_pieces
 
     return shown_in_pieces(work, QUIET_S, lambda _: False)
 
 
 def _enlarge(checkpoint: Path, word: str, wish: EnlargeConfig, output: str | None, device: str, as_json: bool) -> None:
-    """Enlarge a file or a folder. `word`: the checkpoint as it is typed. Raises `PartlyFailedError` where some of several
-    files failed."""
+    """Enlarge a file or a folder. `word`: the checkpoint as typed. Raises `PartlyFailedError` if some of several files
+    failed."""
     from gancli.cli.progress import shown_in_pieces
     from gancli.machine.device import choose_device
     from gancli.sampling import enlarging, jobs
@@ -125,19 +122,19 @@ def _enlarge(checkpoint: Path, word: str, wish: EnlargeConfig, output: str | Non
         deliver = None if planned.place else console.write_stdout
         make = comparer.make if comparer else None
         work = enlarging.enlarge_files(upscaler, planned, wish.skip_existing, deliver, make)
-        result = shown_in_pieces(work, QUIET_S, lambda event: _tell(event, alone=planned.alone))
+        result = shown_in_pieces(work, QUIET_S, lambda event: _print_end(event, alone=planned.alone))
     if comparer:
-        _tell_measured(comparer)
+        _print_metrics(comparer)
     if result.skipped:
         console.say(f"{len(result.skipped)} of {len(planned.jobs)} skipped, as they already exist")
     if as_json:
         about = {"variant": model.facts.variant, "step": model.facts.step, "scale": model.variant.scale}
         files = {"skipped": result.skipped, "files": [asdict(one) for one in result.done], "failed": result.failed}
-        console.print_json(about | files | (_measured(comparer) if comparer else {}))
+        console.print_json(about | files | (_metrics(comparer) if comparer else {}))
     elif planned.place is not None:
         console.print_path(planned.place)
         if not wish.compare and not result.failed:
-            _tell_next(f"gan sample {word} -i {shell_quoted(str(wish.input))} --compare")
+            _suggest(f"gan sample {word} -i {shell_quoted(str(wish.input))} --compare")
     _raise_failures(result, planned)
 
 
@@ -151,22 +148,22 @@ def _comparer(checkpoint: Path, wish: EnlargeConfig) -> "Comparer":
     return Comparer(name_of(model_in(checkpoint)), paths.expanded(wish.input, "-i"), true)
 
 
-def _tell_measured(comparer: "Comparer") -> None:
-    """A line for each picture that there was a true one of, and one for their mean."""
+def _print_metrics(comparer: "Comparer") -> None:
+    """Print the metrics of each image that has an original, and their mean."""
     for name, found in comparer.measured.items():
         console.say(f"{name}: {comparer.told(found)}")
     if len(comparer.measured) > 1:
         console.say(f"mean of {len(comparer.measured)}: {comparer.told(comparer.means())}")
 
 
-def _measured(comparer: "Comparer") -> dict[str, Any]:
+def _metrics(comparer: "Comparer") -> dict[str, Any]:
     figures = {name: {kind: one._asdict() for kind, one in found.items()} for name, found in comparer.measured.items()}
     means = {kind: one._asdict() for kind, one in comparer.means().items()}
     return {"figures": figures, "mean": means}
 
 
-def _tell(event: Event, alone: bool) -> bool:
-    """Show what ends a picture. Gives whether it does."""
+def _print_end(event: Event, alone: bool) -> bool:
+    """Print the end of an image. Returns whether the event is one."""
     from gancli.sampling.enlarging import PictureDone, PictureFailed
 
     if isinstance(event, PictureFailed):
@@ -183,15 +180,15 @@ def _tell(event: Event, alone: bool) -> bool:
 def _raise_failures(result: "Result", planned: "Plan") -> None:
     if result.end is not None:
         raise GancliError(
-            f"{result.end}; {len(result.done)} of {len(planned.jobs)} pictures are done, --skip-existing goes on"
+            f"{result.end}; {len(result.done)} of {len(planned.jobs)} images are done; continue with --skip-existing"
         )
     if result.failed:
         total, first = len(planned.jobs) + len(planned.refused), next(iter(result.failed.values()))
-        raise PartlyFailedError(f"{len(result.failed)} of {counted(total, 'picture')} failed; the first: {first}")
+        raise PartlyFailedError(f"{len(result.failed)} of {counted(total, 'image')} failed; the first: {first}")
 
 
 def _model(checkpoint: Path, reads: str) -> "Model":
-    """The model of a file or run directory, if it reads that."""
+    """The model of a file or run directory. Raises `UsageError` if it does not read `reads`."""
     from gancli.sampling.order import check_reads
     from gancli.store.checkpoint import load_model
 

@@ -1,4 +1,4 @@
-"""The three standard streams, in whatever state they were given to us: closed, full, gone half-way, in any encoding."""
+"""Standard streams that may be closed, full, disconnected, or of any encoding."""
 
 import errno
 import io
@@ -15,16 +15,12 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
-OUR_ERRORS = (
-    "strict",
-    "surrogateescape",
-    "backslashreplace",
-)  # Python's own; others were asked for
+DEFAULT_ERRORS = ("strict", "surrogateescape", "backslashreplace")  # Python's; other handlers were set by the user
 
 
 class Out(io.FileIO):
-    """stdout's descriptor. Fails with `StdoutError`: Typer and Rich make an exit code of their own of a `BrokenPipeError`,
-    and what the system says of other errors does not name the file."""
+    """stdout's descriptor. Raises `StdoutError`, as Typer and Rich convert a `BrokenPipeError` to their own exit code, and
+    other errors of the system do not name the file."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
@@ -36,7 +32,7 @@ class Out(io.FileIO):
 
 
 class Err(io.FileIO):
-    """stderr's descriptor. Never fails: what nobody can read (a terminal that is gone, a full disk) ends no command."""
+    """stderr's descriptor. Ignores errors: a closed terminal or a full disk does not end a command."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
@@ -46,7 +42,7 @@ class Err(io.FileIO):
 
 
 def _written(write: "Callable[[ReadableBuffer], int | None]", data: "ReadableBuffer", descriptor: int) -> int:
-    """Write, waiting where another program has made the pipe or terminal that we share non-blocking."""
+    """Write, and wait if another program made the shared pipe or terminal non-blocking."""
     while (count := write(data)) is None:
         select.select([], [descriptor], [])
     return count
@@ -57,14 +53,14 @@ def reason(error: OSError) -> str:
     return "it is closed" if error.errno == errno.EBADF else str(error.strerror)
 
 
-def settle() -> None:
-    """Make the process's streams usable. To be called before any file is opened: it may get the descriptor of a stream that
-    is closed, and messages would go into it."""
+def fix_standard_streams() -> None:
+    """Make the process's streams usable. Call it before any file is opened: a file could get the descriptor of a closed
+    stream, and messages would be written into it."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            # stdout is opened for reading, so that writing to it fails as it would if it were closed.
+            # stdout is opened for reading, so that writing to it fails as on a closed stream.
             opened = os.open(os.devnull, os.O_WRONLY if descriptor == 2 else os.O_RDONLY)
             assert opened == descriptor, "the lowest free descriptor is taken"
             os.set_inheritable(opened, True)
@@ -74,8 +70,8 @@ def settle() -> None:
     sys.stderr = _rebuilt(sys.stderr, 2, Err)
 
 
-def over(descriptor: int, kind: type[io.FileIO], like: io.TextIOWrapper | None = None) -> TextIO:
-    """A text stream over an open descriptor, of our kind; otherwise `like` another, or as Python makes them."""
+def open_stream(descriptor: int, kind: type[io.FileIO], like: io.TextIOWrapper | None = None) -> TextIO:
+    """A text stream over an open descriptor, with the settings of the stream `like`."""
     raw = io.BufferedWriter(kind(descriptor, "w", closefd=False))
     if like is None:
         return io.TextIOWrapper(raw, encoding="utf-8", errors=READABLE, newline="\n")
@@ -85,22 +81,22 @@ def over(descriptor: int, kind: type[io.FileIO], like: io.TextIOWrapper | None =
 
 def _rebuilt(stream: TextIO | None, descriptor: int, kind: type[io.FileIO]) -> TextIO:
     if stream is None:
-        return over(descriptor, kind)
+        return open_stream(descriptor, kind)
     inner = getattr(stream, "buffer", None)
     inner = getattr(inner, "raw", inner)
     if os.name == "nt" or not isinstance(stream, io.TextIOWrapper) or not isinstance(inner, io.FileIO):
-        make_readable(stream)  # a Windows console, or what somebody put in its place
+        make_readable(stream)  # a Windows console, or a replacement
         return stream
     stream.flush()
-    return over(descriptor, kind, stream)
+    return open_stream(descriptor, kind, stream)
 
 
 def make_readable(stream: TextIO | None) -> None:
-    """Let a stream write the nearest that its encoding has, rather than fail at a character that it lacks."""
+    """Let a stream write similar characters for those that its encoding lacks, rather than fail."""
     if isinstance(stream, io.TextIOWrapper) and stream.errors != _errors(stream):
         stream.reconfigure(errors=_errors(stream))
 
 
 def _errors(stream: io.TextIOWrapper) -> str:
     asked: str = stream.errors or "strict"
-    return READABLE if asked in OUR_ERRORS else asked
+    return READABLE if asked in DEFAULT_ERRORS else asked

@@ -1,4 +1,4 @@
-"""`gan train` with several values of an option: the runs that they make, one after the other, or one of them."""
+"""`gan train` with several values of an option: a sweep of runs, one after the other."""
 
 import functools
 import gc
@@ -28,7 +28,7 @@ STOPPED = StoppedError.exit_code
 
 @dataclass(frozen=True)
 class Planned:
-    """A run of a sweep, and what it is made of."""
+    """A run of a sweep, ready to start."""
 
     member: Member
     path: Path
@@ -38,37 +38,39 @@ class Planned:
 
 
 def run(request: Request) -> int:
-    """Train the runs of a sweep that are not finished, or show them (`--dry-run`), or train one (`--only`). Gives the exit
+    """Train the runs of a sweep that are not finished, or list them (`--dry-run`), or train one (`--only`). Returns the exit
     code."""
-    command = request.command
+    command, layers = request.command, request.layers(request.choice, request.values)
     members = _members(request)
-    layers = request.layers(request.choice, request.values)
     out = begin.last_value(layers, "out")
-    place = _folder(out, command) or Path("runs", f"{_usual_name(request, layers)}-NNN")
-
-    def plan(folder: Path) -> list[Planned]:
-        found = zip(members, sweep.places(folder, members), strict=True)
-        return [_planned(request, *each) for each in found if command.only in (None, each[0].index)]
-
-    planned = plan(place)
+    default_name = begin.usual_name(request.choice.variant, begin.last_value(layers, "dataset") or "digits") + "-sweep"
+    folder = _folder(out, command) or Path("runs", f"{default_name}-NNN")
+    planned = _plan(request, members, folder)
     if command.dry_run and command.only is None:
-        _list(planned)
+        for one in planned:
+            console.print_result(f"{one.member.index:>4}  {one.outlook:<8}  {printable(str(one.path))}")
         return 0
     if out is None:
-        place = rundir.numbered_folder(Path("runs"), _usual_name(request, layers))
-        planned = plan(place)
+        folder = rundir.numbered_folder(Path("runs"), default_name)
+        planned = _plan(request, members, folder)
     with Stop(begin.max_seconds(layers)) as stop:
         if command.dry_run:
             from gancli.cli import dry_run as dry
 
             dry.show(begin.begin(planned[0].variant, planned[0].layers, command.resume, dry_run=True))
             return 0
-        if command.only is not None:
-            code = _trained(planned[0], command.resume, stop)
-            if code == STOPPED:
-                _tell_again(request, place)
-            return code
-        return _all(request, planned, place, stop)
+        if command.only is None:
+            return _train_all(request, planned, folder, stop)
+        code = _train(planned[0], command.resume, stop)
+        if code == STOPPED:
+            _print_resume_command(request, folder)
+        return code
+
+
+def _plan(request: Request, members: Sequence[Member], folder: Path) -> list[Planned]:
+    """The runs in the folder of a sweep, or the one of `--only`."""
+    found = zip(members, sweep.run_paths(folder, members), strict=True)
+    return [_planned(request, member, path) for member, path in found if request.command.only in (None, member.index)]
 
 
 def _members(request: Request) -> list[Member]:
@@ -78,12 +80,12 @@ def _members(request: Request) -> list[Member]:
     resume, only = request.command.resume, request.command.only
     if resume not in (None, "auto"):
         raise UsageError(
-            f"--resume {resume}: is one run, and several values of {flags} are a sweep; it goes on by --resume auto"
+            f"--resume {resume}: names one run, but several values of {flags} are a sweep; resume it with --resume auto"
         )
     if only is not None and not 0 <= only < len(members):
         raise UsageError(f"--only {only}: the sweep has {len(members):,} runs, 0 to {len(members) - 1}")
     if only is None and _several_processes():
-        raise UsageError(f"{flags}: a sweep by several processes makes one run at a time: give each with --only K")
+        raise UsageError(f"{flags}: several processes train one run of a sweep at a time; select it with --only K")
     return members
 
 
@@ -91,55 +93,45 @@ def _several_processes() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def _usual_name(request: Request, layers: Sequence[Layer]) -> str:
-    return begin.usual_name(request.choice.variant, begin.last_value(layers, "dataset") or "digits") + "-sweep"
-
-
 def _folder(out: str | None, command: TrainCommandConfig) -> Path | None:
-    """The folder of the sweep; None: one is to be numbered. Raises `UsageError` for a run's own."""
+    """The folder of the sweep; None if it gets a number. Raises `UsageError` for the directory of a run."""
     if out is None:
         for name, value in (("--only", command.only), ("--resume", command.resume)):
             if value is not None:
-                raise UsageError(f"{name} {value}: needs --out, the folder that the sweep's runs share")
+                raise UsageError(f"{name} {value}: needs --out, the folder of the sweep")
         return None
     folder = paths.expanded(out, "--out")
     if folder.is_dir() and rundir.is_run([path.name for path in folder.iterdir()]):
-        raise UsageError(f"--out {out}: is a run; the runs of a sweep lie in a folder of their own, give another")
+        raise UsageError(f"--out {out}: is a run directory; give another folder for the sweep")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {out}: is a file; choose another --out")
     return folder
 
 
 def _planned(request: Request, member: Member, path: Path) -> Planned:
-    """One run, as if it were the only one. Raises what that run would, before anything is trained or made, and `UsageError`
-    where its variant is not the sweep's."""
+    """One run of a sweep. Raises the errors of that run before anything is written, and `UsageError` if its variant differs
+    from that of the others."""
     values = {**request.values, **member.values, "out": str(path)}
     choice = request.choose(values)
     if choice.variant != request.choice.variant:
         raise UsageError(
-            f"--variant: would be {choice.variant} for {member.label}, and {request.choice.variant} for others; name one"
+            f"--variant: {member.label} needs {choice.variant}, the others {request.choice.variant}; give --variant"
         )
     layers = request.layers(choice, values)
     outlook: Outlook = "new"
-    if not _several_processes():  # of which the first looks, when it begins: another may have begun by now
+    if not _several_processes():  # else the first process checks when it starts
         outlook = begin.outlook(choice.variant, layers, path, request.command.resume == "auto")
     return Planned(member, path, choice.variant, layers, outlook)
 
 
-def _list(planned: Sequence[Planned]) -> None:
-    """A line for each run: its number for `--only`, what it would do, where it lies."""
-    for one in planned:
-        console.print_result(f"{one.member.index:>4}  {one.outlook:<8}  {printable(str(one.path))}")
-
-
-def _trained(one: Planned, resume: str | None, stop: Stop) -> int:
+def _train(one: Planned, resume: str | None, stop: Stop) -> int:
     start = functools.partial(begin.begin, one.variant, one.layers, resume, False)
     with running.joined() as ranks:
         return train.trained(running.prepared(one.variant, start, stop, ranks))
 
 
-def _all(request: Request, planned: Sequence[Planned], folder: Path, stop: Stop) -> int:
-    """One run after the other. One that fails is told, and the others go on."""
+def _train_all(request: Request, planned: Sequence[Planned], folder: Path, stop: Stop) -> int:
+    """Train one run after the other; the error of one is printed, and the others continue."""
     progress = begin.last_value(planned[0].layers, "progress")
     tell = console.say if progress != "none" else lambda _: None
     codes: list[int] = []
@@ -150,32 +142,32 @@ def _all(request: Request, planned: Sequence[Planned], folder: Path, stop: Stop)
         finished = one.outlook == "finished"
         tell(f"run {number} of {len(planned)}: {one.member.label}{', finished before' if finished else ''}: {one.path}")
         if finished and progress != "json":
-            train.tell_where(str(RunDirectory(one.path).checkpoint))
+            train.print_checkpoint(str(RunDirectory(one.path).checkpoint))
         codes.append(0 if finished else _outcome(one, request.command.resume, stop))
-        gc.collect()  # networks, graphs and the data of this run, before the next one's
+        gc.collect()  # free networks, graphs and data of this run
         if codes[-1] == STOPPED:
             break
     there = [one.path for one in planned if RunDirectory(one.path).metrics.exists()]
     if len(there) > 1 and begin.last_value(planned[0].layers, "report") is not False:
-        from gancli.page import files  # only here: no sweep shall begin later for its page
+        from gancli.page import files  # imported late, for a quick start
 
         if note := files.write_sweep_page(folder, there):
             console.say(f"warning: {note}")
         elif progress != "none":
             console.say(f"report: {folder / 'report.html'}")
     if progress != "none":
-        _show([one.path for one in planned], folder)
+        _print_table([one.path for one in planned], folder)
     if codes[-1] == STOPPED:
         done = sum(code == 0 for code in codes)
         console.say(f"stopped by {stop.reason or 'a signal'} with {done} of {len(planned)} runs done")
-        _tell_again(request, folder)
+        _print_resume_command(request, folder)
     return _code(codes)
 
 
 def _outcome(one: Planned, resume: str | None, stop: Stop) -> int:
-    """The exit code of a run, whose error is told in a line of its own."""
+    """Train one run and return its exit code; an error is printed."""
     try:
-        return _trained(one, resume, stop)
+        return _train(one, resume, stop)
     except Exception as error:
         if os.environ.get("GAN_DEBUG", "") not in ("", "0"):
             raise
@@ -185,8 +177,8 @@ def _outcome(one: Planned, resume: str | None, stop: Stop) -> int:
 
 
 def _code(codes: Sequence[int]) -> int:
-    """75 where the sweep was stopped; 0 where all runs are done; where some are not, 4 if they all diverged, else 3; what
-    all of them ended with, if none is done."""
+    """The exit code of a sweep: 75 if it was stopped, 0 if all runs are done, 4 if all that failed diverged, else 3; if all
+    failed with one code, that code."""
     failed = {code for code in codes if code}
     if STOPPED in failed:
         return STOPPED
@@ -195,17 +187,17 @@ def _code(codes: Sequence[int]) -> int:
     return PartlyFailedError.exit_code if failed else 0
 
 
-def _show(places: Sequence[Path], folder: Path) -> None:
-    """The table of `gan runs`, of these."""
-    there = [RunInfo(RunDirectory(path)) for path in places if path.is_dir()]
+def _print_table(places: Sequence[Path], folder: Path) -> None:
+    """Print the table of `gan runs` for these runs on stderr."""
+    found = [RunInfo(RunDirectory(path)) for path in places if path.is_dir()]
     out = console.console(sys.stderr)
-    if there:
-        out.print(runs.table(there, folder, out))
+    if found:
+        out.print(runs.table(found, folder, out))
 
 
-def _tell_again(request: Request, folder: Path) -> None:
-    """The command that goes on with the whole sweep (or, with `--only`, with this run of it)."""
+def _print_resume_command(request: Request, folder: Path) -> None:
+    """Print the command that resumes the sweep (with `--only`, this run of it)."""
     more = [] if "out" in request.values else ["--out", str(folder)]
     more += [] if request.command.resume is not None else ["--resume", "auto"]
-    console.say("to resume all of it:")
+    console.say("to resume:")
     console.say("  gan train " + " ".join(map(shell_quoted, [*request.words, *more])))

@@ -1,4 +1,4 @@
-"""What a `gan train` command line asks for, and one run of it with its events to a reporter."""
+"""`gan train`: parsing its options, and training one run."""
 
 import functools
 import sys
@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gancli import catalogue, events
-from gancli.cli import console
+from gancli.cli import console, options
 from gancli.config import Field, RunConfig, fields_of
 from gancli.config.option import with_current_names
 from gancli.config.resolve import FLAG, Layer, environment_layers
 from gancli.config.run import TrainCommandConfig
-from gancli.config.sweep_values import values_of
 from gancli.engine import begin
 from gancli.engine import run as running
 from gancli.engine.choice import Choice, choose
 from gancli.engine.run import Job
 from gancli.engine.stop import Stop
-from gancli.engine.sweep import Axis
+from gancli.engine.sweep import Axis, parse_values
 from gancli.errors import StdoutError, UsageError
 from gancli.report.choose import choose as choose_reporter
 from gancli.report.reporter import Silence, abandon
@@ -32,13 +31,13 @@ class Request:
     words: Sequence[str]  # as typed
     command: TrainCommandConfig
     table: Mapping[str, object]  # of the --config file
-    values: Mapping[str, Any]  # of the options that were given; of several values the first
+    values: Mapping[str, Any]  # of the given options; the first of several values
     axes: Sequence[Axis]  # the options with several values, which make a sweep
     choice: Choice
 
     def layers(self, choice: Choice, values: Mapping[str, Any]) -> list[Layer]:
-        """What the user said, with `values` on the command line: `--config` file, environment, flags, in rising precedence.
-        Below them lies what follows from the choice of the variant."""
+        """The layers for `values` on the command line, by rising precedence: consequences of the choice of the variant,
+        `--config` file, environment, flags."""
         config = self.command.config
         return [
             *([choice.layer] if choice.layer else []),
@@ -48,17 +47,15 @@ class Request:
         ]
 
     def choose(self, values: Mapping[str, Any]) -> Choice:
-        """The variant that trains with these values on the command line."""
+        """The variant for these values on the command line."""
         return choose(values, self.table, self.command.config, self.command.resume)
 
 
 def parse(texts: Mapping[str, Any], words: Sequence[str]) -> Request:
-    """A command line from the texts of its options, by name. Raises `UsageError`."""
+    """Parse the texts of the given options, by name. Raises `UsageError`."""
     own_options = catalogue.own_options(catalogue.names())
     texts = with_current_names(texts, (field for by_variant in own_options.values() for field in by_variant.values()))
-    command = TrainCommandConfig(
-        **{field.name: field.parse(texts[field.name]) for field in fields_of(TrainCommandConfig) if field.name in texts}
-    )
+    command = TrainCommandConfig(**options.given(TrainCommandConfig, texts))
     table = begin.read_config(command.config)
     values, axes = _parsed(fields_of(RunConfig), texts)
     choice = choose({**texts, **values}, table, command.config, command.resume)
@@ -71,25 +68,24 @@ def parse(texts: Mapping[str, Any], words: Sequence[str]) -> Request:
 
 
 def _parsed(fields: Iterable[Field], texts: Mapping[str, Any]) -> tuple[dict[str, Any], list[Axis]]:
-    """The values of some options, of several values the first; and the options with several."""
+    """The values of options, the first of several values; and the options with several values."""
     values: dict[str, Any] = {}
     axes = []
-    for field in fields:
-        if field.name not in texts:
-            continue
-        several = values_of(field, texts[field.name])
-        if several is not None:
+    for field in (field for field in fields if field.name in texts):
+        if (several := parse_values(field, texts[field.name])) is not None:
             axes.append(Axis(field, several))
-        values[field.name] = field.parse(texts[field.name]) if several is None else several[0]
+            values[field.name] = several[0]
+        else:
+            values[field.name] = field.parse(texts[field.name])
     return values, axes
 
 
 def run(request: Request) -> int:
-    """Train once, or show what would be trained (`--dry-run`). Gives the exit code."""
+    """Train one run, or show its values (`--dry-run`). Returns the exit code."""
     command = request.command
     if command.only is not None:
         raise UsageError(
-            f"--only {command.only}: is for a sweep, which several values of an option make, such as --seed 0-9"
+            f"--only {command.only}: only applies to a sweep (several values of an option, such as --seed 0-9)"
         )
     variant, layers = request.choice.variant, request.layers(request.choice, request.values)
     with Stop(begin.max_seconds(layers)) as stop:  # before torch, whose import takes seconds
@@ -104,9 +100,9 @@ def run(request: Request) -> int:
 
 
 def trained(job: Job | None) -> int:
-    """Train, reporting; prints the checkpoint's path on stdout. Gives the exit code."""
+    """Train, report progress, and print the checkpoint's path on stdout. Returns the exit code."""
     if job is None:
-        return 0  # the first process says what is wrong
+        return 0  # the first process reports what is wrong
     finished: events.Event | None = None
     with closing(job.steps) as steps, choose_reporter(job.run.progress) if job.leads else Silence() as report:
         for event in steps:
@@ -114,14 +110,14 @@ def trained(job: Job | None) -> int:
             finished = event
     assert isinstance(finished, events.RunFinished)
     if job.leads and job.run.progress != "json":
-        tell_where(finished.checkpoint)
+        print_checkpoint(finished.checkpoint)
     return 75 if finished.status == "stopped" else 0
 
 
-def tell_where(checkpoint: str) -> None:
-    """The checkpoint's path on stdout. The exit code says how the run ended, whether or not anybody takes the path."""
+def print_checkpoint(checkpoint: str) -> None:
+    """Print the checkpoint's path on stdout; a warning if stdout is closed, as the exit code is that of the run."""
     try:
         console.print_path(checkpoint)
     except (OSError, ValueError, StdoutError) as error:
         abandon(sys.stdout)
-        console.say(f"warning: {error}; the run is over, its model is {checkpoint}")
+        console.say(f"warning: {error}; the run has ended, its model is {checkpoint}")

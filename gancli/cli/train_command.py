@@ -13,8 +13,6 @@ from gancli.config import RunConfig, fields_of, paths
 from gancli.config.run import TrainCommandConfig
 from gancli.engine.choice import USUAL
 
-SUMMARY = "Train a variant on a data set, into a run directory."
-
 
 class Command(help_page.Command):
     """`gan train`, whose help and completion show the options of one variant."""
@@ -26,7 +24,7 @@ class Command(help_page.Command):
         return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        given, _, _ = self.make_parser(ctx).parse_args(list(ctx.meta[completing.WORDS]))
+        given, _, _ = self.make_parser(ctx).parse_args(list(ctx.meta[completing.ARGUMENTS]))
         variant = catalogue.check_name(given.get("variant", USUAL))
         help_page.Command.format_help(command((variant,)), ctx, formatter)
 
@@ -34,11 +32,7 @@ class Command(help_page.Command):
 @functools.cache
 def command(variants: tuple[str, ...]) -> Any:
     """The Typer command with the options of these variants: of all to parse a command line, of one to show its help."""
-    app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
-    settings = {"help_option_names": ["-h", "--help"]}
-    register = app.command("train", cls=Command, short_help=SUMMARY, context_settings=settings)
-    register(options.signed(_train, list(_parameters(variants)), _page(variants)))
-    return typer.main.get_command(app)
+    return help_page.built("train", options.signed(_train, list(_parameters(variants))), _page(variants), Command)
 
 
 def _parameters(variants: Sequence[str]) -> Iterable[inspect.Parameter]:
@@ -52,15 +46,15 @@ def _parameters(variants: Sequence[str]) -> Iterable[inspect.Parameter]:
     }
     yield inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     for field in (*fields_of(RunConfig), *fields_of(TrainCommandConfig)):
-        yield options.parameter(field, field.option.panel, completers.get(field.name))
+        yield options.parameter(field, completers.get(field.name))
     panel = f"Options of {', '.join(variants)}"
     for by_variant in catalogue.own_options(variants).values():
         first, *others = by_variant.values()
         assert all((first.kind is bool) == (other.kind is bool) for other in others), (
-            f"{first.long} takes a value, or none"
+            f"{first.long} takes a value in one variant and none in another"
         )
         choices = dict.fromkeys(choice for field in by_variant.values() for choice in field.choices)
-        yield options.parameter(first, panel, completing.of(choices.keys) if choices else None)
+        yield options.parameter(first, completing.of(choices.keys) if choices else None, panel)
         if first.option.former:
             yield options.former_parameter(first)
 
@@ -69,19 +63,19 @@ def _page(variants: Sequence[str]) -> str:
     others = ", ".join(name for name in catalogue.names() if name not in variants)
     titles = "\n\n".join(catalogue.card(variant).title for variant in variants)
     return (
-        f"Train {', '.join(variants)} on a data set, into a run directory.\n\n{titles}\n\n"
-        f"Other variants ({others or 'none yet'}) have options of their own: gan train --variant NAME --help"
+        f"Train {', '.join(variants)} on a dataset, into a run directory.\n\n{titles}\n\n"
+        f"Other variants ({others or 'none'}) have their own options: gan train --variant NAME --help"
     )
 
 
-def _train(ctx: typer.Context, **given: Any) -> int:
+def _train(ctx: typer.Context, **values: Any) -> int:
     paths.check_standing()
-    texts = {name: text for name, text in given.items() if _from_command_line(ctx, name)}
-    request = train.parse(texts, ctx.meta[completing.WORDS])
+    given = {name: value for name, value in values.items() if _from_command_line(ctx, name)}
+    request = train.parse(given, ctx.meta[completing.ARGUMENTS])
     return sweep.run(request) if request.axes else train.run(request)
 
 
 def _from_command_line(ctx: typer.Context, name: str) -> bool:
-    """Whether an option was given there, rather than in the environment, which `config.resolve` reads."""
+    """Whether an option was given as a flag, rather than in the environment, which `config.resolve` reads."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

@@ -1,5 +1,7 @@
-"""`gan variants`: the catalogue, or one page of it, and the pretrained models. Imports no torch."""
+"""`gan variants`: the list of variants and pretrained models, or one variant. Imports no torch."""
 
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,14 +12,12 @@ from rich.table import Table
 
 from gancli import catalogue
 from gancli.cli import completing, console
-from gancli.config import fields_of
+from gancli.config import Field, fields_of
 from gancli.errors import UsageError, printable
 from gancli.store import names
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 from gancli.text import counted
-
-MODELS = "Pretrained models: gan sample NAME, gan inspect NAME"
 
 
 def variants(
@@ -27,13 +27,12 @@ def variants(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
-    """List the variants, and the pretrained models; or show one variant with its options, architecture and paper."""
     if name in names.names() and name not in catalogue.names():
-        raise UsageError(f"{name}: a pretrained model, not a variant; gan inspect {name} tells what it is")
+        raise UsageError(f"{name}: a pretrained model, not a variant; gan inspect {name} describes it")
     cards = [catalogue.card(n) for n in ([name] if name else catalogue.names())]
     if as_json:
         models = _models()
-        pages = [_page(card, models) for card in cards]
+        pages = [_document(card, models) for card in cards]
         console.print_json(pages[0] if name else pages, indent=2)
     elif name:
         _show(cards[0])
@@ -42,8 +41,8 @@ def variants(
 
 
 @dataclass(frozen=True)
-class Shipped:
-    """A model that comes along, and what its file says of itself."""
+class PretrainedModel:
+    """A pretrained model and the facts in its file."""
 
     name: str
     file: Path
@@ -51,17 +50,17 @@ class Shipped:
     facts: Facts
 
 
-def _models() -> list[Shipped]:
-    """The pretrained models. Raises `CheckpointError` for one that was damaged."""
+def _models() -> list[PretrainedModel]:
+    """The pretrained models. Raises `CheckpointError` for a damaged file."""
     found = []
     for name in names.names():
         file = names.shipped(name)
         header = read_header(file)
-        found.append(Shipped(name, file, header.file_bytes, from_header(file, header)))
+        found.append(PretrainedModel(name, file, header.file_bytes, from_header(file, header)))
     return found
 
 
-def _page(card: catalogue.Card, models: list[Shipped]) -> dict[str, Any]:
+def _document(card: catalogue.Card, models: list[PretrainedModel]) -> dict[str, Any]:
     return {
         "name": card.name,
         "title": card.title,
@@ -95,27 +94,27 @@ def _page(card: catalogue.Card, models: list[Shipped]) -> dict[str, Any]:
     }
 
 
-def _list(cards: list[catalogue.Card], models: list[Shipped]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("variant", "what it is", "presets"):
-        table.add_column(heading, no_wrap=heading == "variant", overflow="fold")
-    for card in cards:
-        table.add_row(card.name, escape(card.title), ", ".join(card.presets))
+def _list(cards: list[catalogue.Card], models: list[PretrainedModel]) -> None:
     out = console.out()
-    out.print(table)
+    variants = ((card.name, escape(card.title), ", ".join(card.presets)) for card in cards)
+    out.print(_table(("variant", "description", "presets"), variants))
     if models:
-        out.print(f"\n{MODELS}", style="italic")
-        out.print(_models_table(models))
+        out.print("\nPretrained models: gan sample NAME, gan inspect NAME", style="italic")
+        rows = ((m.name, m.facts.variant, _training(m.facts), f"{m.num_bytes / 1e6:.2f} MB") for m in models)
+        out.print(_table(("name", "variant", "trained on", "size"), rows))
 
 
-def _models_table(models: list[Shipped]) -> Table:
-    """What `gan sample NAME` takes without any training."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("name", "variant", "trained on", "size"):
-        table.add_column(heading, no_wrap=heading == "name", overflow="fold")
-    for model in models:
-        trained = f"{model.facts.dataset}, {counted(model.facts.step, 'step', ',')}"
-        table.add_row(model.name, model.facts.variant, escape(printable(trained)), f"{model.num_bytes / 1e6:.2f} MB")
+def _training(facts: Facts) -> str:
+    return escape(printable(f"{facts.dataset}, {counted(facts.step, 'step', ',')}"))
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
+    """A table whose first column is not wrapped."""
+    table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading == headings[0], overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -124,7 +123,8 @@ def _show(card: catalogue.Card) -> None:
     out.print(
         f"[bold]{card.name}[/]  {escape(card.title)}\n\n{escape(card.description)}\n\nPaper: {escape(card.paper)}\n"
     )
-    out.print(_options_table(card))
+    rows = map(functools.partial(_option_row, card), fields_of(card.config_class))
+    out.print(_table(("option", "default", "description"), rows, title="Options"))
     out.print()
     for preset, values in card.presets.items():
         run = {key: value for key, value in values.items() if not hasattr(card.config_class, key)}
@@ -132,19 +132,14 @@ def _show(card: catalogue.Card) -> None:
         out.print(f"Preset {preset}: {words}")
 
 
-def _options_table(card: catalogue.Card) -> Table:
-    """An option a row. Presets that change it are named with what it does."""
-    options = Table(box=None, header_style="bold", pad_edge=False, title="Options", title_justify="left")
-    for heading in ("option", "default", "what it does"):
-        options.add_column(heading, no_wrap=heading == "option", overflow="fold")
-    for field in fields_of(card.config_class):
-        default = card.presets["default"].get(field.name, field.default)
-        choices = f" ({', '.join(field.choices)})" if field.choices else ""
-        own = {name: values[field.name] for name, values in card.presets.items() if field.name in values}
-        changed = [f"{name}: {_text(value)}" for name, value in own.items() if value != default]
-        presets = f" [dim]({'; '.join(changed)})[/]" if changed else ""
-        options.add_row(field.flag, _text(default), escape(field.option.help + choices) + presets)
-    return options
+def _option_row(card: catalogue.Card, field: Field) -> Sequence[str]:
+    """An option, its default, and its help with the values of other presets."""
+    default = card.presets["default"].get(field.name, field.default)
+    choices = f" ({', '.join(field.choices)})" if field.choices else ""
+    own = {name: values[field.name] for name, values in card.presets.items() if field.name in values}
+    changed = [f"{name}: {_text(value)}" for name, value in own.items() if value != default]
+    presets = f" [dim]({'; '.join(changed)})[/]" if changed else ""
+    return field.flag, _text(default), escape(field.option.help + choices) + presets
 
 
 def _text(value: object) -> str:

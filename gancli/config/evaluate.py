@@ -1,4 +1,4 @@
-"""What is asked for when models are measured: by `gan evaluate`, and by `gancli.evaluate` in Python."""
+"""The options of `gan evaluate`, and of `gancli.evaluate` in Python."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,11 @@ from gancli.config.sample import MAX_COUNT, MAX_SEED
 from gancli.errors import UsageError
 
 METRICS = ("frechet", "kernel", "prdc", "parzen", "swd", "labels", "modes", "diversity", "nearest")
-"""Groups of figures: see `metrics.yardstick`."""
-PANEL = "Options"
+"""Groups of metrics: see `metrics.yardstick`."""
 
 
 def metric_names(text: object) -> tuple[str, ...]:
-    """Groups of figures in a text with commas. Raises `ValueError` that says what there is."""
+    """The groups of metrics that a text names, separated by commas. Raises `ValueError` for an unknown one."""
     names = tuple(part.strip() for part in str(text).split(","))
     for name in names:
         if name not in METRICS:
@@ -25,75 +24,46 @@ def metric_names(text: object) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """With what, and how, models are compared."""
+    """What models are evaluated on, and which metrics are computed."""
 
     dataset: str | None = option(
-        None,
-        "what to compare with; for srgan a folder, zip or tar of true pictures",
-        short="-d",
-        metavar="NAME|PATH",
-        panel=PANEL,
-        path=True,
-        raw=True,
-        default_text="what it was trained on",
-    )
+        None, "dataset to compare with; for srgan a folder, zip or tar of high-resolution images",
+        short="-d", metavar="NAME|PATH", path=True, raw=True, default_text="the model's training data",
+    )  # fmt: skip
     count: int | None = option(
-        None,
-        "how many pictures to draw",
-        ge=10,
-        le=MAX_COUNT,
-        short="-n",
-        spelt="-n",
-        panel=PANEL,
-        default_text="10,000; of stacked-mnist 26,000, as the papers do",
-    )
-    seed: int = option(0, "seed of the first picture; the next has the next", ge=0, le=MAX_SEED, panel=PANEL)
+        None, "number of images to generate", ge=10, le=MAX_COUNT, short="-n", spelt="-n",
+        default_text="10,000; 26,000 for stacked-mnist, as in the papers",
+    )  # fmt: skip
+    seed: int = option(0, "seed of the first image; each further image has the next seed", ge=0, le=MAX_SEED)
     metrics: str | None = option(
         None,
-        f"only these, with commas: {', '.join(METRICS)}",
+        f"comma-separated metrics: {', '.join(METRICS)}",
         metavar="NAMES",
-        panel=PANEL,
         default_text="all",
-        reads=metric_names,
+        validate=metric_names,
     )
     gan_train: bool = option(
-        False,
-        "also train a classifier on the model's pictures and test it on real ones; for conditional models",
-        panel=PANEL,
-        switch=True,
+        False, "also train a classifier on generated images and test it on real ones (conditional models)", switch=True
     )
     neighbours: str | None = option(
-        None,
-        "draw ten pictures, each beside the five training pictures nearest to it",
-        metavar="FILE.png",
-        panel=PANEL,
-        path=True,
-        raw=True,
-    )
+        None, "write an image of ten samples, each with its five nearest training images",
+        metavar="FILE.png", path=True, raw=True,
+    )  # fmt: skip
     inception: str | None = option(
-        None,
-        "also the canonical Inception FID, with torch-fidelity's weights (slow without a GPU)",
-        metavar="FILE",
-        panel=PANEL,
-        path=True,
-        raw=True,
-    )
+        None, "also compute the Inception FID, with torch-fidelity's weights file (slow without a GPU)",
+        metavar="FILE", path=True, raw=True,
+    )  # fmt: skip
     low_res: str | None = option(
-        None,
-        "for srgan: the low-resolution pictures, named as the true ones",
-        metavar="DIR|ZIP|TAR",
-        panel=PANEL,
-        path=True,
-        raw=True,
-        default_text="made of the true ones",
-    )
+        None, "for srgan: low-resolution images with the same names", metavar="DIR|ZIP|TAR", path=True, raw=True,
+        default_text="downscaled high-resolution images",
+    )  # fmt: skip
     data_root: str = option(
-        DATA_ROOT, "where data sets lie", env="GAN_DATA", metavar="DIR", panel=PANEL, path=True, raw=True
+        DATA_ROOT, "folder of downloaded and cached datasets", env="GAN_DATA", metavar="DIR", path=True, raw=True
     )
-    download: bool = option(True, "fetch a data set that is not there", panel=PANEL)
+    download: bool = option(True, "download a dataset that is missing")
 
     def check_places(self) -> None:
-        """Before any work: raises `UsageError` or `GancliError` where the picture of neighbours cannot be written."""
+        """Check before any work that the file of `neighbours` can be written. Raises `UsageError` or `GancliError`."""
         if self.neighbours is None:
             return
         file = paths.expanded(self.neighbours, "--neighbours")
@@ -103,5 +73,5 @@ class EvaluateConfig:
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The groups of figures that are measured."""
+        """The groups of metrics to compute."""
         return METRICS if self.metrics is None else metric_names(self.metrics)

@@ -1,17 +1,18 @@
-"""How often: after so many steps, after so much time, or whichever comes first; and for how long."""
+"""Intervals (a number of steps, a time, or whichever comes first) and durations."""
 
 import math
 import re
 from dataclasses import dataclass
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_FORM = "must be a number of steps, a time such as 90s, 10m or 1h, or both as in 1000,10m"
 MAX_STEPS = 10**12
 MIN_SECONDS, MAX_SECONDS = 1.0, 366 * 86400.0
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Every so many `steps`, every so many `seconds`; of both, whichever comes first. `str` of it is what `parse` reads."""
+    """Every `steps` steps or every `seconds` seconds; of both, whichever comes first. `parse` reads what `str` writes."""
 
     steps: int | None = None
     seconds: float | None = None
@@ -22,40 +23,28 @@ class Interval:
 
 
 def parse(given: object) -> Interval:
-    """An interval from `1000` (steps, also as an int), `10m` (a time) or `1000,10m`. Raises `ValueError` saying what it must
+    """The interval in `1000` (steps, also as an int), `10m` (a time) or `1000,10m`. Raises `ValueError` with what it must
     be."""
     if type(given) not in (int, str):
         raise ValueError(_FORM)
     steps: int | None = None
-    seconds: float | None = None
-    for part in str(given).split(","):
-        part = part.strip()
+    time: float | None = None
+    for part in map(str.strip, str(given).split(",")):
         if re.fullmatch(r"-?[0-9]+", part) and steps is None:
-            steps = _steps(part)
-        elif (found := in_seconds(part)) is not None and seconds is None:
-            seconds = _within(found)
+            steps = int(part[:20])
+            if not 1 <= steps <= MAX_STEPS:
+                raise ValueError(f"must be at least 1 step and at most {MAX_STEPS}")
+        elif (found := in_seconds(part)) is not None and time is None:
+            time = found
+            if not MIN_SECONDS <= time <= MAX_SECONDS:
+                raise ValueError("must be at least 1s and at most 366d")
         else:
             raise ValueError(_FORM)
-    return Interval(steps, seconds)
-
-
-_FORM = "must be a number of steps, a time such as 90s, 10m or 1h, or both as in 1000,10m"
-
-
-def _steps(digits: str) -> int:
-    if len(digits) > len(str(MAX_STEPS)) or not 1 <= int(digits) <= MAX_STEPS:
-        raise ValueError(f"must be at least 1 step and at most {MAX_STEPS}")
-    return int(digits)
-
-
-def _within(seconds: float) -> float:
-    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        raise ValueError("must be at least 1s and at most 366d")
-    return seconds
+    return Interval(steps, time)
 
 
 def seconds(given: object) -> float:
-    """Seconds in `90s`, `30m`, `3h`, `1h30m`, or a number of them. Raises `ValueError` saying what it must be."""
+    """Seconds in `90s`, `30m`, `3h`, `1h30m`, or a number of them. Raises `ValueError`."""
     try:
         found: float | None = float(str(given))
     except ValueError:
@@ -68,7 +57,7 @@ def seconds(given: object) -> float:
 
 
 def in_seconds(text: str) -> float | None:
-    """Seconds in `90s`, `30m`, `3h`, `1h30m`, `1.5h`; None for what is no time with units."""
+    """Seconds in `90s`, `30m`, `3h`, `1h30m`, `1.5h`; None for another text."""
     parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([smhd])", text[:40])
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
@@ -76,7 +65,7 @@ def in_seconds(text: str) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """`10m`, `1h30m`, `90s` as `1m30s`: what `in_seconds` reads as the same."""
+    """A time as `in_seconds` reads it: `10m`, `1h30m`, `1m30s`."""
     text, left = "", seconds
     for unit in ("d", "h", "m"):
         whole, left = divmod(left, _UNITS[unit])

@@ -1,4 +1,4 @@
-"""`option()`: one field of a configuration, and the checks that follow from what it says."""
+"""`option()` declares one field of a configuration; `Field` parses and checks its values."""
 
 import dataclasses
 import datetime
@@ -10,17 +10,18 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar, Union
+from typing import Any, Literal, TypeVar, Union
 
 from gancli.config import interval, suggestions
 from gancli.errors import UsageError
 
 Value = TypeVar("Value")
+Given = tuple[str, object]  # a flag and its value; None or False: not given
 
 
 @dataclass(frozen=True)
 class Option:
-    """What a field says of itself beside its type and default. Bounds apply to numbers (`gt` and `lt` exclude)."""
+    """What a field declares in addition to its type and default. Bounds apply to numbers; `gt` and `lt` are exclusive."""
 
     help: str
     gt: float | None = None
@@ -28,20 +29,18 @@ class Option:
     lt: float | None = None
     le: float | None = None
     short: str | None = None
-    former: str | None = None  # its name in earlier versions, which is still read
-    spelt: str | None = None  # what messages call it, where that is not `--NAME`
+    former: str | None = None  # its name in earlier versions, which is still accepted
+    spelt: str | None = None  # its name in messages, if that is not `--NAME`
     env: str | None = None
     metavar: str | None = None
-    panel: str = "Run"
-    source: str | None = None  # paper and section, or where else the default comes from
-    default_text: str | None = None  # what the help says when the default is worked out at run time
+    panel: str = "Options"
+    source: str | None = None  # paper and section of the default
+    default_text: str | None = None  # the default in the help, if it is computed at run time
     only_with: str | None = None  # the other option, or `option=value`, without which this one has no effect
-    path: bool = False  # of a file or folder, or for `dataset` perhaps
-    raw: bool = False  # any text, undecodable bytes too: it is written down nowhere
-    switch: bool = False  # of a yes or no: `--name` alone, which cannot be taken back
-    reads: Callable[[object], object] | None = (
-        None  # of a text with a grammar: raises ValueError saying what it must be
-    )
+    path: bool = False  # the value is a path; of `dataset` it may be a name
+    raw: bool = False  # undecodable bytes are accepted, as the value is not stored
+    switch: bool = False  # a bool without `--no-NAME`
+    validate: Callable[[object], object] | None = None  # raises ValueError with what a text must be
 
     def bounds(self) -> str:
         """`"at least 1 and below 2"`, or `""` without bounds."""
@@ -70,10 +69,8 @@ def option(default: Any, help: str, **what: Any) -> Any:  # noqa: A002 - the wor
 
 @dataclass(frozen=True)
 class Field:
-    """One option of a configuration class, ready to be shown, parsed or checked.
-
-    `kind` is the plain type (`int`, `float`, `bool`, `str`); `choices` is not empty for a `Literal`; `many`: a tuple of it.
-    """
+    """One option of a configuration class. `kind` is the plain type (`int`, `float`, `bool`, `str`); `choices` are those of
+    a `Literal`; with `many` the value is a tuple."""
 
     name: str
     kind: type
@@ -89,11 +86,11 @@ class Field:
 
     @property
     def flag(self) -> str:
-        """What messages call it."""
+        """The option's name in messages."""
         return self.option.spelt or self.long
 
     def parse(self, text: Any, origin: str = "") -> Any:
-        """The value of a text from the command line or the environment (of a switch a bool, of `many` a list of texts).
+        """Convert the text of a command line or environment variable (a bool for a flag, a list of texts for `many`).
         Raises `UsageError`."""
         if self.kind not in (int, float):
             return self.check(text, origin)
@@ -104,43 +101,53 @@ class Field:
         return self.check(number, origin)
 
     def check(self, value: Any, origin: str = "") -> Any:
-        """`value` as this field's type; `UsageError` naming the option, the value and what is allowed. From Python it may be
-        of NumPy or torch, a path, a time."""
+        """Convert a value from Python or a file to this field's type; NumPy and torch numbers, paths and times are accepted.
+        Raises `UsageError` with the option, the value and what is allowed."""
         value = _builtin(value)
         if value is None and self.optional:
             return None
-        if self.many:
-            if not isinstance(value, list | tuple):
-                raise UsageError(f"{self.flag} {_told(value)}: must be a list of texts")
+        if self.many and isinstance(value, list | tuple):
             return tuple(dataclasses.replace(self, many=False).check(one, origin) for one in value)
-        where = _from(origin)
-        if self.option.reads is not None:
+        if self.option.validate is not None:
             try:
-                self.option.reads(value)
+                self.option.validate(value)
             except ValueError as error:
-                raise UsageError(f"{self.flag} {_told(value, str)}{where}: {error}") from None
-            return value if isinstance(value, str) else str(value)
-        if isinstance(value, list | tuple):
-            raise UsageError(
-                f"{self.flag} {_told(value)}{where}: must be one value; only the command line takes several"
-            )
+                raise self._error(value, origin, str(error)) from None
+            return str(value)
         if self.kind is float and type(value) is int:
             value = float(value)
         if self.kind is int and type(value) is float and value.is_integer():  # 1e4
             value = int(value)
-        if type(value) is not self.kind:
-            raise UsageError(f"{self.flag} {_told(value)}{where}: must be {self._noun()}")
-        if self.choices and value not in self.choices:
-            hint = suggestions.of_value(self.long, str(value), self.choices)
-            raise UsageError(f"{self.flag} {value}{where}: must be one of {', '.join(self.choices)}{hint}")
-        if isinstance(value, int | float) and not (math.isfinite(value) and self.option.allows(value)):
-            bounds = self.option.bounds() or "finite"
-            raise UsageError(f"{self.flag} {value}{where}: must be {bounds}")
-        if self.option.path and value == "":
-            raise UsageError(f"{self.flag}{where}: is empty; a path is wanted (the working directory is .)")
-        if isinstance(value, str) and not value.isprintable() and not self.option.raw:
-            raise UsageError(f"{self.flag} {value!r}{where}: must not hold control characters or undecodable bytes")
+        if problem := self._problem(value):
+            raise self._error(value, origin, problem)
         return value
+
+    def _problem(self, value: Any) -> str:
+        """What is wrong with a value; `""` if it is allowed."""
+        if self.many:
+            return "must be a list of texts"
+        if isinstance(value, list | tuple):
+            return "must be one value; only the command line takes several"
+        if type(value) is not self.kind:
+            return f"must be {self._noun()}"
+        if self.choices and value not in self.choices:
+            return (
+                f"must be one of {', '.join(self.choices)}{suggestions.of_value(self.long, str(value), self.choices)}"
+            )
+        if isinstance(value, int | float) and not (math.isfinite(value) and self.option.allows(value)):
+            return f"must be {self.option.bounds() or 'finite'}"
+        if self.option.path and value == "":
+            return "is empty; give a path (the working directory is .)"
+        if isinstance(value, str) and not value.isprintable() and not self.option.raw:
+            return "must not contain control characters or undecodable bytes"
+        return ""
+
+    def _error(self, value: Any, origin: str, problem: str) -> UsageError:
+        plain = type(value) is self.kind and str(value).isprintable()
+        shown = str(value) if plain else repr(value)
+        if not isinstance(value, str) and (len(shown) > 200 or "\n" in shown):
+            shown = f"<{type(value).__name__}>"
+        return UsageError(f"{f'{self.flag} {shown}'.rstrip()}{_from(origin)}: {problem}")
 
     def _noun(self) -> str:
         if self.option.metavar == "NAME|PATH":
@@ -151,7 +158,7 @@ class Field:
 
 
 def _builtin(value: Any) -> Any:
-    """A value of Python's own types: numbers of NumPy, torch and others, paths, and times (as `1h30m`) become such."""
+    """Convert NumPy and torch numbers, paths and times (to `1h30m`) to Python's own types."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, os.PathLike):
@@ -169,12 +176,6 @@ def _builtin(value: Any) -> Any:
 
 def _from(origin: str) -> str:
     return f" (from {origin})" if origin else ""
-
-
-def _told(value: object, words: Callable[[object], str] = repr) -> str:
-    """A value in a message of one line."""
-    text = words(value)
-    return text if isinstance(value, str) or (len(text) <= 200 and "\n" not in text) else f"<{type(value).__name__}>"
 
 
 def fields_of(config_class: type) -> tuple[Field, ...]:
@@ -202,13 +203,13 @@ def _field(name: str, hint: Any, default: Any, declared: Option) -> Field:
 
 
 def checked(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a configuration as Python gives them, each checked. Raises `UsageError`."""
+    """Check the values of options given from Python or a file. Raises `UsageError`."""
     fields = {field.name: field for field in fields_of(config_class)}
     return {name: fields[name].check(value) for name, value in values.items()}
 
 
 def from_environment(config_class: type) -> dict[str, Any]:
-    """What environment variables (`GAN_DATA`, …) say of a configuration's options, parsed. Raises `UsageError`."""
+    """Parse the environment variables (`GAN_DATA`, …) of a configuration's options. Raises `UsageError`."""
     return {
         field.name: field.parse(text, variable)
         for field in fields_of(config_class)
@@ -217,21 +218,13 @@ def from_environment(config_class: type) -> dict[str, Any]:
 
 
 def with_current_names(values: Mapping[str, Value], fields: Iterable[Field]) -> dict[str, Value]:
-    """Values by the names of options, where former names are replaced by those of today."""
+    """`values` with former names of options replaced by their current names."""
     names = {field.option.former: field.name for field in fields if field.option.former}
     return {names.get(name, name): value for name, value in values.items()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class VariantConfig:
-    """The hyperparameters of one variant; each variant derives its `Config` from this. Nothing is checked when one is
-    made: values are where they are parsed or read, and `check` is called once for all of them.
-
-    `presets` maps a preset's name to the values it changes: options of this class or of `RunConfig`. What a preset does
-    not name keeps the value of `default`, and what that does not name keeps the option's own default.
-    """
-
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"default": {}}
-
-    def check(self) -> None:
-        """Rules that tie several options together. Raises `UsageError`."""
+def refuse(*given: Given, why: str) -> None:
+    """Raises `UsageError` for the first of the options that was given. `why` completes "--flag value: …"."""
+    for flag, value in given:
+        if value is not None and value is not False:
+            raise UsageError(f"{flag if value is True else f'{flag} {value}'}: {why}")

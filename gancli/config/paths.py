@@ -1,4 +1,4 @@
-"""Paths as people write them: `~` is a home directory, in every option that takes a path."""
+"""Paths in options (`~` is a home directory), regular files to read, and the folder of datasets."""
 
 import contextlib
 import errno
@@ -26,39 +26,37 @@ class PointerError(OSError):
 
 
 class DataRoot(NamedTuple):
-    """Where data sets lie, and what to warn of once, or `""`."""
+    """The folder of datasets, and a note about it, or `""`."""
 
     path: Path
     note: str
 
 
 def expanded(path: str | Path, flag: str) -> Path:
-    """`path` with `~` and `~user` replaced by that home. Raises `UsageError` naming `flag` where there is no such home, and
-    for an empty path, which mostly is a shell's variable that was never set, and would be the working directory."""
+    """`path` with `~` and `~user` replaced by that home. Raises `UsageError` naming `flag` if there is no such home, or if
+    the path is empty, as from an unset variable of the shell."""
     if not str(path):
-        raise UsageError(f"{flag}: is empty; a path is wanted (the working directory is .)")
+        raise UsageError(f"{flag}: is empty; give a path (the working directory is .)")
     try:
         return _with_home(Path(path))
     except RuntimeError:
         user = str(path).partition("/")[0][1:]
         if user:
-            reason = f"there is no user {user} here; a folder of that name is ./{path}"
+            reason = f"no user {user}; for a folder of that name write ./{path}"
         else:
-            reason = "no home directory is known, HOME is not set; write the path out"
+            reason = "no home directory is known, HOME is not set; write the whole path"
         raise UsageError(f"{flag} {path}: {reason}") from None
 
 
 def _with_home(path: Path) -> Path:
-    """`path` with its `~` replaced. Raises `RuntimeError` where there is no such home, an empty HOME included, which Python
-    takes for the root of the disk."""
+    """`path` with its `~` replaced. Raises `RuntimeError` if there is no such home, or if HOME is empty."""
     if path.parts[:1] == ("~",) and os.environ.get("HOME") == "":
         raise RuntimeError("HOME is empty")
     return path.expanduser()
 
 
 def check_standing() -> None:
-    """Raises `GancliError` where the working directory was removed: MKL, in torch, would end the process at its first word,
-    in words of its own."""
+    """Raises `GancliError` if the working directory was removed. MKL would abort the process with its own message."""
     try:
         Path.cwd()
     except OSError:
@@ -66,8 +64,8 @@ def check_standing() -> None:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a regular file to read. Raises `OSError` for what is none: a pipe may be silent for ever, a device endless; and
-    for a Git LFS pointer."""
+    """Open a regular file to read. Raises `OSError` for a pipe or device, which might never end, and for a Git LFS
+    pointer."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     mode = (facts := os.fstat(descriptor)).st_mode
     if stat.S_ISREG(mode):
@@ -79,7 +77,7 @@ def open_file(path: Path) -> BinaryIO:
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def read_file(path: Path) -> bytes:
@@ -99,60 +97,50 @@ def input_file(path: str | Path, flag: str) -> Path:
 
 
 def check_output(path: Path, flag: str) -> None:
-    """To be asked before the work whose result goes to `path`. Raises `UsageError` for a pipe, a socket or a device, whose
-    place a file would take, and `GancliError` where nothing can be written."""
+    """Check before any work that a file can be written at `path`. Raises `UsageError` for a pipe, socket or device, and
+    `GancliError` for a folder without write permission."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            raise UsageError(f"{flag} {path}: is there, and no regular file; give another name, or - for stdout")
+            raise UsageError(f"{flag} {path}: exists and is not a regular file; give another name, or - for stdout")
     folder = path if path.is_dir() else path.parent
     if folder.is_dir() and not os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise GancliError(f"{flag} {path}: cannot be written, as nothing can in {folder}")
+        raise GancliError(f"{flag} {path}: cannot be written (no write permission in {folder})")
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything of that name, a link that leads nowhere too."""
-    try:
-        path.lstat()
-    except OSError:
-        return False
-    return True
+    """Whether `path` exists, also as a broken link."""
+    return os.path.lexists(path)
 
 
 def free(stem: str, suffix: str) -> Path:
-    """`samples.png`, or `samples-2.png`, …: a name that the user did not choose replaces nothing."""
+    """The first free name among `samples.png`, `samples-2.png`, …, so that a default name replaces nothing."""
     path, number = Path(stem + suffix), 1
-    while is_there(path):
+    while os.path.lexists(path):
         number += 1
         path = Path(f"{stem}-{number}{suffix}")
     return path
 
 
 def data_root(path: str | Path) -> DataRoot:
-    """Where data sets lie. The default one has a place even where nobody has a home (a container with a user id of its
-    own): XDG_CACHE_HOME, else a folder for temporary files that belongs to this user alone. Raises `UsageError`."""
-    if str(path) != DATA_ROOT or _home_is_known():
+    """The folder of datasets. For the default one of a user without a home (in a container with any user id) it is in
+    XDG_CACHE_HOME, else a temporary folder that belongs to this user alone. Raises `UsageError`."""
+    if str(path) != DATA_ROOT:
         return DataRoot(expanded(path, "--data-root"), "")
+    with contextlib.suppress(RuntimeError):
+        return DataRoot(_with_home(Path(path)), "")
     cache = os.environ.get("XDG_CACHE_HOME", "")
     if Path(cache).is_absolute():
         return DataRoot(Path(cache, "gancli"), "")
     why = "no home directory is known, HOME is not set"
     place = _temporary()
     if place is None:
-        raise UsageError(f"--data-root: {why}; say with it, or with GAN_DATA, where data sets may lie")
-    return DataRoot(place, f"{why}: data sets lie in {place}; --data-root or GAN_DATA says where else")
-
-
-def _home_is_known() -> bool:
-    try:
-        _with_home(Path("~"))
-    except RuntimeError:
-        return False
-    return True
+        raise UsageError(f"--data-root: {why}; give a folder for datasets with it or with GAN_DATA")
+    return DataRoot(place, f"{why}: datasets are stored in {place}; --data-root or GAN_DATA changes that")
 
 
 def _temporary() -> Path | None:
-    """A folder that nobody else writes to, though anybody may have made one of its name before; None if there is none."""
+    """A temporary folder that only this user can write to; None if there is none, as somebody else may have made it."""
     try:
         place = Path(tempfile.gettempdir(), f"gancli-{os.getuid()}" if hasattr(os, "getuid") else "gancli")
         place.mkdir(mode=0o700, exist_ok=True)

@@ -1,13 +1,14 @@
-"""Who decides a value: flag, environment variable, `--config` file, preset, default, in this order."""
+"""Precedence of the origins of a value: flag, environment variable, `--config` file, preset, default."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gancli.config import suggestions, toml
-from gancli.config.option import Field, VariantConfig, fields_of, from_environment, with_current_names
+from gancli.config.option import Field, fields_of, from_environment, with_current_names
 from gancli.config.paths import expanded
 from gancli.config.run import RunConfig
+from gancli.config.shared_options import VariantConfig
 from gancli.errors import UsageError, did_you_mean
 from gancli.process import CPUS
 from gancli.text import Note, counted
@@ -18,18 +19,18 @@ MAY_CHANGE = frozenset({
     "threads", "log_every", "sample_every", "save_every", "eval_every", "eval_metric", "keep", "report", "tensorboard",
     "progress", "out",
 })  # fmt: skip
-"""Options that a resumed run may be given anew: they change how long, where or how visibly it trains, not what. (The data
-set may lie elsewhere, but must be the same: `engine.resume.restore` looks.)"""
-FLAG = "flag"  # the origin of what stands on the command line
+"""Options that may change when a run is resumed: its length, place and output. (The dataset may have moved, but must be the
+same: `engine.resume.restore` checks that.)"""
+FLAG = "flag"  # the origin of values on the command line
 NOT_KEPT = frozenset({"out", "progress", "max_time"})
-"""Options of one command rather than of the run: `config.toml` leaves them out, and a resume passes over an older one's."""
+"""Options of one command rather than of the run: not written into `config.toml`, and ignored in an older one."""
 
 
 @dataclass(frozen=True)
 class Layer:
     """Values from one origin. `origin` is what `--dry-run` shows: "flag", "GAN_DATA", "run.toml", "preset article".
-    `of_machine`: they belong to the machine (its environment) rather than to the run. `notes`: what of them does not hold
-    here."""
+    `of_machine`: the values belong to the machine (its environment) rather than to the run. `notes`: messages about values
+    that were not taken."""
 
     origin: str
     values: Mapping[str, object]
@@ -39,7 +40,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A complete configuration and, for each option, the origin of its value. `kept`: the run's without what belongs to this
+    """A complete configuration and, for each option, the origin of its value. `kept`: the run's values without those of this
     machine, for `config.toml`."""
 
     run: RunConfig
@@ -68,8 +69,8 @@ def preset_layers(variant: str, config_class: type[VariantConfig], preset: str) 
 
 
 def resolve(variant: str, config_class: type[VariantConfig], layers: Iterable[Layer]) -> Resolved:
-    """Lay the layers over the options' own defaults, the last one on top. Their values are taken as they are: they were
-    checked when they were parsed or read. Raises `UsageError` for values that contradict each other."""
+    """Merge the layers over the options' own defaults; the last layer has precedence. Values are not checked again: that was
+    done when they were parsed or read. Raises `UsageError` for values that contradict each other."""
     fields, layers = known_fields(config_class), list(layers)
     values, origins = _laid_over(fields, layers)
     kept, _ = _laid_over(fields, [layer for layer in layers if not layer.of_machine])
@@ -88,7 +89,7 @@ def _laid_over(fields: Mapping[str, Field], layers: Sequence[Layer]) -> tuple[di
     origins = dict.fromkeys(fields, "default")
     for layer in layers:
         if layer.values.get("epochs") is not None and layer.values.get("steps") is not None:
-            raise UsageError("--epochs and --steps: both say how long the run is; give one")
+            raise UsageError("--epochs and --steps: both set the length of the run; give one")
         for name, value in layer.values.items():
             values[name], origins[name] = value, layer.origin
             if name in ("epochs", "steps") and value is not None:
@@ -98,12 +99,12 @@ def _laid_over(fields: Mapping[str, Field], layers: Sequence[Layer]) -> tuple[di
 
 
 def _check_effects(fields: Mapping[str, Field], values: Mapping[str, Any], layers: Sequence[Layer]) -> None:
-    """Raises `UsageError` for a flag that has no effect beside the other values."""
+    """Raises `UsageError` for a flag that has no effect with the other values."""
     for name in (name for layer in layers if layer.origin == FLAG for name in layer.values):
         other, _, needed = (fields[name].option.only_with or "").partition("=")
         if other and (values[other] is None or (needed and values[other] != needed)):
             condition = f"{fields[other].flag} {needed}".strip()
-            raise UsageError(f"{fields[name].flag} {values[name]}: has an effect only with {condition}")
+            raise UsageError(f"{fields[name].flag} {values[name]}: only applies with {condition}")
 
 
 def environment_layers(but: Collection[str] = ()) -> list[Layer]:
@@ -116,11 +117,10 @@ def environment_layers(but: Collection[str] = ()) -> list[Layer]:
 def file_layer(
     origin: str, table: Mapping[str, object], variant: str, config_class: type[VariantConfig], others: Sequence[str]
 ) -> Layer:
-    """The values of a TOML file that concern `variant`: the top level, and the table named after it.
+    """The values of a TOML file for `variant`: those of the top level, and of the table named after it, each checked.
 
-    Tables of other variants (`others`) are left alone, and so is what a run's own file says its values came to, and more
-    threads than this machine has CPUs: the file is from a larger one. Each value is checked. Raises `UsageError`, also for
-    a key that is no option.
+    Ignored are tables of other variants (`others`), the resolved values in a run's own file, and a number of threads above
+    the number of CPUs here. Raises `UsageError`, also for an unknown key.
     """
     fields = known_fields(config_class)
     own = table.get(variant, {})
@@ -136,14 +136,14 @@ def file_layer(
     notes = []
     if isinstance(threads := values.get("threads"), int) and threads > len(CPUS):
         del values["threads"]
-        line = f"{origin}: {threads} threads are for a larger machine; chosen anew for the {counted(len(CPUS), 'CPU')} here"
+        line = f"{origin}: {threads} threads are too many here; chosen again for {counted(len(CPUS), 'CPU')}"
         notes.append(Note(line))
     return Layer(origin, values, notes=tuple(notes))
 
 
 def check_resumed(recorded: Resolved, given: Iterable[Layer], came_to: Mapping[str, object]) -> None:
-    """Refuse what would make a resumed run another run. `came_to`: what values that the run left open came to. Raises
-    `UsageError` with the expected and the given value."""
+    """Raises `UsageError` for a value that a resumed run cannot change. `came_to`: the chosen values of options that were
+    left open."""
     fields = known_fields(type(recorded.own))
     for layer in given:
         for name, value in layer.values.items():
@@ -157,7 +157,7 @@ def check_resumed(recorded: Resolved, given: Iterable[Layer], came_to: Mapping[s
 
 
 def _same(field: Field, given: Any, recorded: Any) -> bool:
-    """Whether two values are one; a path is recorded as it holds from any directory."""
+    """Whether two values are equal; paths are compared as absolute ones."""
     if not field.option.path or given is None or recorded is None:
         return bool(given == recorded)
     return expanded(given, field.flag).absolute() == expanded(recorded, field.flag).absolute()

@@ -1,5 +1,5 @@
-"""Suggestions for options, values and commands that do not exist: what other programs call them (`suggestions.toml`), else
-a near miss (`errors.did_you_mean`), else nothing."""
+"""Suggestions for options, values and commands that do not exist: names of other programs (`suggestions.toml`), else similar
+names (`errors.did_you_mean`)."""
 
 import functools
 import importlib.resources
@@ -9,7 +9,7 @@ from typing import Any
 
 from gancli.errors import did_you_mean
 
-# Kinds of files, which the ending of `-o` chooses, by the commands that write them; and what is typed for choosing.
+# File formats, which the suffix of `-o` selects, by command; and options that other programs have for them.
 ENDINGS: Mapping[str, frozenset[str]] = {
     "sample": frozenset({"png", "jpg", "webp", "npz"}),
     "export": frozenset({"onnx", "pt2"}),
@@ -30,14 +30,14 @@ def _meant(word: str, suggestions: Mapping[str, str]) -> Iterable[str]:
 
 
 def of_option(option: str, known: Iterable[str], command: str = "") -> str:
-    """`" (did you mean --precision fp16?)"` for an option that is not among those `known` of `command`, or `""`."""
+    """`" (did you mean --precision fp16?)"` for an unknown option of `command`, which has the `known` ones; or `""`."""
     known = set(known)
     word = option.lstrip("-").replace("_", "-").lower()
     endings = ENDINGS.get(command, ())
     if word in endings:
         return f" (did you mean -o FILE.{word}?)"
     if word in KIND and endings:
-        return " (the ending of -o FILE says it)"
+        return " (the suffix of -o FILE selects it)"
     if command == "train":
         for remark in _meant(word, table()["train"]):
             return f" ({remark})"
@@ -46,12 +46,12 @@ def of_option(option: str, known: Iterable[str], command: str = "") -> str:
             if meaning.partition(" ")[0] in known:
                 return f" (did you mean {meaning}?)"
             if meaning == "CKPT" and command in WITH_CHECKPOINT:
-                return f" (it is CKPT, the first word: gan {command} CKPT)"
+                return f" (it is the argument CKPT: gan {command} CKPT)"
     return did_you_mean(option.replace("_", "-"), [name for name in known if name.startswith("--")])
 
 
 def of_name(name: str, known: Iterable[str]) -> str:
-    """The same for options by their names, as Python and a configuration file have them: `fp16` is `precision`."""
+    """The same for names of options in Python and in configuration files."""
     names = {f"--{each.replace('_', '-')}": each for each in known}
     flag, _, value = of_option(f"--{name}", names).removeprefix(" (did you mean ").removesuffix("?)").partition(" ")
     value = f' = "{value}"' if value else ""
@@ -59,7 +59,7 @@ def of_name(name: str, known: Iterable[str]) -> str:
 
 
 def of_value(flag: str, value: str, known: Iterable[str]) -> str:
-    """The same for a value of an option that is none of those `known`."""
+    """The same for an unknown value of an option."""
     known = list(known)
     for meaning in _meant(value.lower(), table()["values"].get(flag, {})):
         if meaning in known:

@@ -1,4 +1,4 @@
-"""Configurations as TOML: what `config.toml` of a run directory holds and `--config` reads."""
+"""Configurations as TOML: the `config.toml` of a run directory, and files for `--config`."""
 
 import json
 import tomllib
@@ -16,13 +16,10 @@ HEADING = "# gan "  # the first line of a run's own file
 
 
 def dump(run: Scalars, variant: str, own: Scalars, heading: str, came_to: Scalars) -> str:
-    """A TOML text: `heading` as a comment, the run's values as asked, then the variant's own in a table named after it, then
-    what the run's open values came to, in a table that `--config` and a resume pass over.
-
-    Values that are None are left out: TOML has no null, and None means "work it out".
-    """
-    told = ["", "# What was left open came to this, on this machine; not read again.", f"[{CAME_TO}]", *_rows(came_to)]
-    lines = [HEADING + heading, *_rows(run), "", f"[{variant}]", *_rows(own), *told]
+    """A TOML text: `heading` as a comment, the run's requested values, the variant's in a table named after it, and the
+    values chosen for the rest in a table that `--config` and a resume ignore. None is left out."""
+    chosen = ["", "# Values chosen for options that were not set, on this machine; not read again.", f"[{CAME_TO}]"]
+    lines = [HEADING + heading, *_rows(run), "", f"[{variant}]", *_rows(own), *chosen, *_rows(came_to)]
     return "\n".join(lines) + "\n"
 
 

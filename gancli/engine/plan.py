@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from gancli.batches.stream import IndexStream
-from gancli.config import RunConfig, VariantConfig, effects, fields_of, interval
+from gancli.config import RunConfig, VariantConfig, fields_of, interval
 from gancli.config.interval import Interval
+from gancli.config.option import refuse
 from gancli.data.fit import Fit
 from gancli.data.names import source_names
 from gancli.data.photographs import Photographs, check_scale
@@ -111,7 +112,7 @@ def choose_fit(run: RunConfig, reads: Reads) -> Fit | None:
         why = f"the pictures of {run.dataset} are squares"
         if reads == "low_res":
             why = f"{run.variant} takes crops of pictures as they are"
-        effects.refuse(("--fit", run.fit), why=f"has no effect: {why}")
+        refuse(("--fit", run.fit), why=f"has no effect: {why}")
         return None
     return run.fit or "crop"
 
@@ -135,7 +136,7 @@ def _held_out(
     all are few enough to be learnt. None where nothing could be told by them. Raises `UsageError`."""
     count = source.num_images
     if not variant_class.judges():
-        effects.refuse(("--held-out", run.held_out), why=f"{run.variant} has no D that could be asked about a picture")
+        refuse(("--held-out", run.held_out), why=f"{run.variant} has no D that could be asked about a picture")
         return None
     if run.held_out is not None:
         if 0 < run.held_out < FEWEST_HELD_OUT or run.held_out >= count:

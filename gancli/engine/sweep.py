@@ -1,4 +1,4 @@
-"""A sweep: the runs that several values of some options make, each in a directory that is named by its values."""
+"""A sweep: runs with all combinations of several values of options, each in a directory named after its values."""
 
 import itertools
 import math
@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from gancli.config.option import Field
-from gancli.config.sweep_values import MOST, shown
 from gancli.errors import GancliError, UsageError, os_problem
 
 NUMBERED = re.compile(r"[0-9]{3,}-(.+)")
-LONGEST = 200  # bytes of a name: 255 is what most disks take
+RANGE = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
+MAX_RUNS = 10_000
+MAX_NAME_BYTES = 200  # file systems allow 255
 
 
 @dataclass(frozen=True)
 class Axis:
-    """An option and its values, in the order they were given in."""
+    """An option and its values, in the order given."""
 
     field: Field
     values: tuple[Any, ...]
@@ -38,25 +39,23 @@ class Member:
 
 
 def members(axes: Sequence[Axis]) -> list[Member]:
-    """All runs, every value with every other; those of the last option change fastest. Raises `UsageError` for too many."""
+    """The runs of all combinations; the values of the last option change fastest. Raises `UsageError` for too many."""
     flags = " ".join(axis.field.flag for axis in axes)
-    if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
-        raise UsageError(f"{flags}: make {count:,} runs; a sweep has at most {MOST:,}")
+    if (count := math.prod(len(axis.values) for axis in axes)) > MAX_RUNS:
+        raise UsageError(f"{flags}: give {count:,} runs; a sweep has at most {MAX_RUNS:,}")
     found = []
     for index, values in enumerate(itertools.product(*(axis.values for axis in axes))):
         named = zip(axes, values, strict=True)
-        label = ",".join(f"{axis.field.name.replace('_', '-')}={shown(value)}" for axis, value in named)
-        if len(label) > LONGEST:
-            raise UsageError(
-                f"{flags}: their values make names of more than {LONGEST} characters; sweep over fewer options"
-            )
+        label = ",".join(f"{axis.field.name.replace('_', '-')}={format_value(value)}" for axis, value in named)
+        if len(label) > MAX_NAME_BYTES:
+            raise UsageError(f"{flags}: names of more than {MAX_NAME_BYTES} characters; sweep over fewer options")
         found.append(Member(index, {axis.field.name: value for axis, value in zip(axes, values, strict=True)}, label))
     return found
 
 
-def places(folder: Path, runs: Sequence[Member]) -> list[Path]:
-    """Where each run lies, or will: a directory that is there is known by its values, whatever number it was given, so that
-    a sweep which has grown finds what it did before. Raises `GancliError` where that cannot be seen."""
+def run_paths(folder: Path, runs: Sequence[Member]) -> list[Path]:
+    """The directory of each run. An existing one is found by its values, not by its number, so that a sweep can be extended.
+    Raises `GancliError` if the folder cannot be listed."""
     try:
         names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     except OSError as error:
@@ -66,3 +65,44 @@ def places(folder: Path, runs: Sequence[Member]) -> list[Path]:
         if found := NUMBERED.fullmatch(name):
             there.setdefault(found[1], name)
     return [folder / there.get(run.label, run.name) for run in runs]
+
+
+def accepts_several_values(field: Field) -> bool:
+    """Whether a comma separates values of this option: true for numbers, choices and presets, not for paths, names and
+    texts."""
+    option = field.option
+    return not (field.many or option.path or option.validate) and (
+        field.kind in (int, float) or bool(field.choices) or field.name == "preset"
+    )
+
+
+def parse_values(field: Field, text: Any) -> tuple[Any, ...] | None:
+    """The values in `text`, in their order (`0-9`, `1e-4,1e-3`, `hinge,wasserstein`); None if it is a single value. Raises
+    `UsageError` for a value that the option does not allow, a repeated value, and too many."""
+    if not accepts_several_values(field) or not ("," in text or (field.kind is int and RANGE.fullmatch(text.strip()))):
+        return None
+    found: list[Any] = []
+    for part in map(str.strip, text.split(",")):
+        if not part:
+            raise UsageError(f"{field.flag} {text}: has an empty value; values are separated by single commas")
+        between = RANGE.fullmatch(part) if field.kind is int else None
+        if between is None:
+            found.append(field.parse(part))
+            continue
+        first, last = map(int, between.groups())
+        if last < first:
+            raise UsageError(f"{field.flag} {text}: {part} goes backwards")
+        if last - first >= MAX_RUNS:
+            raise UsageError(
+                f"{field.flag} {text}: has {last - first + 1:,} values; a sweep has at most {MAX_RUNS:,} runs"
+            )
+        found += [field.check(value) for value in range(first, last + 1)]
+    if len(set(found)) < len(found):
+        twice = next(value for value in found if found.count(value) > 1)
+        raise UsageError(f"{field.flag} {text}: has {format_value(twice)} twice")
+    return tuple(found)
+
+
+def format_value(value: object) -> str:
+    """A value as text in the name of a run, in its shortest form."""
+    return repr(value) if isinstance(value, float) else str(value)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from gancli.config import paths
-from gancli.config.effects import refuse
-from gancli.config.export import OPSET, ExportConfig
+from gancli.config.option import refuse
+from gancli.config.sample import OPSET, ExportConfig
 from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Event, Preparing
 from gancli.export import contract, folder, onnx_file, pt2_file

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gancli import events, images
 from gancli.config import fields_of, paths, toml
-from gancli.config.effects import refuse
 from gancli.config.evaluate import EvaluateConfig
+from gancli.config.option import refuse
 from gancli.data.classes import translated
 from gancli.data.fit import Fit
 from gancli.data.names import Split, source_names

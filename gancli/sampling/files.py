@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gancli import images
 from gancli.config import paths
-from gancli.config.effects import refuse
+from gancli.config.option import refuse
 from gancli.config.sample import SampleConfig
 from gancli.errors import GancliError, UsageError, os_problem, printable
 from gancli.events import Event, Preparing

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gancli.config import paths
-from gancli.config.effects import refuse
+from gancli.config.option import refuse
 from gancli.config.sample import EnlargeConfig
 from gancli.data import walk
 from gancli.data.formats import is_image

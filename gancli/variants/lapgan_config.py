@@ -1,20 +1,20 @@
-"""Laplacian pyramid GAN: a small picture, then the detail of each larger size.
+"""Laplacian pyramid GAN: a small image first, then the detail of each larger size.
 
 Paper: Denton, Chintala, Szlam, Fergus: Deep Generative Image Models using a Laplacian Pyramid of Adversarial Networks, 2015,
 arXiv:1506.05751
 
-The coarsest level is a plain GAN. Every finer level k has a conditional pair of its own: G_k makes the detail (the
-residual) that belongs to an enlarged coarser picture, D_k judges the sum of the two. All levels learn from the real
-pyramid, independently of each other and in one run; sampling runs through them from coarse to fine. Sizes halve down to
-7 or 8 pixels: 28 is 7→14→28, 32 is 8→16→32, 64 is 8→16→32→64. The default adds what practice has found since: batch norm
-in G, a gradient penalty (R1) in D, G at half its level's size. The preset `paper` has the paper's networks and schedules.
+The coarsest level is a plain GAN. Every finer level k has its own conditional pair: G_k generates the detail (the residual)
+of an enlarged coarser image, D_k judges their sum. All levels are trained on the pyramid of real images, independently and
+in one run; sampling goes through them from coarse to fine. Sizes halve down to 7 or 8 pixels: 28 is 7→14→28, 32 is 8→16→32,
+64 is 8→16→32→64. The default adds later findings: batch norm in G, a gradient penalty (R1) in D, G at half the size of its
+level. The preset `paper` has the paper's networks and schedules.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from gancli.config import VariantConfig, game, option
+from gancli.config import VariantConfig, option, shared_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,50 +26,50 @@ class Config(VariantConfig):
         "how levels are made: bilinear halving and doubling, or Burt and Adelson's blur",
         source="section 2.2",
     )
-    conditional: bool = option(False, "feed the label to every G and D, so that `gan sample --label` can ask for one")
+    conditional: bool = option(False, "use the label in every G and D, for `gan sample --label`")
     latent_dim: int = option(32, "length of the coarsest level's z; finer levels have one plane", ge=1, le=8192)
-    noise: Literal["normal", "uniform"] = option("normal", "z: N(0, 1) or U(-1, 1)")
+    noise: Literal["normal", "uniform"] = option("normal", "distribution of z: N(0, 1) or U(-1, 1)")
     coarse_width: int = option(512, "units of a hidden layer of the coarsest G", ge=1, le=16384)
     coarse_d_width: int = option(512, "units of a hidden layer of the coarsest D", ge=1, le=16384)
-    # Differs from the paper: the coarsest level decides what a picture shows and costs least, so it learns more often.
+    # Differs from the paper: the coarsest level decides the content and costs least, so it is updated more often.
     coarse_updates: int = option(
         6,
-        "updates of the coarsest level per step, each on its part of the batch; the finest has one, on the first part, and "
-        "levels between them in proportion",
+        "updates of the coarsest level per step, each on its part of the batch; the finest has one, on the first part, "
+        "those in between in proportion",
         ge=1,
         le=100,
     )
     width: int = option(32, "feature maps of the finer levels", ge=1, le=1024)
     layers: Literal["strided", "flat"] = option(
-        "strided", "finer levels: with halvings, or the paper's 7×7 convolutions"
+        "strided", "networks of finer levels: strided convolutions, or the paper's 7×7 convolutions"
     )
-    # Differs from the paper, whose D sees the sum alone: on colour pictures the residual is a hundredth of its power, and a
-    # small D overlooked that it was missing. In the coarsest level the finest of its frequencies are as weak.
+    # Differs from the paper, whose D sees the sum alone: on colour images the residual has a hundredth of its power, and
+    # a small D ignored it. In the coarsest level the highest frequencies are as weak.
     d_sees: Literal["sum", "enhanced"] = option(
-        "enhanced", "D: the picture; or also its residual, enhanced (coarsest: its frequencies, the finer the more)"
+        "enhanced", "D's input: the image, or also its amplified residual (coarsest level: amplified high frequencies)"
     )
     norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
     d_norm: Literal["spectral", "none"] = option("none", "normalisation of D", source="spectral: Miyato et al. 2018")
-    loss: game.Loss = game.loss()
-    r1: float = game.r1(0.1)
-    coarse_r1: float = option(0.03, "the same, of the coarsest level", ge=0, le=1000)
-    r2: float = option(0.0, "R2, on fake pictures, times the weights of R1; 0: none", ge=0, le=1000)
-    gp: float = game.gp()
-    dropout: float = option(0.0, "share of the coarsest D's hidden units dropped", ge=0, lt=1)
-    bounded: bool = option(True, "keep each level's picture within [-1, 1] by a tanh; else residuals are linear")
+    loss: shared_options.Loss = shared_options.adversarial_loss()
+    r1: float = shared_options.r1_weight(0.1)
+    coarse_r1: float = option(0.03, "weight of the R1 penalty of the coarsest level; 0: none", ge=0, le=1000)
+    r2: float = option(0.0, "weight of the R2 penalty, on generated images, relative to R1; 0: none", ge=0, le=1000)
+    gp: float = shared_options.gp_weight()
+    dropout: float = option(0.0, "fraction of the coarsest D's hidden units dropped", ge=0, lt=1)
+    bounded: bool = option(True, "bound each level's image to [-1, 1] by a tanh; else residuals are linear")
     perturb: float = option(
-        0.05, "noise on the coarser picture in training, so that its sampled form is no surprise", ge=0, le=1
+        0.05, "standard deviation of noise on the coarser image in training, to match sampled ones", ge=0, le=1
     )
-    optimizer: Literal["adam", "sgd"] = option("adam", "sgd: with the paper's schedules of learning rate and momentum")
-    lr: float = option(1e-3, "learning rate", gt=0, le=1)
-    coarse_lr: float = option(2e-3, "the same, of the coarsest level", gt=0, le=1)
-    lr_decay: float = game.lr_decay(1.0, only_with="optimizer=adam")
-    beta1: float = option(0.5, "Adam's beta1", ge=0, lt=1, only_with="optimizer=adam")
+    optimizer: shared_options.UpdateRule = shared_options.update_rule()
+    lr: float = shared_options.learning_rate()
+    coarse_lr: float = shared_options.learning_rate(2e-3, " of the coarsest level")
+    lr_decay: float = shared_options.final_decay(1.0, only_with="optimizer=adam")
+    beta1: float = shared_options.adam_beta1(only_with="optimizer=adam")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 384, "epochs": 45, "ema": 0.9995},
-        # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, pictures of 32 pixels where it crops
-        # CIFAR-10 to 28, and --conditional is left to the user (the paper has both forms).
+        # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, images of 32 pixels where it crops
+        # CIFAR-10 to 28, and no labels unless --conditional is set (the paper has both forms).
         "paper": {
             "latent_dim": 100, "noise": "uniform", "coarse_width": 1200, "coarse_d_width": 600, "coarse_updates": 1,
             "width": 64,

@@ -1,20 +1,20 @@
-"""Super-resolution GAN: pictures enlarged 2, 4 or 8 times, with the detail that they may have had.
+"""Super-resolution GAN: images enlarged 2, 4 or 8 times, with plausible detail.
 
 Paper: Ledig, Theis, Huszár, Caballero et al.: Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial
 Network, 2017, arXiv:1609.04802
 
-Two phases: G learns to be near the true pictures (pretrain: mean squared error, "SRResNet"), then also to be taken for one
-of them by D (adversarial). The content loss of the second phase is the squared error of pixels (the paper's SRGAN-MSE) or,
-with `--content vgg`, of features of a VGG19 network that was trained on ImageNet. The default is made for short runs: a
-smaller G without batch norm that adds detail to the bicubic enlargement, and a step size that falls to nothing. The preset
-`paper` has the paper's networks, losses and numbers of steps.
+Training has two phases: in the first, G minimises the mean squared error (pretrain, "SRResNet"); in the second, also an
+adversarial loss. The content loss of the second phase is the squared error of pixels (the paper's SRGAN-MSE) or, with
+`--content vgg`, of features of a VGG19 network trained on ImageNet. The default suits short runs: a smaller G without batch
+norm that adds detail to the bicubic enlargement, and a learning rate that decays. The preset `paper` has the paper's
+networks, losses and numbers of steps.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from gancli.config import VariantConfig, game, option
+from gancli.config import VariantConfig, option, shared_options
 from gancli.errors import UsageError
 
 
@@ -22,14 +22,14 @@ from gancli.errors import UsageError
 class Config(VariantConfig):
     """Options of the SRGAN."""
 
-    scale: int = option(4, "how many times larger: 2, 4 or 8", ge=2, le=8)
+    scale: int = option(4, "enlargement factor: 2, 4 or 8", ge=2, le=8)
     width: int = option(32, "feature maps of G", ge=1, le=1024, source="64 in section 2.1.1")
     blocks: int = option(8, "residual blocks of G", ge=0, le=256, source="16 in section 3.2")
     norm: Literal["batch", "none"] = option(
         "none", "G's normalisation; batch is the paper's", source="none: Lim et al. 2017"
     )
-    skip: Literal["bicubic", "none"] = option("bicubic", "what G's detail is added to; none is the paper's")
-    d_width: int = option(24, "feature maps of D's first layer; doubled up to 8 times", ge=1, le=1024)
+    skip: Literal["bicubic", "none"] = option("bicubic", "base image that G's detail is added to; none is the paper's")
+    d_width: int = option(24, "feature maps of D's first layer; doubled with depth, up to 8 times", ge=1, le=1024)
     d_norm: Literal["batch", "spectral"] = option("spectral", "D's normalisation; batch is the paper's")
     content: Literal["mse", "vgg"] = option(
         "mse", "content loss of the adversarial phase: pixels, or VGG19 features (weights: see --vgg-weights)",
@@ -42,25 +42,25 @@ class Config(VariantConfig):
         path=True,
         default_text="torchvision's download",
     )
-    loss: game.Loss = game.loss()
-    r1: float = game.r1(0.0)
-    r2: float = game.r2()
-    gp: float = game.gp()
+    loss: shared_options.Loss = shared_options.adversarial_loss()
+    r1: float = shared_options.r1_weight(0.0)
+    r2: float = shared_options.r2_weight()
+    gp: float = shared_options.gp_weight()
     adversarial: float = option(1e-3, "weight of the adversarial loss", ge=0, le=1000, source="equation 3")
     pretrain_steps: int | None = option(
         None, "steps of the first phase", ge=0, le=10**12, default_text="five sixths of the run"
     )
-    lr: float = option(1e-3, "learning rate in the first phase", gt=0, le=1)
-    adversarial_lr: float = option(2e-4, "learning rate in the second phase", gt=0, le=1)
+    lr: float = shared_options.learning_rate(part=" in the first phase")
+    adversarial_lr: float = shared_options.learning_rate(2e-4, " in the second phase")
     decay: Literal["cosine", "step"] = option(
         "cosine",
-        "learning rate within a phase: decays to a hundredth; step: a tenth in the second half of the second phase",
+        "learning rate schedule of a phase: cosine to a hundredth; step: a tenth in the second half of the second phase",
     )
-    beta1: float = option(0.9, "Adam's beta1", ge=0, lt=1, source="section 3.2")
+    beta1: float = shared_options.adam_beta1(0.9, source="section 3.2")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 16, "steps": 4000, "ema": 0.99},
-        # Differs from the paper: G reads pictures in [-1, 1] (the paper: [0, 1]), and D's pictures may have any size.
+        # Differs from the paper: G reads images in [-1, 1] (the paper: [0, 1]), and D's images may have any size.
         "paper": {
             "width": 64, "blocks": 16, "norm": "batch", "skip": "none", "d_width": 64, "d_norm": "batch", "content": "vgg",
             "pretrain_steps": 1_000_000, "lr": 1e-4, "adversarial_lr": 1e-4, "decay": "step",

@@ -102,7 +102,7 @@ def test_wrong_values_have_the_errors_of_the_command_line(gan: Gan, runs: dict[s
         (lambda _: python.train(dataset=np.zeros((20, 8, 8))), "dataset=<ndarray>: must be a name .* numpy.savez.*"),
         (lambda _: python.train(resume=True), 'resume: must be "auto", a run or a path, not bool'),
         (lambda _: python.train(max_time="soon"), "max_time=soon: must be a time .*, or a number of seconds"),
-        (lambda _: python.train(epochs=1, steps=1), "epochs and steps: both say how long the run is; give one"),
+        (lambda _: python.train(epochs=1, steps=1), "epochs and steps: both set the length of the run; give one"),
     ],
 )  # fmt: skip
 def test_odd_arguments_have_one_line_that_names_them(call: Callable[[Any], object], message: str) -> None:

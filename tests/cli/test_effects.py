@@ -8,18 +8,9 @@ from PIL import Image
 
 from gancli.metrics import classifier
 from tests.cli.test_errors import assert_one_line
-from tests.conftest import SMALL, TINY, Gan
+from tests.conftest import SMALL, Gan
 
 QUIET = ("--progress", "none")
-
-
-@pytest.fixture
-def sharpener(gan: Gan) -> str:
-    """The run directory of a tiny srgan, and a picture to enlarge."""
-    Image.new("RGB", (12, 10), "red").save("a.png")
-    args = ("--variant", "srgan", *TINY, "--width", 4, "--blocks", 1, "--d-width", 4, "--steps", 2)
-    assert gan("train", *args, "--out", "srgan").code == 0
-    return "srgan"
 
 
 @pytest.mark.parametrize(
@@ -34,13 +25,14 @@ def test_sample_refuses_what_has_no_effect(gan: Gan, trained: Path, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_enlarging_refuses_what_is_for_drawing(gan: Gan, sharpener: str) -> None:
+def test_enlarging_refuses_what_is_for_drawing(gan: Gan, enlarger: Path) -> None:
+    Image.new("RGB", (12, 10), "red").save("a.png")
     drawing = (["-n", 4], ["--seed", 0], ["--batch-size", 4], ["--label", "0"], ["--columns", 1], ["--walk", 2],
                ["--levels"], ["--truncation", 1])  # fmt: skip
     for args in (*drawing, ["--recursive"], ["--skip-existing", "-o", "-"], ["-o", "-", "--json"]):
-        assert_one_line(gan("sample", sharpener, "-i", "a.png", *args), 2, str(args[0]).replace("-o", "--json"))
+        assert_one_line(gan("sample", enlarger, "-i", "a.png", *args), 2, str(args[0]).replace("-o", "--json"))
     for args in (["-n", 10], ["--seed", 0], ["--metrics", "swd"], ["--gan-train"], ["--neighbours", "a.png"]):
-        assert_one_line(gan("evaluate", sharpener, "-d", ".", *args), 2, str(args[0]))
+        assert_one_line(gan("evaluate", enlarger, "-d", ".", *args), 2, str(args[0]))
 
 
 def test_a_grid_too_large_for_its_file_is_refused_before_it_is_drawn(
@@ -75,6 +67,8 @@ def test_out_and_max_time_of_a_config_file_count(gan: Gan, tmp_path: Path) -> No
     (tmp_path / "c.toml").write_text('out = "there"\nmax_time = "0.001s"\nsteps = 1000000\n')
     stopped = gan("train", "--config", "c.toml", *SMALL, *QUIET)
     assert (stopped.code, (tmp_path / "runs").exists()) == (75, False)
+    late = gan("train", *SMALL, "--steps", 10**6, "--max-time", "3s", "--out", "run")
+    assert (late.code, "gan train --resume run" in late.err) == (75, True)
     (tmp_path / "c.toml").write_text('out = "there"\nsteps = 5\n')
     assert gan("train", "--config", "c.toml", *SMALL).out == "there/ckpt.safetensors\n"
     (tmp_path / "c.toml").write_text('out = "there"\nsteps = 8\n')

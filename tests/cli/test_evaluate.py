@@ -21,25 +21,16 @@ def figures(document: dict[str, Any], which: int = 0) -> dict[str, Any]:
     return {figure["name"]: figure for figure in document["checkpoints"][which]["figures"]}
 
 
-@pytest.fixture(scope="module")
-def sr_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny srgan run on made-up photographs."""
-    from gancli.cli.app import main
-
-    folder = tmp_path_factory.mktemp("srgan") / "photographs"
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder of four smooth images."""
+    folder, rng = tmp_path / "photographs", torch.Generator().manual_seed(0)
     folder.mkdir()
-    rng = torch.Generator().manual_seed(0)
     for index in range(4):
         rough = torch.rand(1, 3, 6, 7, generator=rng)
         smooth = torch.nn.functional.interpolate(rough, (48, 56), mode="bicubic").clamp(0, 1)[0]
-        Image.frombytes("RGB", (56, 48), (smooth * 255).byte().permute(1, 2, 0).contiguous().numpy().tobytes()).save(
-            folder / f"{index}.png"
-        )
-    run = folder.parent / "sr"
-    own = ("--width", 8, "--blocks", 1, "--image-size", 32, "--batch-size", 2, "--steps", 4, "--threads", 1)
-    args = ("train", "-v", "srgan", "-d", folder, "-o", run, *own, "--device", "cpu")
-    assert main([str(arg) for arg in args]) == 0
-    return run
+        Image.fromarray((smooth * 255).byte().permute(1, 2, 0).contiguous().numpy()).save(folder / f"{index}.png")
+    return folder
 
 
 def test_evaluate_prints_a_table_with_real_pictures_beside(
@@ -121,8 +112,8 @@ def test_errors_are_one_line_that_names_the_option(
     assert outcome.out == ""
 
 
-def test_a_super_resolution_model_is_measured_beside_bicubic(gan: Gan, sr_run: Path) -> None:
-    outcome = gan("evaluate", sr_run, "--dataset", sr_run.parent / "photographs", "--json")
+def test_a_super_resolution_model_is_measured_beside_bicubic(gan: Gan, enlarger: Path, photographs: Path) -> None:
+    outcome = gan("evaluate", enlarger, "--dataset", photographs, "--json")
     assert outcome.code == 0, outcome.err
     found = figures(json.loads(outcome.out))
     assert set(found) == {"psnr on Y", "ssim on Y"}
@@ -130,9 +121,9 @@ def test_a_super_resolution_model_is_measured_beside_bicubic(gan: Gan, sr_run: P
     assert found["psnr on Y"]["count"] == 4
 
 
-def test_bicubic_on_set5_reads_the_published_figure(gan: Gan, sr_run: Path, mnist_root: Path) -> None:
+def test_bicubic_on_set5_reads_the_published_figure(gan: Gan, enlarger: Path, mnist_root: Path) -> None:
     """recipes.md: bicubic ×4 on Set5 must read 28.43 dB with these low-resolution files."""
-    outcome = gan("evaluate", sr_run, "--dataset", mnist_root / "sr" / "Set5", "--json")
+    outcome = gan("evaluate", enlarger, "--dataset", mnist_root / "sr" / "Set5", "--json")
     assert outcome.code == 0, outcome.err
     assert figures(json.loads(outcome.out))["psnr on Y"]["real"]["value"] == pytest.approx(28.43, abs=0.02)
 
@@ -209,9 +200,8 @@ def test_inception_fid_of_made_up_weights_is_finite_and_less_for_likelier_pictur
     assert 0 <= fid["real"]["value"] < fid["model"]["value"]
 
 
-def test_eval_every_measures_a_super_resolution_run_by_psnr(gan: Gan, sr_run: Path, tmp_path: Path) -> None:
+def test_eval_every_measures_a_super_resolution_run_by_psnr(gan: Gan, photographs: Path, tmp_path: Path) -> None:
     own = ("--width", 8, "--blocks", 1, "--image-size", 32, "--batch-size", 2, "--threads", 1, "--device", "cpu")
-    photographs = sr_run.parent / "photographs"
     out = tmp_path / "sr"
     outcome = gan("train", "-v", "srgan", "-d", photographs, "-o", out, "--steps", 4, "--eval-every", 2, *own)
     assert outcome.code == 0, outcome.err
@@ -225,12 +215,12 @@ def test_eval_every_measures_a_super_resolution_run_by_psnr(gan: Gan, sr_run: Pa
     assert json.loads(gan("inspect", out / "best.safetensors", "--json").out)["step"] == best["step"]
 
 
-def test_pictures_that_are_the_same_have_an_infinite_psnr_and_a_row(gan: Gan, sr_run: Path, tmp_path: Path) -> None:
+def test_pictures_that_are_the_same_have_an_infinite_psnr_and_a_row(gan: Gan, enlarger: Path, tmp_path: Path) -> None:
     """Of one colour: bicubic interpolation leaves no error to divide by."""
     (tmp_path / "plain").mkdir()
     for index in range(2):
         Image.new("RGB", (32, 32), (9, 9, index)).save(tmp_path / "plain" / f"{index}.png")
-    outcome = gan("evaluate", sr_run, "-d", tmp_path / "plain")
+    outcome = gan("evaluate", enlarger, "-d", tmp_path / "plain")
     assert (outcome.code, outcome.err.count("unexpected")) == (0, 0), outcome.err
     (row,) = [line for line in outcome.out.splitlines() if line.startswith("psnr on Y")]
     assert "inf" in row.split()

@@ -12,20 +12,18 @@ from gancli import catalogue
 from gancli.cli import options, train
 from gancli.config import Field, fields_of
 from gancli.config.evaluate import EvaluateConfig
-from gancli.config.export import ExportConfig
 from gancli.config.resolve import known_fields, preset_layers, resolve
 from gancli.config.run import TrainCommandConfig
-from gancli.config.sample import EnlargeConfig, SampleConfig
+from gancli.config.sample import EnlargeConfig, ExportConfig, SampleConfig
 from gancli.machine import device as machine
-from gancli.sampling import draw, upscale
+from gancli.sampling import draw
 from gancli.steps import runner
 from gancli.steps.trace import capture_by_trace
 from tests.cli.test_errors import assert_one_line
-from tests.conftest import SMALL, TINY, Gan, sha256
+from tests.conftest import SMALL, Gan, sha256
 
 Words = tuple[object, ...]
 TRAIN: Words = ("train", "-d", "pics", *SMALL, "--steps", 6, "--progress", "none", "--out", "r")
-SRGAN: Words = ("train", "--variant", "srgan", *TINY, "--width", 4, "--blocks", 1, "--d-width", 4, "--out", "r")
 
 # A text, where none follows from the option's type and default; and the options without which one is refused.
 TEXTS = {"augment": "cutout", "scale": "2", "max_time": "1h", "save_every": "1000,10m", "device": "cuda:1",
@@ -149,15 +147,8 @@ def test_options_of_how_it_is_done_are_followed(gan: Gan, monkeypatch: pytest.Mo
     assert '"threads": 2' in shown.out
 
 
-@pytest.mark.usefixtures("_pictures")
 def test_options_of_memory_are_followed(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = Spy(draw.draw, lambda _variant, _generator, wanted, *_: len(wanted))
     monkeypatch.setattr(draw, "draw", drawn)
     assert gan("sample", trained, "-n", 40, "--batch-size", 16, "-o", "a.png").code == 0
     assert drawn.notes == [16, 16, 8]
-    Image.new("L", (20, 20)).save("p.png")
-    assert gan(*SRGAN, "-d", "pics", "--steps", 1).code == 0
-    tiled = Spy(upscale.tiles, lambda _height, _width, side, _margin: side)
-    monkeypatch.setattr(upscale, "tiles", tiled)
-    assert gan("sample", "r", "-i", "p.png", "--tile", 7, "-o", "q.png").code == 0
-    assert tiled.notes == [7]

@@ -18,16 +18,11 @@ def opened(file: "str | Path | io.BytesIO") -> Image.Image:
         return image
 
 
-def test_sixty_four_pictures_make_an_eight_by_eight_grid(gan: Gan, trained: Path) -> None:
-    outcome = gan("sample", trained / "ckpt.safetensors", "-n", 64, "-o", "grid.png")
-    assert (outcome.code, outcome.out, outcome.err) == (0, "grid.png\n", "")
-    assert opened("grid.png").size == (8 * 10 - 2, 8 * 10 - 2)
-
-
 @pytest.mark.parametrize(("name", "kind"), [("a.jpg", "JPEG"), ("a.webp", "WEBP"), ("a.PNG", "PNG")])
 def test_the_suffix_decides_the_format(gan: Gan, trained: Path, name: str, kind: str) -> None:
-    assert gan("sample", trained, "-n", 5, "-o", name).code == 0
-    assert opened(name).format == kind
+    outcome = gan("sample", trained / "ckpt.safetensors", "-n", 64, "-o", name)
+    assert (outcome.code, outcome.out, outcome.err) == (0, f"{name}\n", "")
+    assert (opened(name).format, opened(name).size) == (kind, (8 * 10 - 2, 8 * 10 - 2))
 
 
 def test_a_directory_gets_one_file_per_picture_named_by_seed(gan: Gan, trained: Path, tmp_path: Path) -> None:
@@ -116,10 +111,3 @@ def test_sampling_needs_neither_the_data_nor_the_run(
     shutil.rmtree(trained)
     assert gan("sample", alone, "-n", 2, "-o", "a.png").code == 0
     assert not Path("absent").exists()
-
-
-def test_the_same_command_gives_the_same_bytes(gan: Gan, trained: Path) -> None:
-    for name in ("a.png", "b.png"):
-        assert gan("sample", trained, "-n", 9, "-o", name, "--seed", 3).code == 0
-    assert gan("sample", trained, "-n", 9, "-o", "c.png", "--seed", 4).code == 0
-    assert sha256(Path("a.png")) == sha256(Path("b.png")) != sha256(Path("c.png"))

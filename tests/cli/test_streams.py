@@ -91,7 +91,7 @@ def stdout_that_is(state: str) -> Iterator[None]:
         name, flags = ("/dev/full", os.O_WRONLY) if state == "full" else (os.devnull, os.O_RDONLY)
         descriptor = os.open(name, flags)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "stdout", streams.over(descriptor, streams.Out))
+        patched.setattr(sys, "stdout", streams.open_stream(descriptor, streams.Out))
         yield
     os.close(descriptor)
 
@@ -114,7 +114,7 @@ def test_a_finished_run_is_one_though_its_path_cannot_be_told(gan: Gan) -> None:
     assert outcome.code == 0
     assert outcome.err.count("\n") == 1, outcome.err
     assert outcome.err.startswith("warning: stdout: ")
-    assert outcome.err.endswith("the run is over, its model is run/ckpt.safetensors\n")
+    assert outcome.err.endswith("the run has ended, its model is run/ckpt.safetensors\n")
 
 
 def test_a_picture_that_stdout_does_not_take_is_a_failure(gan: Gan, trained: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_picture_that_stdout_does_not_take_is_a_failure(gan: Gan, trained: Pat
 
 def test_a_reader_of_json_that_leaves_half_way_costs_no_step(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
-    monkeypatch.setattr(sys, "stdout", streams.over(writing, streams.Out))
+    monkeypatch.setattr(sys, "stdout", streams.open_stream(writing, streams.Out))
 
     def read_one_line() -> None:
         with os.fdopen(reading) as reader:
@@ -153,7 +153,7 @@ def test_a_pipe_that_another_program_made_non_blocking_is_waited_for() -> None:
             received.append(reader.read())
 
     thread = threading.Thread(target=read_all)
-    stream = streams.over(writing, streams.Out)
+    stream = streams.open_stream(writing, streams.Out)
     thread.start()
     stream.write(text)
     stream.flush()

@@ -84,8 +84,9 @@ def test_flag_beats_environment_beats_file_beats_preset(
     assert re.search(r"--smoothing +0\.1 +preset article", shown.out)
     assert re.search(r"--latent-dim +100 +preset article", shown.out)
     assert re.search(r"--dropout +0\.0 +default", shown.out)
-    shown = gan("train", "--config", "c.toml", "--threads", 1, "--dry-run")
+    shown = gan("train", "--config", "c.toml", "--threads", 1, "--steps", 7, "--dry-run")
     assert re.search(r"--threads +1 +flag", shown.out)
+    assert re.search(r"--epochs +– +flag", shown.out), "--steps replaces the preset's epochs"
 
 
 def test_a_dry_run_trains_nothing_and_counts_parameters_and_memory(gan: Gan, tmp_path: Path) -> None:
@@ -96,19 +97,6 @@ def test_a_dry_run_trains_nothing_and_counts_parameters_and_memory(gan: Gan, tmp
     assert "D 117,121" in shown.out
     assert re.search(r"total \d", shown.out)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_steps_of_a_flag_replace_the_presets_epochs(gan: Gan) -> None:
-    shown = gan("train", "--steps", 7, "--dry-run")
-    assert re.search(r"--epochs +– +flag", shown.out)
-    assert "7 steps over" in shown.out
-
-
-def test_max_time_stops_with_75_and_the_command_that_resumes(gan: Gan) -> None:
-    stopped = gan("train", *SMALL, "--steps", 10**6, "--max-time", "3s", "--out", "run")
-    assert stopped.code == 75
-    assert "gan train --resume run" in stopped.err
-    assert gan("sample", "run", "-n", 1, "-o", "a.png").code == 0
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_what_is_in_the_way_of_one_picture_does_not_stop_the_rest(gan: Gan, enla
     assert [one["output"] for one in document["files"]] == ["out/b.png"]
     assert sorted(document["failed"]) == ["in/a.png", "in/c/d.png", "in/e.png", "in/f.png", "in/gone.png"]
     assert "out/c is or lies in a file" in document["failed"]["in/c/d.png"]
-    assert "5 of 6 pictures failed" in outcome.err
+    assert "5 of 6 images failed" in outcome.err
     assert "unexpected" not in outcome.err
     assert (Path("out/c").read_text(), Path("out/e.png").readlink()) == ("mine", Path("nowhere.png"))
 
@@ -75,7 +75,7 @@ def test_a_full_disk_ends_the_work_at_once(
     outcome = gan("sample", enlarger, "-i", album, "-o", "out", "--json")
     assert outcome.code == 1
     assert os.strerror(code) in outcome.err
-    assert "1 of 3 pictures are done, --skip-existing goes on" in outcome.err
+    assert "1 of 3 images are done; continue with --skip-existing" in outcome.err
     assert [one["output"] for one in json.loads(outcome.out)["files"]] == ["out/a.jpg.png"]
     assert files(Path("out")) == ["a.jpg.png"]
 

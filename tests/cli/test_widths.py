@@ -58,21 +58,6 @@ def test_what_is_piped_fits_the_columns_that_are_exported(
     assert "g_loss" in rows[0]
 
 
-def test_figures_of_several_models_that_are_too_wide_stand_in_several_tables(
-    gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    args = ("evaluate", *[trained] * 4, "-n", 10, "--metrics", "diversity", "-d", "digits")
-    monkeypatch.setattr("gancli.metrics.classifier.NUM_STEPS", 5)
-    monkeypatch.setenv("COLUMNS", "200")
-    assert gan(*args).out.count("diversity") == 1
-    monkeypatch.setenv("COLUMNS", "60")
-    narrow = gan(*args)
-    assert narrow.code == 0, narrow.err
-    lines_that_fit(narrow.out, 60)
-    assert narrow.out.count("diversity") > 1
-    assert narrow.out.count("vanilla") == 4
-
-
 @pytest.mark.parametrize("columns", ["0", "7", "many", "", "-80", "9" * 5000, "²"])
 def test_columns_that_are_no_sound_number_are_no_columns(columns: str) -> None:
     shown = gan_process("sample", "--help", COLUMNS=columns, FORCE_COLOR="1")

@@ -30,7 +30,7 @@ def test_an_interval_is_steps_a_time_or_both(given: object, meant: Interval) -> 
     "given", ["", "0", "-3", "1e3", "10 m", "m", "5,6", "1m,2m", "5,", "0s", "0.1s", "400d", "9" * 99, True, 1.5, "10x"]
 )
 def test_other_intervals_are_refused_with_the_option_and_the_value(given: object) -> None:
-    with pytest.raises(UsageError, match=r"--save-every .*: must be "):
+    with pytest.raises(UsageError, match=r"^--save-every.*: must be "):
         SAVE_EVERY.check(given)
 
 

@@ -18,7 +18,7 @@ def test_threads_of_a_larger_machine_are_not_taken_over(monkeypatch: pytest.Monk
     layers = [file_layer("run.toml", {"threads": count}, "vanilla", config_class, ()) for count in (2, 3)]
     assert [dict(layer.values) for layer in layers] == [{"threads": 2}, {}]
     assert [layer.notes for layer in layers] == [
-        (), ("run.toml: 3 threads are for a larger machine; chosen anew for the 2 CPUs here",),
+        (), ("run.toml: 3 threads are too many here; chosen again for 2 CPUs",),
     ]  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def test_a_run_from_a_larger_machine_goes_on_with_a_word_and_ones_own_flag_holds
     monkeypatch.setattr(resolve, "CPUS", frozenset({0}))
     done = gan("train", "--resume", "run", "--steps", "6", "--progress", "json")
     started = next(row for row in map(json.loads, done.out.splitlines()) if row["event"] == "run_started")
-    assert "2 threads are for a larger machine" in done.out
+    assert "2 threads are too many here" in done.out
     assert started["threads"] == 1
     again = gan(
         "train", "--config", str(Path("run/config.toml")), "--threads", "2", "--out", "again", "--progress", "json"

@@ -1,13 +1,13 @@
 """What other programs call things is answered by what it is called here, and by nothing that is far off."""
 
 import re
+from typing import Any
 
 import pytest
 import typer
 
 from gancli import catalogue
-from gancli.cli.app import app
-from gancli.cli.train_command import command
+from gancli.cli.app import Group, app
 from gancli.config import RunConfig, fields_of, suggestions
 from gancli.config.evaluate import METRICS
 from gancli.data.names import source_names
@@ -19,8 +19,8 @@ from tests.conftest import Gan
 
 def options_of(name: str) -> set[str]:
     """All options of a command, in every variant."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    found = command(catalogue.names()) if name == "train" else commands[name]
+    group: Any = typer.main.get_command(app)
+    found = group.get_command(None, name)
     return {flag for parameter in found.params for flag in (*parameter.opts, *parameter.secondary_opts)}
 
 
@@ -37,7 +37,7 @@ def choices_of(flag: str) -> set[str]:
 
 
 def commands() -> set[str]:
-    return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    return set(Group.pages)
 
 
 def test_every_suggested_option_command_and_value_exists() -> None:
@@ -61,60 +61,32 @@ def test_every_suggested_option_command_and_value_exists() -> None:
         ("train --fp16", "--precision fp16"),
         ("train --gpus 2", "--device cuda, or for several GPUs torchrun --nproc-per-node N -m gancli train"),
         ("train --n-critic 5", "each step updates D and G once"),
-        ("train --d-steps=2", "each step updates D and G once"),
         ("train digits", "--dataset digits"),
-        ("train dcgan", "--variant dcgan"),
-        ("train .", "--dataset ."),
         ("sample digits grid.png", "-o grid.png"),
         ("sample digits .", "-i ."),
-        ("export digits m.onnx", "-o m.onnx"),
         ("resume runs/a", "gan train --resume"),
-        ("train --name x", "--out"),
         ("train --batch 3", "--batch-size"),
-        ("train --learning-rate 3", "--lr"),
         ("train --learning_rate 3", "--lr"),
-        ("train --output x", "--out"),
-        ("train --epoch 3", "--epochs"),
-        ("train --workers 3", "--threads"),
-        ("train --cuda", "--device cuda"),
-        ("train --cpu", "--device cpu"),
-        ("train --amp", "--precision fp16"),
         ("train --checkpoint x", "--resume"),
-        ("train --pretrained x", "--init-from"),
-        ("train --dataroot x", "--dataset"),
-        ("train --ngf 64", "--width"),
         ("train --nproc-per-node 2", "torchrun --nproc-per-node N -m gancli train"),
         ("train --diffaug color", "--augment, an option of dcgan"),
         ("train --vriant dcgan", "--variant"),
         ("sample digits --num-samples 3", "-n"),
-        ("sample digits --output-dir x", "-o"),
-        ("sample --ckpt x", "it is CKPT, the first word: gan sample CKPT"),
-        ("sample digits --class 3", "--label"),
-        ("sample digits --upsample 3", "--zoom"),
+        ("sample --ckpt x", "it is the argument CKPT: gan sample CKPT"),
         ("evaluate digits --fid", "--metrics frechet"),
         ("evaluate digits --device cpu --gpus 2", "--device"),
         ("sample digits --webp", "-o FILE.webp"),
-        ("sample digits --format png", "the ending of -o FILE says it"),
-        ("export digits --format onnx", "the ending of -o FILE says it"),
-        ("export digits --onnx", "-o FILE.onnx"),
-        ("report digits --pdf", "-o FILE.pdf"),
-        ("train --workdir x", "--out"),
-        ("train --metrics fid", "--eval-metric"),
+        ("sample digits --format png", "the suffix of -o FILE selects it"),
         ("generate digits", "gan sample"),
-        ("eval digits", "gan evaluate"),
         ("trian", "train"),
         ("train --variant conditional", "cgan"),
-        ("train --variant esrgan", "srgan"),
         ("train --precision half", "fp16"),
-        ("train --device gpu", "cuda"),
         ("train --loss wgan-gp", "wasserstein"),
-        ("train --dataset fashion", "fashion-mnist"),
-        ("train --progress quiet", "none"),
         ("evaluate digits --metrics fid", "frechet"),
     ],
 )
 def test_what_others_call_it_is_answered_by_what_it_is_called_here(gan: Gan, line: str, meant: str) -> None:
-    words = [meant] if meant.startswith(("it is", "the ending", "each step")) else ["did you mean", meant]
+    words = [meant] if meant.startswith(("it is", "the suffix", "each step")) else ["did you mean", meant]
     refused = gan(*line.split())
     assert_one_line(refused, 2, *words)
     suggestions = re.findall(r"did you mean ([^?]*)\?", refused.err)

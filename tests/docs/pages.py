@@ -25,13 +25,13 @@ def page() -> str:
     """Every command with its arguments and options, as Markdown."""
     group: Any = typer.main.get_command(app.app)
     shared = train_command.command(()).params
-    parts = [HEAD, *_command("train", "Train a variant on a data set into a run directory.", shared)]
+    parts = [HEAD, *_command("train", group.pages["train"], shared)]
     for name in catalogue.names():
         options = [p for p in train_command.command((name,)).params if _panel(p).startswith("Options of")]
         parts += [f"### gan train --variant {name}\n", *_table(options)]
-    for name, command in group.commands.items():
+    for name, text in group.pages.items():
         if name != "train":
-            parts += _command(name, command.help, command.params)
+            parts += _command(name, text, group.get_command(None, name).params)
     return "\n".join(parts).rstrip() + "\n"
 
 

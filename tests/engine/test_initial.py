@@ -123,7 +123,7 @@ def test_files_that_are_no_models_are_told_in_one_line(gan: Gan, trained: Path) 
         "a link": "no such file or directory",
         "x" * 5000: "cannot be read (File name too long)",
         "pics/a/0.png/b": "cannot be read (Not a directory)",
-        "a pipe": "no regular file",
+        "a pipe": "not a regular file",
         "": "is empty",
     }
     for source, words in wanted.items():

@@ -4,7 +4,7 @@ import pytest
 
 from gancli import catalogue
 from gancli.config import RunConfig, fields_of
-from gancli.config.sweep_values import values_of
+from gancli.engine.sweep import parse_values
 from gancli.errors import UsageError
 
 FIELDS = {f.name: f for f in (*fields_of(RunConfig), *fields_of(catalogue.card("vanilla").config_class))}
@@ -37,7 +37,7 @@ FIELDS = {f.name: f for f in (*fields_of(RunConfig), *fields_of(catalogue.card("
     ],
 )
 def test_only_lists_and_ranges_of_what_can_be_several_are_several_values(name: str, text: str, values: Any) -> None:
-    assert values_of(FIELDS[name], text) == values
+    assert parse_values(FIELDS[name], text) == values
 
 
 @pytest.mark.parametrize(
@@ -58,5 +58,5 @@ def test_only_lists_and_ranges_of_what_can_be_several_are_several_values(name: s
 )
 def test_values_that_an_option_cannot_have_are_refused(name: str, text: str, words: str) -> None:
     with pytest.raises(UsageError) as raised:
-        values_of(FIELDS[name], text)
+        parse_values(FIELDS[name], text)
     assert words in str(raised.value)

@@ -1,0 +1,85 @@
+"""The base class of all variants' options, and options that several variants share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from gancli.config.option import option
+
+Loss = Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"]
+UpdateRule = Literal["adam", "sgd"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantConfig:
+    """The hyperparameters of one variant; each variant derives its `Config` from this class. Values are checked where they
+    are parsed or read from a file, not when a configuration is made.
+
+    `presets` maps a preset's name to the values it changes: options of this class or of `RunConfig`. What a preset does
+    not name keeps the value of `default`, and what that does not name keeps the option's own default.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"default": {}}
+
+    def check(self) -> None:
+        """Check rules that involve several options. Raises `UsageError`."""
+
+
+def adversarial_loss() -> Any:
+    return option("non-saturating", "adversarial loss of G and D")
+
+
+def r1_weight(weight: float) -> Any:
+    return option(weight, "weight of the R1 penalty; 0: none", ge=0, le=1000, source="Mescheder et al. 2018")
+
+
+def r2_weight() -> Any:
+    return option(
+        0.0, "weight of the R2 penalty, on generated images; 0: none", ge=0, le=1000, source="Mescheder et al. 2018"
+    )
+
+
+def gp_weight() -> Any:
+    return option(0.0, "weight of the gradient penalty; 0: none", ge=0, le=1000, source="Gulrajani et al. 2017")
+
+
+def update_rule() -> Any:
+    return option("adam", "update rule; sgd follows the paper's schedules of learning rate and momentum")
+
+
+def learning_rate(rate: float = 1e-3, part: str = "") -> Any:
+    return option(rate, f"learning rate{part}", gt=0, le=1)
+
+
+def final_decay(fraction: float, only_with: str | None = None) -> Any:
+    help_text = "decay the learning rate linearly to 0 over this last fraction of the run"
+    return option(fraction, help_text, ge=0, le=1, only_with=only_with, former="falling")
+
+
+def adam_beta1(value: float = 0.5, only_with: str | None = None, source: str | None = None) -> Any:
+    return option(value, "Adam's beta1", ge=0, lt=1, only_with=only_with, source=source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullyConnectedConfig(VariantConfig):
+    """Options of the variants with fully connected networks."""
+
+    latent_dim: int = option(32, "length of z", ge=1, le=8192)
+    noise: Literal["normal", "uniform", "unit-uniform"] = option(
+        "normal", "distribution of z: N(0, 1), U(-1, 1) or U(-√3, √3)"
+    )
+    width: int = option(512, "units of the hidden layer next to the image", ge=1, le=16384)
+    inner_width: int = option(256, "units of the other hidden layer", ge=1, le=16384)
+    slope: float = option(0.2, "negative slope of the leaky ReLU; 0: ReLU", ge=0, lt=1)
+    norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
+    discriminator: Literal["leaky", "maxout"] = option("leaky", "D's hidden layers: leaky ReLU, or the paper's maxout")
+    input_dropout: float = option(0.0, "fraction of D's input pixels dropped", ge=0, lt=1)
+    dropout: float = option(0.0, "fraction of D's hidden units dropped", ge=0, lt=1)
+    loss: Loss = adversarial_loss()
+    r1: float = r1_weight(1.0)
+    r2: float = r2_weight()
+    gp: float = gp_weight()
+    optimizer: UpdateRule = update_rule()
+    lr: float = learning_rate()
+    lr_decay: float = final_decay(0.0, only_with="optimizer=adam")
+    beta1: float = adam_beta1(only_with="optimizer=adam")
