@@ -1,16 +1,16 @@
-"""The errors that users see instead of tracebacks.
+"""What users get instead of tracebacks.
 
     GancliError            1   something failed: file, data, disk
-    ├── UsageError         2   an option or its value is invalid
-    ├── DataError          1   a dataset or an image cannot be found or read
-    ├── CheckpointError    1   a file is not a valid checkpoint
-    ├── PartlyFailedError  3   some of several inputs failed
-    ├── StdoutError        1   the output cannot be written to stdout
-    │   └── ReaderGoneError  141   the reader of stdout has closed it (no message, as after SIGPIPE)
-    ├── DivergedError      4   a loss or a weight is not finite
+    ├── UsageError         2   an option or its value is wrong
+    ├── DataError          1   a data set cannot be had or read
+    ├── CheckpointError    1   a file is not a checkpoint, or not a sound one
+    ├── PartlyFailedError  3   some of several inputs failed, the others are done
+    ├── StdoutError        1   results could not be delivered
+    │   └── ReaderGoneError  141   whoever read them has gone; nobody is told (as of a process that SIGPIPE ends)
+    ├── DivergedError      4   a loss or a weight is no longer finite
     └── StoppedError      75   stopped by a signal or --max-time; start again with --resume auto (EX_TEMPFAIL)
 
-Every message is one line that names the option or file and its value, and says how to fix it.
+Every message is one line that names the option or file, the value, and the way out.
 """
 
 import difflib
@@ -28,43 +28,43 @@ _DIGIT = re.compile(r"\d")
 
 
 class GancliError(Exception):
-    """The base class of all errors. A command prints its message as one line on stderr."""
+    """The root of the errors that end a command with one line on stderr."""
 
     exit_code: ClassVar[int] = 1
 
 
 class UsageError(GancliError):
-    """An option or its value is invalid; nothing was done."""
+    """An option or its value is wrong; nothing was done."""
 
     exit_code = 2
 
 
 class DataError(GancliError):
-    """A dataset or an image cannot be found, downloaded or read."""
+    """A data set or an image cannot be had or read."""
 
 
 class CheckpointError(GancliError):
-    """A file is not a valid checkpoint of gan."""
+    """A file is not a checkpoint of ours, or not a sound one."""
 
 
 class PartlyFailedError(GancliError):
-    """Some of several inputs failed; the others were processed."""
+    """Some inputs failed; the rest are done."""
 
     exit_code = 3
 
 
 class StdoutError(GancliError):
-    """The output cannot be written to stdout."""
+    """stdout does not take what was asked for."""
 
 
 class ReaderGoneError(StdoutError):
-    """The reader of stdout has closed it; no message is printed."""
+    """Whoever read stdout has gone, and nobody is to be told."""
 
     exit_code = 141
 
 
 class DivergedError(GancliError):
-    """A loss or a weight became NaN or infinite; the last finite state is kept. `step`: where this was detected."""
+    """A loss or a weight became NaN or infinite; the last finite state is kept. `step`: at which that was found."""
 
     exit_code = 4
 
@@ -74,7 +74,7 @@ class DivergedError(GancliError):
 
 
 class StoppedError(GancliError):
-    """The run was stopped before it had anything to save."""
+    """The run was asked to stop before it had anything to save."""
 
     exit_code = 75
 

@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import textwrap
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from types import FunctionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -132,7 +133,7 @@ def _class(found: type, name: str) -> Iterator[str]:
     yield f"### {name}\n"
     yield _text(found)
     yield from _attributes(found)
-    for method, value in vars(found).items():
+    for method, value in vars(found).items() if name.startswith("gancli.") else ():
         if isinstance(value, FunctionType) and not method.startswith("_") and method not in INTERNAL:
             yield f"#### {found.__name__}.{method}\n"
             yield from _function(f"{found.__name__}.{method}", value)
@@ -146,7 +147,7 @@ def _attributes(found: type) -> Iterator[str]:
         if isinstance(each, ast.AnnAssign) and (each in node.body or isinstance(each.target, ast.Attribute)):
             comment = lines[each.lineno - 1].partition("  # ")[2]
             rows[ast.unparse(each.target).removeprefix("self.")] = (ast.unparse(each.annotation), comment)
-        elif isinstance(each, ast.FunctionDef) and isinstance(vars(found).get(each.name), property):
+        elif isinstance(each, ast.FunctionDef) and isinstance(vars(found).get(each.name), property | cached_property):
             assert each.returns
             rows[each.name] = (ast.unparse(each.returns), " ".join((ast.get_docstring(each) or "").split()))
     shown = {name: row for name, row in rows.items() if not name.startswith("_") and name not in INTERNAL}
@@ -189,12 +190,12 @@ def _train_options() -> Iterator[str]:
 
 
 def _returned(exported: Sequence[Any]) -> Iterator[type]:
-    """The package's own classes that functions, methods, properties and fields of `exported` give, and their fields."""
+    """The package's own classes that functions, methods and properties of `exported` return, and those of their fields."""
     known = {"VariantConfig", *(each.__name__ for each in exported)}  # its fields are options of `train`
     waiting = list(exported)
     for given in waiting:
-        members = {name: value for name, value in vars(given).items() if not name.startswith("_")}
-        getters = [getattr(value, "fget", value) for name, value in members.items() if name not in INTERNAL]
+        members = [value for name, value in vars(given).items() if not name.startswith("_") and name not in INTERNAL]
+        getters = [getattr(value, "fget", value) for value in members] if given in exported else []
         callables = [each for each in (given, *getters) if isinstance(each, FunctionType)]
         hints = [get_type_hints(each).get("return") for each in callables]
         if isinstance(given, type):
