@@ -54,7 +54,7 @@ class Subject:
 
     @property
     def heading(self) -> str:
-        """The title of a column: the variant and the name of the run or model; of images, the name of their folder or file."""
+        """The title of its column: variant and name of the run or model; of images, the name of their folder or file."""
         if self.model is None:
             return self.path.name or str(self.path)
         return f"{self.model.facts.variant} {names.name_of(self.path) or self.path.parent.name}".strip()

@@ -243,7 +243,7 @@ def _types() -> Iterator[str]:
 
 TYPES = {
     "`Int`, `Float`": "a Python number, or one of NumPy or torch",
-    "`Path`, `PathLike`": "`str` or `os.PathLike[str]`; a finished `Run`, a `Model` and the entries of `gancli.runs` are path-like",
+    "`Path`, `PathLike`": "`str` or `os.PathLike[str]`; a finished `Run`, a `Model`, an entry of `gancli.runs`",
     "`Time`": 'a text such as `"1h30m"`, a number of seconds, or a `datetime.timedelta`',
     "`Picture`": "a Pillow image of any mode, a uint8 array `[H, W]` or `[H, W, C]`, or a uint8 tensor `[C, H, W]`",
     "`OnEvent`": "a function that takes an [event](#events)",
