@@ -5,9 +5,9 @@
     model = gancli.load("runs/vanilla-mnist-001")
     samples = model.sample(64, seed=0)
     run = gancli.train("cgan", dataset="mnist", epochs=5, out="runs/a")
-    figures = gancli.evaluate([model], dataset="mnist", n=2000)
+    metrics = gancli.evaluate([model], dataset="mnist", n=2000)
 
-`import gancli` imports no torch; the first call of one of these does.
+`import gancli` does not import torch; the first call of one of these does.
 """
 
 import importlib

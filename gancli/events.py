@@ -19,12 +19,12 @@ STEADY_STEPS = 3  # or one of so many steps, where these take longer
 
 @dataclass(frozen=True)
 class Event:
-    """Anything a run has to tell."""
+    """The base class of all events."""
 
 
 @dataclass(frozen=True)
 class Preparing(Event):
-    """The data set is being downloaded, decoded or drawn: `done` of `total` `unit`s (total 0: not known)."""
+    """The dataset is being downloaded, decoded or generated: `done` of `total` `unit`s (`total` 0: unknown)."""
 
     what: str
     done: int
@@ -34,7 +34,7 @@ class Preparing(Event):
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """Everything is ready and the first step follows. `parameters`: count per network."""
+    """Everything is ready, and the first step follows. `parameters`: the number of parameters per network."""
 
     variant: str
     preset: str
@@ -54,7 +54,7 @@ class RunStarted(Event):
 
 @dataclass(frozen=True)
 class PhaseStarted(Event):
-    """A phase of the variant begins (or goes on, after a resume) at `start_step` of the run and lasts to `end_step`."""
+    """A phase of the variant starts or resumes. It lasts from `start_step` to `end_step` of the run."""
 
     name: str
     index: int
@@ -65,8 +65,8 @@ class PhaseStarted(Event):
 
 @dataclass(frozen=True)
 class LossRow(Event):
-    """Means over the log interval that ends at `step`. `memory_bytes`: peak, on the device (CPU: resident set);
-    0 where the system does not tell."""
+    """Means over the log interval that ends at `step`. `terms`: loss terms by name; `epoch`: epochs so far; `memory_bytes`:
+    peak memory on the device (on the CPU the resident set), 0 if unknown; `left_s`: estimated seconds to the end."""
 
     step: int
     steps: int
@@ -81,11 +81,11 @@ class LossRow(Event):
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """What the run is at, between other events: `doing` has gone on for `doing_s`. Comes several times a second, and before
-    whatever may take long; when depends on the clock, so nothing of it is kept.
+    """Sent between other events, several times a second: the current activity `doing` has lasted `doing_s` seconds. A
+    `gancli.training` loop does not receive it.
 
-    `steps` 0: the length of the run is not known yet. `terms`: every so often the means over the `num_means` steps since the
-    last row, else empty. `left_s` not a number: not known yet.
+    `steps` is 0 and `left_s` NaN while unknown. `terms`: now and then the means over the `num_means` steps since the last
+    row, else empty.
     """
 
     step: int = 0
@@ -99,8 +99,8 @@ class Progress(Event):
     left_s: float = math.nan
 
     def after(self, seconds: float) -> "Progress":
-        """The same when `seconds` more have gone by without a word: the time left runs down as long as a step takes no
-        longer than foreseen, and grows from then on."""
+        """Return the state `seconds` later, without another event: the time left decreases while the current step takes no
+        longer than expected, and grows after that."""
         left = self.left_s
         if self.doing == TRAINING and self.steps > self.step:
             foreseen = left / (self.steps - self.step)  # seconds per step
@@ -113,7 +113,7 @@ class Progress(Event):
 
 @dataclass(frozen=True)
 class SamplesDrawn(Event):
-    """The fixed latents drawn once more. `rgb`: `height × width × 3` bytes of the grid, row by row."""
+    """A grid of samples from the fixed latents was written to `path`. `rgb`: its `height × width × 3` bytes, row by row."""
 
     step: int
     path: str
@@ -124,10 +124,10 @@ class SamplesDrawn(Event):
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a model's figures were measured with: `num_pictures` of it, drawn from `seed` on (None: enlarged, not drawn),
-    compared with pictures of `split` of `dataset`. By the figure's name, where there are any: its standard error, the `real`
-    score (that of what stands `beside`: real pictures, or bicubic enlarging), that one's standard error, and the number of
-    pictures where it is another."""
+    """How metrics were measured: `num_pictures` images, generated from `seed` on (None: enlarged images), compared with
+    `split` of `dataset`. By the name of the metric: its standard error (`errors`), the score of the reference (`real`; the
+    reference `beside` is real images or bicubic enlargement) and its standard error (`real_errors`), and the number of
+    images where it differs (`counts`)."""
 
     dataset: str = ""
     split: str = ""
@@ -142,7 +142,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Evaluated(Event):
-    """The averaged generator was measured. `best`: `metric` has never been better, and the model was saved to `path`."""
+    """The averaged generator was evaluated. `best`: `metric` is the best so far, and the model was saved to `path`."""
 
     step: int
     figures: Mapping[str, float]
@@ -154,7 +154,7 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class CheckpointSaved(Event):
-    """A file was written and is safe on disk. `state` is for resuming, `model` for sampling."""
+    """A file was written and synced to disk. `kind`: `"state"` to resume from, or `"model"` to sample from."""
 
     step: int
     path: str
@@ -163,7 +163,7 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something the user should know, once: a note of what is normal (a `text.Note`), or a warning of what is not."""
+    """A message to the user, sent once: a note about something normal, or a warning about a problem."""
 
     message: str
     kind: Literal["note", "warning"] = dataclasses.field(init=False)
@@ -174,8 +174,8 @@ class Warned(Event):
 
 @dataclass(frozen=True)
 class RunFinished(Event):
-    """The run is over. `stopped`: asked to stop by `reason`; its state is saved and `resume_command` resumes it.
-    `next_commands`: what may be done with the model. `report`: the run's page for browsers, if it was written."""
+    """The run has ended. `status` `"stopped"`: it was stopped early for `reason`, with its state saved; `resume_command`
+    resumes it. `next_commands`: commands to try with the model. `report`: the path of the run's page, or `""`."""
 
     status: Status
     step: int

@@ -33,10 +33,8 @@ def test_what_a_recipe_copies_makes_a_whole_wheel(recipe: str, tmp_path: Path) -
     assert built.returncode == 0, built.stderr
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("gancli/")}
-    ours = {
-        str(p.relative_to(ROOT)) for p in (ROOT / "gancli").rglob("*") if p.is_file() and "__pycache__" not in p.parts
-    }
-    assert held == ours
+    ours = [path for path in (ROOT / "gancli").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert held == {str(path.relative_to(ROOT)) for path in ours}
 
 
 def test_docker_is_sent_what_it_copies_and_nothing_else() -> None:
@@ -63,10 +61,8 @@ def test_gan_trains_as_a_user_without_a_home_on_a_read_only_root(tmp_path: Path)
     for folder in (tmp_path, *tmp_path.parents):
         if folder.owner() == "root" and not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o011)
-    python = subprocess.run(
-        ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", "env", sys.executable, "-c", "import gancli"],
-        capture_output=True, text=True, cwd="/",
-    )  # fmt: skip
+    user = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", "env", sys.executable]
+    python = subprocess.run([*user, "-c", "import gancli"], capture_output=True, text=True, cwd="/")
     if python.returncode != 0:
         pytest.skip(f"this Python is root's alone: {python.stderr[-200:]}")
     done = subprocess.run(

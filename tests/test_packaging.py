@@ -1,4 +1,4 @@
-"""What is handed on: the wheel, the sources, and what they, the checks and the citation say of themselves."""
+"""The wheel, the sources, and their metadata, checks and citation."""
 
 import os
 import re
@@ -37,7 +37,7 @@ def test_the_citation_names_this_version_and_licence() -> None:
     assert citation["authors"][0]["name"] in (ROOT / "LICENSE").read_text("utf-8")
 
 
-def test_ci_does_the_checks_of_its_script_on_three_systems_with_two_pythons() -> None:
+def test_ci_and_the_commit_hooks_run_the_checks_of_the_script() -> None:
     wanted = CHECK.findall((ROOT / ".ci" / "run").read_text("utf-8"))
     assert len(wanted) == 4
     job = parsed(".github/workflows/ci.yml")["jobs"]["test"]
@@ -48,12 +48,8 @@ def test_ci_does_the_checks_of_its_script_on_three_systems_with_two_pythons() ->
     assert {system.partition("-")[0] for system in matrix["os"]} == {"ubuntu", "macos", "windows"}
     assert all(isinstance(python, str) for python in matrix["python"]), "3.10 would be the number 3.1"
     assert len(matrix["python"]) == 2
-
-
-def test_what_runs_before_a_commit_is_the_projects_own_and_needs_no_network() -> None:
     (repository,) = parsed(".pre-commit-config.yaml")["repos"]
-    assert repository["repo"] == "local"
-    assert all(hook["language"] == "system" for hook in repository["hooks"])
+    assert repository["repo"] == "local", "needs no network"
     assert [hook["entry"].split()[0] for hook in repository["hooks"]] == ["ruff", "ruff", "mypy"]
 
 

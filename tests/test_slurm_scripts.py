@@ -71,15 +71,24 @@ def test_every_script_is_runnable_and_parses(name: str) -> None:
     assert "usage" in bare.stderr
 
 
-@pytest.mark.parametrize("code", [0, 1, 4])
-def test_a_command_that_ends_by_itself_is_not_queued_again(resumable: Resumable, asked: Path, code: int) -> None:
-    assert ended(resumable("bash", "-c", f"exit {code}"))[0] == code
-    assert not asked.exists()
-
-
-def test_a_command_that_stops_by_its_own_time_limit_is_queued_again(resumable: Resumable, asked: Path) -> None:
-    assert ended(resumable("bash", "-c", "exit 75"))[0] == 75
-    assert asked.read_text() == "requeue 17\n"
+@pytest.mark.parametrize(
+    ("script", "job", "code", "queued"),
+    [
+        ("exit 0", "17", 0, False),
+        ("exit 1", "17", 1, False),
+        ("exit 4", "17", 4, False),
+        ("exit 75", "17", 75, True),  # stopped by its own time limit
+        ("exit 75", "", 75, False),  # outside Slurm
+        ("kill -SEGV $$", "17", 128 + signal.SIGSEGV, False),
+        ("kill -USR1 $$", "17", 128 + signal.SIGUSR1, True),  # before it could save
+    ],
+)
+def test_only_a_command_that_was_stopped_is_queued_again(
+    resumable: Resumable, asked: Path, script: str, job: str, code: int, queued: bool
+) -> None:
+    assert ended(resumable("bash", "-c", script, SLURM_JOB_ID=job))[0] == code
+    assert asked.exists() == queued
+    assert not queued or asked.read_text() == "requeue 17\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
@@ -107,20 +116,6 @@ def test_a_signal_at_any_moment_of_the_start_is_handed_on(resumable: Resumable) 
         code, _, err = ended(process)
         assert code in (-signal.SIGTERM, 75, 138), err  # before bash has read its first line, it dies of it
         assert ("queueing job 17 again" in err) == (code > 0)
-
-
-def test_a_command_killed_before_it_could_save_is_queued_again_but_a_crash_is_not(
-    resumable: Resumable, asked: Path
-) -> None:
-    assert ended(resumable("bash", "-c", "kill -SEGV $$"))[0] == 128 + signal.SIGSEGV
-    assert not asked.exists()
-    assert ended(resumable("bash", "-c", "kill -USR1 $$"))[0] == 128 + signal.SIGUSR1
-    assert asked.read_text() == "requeue 17\n"
-
-
-def test_outside_slurm_nothing_is_queued(resumable: Resumable, asked: Path) -> None:
-    assert ended(resumable("bash", "-c", "exit 75", SLURM_JOB_ID=""))[0] == 75
-    assert not asked.exists()
 
 
 @pytest.mark.slow

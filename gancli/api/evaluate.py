@@ -1,4 +1,4 @@
-"""`gancli.evaluate`: models measured, beside what real pictures would score."""
+"""`gancli.evaluate`: the metrics of models, compared with those of real images."""
 
 import os
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
@@ -29,7 +29,8 @@ from gancli.store.rundir import RunDirectory
 
 @dataclass(frozen=True, repr=False)
 class Figures:
-    """What was measured on a data set: a `Subject` for each model, in order, each with its `figures`."""
+    """The metrics of models on one dataset. `subjects` has one `Subject` per model, in the order given; `len` and indexing
+    work, too. A notebook shows a table."""
 
     dataset: str
     seed: int
@@ -39,7 +40,7 @@ class Figures:
         return len(self.subjects)
 
     def __getitem__(self, index: int) -> dict[str, float]:
-        """A model's figures by name: `figures[0]["coverage"]`."""
+        """The metrics of one model by name, such as `results[0]["coverage"]`."""
         return {figure.name: figure.model.value for figure in self.subjects[index].figures}
 
     def __repr__(self) -> str:
@@ -60,7 +61,7 @@ class Figures:
         return Markup("<table>{}</table>").format(Markup().join(lines))
 
     def document(self) -> dict[str, object]:
-        """The document that `gan evaluate --json` prints."""
+        """Return what `gan evaluate --json` prints, as a dictionary."""
         rows = [
             {
                 "file": str(subject.path),
@@ -125,10 +126,12 @@ def evaluate(
     download: bool | None = None,
     on_event: Callable[[Event], object] | None = None,
 ) -> Figures:
-    """Measure one model or several, or their runs or checkpoints, or pictures that other programs made (a folder, a zip,
-    an `.npz` array, …), or all models in a folder of runs: what `gan evaluate` does, by the same names.
+    """Measure models as `gan evaluate` does, and return their metrics.
 
-    `on_event` is called with what happens meanwhile. Raises `UsageError`, `DataError` and `CheckpointError`.
+    `models`: one or several of: a model, a run, a checkpoint, a run directory, a folder of runs, or images that another
+    program made (a folder, a zip, an `.npz` array). `dataset`: what to compare with; by default what the model was trained
+    on. `n`: images per model, at least 10. `metrics`: a list of names, or text with commas. `on_event` is called with each
+    event. Raises `UsageError`, `DataError` and `CheckpointError`.
     """
     asked = options.given(
         dataset=dataset,

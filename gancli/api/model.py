@@ -1,4 +1,4 @@
-"""`gancli.load`: a model to draw with, or to enlarge with."""
+"""`gancli.load`: a model that generates or enlarges images."""
 
 import os
 from collections import deque
@@ -42,10 +42,9 @@ Picture = Image.Image | np.ndarray[Any, Any] | Tensor
 
 @options.spoken("path")
 def load(path: PathLike, device: str | torch.device | None = None) -> "Model":
-    """The model of a run (also of what `gancli.train` gave) or its directory, of a `ckpt.safetensors` or of a name
-    (`"digits"`: one that comes along), on `device`
-    (auto, cpu, cuda, cuda:N, mps; by default what `GAN_DEVICE` says, else auto). Raises `CheckpointError` for any file that
-    is not a sound one, and `UsageError`."""
+    """Load a model. `path`: a finished run or its directory, a checkpoint (`ckpt.safetensors`), or the name of a pretrained
+    model such as `"digits"`. `device`: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`; by default `GAN_DEVICE`, else
+    `"auto"`. Raises `CheckpointError` for a file that is not a valid checkpoint, and `UsageError`."""
     asked = None if device is None else options.field(RunConfig, "device").check(device)
     where = choose_device(asked or os.environ.get("GAN_DEVICE") or "auto")
     file = model_in(names.located(options.path(path, "path", "a path, a name or a run")).path)
@@ -53,8 +52,8 @@ def load(path: PathLike, device: str | torch.device | None = None) -> "Model":
 
 
 class Model:
-    """A model that was loaded. `path`: of its checkpoint; `device`: where it draws. It may be given wherever the path of a
-    model is asked for, and pickles with its weights."""
+    """A loaded model. `path`: its checkpoint, a `pathlib.Path`; `device`: the `torch.device` it runs on. You can pass it
+    wherever the path of a model is expected. It pickles with its weights."""
 
     def __init__(self, loaded: checkpoint.Model, path: Path, device: torch.device) -> None:
         self.loaded, self.path, self.device = loaded, path, device
@@ -62,23 +61,23 @@ class Model:
 
     @property
     def generator(self) -> nn.Module:
-        """The averaged generator: noise and, for a conditional model, labels (or low-resolution pictures) → float
-        `[B, C, H, W]` in [-1, 1]. In eval mode, on `device`."""
+        """The averaged generator, in eval mode, on `device`. Maps noise and, for a conditional model, labels (int64 `[B]`)
+        to images, float `[B, C, H, W]` in [-1, 1]. That of srgan maps low-resolution images in [-1, 1]."""
         return self.loaded.variant.generator
 
     @property
     def latent_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shape of one picture's noise, for each tensor of noise that the generator takes."""
+        """The shape of the noise for one image, for each noise tensor that the generator takes."""
         return self.loaded.variant.latent_shapes
 
     @property
     def facts(self) -> Facts:
-        """What the checkpoint says of itself: variant, options, step, data set, losses."""
+        """The metadata of the checkpoint: variant, options, step, dataset, losses."""
         return self.loaded.facts
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes that may be asked for; empty where pictures are not drawn by class."""
+        """The classes that `sample` can generate; empty for an unconditional model."""
         return self.loaded.variant.images.class_names if self.loaded.variant.conditional else ()
 
     def __fspath__(self) -> str:
@@ -111,10 +110,10 @@ class Model:
         zoom: Int | None = None,
         batch_size: Int | None = None,
     ) -> Samples:
-        """Draw `n` pictures (by default 64) from seed `seed` on: those of `gan sample -n N --seed SEED`, to the last bit.
-        `label`: a class, by name or number, or several, as a list or an array: a picture of each in turn.
-        `columns` is of the grid that they show themselves as, `zoom` of that and of files: each pixel becomes so many across
-        and down. Raises `UsageError`."""
+        """Generate `n` images (default 64), bit for bit those of `gan sample`. The first has the seed `seed` (default 0),
+        the next one `seed + 1`. `label`: a class by name or number, or several that take turns. `truncation`: bound of the
+        noise, above 0 and at most 10. `columns`: of the grid. `zoom`: side of a pixel in the grid and in files, 1 to 64.
+        `batch_size` bounds the memory and does not change the images. Raises `UsageError`."""
         self._check_reads("labels")
         asked = options.given(
             count=n,
@@ -131,10 +130,10 @@ class Model:
 
     @options.spoken()
     def enlarge(self, image: Picture, *, tile: Int | None = None) -> Image.Image:
-        """A picture enlarged: a Pillow image of any mode, an array `[H, W]` or `[H, W, C]`, or a tensor `[C, H, W]`, both
-        uint8. Out comes a Pillow image, as `gan sample -i` writes it, transparency, profile and EXIF kept in its `info`.
-        `tile`: side of the tiles in pixels of `image` (None: as memory allows). Raises
-        `UsageError`, and `GancliError` where it does not fit into memory."""
+        """Enlarge an image, as `gan sample -i` does, and return a Pillow image with its transparency, profile and EXIF.
+        `image`: a Pillow image of any mode, a uint8 array `[H, W]` or `[H, W, C]`, or a uint8 tensor `[C, H, W]`.
+        `tile`: side of the tiles in pixels of `image`; by default as memory allows. Raises `UsageError`, and `GancliError`
+        if the image does not fit into memory."""
         self._check_reads("low_res")
         config = EnlargeConfig(**checked(EnlargeConfig, options.given(tile=tile)))
         image = _picture(image, "image")
@@ -155,8 +154,8 @@ class Model:
         opset: Int | None = None,
         license: str | None = None,  # noqa: A002 - the option's name
     ) -> list[Path]:
-        """Write the model for other programs, as `gan export -o PATH` does: `.onnx`, `.pt2`, or a folder for a model hub.
-        Gives the files that were written. Raises `UsageError`, and `GancliError` for what the disk refuses."""
+        """Write the model for other programs, as `gan export` does, and return the files. `path`: `.onnx`, `.pt2`, or a
+        folder for a model hub. Raises `UsageError`, and `GancliError` if a file cannot be written."""
         from gancli.export import write
 
         asked = checked(ExportConfig, options.given(opset=opset, license=license))
@@ -167,9 +166,9 @@ class Model:
 
     @options.spoken()
     def compare(self, image: Picture, true: Picture | None = None, *, tile: Int | None = None) -> Compared:
-        """A picture as it is, by bicubic interpolation, by this model and, where it is given, as it truly is, side by side:
-        what `gan sample -i … --compare --true …` writes. Its `figures`, of `bicubic` and `model`, are PSNR and SSIM; none
-        without a `true` picture. Raises `UsageError`, and `DataError` for a true picture of another size."""
+        """Show an image, its bicubic enlargement, that of this model and, if given, the `true` high-resolution image side by
+        side, as `gan sample --compare` does. With `true`, the `figures` of `"bicubic"` and `"model"` are PSNR and SSIM.
+        Raises `UsageError`, and `DataError` if `true` has another size than the enlarged image."""
         self._check_reads("low_res")
         config = EnlargeConfig(**checked(EnlargeConfig, options.given(tile=tile)))
         upscaler = enlarging.ready(self.loaded.variant, self.device, config.tile)

@@ -1,4 +1,4 @@
-"""`gancli.write_report`: runs as a page, or their curves as a picture, as `gan report` writes them. Imports no torch."""
+"""`gancli.write_report`: the page of runs, or their curves as an image. Imports no torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +17,11 @@ from gancli.store import names
 
 @options.spoken("runs")
 def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.html", over: str = STEPS) -> Path:
-    """Write the page of a run, or of several side by side: their directories, checkpoints, folders of runs, or names of
-    pretrained models. `path`: a page (`.html`), or the curves alone (`.png`, `.svg`, `.pdf`; extra `report`); what is there
-    is replaced. `over`: what curves are drawn over, `steps`, `images` (trained on by then) or `time` (of training). Gives
-    the path. Raises the errors of the command line."""
+    """Write the page of one run, or of several side by side, as `gan report` does, and return its path. `runs`: run
+    directories, checkpoints, folders of runs, or names of pretrained models. `path`: a page (`.html`), or the curves alone
+    (`.png`, `.svg`, `.pdf`, with the extra `report`); an existing file is replaced. `over`: the x axis, `"steps"`,
+    `"images"` trained on, or `"time"` of training. Raises `UsageError`, and `GancliError` if a file cannot be read or
+    written."""
     several = [runs] if isinstance(runs, str) or not isinstance(runs, Sequence) else runs
     words = [options.path(each, "runs", "runs or paths") for each in several]
     places = names.all_located(words)[0] if words else []

@@ -10,6 +10,6 @@ from gancli.store.run_info import RunInfo, runs_under
 
 @options.spoken()
 def runs(folder: PathLike = "runs") -> list[RunInfo]:
-    """All runs in a folder and those below it: what, how far, whether they still run, their last losses and best figure.
-    Raises `GancliError` where the folder cannot be listed."""
+    """List all runs in a folder and its subfolders, as `gan runs` does: their progress, status, latest losses and best
+    metric. Raises `GancliError` if the folder cannot be listed."""
     return runs_under(expanded(Path(options.path(folder, "folder")), "folder"))

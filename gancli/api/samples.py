@@ -1,4 +1,4 @@
-"""Pictures that a model drew."""
+"""Generated images."""
 
 import dataclasses
 from collections import deque
@@ -23,9 +23,8 @@ from gancli.text import counted
 
 @dataclass(frozen=True, repr=False)
 class Samples:
-    """Pictures, the seeds they were drawn from, and the labels they were drawn for (all 0 where the model has none).
-
-    `pixels`: uint8 `[N, C, H, W]`; `seeds` and `labels`: int64 `[N]`. In a notebook they show themselves as a grid.
+    """Generated images. `pixels`: uint8 `[N, C, H, W]`; `seeds` and `labels`: int64 `[N]`, all labels 0 for an unconditional
+    model. A notebook shows them as a grid.
     """
 
     pixels: Tensor
@@ -50,19 +49,19 @@ class Samples:
         return f"<{counted(count, 'sample')} {channels}×{height}×{width} of {self.order.model.facts.variant}>"
 
     def images(self) -> list[Image.Image]:
-        """The pictures one by one, of mode L or RGB."""
+        """Return the images as a list of Pillow images of mode L or RGB."""
         return [images.to_pil(pixels) for pixels in self.pixels]
 
     @options.spoken()
     def grid(self, columns: Int | None = None) -> Image.Image:
-        """All pictures as one, as `gan sample -o grid.png` writes it; `columns` as there, `zoom` as they were asked for."""
+        """Return all images as one, as `gan sample -o grid.png` writes it. `columns`: by default those given to `sample`."""
         asked: int | None = options.field(SampleConfig, "columns").check(columns)
         return images.to_pil(images.grid(self.pixels, asked or self.order.columns), self.order.zoom)
 
     @options.spoken()
     def save(self, path: PathLike) -> list[Path]:
-        """Write them as `gan sample -o PATH` does: a grid, a folder (end it with /), or an `.npz` array. Gives the files
-        that were written. Raises `UsageError`, and `GancliError` for what the disk refuses."""
+        """Write the images as `gan sample -o` does, and return the files. `path`: a grid (`.png`, `.jpg`, `.webp`), a folder
+        (ending with `/`), or an `.npz` array. Raises `UsageError`, and `GancliError` if a file cannot be written."""
         asked = options.path(path, "path")
         place = paths.expanded(asked, "-o")
         paths.check_output(place, "-o")

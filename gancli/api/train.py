@@ -1,4 +1,4 @@
-"""`gancli.train`: a training run, to its end or event by event."""
+"""`gancli.train` and `gancli.training`: a training run, to its end or event by event."""
 
 import sys
 from collections import deque
@@ -28,13 +28,12 @@ OnEvent = Callable[[Event], object]
 
 
 def train(variant: str | None = None, *, on_event: OnEvent | None = None, **options: Unpack[TrainOptions]) -> "Run":
-    """Train a variant to its end: what `gan train` does, by the names of its options (`dataset="mnist", epochs=5,
-    out="runs/a"`, …, the variant's own, `resume` and `config`). None: the variant that suits the pictures. Nothing is shown
-    unless `progress` says so.
+    """Train a variant to its end, as `gan train` does, and return the run.
 
-    `on_event` is called with what happens (`gancli.events`); an error that it raises ends the run with its state saved.
-    Ctrl-C, and the other signals that stop a run, save its state; the run that is given then has `status` "stopped". Raises
-    the errors of the command line.
+    `variant`: by default the one that suits the images. `options`: those of `gan train` with `_` for `-`; None selects the
+    default. Nothing is printed unless `progress` is given. `on_event` is called with each event; if it raises an error, the
+    run saves its state and ends. Ctrl-C, SIGTERM and `max_time` save the state and return a run with the status "stopped".
+    Raises `UsageError`, `DataError`, `CheckpointError`, `DivergedError`, and `StoppedError` before the first step.
     """
     run = training(variant, **options)
     for event in run:
@@ -44,14 +43,14 @@ def train(variant: str | None = None, *, on_event: OnEvent | None = None, **opti
 
 
 def training(variant: str | None = None, **options: Unpack[TrainOptions]) -> "Run":
-    """A run that trains while it is iterated over: `for event in gancli.training("cgan", dataset="mnist"): …`. Leaving the
-    loop (by `break`, `return` or an error) stops the run with its state saved, as Ctrl-C does."""
+    """Return a run that trains while you iterate over it, and yields its events. If you leave the loop (`break`, `return` or
+    an error), the run stops and saves its state, as with Ctrl-C. Variant, options and errors: as `train`."""
     return Run(variant, options)
 
 
 class Run:
-    """A training run. `out`: its directory, `rows`: its rows of losses, `finished`: how it ended, once it has. One that has
-    ended may be given wherever the path of a run is asked for."""
+    """A training run. `variant`: its name; `rows`: its losses so far; `finished`: its last event, None before the end. A
+    finished run can be passed wherever the path of a run is expected."""
 
     @given_options.spoken()
     def __init__(self, variant: str | None, options: Mapping[str, Any]) -> None:
@@ -83,17 +82,17 @@ class Run:
 
     @property
     def status(self) -> Status | None:
-        """`"done"`, `"stopped"`, or None while it has not ended."""
+        """`"done"` or `"stopped"`; None before the end."""
         return self.finished.status if self.finished else None
 
     @property
     def out(self) -> Path | None:
-        """The run directory; None before the end of a run."""
+        """The run directory; None before the end."""
         return Path(self.finished.out) if self.finished else None
 
     @property
     def model(self) -> Model:
-        """The model as it was saved at the end. Raises `GancliError` before that."""
+        """The model that was saved at the end. Raises `GancliError` before the end."""
         if self.finished is None:
             raise GancliError("the run has not ended: its model is not there yet")
         return load(self.finished.checkpoint)
@@ -110,7 +109,7 @@ class Run:
         return f"<run of {self.variant}, {end.status} at step {end.step:,} of {end.steps:,}; {end.out}>"
 
     def __iter__(self) -> Iterator[Event]:
-        """Train, giving what happens as it happens. Can be done once."""
+        """Train, and yield the events. Raises `GancliError` the second time."""
         if self._begun:
             raise GancliError('a run is iterated over once; start another, with resume="auto" and its out to resume it')
         self._begun = True

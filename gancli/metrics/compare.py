@@ -45,7 +45,7 @@ OF_DRAWING = ("count", "seed", "metrics", "gan_train", "neighbours", "inception"
 
 @dataclass(frozen=True)
 class Subject:
-    """A checkpoint, or pictures of others (without a `model`), the figures found of it, and what they were measured with."""
+    """The metrics of one checkpoint, or of images of another program (`model` is None), and how they were measured."""
 
     path: Path
     model: Model | None
@@ -54,7 +54,7 @@ class Subject:
 
     @property
     def heading(self) -> str:
-        """A column's: the variant and what the run or model is called; of pictures, what their folder or file is called."""
+        """The title of its column: variant and name of the run or model; of images, the name of their folder or file."""
         if self.model is None:
             return self.path.name or str(self.path)
         return f"{self.model.facts.variant} {names.name_of(self.path) or self.path.parent.name}".strip()

@@ -8,7 +8,7 @@ from gancli.events import Comparison
 
 @dataclass(frozen=True)
 class Measure:
-    """One measured value. `error`: its standard error, where there is one."""
+    """A measured value, and its standard error if there is one."""
 
     value: float
     error: float | None = None
@@ -16,12 +16,12 @@ class Measure:
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value of a model's pictures and, as its floor (or ceiling), the same of real ones that it is not compared
-    with. `count`: pictures that went in."""
+    """A metric of a model's images and, as its bound, the same metric of other real images (`real`). `count`: the number of
+    images."""
 
     name: str
     unit: str
-    higher_is_better: bool | None  # None: neither; nearest to the floor is best
+    higher_is_better: bool | None  # None: neither; nearest to `real` is best
     count: int
     model: Measure
     real: Measure | None

@@ -128,7 +128,7 @@ def fitting(truth: Tensor, low_res: Tensor, upscaler: Upscaler, path: str = "") 
 
 @dataclass(frozen=True)
 class Compared:
-    """Pictures side by side, and how near `bicubic` and `model` are to the true one; nothing where there is none."""
+    """Images side by side. `figures`: PSNR and SSIM of `"bicubic"` and `"model"`; empty without a true image."""
 
     image: Image.Image
     figures: dict[str, Likeness]

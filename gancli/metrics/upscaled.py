@@ -143,7 +143,7 @@ def whole_steps(truth: Tensor, scale: int) -> Tensor:
 
 
 class Likeness(NamedTuple):
-    """How near a picture is to the true one: PSNR in dB and SSIM, on Y."""
+    """How similar an image is to the true one: PSNR in dB and SSIM, both of luma (Y)."""
 
     psnr: float
     ssim: float

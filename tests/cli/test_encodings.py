@@ -1,4 +1,4 @@
-"""Streams that are not UTF-8: every command says what it has to say, in what the stream can hold."""
+"""Streams that are not UTF-8: commands write what the stream can encode."""
 
 import io
 import sys
@@ -26,15 +26,11 @@ def written(monkeypatch: pytest.MonkeyPatch, encoding: str, *args: object) -> st
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize(
-    "args", [["variants"], ["variants", "lapgan"], ["train", "--help"], ["variants", "--json"]], ids=" ".join
-)
-def test_what_needs_no_model_is_written_in_any_encoding(
-    monkeypatch: pytest.MonkeyPatch, encoding: str, args: list[str]
-) -> None:
-    shown = written(monkeypatch, encoding, *args)
-    assert shown.strip()
-    assert "\\u" not in shown or "--json" in args
+def test_what_needs_no_model_is_written_in_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    for args in (["variants"], ["variants", "lapgan"], ["train", "--help"], ["variants", "--json"]):
+        shown = written(monkeypatch, encoding, *args)
+        assert shown.strip()
+        assert "\\u" not in shown or "--json" in args
 
 
 def test_a_model_is_shown_and_measured_in_any_encoding(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

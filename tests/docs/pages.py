@@ -1,5 +1,5 @@
-"""docs/commands.md, made from the program: `python -m tests.docs.pages` writes it, and test_pages.py holds it to that. So it
-does with what `option_types` makes."""
+"""Makes docs/commands.md from the program. `python -m tests.docs.pages` writes it and the files of `option_types` and
+`reference`; test_docs.py checks that they are up to date."""
 
 import inspect
 import re
@@ -11,7 +11,7 @@ import typer
 from gancli import catalogue
 from gancli.cli import app, train_command
 from tests.conftest import ROOT
-from tests.docs import option_types
+from tests.docs import option_types, reference
 
 PAGE = ROOT / "docs" / "commands.md"
 HEAD = """# Commands
@@ -76,3 +76,4 @@ def plain(text: str | None) -> str:
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
     option_types.FILE.write_text(option_types.source(), "utf-8")
+    reference.PAGE.write_text(reference.page(), "utf-8")

@@ -1,4 +1,4 @@
-"""README and docs: their command lines run, the options they name exist, what is made from the program is up to date."""
+"""README and docs: command lines and examples run, options that are named exist, generated pages are up to date."""
 
 import os
 import re
@@ -18,15 +18,27 @@ from gancli import catalogue
 from gancli.cli import app, train_command
 from gancli.metrics import classifier
 from tests.conftest import ROOT, SMALL, Gan
-from tests.docs import option_types, pages
+from tests.docs import option_types, pages, reference
 from tests.docs.lines import PAGES, Line, beginning, fewer, lines, shortened
 
 NOT_RUN = {"--inception": "weights that nobody may download here"}
 
 
-def test_the_page_of_commands_is_what_the_program_says() -> None:
+def test_generated_files_are_up_to_date() -> None:
     assert pages.PAGE.read_text("utf-8") == pages.page(), "python -m tests.docs.pages"
     assert option_types.FILE.read_text("utf-8") == option_types.source(), "python -m tests.docs.pages"
+    assert reference.PAGE.read_text("utf-8") == reference.page(), "python -m tests.docs.pages"
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_reference_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAN_THREADS", "1")
+    blocks = re.findall(r"```python\n(.*?)```", reference.PAGE.read_text("utf-8"), re.DOTALL)
+    assert sorted(blocks) == sorted(reference.EXAMPLES.values())
+    exec(compile("\n".join(blocks), "reference.md", "exec"), names := dict[str, Any]())
+    assert names["large"].size == (112, 112)
+    for file in ("sevens.png", "cgan.pt2", "both.html"):
+        assert Path(file).is_file()
 
 
 def options_of(command: str) -> set[str]:

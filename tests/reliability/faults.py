@@ -1,7 +1,7 @@
-"""`python -m tests.reliability.faults FAULT... -- ARGS...`: runs `gan ARGS` on a machine that has those faults.
+"""`python -m tests.reliability.faults FAULT... -- ARGS...`: runs `gan ARGS` on a machine with these faults.
 
-Faults are patched into `os`, `fcntl` and the like, where the code under test looks them up, or set as limits of the process.
-What comes after the colons of a fault (`locks:ENOLCK`) are its function's arguments.
+A fault is a function of this file, with its arguments after colons (`locks:ENOLCK`). Faults are patched into `os`, `fcntl`
+and the like, where the code under test looks them up, or set as limits of the process.
 """
 
 import builtins
@@ -23,26 +23,22 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 OF_PATHS = (
-    *("open", "stat", "lstat", "mkdir", "rmdir", "listdir", "scandir", "unlink", "remove", "utime", "chmod", "access"),
-    *("truncate", "readlink", "statvfs", "replace", "rename", "link", "symlink"),
-)
+    "open", "stat", "lstat", "mkdir", "rmdir", "listdir", "scandir", "unlink", "remove", "utime", "chmod", "access",
+    "truncate", "readlink", "statvfs", "replace", "rename", "link", "symlink",
+)  # fmt: skip
+OF_TWO_PATHS = ("replace", "rename", "link", "symlink")
 DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER = 1, 2, 3  # capabilities of linux/capability.h
 CAPABILITY_VERSION_3 = 0x20080522
 KILL_POINTS = ("writing", "written", "flushed", "renamed")
 NOT_OURS = (
-    *("torch", "torchvision", "torch._dynamo", "torch.fx.experimental.proxy_tensor", "safetensors.torch"),
-    *("typer.core", "rich.table", "rich.live", "rich.progress", "PIL.Image", "platform", "tarfile", "zipfile"),
-)
+    "torch", "torchvision", "torch._dynamo", "torch.fx.experimental.proxy_tensor", "safetensors.torch", "typer.core",
+    "rich.table", "rich.live", "rich.progress", "PIL.Image", "platform", "tarfile", "zipfile",
+)  # fmt: skip
 NOT_ON_WINDOWS = ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog")
 SIGNALS_OF_WINDOWS = ("SIGABRT", "SIGFPE", "SIGILL", "SIGINT", "SIGSEGV", "SIGTERM")
 OS_OF_LINUX = (
-    "sched_getaffinity",
-    "sched_setaffinity",
-    "posix_fallocate",
-    "posix_fadvise",
-    "memfd_create",
-    "fdatasync",
-)
+    "sched_getaffinity", "sched_setaffinity", "posix_fallocate", "posix_fadvise", "memfd_create", "fdatasync",
+)  # fmt: skip
 OS_OF_UNIX = (
     "chown", "fork", "fchmod", "fchown", "fstatvfs", "getegid", "geteuid", "getgid", "getloadavg", "getpgid", "getpgrp",
     "getsid", "getuid", "killpg", "lchown", "lockf", "mkfifo", "nice", "openpty", "pread", "pwrite", "register_at_fork",
@@ -51,93 +47,86 @@ OS_OF_UNIX = (
 )  # fmt: skip
 
 
-def refusal(name: str, *about: object) -> OSError:
+def os_error(name: str, *paths: object) -> OSError:
     number = getattr(errno, name)
-    return OSError(number, os.strerror(number), *about)
+    return OSError(number, os.strerror(number), *paths)
 
 
-def wrapped(owner: Any, name: str, around: Callable[..., Any]) -> None:
+def refusing(error: Exception) -> Callable[..., Any]:
+    """A function that raises this error, whatever it is given."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    return refuse
+
+
+def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
     """Replace `owner.name` by `around(the original, *arguments)`."""
     original = getattr(owner, name)
-
-    @functools.wraps(original)
-    def patched(*args: Any, **kwargs: Any) -> Any:
-        return around(original, *args, **kwargs)
-
-    setattr(owner, name, patched)
+    setattr(owner, name, functools.wraps(original)(functools.partial(around, original)))
 
 
 def locks(code: str) -> None:
     """A file system without locks of any kind."""
     import fcntl
 
-    def refuse(*_: Any, **__: Any) -> None:
-        raise refusal(code)
-
-    fcntl.lockf = fcntl.flock = refuse
+    fcntl.lockf = fcntl.flock = refusing(os_error(code))
 
 
 def fsync(code: str, what: str = "all") -> None:
     """`fsync` is refused: of directories, or of all."""
 
-    def some(call: Callable[..., Any], file: Any) -> None:
+    def around(call: Callable[..., Any], file: Any) -> None:
         handle = file if isinstance(file, int) else file.fileno()
         if what == "all" or stat.S_ISDIR(os.fstat(handle).st_mode):
-            raise refusal(code)
+            raise os_error(code)
         call(file)
 
-    wrapped(os, "fsync", some)
+    wrap(os, "fsync", around)
 
 
 def links() -> None:
     """No hard links."""
-
-    def refuse(_: Any, source: Any, target: Any, **__: Any) -> None:
-        raise refusal("EPERM", source, None, target)
-
-    wrapped(os, "link", refuse)
+    os.link = refusing(os_error("EPERM"))
 
 
 def over(code: str) -> None:
-    """Nothing is renamed over a file that is there."""
+    """Nothing is renamed over an existing file."""
 
-    def some(call: Callable[..., Any], source: Any, target: Any, **kwargs: Any) -> None:
+    def around(call: Callable[..., Any], source: Any, target: Any, **kwargs: Any) -> None:
         if os.path.lexists(target):
-            raise refusal(code, source, None, target)
+            raise os_error(code, source, None, target)
         call(source, target, **kwargs)
 
     for name in ("replace", "rename"):
-        wrapped(os, name, some)
+        wrap(os, name, around)
 
 
 def away(root: str, code: str = "ENOTCONN") -> None:
-    """What lay under `root` can no longer be reached: a mount that is gone."""
+    """What is under `root` can no longer be reached: a mount that is gone."""
 
     def checked(path: Any) -> Any:
         if isinstance(path, str | bytes | os.PathLike):
             whole = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - this must not ask the file system
             if whole == root or whole.startswith(f"{root}/"):
-                raise refusal(code, whole)
+                raise os_error(code, whole)
         return path
 
-    def around(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        two = call.__name__ in ("replace", "rename", "link", "symlink")
-        return call(*map(checked, args[: 2 if two else 1]), *args[2 if two else 1 :], **kwargs)
+    def around(count: int, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return call(*map(checked, args[:count]), *args[count:], **kwargs)
 
     for name in filter(functools.partial(hasattr, os), OF_PATHS):
-        wrapped(os, name, around)
-    wrapped(io, "open", around)
+        wrap(os, name, functools.partial(around, 2 if name in OF_TWO_PATHS else 1))
+    wrap(io, "open", functools.partial(around, 1))
     builtins.open = io.open
 
 
 def nobody() -> None:
-    """No entry in the password file is this user's, or anyone's."""
+    """The password file has no entry for this user, or anyone."""
     import pwd
 
-    def unknown(*about: object) -> None:
-        raise KeyError(f"not found: {about[0]}")
-
-    pwd.getpwuid = pwd.getpwnam = unknown  # type: ignore[assignment]
+    pwd.getpwuid = pwd.getpwnam = refusing(KeyError("not found"))
 
 
 def no_directory() -> None:
@@ -146,7 +135,7 @@ def no_directory() -> None:
 
 
 def clock(seconds: str = "86400") -> None:
-    """The clock goes forth and back between any two looks at it."""
+    """The clock jumps forth and back each time it is read."""
     leaps = itertools.cycle((0, int(seconds), -int(seconds)))
     now, now_ns = time.time, time.time_ns
     time.time = lambda: now() + next(leaps)
@@ -158,14 +147,12 @@ def threads() -> None:
     import _thread
     import threading
 
-    def refuse(*_: Any, **__: Any) -> None:
-        raise RuntimeError("can't start new thread")
-
-    _thread.start_new_thread = threading._start_new_thread = refuse  # type: ignore[attr-defined, assignment]
+    refuse = refusing(RuntimeError("can't start new thread"))
+    _thread.start_new_thread = threading._start_new_thread = refuse  # type: ignore[attr-defined]
 
 
 def bits() -> None:
-    """Permission bits bind, for root too: the capabilities that override them are dropped."""
+    """Permission bits bind root, too: the capabilities that override them are dropped."""
     if os.geteuid() != 0:
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -188,13 +175,13 @@ def umask(octal: str) -> None:
 
 
 def cpus() -> None:
-    """Nobody knows how many processors there are."""
+    """The number of processors is unknown."""
     os.cpu_count = lambda: None
 
 
 def killed(point: str, count: str) -> None:
-    """Killed by SIGKILL at a point of writing its `count`-th file: amid it, before or after it is flushed to disk, or
-    renamed with its directory not yet flushed."""
+    """Killed by SIGKILL when it writes its `count`-th file: amid it, before or after it is synced to disk, or renamed before
+    its directory is synced."""
     from gancli.files import atomic
 
     calls = itertools.count(1)
@@ -214,28 +201,26 @@ def killed(point: str, count: str) -> None:
 
     def last(write: Callable[..., Any], path: Any, pieces: Any, **options: Any) -> Any:
         if next(calls) == int(count):
-            if point in ("written", "flushed"):
-                wrapped(os, "fsync", dying)
-            elif point == "renamed":
-                wrapped(os, "replace", dying)
-            else:
+            if point == "writing":
                 pieces = half(pieces)
+            else:
+                wrap(os, "replace" if point == "renamed" else "fsync", dying)
         return write(path, pieces, **options)
 
-    wrapped(atomic, "write", last)
+    wrap(atomic, "write", last)
 
 
 def macos() -> None:
-    """Without what macOS lacks: some calls of `os`, `/proc` and `/sys`. What is not ours is imported before."""
+    """Without what macOS lacks: some calls of `os`, `/proc` and `/sys`."""
     import fcntl
 
     readlink, get_path = os.readlink, -1
 
-    def asked(call: Callable[..., Any], handle: int, command: int, *rest: Any) -> Any:
+    def around(call: Callable[..., Any], handle: int, command: int, *rest: Any) -> Any:
         return os.fsencode(readlink(f"/proc/self/fd/{handle}")) if command == get_path else call(handle, command, *rest)
 
     fcntl.F_GETPATH = get_path  # type: ignore[attr-defined]  # what it has instead of /proc/self/fd
-    wrapped(fcntl, "fcntl", asked)
+    wrap(fcntl, "fcntl", around)
     _without(OS_OF_LINUX, "darwin")
 
 
@@ -253,20 +238,18 @@ def windows() -> None:
 
 
 def _without(names: Iterable[str], platform: str) -> None:
+    """Removes these names of `os`, `/proc` and `/sys`, once what is not ours is imported."""
     for name in NOT_OURS:
-        __import__(name)
-    for name in names:
-        if hasattr(os, name):
-            delattr(os, name)
+        importlib.import_module(name)
+    for name in filter(functools.partial(hasattr, os), names):
+        delattr(os, name)
     for place in ("/proc", "/sys"):
         away(place, "ENOENT")
     sys.platform = platform
 
 
 if __name__ == "__main__":
-    sys.dont_write_bytecode = (
-        True  # where files cannot grow, Python 3.11 leaves cut ones, which no later import can read
-    )
+    sys.dont_write_bytecode = True  # where files cannot grow, Python 3.11 leaves cut ones that no later import can read
     at = sys.argv.index("--")
     for fault in sys.argv[1:at]:
         function, *arguments = fault.split(":")

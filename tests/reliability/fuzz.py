@@ -1,8 +1,7 @@
-"""Damaged and hostile files: `python -m tests.reliability.fuzz [--checkpoints 20000] [--images 5000] [--archives 2000]
-[--seed 0]`.
+"""Damaged files: `python -m tests.reliability.fuzz [--checkpoints 20000] [--images 5000] [--archives 2000] [--seed 0]`.
 
 Each one ends in success or in one line of error, within two seconds, without a traceback and without a control character
-on the terminal. Prints how many ended how, the slowest, and the memory it took.
+on the terminal. Prints how many ended how, the slowest, and the peak memory.
 """
 
 import argparse
@@ -15,12 +14,11 @@ import random
 import resource
 import shutil
 import signal
-import struct
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,15 +27,13 @@ from PIL import Image
 
 from gancli.cli.app import main as gan
 from gancli.data.decode import decode, decode_layers, read_head
+from gancli.data.formats import suffixes
 from gancli.data.opening import open_source
 from gancli.errors import DataError
 from gancli.events import Warned
 
 MAX_SECONDS = 2.0
-SOUND_ARCHIVES = [
-    Path(__file__).parent / "corpus" / "archives" / name
-    for name in ("sound.zip", "sound.tar", "sound.tar.gz", "labelled.tar", "sound.parquet")
-]
+CORPUS = Path(__file__).parent / "corpus"
 ODD: tuple[Any, ...] = (
     None, True, False, -1, 0, 1, 2, 1.5, -0.0, 1e308, 1e999, 2**31, 2**63, 2**70, "", "x", "\x1b[31m[red]", "a" * 5000,
     "../..", [], {}, [[]], [1, 2], {"a": 1}, ["\x07"], [2**62, 0], "F32", "dcgan", "srgan", "lapgan", "state", "‮",
@@ -124,9 +120,7 @@ def rebuilt(rng: random.Random, data: bytes) -> bytes:
             at = 4 * rng.randrange(len(tensors) // 4)
             tensors[at : at + 4] = rng.choice((b"\0\0\xc0\x7f", b"\0\0\x80\x7f", b"\xff\xff\x7f\x7f", b"\1\0\0\0"))
     else:
-        bent(
-            rng, rng.choice((facts, facts, facts["config"] if isinstance(facts.get("config"), dict) else facts, header))
-        )
+        bent(rng, rng.choice((facts, facts, facts["config"], header)))
     facts["sha256"] = hashlib.sha256(tensors).hexdigest() if rng.random() < 0.9 else facts.get("sha256")
     if isinstance(header.get("__metadata__"), dict):
         header["__metadata__"]["gancli"] = json.dumps(facts)
@@ -135,22 +129,21 @@ def rebuilt(rng: random.Random, data: bytes) -> bytes:
 
 
 def command(*args: object) -> str:
-    """Run `gan` here; says its exit code. Raises `AssertionError` for what a user must never see."""
+    """Run `gan` in this process and return how it ended: done, or in one line of error that a terminal can show."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = gan([str(arg) for arg in args])
-    said = out.getvalue() + err.getvalue()
-    assert "please report it" not in said, said
-    assert "Traceback" not in said, said
-    assert all(c.isprintable() or c in "\n" for c in said), ascii(said)[:500]
-    assert code in (0, 1, 2), (code, said)
-    assert code == 0 or err.getvalue().count("\n") == 1, said
+    printed = out.getvalue() + err.getvalue()
+    assert not any(word in printed for word in ("please report it", "Traceback")), printed
+    assert all(c.isprintable() or c in "\n" for c in printed), ascii(printed)[:500]
+    assert code in (0, 1, 2), (code, printed)
+    assert code == 0 or (err.getvalue().startswith("gan: ") and err.getvalue().count("\n") == 1), printed
     return f"{args[0]}: {'done' if code == 0 else 'one line of error'}"
 
 
 def checkpoints(count: int, rng: random.Random, folder: Path) -> Tally:
     """Damage the models and states of five tiny runs, and inspect, sample and resume them."""
-    originals = []
+    files = []
     for variant in ("vanilla", "cgan", "dcgan", "lapgan", "srgan"):
         own = {"srgan": ["--width", "4", "--blocks", "1", "--d-width", "4"], "lapgan": ["--coarse-width", "8"]}
         narrow = own.get(variant, ["--width", "4"])
@@ -160,8 +153,8 @@ def checkpoints(count: int, rng: random.Random, folder: Path) -> Tally:
             "--steps", 2, "--out", run, "--progress", "none", "--device", "cpu",
         )  # fmt: skip
         assert code == "train: done"
-        originals += [run / "ckpt.safetensors", *(run / "state").iterdir()]
-    contents = [path.read_bytes() for path in originals]
+        files += [run / "ckpt.safetensors", *(run / "state").iterdir()]
+    contents = [path.read_bytes() for path in files]
     tally, file = Tally(), folder / "odd.safetensors"
     for number in range(count):
         data = rng.choice(contents)
@@ -181,39 +174,31 @@ def checkpoints(count: int, rng: random.Random, folder: Path) -> Tally:
     return tally
 
 
-def pictures() -> Iterator[tuple[str, bytes]]:
-    """A small picture in every format and mode that is read, and a name for it; animated ones where there are such."""
-    wanted = {
-        "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), "JPEG": ("L", "RGB", "CMYK"), "WEBP": ("RGB", "RGBA"),
-        "BMP": ("1", "L", "P", "RGB"), "GIF": ("P", "L"), "TIFF": ("1", "L", "P", "RGB", "RGBA", "I;16", "F"),
-        "PPM": ("L", "RGB"), "AVIF": ("RGB", "RGBA"), "JPEG2000": ("L", "LA", "RGB", "RGBA"),
-        "TGA": ("1", "L", "LA", "P", "RGB", "RGBA"), "PCX": ("1", "L", "P", "RGB"), "DIB": ("L", "RGB"),
-        "SGI": ("L", "RGB", "RGBA"), "QOI": ("RGB", "RGBA"),
-    }  # fmt: skip
+def originals() -> Iterator[tuple[str, bytes]]:
+    """The readable images of the corpus, and a small one in every format and mode that Pillow writes, as `name, bytes`."""
+    for path in sorted((CORPUS / "images" / "readable").iterdir()):
+        yield path.name, path.read_bytes()
     gradient = Image.linear_gradient("L").resize((24, 17))
-    for name, modes in wanted.items():
-        for mode in modes:
-            picture = gradient.convert("I").convert("I;16") if mode == "I;16" else gradient.convert(mode)
+    for suffix, kind in suffixes().items():
+        for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "F", "I;16"):
+            image = gradient.convert("I").convert("I;16") if mode == "I;16" else gradient.convert(mode)
             out = io.BytesIO()
-            picture.save(out, name, **({"exif": bytes(Image.Exif().tobytes())} if name == "JPEG" else {}))
-            yield f"odd.{name.lower()}", out.getvalue()
-    yield "odd.psd", _photoshop(gradient)
-    yield "odd.ras", struct.pack(">8I", 0x59A66A95, 24, 17, 8, 24 * 17, 1, 0, 0) + gradient.tobytes()  # Sun's
-    for name in ("GIF", "PNG", "WEBP", "TIFF", "AVIF"):
-        out = io.BytesIO()
-        gradient.convert("RGB").save(out, name, save_all=True, append_images=[gradient.rotate(90).convert("RGB")])
-        yield f"odd.{name.lower()}", out.getvalue()
+            with contextlib.suppress(OSError, ValueError, KeyError):  # not every format has every mode
+                image.save(out, kind)
+                yield f"odd{suffix}", out.getvalue()
 
 
-def _photoshop(picture: Image.Image) -> bytes:
-    """A grey picture as Photoshop's file: its head, three empty sections, and the pixels as they are."""
-    head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 1, picture.height, picture.width, 8, 1)
-    return head + bytes(12) + struct.pack(">H", 0) + picture.tobytes()
+def damaged(rng: random.Random, sound: Sequence[tuple[str, bytes]]) -> tuple[str, bytes]:
+    """One of these files, damaged once or twice."""
+    name, data = rng.choice(sound)
+    for _ in range(rng.choice((1, 1, 2))):
+        data = rng.choice((flipped, flipped, cut))(rng, data or b"\0")
+    return name, data
 
 
 def images(count: int, rng: random.Random) -> Tally:
-    """Damage pictures, and decode them in the three ways there are."""
-    originals, tally = list(pictures()), Tally()
+    """Damage images, and decode them in all three ways."""
+    sound, tally = list(originals()), Tally()
 
     def attempt(name: str, data: bytes) -> str:
         ends = set()
@@ -227,16 +212,15 @@ def images(count: int, rng: random.Random) -> Tally:
         return " or ".join(sorted(ends))
 
     for number in range(count):
-        name, data = rng.choice(originals)
-        for _ in range(rng.choice((1, 1, 2))):
-            data = rng.choice((flipped, flipped, cut))(rng, data or b"\0")
-        tally.trial(f"picture {number} ({name})", attempt, name, data)
+        name, data = damaged(rng, sound)
+        tally.trial(f"image {number} ({name})", attempt, name, data)
     return tally
 
 
 def archives(count: int, rng: random.Random, folder: Path) -> Tally:
-    """Damage archives of pictures, and open them as data sets."""
-    originals, tally = [(path.name, path.read_bytes()) for path in SOUND_ARCHIVES], Tally()
+    """Damage archives of images, and open them as datasets."""
+    sound = [(path.name, path.read_bytes()) for path in sorted((CORPUS / "archives" / "readable").iterdir())]
+    tally = Tally()
 
     def attempt(path: Path, bad: Literal["fail", "skip"]) -> str:
         root = folder / "root"
@@ -251,9 +235,7 @@ def archives(count: int, rng: random.Random, folder: Path) -> Tally:
         return f"{path.suffix[1:]}: {end}"
 
     for number in range(count):
-        name, data = rng.choice(originals)
-        for _ in range(rng.choice((1, 1, 2))):
-            data = rng.choice((flipped, flipped, cut))(rng, data or b"\0")
+        name, data = damaged(rng, sound)
         (folder / name).write_bytes(data)
         bad: Literal["fail", "skip"] = rng.choice(("fail", "skip"))
         tally.trial(f"archive {number} ({name}, {bad})", attempt, folder / name, bad)
@@ -270,7 +252,7 @@ def main(args: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         first = checkpoints(asked.checkpoints, random.Random(asked.seed), Path(folder))
         last = archives(asked.archives, random.Random(asked.seed), Path(folder))
-    tallies = {"checkpoints": first, "pictures": images(asked.images, random.Random(asked.seed)), "archives": last}
+    tallies = {"checkpoints": first, "images": images(asked.images, random.Random(asked.seed)), "archives": last}
     for name, tally in tallies.items():
         ends = ", ".join(f"{end} {times:,}" for end, times in sorted(tally.ends.items()))
         sys.stdout.write(f"{name}: {ends}; slowest {tally.slowest:.2f} s; bad {len(tally.bad)}\n")

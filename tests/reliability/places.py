@@ -1,11 +1,10 @@
-"""The surroundings, and the commands that are run in them: what each is, and what is right of it."""
+"""The surroundings, and the commands that run in them, with the exit codes that are right."""
 
 import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +16,7 @@ SMALL = (
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, with `{work}` for the directory that it works in; the file or folder that it makes there, and
-    those that were there and may change."""
+    """A command line, with `{work}` for its directory; the file or folder that it makes there, and those it may change."""
 
     name: str
     line: str
@@ -27,18 +25,14 @@ class Command:
 
     @property
     def result(self) -> str:
-        """What has the same bytes wherever it is made."""
+        """What has the same bytes in every place."""
         return self.makes or next(iter(self.changes), "none")
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What exit codes may be given for: this command, those of its kind, all."""
-        return (
-            self.name,
-            "trains" if self.line.startswith("train") and self.name != "help" else "",
-            "makes" if self.makes else "tells",
-            "all",
-        )
+        """The keys of `Place.codes` that apply, the most specific first."""
+        trains = self.line.startswith("train") and self.name != "help"
+        return (self.name, *(["trains"] if trains else []), "makes" if self.makes else "tells", "all")
 
 
 COMMANDS = (
@@ -60,71 +54,55 @@ COMMANDS = (
 )
 
 
-@contextlib.contextmanager
-def nothing(_: Path) -> Iterator[None]:
-    yield
+def modes(mode: int, *patterns: str) -> Callable[[Path], None]:
+    """Set the mode of what matches these patterns; `.` is the directory itself."""
 
-
-def modes(mode: int, *patterns: str) -> Callable[[Path], AbstractContextManager[None]]:
-    """Set the mode of what lies in the directory by these patterns; `.` is the directory itself."""
-
-    @contextlib.contextmanager
-    def prepared(work: Path) -> Iterator[None]:
+    def prepare(work: Path) -> None:
         found = {path for pattern in patterns for path in ([work] if pattern == "." else work.glob(pattern))}
         for path in sorted(found, reverse=True):
             path.chmod(mode)
-        yield
 
-    return prepared
+    return prepare
 
 
-@contextlib.contextmanager
-def full_disk(work: Path) -> Iterator[None]:
-    """The directory is a disk of its own with no room left."""
-    aside = work.with_name("aside")
-    shutil.copytree(work, aside)
+def full_disk(work: Path) -> None:
+    """The directory is a full disk, which whoever called this unmounts."""
+    aside = work.rename(work.with_name("aside"))
+    work.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(work)], check=True)
-    try:
-        shutil.copytree(aside, work, dirs_exist_ok=True)
-        with (work / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while file.write(bytes(4096)):
-                pass
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(work)], check=True)
-        shutil.rmtree(aside)
+    shutil.copytree(aside, work, dirs_exist_ok=True)
+    shutil.rmtree(aside)
+    with (work / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
 
 
-@contextlib.contextmanager
-def odd_files(work: Path) -> Iterator[None]:
-    """What lies among the pictures and is no file."""
+def odd_files(work: Path) -> None:
+    """A pipe, links that lead nowhere and a folder among the images."""
     folder = work / "pics" / "a"
     os.mkfifo(folder / "pipe.png")
     (folder / "nowhere.png").symlink_to("nowhere")
     (folder / "loop.png").symlink_to("loop.png")
     (folder / "folder.png").mkdir()
-    yield
 
 
-@contextlib.contextmanager
-def in_the_way(work: Path) -> Iterator[None]:
+def in_the_way(work: Path) -> None:
     """Folders where files go, files where folders go."""
     for name in ("grid.png", "all.npz", "large.png", "page.html"):
         (work / name / "mine").mkdir(parents=True)
     for name in ("out", "drawn", "hub"):
         (work / name).write_text("mine")
-    yield
 
 
 @dataclass(frozen=True)
 class Place:
-    """A surrounding. `codes` are the exit codes that are right in it, by a command's kinds; without, 0."""
+    """A surrounding. `codes`: the exit codes that are right in it, by a command's kinds; by default 0."""
 
     name: str
     faults: tuple[str, ...] = ()  # of faults.py
     environment: Mapping[str, str | None] = field(default_factory=dict)
     redirections: str = ""  # of its streams, as a shell has them
-    prepared: Callable[[Path], AbstractContextManager[None]] = nothing
+    prepare: Callable[[Path], None] = lambda work: None  # noqa: ARG005
     codes: Mapping[str, set[int]] = field(default_factory=dict)
     says: str = ""  # what an error must say, as a regular expression
     work: str = "work"  # the name of the directory
@@ -143,7 +121,7 @@ WRITES: dict[str, set[int]] = {"makes": {1}, "resume": {1}}
 
 # The eight that CI runs.
 FULL_DISK = Place("files cannot grow", ("limit:FSIZE:100",), codes=WRITES, says=NO_ROOM)
-READ_ONLY = Place("a directory without the right to write", BITS, prepared=modes(0o555, ".", "half", "half/*"),
+READ_ONLY = Place("a directory without the right to write", BITS, prepare=modes(0o555, ".", "half", "half/*"),
                   codes=WRITES, says=DENIED)  # fmt: skip
 NO_LOCKS = Place("no locks (ENOSYS)", ("locks:ENOSYS",))
 CLOSED = Place("stdout closed", redirections=">&-", codes=UNHEARD)
@@ -156,7 +134,7 @@ IN_CI = (FULL_DISK, READ_ONLY, NO_LOCKS, CLOSED, ASCII, NO_HOME, GONE, SIGTERM)
 PLACES = (
     Place("nothing odd"),
     *IN_CI,
-    Place("a full disk", prepared=full_disk, codes=WRITES, says=NO_ROOM),
+    Place("a full disk", prepare=full_disk, codes=WRITES, says=NO_ROOM),
     Place("no locks (ENOLCK)", ("locks:ENOLCK",)),
     Place("no locks (EOPNOTSUPP)", ("locks:EOPNOTSUPP",)),
     Place("directories cannot be synced", ("fsync:EINVAL:directories",)),
@@ -164,20 +142,20 @@ PLACES = (
     Place("syncing fails (EIO)", ("fsync:EIO",), codes={"folder": {0, 1}, **WRITES}, says="Input/output error"),
     Place("no hard links", ("links",)),
     Place("no renaming over a file", ("over:EEXIST",), codes={"trains": {0, 1}}),
-    Place("unreadable models", BITS, prepared=modes(0, "run/ckpt.*", "half/*/*.safetensors"), says=DENIED,
+    Place("unreadable models", BITS, prepare=modes(0, "run/ckpt.*", "half/*/*.safetensors"), says=DENIED,
           codes={"report": {0}, "runs": {0}, "train": {0}, "sweep": {0}, "enlarge": {0}, "makes": {1}, "inspect": {1},
                  "resume": {1}, "evaluate": {1}}),
-    Place("unreadable pictures", BITS, prepared=modes(0, "pics/a/0.png", "low.png"), says=DENIED,
+    Place("unreadable pictures", BITS, prepare=modes(0, "pics/a/0.png", "low.png"), says=DENIED,
           codes={**FAILS, "resume": {1, 2}, "enlarge": {1}}),
-    Place("unreadable folders", BITS, prepared=modes(0, "run", "half", "pics"), says=DENIED,
+    Place("unreadable folders", BITS, prepare=modes(0, "run", "half", "pics"), says=DENIED,
           codes={**FAILS, "enlarge": {0}, "help": {0}, "variants": {0}, "cache": {0}, "all": {1, 2}}),
-    Place("a read-only data root", BITS, prepared=modes(0o555, "../data", "../data/*")),
+    Place("a read-only data root", BITS, prepare=modes(0o555, "../data", "../data/*")),
     Place("a data root without parents", environment={"GAN_DATA": "/tmp/no/such/folder-of-gan"}),
     Place("a mount that is gone", ("away:{work}/pics",), codes={**FAILS, "resume": {1, 2}}, says="not connected|cannot be"),
     Place("outputs on a stale mount", tuple(f"away:{{work}}/{c.makes}:ESTALE" for c in COMMANDS if c.makes),
           codes={"makes": {1, 2}}, says="Stale|cannot be"),
-    Place("odd files in folders", prepared=odd_files, codes={"trains": {0, 1, 2}}),
-    Place("folders where files go, files where folders go", prepared=in_the_way, codes={"makes": {0, 1, 2}}),
+    Place("odd files in folders", prepare=odd_files, codes={"trains": {0, 1, 2}}),
+    Place("folders where files go, files where folders go", prepare=in_the_way, codes={"makes": {0, 1, 2}}),
     Place("stdin closed", redirections="<&-"),
     Place("stderr closed", redirections="2>&-"),
     Place("all streams closed", redirections="<&- >&- 2>&-", codes=UNHEARD),

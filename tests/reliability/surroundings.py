@@ -1,8 +1,8 @@
 """Every command in odd surroundings, by hand: `python -m tests.reliability.surroundings [--list] [PART OF A NAME...]`.
 
-A surrounding is what is wrong with a machine: its disk, its rights, its streams, its environment. Each command runs in it in
-a process of its own, in a fresh copy of one directory, and `complaints` says what is asked of it. CI runs a few of them with
-three commands (test_surroundings.py). Prints a line for each surrounding; ends with 1 where something does not hold.
+A surrounding is what is wrong with a machine: its disk, permissions, streams or environment. Each command runs in it in a
+process of its own, in a fresh copy of one directory; `judged` and `changed` say what must hold. CI runs eight of them with
+three commands (test_surroundings.py). Prints a line for each surrounding, and exits with 1 if something does not hold.
 """
 
 import argparse
@@ -38,8 +38,8 @@ UNFINISHED = (".part", ".lock", ".tmp")
 
 
 class Cells:
-    """Lays out one directory again and again below `base`: `run` (finished), `half` (stopped after two steps), pictures, and
-    files that are nobody's business."""
+    """Lays out one directory again and again below `base`: `run` (finished), `half` (stopped after two steps), images, and a
+    file that must stay."""
 
     def __init__(self, base: Path) -> None:
         self.base, self._kept = base, base / "kept"
@@ -58,7 +58,7 @@ class Cells:
         shutil.copytree(usual, self._kept)
 
     def lay_out(self, name: str) -> Path:
-        """A fresh directory of that name; the data root beside it keeps what it has."""
+        """A fresh directory of that name; the data root next to it stays."""
         work = self.base / name
         (self.base / "data").mkdir(exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
@@ -74,21 +74,24 @@ class Cells:
             self._run_here(command.line, usual)
             self._reference[command.name] = made(usual / command.result)
         work = self.lay_out(place.work)
-        with place.prepared(work):
+        place.prepare(work)
+        try:
             before = contents(work)
-            try:
-                done = self._run(place, command, work)
-            except subprocess.TimeoutExpired:
-                return [f"no end after {LIMIT_S:.0f} s"]
+            done = self._run(place, command, work)
             self._reopen()
             found = [*judged(place, command, done), *changed(command, before, contents(work))]
             same = made(work / command.result) == self._reference[command.name]
-            if done.returncode == 0 and not same and (command.makes or command.name == "resume"):
-                found.append("made other bytes than elsewhere")
+        except subprocess.TimeoutExpired:
+            return [f"no end after {LIMIT_S:.0f} s"]
+        finally:
+            if work.is_mount():
+                subprocess.run(["umount", "-l", str(work)], check=True)
+        if done.returncode == 0 and not same and (command.makes or command.name == "resume"):
+            found.append("made other bytes than elsewhere")
         return found
 
     def _run_here(self, line: str, work: Path) -> None:
-        """Run a command where nothing is odd: in this process."""
+        """Run a command in this process, where nothing is odd."""
         torch.set_num_threads(1)
         out = io.StringIO()
         environment = mock.patch.dict(os.environ, {"GAN_DATA": str(self.base / "data")})
@@ -120,7 +123,7 @@ class Cells:
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def _reopen(self) -> None:
-        """Give back the rights that a place took away."""
+        """Restore the permissions that a place took away."""
         for folder, _, names in os.walk(self.base):
             for path, least in ((folder, 0o700), *((os.path.join(folder, name), 0o400) for name in names)):  # noqa: PTH118
                 mode = os.lstat(path).st_mode
@@ -133,7 +136,7 @@ def words_of(line: str, work: Path) -> list[str]:
 
 
 def judged(place: Place, command: Command, done: "subprocess.CompletedProcess[bytes]") -> Iterator[str]:
-    """What is wrong with how a command ended and what it said."""
+    """What is wrong with the exit code and messages of a command."""
     code, err = done.returncode, done.stderr.decode("utf-8", "replace")
     errors = [line for line in err.splitlines() if line.startswith("gan:")]
     if code not in DOCUMENTED | place.expected(command):
@@ -153,7 +156,7 @@ def judged(place: Place, command: Command, done: "subprocess.CompletedProcess[by
 
 
 def changed(command: Command, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    """What a command overwrote, deleted or left behind that it should not have."""
+    """Files that a command overwrote, deleted or left behind by mistake."""
     for path, content in before.items():
         if after.get(path) != content and not any(below(path, place) for place in command.changes):
             yield f"{'overwrote' if path in after else 'deleted'} {path!a}"

@@ -1,4 +1,4 @@
-"""A signal at any moment of a run: its state is saved, exit code 75, and the resumed run ends in the same bytes."""
+"""A run that is stopped or killed at any moment keeps its state, and the resumed run ends in the same bytes."""
 
 import os
 import signal
@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from gancli.data import decode, folder
 from gancli.metrics import classifier, compare, distances
 from gancli.sampling import preview
 from gancli.steps.runner import Runner
-from gancli.store import checkpoint
-from tests.conftest import SMALL, Gan, sha256
+from gancli.store import checkpoint, state
+from gancli.store.rundir import RunDirectory
+from tests.conftest import SMALL, Finished, Gan, sha256
+from tests.reliability import kill
+from tests.reliability.faults import KILL_POINTS
 
 ARGS = ("train", *SMALL, "--steps", 20, "--save-every", 10, "--sample-every", 10, "--progress", "none")
 MOMENTS: dict[str, tuple[Any, str, int]] = {
@@ -22,11 +26,12 @@ MOMENTS: dict[str, tuple[Any, str, int]] = {
     "sampling": (preview, "drawn", 1),
     "saving a state": (checkpoint, "save", 1),
     "saving a model": (checkpoint, "save", 2),
+    "an evaluation": (distances, "frechet", 2),  # the first is of real images
 }
 
 
 def signalled(number: signal.Signals, at: int, call: Callable[..., Any]) -> Callable[..., Any]:
-    """`call`, in whose `at`-th run this process gets a signal."""
+    """`call`, during whose `at`-th run this process gets a signal."""
     calls = 0
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
@@ -39,60 +44,50 @@ def signalled(number: signal.Signals, at: int, call: Callable[..., Any]) -> Call
     return interrupted
 
 
+OTHERS = (("a step", "SIGUSR2"), ("a step", "SIGHUP"), ("saving a state", "SIGINT"))
+
+
 @pytest.mark.parametrize(
-    ("moment", "number"),
-    [*((moment, signal.SIGTERM) for moment in MOMENTS), ("a step", signal.SIGUSR2), ("saving a state", signal.SIGINT)],
+    ("moment", "name"),
+    [*((moment, "SIGTERM") for moment in MOMENTS), *(each for each in OTHERS if hasattr(signal, each[1]))],
 )
-def test_a_run_stopped_at_any_moment_goes_on_to_the_same_bytes(
-    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, number: signal.Signals
+def test_a_run_stopped_at_any_moment_resumes_to_the_same_bytes(
+    gan: Gan, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, name: str
 ) -> None:
-    owner, name, at = MOMENTS[moment]
-    assert gan(*ARGS, "--out", "whole").code == 0
+    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
+    monkeypatch.setattr(compare, "NUM_DRAWN", 300)
+    owner, function, at = MOMENTS[moment]
+    args = (*ARGS, "--eval-every", 10) if moment == "an evaluation" else ARGS
+    whole = finished(*args)
     with monkeypatch.context() as patched:
-        patched.setattr(owner, name, signalled(number, at, getattr(owner, name)))
-        stopped = gan(*ARGS, "--out", "parts")
+        patched.setattr(owner, function, signalled(signal.Signals[name], at, getattr(owner, function)))
+        stopped = gan(*args, "--out", "parts")
     assert stopped.code == 75, stopped.err
-    resumed = gan(*ARGS, "--out", "parts", "--resume", "auto")
+    resumed = gan(*args, "--out", "parts", "--resume", "auto")
     assert resumed.code == 0, resumed.err
     for file in ("ckpt.safetensors", "state/step-00000020.safetensors"):
-        assert sha256(tmp_path / "whole" / file) == sha256(tmp_path / "parts" / file)
+        assert sha256(whole / file) == sha256(tmp_path / "parts" / file)
+    assert (tmp_path / "parts" / "best.safetensors").exists() == (moment == "an evaluation")
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
-def test_a_connection_that_is_lost_stops_a_run_as_any_signal_unless_it_was_started_to_outlive_it(
-    gan: Gan, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", [name for name in ("SIGHUP", "SIGINT") if hasattr(signal, name)])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
+    gan: Gan, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(Runner, "advance", signalled(signal.SIGHUP, 7, Runner.advance))
-        stopped = gan(*ARGS, "--out", "run")
-    assert stopped.code == 75, stopped.err
-    assert Path("run/state/step-00000007.safetensors").exists()
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    """As `nohup` and a shell that starts a command in the background leave them."""
+    number = signal.Signals[name]
+    before = signal.signal(number, signal.SIG_IGN)
     try:
-        with monkeypatch.context() as patched:
-            patched.setattr(Runner, "advance", signalled(signal.SIGHUP, 2, Runner.advance))
-            assert gan(*ARGS, "--out", "run", "--resume", "auto").code == 0
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def test_ctrl_c_is_ignored_where_the_shell_put_the_run_into_the_background(
-    gan: Gan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        monkeypatch.setattr(Runner, "advance", signalled(signal.SIGINT, 2, Runner.advance))
+        monkeypatch.setattr(Runner, "advance", signalled(number, 2, Runner.advance))
         assert gan(*ARGS, "--out", "run").code == 0
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no terminals of this kind")
 def test_a_terminal_that_vanishes_costs_no_step(tmp_path: Path) -> None:
-    import pty
-
+    pty = pytest.importorskip("pty", reason="this system has no terminals of this kind")
     args = (*ARGS[:-3], 10, "--progress", "live", "--out", tmp_path / "run", "--steps", 10**6)
     words = [str(word) for word in args]
     child, terminal = pty.fork()
@@ -107,13 +102,10 @@ def test_a_terminal_that_vanishes_costs_no_step(tmp_path: Path) -> None:
     assert list((tmp_path / "run" / "state").iterdir())
 
 
-def test_a_signal_while_pictures_are_decoded_leaves_nothing_behind(
-    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_signal_while_images_are_decoded_leaves_nothing_behind(
+    gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gancli.data import decode, folder
-
-    assert gan("train", *SMALL, "--steps", 1, "--out", "run", "--progress", "none").code == 0
-    assert gan("sample", "run", "-n", 40, "-o", tmp_path / "pictures").code == 0
+    assert gan("sample", trained, "-n", 40, "-o", tmp_path / "pictures").code == 0
     args = ("train", "-d", tmp_path / "pictures", *SMALL, "--steps", 2, "--data-root", tmp_path / "root")
     with monkeypatch.context() as patched:
         patched.setattr(folder, "decode_first", signalled(signal.SIGTERM, 5, decode.decode_first))
@@ -125,18 +117,29 @@ def test_a_signal_while_pictures_are_decoded_leaves_nothing_behind(
     assert gan(*args, "--out", "new", "--resume", "auto").code == 0
 
 
-def test_a_signal_while_the_run_is_measured_is_heeded(
-    gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.slow
+def test_a_run_killed_at_each_point_of_writing_keeps_a_sound_state_and_ends_in_the_same_bytes(
+    finished: Finished, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(classifier, "NUM_STEPS", 5)
-    monkeypatch.setattr(compare, "NUM_DRAWN", 300)
-    with monkeypatch.context() as patched:
-        patched.setattr(
-            distances, "frechet", signalled(signal.SIGTERM, 2, distances.frechet)
-        )  # the first is of real ones
-        stopped = gan(*ARGS, "--eval-every", 10, "--out", "parts")
-    assert stopped.code == 75, stopped.err
-    resumed = gan(*ARGS, "--eval-every", 10, "--out", "parts", "--resume", "auto")
-    assert resumed.code == 0, resumed.err
-    assert (tmp_path / "parts" / "state" / "step-00000020.safetensors").exists()
-    assert (tmp_path / "parts" / "best.safetensors").exists()
+    """Fewer kills than by hand: `python -m tests.reliability.kill`."""
+    run = (
+        "train",
+        *SMALL,
+        "--steps",
+        60,
+        "--save-every",
+        5,
+        "--sample-every",
+        5,
+        "--resume",
+        "auto",
+        "--progress",
+        "none",
+    )
+    parts = tmp_path / "parts"
+    for point in KILL_POINTS:
+        kill.kill((*run, "--out", parts), f"killed:{point}:6", out=parts)
+        _, skipped = state.load_newest(RunDirectory(parts))
+        assert not skipped, point
+    kill.finish((*run, "--out", parts))
+    kill.check_same(finished(*run), parts)
