@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.batches.ahead import Ahead
+from gancli.batches.batch import Prefetcher
 from gancli.config import fields_of
 from gancli.config.resolve import Layer, preset_layers, resolve
 from gancli.engine import plan
@@ -23,9 +23,9 @@ from gancli.engine.train import open_data
 from gancli.errors import UsageError
 from gancli.machine import device as machine
 from gancli.machine import products
-from gancli.steps import graph, trace
-from gancli.steps.captured import Capture, Captured, Work, as_it_is
-from gancli.steps.compiled import undone
+from gancli.steps import trace
+from gancli.steps.capture import Capture, Captured, Work, as_it_is, capture_on_cuda
+from gancli.steps.compiled import state_restored
 from gancli.steps.runner import Runner, Ways
 from gancli.store import rundir
 from gancli.variant import constant
@@ -47,7 +47,7 @@ def stand_in(session: Session, runner: Runner) -> Capture:
     """A capture for a machine without CUDA: goes through the motions and leaves no trace; a replay does the work."""
 
     def capture(work: Work) -> Captured:
-        with undone([*runner.stepper.tensors(), *session.average.tensors()], session.machine.device):
+        with state_restored([*runner.stepper.tensors(), *session.average.tensors()], session.machine.device):
             work()
         return Captured(work, done=False)
 
@@ -84,7 +84,7 @@ def losses_and_weights(
         session.step = start
         entered = session.enter(phase, None)
         on_cuda = session.machine.device.type == "cuda"
-        own = capture or (graph.capture_on_cuda if on_cuda else as_it_is if compiled else stand_in(session, entered))
+        own = capture or (capture_on_cuda if on_cuda else as_it_is if compiled else stand_in(session, entered))
         ways = Ways(strides, own, compiled)
         runner = Runner(entered.stepper, session.batches, session.average, session.ledger, ways)
         assert not runner.compile(start)
@@ -168,8 +168,7 @@ def test_data_that_stay_on_the_host_give_the_same_steps(
 ) -> None:
     strides = (10, 1)
     resident = losses_and_weights(session_of(variant, device, tmp_path / "a", data_root), strides, 30)
-    for module in ("resident", "pairs"):
-        monkeypatch.setattr(f"gancli.batches.{module}.fits", lambda *_: False)
+    monkeypatch.setattr("gancli.batches.batch.fits_in_memory", lambda *_: False)
     session = session_of(variant, device, tmp_path / "b", data_root)
     assert not session.batches.on_device
     hosted = losses_and_weights(session, strides, 30)
@@ -185,9 +184,9 @@ def test_what_is_gathered_ahead_is_what_was_asked_for(monkeypatch: pytest.Monkey
         return (torch.tensor([step]),)
 
     monkeypatch.setattr(Tensor, "pin_memory", lambda self: self)
-    ahead = Ahead(take, torch.device("cuda"))
-    ahead._device = torch.device("cpu")
-    assert [int(ahead.at(step)[0]) for step in (3, 4, 5, 9, 10)] == [3, 4, 5, 9, 10]
+    prefetcher = Prefetcher(take, torch.device("cuda"))
+    prefetcher._device = torch.device("cpu")
+    assert [int(prefetcher.get(step)[0]) for step in (3, 4, 5, 9, 10)] == [3, 4, 5, 9, 10]
     assert asked[:4] == [3, 4, 5, 6]
 
 
