@@ -1,4 +1,4 @@
-"""The options that variants with adversarial losses share; `nn/games.py` builds the losses."""
+"""The options that variants with adversarial losses share; `nn/adversarial.py` builds the losses."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ Loss = Literal["non-saturating", "relativistic", "hinge", "least-squares", "wass
 
 
 def loss() -> Any:
-    return option("non-saturating", "adversarial loss", source="nn/games.py names the papers")
+    return option("non-saturating", "adversarial loss", source="nn/adversarial.py names the papers")
 
 
 def r1(weight: float) -> Any:

@@ -4,11 +4,11 @@ A compiled step repeats bit for bit: random numbers are drawn by the kernels of 
 unless `thorough`. A compiled run is therefore compiled from the first step of a phase on, and again after a resume.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from gancli.machine import compiler, private
 from gancli.steps import gradient_layouts, trace
@@ -39,9 +39,10 @@ class CompiledStep:
         if self._terms.is_cuda:
             gradient_layouts.fix(module)
         try:
-            self._run = self._compiled(module, thorough)
-            with state_restored(state, self._terms.device):
-                self._warm_up()
+            with torch.no_grad(), state_restored(state, self._terms.device):
+                self._run = private.standalone_compile(module, self._arguments, compiler.options(thorough))
+                for _ in range(WARM_UP_CALLS if self._terms.is_cuda else 1):
+                    self._run(*self._arguments)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, ImportError, OSError) as error:  # of Inductor, of the C++ compiler, of the loader
@@ -53,15 +54,6 @@ class CompiledStep:
             compiled.copy_(new)
         self._run(*self._arguments)
         terms.copy_(self._terms)
-
-    @torch.no_grad()
-    def _compiled(self, module: fx.GraphModule, thorough: bool) -> Callable[..., object]:
-        return private.standalone_compile(module, self._arguments, compiler.options(thorough))
-
-    @torch.no_grad()
-    def _warm_up(self) -> None:
-        for _ in range(WARM_UP_CALLS if self._terms.is_cuda else 1):
-            self._run(*self._arguments)
 
 
 def _reason(error: BaseException) -> str:

@@ -6,8 +6,8 @@ captured step can take no new values from the host, so whatever changes from ste
 """
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,8 @@ class NetworkOptimizer:
     def __init__(self, network: nn.Module, rule: Optimizer, machine: Machine) -> None:
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.ranks = machine.ranks
-        self.method: Method = (AdamMethod if isinstance(rule, Adam) else SgdMethod)(self.parameters, rule)  # type: ignore[arg-type]
+        self.method: Method
+        self.method = AdamMethod(self.parameters, rule) if isinstance(rule, Adam) else SgdMethod(self.parameters, rule)
         self.scaler = LossScaler(machine.device) if machine.precision == "fp16" else None
         self.updates = 0
 
@@ -71,24 +72,6 @@ class NetworkOptimizer:
             tensor.copy_(named[name])
 
 
-class Method(Protocol):
-    """An update rule, which reads no value back to the host."""
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether `prepare` never changes anything."""
-
-    def prepare(self, updates: int) -> None:
-        """Set the scheduled values for the number of updates done."""
-
-    def update(self, used: Sequence[int], gradients: list[Tensor], overflow: Tensor | None, fused: bool) -> None:
-        """Update the parameters with the indices `used`, which `gradients` belong to, unless `overflow`, float `[1]`, is 1:
-        then a gradient is not finite, and nothing changes."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the state by name."""
-
-
 class ScheduledValue:
     """A number times a schedule. Unless the schedule is constant, `value` is a tensor on the device, for captured steps to
     read (fp64 on a CPU, as exact as the number)."""
@@ -105,23 +88,43 @@ class ScheduledValue:
             self.value.fill_(self.base * self.schedule(updates))
 
 
-class AdamMethod:
-    """Adam (Kingma & Ba 2015, Algorithm 1); all parameters share one count of steps."""
+class Method(ABC):
+    """An update rule of some parameters, which reads no value back to the host. `scheduled`: its scheduled values."""
 
-    def __init__(self, parameters: Sequence[Tensor], rule: Adam) -> None:
-        self.parameters, self.rule = parameters, rule
-        device = parameters[0].device
-        self.lr = ScheduledValue(rule.lr, rule.schedule, device)
-        self.step = torch.zeros((), device=device)
-        self.exp_avg, self.exp_avg_sq = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
-        self.piece = piece_size([p.numel() for p in parameters]) if device.type == "cuda" else sys.maxsize
-
-    def prepare(self, updates: int) -> None:
-        self.lr.set(updates)
+    def __init__(self, parameters: Sequence[Tensor], *scheduled: ScheduledValue) -> None:
+        self.parameters, self.scheduled = parameters, scheduled
 
     @property
     def is_constant(self) -> bool:
-        return self.lr.is_constant
+        """Whether `prepare` never changes anything."""
+        return all(value.is_constant for value in self.scheduled)
+
+    def prepare(self, updates: int) -> None:
+        """Set the scheduled values for the number of updates done."""
+        for value in self.scheduled:
+            value.set(updates)
+
+    @abstractmethod
+    def update(self, used: Sequence[int], gradients: list[Tensor], overflow: Tensor | None, fused: bool) -> None:
+        """Update the parameters with the indices `used`, which `gradients` belong to, unless `overflow`, float `[1]`, is 1:
+        then a gradient is not finite, and nothing changes."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the state by name."""
+
+
+class AdamMethod(Method):
+    """Adam (Kingma & Ba 2015, Algorithm 1); all parameters share one count of steps."""
+
+    def __init__(self, parameters: Sequence[Tensor], rule: Adam) -> None:
+        device = parameters[0].device
+        self.lr = ScheduledValue(rule.lr, rule.schedule, device)
+        super().__init__(parameters, self.lr)
+        self.rule = rule
+        self.step = torch.zeros((), device=device)
+        self.exp_avg, self.exp_avg_sq = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        self.piece = piece_size([p.numel() for p in parameters]) if device.type == "cuda" else sys.maxsize
 
     def update(self, used: Sequence[int], gradients: list[Tensor], overflow: Tensor | None, fused: bool) -> None:
         self.step += 1 if overflow is None else (1 - overflow).squeeze()
@@ -202,23 +205,15 @@ def restore_on_overflow(tensors: Sequence[Tensor], before: Sequence[Tensor], ove
         tensor.copy_(torch.where(overflow > 0, old, tensor))
 
 
-class SgdMethod:
+class SgdMethod(Method):
     """Stochastic gradient descent with momentum: v ← m·v + gradient, w ← w − lr·v (as in torch.optim.SGD); never fused."""
 
     def __init__(self, parameters: Sequence[Tensor], rule: Sgd) -> None:
-        self.parameters = parameters
         device = parameters[0].device
         self.lr = ScheduledValue(rule.lr, rule.schedule, device)
         self.momentum = ScheduledValue(1.0, rule.momentum, device)
+        super().__init__(parameters, self.lr, self.momentum)
         self.velocity = [torch.zeros_like(p) for p in parameters]
-
-    def prepare(self, updates: int) -> None:
-        self.lr.set(updates)
-        self.momentum.set(updates)
-
-    @property
-    def is_constant(self) -> bool:
-        return self.lr.is_constant and self.momentum.is_constant
 
     def update(self, used: Sequence[int], gradients: list[Tensor], overflow: Tensor | None, fused: bool) -> None:  # noqa: ARG002
         weights, velocity = [self.parameters[i] for i in used], [self.velocity[i] for i in used]

@@ -57,8 +57,8 @@ def test_no_gradient_reaches_another_level_or_the_generator_that_is_judged(prese
         ]
         foreign = [p for network in strangers for p in network.parameters()]
         gradients = torch.autograd.grad(update.loss, [*own, *foreign], allow_unused=True)
-        assert all(slope is not None for slope in gradients[: len(own)])
-        assert all(slope is None for slope in gradients[len(own) :])
+        assert all(gradient is not None for gradient in gradients[: len(own)])
+        assert all(gradient is None for gradient in gradients[len(own) :])
         trained.append((update.trains, *update.terms))
     coarsest = [("D1", "d_loss_1"), ("G1", "g_loss_1")] * (4 if preset == "default" else 1)
     assert trained == [("D0", "d_loss_0"), ("G0", "g_loss_0"), *coarsest]
