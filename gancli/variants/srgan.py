@@ -54,8 +54,8 @@ class Generator(nn.Module):
         width, batch_norm = config.width, config.norm == "batch"
         self.scale, self.skip = config.scale, config.skip == "bicubic"
         self.head = nn.Sequential(nn.Conv2d(channels, width, OUTER_KERNEL, 1, OUTER_KERNEL // 2), nn.PReLU())
-        blocks = [Block(width, batch_norm) for _ in range(config.blocks)]
-        self.body = nn.Sequential(*blocks, *_conv_norm(width, batch_norm))
+        last = _conv_norm(width, batch_norm)  # before the blocks: the order decides the random weights of a seed
+        self.body = nn.Sequential(*(Block(width, batch_norm) for _ in range(config.blocks)), *last)
         doublings: list[nn.Module] = []
         for _ in range(config.scale.bit_length() - 1):
             doublings += [nn.Conv2d(width, 4 * width, 3, 1, 1), nn.PixelShuffle(2), nn.PReLU()]

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from gancli import catalogue
 from gancli.batches.batch import Prefetcher
-from gancli.config import fields_of
-from gancli.config.resolve import Layer, preset_layers, resolve
+from gancli.config.resolve import Layer, known_fields, preset_layers, resolve
 from gancli.engine import plan
 from gancli.engine.session import Session
 from gancli.engine.stop import Stop
@@ -41,6 +40,14 @@ OWN: dict[str, dict[str, object]] = {
 LARGE = ("lapgan", "srgan")  # variants whose steps take a second or more
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 CUDA = pytest.param("cuda:0", marks=NEEDS_CUDA)
+
+
+def own_of(variant: str, preset: str) -> dict[str, Any]:
+    """A preset's values for a tiny network."""
+    config_class = catalogue.card(variant).config_class
+    own = {n: v for n, v in config_class.presets[preset].items() if n in known_fields(config_class)}
+    own = {n: v for n, v in own.items() if n not in ("batch_size", "epochs", "steps", "ema")}
+    return own | OWN[variant] | ({"pretrain_steps": 60, "content": "mse"} if variant == "srgan" else {})
 
 
 def stand_in(session: Session, runner: Runner) -> Capture:
@@ -146,13 +153,9 @@ def test_a_traced_step_is_the_step(
 ) -> None:
     """Of every preset, with products by oneDNN (all, not the large ones only)."""
     monkeypatch.setattr(products, "LEAST_FLOP", 0)
-    config_class = catalogue.card(variant).config_class
-    known = {field.name for field in fields_of(config_class)}
-    own: dict[str, Any] = {name: value for name, value in config_class.presets[preset].items() if name in known}
-    own |= OWN[variant] | ({"pretrain_steps": 60, "content": "mse"} if variant == "srgan" else {})
     found = []
     for name, strides in (("eager", ()), ("traced", (1,))):
-        session = session_of(variant, "cpu", tmp_path / name, data_root, **own)
+        session = session_of(variant, "cpu", tmp_path / name, data_root, **own_of(variant, preset))
         session.machine = dataclasses.replace(session.machine, onednn=True)
         found.append(losses_and_weights(session, strides, 20, trace.capture_by_trace))
     (rows, weights, _), (traced_rows, traced_weights, _) = found

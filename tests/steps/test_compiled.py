@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.config.resolve import known_fields
 from gancli.errors import UsageError
 from gancli.machine import device as machine
 from gancli.machine import private, products
@@ -21,7 +20,7 @@ from gancli.steps.optimizer import AdamMethod, piece_size, split
 from gancli.variant import Adam
 from tests.conftest import SMALL, Gan, slow_ones
 from tests.machine.test_ranks import losses
-from tests.steps.test_capture import LARGE, NEEDS_CUDA, OWN, losses_and_weights, session_of
+from tests.steps.test_capture import LARGE, NEEDS_CUDA, losses_and_weights, own_of, session_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch 2.11's own, of itself
 PRESETS = [(name, preset) for name in catalogue.names() for preset in catalogue.card(name).config_class.presets]
@@ -37,14 +36,6 @@ def marks(variant: str, preset: str, precision: str, device: str) -> list[pytest
 CASES = [
     (*case, precision, device) for case in PRESETS for precision in ("fp32", "bf16") for device in ("cpu", "cuda:0")
 ]
-
-
-def own_of(variant: str, preset: str) -> dict[str, object]:
-    """A preset's values for a tiny network."""
-    config_class = catalogue.card(variant).config_class
-    own = {n: v for n, v in config_class.presets[preset].items() if n in known_fields(config_class)}
-    own = {n: v for n, v in own.items() if n not in ("batch_size", "epochs", "steps", "ema")}
-    return own | OWN[variant] | ({"pretrain_steps": 60, "content": "mse"} if variant == "srgan" else {})
 
 
 @pytest.mark.parametrize(
@@ -74,7 +65,7 @@ def test_the_first_steps_are_the_eager_ones_within_rounding(
     assert all(torch.equal(compiled_weights[key], again_weights[key]) for key in weights)
 
 
-def slopes_of(shapes: list[tuple[int, ...]], step: int) -> list[Tensor]:
+def gradients_of(shapes: list[tuple[int, ...]], step: int) -> list[Tensor]:
     return [torch.randn(shape, generator=torch.Generator().manual_seed(step)) for shape in shapes]
 
 
@@ -82,11 +73,11 @@ def slopes_of(shapes: list[tuple[int, ...]], step: int) -> list[Tensor]:
 def test_adam_as_arithmetic_is_adam(schedule: Callable[[int], float]) -> None:
     """Against torch.optim in float64, over ten steps; with a step whose gradients overflow, nothing changes in it."""
     shapes: list[tuple[int, ...]] = [(7, 5), (5,), (3, 2, 3, 3)]
-    mine, exact = slopes_of(shapes, 0), [t.double().requires_grad_() for t in slopes_of(shapes, 0)]
+    mine, exact = gradients_of(shapes, 0), [t.double().requires_grad_() for t in gradients_of(shapes, 0)]
     method = AdamMethod(mine, Adam(0.01, 0.5, schedule=schedule))
     theirs = torch.optim.Adam(exact, 0.01, (0.5, 0.999), eps=1e-8)
     for step in range(10):
-        gradients = slopes_of(shapes, step + 1)
+        gradients = gradients_of(shapes, step + 1)
         for weight, gradient in zip(exact, gradients, strict=True):
             weight.grad = gradient.double()
         theirs.param_groups[0]["lr"] = 0.01 * schedule(step)
@@ -105,12 +96,12 @@ def test_an_update_in_pieces_has_the_same_bits() -> None:
     shapes: list[tuple[int, ...]] = [(240, 784), (240,), (64, 32, 4, 4), (0,)]
     found = []
     for piece in (machine_chunk(), 4096):
-        weights = slopes_of(shapes, 0)
+        weights = gradients_of(shapes, 0)
         weights[2] = weights[2].to(memory_format=torch.channels_last)
         method = AdamMethod(weights, Adam(0.01))
         method.piece = piece
         for step in range(3):
-            gradients = slopes_of(shapes, step + 1)
+            gradients = gradients_of(shapes, step + 1)
             if step:  # laid out as its weight is, and otherwise
                 gradients[2] = gradients[2].to(memory_format=torch.channels_last)
             method.update([0, 1, 2, 3], gradients, None, fused=True)

@@ -1,4 +1,4 @@
-"""What several variants promise alike: sizes, labels, runs from the command line, declining learning rates."""
+"""What several variants promise alike (sizes, labels, runs from the command line), and cgan's paper networks."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Tensor
 from gancli import catalogue
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
-from gancli.variant import Variant
+from gancli.variant import Sgd, Variant
 from tests.conftest import SMALL, Gan, sha256
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -45,7 +45,7 @@ def built(name: str, images: ImageSpec, preset: str = "default", **own: object) 
         ("lapgan", 64, 3, {}),
     ],
 )
-def test_images_have_the_size_of_the_dataset(name: str, size: int, channels: int, own: dict[str, object]) -> None:
+def test_images_have_the_size_of_the_dataset(name: str, size: int, channels: int, own: dict[str, Any]) -> None:
     variant = built(name, ImageSpec(channels, size, DIGITS), **own)
     images: Tensor = variant.generator(*variant.inputs(torch.arange(2)))
     assert images.shape == (2, channels, size, size)
@@ -95,7 +95,7 @@ def test_only_a_conditional_model_depends_on_the_label(name: str, preset: str, c
         ("lapgan", {"conditional": True}, r"--conditional: .*no labels"),
     ],
 )
-def test_a_conditional_model_needs_labels(name: str, own: dict[str, object], why: str) -> None:
+def test_a_conditional_model_needs_labels(name: str, own: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         built(name, ImageSpec(1, 8), **own)
 
@@ -127,3 +127,21 @@ def test_a_label_can_be_sampled(gan: Gan, tmp_path: Path, preset: str) -> None:
         sampled = gan("sample", "run", "--label", label, "-n", 10, "-o", f"{label}.png")
         assert sampled.code == 0, sampled.err
     assert sha256(tmp_path / "3.png") != sha256(tmp_path / "0-9.png")
+
+
+def test_cgans_paper_networks_have_the_papers_layers() -> None:
+    variant = built("cgan", ImageSpec(1, 28, DIGITS), "paper")
+    shapes = {name: tuple(p.shape) for name, p in variant.networks["G"].named_parameters() if p.dim() == 2}
+    assert list(shapes.values()) == [(200, 100), (10, 1000), (1200, 1200), (784, 1200)]
+    shapes = {name: tuple(p.shape) for name, p in variant.networks["D"].named_parameters() if p.dim() == 2}
+    assert list(shapes.values()) == [(240 * 5, 784), (50 * 5, 10), (240 * 4, 290), (1, 240)]
+
+
+def test_cgans_paper_learning_rate_falls_to_a_millionth_and_its_momentum_rises() -> None:
+    rule = built("cgan", ImageSpec(1, 8, DIGITS), "paper").optimizers(10**6)["G"]
+    assert isinstance(rule, Sgd)
+    assert rule.lr * rule.schedule(0) == 0.1
+    assert rule.lr * rule.schedule(25_000) == pytest.approx(0.1 / 2.71828, rel=1e-3)
+    assert rule.lr * rule.schedule(10**6) == pytest.approx(1e-6)
+    assert rule.momentum(0) == 0.5
+    assert rule.momentum(10**6) == pytest.approx(0.7)
