@@ -1,9 +1,9 @@
-"""The variants: the modules of `gancli/variants/`, by name.
+"""Finds the variants, which are the modules of `gancli/variants/`, by name.
 
-A variant `NAME` has its options, `class Config(VariantConfig)`, in `NAME_config.py`, which imports no torch, so that help,
-`gan variants` and Tab completion answer at once; and its networks and step, a `Variant`, in `NAME.py`. A variant may also be
-one file, `NAME.py`, with both. The docstring beside `Config` is the variant's page: the first paragraph is its title, a
-`Paper:` line names the source, the rest describes it.
+A variant `NAME` has its options, `class Config(VariantConfig)`, in `NAME_config.py`, which imports no torch, so that
+help, `gan variants` and Tab completion are fast; and its networks and step, one subclass of `Variant`, in `NAME.py`. A
+variant may also be one file, `NAME.py`, with both. The docstring of the module with `Config` describes the variant: the
+first paragraph is the title, a paragraph that begins with `Paper:` names the source, the rest is the description.
 """
 
 import ast
@@ -24,12 +24,12 @@ from gancli.errors import UsageError
 if TYPE_CHECKING:
     from gancli.variant import Variant
 
-OPTIONS = "_config"  # ends the name of the module with a variant's options
+CONFIG_SUFFIX = "_config"  # of the module with a variant's options
 
 
 @dataclass(frozen=True)
 class Card:
-    """A variant's page and options."""
+    """The description and the options of a variant, without its networks."""
 
     name: str
     title: str
@@ -40,27 +40,28 @@ class Card:
 
 
 def names() -> tuple[str, ...]:
-    """The variants' names, in alphabetical order."""
-    return _listed(tuple(gancli.variants.__path__))
+    """Return the names of the variants, in alphabetical order."""
+    return _names_in(tuple(gancli.variants.__path__))
 
 
 @functools.cache
-def _listed(folders: tuple[str, ...]) -> tuple[str, ...]:
+def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
     modules = (module.name for module in pkgutil.iter_modules(folders))
-    return tuple(sorted(name for name in modules if not name.endswith(OPTIONS)))
+    return tuple(sorted(name for name in modules if not name.endswith(CONFIG_SUFFIX)))
 
 
 def check_name(name: str, file: str = "") -> str:
-    """`name`, if there is such a variant; else `UsageError` with the near miss, or `missing` for one that `file` names."""
+    """Return `name` if it is a variant. Otherwise raises `UsageError`, with the nearest name or, if a `file` names the
+    variant, `missing`."""
     if name not in names():
         hint = suggestions.of_value("--variant", name, names())
-        none = f"--variant {name}: no such variant; there are {', '.join(names())}{hint}"
-        raise UsageError(missing(name, file) if file else none)
+        unknown = f"--variant {name}: no such variant; there are {', '.join(names())}{hint}"
+        raise UsageError(missing(name, file) if file else unknown)
     return name
 
 
 def missing(name: str, file: str) -> str:
-    """The error for a file that names a variant which is not there."""
+    """Return the error message for a file that names an unknown variant."""
     return (
         f"{file}: names the variant {name[:80]!r}, which this gan does not have (it has {', '.join(names())}); use the gan "
         "that wrote the file, or add that variant to it (docs/adding-a-variant.md)"
@@ -68,13 +69,14 @@ def missing(name: str, file: str) -> str:
 
 
 def card(name: str) -> Card:
-    """A variant's page and options, without torch for those in two modules. Raises `UsageError` for an unknown name."""
+    """Return the description and options of a variant; imports no torch if they have a module of their own. Raises
+    `UsageError` for an unknown name."""
     return _card(check_name(name))
 
 
 @functools.cache
 def _card(name: str) -> Card:
-    module = _options_module(name)
+    module = _config_module(name)
     docstring = ast.get_docstring(ast.parse(inspect.getsource(module)))  # `python -OO` leaves `__doc__` out
     paragraphs = [" ".join(paragraph.split()) for paragraph in (docstring or name).split("\n\n")]
     papers = [p.removeprefix("Paper:").strip() for p in paragraphs if p.startswith("Paper:")]
@@ -83,18 +85,18 @@ def _card(name: str) -> Card:
     return Card(name, paragraphs[0], " ".join(papers), "\n\n".join(described), config_class, config_class.presets)
 
 
-def _options_module(name: str) -> ModuleType:
-    options = f"{_module_name(name)}{OPTIONS}"
-    return importlib.import_module(options if importlib.util.find_spec(options) else _module_name(name))
+def _config_module(name: str) -> ModuleType:
+    module = f"{_module_name(name)}{CONFIG_SUFFIX}"
+    return importlib.import_module(module if importlib.util.find_spec(module) else _module_name(name))
 
 
 def _module_name(name: str) -> str:
-    """The module of a variant: here a variant that is a file of its own (`--variant ./mygan.py`) would get one."""
+    """Return the full name of a variant's module."""
     return f"gancli.variants.{name}"
 
 
 def own_options(variants: Iterable[str]) -> dict[str, dict[str, Field]]:
-    """The own options of some variants, by name and then by variant."""
+    """Return the options that belong to these variants, by option name and then by variant."""
     found: dict[str, dict[str, Field]] = {}
     for variant in variants:
         for field in fields_of(card(variant).config_class):
@@ -103,7 +105,7 @@ def own_options(variants: Iterable[str]) -> dict[str, dict[str, Field]]:
 
 
 def load(name: str) -> "type[Variant]":
-    """The variant's class; imports torch. Raises `UsageError` for an unknown name."""
+    """Return the class of a variant; imports torch. Raises `UsageError` for an unknown name."""
     from gancli.variant import Variant
 
     module = importlib.import_module(_module_name(check_name(name)))

@@ -1,9 +1,10 @@
-"""The one contract between models and machinery: a variant says what to minimise, the engine minimises it.
+"""The contract between models and the engine: a variant says what to minimise, and the engine minimises it.
 
-`Variant.step` is a generator of `Update`s that reads like the paper's Algorithm 1. The engine takes the next update under
-autocast, minimises its loss over the network it names, and only then lets the step go on; so the step can share `fake`
-between networks, and never sees precision, optimizers, ranks or graphs. Logits computed before an update of a network
-and used after it raise in `backward`, as they should.
+`Variant.step` is a Python generator of `Update`s that reads like the training algorithm of a paper. The engine runs the
+code up to each `yield` under autocast, minimises the loss of the update over the network that it names, and then
+continues the step. A step can therefore use the same `fake` images for several networks, and does not deal with
+precision, optimizers, processes or CUDA graphs. Logits that were computed before an update of their network cannot be
+used after it: `backward` raises an error.
 """
 
 from abc import ABC, abstractmethod
@@ -25,29 +26,36 @@ Noise = Literal["normal", "uniform", "unit-uniform"]
 
 
 class Update(NamedTuple):
-    """One minimisation inside a step."""
+    """One update of one network within a step.
 
-    trains: str  # key into Variant.networks
-    loss: Tensor  # scalar to minimise
-    terms: Mapping[str, Tensor]  # scalars to report
+    `trains`: the network, a key of the phase's `optimizers`. `loss`: a scalar to minimise. `terms`: scalars to report by
+    name; their gradients are not used.
+    """
+
+    trains: str
+    loss: Tensor
+    terms: Mapping[str, Tensor]
 
 
 Schedule = Callable[[int], float]
-"""A factor or value as a function of the number of updates done in the phase, so that a resume needs no state."""
+"""Returns a factor or value for the number of updates of a network done in the phase. A pure function: a resume needs no
+state."""
 
 
 def constant(_: int) -> float:
+    """Return 1. A learning rate with this schedule is known not to change, so that many steps can be captured as one."""
     return 1.0
 
 
 def linear_decay(share: float, updates: int) -> Schedule:
-    """A factor of the learning rate in a run of `updates` updates: 1, then linearly to 0 over the last `share` of them."""
+    """Return a factor for the learning rate over `updates` updates: 1, then linearly to 0 over the last `share` of
+    them."""
     return (lambda done: min(1.0, (1 - done / updates) / share)) if share else constant
 
 
 @dataclass(frozen=True)
 class Adam:
-    """Kingma & Ba 2015. `lr` is multiplied by `schedule(updates done)`."""
+    """Declares Adam (Kingma & Ba 2015) with the learning rate `lr · schedule(updates done)`."""
 
     lr: float
     beta1: float = 0.9
@@ -57,7 +65,8 @@ class Adam:
 
 @dataclass(frozen=True)
 class Sgd:
-    """Gradient descent; `lr` is multiplied by `schedule(updates done)`, `momentum(updates done)` is the momentum."""
+    """Declares stochastic gradient descent with the learning rate `lr · schedule(updates done)` and the momentum
+    `momentum(updates done)`."""
 
     lr: float
     momentum: Schedule
@@ -69,9 +78,11 @@ Optimizer = Adam | Sgd
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of a run with its own step and optimizers, which are made anew when it begins.
+    """A part of a run with its own step and its own optimizers, which start without state.
 
-    `optimizers` names the networks that are trained: each key is one of `Variant.networks`.
+    `name` is unique in the run, and saved with its state. `steps` may be 0. `step` is a function like `Variant.step`.
+    `optimizers` declares the optimizer of each network that the phase trains, by its key in `Variant.networks`; every
+    step must update all of them.
     """
 
     name: str
@@ -80,17 +91,17 @@ class Phase:
     optimizers: Mapping[str, Optimizer]
 
 
-def draw_noise(noise: Noise, shape: tuple[int, ...], device: torch.device, rng: torch.Generator | None) -> Tensor:
-    """float32 noise: `normal` N(0, 1), `uniform` U(-1, 1), `unit-uniform` U(-√3, √3), which has variance 1."""
+def sample_noise(noise: Noise, shape: tuple[int, ...], device: torch.device, rng: torch.Generator | None) -> Tensor:
+    """Return float32 noise: `normal` N(0, 1), `uniform` U(-1, 1), or `unit-uniform` U(-√3, √3), which has variance 1."""
     if noise == "normal":
         return torch.randn(shape, device=device, generator=rng)
     bound = 1.0 if noise == "uniform" else 3.0**0.5
     return torch.empty(shape, device=device).uniform_(-bound, bound, generator=rng)
 
 
-class _WithoutValues(TorchFunctionMode):
-    """Leaves out what computes initial values (of weights; of spectral norms). On the meta device these functions would do
-    nothing, but import Dynamo (1 s)."""
+class _SkipInitialValues(TorchFunctionMode):
+    """Skips functions that compute initial values of weights and of spectral norms. On the meta device they would have no
+    effect, but import Dynamo (1 s)."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -101,102 +112,141 @@ class _WithoutValues(TorchFunctionMode):
 
 @contextmanager
 def on_meta() -> Iterator[None]:
-    """Networks that are built within it have shapes and dtypes, but no memory and no values."""
-    with torch.device("meta"), _WithoutValues():
+    """Build networks on the meta device: with shapes and dtypes, but without memory and values."""
+    with torch.device("meta"), _SkipInitialValues():
         yield
 
 
 class Variant(ABC):
-    """A model: its networks, its losses and how they are trained. Subclasses are named after their file.
+    """A model: its networks, its losses and how they are trained.
 
-    It is built from its `Config`, which lies beside it in `NAME_config.py`, a module without torch, or in the same module
-    (see `catalogue.py`).
+    A subclass must set `networks`, `generator` and `latent_shapes` in `__init__`, and define `step` and `optimizers`.
+    It may set the other attributes, and override the other methods, of which each documents its default. Its module
+    defines one subclass of `Variant`, and a `Config` or imports it from `NAME_config.py` (see `catalogue`).
+
+    Tensors, here and in `Batch`: images are float `[B, C, size, size]` in [-1, 1], with the channels and size of
+    `self.images`. A `condition` is what the variant `reads`: int64 labels `[B]` from 0 to `num_classes - 1` (all 0 if
+    the dataset has no classes), or low-resolution images, float `[B, C, size/scale, size/scale]` in [-1, 1]. When
+    sampling, low- resolution images may have any height and width.
     """
 
     reads: ClassVar[Reads] = "labels"
-    convolutional: ClassVar[bool] = True  # decides memory format; threads and precision on a CPU
+    """The kind of `condition`: "labels", or "low_res" for super-resolution, which trains on random crops of
+    photographs."""
 
-    networks: Mapping[str, nn.Module]  # what is trained: {"G": …, "D": …}
-    generator: nn.Module  # what is averaged, sampled and exported; called as generator(*latents[, condition])
-    latent_shapes: tuple[tuple[int, ...], ...]  # the noise of one picture: one tensor each
+    convolutional: ClassVar[bool] = True
+    """Whether most work is convolutions: images and weights are then channels-last; also affects the default precision,
+    the number of CPU threads and how steps are captured."""
+
+    networks: Mapping[str, nn.Module]
+    """All networks that are trained, by name, such as {"G": …, "D": …}."""
+
+    generator: nn.Module
+    """The module that is averaged, sampled and exported. It consists of the networks, or of modules that are in them.
+    It is called as `generator(*latents)`, or, if `conditional` or by low-resolution images, `generator(*latents,
+    condition)`, and returns images; values outside [-1, 1] are clipped."""
+
+    latent_shapes: tuple[tuple[int, ...], ...]
+    """The shape of each noise tensor of one image; `((100,),)` stands for one float `[B, 100]`. May be empty."""
+
     noise: Noise = "normal"
-    scale: int = 1  # how many times larger than the low-resolution picture it reads, for a variant that reads one
+    """The distribution of the noise."""
+
+    scale: int = 1
+    """With `reads = "low_res"`: how many times larger images are than low-resolution images, 2, 4 or 8."""
 
     def __init__(self, config: Any, images: ImageSpec) -> None:
-        """Build the networks with random weights from the default generator. Raises `UsageError` where the options
-        do not fit the images (a size a pyramid cannot halve, labels that are missing)."""
+        """Build the networks. `config` is the variant's `Config`, `images` has the channels, size and class names.
+
+        Weights are random, drawn from torch's default generator. No values may be read: networks are also built on the
+        meta device. Raises `UsageError` if an option does not suit the images, such as their size.
+        """
         self.config = config
         self.images = images
 
+    @abstractmethod
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """Yield the updates of one training step on a batch.
+
+        Every step of a phase yields updates of the same networks in the same order, with the same terms. A term whose
+        name starts with `d_loss` is taken for a cross-entropy: near 0, the user is warned that D is never wrong.
+
+        A step may be captured and replayed, so it must not depend on the values of tensors (no `.item()`, no `if`). It
+        draws random numbers with `torch.rand`, `randn`, `randint`, `randn_like`, dropout, or `uniform_`, `normal_`,
+        `bernoulli_`, `exponential_` or `random_` in place, on the device of the batch, with B as the first dimension:
+        if several processes share a batch, they share the numbers drawn for it.
+        """
+
+    @abstractmethod
+    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
+        """Return the optimizer of each network that `step` trains, by its key in `networks`, for a run of `steps`
+        steps."""
+
+    def phases(self, steps: int) -> tuple[Phase, ...]:
+        """Return the phases of a run of `steps` steps, whose steps add up to `steps`. Default: one, with `step` and
+        `optimizers`."""
+        return (Phase("train", steps, self.step, self.optimizers(steps)),)
+
     @classmethod
     def settled(cls, config: Any, steps: int, num_images: int) -> Any:  # noqa: ARG003
-        """`config` with what follows from the run's length and its number of pictures worked out. It is kept with the
-        state, and a run that is made longer goes on with it."""
+        """Return `config` with the options resolved that depend on the run's number of steps and of images. The result is
+        saved with the state, and a resumed run keeps it. Default: `config`."""
         return config
 
     def prepare(self, device: torch.device) -> tuple[str, ...]:  # noqa: ARG002
-        """What training needs beyond data and networks (weights of a fixed network), fetched before the first step and not
-        for sampling. Gives what the user should know. Raises `GancliError` where something cannot be had."""
+        """Load what only training needs, such as pretrained weights for a loss, to `device`; called once before the
+        first step. Returns messages for the user: warnings, or `gancli.text.Note`s. Raises `GancliError` if something
+        is missing. Default: nothing."""
         return ()
-
-    @property
-    def reach(self) -> int:
-        """For a variant that reads low-resolution pictures: how far, in their pixels, a pixel's influence reaches."""
-        raise NotImplementedError
-
-    @property
-    def conditional(self) -> bool:
-        """Whether the generator's picture depends on a label, so that one can be asked for."""
-        return False
 
     @classmethod
     def parts(cls, config: Any, batch_size: int) -> int:  # noqa: ARG003
-        """How many parts a step makes of a batch, each for updates of its own. Where several processes share a batch, their
-        shares must fall into as many equal parts."""
+        """Return how many equal parts `step` splits a batch into, each for updates of its own. Processes that share a
+        batch must be able to split their shares into as many. Default: 1."""
         return 1
 
-    def latents(self, count: int, device: torch.device, rng: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """Fresh noise for `count` pictures, float `[count, *shape]` per latent shape.
+    @property
+    def conditional(self) -> bool:
+        """Whether the generator takes a label, so that `gan sample --label` works. Default: False."""
+        return False
 
-        `rng` is the source of randomness (None: torch's default generator of that device).
-        """
-        return tuple(draw_noise(self.noise, (count, *shape), device, rng) for shape in self.latent_shapes)
+    def latents(self, count: int, device: torch.device, rng: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """Return noise for `count` images: one float `[count, *shape]` for each of `latent_shapes`. `rng`: random
+        generator on `device`; None: torch's default one."""
+        return tuple(sample_noise(self.noise, (count, *shape), device, rng) for shape in self.latent_shapes)
 
     def inputs(self, condition: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """The generator's arguments for one batch: fresh latents and, for a conditional model, the condition."""
+        """Return arguments for the generator with new noise: `arguments(latents, condition)`, on the device of
+        `condition`."""
         return self.arguments(self.latents(len(condition), condition.device, rng), condition)
 
     def arguments(self, latents: tuple[Tensor, ...], condition: Tensor) -> tuple[Tensor, ...]:
-        """The generator's arguments made of given latents and `condition` (as in `Batch`)."""
+        """Return the generator's arguments for given noise. Default: the latents, and the condition if `conditional`."""
         return (*latents, condition) if self.conditional else latents
 
-    def judged(self, pictures: Tensor, labels: Tensor) -> Tensor:
-        """D's logits of whole pictures as they are, float `[B, 1]` (of several Ds, their sum), which tell by heart-learnt
-        pictures whether a set is too small. A variant without it is not watched for that."""
+    @property
+    def num_levels(self) -> int:
+        """The number of images, coarse to fine, that the generator makes one after the other. Default: 1."""
+        return 1
+
+    def levels(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        """Return the image of each level, coarse to fine, float `[B, C, h, w]`, for the generator's arguments. The last
+        one is the generator's. Default: that one."""
+        return (self.generator(*arguments),)
+
+    def judged(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return D's logits of images without augmentation, float `[B, 1]`; with several Ds, their sum. Optional: if
+        defined, `--held-out` images can be used to detect overfitting of D."""
         raise NotImplementedError
 
     @classmethod
     def judges(cls) -> bool:
-        """Whether it has `judged`."""
+        """Return whether the variant defines `judged`."""
         return cls.judged is not Variant.judged
 
     @property
-    def num_levels(self) -> int:
-        """How many pictures, coarse to fine, the generator goes through: 1 unless it works in levels."""
-        return 1
-
-    def levels(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """The picture of each level, coarse to fine, float `[B, C, h, w]`; the last is what `generator` gives."""
-        return (self.generator(*arguments),)
-
-    @abstractmethod
-    def step(self, batch: Batch) -> Iterator[Update]:
-        """One training step, as a generator of updates."""
-
-    @abstractmethod
-    def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
-        """The optimizer of each network in a run (or, with several phases, its last) of `steps` steps."""
-
-    def phases(self, steps: int) -> tuple[Phase, ...]:
-        """The phases of a run of `steps` steps; their steps add up to it. One by default."""
-        return (Phase("train", steps, self.step, self.optimizers(steps)),)
+    def reach(self) -> int:
+        """The distance, in pixels of the low-resolution image, from which a pixel can influence the generator's output
+        (half the receptive field). Required with `reads = "low_res"`: large images are enlarged in tiles that overlap
+        by it."""
+        raise NotImplementedError

@@ -1,86 +1,54 @@
-"""Batches from a data set that lies on the device as uint8. Per step: gather, normalise; nothing else."""
+"""Batches of images with labels. The dataset stays uint8; a step gathers its images and scales them to [-1, 1]."""
 
 import torch
 from torch import Tensor
 
 from gancli import images
-from gancli.batches.ahead import Ahead
-from gancli.batches.batch import Batch
-from gancli.batches.stream import WHOLE, IndexStream
+from gancli.batches.batch import WHOLE_BATCH, Batch, Batches
+from gancli.batches.stream import IndexStream
 from gancli.data.source import Source
 
 
-class ResidentBatches:
-    """The batches of a run.
+class ResidentBatches(Batches):
+    """The batches of a run on images with labels.
 
-    A data set that is memory-mapped, or does not fit, stays where it is and is gathered from there, one step ahead of the
-    device. With `channels_last` the images of a batch are laid out so (it is the rows that are, once). `share` is the part
-    of every batch that this process takes. With `mirror` half of the pictures of an epoch, others in each, are mirrored: a
-    row's number is then that of its picture, or beyond the last by so much. `kept`: int64 indices of the images that are
-    trained on (None: all).
+    `channels_last`: memory format of a batch's images. `mirror`: half of the images of each epoch, chosen anew, are
+    mirrored; an index of `num_images` or more stands for the mirrored image. `kept`: int64 indices of the images to train
+    on (None: all).
     """
 
     def __init__(
         self, source: Source, device: torch.device, batch_size: int, seed: int, channels_last: bool = False,
-        share: slice = WHOLE, mirror: bool = False, kept: Tensor | None = None,
+        share: slice = WHOLE_BATCH, mirror: bool = False, kept: Tensor | None = None,
     ) -> None:  # fmt: skip
         self.stream = IndexStream(source.num_images if kept is None else len(kept), batch_size, seed)
-        self._kept = kept
-        self._share, self._mirror, self._num_images = share, mirror, source.num_images
+        super().__init__(source, device, self.stream.steps_per_epoch, share)
+        self._kept, self._mirror, self._num_images = kept, mirror, source.num_images
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.on_device = source.mapped_file is None and fits(source.num_bytes, device)
-        self._home = device if self.on_device else torch.device("cpu")
-        self._pixels = source.images.to(self._home)
-        self._channels_last = channels_last and source.mapped_file is None  # a map is not laid out anew
-        if self._channels_last:
+        self._pixels, self._labels = source.images.to(self._data_device), source.labels.to(self._data_device)
+        self._is_nhwc = channels_last and source.mapped_file is None  # a mapped file keeps its layout
+        if self._is_nhwc:
             self._pixels = self._pixels.permute(0, 2, 3, 1).contiguous()
-        self._labels = source.labels.to(self._home)
-        self._order: tuple[int, Tensor] | None = None
-        self._ahead = Ahead(lambda step: self.take(self.rows(step, 1)[0]), device)
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step (0 is the first)."""
-        return self.finish(self.fetch(step))
+    def block_rows(self, block: int) -> Tensor:
+        """Return the indices of an epoch: int64 `[steps_per_epoch, batch_size]`."""
+        indices = self.stream.permutation(block)
+        indices = indices if self._kept is None else self._kept[indices]
+        if self._mirror:
+            indices = indices + self._num_images * self.stream.random_half(block)
+        return indices.view(-1, self.stream.batch_size)
 
-    def fetch(self, step: int) -> tuple[Tensor, ...]:
-        """What a step takes, on the device."""
-        return self.take(self.rows(step, 1)[0]) if self.on_device else self._ahead.at(step)
-
-    def rows(self, step: int, count: int) -> Tensor:
-        """What `count` steps from `step` on take: int64 `[count, B]`, where the data lie. They must be of one epoch."""
-        epoch, position = divmod(step, self.stream.steps_per_epoch)
-        if self._order is None or self._order[0] != epoch:
-            order = self.stream.permutation(epoch)
-            order = order if self._kept is None else self._kept[order]
-            if self._mirror:
-                order = order + self._num_images * self.stream.halves(epoch)
-            order = order.view(-1, self.stream.batch_size)[:, self._share]
-            self._order = (epoch, order.to(self._home))
-        return self._order[1][position : position + count]
-
-    def rows_left(self, step: int) -> int:
-        """How many steps from `step` on `rows` can give together."""
-        return self.stream.steps_per_epoch - step % self.stream.steps_per_epoch
-
-    def take(self, row: Tensor) -> tuple[Tensor, Tensor]:
-        """The pixels, uint8 `[B, C, H, W]`, and labels of a step's row, where the data lie."""
+    def gather(self, row: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the images, uint8 `[B, C, H, W]`, and labels, int64 `[B]`, of a row `[B]` of indices."""
         row, mirrored = (row % self._num_images, row >= self._num_images) if self._mirror else (row, None)
         pixels = self._pixels.index_select(0, row)
         if mirrored is not None:
-            across = 2 if self._channels_last else 3
-            pixels = torch.where(mirrored[:, None, None, None], pixels.flip(across), pixels)
-        pixels = pixels.permute(0, 3, 1, 2) if self._channels_last else pixels.contiguous(memory_format=self._layout)
+            width_dim = 2 if self._is_nhwc else 3
+            pixels = torch.where(mirrored[:, None, None, None], pixels.flip(width_dim), pixels)
+        pixels = pixels.permute(0, 3, 1, 2) if self._is_nhwc else pixels.contiguous(memory_format=self._layout)
         return pixels, self._labels.index_select(0, row)
 
-    def finish(self, taken: tuple[Tensor, ...]) -> Batch:
-        """A batch of what `take` gave, brought to the device."""
-        pixels, labels = taken
+    def to_batch(self, gathered: tuple[Tensor, ...]) -> Batch:
+        """Return the images scaled to [-1, 1], with their labels."""
+        pixels, labels = gathered
         return Batch(images.to_float(pixels), labels)
-
-
-def fits(num_bytes: int, device: torch.device) -> bool:
-    """Whether a data set may lie on `device`: it takes at most half of the memory that is free on a GPU."""
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return num_bytes < free / 2

@@ -4,7 +4,7 @@ from gancli.config.paths import data_root
 from gancli.engine.plan import Plan
 from gancli.machine.compiler import kept_under
 from gancli.machine.device import choose_compile, strides
-from gancli.steps.captured import as_it_is
+from gancli.steps.capture import as_it_is
 from gancli.steps.runner import Ways
 
 

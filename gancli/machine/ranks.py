@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from gancli.errors import GancliError, UsageError
 from gancli.machine import meeting, private
-from gancli.nn import losses
+from gancli.nn import penalties
 
 DRAWN_IN_PLACE = (Tensor.uniform_, Tensor.normal_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_)
 TIMEOUT = datetime.timedelta(hours=2)  # the first process may be downloading while the others wait
@@ -198,7 +198,7 @@ class AsOneBatch(TorchFunctionMode):
             (x, *how) = args
             whole = func(torch.empty(self._whole(x.shape), device=x.device, dtype=x.dtype), *how, **kwargs)
             return x.copy_(self._share(whole))
-        if func is losses.penalised:
+        if func is penalties.penalised:
             return self._penalised(*args)
         if func is F.dropout:
             return self._dropout(*args, **kwargs)
@@ -212,12 +212,12 @@ class AsOneBatch(TorchFunctionMode):
     def _share(self, whole: Tensor) -> Tensor:
         return whole[self.ranks.share].contiguous()
 
-    def _penalised(self, batch: Tensor) -> losses.Penalised:
+    def _penalised(self, batch: Tensor) -> penalties.Penalised:
         """This process's pictures among the first eighth of the whole batch; if it has none, one that counts nothing."""
         ranks = self.ranks
-        count = losses.eighth(len(batch) * ranks.world)
+        count = penalties.eighth(len(batch) * ranks.world)
         mine = len(range(count)[ranks.share])
-        return losses.Penalised(max(1, mine), len(batch), mine * ranks.world / count)
+        return penalties.Penalised(max(1, mine), len(batch), mine * ranks.world / count)
 
     def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0:

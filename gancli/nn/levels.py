@@ -1,23 +1,25 @@
-"""The networks of one level of a Laplacian pyramid: what makes its residual, and what judges it.
+"""The networks of one level of a Laplacian pyramid (Denton et al. 2015): generators of its residual, and the
+discriminator.
 
-All of them are told the level's `low_pass`, the enlarged coarser picture, and the label, int64 `[B]`, or None without
-classes (`num_classes` 0).
+All of them are conditioned on the level's low-pass image, the doubled coarser image, float `[B, C, size, size]`, and on
+the label, int64 `[B]`, or None without classes (`num_classes` 0).
 """
 
+import itertools
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from gancli.nn.layers import Frequencies, LabelPlane, Tanh, spectral_norms
+from gancli.nn.layers import Frequencies, LabelPlane, Tanh, dropout, norm_activation, spectral_norms
 
-RESIDUAL_GAIN = 2.0  # its deviation is 0.1 to 0.25, the picture's 0.5 to 0.6
-PULL = 2.0  # of the coarser picture within the tanh: without a residual, black and white stay nearly that
+RESIDUAL_GAIN = 2.0  # the standard deviation of residuals is 0.1 to 0.25, that of images 0.5 to 0.6
+LOW_PASS_GAIN = 2.0  # inside the tanh: with a residual of 0, black and white stay nearly black and white
 
 
 class CoarseGenerator(nn.Module):
-    """float z `[B, latent_dim]` → the coarsest residual, which is the picture itself: `low_pass` is all zeros there.
-    `bounded`: within [-1, 1]."""
+    """float z `[B, latent_dim]` → the coarsest residual, float `[B, C, size, size]`, which is the image itself, as
+    `low_pass` is 0 there. `bounded`: within [-1, 1]."""
 
     def __init__(
         self, channels: int, size: int, num_classes: int, *, latent_dim: int, width: int, batch_norm: bool, bounded: bool
@@ -26,10 +28,8 @@ class CoarseGenerator(nn.Module):
         self.embed = nn.Embedding(num_classes, latent_dim) if num_classes else None
         num_inputs = latent_dim * (2 if num_classes else 1)
         layers: list[nn.Module] = []
-        for fewer in (num_inputs, width):
-            layers.append(nn.Linear(fewer, width, bias=not batch_norm))
-            layers += [nn.BatchNorm1d(width)] if batch_norm else []
-            layers.append(nn.ReLU())
+        for inputs in (num_inputs, width):
+            layers += norm_activation(nn.Linear(inputs, width, bias=not batch_norm), batch_norm, nn.ReLU())
         last: list[nn.Module] = [Tanh()] if bounded else []
         pixels = nn.Linear(width, channels * size**2)
         self.layers = nn.Sequential(*layers, pixels, *last, nn.Unflatten(1, (channels, size, size)))
@@ -37,16 +37,16 @@ class CoarseGenerator(nn.Module):
     def forward(self, z: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
         if self.embed is not None:
             z = torch.cat([z, self.embed(labels)], 1)
-        picture: Tensor = self.layers(z)
-        return picture.float() - low_pass
+        image: Tensor = self.layers(z)
+        return image.float() - low_pass
 
 
 class Generator(nn.Module):
-    """One plane of noise, float `[B, 1, size, size]`, and `low_pass`, float `[B, C, size, size]` → the residual: what that
-    picture lacks. `bounded`: their sum lies within [-1, 1].
+    """One plane of noise, float `[B, 1, size, size]`, and `low_pass` → the residual, float `[B, C, size, size]`.
+    `bounded`: the sum of residual and low-pass image is within [-1, 1].
 
-    `layers`: flat: the 7×7 convolutions of Denton et al. 2015; strided: at half the size, where `low_pass` already has all
-    it knows, at a quarter of the cost.
+    `layers`: "flat": the 7×7 convolutions of the paper; "strided": convolutions at half the size, at a quarter of the
+    cost.
     """
 
     def __init__(
@@ -57,13 +57,10 @@ class Generator(nn.Module):
         self.bounded = bounded
         self.join = LabelPlane(num_classes, size)
         num_inputs = channels + 1 + bool(num_classes)
-        convolutions: list[nn.Module]
+        convolutions: list[nn.Conv2d | nn.ConvTranspose2d]
         bias = not batch_norm
         if layers == "flat":
-            convolutions = [
-                nn.Conv2d(num_inputs, width, 7, 1, 3, bias=bias),
-                nn.Conv2d(width, width, 7, 1, 3, bias=bias),
-            ]
+            convolutions = [nn.Conv2d(inputs, width, 7, 1, 3, bias=bias) for inputs in (num_inputs, width)]
             last = nn.Conv2d(width, channels, 5, 1, 2)
         else:
             inner = [nn.Conv2d(width, width, 3, 1, 1, bias=bias) for _ in range(2)]
@@ -72,25 +69,21 @@ class Generator(nn.Module):
             up = nn.ConvTranspose2d(width, outer, 4, 2, 1, bias=bias)
             convolutions = [first, *inner, up]
             last = nn.Conv2d(outer, channels, 3, 1, 1)
-        inside: list[nn.Module] = []
-        for convolution in convolutions:
-            num_maps = convolution.out_channels
-            assert isinstance(num_maps, int)
-            inside += [convolution, *([nn.BatchNorm2d(num_maps)] if batch_norm else []), nn.ReLU()]
-        self.layers = nn.Sequential(*inside, last)
+        blocks = [norm_activation(convolution, batch_norm, nn.ReLU()) for convolution in convolutions]
+        self.layers = nn.Sequential(*itertools.chain(*blocks), last)
 
     def forward(self, z: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
         residual: Tensor = self.layers(self.join(torch.cat([low_pass, z], 1), labels)).float()
         if self.bounded:
-            return torch.tanh(PULL * low_pass + residual) - low_pass
+            return torch.tanh(LOW_PASS_GAIN * low_pass + residual) - low_pass
         return residual
 
 
 class Discriminator(nn.Module):
-    """A residual and the `low_pass` it belongs to, both float `[B, C, size, size]`, added before the first layer (and, if
-    `enhanced`, the residual beside it, or in the coarsest level frequencies instead) → logits, float `[B, 1]`.
+    """A residual, float `[B, C, size, size]`, and `low_pass` → logits, float `[B, 1]`. The first layer reads their sum,
+    the image; if `enhanced`, it also reads the residual or, in the coarsest level, the image's frequencies instead.
 
-    `layers`: coarse: fully connected, with `dropout`; strided: convolutions that halve; flat: those of Denton et al. 2015.
+    `layers`: "coarse": fully connected, with `dropout`; "strided": strided convolutions; "flat": those of the paper.
     """
 
     def __init__(
@@ -99,9 +92,9 @@ class Discriminator(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.join = LabelPlane(num_classes, size)
-        self.both = enhanced and layers != "coarse"
+        self.reads_residual = enhanced and layers != "coarse"
         self.frequencies = Frequencies(size) if enhanced and layers == "coarse" else None
-        num_inputs = channels * (1 + self.both) + bool(num_classes)
+        num_inputs = channels * (1 + self.reads_residual) + bool(num_classes)
         if layers == "coarse":
             self.layers = _fully_connected(num_inputs * size**2, width, dropout)
         else:
@@ -110,21 +103,22 @@ class Discriminator(nn.Module):
             spectral_norms(self.layers)
 
     def forward(self, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
-        return self.judge(self.seen(residual + low_pass), residual, labels)
+        return self.logits(self.preprocess(residual + low_pass), residual, labels)
 
-    def seen(self, picture: Tensor) -> Tensor:
-        return picture if self.frequencies is None else self.frequencies(picture)
+    def preprocess(self, image: Tensor) -> Tensor:
+        """Return the image or, if the coarsest level is `enhanced`, its frequencies."""
+        return image if self.frequencies is None else self.frequencies(image)
 
-    def judge(self, seen: Tensor, residual: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits of what was `seen` of a picture, and its residual."""
-        if self.both:
-            seen = torch.cat([seen, RESIDUAL_GAIN * residual], 1)
-        logits: Tensor = self.layers(self.join(seen, labels))
+    def logits(self, preprocessed: Tensor, residual: Tensor, labels: Tensor | None) -> Tensor:
+        """Return the logits of a preprocessed image and its residual."""
+        if self.reads_residual:
+            preprocessed = torch.cat([preprocessed, RESIDUAL_GAIN * residual], 1)
+        logits: Tensor = self.layers(self.join(preprocessed, labels))
         return logits
 
 
-def _fully_connected(num_pixels: int, width: int, dropout: float) -> nn.Sequential:
-    hidden: list[nn.Module] = [nn.LeakyReLU(0.2), *([nn.Dropout(dropout)] if dropout else [])]
+def _fully_connected(num_pixels: int, width: int, dropout_probability: float) -> nn.Sequential:
+    hidden: list[nn.Module] = [nn.LeakyReLU(0.2), *dropout(dropout_probability)]
     first, second = nn.Linear(num_pixels, width), nn.Linear(width, width)
     return nn.Sequential(nn.Flatten(), first, *hidden, second, *hidden, nn.Linear(width, 1))
 
@@ -137,6 +131,6 @@ def _flat(num_inputs: int, width: int, size: int) -> nn.Sequential:
 
 def _strided(num_inputs: int, width: int, size: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for fewer, more in ((num_inputs, width), (width, 2 * width)):
-        layers += [nn.Conv2d(fewer, more, 4, 2, 1), nn.LeakyReLU(0.2)]
+    for inputs, outputs in ((num_inputs, width), (width, 2 * width)):
+        layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2 * width * (size // 4) ** 2, 1))

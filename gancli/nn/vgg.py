@@ -1,7 +1,6 @@
-"""VGG19 as a judge of content: features of a network trained on ImageNet.
+"""VGG19 features (Simonyan & Zisserman 2015) for the content loss of Ledig et al. 2017, section 2.2.1.
 
-Simonyan & Zisserman 2015; used as a loss by Ledig et al. 2017, section 2.2.1. The weights are torchvision's: its own
-download (548 MB, checksum verified), or a safetensors file with the same names.
+The weights are torchvision's, downloaded (548 MB, checksum verified) or from a safetensors file with the same names.
 """
 
 import contextlib
@@ -15,9 +14,9 @@ from torch import Tensor, nn
 
 from gancli.errors import GancliError, UsageError
 
-FEATURE_SCALE = 1 / 12.75  # brings the loss to the size of a squared error of pixels
+FEATURE_SCALE = 1 / 12.75  # scales the loss to the magnitude of a squared error of pixels (section 3.2)
 CONVOLUTIONS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512)  # 0: pooling
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pictures in [0, 1]
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's images in [0, 1]
 CONVERT = (
     "python -c \"import torch, safetensors.torch as s; s.save_file(torch.load('vgg19.pth', weights_only=True), "
     "'vgg19.safetensors')\""
@@ -25,8 +24,8 @@ CONVERT = (
 
 
 class Vgg19Features(nn.Module):
-    """φ5,4: pictures, float `[B, C, H, W]` in [-1, 1], C 1 or 3 → features after the last convolution's activation, float
-    `[B, 512, H/16, W/16]`, times 1/12.75. Never trained; its weights are random until `load`."""
+    """φ5,4: images, float `[B, C, H, W]` in [-1, 1], C 1 or 3 → features after the activation of the last convolution,
+    float `[B, 512, H/16, W/16]`, times 1/12.75. Frozen; the weights are random until `load`."""
 
     mean: Tensor
     deviation: Tensor
@@ -34,11 +33,11 @@ class Vgg19Features(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        fewer = 3
-        for more in CONVOLUTIONS:
-            if more:
-                layers += [nn.Conv2d(fewer, more, 3, 1, 1), nn.ReLU(inplace=True)]
-                fewer = more
+        num_inputs = 3
+        for num_outputs in CONVOLUTIONS:
+            if num_outputs:
+                layers += [nn.Conv2d(num_inputs, num_outputs, 3, 1, 1), nn.ReLU(inplace=True)]
+                num_inputs = num_outputs
             else:
                 layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
@@ -52,9 +51,10 @@ class Vgg19Features(nn.Module):
         return features
 
     def load(self, path: str | None) -> str:
-        """Take up the weights: of a safetensors file, or torchvision's own. Gives their origin, for messages.
+        """Load the weights from a safetensors file or, if `path` is None, torchvision's. Returns their origin, for
+        messages.
 
-        Raises `UsageError` or `GancliError` that names the file or the way to have the weights.
+        Raises `UsageError` for a file that cannot be used, and `GancliError` if the download fails.
         """
         if path is None:
             weights, origin = _downloaded(), "torchvision"
@@ -83,17 +83,17 @@ def _from_file(path: str) -> dict[str, Tensor]:
 def _downloaded() -> dict[str, Tensor]:
     from torchvision.models import VGG19_Weights
 
-    if torch.hub.get_dir().startswith("~"):  # it would make a folder of that name
+    if torch.hub.get_dir().startswith("~"):  # torch would create a folder named ~
         raise GancliError(
             "--content vgg: no home directory is known to download VGG19's weights to; set TORCH_HOME, or give "
             "--vgg-weights FILE.safetensors"
         )
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # torch says there what it downloads; stdout is for results
+        with contextlib.redirect_stdout(sys.stderr):  # torch prints there; stdout is for results
             weights: dict[str, Tensor] = dict(
                 VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
             )
-    except (OSError, RuntimeError) as error:  # no network, no room, or another file than was expected
+    except (OSError, RuntimeError) as error:  # no network, a full disk, or a wrong checksum
         raise GancliError(
             f"--content vgg: torchvision's VGG19 weights cannot be had ({error}); give --vgg-weights FILE.safetensors, "
             "or train with --content mse"

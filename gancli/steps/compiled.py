@@ -1,74 +1,63 @@
-"""One step as one compiled piece: its trace, forward, backward, update and average, through Inductor.
+"""A step compiled by Inductor as one piece: its trace of forward, backward, update and average.
 
-What is compiled repeats bit for bit: random numbers are drawn by the kernels that an eager step calls, and no choice is made
-by timing unless `thorough`. So a run that is compiled is so from the first step of a phase on, and after a resume again.
+A compiled step repeats bit for bit: random numbers are drawn by the kernels of a plain step, and nothing is chosen by timing
+unless `thorough`. A compiled run is therefore compiled from the first step of a phase on, and again after a resume.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from gancli.machine import compiler, private
-from gancli.steps import layouts, trace
-from gancli.steps.captured import Step
+from gancli.steps import gradient_layouts, trace
+from gancli.steps.capture import StepFunction
 
-WARM_UPS = 3  # calls before a CUDA graph may hold it: libraries and Triton load their kernels in them
+WARM_UP_CALLS = 3  # before a CUDA graph may hold it: libraries and Triton load their kernels in them
 
 
 class CompileError(Exception):
-    """A step that cannot be compiled here: one line saying why."""
+    """A step cannot be compiled on this machine; the message is one line."""
 
 
 class CompiledStep:
-    """`step`, compiled for inputs of the shapes of `inputs` and `num_terms` reported terms.
+    """`run_step`, compiled for inputs with the shapes of `inputs` and for `num_terms` reported terms.
 
-    `held`: what a step changes, all of it; making the piece leaves it, and the random state, as they were. Raises
-    `CompileError`.
+    `state`: all tensors that a step changes; compiling leaves them, and the random state, as they were. `thorough`: kernels
+    are chosen by timing. Raises `CompileError`.
     """
 
     def __init__(
-        self, step: Step, inputs: Sequence[Tensor], num_terms: int, held: Sequence[Tensor], thorough: bool
+        self, run_step: StepFunction, inputs: Sequence[Tensor], num_terms: int, state: Sequence[Tensor], thorough: bool
     ) -> None:  # fmt: skip
         self._inputs = [tensor.clone() for tensor in inputs]
         self._terms = torch.empty(num_terms, device=self._inputs[0].device)
 
-        def do() -> None:
-            step(self._inputs, self._terms)
-
-        with undone(held, self._terms.device):
-            module, self._arguments = trace.recorded(do)
+        with state_restored(state, self._terms.device):
+            module, self._arguments = trace.recorded(lambda: run_step(self._inputs, self._terms))
         if self._terms.is_cuda:
-            layouts.settle(module)
+            gradient_layouts.fix(module)
         try:
-            self._run = self._compiled(module, thorough)
-            with undone(held, self._terms.device):
-                self._warm_up()
+            with torch.no_grad(), state_restored(state, self._terms.device):
+                self._run = private.standalone_compile(module, self._arguments, compiler.options(thorough))
+                for _ in range(WARM_UP_CALLS if self._terms.is_cuda else 1):
+                    self._run(*self._arguments)
         except torch.OutOfMemoryError:
             raise
-        except (RuntimeError, ImportError, OSError) as error:  # Inductor's own, a compiler's, a loader's
+        except (RuntimeError, ImportError, OSError) as error:  # of Inductor, of the C++ compiler, of the loader
             raise CompileError(_reason(error)) from error
 
     @torch.no_grad()
     def __call__(self, inputs: Sequence[Tensor], terms: Tensor) -> None:
-        for mine, new in zip(self._inputs, inputs, strict=True):
-            mine.copy_(new)
+        for compiled, new in zip(self._inputs, inputs, strict=True):
+            compiled.copy_(new)
         self._run(*self._arguments)
         terms.copy_(self._terms)
 
-    @torch.no_grad()
-    def _compiled(self, module: fx.GraphModule, thorough: bool) -> Callable[..., object]:
-        return private.standalone_compile(module, self._arguments, compiler.options(thorough))
-
-    @torch.no_grad()
-    def _warm_up(self) -> None:
-        for _ in range(WARM_UPS if self._terms.is_cuda else 1):
-            self._run(*self._arguments)
-
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause in one line: the first that says more than what kind of error it is."""
+    """Return the innermost cause in one line: the first line that contains more than the type of the error."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines()]
@@ -76,9 +65,9 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def undone(held: Iterable[Tensor], device: torch.device) -> Iterator[None]:
-    """What is done within leaves the tensors `held` and the random states as they were."""
-    tensors = list(held)
+def state_restored(state: Iterable[Tensor], device: torch.device) -> Iterator[None]:
+    """Put the tensors `state` and the random states of the CPU and of `device` back, on exit, to what they were."""
+    tensors = list(state)
     before = [tensor.detach().clone() for tensor in tensors]
     on_cpu = torch.get_rng_state()
     on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None

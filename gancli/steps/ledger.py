@@ -1,4 +1,4 @@
-"""The losses of an interval, kept on the device and read once."""
+"""The losses of an interval: collected on the device and read back once."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class NotFinite:
-    """A term that became NaN or infinite, `steps_ago` steps before the newest."""
+    """A term that is NaN or infinite, `steps_ago` steps before the newest."""
 
     term: str
     value: float
@@ -18,25 +18,26 @@ class NotFinite:
 
 
 class Ledger:
-    """Collects every step's terms since the last reading. All steps between two readings report the same terms."""
+    """Collects the terms of every step of an interval, which ends with `read`. All steps of an interval report the same
+    terms."""
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
-        self._rows: list[Tensor] = []
-        self._num_averaged = 0  # of the rows' tensors: the first ones
+        self._rows: list[Tensor] = []  # float [steps, terms] each, on the device
+        self._num_averaged = 0  # of these tensors, the first ones: averaged over all processes already
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
-        """Note one step's terms: scalars on the device; nothing is read back."""
+        """Add one step's terms: scalars on the device, which are not read back."""
         self.add_rows(tuple(terms), torch.stack(list(terms.values()))[None])
 
     def add_rows(self, names: tuple[str, ...], rows: Tensor) -> None:
-        """Note several steps' terms: float `[steps, terms]` on the device."""
+        """Add the terms of several steps: float `[steps, terms]` on the device."""
         self._names = names
         self._rows.append(rows)
 
     def average(self, average: Callable[[Sequence[Tensor]], None]) -> None:
-        """Let `average` replace the losses of this process by the mean over all; those that are it already stay, for the
-        mean of three equal numbers may be another one."""
+        """Replace, by means of `average`, this process's losses by the means over all processes. Each loss is averaged once:
+        in floating point, the mean of three equal numbers may be another number."""
         if fresh := self._rows[self._num_averaged :]:
             table = torch.cat(fresh)
             average([table])
@@ -44,7 +45,7 @@ class Ledger:
             self._num_averaged = len(self._rows)
 
     def first_not_finite(self) -> NotFinite | None:
-        """The earliest term since the last reading that is not finite, the first reported if several are."""
+        """Return the earliest term of the interval that is not finite; of several in one step, the first reported."""
         rows = self._table().tolist()
         for index, row in enumerate(rows):
             for name, value in zip(self._names, row, strict=True):
@@ -53,25 +54,25 @@ class Ledger:
         return None
 
     def read(self) -> dict[str, float]:
-        """The means since the last reading, in fp64; then start anew."""
+        """Return the means of the interval, computed in fp64, and start a new interval."""
         means = self.means()
         self._rows.clear()
         self._num_averaged = 0
         return means
 
     def means(self) -> dict[str, float]:
-        """The means since the last reading, in fp64; nothing changes."""
+        """Return the means of the interval so far, computed in fp64."""
         return dict(zip(self._names, self._table().mean(0).tolist(), strict=True))
 
     def __len__(self) -> int:
-        """Steps since the last reading."""
+        """Return the number of steps in the interval so far."""
         return sum(len(rows) for rows in self._rows)
 
     def _table(self) -> Tensor:
         return torch.cat(self._rows).double() if self._rows else torch.zeros(0, len(self._names))
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a resume needs so that the interval's means come out the same: one column per term, in order."""
+        """Return the state that a resume needs to get the same means: one column per term, named `ORDER.TERM`."""
         if not self._rows:
             return {}
         columns = torch.cat(self._rows).unbind(1)
@@ -80,7 +81,7 @@ class Ledger:
         }
 
     def restore(self, columns: Mapping[str, Tensor], device: torch.device) -> None:
-        """Take up what `tensors` gave."""
+        """Restore the state that `tensors` returned."""
         ordered = sorted(columns.items(), key=lambda item: int(item[0].partition(".")[0]))
         self._names = tuple(name.partition(".")[2] for name, _ in ordered)
         self._rows = [torch.stack([column for _, column in ordered], 1).to(device)] if ordered else []

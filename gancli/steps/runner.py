@@ -1,7 +1,7 @@
-"""Does a phase's steps: one by one, or, where the device can, many at a word."""
+"""Does the steps of a phase: one at a time or, where the device supports it, captured and many per launch."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,31 +9,34 @@ from torch import Tensor
 
 from gancli.batches.batch import Batches
 from gancli.machine.ranks import idle
-from gancli.steps.captured import Capture, Step, as_it_is
-from gancli.steps.compiled import CompiledStep, CompileError, undone
+from gancli.steps.capture import Capture, Replay, RunAheadLimiter, StepFunction, as_it_is, capture_on_cuda, side_stream
+from gancli.steps.compiled import CompiledStep, CompileError, state_restored
 from gancli.steps.ema import Average
-from gancli.steps.graph import Replay, RunAheadLimiter, aside, capture_on_cuda
 from gancli.steps.ledger import Ledger
 from gancli.steps.step import Stepper
 from gancli.steps.trace import capture_by_trace
 
-TRIAL_S, TRIAL_STEPS = 1.0, 3  # the least that a number of threads is tried for
-WARM_UP = 3  # steps done one by one before the first capture, as training: libraries choose their kernels in them
+TRIAL_S, TRIAL_STEPS = 1.0, 3  # the shortest trial of a number of threads
+WARM_UP_STEPS = 3  # plain training steps before the first capture, in which libraries choose their kernels
 
 
 @dataclass(frozen=True)
 class Ways:
-    """How a phase's steps are done. `strides`: numbers of steps that may be captured as one, falling; none: no captures.
-    `capture`: by default the device's own way. `compiled`: a step is compiled first; `thorough`: with choices by timing."""
+    """How the steps of a phase are done.
 
-    strides: tuple[int, ...] = ()
+    `steps_per_replay`: the numbers of steps that may be captured as one, in falling order; empty: nothing is captured.
+    `capture`: None is the capture of the device. `compiled`: the step is compiled first. `thorough`: the compiler chooses
+    kernels by timing.
+    """
+
+    steps_per_replay: tuple[int, ...] = ()
     capture: Capture | None = None
     compiled: bool = False
     thorough: bool = False
 
 
 class Runner:
-    """The steps of one phase."""
+    """Does the steps of one phase with a `Stepper`. After each, the average is updated and the terms go to the ledger."""
 
     def __init__(
         self, stepper: Stepper, batches: Batches, average: Average, ledger: Ledger, ways: Ways | None = None
@@ -42,139 +45,149 @@ class Runner:
         self.stepper = stepper
         self._batches, self._average, self._ledger = batches, average, ledger
         self._ways = ways
-        self._on_cuda = stepper.machine.device.type == "cuda"
-        self._capture: Capture = ways.capture or (capture_on_cuda if self._on_cuda else capture_by_trace)
-        self._strides = ways.strides if batches.on_device else ways.strides[-1:]
+        self._device = stepper.machine.device
+        self._capture: Capture = ways.capture or (capture_on_cuda if self._device.type == "cuda" else capture_by_trace)
+        self._steps_per_replay = ways.steps_per_replay if batches.on_device else ways.steps_per_replay[-1:]
         self._replays: dict[int, Replay] = {}
-        self._limiter = RunAheadLimiter(stepper.machine.device)
-        self._compile = ways.compiled  # whether that is still to be done
-        self._do: Step = self._one_of
-        self._warm_up = WARM_UP if ways.strides and not ways.compiled else 0
+        self._limiter = RunAheadLimiter(self._device)
+        self._compile_pending = ways.compiled
+        self._run_step: StepFunction = self._captured_step
+        self._warm_up = WARM_UP_STEPS if ways.steps_per_replay and not ways.compiled else 0
         self._names: tuple[str, ...] = ()
         self._updates_per_step: dict[str, int] = {}
 
-    def advance(self, step: int, room: int) -> int:
-        """Do the steps from `step` on that can be done together, at most `room`; gives their number."""
+    def advance(self, step: int, max_steps: int) -> int:
+        """Do the steps from `step` on that can be done together, at most `max_steps`. Returns their number."""
         if self._warm_up:
-            before = self._updates()
-            with aside(self.stepper.machine.device):
-                self._one(step)
-            self._updates_per_step = {name: updates - before[name] for name, updates in self._updates().items()}
+            with side_stream(self._device):
+                self._updates_per_step = self._count_updates(lambda: self._plain_step(step))
             self._warm_up -= 1
             return 1
-        stride = self._stride(step, room)
-        if stride is None:
-            self._one(step)
+        count = self._num_together(step, max_steps)
+        if count is None:
+            self._plain_step(step)
             return 1
-        self._replayed(stride, step)
-        return stride
+        self._replay(count, step)
+        return count
 
-    def makes_ready(self, step: int, room: int) -> str:
-        """What `advance` would do before its steps that takes longer than they do, or nothing."""
-        if self._compile:
+    def makes_ready(self, step: int, max_steps: int) -> str:
+        """Return what `advance` does before its steps that takes longer than they do, or an empty string."""
+        if self._compile_pending:
             return "compiling the step"
-        if self._warm_up or len(self._replays) == len(self._strides):
+        if self._warm_up or len(self._replays) == len(self._steps_per_replay):
             return ""
-        stride = self._stride(step, room)
-        return "capturing a step" if stride is not None and stride not in self._replays else ""
+        count = self._num_together(step, max_steps)
+        return "capturing a step" if count is not None and count not in self._replays else ""
 
     def compile(self, step: int) -> str:
-        """Compile the step, if that is still to be done, with the inputs of step `step`; nothing is trained by it. Gives why
-        it could not be: the steps are then done without."""
-        if not self._compile:
+        """Compile the step, if it is to be compiled and is not yet, with the inputs of step `step`; nothing is trained.
+        Returns why it cannot be compiled, or an empty string; steps are then done uncompiled."""
+        if not self._compile_pending:
             return ""
-        self._compile = False
+        self._compile_pending = False
         self._average.prepare(step + 1)
         self.stepper.prepare()
-        self.stepper.by_arithmetic(True)
-        inputs = (self._batches.rows(step, 1)[0],) if self._batches.on_device else self._batches.fetch(step)
-        held = [*self.stepper.tensors(), *self._average.tensors()]
-        before, terms = self._updates(), torch.empty(0, device=self.stepper.machine.device)
+        self.stepper.for_compiler = True
         compiled, reason = None, ""
         try:
             with idle():
-                with undone(held, terms.device):  # one step, to see what it reports and how often it updates
-                    self._do(inputs, terms)
-                self._updates_per_step = {name: updates - before[name] for name, updates in self._updates().items()}
-                compiled = CompiledStep(self._do, inputs, len(terms), held, self._ways.thorough)
+                compiled = self._compiled(step)
         except CompileError as error:
             reason = str(error)
-        finally:
-            self._set_updates(before)
         (failed,) = self.stepper.machine.ranks.highest(compiled is None)
         if compiled is None or failed:
-            self.stepper.by_arithmetic(False)
-            self._warm_up = WARM_UP if self._strides else 0
+            self.stepper.for_compiler = False
+            self._warm_up = WARM_UP_STEPS if self._steps_per_replay else 0
             return reason or "another process could not"
-        self._do = compiled
-        self._capture = self._ways.capture or (capture_on_cuda if self._on_cuda else as_it_is)
+        self._run_step = compiled
+        self._capture = self._ways.capture or (capture_on_cuda if self._device.type == "cuda" else as_it_is)
         return ""
 
     def trial(self, step: int, threads: int) -> float:
-        """Steps per second with so many threads on a CPU. Nothing is trained by it: all is as it was before."""
-        held = [*self.stepper.tensors(), *self._average.tensors()]
-        before, own = self._updates(), torch.get_num_threads()
-        with undone(held, self.stepper.machine.device):
+        """Return the steps per second with so many CPU threads. Nothing is trained."""
+        own_threads = torch.get_num_threads()
+        before = self._updates()
+        with state_restored(self._state(), self._device):
             torch.set_num_threads(threads)
             try:
-                self._untrained(step)  # the first with other threads prepares kernels
-                began, steps = time.monotonic(), 0
-                while (seconds := time.monotonic() - began) < TRIAL_S or steps < TRIAL_STEPS:
-                    self._untrained(step)
+                self._trial_step(step)  # the first one with other threads prepares kernels
+                started, steps = time.monotonic(), 0
+                while (seconds := time.monotonic() - started) < TRIAL_S or steps < TRIAL_STEPS:
+                    self._trial_step(step)
                     steps += 1
             finally:
-                torch.set_num_threads(own)
+                torch.set_num_threads(own_threads)
                 self._set_updates(before)
         return steps / seconds
 
-    def _untrained(self, step: int) -> None:
-        """A step in the way that steps are done, whose losses are not kept."""
+    def _num_together(self, step: int, max_steps: int) -> int | None:
+        """Return how many steps to replay as one, or None for a plain step: the largest number within `max_steps` and the
+        block of index rows; one, while the host has a value to change before each step."""
+        max_steps = min(max_steps, self._batches.rows_left(step))
+        if not (self.stepper.is_constant and self._average.is_constant(step + 1)):
+            max_steps = 1
+        return next((count for count in self._steps_per_replay if count <= max_steps), None)
+
+    def _plain_step(self, step: int) -> None:
+        self._average.prepare(step + 1)
+        terms = self.stepper.run(self._batches.batch(step))
+        self._average.apply()
+        self._ledger.add(terms)
+        self._names = tuple(terms)
+
+    def _captured_step(self, inputs: Sequence[Tensor], terms: Tensor) -> None:
+        """Do a step as it is captured or compiled: on its index row or gathered data; its terms are written into `terms`."""
+        gathered = self._batches.gather(inputs[0]) if self._batches.on_device else tuple(inputs)
+        found = self.stepper.compute(self._batches.to_batch(gathered))
+        self._average.apply()
+        torch.stack(list(found.values()), out=terms)
+        self._names = tuple(found)
+
+    def _trial_step(self, step: int) -> None:
+        """Do a step as `advance` does it, without keeping its terms."""
         self._average.prepare(step + 1)
         if 1 in self._replays:
             self.stepper.prepare()
             self._replays[1](step)
         else:
             self.stepper.run(self._batches.batch(step))
-            self._average.move()
+            self._average.apply()
 
-    def _stride(self, step: int, room: int) -> int | None:
-        """The longest stride that fits: not beyond `room` or the rows there are, and one step at a time as long as the host
-        has something to change before each."""
-        room = min(room, self._batches.rows_left(step))
-        if not (self.stepper.settled and self._average.settled(step + 1)):
-            room = 1
-        return next((stride for stride in self._strides if stride <= room), None)
-
-    def _one(self, step: int) -> None:
-        self._average.prepare(step + 1)
-        terms = self.stepper.run(self._batches.batch(step))
-        self._average.move()
-        self._ledger.add(terms)
-        self._names = tuple(terms)
-
-    def _one_of(self, inputs: Sequence[Tensor], terms: Tensor) -> None:
-        """A step by itself, as it may be captured: on the `inputs` that it takes, its terms put into `terms`."""
-        taken = self._batches.take(inputs[0]) if self._batches.on_device else tuple(inputs)
-        found = self.stepper.compute(self._batches.finish(taken))
-        self._average.move()
-        torch.stack(list(found.values()), out=terms)
-        self._names = tuple(found)
-
-    def _replayed(self, stride: int, step: int) -> None:
+    def _replay(self, count: int, step: int) -> None:
         before = self._updates()
         self._average.prepare(step + 1)
         self.stepper.prepare()
-        if stride not in self._replays:
-            self._replays[stride] = Replay(stride, self._do, self._batches, len(self._names), step, self._capture)
-        self._ledger.add_rows(self._names, self._replays[stride](step))
-        per_step = self._updates_per_step
-        self._set_updates({name: updates + stride * per_step[name] for name, updates in before.items()})
+        if count not in self._replays:
+            self._replays[count] = Replay(count, self._run_step, self._batches, len(self._names), step, self._capture)
+        self._ledger.add_rows(self._names, self._replays[count](step))
+        self._set_updates({name: updates + count * self._updates_per_step[name] for name, updates in before.items()})
         self._limiter.wait()
 
+    def _compiled(self, step: int) -> CompiledStep:
+        inputs = (self._batches.rows(step, 1)[0],) if self._batches.on_device else self._batches.fetch(step)
+        state, terms = self._state(), torch.empty(0, device=self._device)
+        before = self._updates()
+        try:
+            with state_restored(state, self._device):  # a plain step, which shows its terms and counts its updates
+                self._updates_per_step = self._count_updates(lambda: self._run_step(inputs, terms))
+            return CompiledStep(self._run_step, inputs, len(terms), state, self._ways.thorough)
+        finally:
+            self._set_updates(before)
+
+    def _state(self) -> list[Tensor]:
+        """Return all tensors that a step changes."""
+        return [*self.stepper.tensors(), *self._average.tensors()]
+
     def _updates(self) -> dict[str, int]:
-        """How often each network was updated. Python counts that, which a replay leaves out."""
+        """Return the number of updates of each network, which Python counts and a replay does not."""
         return {name: optimizer.updates for name, optimizer in self.stepper.optimizers.items()}
 
     def _set_updates(self, updates: Mapping[str, int]) -> None:
         for name, optimizer in self.stepper.optimizers.items():
             optimizer.updates = updates[name]
+
+    def _count_updates(self, run: Callable[[], None]) -> dict[str, int]:
+        """Return how many updates of each network `run` does."""
+        before = self._updates()
+        run()
+        return {name: updates - before[name] for name, updates in self._updates().items()}

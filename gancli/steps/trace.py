@@ -1,5 +1,5 @@
-"""A step on the CPU as a list of its operations, forward, backward and update: replayed without the Python of the networks
-and the bookkeeping of autograd."""
+"""A step traced on the CPU as a list of operations (forward, backward, update), which is replayed without the Python code of
+the networks and the bookkeeping of autograd."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, fx
 
 from gancli.machine import private
-from gancli.steps.captured import Captured, Work
+from gancli.steps.capture import Captured, Work
 
 aten = torch.ops.aten
-# The same operations by the functions that Python code calls: they begin a microsecond sooner.
-SOONER: Mapping[Any, Callable[..., object]] = MappingProxyType({
+# The same operations as functions that Python code calls, which start a microsecond sooner.
+PYTHON_FUNCTIONS: Mapping[Any, Callable[..., object]] = MappingProxyType({
     private.FUSED_ADAM: private.fused_adam_,
     aten.add.Tensor: torch.add,
     aten.add_.Tensor: Tensor.add_,
@@ -41,10 +41,10 @@ SOONER: Mapping[Any, Callable[..., object]] = MappingProxyType({
 
 
 def capture_by_trace(work: Work) -> Captured:
-    """Do `work` and record it; the replay does the same again.
+    """Do `work` and record its operations, which the replay does again.
 
-    As with a CUDA graph, everything that changes from step to step must lie in tensors that exist before. Random numbers
-    come from the default generator each time.
+    As in a CUDA graph, everything that changes from step to step must be in tensors that exist before. Each replay draws new
+    random numbers from the default generator.
     """
     module, arguments = recorded(work)
     _simplify(module)
@@ -58,8 +58,8 @@ def capture_by_trace(work: Work) -> Captured:
 
 
 def recorded(work: Work) -> tuple[fx.GraphModule, list[Tensor]]:
-    """Do `work`. Returns its operations as a graph, and the graph's arguments: the tensors that existed before, and views of
-    them, each once."""
+    """Do `work`, and return its operations as a graph, and the graph's arguments: each tensor used that existed before, and
+    each view of one, once."""
     recorder = Recorder()
     with recorder:
         work()
@@ -67,24 +67,23 @@ def recorded(work: Work) -> tuple[fx.GraphModule, list[Tensor]]:
 
 
 class Recorder(private.DispatchMode):  # type: ignore[no-untyped-call]
-    """Records every operation that is done while it is entered, those of backward passes included.
+    """A context that records all operations, also those of backward passes.
 
-    `torch.fx.experimental.proxy_tensor.make_fx` gives the same graph, but imports Dynamo and Inductor (1 to 1.6 s).
+    `torch.fx.experimental.proxy_tensor.make_fx` returns the same graph, but imports Dynamo and Inductor (1 to 1.6 s).
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.arguments: list[Tensor] = []
         self._graph = fx.Graph()
-        self._first = self._end = self._graph.output(
-            None
-        )  # arguments go before the first operation, operations before the end
+        # Arguments are inserted before the first operation, operations before the end.
+        self._first = self._end = self._graph.output(None)
         self._nodes = private.WeakTensorKeyDictionary()  # tensor → the node that computes it
         self._placeholders: dict[tuple[object, ...], fx.Node] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if private.is_view(func) and self._existed(args[0]):  # a view of what exists before need not be taken each time
+        if private.is_view(func) and self._existed(args[0]):  # a view that later replays can reuse
             return func(*args, **kwargs)
         nodes = fx.node.map_aggregate((args, kwargs), self._node)
         found = func(*args, **kwargs)
@@ -92,7 +91,7 @@ class Recorder(private.DispatchMode):  # type: ignore[no-untyped-call]
             node = self._graph.call_function(func, *nodes)
             self._first = node if self._first is self._end else self._first
             if isinstance(found, Tensor):
-                if not any(found is each for each in args):  # an operation in place gives what it was given
+                if not any(found is each for each in args):  # else an in-place operation
                     self._nodes[found] = node
             elif isinstance(found, tuple | list):
                 for index, each in enumerate(found):
@@ -101,7 +100,7 @@ class Recorder(private.DispatchMode):  # type: ignore[no-untyped-call]
         return found
 
     def module(self) -> fx.GraphModule:
-        """The graph, without what has no effect."""
+        """Return the graph without operations that have no effect."""
         self._graph.eliminate_dead_code()
         return fx.GraphModule({}, self._graph)
 
@@ -109,7 +108,7 @@ class Recorder(private.DispatchMode):  # type: ignore[no-untyped-call]
         return tensor not in self._nodes
 
     def _node(self, value: Any) -> Any:
-        """What stands for an operation's argument in the graph."""
+        """Return the node of an operation's argument if it is a tensor, else the argument."""
         if not isinstance(value, Tensor):
             return value
         if not self._existed(value):
@@ -117,30 +116,30 @@ class Recorder(private.DispatchMode):  # type: ignore[no-untyped-call]
         key = (value.data_ptr(), value.shape, value.stride(), value.dtype)
         if key not in self._placeholders:
             with self._graph.inserting_before(self._first):
-                self._placeholders[key] = self._graph.placeholder(f"given_{len(self.arguments)}")
+                self._placeholders[key] = self._graph.placeholder(f"argument_{len(self.arguments)}")
             self.arguments.append(value.detach())
         return self._placeholders[key]
 
 
 def _simplify(module: fx.GraphModule) -> None:
-    """Take out views that change nothing, and call operations by the functions that begin sooner."""
+    """Remove views that change nothing, and call `PYTHON_FUNCTIONS` where there are any, in place."""
     graph = module.graph
     for node in graph.nodes:
-        if _is_view(node) and (same := _undone(node)) is not None:
+        if _is_view(node) and (same := _same_as(node)) is not None:
             node.replace_all_uses_with(same)
-    graph.eliminate_dead_code()  # before: it knows torch.ops' operations that change their arguments, and no others
+    graph.eliminate_dead_code()  # first: it knows only torch.ops to have side effects
     for node in graph.nodes:
-        node.target = SOONER.get(node.target, node.target)
+        node.target = PYTHON_FUNCTIONS.get(node.target, node.target)
     module.recompile()
 
 
 def _is_view(node: fx.Node) -> bool:
-    """Whether it gives one tensor that shares its first argument's memory."""
+    """Return whether the result shares the memory of the first argument."""
     return node.op == "call_function" and private.is_view(node.target)
 
 
-def _undone(node: fx.Node) -> fx.Node | None:
-    """What a view is the same as: the argument of an alias; of a transpose of a transpose, what was transposed."""
+def _same_as(node: fx.Node) -> fx.Node | None:
+    """Return the node that a view is equal to: the argument of an alias, or that of a transpose of a transpose."""
     inner = node.args[0]
     assert isinstance(inner, fx.Node)
     if node.target in (aten.detach.default, aten.alias.default):

@@ -1,4 +1,4 @@
-"""The networks and the training step of the DCGAN; `dcgan_config` has its page and its options."""
+"""The networks and the training step of the DCGAN. Its options, and a description, are in `dcgan_config`."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -9,22 +9,22 @@ from torch import Tensor, nn
 from gancli.batches.batch import Batch
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
-from gancli.nn import losses
+from gancli.nn import adversarial
 from gancli.nn.augment import diff_augment
-from gancli.nn.games import GAMES, Penalties
-from gancli.nn.layers import ConvAfterDoubling, Tanh, dcgan_init, spectral_norms
+from gancli.nn.layers import ConvAfterDoubling, Tanh, dcgan_init, norm_activation, spectral_norms
+from gancli.nn.penalties import Penalties
 from gancli.variant import Adam, Optimizer, Update, Variant, linear_decay
 from gancli.variants.dcgan_config import Config
 
 ALL_POLICIES, FEW_IMAGES = "colour,translation,cutout", 5_000
-MAX_WIDENING = 8  # of feature maps, from the picture inwards
+MAX_WIDTH_FACTOR = 8  # of the feature maps next to the image
 COARSEST = 4  # pixels
 Kernel = tuple[int, int, int]
-HALVING, HALVING_ODD = (4, 2, 1), (3, 2, 1)  # kernel, stride, padding: of an even size, and of 7 to 4 (and back)
+HALVING, HALVING_ODD = (4, 2, 1), (3, 2, 1)  # kernel, stride, padding: of even sizes, and of 7 to 4
 
 
 class Generator(nn.Module):
-    """float z `[B, latent_dim]` (and int64 labels `[B]`) → pictures, float `[B, C, size, size]` in [-1, 1]."""
+    """float z `[B, latent_dim]` (and int64 labels `[B]`) → images, float `[B, C, size, size]` in [-1, 1]."""
 
     def __init__(self, config: Config, images: ImageSpec, widths: list[int]) -> None:
         super().__init__()
@@ -35,15 +35,16 @@ class Generator(nn.Module):
             num_inputs += config.latent_dim
         layers: list[nn.Module] = []
         kernels = [(COARSEST, 1, 0), *halvings(images.size)[:0:-1]]
-        for kernel, fewer, more in zip(kernels, [num_inputs, *widths[:0:-1]], widths[::-1], strict=True):
-            layers += [self.enlarging(config, fewer, more, kernel, bias=False), nn.BatchNorm2d(more), nn.ReLU()]
-        last = self.enlarging(config, widths[0], images.channels, HALVING, bias=True)
+        for kernel, inputs, outputs in zip(kernels, [num_inputs, *widths[:0:-1]], widths[::-1], strict=True):
+            layers += [self.upsampling(config, inputs, outputs, kernel, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        last = self.upsampling(config, widths[0], images.channels, HALVING, bias=True)
         self.layers = nn.Sequential(*layers, last, Tanh())
         dcgan_init(self)
 
     @staticmethod
-    def enlarging(config: Config, num_inputs: int, num_outputs: int, kernel: Kernel, bias: bool) -> nn.Module:
-        """Doubling a side (4 pixels to 8, or to 7) as `--upsampling` says; from 1 to 4 by a transposed convolution."""
+    def upsampling(config: Config, num_inputs: int, num_outputs: int, kernel: Kernel, bias: bool) -> nn.Module:
+        """Return a layer that doubles the size (4 pixels to 8, or to 7) by `--upsampling`; from 1 pixel to 4, a
+        transposed convolution."""
         if config.upsampling == "resize" and kernel in (HALVING, HALVING_ODD):
             return ConvAfterDoubling(num_inputs, num_outputs, bias=bias, odd=kernel == HALVING_ODD)
         return nn.ConvTranspose2d(num_inputs, num_outputs, *kernel, bias=bias)
@@ -51,12 +52,12 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.embed is not None:
             z = torch.cat([z, self.embed(labels)], 1)
-        pictures: Tensor = self.layers(z[:, :, None, None])
-        return pictures
+        images: Tensor = self.layers(z[:, :, None, None])
+        return images
 
 
 class Discriminator(nn.Module):
-    """Pictures (and int64 labels `[B]`, which come in as one more channel) → logits, float `[B, 1]`."""
+    """Images, float `[B, C, size, size]` (and int64 labels `[B]`, as one more channel) → logits, float `[B, 1]`."""
 
     def __init__(self, config: Config, images: ImageSpec, widths: list[int]) -> None:
         super().__init__()
@@ -65,11 +66,9 @@ class Discriminator(nn.Module):
         batch_norm = config.norm == "batch"
         channels = images.channels + config.conditional
         layers: list[nn.Module] = []
-        for kernel, fewer, more in zip(halvings(images.size), [channels, *widths[:-1]], widths, strict=True):
-            normed = batch_norm and bool(layers)
-            layers.append(nn.Conv2d(fewer, more, *kernel, bias=not normed))
-            layers += [nn.BatchNorm2d(more)] if normed else []
-            layers.append(nn.LeakyReLU(0.2))
+        for kernel, inputs, outputs in zip(halvings(images.size), [channels, *widths[:-1]], widths, strict=True):
+            normed = batch_norm and bool(layers)  # not next to the image
+            layers += norm_activation(nn.Conv2d(inputs, outputs, *kernel, bias=not normed), normed, nn.LeakyReLU(0.2))
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, COARSEST), nn.Flatten())
         dcgan_init(self)
         if config.norm == "spectral":
@@ -83,6 +82,8 @@ class Discriminator(nn.Module):
 
 
 class Dcgan(Variant):
+    """G: z (and label) → image. D: image (and label) → logit."""
+
     config: Config
 
     def __init__(self, config: Config, images: ImageSpec) -> None:
@@ -92,13 +93,13 @@ class Dcgan(Variant):
                 "--conditional: the images of --dataset have no labels; give a data set that has, or leave it out"
             )
         num_halvings = len(halvings(images.size))
-        widths = [config.width * min(2**level, MAX_WIDENING) for level in range(num_halvings)]
+        widths = [config.width * min(2**level, MAX_WIDTH_FACTOR) for level in range(num_halvings)]
         self.policies = () if config.augment in (None, "none") else tuple(config.augment.split(","))
         self.latent_shapes = ((config.latent_dim,),)
         self.generator = Generator(config, images, widths)
         self.D = Discriminator(config, images, widths)
         self.networks = {"G": self.generator, "D": self.D}
-        self.game, self.penalties = GAMES[config.loss], Penalties(config.r1, config.r2, config.gp)
+        self.loss, self.penalties = adversarial.LOSSES[config.loss], Penalties(config.r1, config.r2, config.gp)
 
     @property
     def conditional(self) -> bool:
@@ -106,39 +107,38 @@ class Dcgan(Variant):
 
     @classmethod
     def settled(cls, config: Config, steps: int, num_images: int) -> Config:  # noqa: ARG003
-        """With the augmentation that so many pictures need."""
-        few = ALL_POLICIES if num_images < FEW_IMAGES else "none"
-        return config if config.augment is not None else dataclasses.replace(config, augment=few)
+        """Return `config` with an augmentation if there are few images."""
+        if config.augment is not None:
+            return config
+        return dataclasses.replace(config, augment=ALL_POLICIES if num_images < FEW_IMAGES else "none")
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """D, then G. In a batch-normalised D, real and fake pictures are batches of their own: their statistics differ."""
+        """Yield an update of D and one of G. A D with batch norm takes real and fake images in separate batches, as their
+        statistics differ."""
         labels = batch.condition
         fake = self.generator(*self.inputs(labels))
         if self.config.norm == "batch":
-            real_logits, fake_logits = self.believe(batch.images, labels), self.believe(fake.detach(), labels)
+            real_logits = self.augmented_logits(batch.images, labels)
+            fake_logits = self.augmented_logits(fake.detach(), labels)
         else:
             both = torch.cat([batch.images, fake.detach()])
-            real_logits, fake_logits = self.believe(both, labels.repeat(2)).chunk(2)
-        d_loss = self.game.discriminator(real_logits, fake_logits)
-        believed = {"d_real": losses.probability(real_logits), "d_fake": losses.probability(fake_logits)}
-        penalty = self.penalty(batch, fake) if self.penalties else 0.0
-        yield Update("D", d_loss + penalty, {self.game.term: d_loss, **believed})
+            real_logits, fake_logits = self.augmented_logits(both, labels.repeat(2)).chunk(2)
+        d_loss = self.loss.discriminator(real_logits, fake_logits)
+        probabilities = adversarial.d_probabilities(real_logits, fake_logits)
+        penalty = self.penalties(self.augmented_logits, batch.images, fake, labels)
+        yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
 
-        g_loss = self.game.generator(self.believe(fake, labels), lambda: self.believe(batch.images, labels))
+        fake_logits = self.augmented_logits(fake, labels)
+        g_loss = self.loss.generator(fake_logits, lambda: self.augmented_logits(batch.images, labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
-    def believe(self, pictures: Tensor, labels: Tensor) -> Tensor:
-        """D's logits of augmented pictures."""
-        logits: Tensor = self.D(diff_augment(pictures, self.policies), labels)
+    def augmented_logits(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return D's logits of augmented images."""
+        logits: Tensor = self.D(diff_augment(images, self.policies), labels)
         return logits
 
-    def penalty(self, batch: Batch, fake: Tensor) -> Tensor | float:
-        few = losses.penalised(batch.images)
-        labels = few.of(batch.condition)
-        return self.penalties.of(lambda x: self.believe(x, labels), few.of(batch.images), few.of(fake), few)
-
-    def judged(self, pictures: Tensor, labels: Tensor) -> Tensor:
-        logits: Tensor = self.D(pictures, labels)
+    def judged(self, images: Tensor, labels: Tensor) -> Tensor:
+        logits: Tensor = self.D(images, labels)
         return logits
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
@@ -147,7 +147,8 @@ class Dcgan(Variant):
 
 
 def halvings(size: int) -> list[Kernel]:
-    """The convolutions (kernel, stride, padding) that halve `size` down to 4. Raises `UsageError` for sizes they can't."""
+    """Return the convolutions (kernel, stride, padding) that halve `size` down to 4. Raises `UsageError` for other
+    sizes."""
     kernels = {4 << times: [HALVING] * times for times in range(1, 9)}
     kernels |= {7 << times: [*[HALVING] * times, HALVING_ODD] for times in range(1, 9)}
     if size not in kernels:

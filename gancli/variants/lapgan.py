@@ -1,4 +1,4 @@
-"""The networks and the training step of the LAPGAN; `lapgan_config` has its page and its options."""
+"""The training step of the LAPGAN. Its options, and a description, are in `lapgan_config`; its networks in `nn/levels`."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -9,18 +9,24 @@ from torch import Tensor, nn
 from gancli.batches.batch import Batch
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
-from gancli.nn import losses
-from gancli.nn.games import GAMES, Penalties
+from gancli.nn.adversarial import LOSSES
 from gancli.nn.levels import CoarseGenerator, Discriminator, Generator
+from gancli.nn.penalties import Penalties, penalised
 from gancli.nn.pyramid import Chain, laplacian
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, linear_decay
 from gancli.variants.lapgan_config import Config
 
 COARSEST = (4, 7, 8)  # pixels
-UPDATES_PER_EPOCH = 500  # the paper's schedules go by epochs: 50,000 pictures, in batches of 100
+UPDATES_PER_EPOCH = 500  # the paper's schedules count epochs, of 50,000 images in batches of 100
 
 
 class Lapgan(Variant):
+    """Gk and Dk for each level k of a Laplacian pyramid; level 0 is the finest.
+
+    G's latents are a plane of noise, float `[B, 1, h, w]`, for each finer level, and z, float `[B, latent_dim]`, for the
+    coarsest.
+    """
+
     config: Config
 
     def __init__(self, config: Config, images: ImageSpec) -> None:
@@ -39,7 +45,7 @@ class Lapgan(Variant):
         }
         self.latent_shapes = (*((1, size, size) for size in finer), (config.latent_dim,))
         self.noise = config.noise
-        self.game = GAMES[config.loss]
+        self.loss = LOSSES[config.loss]
 
     @property
     def conditional(self) -> bool:
@@ -51,7 +57,7 @@ class Lapgan(Variant):
 
     @property
     def num_classes(self) -> int:
-        """That the networks are told of."""
+        """The number of classes that the networks are conditioned on."""
         return self.images.num_classes if self.conditional else 0
 
     def _build_generator(self, size: int) -> nn.Module:
@@ -75,7 +81,7 @@ class Lapgan(Variant):
         return self.chain.levels(*arguments)
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """Algorithm 1 of the paper, at every level. No gradient and no picture goes from one level to another."""
+        """Yield the updates of Algorithm 1 of the paper for every level. Levels share no gradients and no images."""
         labels = batch.condition if self.conditional else None
         latents = self.latents(len(batch.images), batch.images.device)
         num_parts = self.parts(self.config, len(batch.images))
@@ -87,65 +93,68 @@ class Lapgan(Variant):
 
     @classmethod
     def parts(cls, config: Config, batch_size: int) -> int:
-        return max(1, min(config.coarse_updates, batch_size // 2))  # batch norm needs two pictures
+        return max(1, min(config.coarse_updates, batch_size // 2))  # batch norm needs two images
 
     def num_updates(self, k: int) -> int:
-        """Updates of level k in a step."""
+        """Return the number of updates of level k in a step."""
         return 1 + (self.config.coarse_updates - 1) * k // (self.num_levels - 1)
 
     def level_step(
         self, k: int, z: Tensor, residual: Tensor, low_pass: Tensor, labels: Tensor | None
     ) -> Iterator[Update]:
-        """D and then G of level k, both told l_k of the real picture."""
+        """Yield an update of D and one of G of level k, both conditioned on l_k of the real images. h_k is the
+        `residual`."""
+        discriminator = self.networks[f"D{k}"]
         fake = self.networks[f"G{k}"](z, low_pass, labels)
         both = torch.cat([residual, fake.detach()])
-        twice = None if labels is None else labels.repeat(2)
-        real_logits, fake_logits = self.networks[f"D{k}"](both, low_pass.repeat(2, 1, 1, 1), twice).chunk(2)
-        d_loss = self.game.discriminator(real_logits, fake_logits)
-        weights = self.penalty_weights(k)
-        penalty = self.penalty(k, weights, residual, fake, low_pass, labels) if weights else 0.0
-        yield Update(f"D{k}", d_loss + penalty, {f"{self.game.term}_{k}": d_loss})
+        both_labels = None if labels is None else labels.repeat(2)
+        real_logits, fake_logits = discriminator(both, low_pass.repeat(2, 1, 1, 1), both_labels).chunk(2)
+        d_loss = self.loss.discriminator(real_logits, fake_logits)
+        penalty = self.penalty(k, residual, fake, low_pass, labels)
+        yield Update(f"D{k}", d_loss + penalty, {f"{self.loss.term}_{k}": d_loss})
 
-        judge = self.networks[f"D{k}"]
-        g_loss = self.game.generator(judge(fake, low_pass, labels), lambda: judge(residual, low_pass, labels))
+        fake_logits = discriminator(fake, low_pass, labels)
+        g_loss = self.loss.generator(fake_logits, lambda: discriminator(residual, low_pass, labels))
         yield Update(f"G{k}", g_loss, {f"g_loss_{k}": g_loss})
 
     def penalty(
-        self, k: int, weights: Penalties, residual: Tensor, fake: Tensor, low_pass: Tensor, labels: Tensor | None
+        self, k: int, residual: Tensor, fake: Tensor, low_pass: Tensor, labels: Tensor | None
     ) -> Tensor | float:
-        """On a share of the pictures of level k: of D's slope along h_k, which is that along the picture, or along what the
-        coarsest D sees of it."""
-        judge = self.networks[f"D{k}"]
-        assert isinstance(judge, Discriminator)
-        share = losses.penalised(residual)
-        real, made, few_pictures = share.of(residual), share.of(fake), share.of(low_pass)
-        few_labels = None if labels is None else share.of(labels)
-        if judge.frequencies is None:
-            return weights.of(lambda h: judge(h, few_pictures, few_labels), real, made, share)
-        seen = judge.seen(real + few_pictures)
-        seen_made = judge.seen((made + few_pictures).detach()) if weights.r2 or weights.gp else seen
-        return weights.of(lambda x: judge.judge(x, real, few_labels), seen, seen_made, share)
+        """Return the weighted penalties on the gradient of level k's D with respect to h_k, which is that with respect
+        to the image or, if D reads frequencies, with respect to these."""
+        discriminator, penalties = self.networks[f"D{k}"], self.penalties(k)
+        assert isinstance(discriminator, Discriminator)
+        if not penalties or discriminator.frequencies is None:
+            return penalties(discriminator, residual, fake, low_pass, labels)
+        subset = penalised(residual)
+        real_h, fake_h, low = subset.of(residual), subset.of(fake), subset.of(low_pass)
+        subset_labels = None if labels is None else subset.of(labels)
+        real = discriminator.preprocess(real_h + low)
+        made = discriminator.preprocess((fake_h + low).detach()) if penalties.r2 or penalties.gp else real
+        return penalties.on_subset(lambda x: discriminator.logits(x, real_h, subset_labels), real, made, subset)
 
-    def penalty_weights(self, k: int) -> Penalties:
-        """A finer level's go by its share of pixels: the same change of a picture is spread over fewer of them in a smaller
-        one, so gradients grow. R2's are those of R1, as many times as `--r2` says."""
+    def penalties(self, k: int) -> Penalties:
+        """Return the penalty weights of level k. Those of finer levels are proportional to the number of pixels, as
+        gradients are larger where a change of the image is spread over fewer of them. `--r2` is a factor of R1's
+        weight."""
         config, pixels = self.config, (self.sizes[k] / self.sizes[0]) ** 2
         if k == self.num_levels - 1:
             return Penalties(config.coarse_r1, config.coarse_r1 * config.r2, config.gp)
         return Penalties(config.r1 * pixels, config.r1 * pixels * config.r2, config.gp * pixels)
 
-    def judged(self, pictures: Tensor, labels: Tensor) -> Tensor:
-        told = labels if self.conditional else None
-        levels = enumerate(laplacian(pictures, self.num_levels, self.config.resize))
-        logits: Tensor = sum(self.networks[f"D{k}"](*level, told) for k, level in levels)
+    def judged(self, images: Tensor, labels: Tensor) -> Tensor:
+        d_labels = labels if self.conditional else None
+        levels = enumerate(laplacian(images, self.num_levels, self.config.resize))
+        logits: Tensor = sum(self.networks[f"D{k}"](*level, d_labels) for k, level in levels)
         return logits
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
-        """Schedules go by the updates of a network, of which the coarsest has several in a step."""
+        """Return the optimizer of each network. Schedules count its updates, of which the coarsest level has several in
+        a step."""
         return {name: self.rule(int(name[1:]), steps) for name in self.networks}
 
     def rule(self, k: int, steps: int) -> Optimizer:
-        """How the networks of level k are trained."""
+        """Return the optimizer of the networks of level k."""
         lr = self.config.coarse_lr if k == self.num_levels - 1 else self.config.lr
         if self.config.optimizer == "sgd":
             return Sgd(lr, momentum=_paper_momentum, schedule=_paper_decay)
@@ -153,7 +162,7 @@ class Lapgan(Variant):
 
 
 def level_sizes(size: int) -> tuple[int, ...]:
-    """The sizes of the pyramid's levels, finest first: at least two. Raises `UsageError` for sizes that do not fit."""
+    """Return the sizes of the pyramid's levels, at least two, finest first. Raises `UsageError` for other sizes."""
     sizes = [size]
     while sizes[-1] not in COARSEST or len(sizes) == 1:
         if sizes[-1] % 2 or sizes[-1] <= min(COARSEST):
@@ -165,10 +174,10 @@ def level_sizes(size: int) -> tuple[int, ...]:
 
 
 def _paper_decay(updates: int) -> float:
-    """Divided by 1 + 4e-5 per epoch (from memory of the official code; no source here confirmed it)."""
+    """Divide by 1 + 4e-5 per epoch (as remembered from the official code; unconfirmed)."""
     return float((1 + 4e-5) ** -(updates // UPDATES_PER_EPOCH))
 
 
 def _paper_momentum(updates: int) -> float:
-    """From 0.5 by 0.0008 per epoch, up to 0.8 (the step from memory; the ends are the paper's)."""
+    """Rise from 0.5 to 0.8, as in the paper, by 0.0008 per epoch (as remembered from the official code; unconfirmed)."""
     return min(0.8, 0.5 + 0.0008 * (updates // UPDATES_PER_EPOCH))

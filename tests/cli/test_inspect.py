@@ -121,10 +121,12 @@ def test_verify_also_reads_states_and_finds_nan(gan: Gan, trained: Path, tmp_pat
 @pytest.fixture
 def diverged(gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that ended after two rows, before its first state."""
-    from gancli.nn import losses
+    from gancli.nn import adversarial
 
-    honest, counter = losses.non_saturating, itertools.count(1)
-    monkeypatch.setattr(losses, "non_saturating", lambda x: honest(x) * (float("nan") if next(counter) > 11 else 1.0))
+    honest, counter = adversarial.non_saturating, itertools.count(1)
+    monkeypatch.setattr(
+        adversarial, "non_saturating", lambda x: honest(x) * (float("nan") if next(counter) > 11 else 1.0)
+    )
     assert gan("train", *SMALL, "--steps", 150, "--seed", 4, "--out", "run", "--save-every", 150).code == 4
     assert not (tmp_path / "run" / "ckpt.safetensors").exists()
     return tmp_path / "run"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gancli.metrics import classifier
-from gancli.nn import losses
+from gancli.nn import adversarial
 from tests.cli.test_train import started, wait_for
 from tests.conftest import SMALL, Gan, sha256
 from tests.page import made
@@ -154,7 +154,7 @@ def test_a_run_that_diverged_has_a_page_that_says_why(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(losses, "non_saturating", lambda x: x.sum() * float("nan"))
+        broken.setattr(adversarial, "non_saturating", lambda x: x.sum() * float("nan"))
         outcome = gan("train", *SMALL, "--steps", 150, "--out", "run")
     assert outcome.code == 4
     page = (tmp_path / "run" / "report.html").read_text("utf-8")

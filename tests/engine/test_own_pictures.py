@@ -120,7 +120,7 @@ def test_a_mirrored_row_is_its_picture_mirrored(channels_last: bool) -> None:
     batches = ResidentBatches(source, torch.device("cpu"), 2, 0, channels_last, mirror=True)
     rows = torch.cat([batches.rows(step, 1)[0] for step in range(30)])
     assert 0.2 < (rows >= 6).double().mean() < 0.8
-    found, classes = batches.take(torch.tensor([1, 7, 5, 11]))
+    found, classes = batches.gather(torch.tensor([1, 7, 5, 11]))
     assert torch.equal(found, torch.stack([pixels[1], pixels[1].flip(-1), pixels[5], pixels[5].flip(-1)]))
     assert classes.tolist() == [1, 1, 5, 5]
     first = [(batches.rows(step, 1)[0] >= 6).tolist() for step in range(3)]

@@ -177,14 +177,14 @@ def test_going_on_elsewhere_leaves_the_first_directory_alone(gan: Gan, tmp_path:
 def test_divergence_names_the_loss_and_the_step_and_keeps_the_last_finite_state(
     gan: Gan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gancli.nn import losses
+    from gancli.nn import adversarial
 
-    honest, counter = losses.non_saturating, itertools.count(1)
+    honest, counter = adversarial.non_saturating, itertools.count(1)
 
     def poisoned(logits: torch.Tensor) -> torch.Tensor:
         return honest(logits) * (float("nan") if next(counter) >= 13 else 1.0)
 
-    monkeypatch.setattr(losses, "non_saturating", poisoned)
+    monkeypatch.setattr(adversarial, "non_saturating", poisoned)
     outcome = gan(*train_args("vanilla"), "--steps", 30, "--save-every", 5, "--out", "run", "--progress", "none")
     assert outcome.code == 4
     assert "g_loss became NaN at step 13" in outcome.err

@@ -64,7 +64,7 @@ def test_cell_means_are_those_of_adaptive_pooling(height: int, width: int, cells
     assert torch.allclose(mine, theirs)
 
 
-def assert_same_values_and_slopes(found: Tensor, expected: Tensor, sources: tuple[Tensor, ...]) -> None:
+def assert_same_values_and_gradients(found: Tensor, expected: Tensor, sources: tuple[Tensor, ...]) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     towards = torch.randn_like(found)
     gradients = torch.autograd.grad((found * towards).sum(), sources)
@@ -79,7 +79,7 @@ def test_a_convolution_after_a_shuffle_is_that_of_the_shuffled_picture(kernel: i
     features = torch.randn(2, 12, *size, dtype=torch.float64, requires_grad=True)
     plain = nn.functional.pixel_shuffle(features, 2)
     expected = nn.functional.conv2d(plain, ours.weight, ours.bias, padding=kernel // 2)
-    assert_same_values_and_slopes(ours(features), expected, (features, *ours.parameters()))
+    assert_same_values_and_gradients(ours(features), expected, (features, *ours.parameters()))
     assert {*ours.state_dict()} == {"weight", "bias"}
 
 
@@ -91,4 +91,4 @@ def test_a_convolution_after_doubling_is_that_of_repeated_pixels(bias: bool, odd
     repeated = features.repeat_interleave(2, 2).repeat_interleave(2, 3)
     expected = nn.functional.conv2d(repeated, ours.weight, ours.bias, padding=1)
     expected = expected[..., :-1, :-1] if odd else expected
-    assert_same_values_and_slopes(ours(features), expected, (features, *ours.parameters()))
+    assert_same_values_and_gradients(ours(features), expected, (features, *ours.parameters()))

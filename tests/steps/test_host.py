@@ -74,6 +74,6 @@ def test_a_step_asks_the_host_nothing(
         average.prepare(1)
         with HostTensors() as host:
             terms = stepper.compute(batch)
-            average.move()
+            average.apply()
         assert host.seen == []
         assert all(term.shape == () for term in terms.values())

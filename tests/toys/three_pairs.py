@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gancli.batches.batch import Batch
 from gancli.config import VariantConfig, option
 from gancli.data.spec import ImageSpec
-from gancli.nn import losses
+from gancli.nn import adversarial
 from gancli.variant import Adam, Optimizer, Update, Variant
 
 
@@ -66,9 +66,9 @@ class ThreePairs(Variant):
         for level, z in enumerate(self.inputs(batch.condition)):
             generator, discriminator = self.networks[f"G{level}"], self.networks[f"D{level}"]
             fake = generator(z)
-            d_loss = losses.discriminator(discriminator(batch.images), discriminator(fake.detach()))
+            d_loss = adversarial.discriminator(discriminator(batch.images), discriminator(fake.detach()))
             yield Update(f"D{level}", d_loss, {f"d_loss_{level}": d_loss})
-            g_loss = losses.non_saturating(discriminator(fake))
+            g_loss = adversarial.non_saturating(discriminator(fake))
             yield Update(f"G{level}", g_loss, {f"g_loss_{level}": g_loss})
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:  # noqa: ARG002

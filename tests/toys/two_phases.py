@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gancli.batches.batch import Batch
 from gancli.config import VariantConfig, option
 from gancli.data.spec import ImageSpec
-from gancli.nn import losses
+from gancli.nn import adversarial
 from gancli.variant import Adam, Optimizer, Phase, Sgd, Update, Variant
 
 
@@ -63,9 +63,9 @@ class TwoPhases(Variant):
 
     def step(self, batch: Batch) -> Iterator[Update]:
         fake = self.generator(*self.inputs(batch.condition))
-        d_loss = losses.discriminator(self.D(batch.images), self.D(fake.detach()))
+        d_loss = adversarial.discriminator(self.D(batch.images), self.D(fake.detach()))
         yield Update("D", d_loss, {"d_loss": d_loss})
-        g_loss = losses.non_saturating(self.D(fake))
+        g_loss = adversarial.non_saturating(self.D(fake))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:  # noqa: ARG002

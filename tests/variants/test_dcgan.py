@@ -11,7 +11,6 @@ from gancli.errors import UsageError
 from gancli.machine.device import Machine
 from gancli.steps.step import Stepper
 from gancli.variant import Variant
-from tests.conftest import SMALL, Gan
 
 CPU = Machine(torch.device("cpu"), "fp32", 1)
 
@@ -26,25 +25,6 @@ def built(size: int = 8, channels: int = 1, names: str = "0123456789", **options
 def batch_for(variant: Variant, count: int = 4) -> Batch:
     spec = variant.images
     return Batch(torch.rand(count, spec.channels, spec.size, spec.size) * 2 - 1, torch.arange(count) % 10)
-
-
-@pytest.mark.parametrize(
-    ("size", "channels", "upsampling"),
-    [(8, 1, "resize"), (14, 3, "transposed"), (56, 1, "resize"), (128, 3, "transposed")],
-)
-def test_pictures_have_the_size_of_the_images(size: int, channels: int, upsampling: str) -> None:
-    variant = built(size, channels, width=2, upsampling=upsampling)
-    batch = batch_for(variant, 2)
-    pictures: Tensor = variant.generator(*variant.inputs(batch.condition))
-    assert pictures.shape == (2, channels, size, size)
-    assert pictures.abs().max() <= 1
-    assert variant.networks["D"](pictures, batch.condition).shape == (2, 1)
-
-
-@pytest.mark.parametrize(("size", "near"), [(30, "28 and 32"), (5, "8")])
-def test_another_size_is_refused_with_the_nearest_that_fit(size: int, near: str) -> None:
-    with pytest.raises(UsageError, match=rf"--image-size {size}: .*{near}$"):
-        built(size)
 
 
 def test_at_64_pixels_the_networks_are_the_papers() -> None:
@@ -120,35 +100,7 @@ def test_spectral_norm_bounds_every_layer_of_d() -> None:
     assert not any(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules())
 
 
-def test_a_conditional_model_hears_the_label_and_the_plain_one_has_no_ear_for_it() -> None:
-    labels = torch.arange(10)
-    for conditional, kinds in ((True, 10), (False, 1)):
-        variant = built(conditional=conditional)
-        assert variant.conditional == conditional
-        for network in variant.networks.values():
-            network.eval()
-        latents = tuple(z.expand(10, -1) for z in variant.latents(1, torch.device("cpu")))
-        pictures: Tensor = variant.generator(*variant.arguments(latents, labels))
-        assert len(torch.unique(pictures.flatten(1), dim=0)) == kinds
-        assert len(torch.unique(variant.networks["D"](pictures[:1].expand(10, -1, -1, -1), labels))) == kinds
-
-
 @pytest.mark.parametrize("policy", ["colour,mirror", ""])
 def test_an_unknown_augmentation_is_refused(policy: str) -> None:
     with pytest.raises(UsageError, match=r"--augment .*colour, translation, cutout"):
         built(augment=policy)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--preset", "paper"),
-        ("--conditional", "--norm", "batch", "--r1", "1"),
-        ("--norm", "spectral", "--augment", "colour,translation,cutout", "--precision", "bf16"),
-    ],
-)
-def test_every_option_trains_from_the_command_line(gan: Gan, options: tuple[str, ...]) -> None:
-    trained = gan("train", "--variant", "dcgan", *SMALL, *options, "--steps", 4, "--out", "run")
-    assert trained.code == 0, trained.err
-    sampled = gan("sample", "run", "-n", 4, "-o", "grid.png")
-    assert sampled.code == 0, sampled.err

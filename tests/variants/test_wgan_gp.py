@@ -15,7 +15,6 @@ from torch import Tensor
 from gancli import catalogue
 from gancli.batches.batch import Batch
 from gancli.data.spec import ImageSpec
-from gancli.errors import UsageError
 from gancli.machine.device import Machine
 from gancli.metrics import classifier
 from gancli.steps.step import Stepper
@@ -109,36 +108,6 @@ def test_in_a_step_the_critic_is_updated_several_times_each_with_other_pictures_
     assert [len(both) // 2 for both in shown] == [4, 3, 3]
     fakes = torch.cat([both[len(both) // 2 :] for both in shown])
     assert len(torch.unique(fakes.flatten(1), dim=0)) == len(fakes), "noise of its own for each"
-
-
-@pytest.mark.parametrize(("size", "channels"), [(8, 1), (14, 3), (40, 1)])
-def test_pictures_have_the_size_of_the_images(size: int, channels: int) -> None:
-    variant = built(size, channels, width=2)
-    drawn = variant.generator(*variant.latents(2, torch.device("cpu")))
-    assert drawn.shape == (2, channels, size, size)
-    assert drawn.abs().max() <= 1
-    assert variant.networks["D"](drawn).shape == (2, 1)
-
-
-@pytest.mark.parametrize("size", [4, 30])
-def test_another_size_is_refused(size: int) -> None:
-    with pytest.raises(UsageError, match=f"--image-size {size}: "):
-        built(size)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--preset", "paper"),
-        ("--precision", "bf16", "--critic-updates", "2"),
-        ("--penalty", "1", "--lr", "0.001", "--beta1", "0.5", "--beta2", "0.99", "--batch-size", "3"),
-    ],
-)
-def test_every_option_trains_from_the_command_line(gan: Gan, options: tuple[str, ...]) -> None:
-    trained = gan("train", "-v", "wgan_gp", *SMALL, "--width", "4", *options, "--steps", 4, "--out", "run")
-    assert trained.code == 0, trained.err
-    sampled = gan("sample", "run", "-n", 4, "-o", "grid.png")
-    assert sampled.code == 0, sampled.err
 
 
 def section() -> str:

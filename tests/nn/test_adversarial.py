@@ -1,4 +1,4 @@
-"""The games of D and G: values and gradients against the papers' formulas in float64, and every variant plays each."""
+"""Adversarial losses and gradient penalties: values and gradients against the papers' formulas in float64."""
 
 import math
 from collections.abc import Callable
@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gancli import catalogue
 from gancli.config import fields_of
 from gancli.config.resolve import preset_layers, resolve
-from gancli.nn import losses
-from gancli.nn.games import GAMES, Penalties, gradient_penalty
+from gancli.nn import adversarial
+from gancli.nn.adversarial import LOSSES
+from gancli.nn.penalties import Penalties, gradient_penalty, r1
 from tests.conftest import SMALL, TINY, Gan, slow_ones
 
 RNG = torch.Generator().manual_seed(0)
@@ -43,13 +46,13 @@ FORMULAS: dict[str, tuple[Logits, Logits]] = {
 }
 
 
-@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_values_and_slopes_are_the_papers(name: str, dtype: torch.dtype) -> None:
+def test_values_and_gradients_are_the_papers(name: str, dtype: torch.dtype) -> None:
     real, fake = (3 * torch.randn(40, 1, generator=RNG).to(dtype) for _ in range(2))
-    game = GAMES[name]
-    of_g: Logits = lambda r, f: game.generator(f, lambda: r)  # noqa: E731
-    for mine, exact in zip((game.discriminator, of_g), FORMULAS[name], strict=True):
+    loss = LOSSES[name]
+    of_g: Logits = lambda r, f: loss.generator(f, lambda: r)  # noqa: E731
+    for mine, exact in zip((loss.discriminator, of_g), FORMULAS[name], strict=True):
         leaves = [x.float().requires_grad_() for x in (real, fake)]
         doubles = [x.double().requires_grad_() for x in (real, fake)]
         value, true = mine(*leaves), exact(*doubles)
@@ -62,56 +65,66 @@ def test_values_and_slopes_are_the_papers(name: str, dtype: torch.dtype) -> None
         assert torch.isfinite(mine(1e4 * real.float(), -1e4 * fake.float()))
 
 
-def test_the_games_are_those_of_the_options() -> None:
+def test_the_losses_are_those_of_the_options() -> None:
     for variant in catalogue.names():
         (field,) = (f for f in fields_of(catalogue.card(variant).config_class) if f.name == "loss")
-        assert set(field.choices) == set(GAMES)
+        assert set(field.choices) == set(LOSSES)
 
 
-def judge_of(dtype: torch.dtype) -> nn.Sequential:
+@given(st.floats(0, 1), st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=8))
+def test_smoothing_changes_the_target_of_real_logits_only(target: float, values: list[float]) -> None:
+    real, fake = torch.tensor(values), torch.tensor(values[::-1])
+    p, q = torch.sigmoid(real.double()), torch.sigmoid(-real.double())
+    expected = -(target * p.log() + (1 - target) * q.log()).mean() - torch.sigmoid(-fake.double()).log().mean()
+    found = adversarial.discriminator(real, fake, target)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-5)
+
+
+def discriminator(dtype: torch.dtype) -> nn.Sequential:
     torch.manual_seed(1)
     return nn.Sequential(nn.Flatten(), nn.Linear(12, 7), nn.Softplus(), nn.Linear(7, 1)).to(dtype)
 
 
-def test_penalties_and_their_slopes_are_the_formulas_in_float64() -> None:
-    """½·E‖∇D‖² at real and fake pictures and E(‖∇D‖ − 1)² between them, by a D whose gradient is known in closed form."""
+def test_penalties_and_their_gradients_are_the_formulas_in_float64() -> None:
+    """½·E‖∇D‖² at real and fake images and E(‖∇D‖ − 1)² between them, for a D whose gradient is known in closed form."""
     real, fake = (torch.randn(8, 3, 2, 2, generator=RNG) for _ in range(2))
-    between = torch.rand(8, 1, 1, 1, generator=RNG)
-    mine, exact = judge_of(torch.float32), judge_of(torch.float64)
+    fraction = torch.rand(8, 1, 1, 1, generator=RNG)
+    d, exact = discriminator(torch.float32), discriminator(torch.float64)
     first, last = exact[1], exact[3]
     assert isinstance(first, nn.Linear)
     assert isinstance(last, nn.Linear)
 
-    def lengths(x: Tensor) -> Tensor:
+    def norms(x: Tensor) -> Tensor:
         hidden = torch.sigmoid(x.double().flatten(1) @ first.weight.T + first.bias) * last.weight
         found: Tensor = (hidden @ first.weight).norm(dim=1)
         return found
 
-    points = between * real + (1 - between) * fake
-    for value, true in (
-        (losses.r1(mine, real), 0.5 * (lengths(real) ** 2).mean()),
-        (losses.r1(mine, fake), 0.5 * (lengths(fake) ** 2).mean()),
-        (gradient_penalty(mine, real, fake, between), ((lengths(points) - 1) ** 2).mean()),
+    points = fraction * real + (1 - fraction) * fake
+    for value, expected in (
+        (r1(d, real), 0.5 * (norms(real) ** 2).mean()),
+        (r1(d, fake), 0.5 * (norms(fake) ** 2).mean()),
+        (gradient_penalty(d, real, fake, fraction), ((norms(points) - 1) ** 2).mean()),
     ):
-        assert value.item() == pytest.approx(true.item(), rel=1e-5)
-        gradients = torch.autograd.grad(value, [p for p in mine.parameters() if p.dim() > 1])
-        true_slopes = torch.autograd.grad(true, [p for p in exact.parameters() if p.dim() > 1])
-        for gradient, expected in zip(gradients, true_slopes, strict=True):
-            assert torch.allclose(gradient.double(), expected, rtol=1e-4, atol=1e-6)
+        assert value.item() == pytest.approx(expected.item(), rel=1e-5)
+        gradients = torch.autograd.grad(value, [p for p in d.parameters() if p.dim() > 1])
+        true_gradients = torch.autograd.grad(expected, [p for p in exact.parameters() if p.dim() > 1])
+        for gradient, true_gradient in zip(gradients, true_gradients, strict=True):
+            assert torch.allclose(gradient.double(), true_gradient, rtol=1e-4, atol=1e-6)
 
 
-def test_penalties_add_up_and_none_cost_nothing() -> None:
-    real, fake = (torch.randn(8, 3, 2, 2, generator=RNG) for _ in range(2))
-    judge, share = judge_of(torch.float32), losses.penalised(real)
+def test_penalties_add_up_on_an_eighth_of_the_batch_and_its_labels() -> None:
+    real, fake = (torch.randn(16, 3, 2, 2, generator=RNG) for _ in range(2))
+    d = discriminator(torch.float32)
     assert not Penalties()
-    assert Penalties().of(judge, real, fake, share) == 0.0
-    few = share.of(real), share.of(fake)
-    both = Penalties(r1=2.0, r2=3.0).of(judge, *few, share)
+    assert Penalties()(d, real, fake) == 0.0
+    both = Penalties(r1=2.0, r2=3.0)(
+        lambda x, scale: d(x) * scale, real, fake, torch.tensor([1.0] * 2 + [9.0] * 14)[:, None]
+    )
     assert isinstance(both, Tensor)
-    assert both.item() == pytest.approx(2 * losses.r1(judge, few[0]).item() + 3 * losses.r1(judge, few[1]).item())
+    assert both.item() == pytest.approx(2 * r1(d, real[:2]).item() + 3 * r1(d, fake[:2]).item())
 
 
-def test_a_slope_of_nothing_is_finite() -> None:
+def test_the_penalty_has_a_gradient_where_d_has_none() -> None:
     linear = nn.Linear(12, 1)
     nn.init.zeros_(linear.weight)
     flat = nn.Sequential(nn.Flatten(), linear)
@@ -131,26 +144,25 @@ OWN: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("variant", slow_ones(catalogue.names(), lambda name: name in ("lapgan", "srgan")))
-def test_every_variant_plays_every_game(variant: str, gan: Gan) -> None:
-    """With all penalties. Each game trains another model, but hinge is Wasserstein's as long as all logits are within ±1;
-    that one's loss has its own name."""
+def test_every_variant_trains_with_every_loss(variant: str, gan: Gan) -> None:
+    """With all penalties. Each loss trains another model, but hinge equals Wasserstein while all logits are within ±1."""
     seen = set()
-    for name in GAMES:
+    for name in LOSSES:
         done = gan("train", "-v", variant, *OWN[variant], "--loss", name, "--r2", "0.1", "--gp", "0.1", "--steps", "3",
                    "--log-every", "1", "--progress", "json", "--out", name)  # fmt: skip
         assert done.code == 0, done.err
         assert ('"distance' in done.out) == (name == "wasserstein")
         seen.add(done.out[done.out.rindex("g_loss") :][:40])
-    assert len(seen) >= len(GAMES) - 1
+    assert len(seen) >= len(LOSSES) - 1
 
 
-def test_targets_are_smoothed_in_one_game_only(gan: Gan) -> None:
+def test_only_the_cross_entropy_has_label_smoothing(gan: Gan) -> None:
     done = gan("train", "--preset", "article", *SMALL, "--loss", "hinge", "--steps", "1")
     assert (done.code, done.err) == (2, "gan: --loss hinge: has no targets to smooth; give --smoothing 0, not 0.1\n")
     assert gan("train", "--preset", "article", *SMALL, "--loss", "hinge", "--smoothing", "0", "--steps", "1").code == 0
 
 
-def test_the_defaults_play_the_usual_game() -> None:
+def test_the_default_is_the_non_saturating_loss_without_r2_and_gp() -> None:
     for variant in catalogue.names():
         config_class = catalogue.card(variant).config_class
         for preset in config_class.presets:

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.batches.ahead import Ahead
-from gancli.config import fields_of
-from gancli.config.resolve import Layer, preset_layers, resolve
+from gancli.batches.batch import Prefetcher
+from gancli.config.resolve import Layer, known_fields, preset_layers, resolve
 from gancli.engine import plan
 from gancli.engine.session import Session
 from gancli.engine.stop import Stop
@@ -23,9 +22,9 @@ from gancli.engine.train import open_data
 from gancli.errors import UsageError
 from gancli.machine import device as machine
 from gancli.machine import products
-from gancli.steps import graph, trace
-from gancli.steps.captured import Capture, Captured, Work, as_it_is
-from gancli.steps.compiled import undone
+from gancli.steps import trace
+from gancli.steps.capture import Capture, Captured, Work, as_it_is, capture_on_cuda
+from gancli.steps.compiled import state_restored
 from gancli.steps.runner import Runner, Ways
 from gancli.store import rundir
 from gancli.variant import constant
@@ -43,11 +42,19 @@ NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 CUDA = pytest.param("cuda:0", marks=NEEDS_CUDA)
 
 
+def own_of(variant: str, preset: str) -> dict[str, Any]:
+    """A preset's values for a tiny network."""
+    config_class = catalogue.card(variant).config_class
+    own = {n: v for n, v in config_class.presets[preset].items() if n in known_fields(config_class)}
+    own = {n: v for n, v in own.items() if n not in ("batch_size", "epochs", "steps", "ema")}
+    return own | OWN[variant] | ({"pretrain_steps": 60, "content": "mse"} if variant == "srgan" else {})
+
+
 def stand_in(session: Session, runner: Runner) -> Capture:
     """A capture for a machine without CUDA: goes through the motions and leaves no trace; a replay does the work."""
 
     def capture(work: Work) -> Captured:
-        with undone([*runner.stepper.tensors(), *session.average.tensors()], session.machine.device):
+        with state_restored([*runner.stepper.tensors(), *session.average.tensors()], session.machine.device):
             work()
         return Captured(work, done=False)
 
@@ -84,7 +91,7 @@ def losses_and_weights(
         session.step = start
         entered = session.enter(phase, None)
         on_cuda = session.machine.device.type == "cuda"
-        own = capture or (graph.capture_on_cuda if on_cuda else as_it_is if compiled else stand_in(session, entered))
+        own = capture or (capture_on_cuda if on_cuda else as_it_is if compiled else stand_in(session, entered))
         ways = Ways(strides, own, compiled)
         runner = Runner(entered.stepper, session.batches, session.average, session.ledger, ways)
         assert not runner.compile(start)
@@ -146,13 +153,9 @@ def test_a_traced_step_is_the_step(
 ) -> None:
     """Of every preset, with products by oneDNN (all, not the large ones only)."""
     monkeypatch.setattr(products, "LEAST_FLOP", 0)
-    config_class = catalogue.card(variant).config_class
-    known = {field.name for field in fields_of(config_class)}
-    own: dict[str, Any] = {name: value for name, value in config_class.presets[preset].items() if name in known}
-    own |= OWN[variant] | ({"pretrain_steps": 60, "content": "mse"} if variant == "srgan" else {})
     found = []
     for name, strides in (("eager", ()), ("traced", (1,))):
-        session = session_of(variant, "cpu", tmp_path / name, data_root, **own)
+        session = session_of(variant, "cpu", tmp_path / name, data_root, **own_of(variant, preset))
         session.machine = dataclasses.replace(session.machine, onednn=True)
         found.append(losses_and_weights(session, strides, 20, trace.capture_by_trace))
     (rows, weights, _), (traced_rows, traced_weights, _) = found
@@ -168,8 +171,7 @@ def test_data_that_stay_on_the_host_give_the_same_steps(
 ) -> None:
     strides = (10, 1)
     resident = losses_and_weights(session_of(variant, device, tmp_path / "a", data_root), strides, 30)
-    for module in ("resident", "pairs"):
-        monkeypatch.setattr(f"gancli.batches.{module}.fits", lambda *_: False)
+    monkeypatch.setattr("gancli.batches.batch.fits_in_memory", lambda *_: False)
     session = session_of(variant, device, tmp_path / "b", data_root)
     assert not session.batches.on_device
     hosted = losses_and_weights(session, strides, 30)
@@ -185,9 +187,9 @@ def test_what_is_gathered_ahead_is_what_was_asked_for(monkeypatch: pytest.Monkey
         return (torch.tensor([step]),)
 
     monkeypatch.setattr(Tensor, "pin_memory", lambda self: self)
-    ahead = Ahead(take, torch.device("cuda"))
-    ahead._device = torch.device("cpu")
-    assert [int(ahead.at(step)[0]) for step in (3, 4, 5, 9, 10)] == [3, 4, 5, 9, 10]
+    prefetcher = Prefetcher(take, torch.device("cuda"))
+    prefetcher._device = torch.device("cpu")
+    assert [int(prefetcher.get(step)[0]) for step in (3, 4, 5, 9, 10)] == [3, 4, 5, 9, 10]
     assert asked[:4] == [3, 4, 5, 6]
 
 

@@ -1,4 +1,4 @@
-"""Slopes of convolutions by an operation whose layout follows from the shape: the same gradients."""
+"""Gradients of convolutions with a layout that follows from the shape: the same values."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx
 
 from gancli.machine import private
-from gancli.steps import layouts, trace
+from gancli.steps import gradient_layouts, trace
 
 CHANNELS_LAST = torch.channels_last
 
@@ -38,12 +38,12 @@ def traced(dtype: torch.dtype, found: list[Tensor]) -> tuple[fx.GraphModule, lis
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_settled_slopes_are_those_of_the_convolution(dtype: torch.dtype) -> None:
+def test_gradients_are_those_of_the_convolution(dtype: torch.dtype) -> None:
     found: list[Tensor] = []
     module, arguments, do = traced(dtype, found)
     do()
     expected = [gradient.clone() for gradient in found]
-    layouts.settle(module)
+    gradient_layouts.fix(module)
     names = [str(node.target) for node in module.graph.nodes]
     assert "aten.convolution_backward.default" not in names
     assert (
@@ -65,8 +65,8 @@ def test_the_layout_is_that_of_the_shape_however_the_inputs_lie() -> None:
         inputs = [tensor.to(memory_format=form) for tensor in (gradient, given, weight)]
         for of, like in enumerate((given, weight)):
             rest = ([1, 1], [0, 0], [1, 1], True, [0, 0], 1, of)
-            real = layouts.convolution_gradient(*inputs, *rest)
+            real = gradient_layouts.convolution_gradient(*inputs, *rest)
             with private.FakeTensorMode() as mode:
-                expected = layouts.convolution_gradient(*map(mode.from_tensor, inputs), *rest)
+                expected = gradient_layouts.convolution_gradient(*map(mode.from_tensor, inputs), *rest)
             assert real.shape == expected.shape == like.shape
             assert real.stride() == expected.stride() == torch.empty_like(like, memory_format=CHANNELS_LAST).stride()
