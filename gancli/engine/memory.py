@@ -9,8 +9,8 @@ from gancli.batches.batch import Batch
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine.plan import Plan
+from gancli.machine.memory import available_bytes
 from gancli.machine.private import FakeTensorMode
-from gancli.machine.room import available_bytes
 from gancli.variant import Adam, Phase, Variant
 
 MOST_PER_VALUE = 2000  # activations that a value of a picture gives rise to: far more than the networks here have

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, fx
 
-from gancli.machine import compiler, private
+from gancli.machine import private
 from gancli.steps import layouts, trace
 from gancli.steps.captured import Step
 
@@ -59,7 +59,7 @@ class CompiledStep:
 
     @torch.no_grad()
     def _compiled(self, module: fx.GraphModule, thorough: bool) -> Callable[..., object]:
-        return private.standalone_compile(module, self._arguments, compiler.options(thorough))
+        return private.standalone_compile(module, self._arguments, thorough)
 
     @torch.no_grad()
     def _warm_up(self) -> None:

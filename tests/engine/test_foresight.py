@@ -4,7 +4,7 @@ import pytest
 
 from gancli.config import RunConfig
 from gancli.engine.clock import Clock
-from gancli.engine.foresight import Foresight
+from gancli.engine.monitors import Foresight
 from gancli.text import Note
 
 STEPS = 18_740
@@ -34,7 +34,7 @@ def test_hours_are_told_once(pace: float, when: float) -> None:
     hours = round(pace * STEPS / 3600)
     assert f"18740 steps take about {hours} h" in line
     assert "--max-time 1h" in line
-    assert "; --eval-every 1874 (with --resume too) keeps the best model of the way; " in line
+    assert "; --eval-every 1874 (also with --resume) keeps the best model so far; " in line
     assert line.endswith("(--image-size 32)")
 
 

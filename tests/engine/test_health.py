@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gancli.engine import memory
-from gancli.engine.health import CERTAIN_INTERVALS, Health
+from gancli.engine.monitors import PERFECT_INTERVALS, Health
 from gancli.steps.runner import Runner
 from tests.conftest import SMALL, Gan
 
@@ -16,9 +16,9 @@ from tests.conftest import SMALL, Gan
 def test_a_discriminator_that_is_never_wrong_is_told_once() -> None:
     looks = Health()
     told = [
-        list(looks.losses(100 * step, {"d_loss_0": 0.01, "g_loss_0": 9.0})) for step in range(3 * CERTAIN_INTERVALS)
+        list(looks.losses(100 * step, {"d_loss_0": 0.01, "g_loss_0": 9.0})) for step in range(3 * PERFECT_INTERVALS)
     ]
-    assert [bool(each) for each in told].index(True) == CERTAIN_INTERVALS - 1
+    assert [bool(each) for each in told].index(True) == PERFECT_INTERVALS - 1
     ((message,),) = [each for each in told if each]
     assert message.startswith("d_loss_0 has been below 0.05")
 
@@ -26,7 +26,7 @@ def test_a_discriminator_that_is_never_wrong_is_told_once() -> None:
 def test_a_discriminator_that_is_wrong_now_and_then_is_left_alone() -> None:
     looks = Health()
     for step in range(100):
-        assert not list(looks.losses(100 * step, {"d_loss": 1.2 if step % CERTAIN_INTERVALS == 0 else 0.001}))
+        assert not list(looks.losses(100 * step, {"d_loss": 1.2 if step % PERFECT_INTERVALS == 0 else 0.001}))
 
 
 @pytest.mark.parametrize("num_classes", [1, 4])

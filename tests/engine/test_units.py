@@ -17,8 +17,8 @@ from gancli.engine.begin import max_seconds
 from gancli.engine.stop import Stop
 from gancli.errors import UsageError
 from gancli.machine import device as machine
+from gancli.machine.cpu_tuning import Processor
 from gancli.machine.device import Machine
-from gancli.machine.processor import Processor
 from gancli.report.history import MAX_HISTORY, LossHistory
 from gancli.steps.ema import Average
 from gancli.steps.ledger import Ledger

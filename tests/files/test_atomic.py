@@ -12,7 +12,7 @@ import pytest
 
 from gancli.errors import GancliError
 from gancli.files import atomic
-from gancli.files.temp_names import OLD, PART, temp_sibling
+from gancli.files.atomic import OLD, PART, temp_sibling
 
 
 def refusing(number: int) -> Callable[..., Any]:
@@ -109,7 +109,7 @@ def test_a_disk_that_fails_after_the_renaming_is_told_without_a_lie(
     monkeypatch.setattr(os, "fsync", of_directories_only(errno.EIO))
     with pytest.raises(GancliError, match=r"a: is written, but .* cannot be flushed to disk") as failure:
         atomic.write(tmp_path / "a", [b"new"])
-    assert "untouched" not in str(failure.value)
+    assert "unchanged" not in str(failure.value)
     assert (tmp_path / "a").read_bytes() == b"new"
 
 
@@ -153,7 +153,9 @@ def test_a_file_that_may_not_be_replaced_stays(tmp_path: Path, monkeypatch: pyte
     atomic.write(tmp_path / "a", [b"old"])
     for call in ("replace", "rename"):
         monkeypatch.setattr(os, call, refusing(errno.EACCES))
-    with pytest.raises(GancliError, match=r"a: cannot be written \(Permission denied\); what was there is untouched"):
+    with pytest.raises(
+        GancliError, match=r"a: cannot be written \(Permission denied\); the old file, if any, is unchanged"
+    ):
         atomic.write(tmp_path / "a", [b"new"])
     assert (tmp_path / "a").read_bytes() == b"old"
     assert names(tmp_path) == ["a"]

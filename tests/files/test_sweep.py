@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gancli.files import atomic
+from gancli.files.atomic import OLD, temp_sibling
 from gancli.files.lock import try_lock
-from gancli.files.temp_names import OLD, temp_sibling
 
 WRITING = """
 import sys, time

@@ -54,7 +54,7 @@ class Machine:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Machine], Contention]]:
-    for name in ("LOOK_S", "TRIAL_S"):
+    for name in ("CHECK_S", "TRIAL_S"):
         monkeypatch.setattr(contention, name, 0.01)
     running = []
 
@@ -74,7 +74,7 @@ Start = Callable[[Machine], Contention]
 def test_the_faster_way_is_kept_as_long_as_others_use_the_cpus(started: Start) -> None:
     machine = Machine(others=1.0, yielding_s=0.1, spinning_s=0.3)
     found = started(machine)
-    until(lambda: found.yielding and found.lasted_s() > 0)
+    until(lambda: found.yielding and found.duration_s() > 0)
     time.sleep(0.1)
     asked = machine.asked
     time.sleep(0.1)
@@ -82,14 +82,14 @@ def test_the_faster_way_is_kept_as_long_as_others_use_the_cpus(started: Start) -
     assert machine.asked == asked, "a choice holds for a while"
     machine.others = 0.0
     until(lambda: not found.yielding)
-    assert found.lasted_s() == 0
+    assert found.duration_s() == 0
     machine.others = 1.0
     until(lambda: found.yielding)
     assert machine.asked == asked, "and is taken up again"
 
 
 def test_nothing_is_tried_on_a_quiet_machine(started: Start) -> None:
-    machine = Machine(others=contention.TOLERATED / 2, yielding_s=0.1, spinning_s=0.3)
+    machine = Machine(others=contention.IGNORED_CPUS / 2, yielding_s=0.1, spinning_s=0.3)
     found = started(machine)
     time.sleep(0.3)
     assert not found.yielding
@@ -162,10 +162,10 @@ def test_a_run_reports_other_processes_once_with_what_fewer_threads_would_give(
     gancli.train("vanilla", out=tmp_path / "quiet", **options)
     for place, name, value in (
         ("gancli.machine.contention", "SPINNING", True),
-        ("gancli.machine.contention", "TOLERATED", -100.0),  # others are always in the way
-        ("gancli.machine.contention", "LOOK_S", 0.01),
+        ("gancli.machine.contention", "IGNORED_CPUS", -100.0),  # others are always in the way
+        ("gancli.machine.contention", "CHECK_S", 0.01),
         ("gancli.machine.contention", "TRIAL_S", 0.02),
-        ("gancli.engine.advice", "CONTENDED_S", 0.02),
+        ("gancli.engine.warnings", "CONTENDED_S", 0.02),
         ("gancli.steps.runner", "TRIAL_S", 0.02),
     ):
         monkeypatch.setattr(f"{place}.{name}", value)

@@ -21,8 +21,8 @@ from gancli.engine.session import Session
 from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
 from gancli.errors import UsageError
+from gancli.machine import cpu_tuning
 from gancli.machine import device as machine
-from gancli.machine import products
 from gancli.steps import graph, trace
 from gancli.steps.captured import Capture, Captured, Work, as_it_is
 from gancli.steps.compiled import undone
@@ -145,7 +145,7 @@ def test_a_traced_step_is_the_step(
     variant: str, preset: str, tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of every preset, with products by oneDNN (all, not the large ones only)."""
-    monkeypatch.setattr(products, "LEAST_FLOP", 0)
+    monkeypatch.setattr(cpu_tuning, "MIN_ONEDNN_FLOP", 0)
     config_class = catalogue.card(variant).config_class
     known = {field.name for field in fields_of(config_class)}
     own: dict[str, Any] = {name: value for name, value in config_class.presets[preset].items() if name in known}
