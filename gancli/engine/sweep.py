@@ -1,4 +1,4 @@
-"""A sweep: the runs that several values of some options make, each in a directory that is named by its values."""
+"""Sweeps: one run for each combination of several options' values, each in a directory named by its values."""
 
 import itertools
 import math
@@ -13,12 +13,12 @@ from gancli.config.sweep_values import MOST, shown
 from gancli.errors import GancliError, UsageError, os_problem
 
 NUMBERED = re.compile(r"[0-9]{3,}-(.+)")
-LONGEST = 200  # bytes of a name: 255 is what most disks take
+MAX_LABEL = 200  # characters: most disks allow names of 255 bytes
 
 
 @dataclass(frozen=True)
 class Axis:
-    """An option and its values, in the order they were given in."""
+    """An option and its values, in their given order."""
 
     field: Field
     values: tuple[Any, ...]
@@ -26,7 +26,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Member:
-    """A run of a sweep. `label`: its values, as in `lr=0.0001,seed=3`."""
+    """A run of a sweep. `label`: its values, such as `lr=0.0001,seed=3`."""
 
     index: int
     values: Mapping[str, Any]
@@ -38,7 +38,8 @@ class Member:
 
 
 def members(axes: Sequence[Axis]) -> list[Member]:
-    """All runs, every value with every other; those of the last option change fastest. Raises `UsageError` for too many."""
+    """Return a run for each combination of values, of which those of the last option change fastest. Raises `UsageError`
+    for too many."""
     flags = " ".join(axis.field.flag for axis in axes)
     if (count := math.prod(len(axis.values) for axis in axes)) > MOST:
         raise UsageError(f"{flags}: make {count:,} runs; a sweep has at most {MOST:,}")
@@ -46,17 +47,17 @@ def members(axes: Sequence[Axis]) -> list[Member]:
     for index, values in enumerate(itertools.product(*(axis.values for axis in axes))):
         named = zip(axes, values, strict=True)
         label = ",".join(f"{axis.field.name.replace('_', '-')}={shown(value)}" for axis, value in named)
-        if len(label) > LONGEST:
+        if len(label) > MAX_LABEL:
             raise UsageError(
-                f"{flags}: their values make names of more than {LONGEST} characters; sweep over fewer options"
+                f"{flags}: names of their runs have more than {MAX_LABEL} characters; sweep over fewer options"
             )
         found.append(Member(index, {axis.field.name: value for axis, value in zip(axes, values, strict=True)}, label))
     return found
 
 
 def places(folder: Path, runs: Sequence[Member]) -> list[Path]:
-    """Where each run lies, or will: a directory that is there is known by its values, whatever number it was given, so that
-    a sweep which has grown finds what it did before. Raises `GancliError` where that cannot be seen."""
+    """Return the directory of each run. An existing one is found by its values, whatever its number, so that an extended
+    sweep finds the runs that it has done. Raises `GancliError` if `folder` cannot be listed."""
     try:
         names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     except OSError as error:
