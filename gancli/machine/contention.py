@@ -23,7 +23,7 @@ CHECK_S = 1.0  # between two checks of what other processes use
 IGNORED_CPUS = 0.2  # that the system's own processes may use
 TRIAL_S, TRIAL_STEPS = 1.0, 3  # the least that a trial takes
 RETRY_S, MAX_RETRY_S = 30.0, 600.0  # between two trials: at first, and at most while they give the same result
-MIN_SPEEDUP = 1.2  # for yielding: timings vary beside other processes, and spinning is right once they have ended
+MIN_SPEEDUP = 1.2  # for yielding: timings vary next to other processes, and spinning is right once they have ended
 PARALLEL = 1 << 18  # values: torch divides the work on so many among its threads
 TICKS_PER_S = 100  # USER_HZ, which is 100 on every platform that torch runs on
 
@@ -176,11 +176,10 @@ def watched(progress: Progress) -> Iterator[Contention | None]:
 
 @contextlib.contextmanager
 def yielding() -> Iterator[None]:
-    """Let waiting threads yield their CPUs while the body runs: for reading data, sampling, enlarging and evaluating,
-    which are as fast so on a quiet machine (training is not), and beside two busy processes take down to a quarter of
-    the time.
+    """Let waiting threads yield their CPUs while the body runs: for reading data, sampling, enlarging and evaluating. These
+    are as fast with it on a quiet machine (training is not), and up to four times as fast next to two busy processes.
 
-    To measure again: `gan sample` with many images, beside as many busy processes as there are CPUs, with and without.
+    To measure again: `gan sample` with many images, next to as many busy processes as there are CPUs, with and without.
     """
     pool = IdlePool()
     if _can_choose():

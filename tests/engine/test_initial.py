@@ -104,29 +104,21 @@ def test_weights_that_fit_nowhere_are_refused_with_what_would_help(gan: Gan, tra
     assert not Path("on/config.toml").exists()
 
 
-def test_files_that_are_no_models_are_told_in_one_line(gan: Gan, trained: Path) -> None:
+def test_files_that_are_no_models_are_reported_in_one_line(gan: Gan, trained: Path) -> None:
     Path("foreign").mkdir()
     Path("foreign/model.pt").write_bytes(b"PK\x03\x04" + bytes(100))
     save_file({"a": load_file(trained / "ckpt.safetensors")["generator.0.weight"]}, "foreign/a.safetensors")
-    whole = state("run", 10).read_bytes()
-    Path("foreign/short.safetensors").write_bytes(whole[:-5])
-    Path("foreign/odd.safetensors").write_bytes(whole[:-5] + b"12345")
-    Path("a link").symlink_to("nowhere")
+    Path("foreign/odd.safetensors").write_bytes(state("run", 10).read_bytes()[:-5] + b"12345")
     os.mkfifo("a pipe")
-    wanted = {
+    for source, words in {
         "foreign": "holds no model",
         "foreign/model.pt": "not a safetensors file",
         "foreign/a.safetensors": "not one that `gan train` wrote",
-        "foreign/short.safetensors": "cut short",
         "foreign/odd.safetensors": "damaged",
         "nowhere": "is not there",
-        "a link": "is not there",
-        "x" * 5000: "cannot be read (File name too long)",
-        "pics/a/0.png/b": "cannot be read (Not a directory)",
         "a pipe": "no regular file",
         "": "is empty",
-    }
-    for source, words in wanted.items():
+    }.items():
         done = gan(*TRAIN, "--steps", 1, "--init-from", source, "--out", "on")
         assert done.code in (1, 2)
         assert (done.err.count("gan: "), done.err.count("\n"), words in done.err) == (1, 1, True), (source, done.err)

@@ -19,6 +19,7 @@ from gancli.report import words
 
 CPU = torch.device("cpu")
 OWN = 300_000_000
+GB = 10**9
 
 
 @pytest.fixture
@@ -35,28 +36,26 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def test_a_job_s_limit_counts_though_it_is_set_above_the_own_group(cgroups: Path) -> None:
-    write(cgroups / "own", "0::/slurm/job_1/step_0\n")
-    write(cgroups / "slurm/job_1/step_0/memory.max", "max\n")
-    write(cgroups / "slurm/job_1/memory.max", "2000000000\n")
-    write(cgroups / "slurm/job_1/memory.high", "1000000000\n")
-    assert sorted(memory.limits()) == [1_000_000_000, 2_000_000_000]
-    assert memory.available_bytes(CPU) == 1_000_000_000
-    assert memory.free_bytes(CPU) == 1_000_000_000 - OWN
-
-
-def test_a_container_s_limit_counts(cgroups: Path) -> None:
-    write(cgroups / "own", "0::/\n")
-    write(cgroups / "memory.max", "10000000\n")
-    assert list(memory.limits()) == [10_000_000]
-    assert memory.free_bytes(CPU) == 0, "more is taken already"
-
-
-def test_version_1_of_control_groups_is_read_too(cgroups: Path) -> None:
-    write(cgroups / "own", "5:cpu,cpuacct:/slurm\n4:memory:/slurm/uid_1/job_2\n1:name=systemd:/a:b\n0::/\n")
-    write(cgroups / "memory/slurm/uid_1/memory.limit_in_bytes", "3000000000\n")
-    write(cgroups / "memory/slurm/memory.limit_in_bytes", "9223372036854771712\n")
-    assert min(memory.limits()) == 3_000_000_000
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        # A batch job's limits are set above the process's own group.
+        ("0::/job/step", {"job/step/memory.max": "max", "job/memory.max": 2 * GB, "job/memory.high": GB}, [GB, 2 * GB]),
+        ("0::/", {"memory.max": 10_000_000}, [10_000_000]),  # a container, whose limit is exceeded already
+        ("4:memory:/u/job\n1:name=systemd:/a:b\n0::/", {"memory/u/memory.limit_in_bytes": 3 * GB}, [3 * GB]),  # v1
+        ("0::/", {}, []),
+    ],
+)
+def test_limits_of_containers_and_batch_jobs_count(
+    own: str, files: dict[str, object], expected: list[int], cgroups: Path
+) -> None:
+    write(cgroups / "own", own + "\n")
+    for name, limit in files.items():
+        write(cgroups / name, f"{limit}\n")
+    assert sorted(memory.limits()) == expected
+    if expected:
+        assert memory.available_bytes(CPU) == expected[0]
+        assert memory.free_bytes(CPU) == max(0, expected[0] - OWN)
 
 
 @pytest.mark.parametrize(
@@ -81,20 +80,13 @@ def test_threads_are_no_more_than_a_container_s_cpus(
 
 
 @pytest.mark.usefixtures("cgroups")
-def test_without_limits_the_machine_counts() -> None:
-    assert list(memory.limits()) == []
+def test_without_limits_the_machine_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Half of it, where its free memory is unknown."""
     assert memory.cpu_limit() == math.inf
     assert OWN < memory.available_bytes(CPU) < 2**48
     assert memory.free_bytes(CPU) == pytest.approx(memory.available_bytes(CPU) - OWN, rel=0.1)
-
-
-@pytest.mark.usefixtures("cgroups")
-def test_where_nothing_is_told_half_of_the_machine_is_taken_to_be_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "nowhere")
-    assert memory.free_bytes(CPU) == whole // 2
+    assert memory.free_bytes(CPU) == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 HOLDING = """
@@ -113,9 +105,6 @@ def test_what_a_process_holds_is_its_own() -> None:
     before, held, after = map(int, done.stdout.split())
     assert before < ours.nbytes
     assert max(before, held) < after < before + 1.1 * held
-
-
-GB = 10**9
 
 
 def kernel32(answers: bool = True) -> SimpleNamespace:
