@@ -30,7 +30,7 @@ from gancli.store import rundir
 
 @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
 def _onednn_flop(x_shape: Any, weight_shape: Any, *_: Any, **__: Any) -> int:
-    """Of a product by oneDNN (`machine.products`): x · weightᵀ."""
+    """Of a product by oneDNN (`machine.cpu_tuning`): x · weightᵀ."""
     flop: int = mm_flop(x_shape, weight_shape[::-1])
     return flop
 

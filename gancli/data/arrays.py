@@ -35,7 +35,7 @@ from gancli.data.splits import SPLIT_WORDS
 from gancli.errors import DataError, few
 from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
-from gancli.machine.room import free_bytes
+from gancli.machine.memory import free_bytes
 from gancli.text import Note
 
 # Words in the name of an array (`x_train`, `trainImages`) that say that it has the images.

@@ -21,7 +21,7 @@ from gancli.data.fingerprint import digest
 from gancli.data.source import Source
 from gancli.errors import GancliError
 from gancli.files import atomic
-from gancli.machine import room
+from gancli.machine import memory
 
 VERSION = 5  # of the decoders and of the description
 ZEROS = bytes(1 << 20)
@@ -205,7 +205,7 @@ class Cache:
 
 def is_too_large(num_bytes: int) -> bool:
     """Whether a dataset is mapped rather than read: above a quarter of the memory that this process may have."""
-    return num_bytes > min([room.total_bytes(), *room.limits()]) / 4
+    return num_bytes > min([memory.total_bytes(), *memory.limits()]) / 4
 
 
 def _header(shape: tuple[int, ...]) -> bytes:

@@ -16,13 +16,13 @@ from typing import Any
 
 from gancli.errors import UsageError
 from gancli.files import atomic
-from gancli.machine.compiler import COMPILED
 from gancli.text import counted
 
 SIZE_VARIABLE = "GAN_CACHE_SIZE"
 SHARE = 1 / 4  # of the disk that a cache may fill, unless GAN_CACHE_SIZE says how much
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 FILE_NAME = re.compile(r"(?!\.).*-[0-9a-f]{20}\.(?:npy|u8|json|safetensors)", re.DOTALL)  # u8: of earlier versions
+COMPILED = "compiled"  # the folder of compiled steps
 MAX_HEADER_BYTES = 1 << 16
 DAY_S = 24 * 3600.0  # what was used within it is not removed: a run may have it mapped
 WRITING_S = 600.0  # what was written to within it may belong to a run on a machine whose locks this one does not see

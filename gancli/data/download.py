@@ -17,7 +17,7 @@ from gancli.data.remote import RemoteFile
 from gancli.errors import DataError, GancliError
 from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
-from gancli.files.temp_names import temp_sibling
+from gancli.files.atomic import temp_sibling
 
 TRIES = 3  # rounds over all mirrors
 PAUSE_S = 1.0  # before the second round; doubles

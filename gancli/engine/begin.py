@@ -1,4 +1,4 @@
-"""From the layers of a command line to where a run starts: fresh, or on from a saved state."""
+"""Resolve a `gan train` command to where its run starts: a new run, or a saved state to resume. Imports no torch."""
 
 import dataclasses
 import os
@@ -24,69 +24,72 @@ if TYPE_CHECKING:
     from gancli.store.state import State, Weights
 
 MNIST_IMAGES = 60_000
-Outlook = Literal["new", "goes on", "finished"]
+Outlook = Literal["new", "resumes", "finished"]
 Config = TypeVar("Config", RunConfig, VariantConfig)
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a command line comes down to: a configuration, where it goes, and the state to go on from, or another model's
-    weights to start from."""
+    """The resolved command: configuration, run directory (None: to be numbered), and the state to resume or the weights to
+    initialise from."""
 
     resolved: Resolved
-    directory: RunDirectory | None  # None: to be numbered
+    directory: RunDirectory | None
     state: "State | None" = None
     warnings: tuple[str, ...] = ()
     weights: "Weights | None" = None
 
     def target(self) -> RunDirectory:
-        """The run's directory: made and numbered here where none was named."""
+        """Return the run directory; without `--out` a new, numbered one is made here."""
         run = self.resolved.run
         return self.directory or rundir.numbered(Path("runs"), usual_name(run.variant, run.dataset))
 
 
 def begin(variant: str, layers: Sequence[Layer], resume: str | None, dry_run: bool) -> Start:
-    """Raises `UsageError` for what contradicts itself, and what reading the state to resume raises."""
+    """Resolve a command. `layers`: its values by origin, in rising precedence. Raises `UsageError` for options that
+    contradict each other, and what reading the state to resume raises."""
     out = last_value(layers, "out")
     path = None if out is None else expanded(out, "--out")
     if resume == "auto":
         if path is None:
-            raise UsageError("--resume auto: needs --out, the run directory to go on in or to start")
+            raise UsageError("--resume auto: needs --out, the run directory to resume or to start")
         if not RunDirectory(path).states():
-            return _fresh(variant, layers, path, dry_run, again=True)
+            return _new(variant, layers, path, dry_run, again=True)
         return _resumed(variant, path, layers, path, dry_run)
     if resume is not None:
         return _resumed(variant, expanded(resume, "--resume"), layers, path, dry_run)
-    return _fresh(variant, layers, path, dry_run, again=False)
+    return _new(variant, layers, path, dry_run, again=False)
 
 
 def outlook(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> Outlook:
-    """What the run in `path` would do: begin, go on, or nothing as it is as long as it is asked to be. `again`: as with
-    `--resume auto`. Makes and loads nothing. Raises what `begin` would, as far as it can be told without the state."""
+    """Return what the command would do in `path`, without making or loading anything: start, resume, or nothing because
+    the run is as long as requested. `again`: as with `--resume auto`. Raises what `begin` would, as far as is known
+    without the state's tensors."""
     states = RunDirectory(path).states() if again else []
     if not states:
-        _checked(variant, layers, path, again)
+        _resolve_new(variant, layers, path, again)
         return "new"
     try:
         facts = from_header(states[0], read_header(states[0]))
     except CheckpointError:
-        return "goes on"  # from the state before it, if there is one
-    recorded, now = _taken_up(variant, layers, _recorded(variant, RunDirectory(path)), facts)
-    was, asked = recorded.run, now.run
-    longer = (asked.steps, asked.epochs) != (was.steps, was.epochs) and not (asked.steps and asked.steps <= facts.step)
-    return "goes on" if facts.step < facts.steps or longer else "finished"
+        return "resumes"  # from an earlier state, if there is one
+    recorded, now = _resolve_resumed(variant, layers, _recorded_layer(variant, RunDirectory(path)), facts)
+    before, asked = recorded.run, now.run
+    changed = (asked.steps, asked.epochs) != (before.steps, before.epochs)
+    longer = changed and not (asked.steps and asked.steps <= facts.step)
+    return "resumes" if facts.step < facts.steps or longer else "finished"
 
 
 def read_config(config: str | None) -> Mapping[str, object]:
-    """The table of a `--config` file; without one, an empty table. Raises `UsageError`."""
+    """Return the table of a `--config` file, empty without one. Raises `UsageError`."""
     return {} if config is None else toml.read(expanded(config, "--config"))
 
 
 def config_layer(config: str, table: Mapping[str, object], variant: str) -> Layer:
-    """The values that the `table` of a `--config` file gives a variant. Raises `UsageError`.
+    """Return the values that the `table` of a `--config` file gives a variant. Raises `UsageError`.
 
-    A run's own file has all options of its variant. An option that it lacks is newer than the run: it gets the option's own
-    default, which keeps the behaviour of the time, whatever the preset says now.
+    The file of a run has all options of its variant. An option that it lacks is newer than the run, and gets the
+    option's own default instead of a preset's value: that is what earlier versions did.
     """
     others = [name for name in catalogue.names() if name != variant]
     config_class = catalogue.card(variant).config_class
@@ -94,135 +97,151 @@ def config_layer(config: str, table: Mapping[str, object], variant: str) -> Laye
     if toml.CAME_TO not in table or variant not in table:
         return layer
     newer = [field for field in fields_of(config_class) if field.name not in layer.values]
-    told = ", ".join(f"{field.flag} {field.default}" for field in newer if field.default is not None)
-    note = Note(
-        f"--config {config}: written by an older gan, without options that now take the values of that time: {told}"
-    )
     values = {**{field.name: field.default for field in newer}, **layer.values}
-    return dataclasses.replace(layer, values=values, notes=(*layer.notes, *([note] if told else [])))
+    if flags := ", ".join(f"{field.flag} {field.default}" for field in newer if field.default is not None):
+        note = Note(f"--config {config}: written by an older gan; options that it lacks keep its behaviour: {flags}")
+        layer = dataclasses.replace(layer, notes=(*layer.notes, note))
+    return dataclasses.replace(layer, values=values)
 
 
 def last_value(layers: Sequence[Layer], name: str) -> Any:
-    """What the last layer that has an option says, or None."""
+    """Return an option's value in the last layer that has it, or None."""
     return next((layer.values[name] for layer in reversed(layers) if name in layer.values), None)
 
 
 def max_seconds(layers: Sequence[Layer]) -> float | None:
-    """The time limit that the last layer with `max_time` sets."""
+    """Return the time limit that `--max-time` sets, or None."""
     limit = last_value(layers, "max_time")
     return None if limit is None else interval.seconds(limit)
 
 
-def _fresh(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
-    resolved = _checked(variant, layers, path, again)
-    weights, skipped = _initial(resolved.run)
-    notes = (*_notes(layers), *skipped)
+def run_directory(path: Path) -> RunDirectory:
+    """Return the run directory that a directory, or a checkpoint in one, belongs to."""
+    if path.suffix == ".safetensors":
+        return RunDirectory(path.parent.parent if path.parent.name == "state" else path.parent)
+    return RunDirectory(path)
+
+
+def usual_name(variant: str, dataset: str) -> str:
+    """Return the name, before its number, of a run directory without `--out`: the variant, and the last part of the
+    dataset's path."""
+    last = stem(Path(dataset)) or "data"
+    return variant + "-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]
+
+
+def _new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
+    resolved = _resolve_new(variant, layers, path, again)
+    weights, warnings = _initial_weights(resolved.run)
     directory = None if path is None else RunDirectory(path) if dry_run else rundir.prepared(path)
-    return Start(resolved, directory, warnings=notes, weights=weights)
+    return Start(resolved, directory, warnings=(*_notes(layers), *warnings), weights=weights)
 
 
-def _checked(variant: str, layers: Sequence[Layer], path: Path | None, again: bool) -> Resolved:
-    """All values of a run that begins. Raises `UsageError` for those that do not fit, and for what lies in its way."""
+def _resolve_new(variant: str, layers: Sequence[Layer], path: Path | None, again: bool) -> Resolved:
+    """Return all values of a new run. Raises `UsageError` for values that contradict each other, and an occupied
+    `path`."""
     config_class = catalogue.card(variant).config_class
     presets = preset_layers(variant, config_class, last_value(layers, "preset") or "default")
-    presets += _own_length(last_value(layers, "dataset"), presets)
-    resolved = _located(resolve(variant, config_class, [*presets, *layers]))
+    presets += _length_on_own_images(last_value(layers, "dataset"), presets)
+    resolved = _with_absolute_paths(resolve(variant, config_class, [*presets, *layers]))
     if path is not None:
         rundir.check_new(path, again)
     return resolved
 
 
-def _initial(run: RunConfig) -> "tuple[Weights | None, list[str]]":
-    """What `--init-from` names, and what to tell of it. Raises `UsageError` for another variant's, and `CheckpointError`."""
+def _length_on_own_images(dataset: str | None, presets: Sequence[Layer]) -> list[Layer]:
+    """Return the number of steps that a preset's epochs take on MNIST, for a user's own images: few images take as many
+    steps to learn as many images do."""
+    epochs, batch_size = (last_value(presets, name) for name in ("epochs", "batch_size"))
+    if dataset is None or dataset in source_names() or epochs is None or last_value(presets, "steps") is not None:
+        return []
+    return [Layer("own images", {"steps": epochs * (MNIST_IMAGES // batch_size)})]
+
+
+def _initial_weights(run: RunConfig) -> "tuple[Weights | None, list[str]]":
+    """Return the weights of `--init-from`, and warnings. Raises `UsageError` for another variant's, and
+    `CheckpointError`."""
     if run.init_from is None:
         return None, []
     from gancli.store import state
 
-    found, skipped = state.load_weights(names.meant(run.init_from, "--init-from"))
+    found, warnings = state.load_weights(names.meant(run.init_from, "--init-from"))
     if found.facts.variant != run.variant:
         raise UsageError(f"--init-from {run.init_from}: is a model of {found.facts.variant}, not of {run.variant}")
-    return found, skipped
-
-
-def _own_length(dataset: str | None, presets: Sequence[Layer]) -> list[Layer]:
-    """On somebody's own pictures a run is as many steps long as a preset's epochs are on MNIST: few pictures take as long to
-    learn as many do."""
-    epochs, batch_size = (last_value(presets, name) for name in ("epochs", "batch_size"))
-    if dataset is None or dataset in source_names() or epochs is None or last_value(presets, "steps") is not None:
-        return []
-    return [Layer("own pictures", {"steps": epochs * (MNIST_IMAGES // batch_size)})]
-
-
-def run_directory(path: Path) -> RunDirectory:
-    """The run directory that a directory, or a file inside of one, belongs to."""
-    if path.suffix == ".safetensors":
-        return RunDirectory(path.parent.parent if path.parent.name == "state" else path.parent)
-    return RunDirectory(path)
+    return found, warnings
 
 
 def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None, dry_run: bool) -> Start:
     from gancli.store import state
 
     directory = run_directory(path)
-    if not directory.holds_run and str(path) in names.names() and not os.path.lexists(path):
-        raise UsageError(f"--resume {path}: a pretrained model, which has no training state to resume from")
-    if folder := rundir.several(path):
-        raise UsageError(f"--resume {path}: {folder}; give one of them, or the options of the sweep and --resume auto")
-    if not directory.holds_run:
-        raise UsageError(f"--resume {path}: is no run directory (it has no config.toml), nor a state in one")
-    if path.suffix == ".safetensors" and path.name != "ckpt.safetensors":
+    _check_resumable(path, directory)
+    is_file = path.suffix == ".safetensors"
+    if is_file and path.name != "ckpt.safetensors":
         saved, warnings = state.load(path), list[str]()
     else:
         saved, warnings = state.load_newest(directory)
     if saved.facts.variant != variant:
         raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
-    recorded_layer = _recorded(variant, directory)
+    recorded_layer = _recorded_layer(variant, directory)
     warnings += _notes([recorded_layer, *layers])
-    resolved = _taken_up(variant, layers, recorded_layer, saved.facts)[1]
-    _check_dataset(resolved, last_value(layers, "dataset"))
+    resolved = _resolve_resumed(variant, layers, recorded_layer, saved.facts)[1]
+    if last_value(layers, "dataset") is None:
+        _check_dataset(resolved.run.dataset)
     if out is not None and out.resolve() != directory.path.resolve():
         rundir.check_new(out, again=False)
         return Start(resolved, RunDirectory(out) if dry_run else rundir.prepared(out), saved, tuple(warnings))
-    if path.suffix == ".safetensors" and directory.states()[:1] != [saved.path] and not path.name.startswith("ckpt"):
+    if is_file and directory.states()[:1] != [saved.path] and not path.name.startswith("ckpt"):
         raise UsageError(f"--resume {path}: not the newest state there; give --out for a directory of its own")
     return Start(resolved, directory, saved, tuple(warnings))
 
 
-def _taken_up(variant: str, layers: Sequence[Layer], recorded_layer: Layer, facts: Facts) -> tuple[Resolved, Resolved]:
-    """The values of a run as it was recorded, and as it goes on. Raises `UsageError` for what would make it another run."""
+def _check_resumable(path: Path, directory: RunDirectory) -> None:
+    """Raises `UsageError` if `path` is not in a run directory."""
+    if not directory.holds_run and str(path) in names.names() and not os.path.lexists(path):
+        raise UsageError(f"--resume {path}: a pretrained model, which has no training state to resume from")
+    if several := rundir.several(path):
+        raise UsageError(f"--resume {path}: {several}; give one of them, or the options of the sweep and --resume auto")
+    if not directory.holds_run:
+        raise UsageError(f"--resume {path}: not a run directory (it has no config.toml) or a state in one")
+
+
+def _check_dataset(dataset: str) -> None:
+    """Raises `UsageError` if the folder or archive that a run was trained on is gone."""
+    if dataset not in source_names() and not (os.path.lexists(dataset) or is_pattern(dataset)):
+        raise UsageError(f"--dataset {dataset}: the run's data are not there any more; give their new path with -d")
+
+
+def _resolve_resumed(
+    variant: str, layers: Sequence[Layer], recorded_layer: Layer, facts: Facts
+) -> tuple[Resolved, Resolved]:
+    """Return the values of a run as recorded, and as resumed. Raises `UsageError` for options that a resumed run cannot
+    change."""
     config_class = catalogue.card(variant).config_class
-    came_to = {
+    resolved_before = {
         "image_size": facts.images.size,
         "fit": facts.fit,
         "held_out": facts.held_out,
         **dataclasses.asdict(facts.config),
     }
     recorded = resolve(variant, config_class, [recorded_layer])
-    check_resumed(recorded, layers, came_to)
-    return recorded, _located(resolve(variant, config_class, [recorded_layer, *layers]))
+    check_resumed(recorded, layers, resolved_before)
+    return recorded, _with_absolute_paths(resolve(variant, config_class, [recorded_layer, *layers]))
 
 
-def _recorded(variant: str, directory: RunDirectory) -> Layer:
+def _recorded_layer(variant: str, directory: RunDirectory) -> Layer:
     config_class = catalogue.card(variant).config_class
     layer = file_layer("resumed run", toml.read(directory.config), variant, config_class, ())
-    return dataclasses.replace(
-        layer, values={name: value for name, value in layer.values.items() if name not in NOT_KEPT}
-    )
+    values = {name: value for name, value in layer.values.items() if name not in NOT_KEPT}
+    return dataclasses.replace(layer, values=values)
 
 
 def _notes(layers: Sequence[Layer]) -> list[str]:
     return [note for layer in layers for note in layer.notes]
 
 
-def _check_dataset(resolved: Resolved, given: object) -> None:
-    """Raises `UsageError` where the folder or zip that a run was trained on is not there any more."""
-    dataset = resolved.run.dataset
-    if given is None and dataset not in source_names() and not (os.path.lexists(dataset) or is_pattern(dataset)):
-        raise UsageError(f"--dataset {dataset}: the run's data are not there any more; say with -d where they lie now")
-
-
-def _located(resolved: Resolved) -> Resolved:
-    """Paths written out, so that they hold from any directory. Homes stay `~`: they are elsewhere on other machines."""
+def _with_absolute_paths(resolved: Resolved) -> Resolved:
+    """Return the values with absolute paths, which are valid from any directory. Homes stay `~`, as they differ between
+    machines."""
     return dataclasses.replace(
         resolved, run=_absolute(resolved.run), own=_absolute(resolved.own), kept=_absolute(resolved.kept)
     )
@@ -239,14 +258,7 @@ def _absolute(config: Config) -> Config:
         path = expanded(value, field.flag)
         if field.name == "init_from" and names.name_of(names.meant(value, field.flag)):
             continue
-        told = field.name in ("data_root", "init_from") or (field.name == "dataset" and is_pattern(path))
-        if told or os.path.lexists(path):
+        is_path = field.name in ("data_root", "init_from") or (field.name == "dataset" and is_pattern(path))
+        if is_path or os.path.lexists(path):
             changed[field.name] = str(path.absolute())
     return dataclasses.replace(config, **changed)
-
-
-def usual_name(variant: str, dataset: str) -> str:
-    """What a directory is called that was given no name, before its number: of the data set letters, digits, dots and dashes
-    of its last part."""
-    last = stem(Path(dataset)) or "data"
-    return variant + "-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]

@@ -1,4 +1,4 @@
-"""Which variant trains: the one that is named, or the one that suits the images."""
+"""Choose the variant of a run: the one that is named, or the one that suits the images."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from gancli.store.header import read_header
 from gancli.store.rundir import weights_file
 from gancli.text import Note
 
-USUAL, FOR_PICTURES = "vanilla", "dcgan"
-LARGEST_FLAT = 32  # pixels that a fully connected network still draws well
-FITTING = (8, 14, 16, 28, 32, 56, 64, 112, 128)  # sides that dcgan has halvings for
+USUAL, CONVOLUTIONAL = "vanilla", "dcgan"
+MAX_FLAT_SIZE = 32  # pixels, up to which fully connected networks generate good images
+DCGAN_SIZES = (8, 14, 16, 28, 32, 56, 64, 112, 128)  # that it can halve often enough
 
 
 @dataclass(frozen=True)
 class Choice:
-    """`layer`: what follows from it for other options, and the line that says so; lowest in precedence."""
+    """A variant. `layer`: the values of other options that follow from it, lowest in precedence, with a note."""
 
     variant: str
     layer: Layer | None = None
 
 
 def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | None, resume: str | None) -> Choice:
-    """The variant of a run: named among the options that are `given`, in the `table` of the file `config`, by the run to
-    `resume` or by the model to start from; else one that suits the images. Raises `UsageError` and `CheckpointError`."""
+    """Return the variant that the options `given`, the `table` of the file `config`, the run to `resume` or the model to
+    initialise from have, in this order; else one that suits the images. Raises `UsageError` and `CheckpointError`."""
     if "variant" in given:
         return Choice(catalogue.check_name(given["variant"]))
     if "variant" in table:
@@ -41,33 +41,28 @@ def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | 
     if directory and (recorded := run_directory(expanded(str(directory), "--resume")).config).is_file():
         return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", USUAL)), str(recorded)))
     if (init_from := both.get("init_from")) is not None:
-        return _like(str(init_from))
+        path = weights_file(names.meant(str(init_from), "--init-from"))
+        return Choice(from_header(path, read_header(path)).variant)
     dataset, size = both.get("dataset"), both.get("image_size")
     asked = [*map(str, both), str(both.get("preset"))]
-    return _suiting(None if dataset is None else str(dataset), size if isinstance(size, int) else None, asked)
+    return _for_images(None if dataset is None else str(dataset), size if isinstance(size, int) else None, asked)
 
 
-def _like(init_from: str) -> Choice:
-    """The variant of the model that a run is to start from. Raises `UsageError` and `CheckpointError`."""
-    path = weights_file(names.meant(init_from, "--init-from"))
-    return Choice(from_header(path, read_header(path)).variant)
-
-
-def _suiting(dataset: str | None, image_size: int | None, asked: Iterable[str]) -> Choice:
-    """For a data set, and the options (by name) and preset that were `asked` for: dcgan for colour, or for more than 32
-    pixels, unless they belong to vanilla alone."""
-    usual, other = (catalogue.card(name).config_class for name in (USUAL, FOR_PICTURES))
+def _for_images(dataset: str | None, image_size: int | None, asked: Iterable[str]) -> Choice:
+    """Return dcgan for images in colour or of more than 32 pixels, unless an option (by name) or preset in `asked`
+    belongs to vanilla only."""
+    usual, other = (catalogue.card(name).config_class for name in (USUAL, CONVOLUTIONAL))
     known = {field.name for field in fields_of(other)} | set(other.presets)
-    its_own = ({field.name for field in fields_of(usual)} | set(usual.presets)) - known
-    if dataset is None or its_own & set(asked) or (seen := probe(dataset)) is None:
+    only_usual = ({field.name for field in fields_of(usual)} | set(usual.presets)) - known
+    if dataset is None or only_usual & set(asked) or (seen := probe(dataset)) is None:
         return Choice(USUAL)
     side = image_size or seen.side
-    why = "in colour" if seen.coloured else f"of {side} pixels" if side > LARGEST_FLAT else ""
+    why = "in colour" if seen.coloured else f"of {side} pixels" if side > MAX_FLAT_SIZE else ""
     if not why:
         return Choice(USUAL)
     values: dict[str, object] = {}
-    note = f"variant {FOR_PICTURES}, as the pictures are {why} (--variant chooses another)"
-    if image_size is None and seen.square and min(FITTING) <= side <= max(FITTING) and side not in FITTING:
-        values["image_size"] = max(size for size in FITTING if size <= side)
-        note += f"; at {values['image_size']} pixels, of their {side}, which it can halve (--image-size)"
-    return Choice(FOR_PICTURES, Layer("the pictures", values, notes=(Note(note),)))
+    note = f"variant {CONVOLUTIONAL}, as the images are {why} (use --variant to choose another)"
+    if image_size is None and seen.square and DCGAN_SIZES[0] <= side <= DCGAN_SIZES[-1] and side not in DCGAN_SIZES:
+        values["image_size"] = max(size for size in DCGAN_SIZES if size <= side)
+        note += f"; resized from {side} to {values['image_size']} pixels, which it can halve (--image-size)"
+    return Choice(CONVOLUTIONAL, Layer("the images", values, notes=(Note(note),)))

@@ -1,4 +1,5 @@
-"""How a run starts from another model's weights: what fits by name and shape is taken, what does not is named."""
+"""Initialise a run from another model (`--init-from`): tensors of the same name and shape are copied, others are
+reported."""
 
 import contextlib
 import dataclasses
@@ -15,17 +16,16 @@ from gancli.errors import UsageError
 from gancli.store.facts import Facts
 from gancli.store.names import name_of
 from gancli.store.state import Weights
-from gancli.text import Note
+from gancli.text import Note, few
 from gancli.variant import Variant, on_meta
 
-NAMED = 3  # tensors, in a message
-Pairs = dict[str, tuple[Tensor, Tensor]]  # name → the live tensor, and the one to take
+Pairs = dict[str, tuple[Tensor, Tensor]]  # name → the tensor of the run, and the one to copy
 
 
 def take_up(session: Session, weights: Weights | None) -> list[str]:
-    """Give the networks of a session that has not begun the first process's `weights` (the others have None), and start the
-    average from them. Gives what to tell. Raises `UsageError` where none fits."""
-    words = list[str]()
+    """Copy `weights` into the networks of a new session, and start the average from them. Only the first process has
+    weights, the others None. Returns warnings and notes. Raises `UsageError` if no tensor matches."""
+    messages = list[str]()
     nothing = False
     if weights is not None:
         pairs = fitting(weights, session.variant)
@@ -33,17 +33,17 @@ def take_up(session: Session, weights: Weights | None) -> list[str]:
         with torch.no_grad():
             for live, saved in pairs.values():
                 live.copy_(saved)
-        words = list(told(weights, session.variant, pairs))
+        messages = list(told(weights, session.variant, pairs))
     if session.ranks.highest(nothing)[0]:
-        raise UsageError(" ".join(words) or f"--init-from {session.run.init_from}: none of its weights fits")
+        raise UsageError(" ".join(messages) or f"--init-from {session.run.init_from}: no weight matches")
     for network in session.variant.networks.values():
         session.ranks.broadcast(network.state_dict())
     session.average.start_over()
-    return words
+    return messages
 
 
 def fitting(weights: Weights, variant: Variant) -> Pairs:
-    """What of `weights` fits a variant's networks."""
+    """Return the tensors of `weights` that match a variant's networks in name, shape and dtype."""
     pairs: Pairs = {}
     for place, module in _places(weights, variant).items():
         found = weights.networks.get(place, weights.generator)
@@ -55,62 +55,62 @@ def fitting(weights: Weights, variant: Variant) -> Pairs:
 
 
 def no_start(pairs: Pairs) -> bool:
-    """Whether there is no weight among what fits, but biases and counters at most, which fit nearly anything."""
+    """Whether no weight matches: biases and counters match nearly any network."""
     return all(live.dim() < 2 for live, _ in pairs.values())
 
 
 def _places(weights: Weights, variant: Variant) -> Mapping[str, nn.Module]:
-    """The variant's modules that the weights are of, by name."""
+    """Return the variant's modules that `weights` has tensors of, by name."""
     if not weights.networks:
         return {"generator": variant.generator}
     return {name: network for name, network in variant.networks.items() if name in weights.networks}
 
 
 def _count(names: Iterable[str]) -> int:
-    """How many of these tensors were learnt or measured: not batch norm's counters."""
+    """Return the number of tensors, without batch norm's counters."""
     return sum(not name.endswith("num_batches_tracked") for name in names)
 
 
 def told(weights: Weights, variant: Variant, pairs: Pairs) -> Iterator[str]:
-    """A line about what is not taken, if anything is not."""
+    """Yield a message about the tensors that are not copied, if there are any."""
     places = _places(weights, variant)
     names = [f"{place}.{name}" for place, module in places.items() for name in module.state_dict()]
     missing = [name for name in names if name not in pairs and _count([name])]
     known = {id(parameter) for module in places.values() for parameter in module.parameters()}
-    anew = [name for name, net in variant.networks.items() if not known & {id(p) for p in net.parameters()}]
-    if not missing and not anew:
+    absent = [name for name, net in variant.networks.items() if not known & {id(p) for p in net.parameters()}]
+    if not missing and not absent:
         return
-    words = []
+    facts = []
     if no_start(pairs):
-        words.append("none of its weights fits")
+        facts.append("no weight matches")
     else:
-        words.append(f"{_count(pairs)} of {_count(names)} tensors taken")
+        facts.append(f"{_count(pairs)} of {_count(names)} tensors copied")
         if missing:
-            words.append(f"not {', '.join(missing[:NAMED])}{', …' if len(missing) > NAMED else ''}, which start anew")
-        if anew:
-            words.append(f"{', '.join(anew)} not in it, and anew (in the states of a run are all networks)")
-    helps = list(_helping(weights, variant)) if missing else []
-    if helps:
-        words.append(f"it was trained with {' '.join(helps)}, with which more would fit")
-    line = f"--init-from {name_of(weights.path) or weights.path}: " + "; ".join(words)
-    yield line if helps or no_start(pairs) else Note(line)
+            facts.append(f"not copied, so new: {few(missing)}")
+        if absent:
+            facts.append(f"not in that file, so new: {', '.join(absent)} (a run's states have all networks)")
+    helpful = list(_helpful_options(weights, variant)) if missing else []
+    if helpful:
+        facts.append(f"more would match with the options of that model: {' '.join(helpful)}")
+    line = f"--init-from {name_of(weights.path) or weights.path}: " + "; ".join(facts)
+    yield line if helpful or no_start(pairs) else Note(line)
 
 
-def _helping(weights: Weights, variant: Variant) -> Iterator[str]:
-    """The options whose value in the other model would let more of it fit, as flags."""
+def _helpful_options(weights: Weights, variant: Variant) -> Iterator[str]:
+    """Yield the options, as flags, with which more tensors would match."""
     now = len(fitting(weights, variant))
     for flag, config, images in _others(weights.facts, variant):
-        with contextlib.suppress(UsageError), on_meta():  # pictures that the options do not fit
+        with contextlib.suppress(UsageError), on_meta():  # images that the options do not allow
             if len(fitting(weights, type(variant)(config, images))) > now:
                 yield flag
 
 
 def _others(theirs: Facts, variant: Variant) -> Iterator[tuple[str, Any, ImageSpec]]:
-    """The variant's options and pictures with one value as the other model has it, and the flag for that."""
+    """Yield flag, options and images for each single value that the other model has and this run has not."""
     for field in fields_of(type(variant.config)):
         value = getattr(theirs.config, field.name)
         if field.kind is not float and value not in (None, getattr(variant.config, field.name)):
-            with contextlib.suppress(UsageError):  # beside the other values it cannot be
+            with contextlib.suppress(UsageError):  # the other values do not allow it
                 yield _as_flag(field, value), dataclasses.replace(variant.config, **{field.name: value}), variant.images
     if (size := theirs.images.size) != variant.images.size:
         yield f"--image-size {size}", variant.config, dataclasses.replace(variant.images, size=size)

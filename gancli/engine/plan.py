@@ -1,16 +1,24 @@
-"""From what the user asked to what will be done: every `None` and `auto` worked out, by rules."""
+"""Resolve every option that the user left open (`None`, `auto`), by rules; and what follows for data, phases and steps."""
 
 import dataclasses
+import logging
 import math
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from gancli.batches.stream import IndexStream
+from gancli.batches.pairs import PairBatches
+from gancli.batches.resident import ResidentBatches
+from gancli.batches.stream import IndexStream, parted
 from gancli.config import RunConfig, VariantConfig, fields_of, interval
 from gancli.config.interval import Interval
 from gancli.config.option import refuse
+from gancli.config.paths import data_root
+from gancli.data.cache_entries import COMPILED
 from gancli.data.fit import Fit
 from gancli.data.names import source_names
 from gancli.data.photographs import Photographs, check_scale
@@ -21,28 +29,33 @@ from gancli.machine.device import (
     ALONE,
     Machine,
     Precision,
+    choose_compile,
     choose_device,
     choose_graph,
     choose_onednn,
     choose_precision,
     choose_threads,
+    strides,
 )
 from gancli.machine.ranks import Ranks
+from gancli.steps.capture import as_it_is
+from gancli.steps.runner import Ways
 from gancli.store.facts import Facts
-from gancli.variant import Reads, Variant, on_meta
+from gancli.variant import Phase, Reads, Variant, on_meta
 
-SAVED_WITHIN_S = 600.0  # nobody loses more who has not asked for something else
-
-TENTHS = 10  # how often in a run samples are drawn and states saved unasked
-MIRRORED_BELOW = 10_000  # pictures
-HOLDS_OUT_FROM, HOLDS_OUT_TO = 100, 20_000  # fewer are told to be few; of more, none is seen often
-HELD_OUT_OF, FEWEST_HELD_OUT, MOST_HELD_OUT = 16, 8, 256
+# Defaults.
+SAVE_EVERY_S = 600.0
+SAVES_PER_RUN = 10  # of samples and states
+MIRRORED_BELOW = 10_000  # images
+HELD_OUT_FROM, HELD_OUT_TO = 100, 20_000  # images: fewer cannot spare any; of more, none is seen often
+HELD_OUT_SHARE, MIN_HELD_OUT, MAX_HELD_OUT = 1 / 16, 8, 256
+COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run with nothing left open. `run` has no None but for what was really not asked (max_time, out). `asked` and
-    `asked_own` are as they were before, without what belongs to this machine."""
+    """A run with every option resolved. `run` has None only for options without a value (max_time, out). `asked` and
+    `asked_own` are the options as given, without those that belong to this machine."""
 
     run: RunConfig
     own: VariantConfig
@@ -53,11 +66,11 @@ class Plan:
     sample_every: int
     save_every: Interval
     graph: bool  # whether whole steps are captured and replayed
-    num_images: int  # that are trained on
+    num_images: int  # of the training, without held-out ones
 
     def draws(self, step: int) -> bool:
-        """Whether samples are drawn after so many steps: every so often, and where that was not asked for also before, after
-        1, 2, 4, 8 … log intervals, when they change most and are waited for."""
+        """Whether samples are generated after so many steps: after every `sample_every`, and by default also after 1, 2,
+        4, 8 … log intervals, when they change most."""
         intervals, rest = divmod(step, self.run.log_every)
         early = self.asked.sample_every is None and step < self.sample_every and not rest and intervals.bit_count() == 1
         return early or step % self.sample_every == 0
@@ -72,23 +85,23 @@ def make(
     saved: Facts | None = None,
     asked: RunConfig | None = None,
 ) -> Plan:
-    """Work everything out for a data set and a variant; where a run goes on, what was left open stays what it came to when
-    its state was `saved`. `asked`: what of `run` belongs to the run (by default all). Raises `UsageError` for a machine that
-    lacks what is asked."""
+    """Resolve all options for a dataset and a variant; in a resumed run, open options keep the values of the `saved`
+    state. `asked`: the options of `run` that belong to the run and not to this machine (by default all). Raises
+    `UsageError` for options that this machine or the data do not allow."""
     held_out = _held_out(run, source, variant_class, saved)
     stream = IndexStream(source.num_images - (held_out or 0), run.batch_size, run.seed)
     steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
     device = choose_device(run.device, ranks)
     precision = _precision(run.precision, device, variant_class, saved)
-    settled = variant_class.settled(_filled(own, saved), steps, source.num_images)
+    resolved_own = variant_class.settled(_as_saved(own, saved), steps, source.num_images)
     with on_meta():
-        variant = variant_class(settled, source.spec)
+        variant = variant_class(resolved_own, source.spec)
     _check_batch(run.batch_size, variant)
     flop = step_flop(variant, run.batch_size // ranks.world)
     threads = choose_threads(run.threads, flop, ranks.local_world)
-    every = part(steps, TENTHS, run.log_every)
+    every = part(steps, SAVES_PER_RUN, run.log_every)
     sample_every = run.sample_every or every
-    save_every = interval.parse(run.save_every) if run.save_every else Interval(every, SAVED_WITHIN_S)
+    save_every = interval.parse(run.save_every) if run.save_every else Interval(every, SAVE_EVERY_S)
     resolved = dataclasses.replace(
         run,
         device=str(device),
@@ -103,26 +116,29 @@ def make(
     )
     graph = choose_graph(run.graph, device)
     chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
-    return Plan(resolved, settled, asked or run, own, chosen, steps, sample_every, save_every, graph, stream.num_images)
+    return Plan(
+        resolved, resolved_own, asked or run, own, chosen, steps, sample_every, save_every, graph, stream.num_images
+    )
 
 
 def choose_fit(run: RunConfig, reads: Reads) -> Fit | None:
-    """As asked; unasked, the centre; None where there is nothing to fit. Raises `UsageError` where it is asked for then."""
+    """Return how images are made square: `--fit`, by default a centre crop; None if nothing is to be made square, for
+    which `--fit` raises `UsageError`."""
     if reads == "low_res" or run.dataset in source_names():
-        why = f"the pictures of {run.dataset} are squares"
+        why = f"the images of {run.dataset} are square"
         if reads == "low_res":
-            why = f"{run.variant} takes crops of pictures as they are"
+            why = f"{run.variant} trains on crops of the original images"
         refuse(("--fit", run.fit), why=f"has no effect: {why}")
         return None
     return run.fit or "crop"
 
 
 def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Variant]) -> bool | None:
-    """As asked; unasked, few pictures of somebody's own, in colour: what is grey is often writing. Raises `UsageError` for a
-    variant that turns and mirrors its crops anyway."""
+    """Whether images are mirrored: `--mirror`, by default where the user's own images are few and in colour, as grey
+    ones are often text. Raises `UsageError` for a variant that always rotates and mirrors."""
     if variant_class.reads == "low_res":
         if run.mirror is not None:
-            raise UsageError(f"--mirror: {run.variant} turns and mirrors its crops anyway; leave it out")
+            raise UsageError(f"--mirror: {run.variant} always rotates and mirrors its crops; omit it")
         return None
     own = run.dataset not in source_names()
     few = own and source.spec.channels == 3 and source.num_images < MIRRORED_BELOW
@@ -132,26 +148,27 @@ def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Va
 def _held_out(
     run: RunConfig, source: Source | Photographs, variant_class: type[Variant], saved: Facts | None
 ) -> int | None:
-    """As asked; unasked as it was when the state was `saved`, or a few of somebody's own where some can be spared and
-    all are few enough to be learnt. None where nothing could be told by them. Raises `UsageError`."""
+    """Return how many images are held out: `--held-out`, else as in the `saved` state, else some of the user's own images
+    where they are few enough to be memorised. None for a variant without a D that judges images. Raises `UsageError`."""
     count = source.num_images
     if not variant_class.judges():
-        refuse(("--held-out", run.held_out), why=f"{run.variant} has no D that could be asked about a picture")
+        refuse(("--held-out", run.held_out), why=f"{run.variant} has no D that judges single images")
         return None
     if run.held_out is not None:
-        if 0 < run.held_out < FEWEST_HELD_OUT or run.held_out >= count:
+        if 0 < run.held_out < MIN_HELD_OUT or run.held_out >= count:
             raise UsageError(
-                f"--held-out {run.held_out}: must be 0, or {FEWEST_HELD_OUT} to {count - 1} of the {count} images"
+                f"--held-out {run.held_out}: must be 0, or {MIN_HELD_OUT} to {count - 1} of the {count} images"
             )
         return run.held_out
     if saved is not None:
         return saved.held_out
-    own = run.dataset not in source_names() and HOLDS_OUT_FROM <= count <= HOLDS_OUT_TO
-    return max(FEWEST_HELD_OUT, min(MOST_HELD_OUT, count // HELD_OUT_OF)) if own else 0
+    if run.dataset in source_names() or not HELD_OUT_FROM <= count <= HELD_OUT_TO:
+        return 0
+    return max(MIN_HELD_OUT, min(MAX_HELD_OUT, int(count * HELD_OUT_SHARE)))
 
 
-def _filled(own: VariantConfig, saved: Facts | None) -> VariantConfig:
-    """`own`, with what it leaves open as it was when the state was saved."""
+def _as_saved(own: VariantConfig, saved: Facts | None) -> VariantConfig:
+    """Return `own` with its open options as they are in the saved state."""
     if saved is None:
         return own
     left_open = [field.name for field in fields_of(type(own)) if getattr(own, field.name) is None]
@@ -159,29 +176,29 @@ def _filled(own: VariantConfig, saved: Facts | None) -> VariantConfig:
 
 
 def _precision(asked: str, device: torch.device, variant_class: type[Variant], saved: Facts | None) -> Precision:
-    """As asked; by default as the run was saved, and of a new run by rule."""
+    """Return `--precision`, by default that of the saved state, and for a new run that of `choose_precision`."""
     if saved is None or asked != "auto":
         return choose_precision(asked, device, variant_class.convolutional)
     try:
         return choose_precision(saved.precision, device, variant_class.convolutional)
     except UsageError as error:
-        raise UsageError(f"{error} (the run was saved in {saved.precision}; it can go on in another)") from None
+        raise UsageError(f"{error} (the state was saved in {saved.precision}; it can be resumed in another)") from None
 
 
 def part(steps: int, parts: int, log_every: int) -> int:
-    """One of so many parts of the run, rounded up to whole log intervals."""
+    """Return the number of steps in one of so many parts of the run, rounded up to whole log intervals."""
     return math.ceil(steps / parts / log_every) * log_every
 
 
 def check_images(own: VariantConfig, variant_class: type[Variant], images: ImageSpec) -> None:
-    """Raises `UsageError` where the variant cannot be built for such images."""
+    """Raises `UsageError` if the variant cannot be built for such images."""
     with on_meta():
         variant = variant_class(own, images)
     check_scale(images.size, variant.scale)
 
 
 def _check_batch(batch_size: int, variant: Variant) -> None:
-    """Raises `UsageError` for a batch of one image where a layer normalises each unit over the batch alone."""
+    """Raises `UsageError` for a batch of one image if a layer normalises each unit over the batch only."""
     modules = (module for network in variant.networks.values() for module in network.modules())
     if batch_size < 2 and any(isinstance(module, nn.BatchNorm1d) for module in modules):
         raise UsageError(
@@ -190,7 +207,7 @@ def _check_batch(batch_size: int, variant: Variant) -> None:
 
 
 def step_flop(variant: Variant, batch_size: int) -> float:
-    """A rough count of one step's floating-point operations: infinite for convolutions, which always repay threads.
+    """Return about how many floating-point operations a step takes; infinity for convolutions, which always repay threads.
 
     A fully connected weight costs 2 FLOP per image and pass; a step makes about 3 passes of G and 6 of D.
     """
@@ -198,3 +215,81 @@ def step_flop(variant: Variant, batch_size: int) -> float:
         return math.inf
     weights = {name: sum(p.numel() for p in net.parameters()) for name, net in variant.networks.items()}
     return sum(2.0 * batch_size * count * (3 if name.startswith("G") else 6) for name, count in weights.items())
+
+
+def batches(planned: Plan, source: Source | Photographs, variant: Variant) -> ResidentBatches | PairBatches:
+    """Return the batches that the variant reads: images with labels, or with their low-resolution versions."""
+    run, machine = planned.run, planned.machine
+    channels_last, share = variant.convolutional, machine.ranks.share
+    if isinstance(source, Photographs):
+        return PairBatches(source, machine.device, run.batch_size, run.seed, variant.scale, channels_last, share)
+    indices = parted(source.num_images, run.held_out)[0] if run.held_out else None
+    return ResidentBatches(
+        source, machine.device, run.batch_size, run.seed, channels_last, share, bool(run.mirror), indices
+    )
+
+
+def ways(planned: Plan, convolutional: bool, phase_steps: int, steps_left: int) -> Ways:
+    """Return how the steps of a phase of `phase_steps` steps, of which `steps_left` are left, are executed."""
+    device, asked = planned.machine.device, planned.run.compile
+    captured = strides(device, convolutional, steps_left) if planned.graph else ()
+    if not choose_compile(asked, device, convolutional, phase_steps):
+        return Ways(captured)
+    _set_compiler_cache(data_root(planned.run.data_root).path)
+    return Ways(captured or (1,), None if planned.graph else as_it_is, compiled=True, thorough=asked == "max")
+
+
+def _set_compiler_cache(root: Path) -> None:
+    """Let torch store compiled steps under a data root, where the next run finds them; a user's own
+    TORCHINDUCTOR_CACHE_DIR wins. If the folder is not writable, torch uses the system's temporary folder."""
+    for name in ("torch._inductor", "torch.utils.cpp_extension"):  # they log warnings about this machine
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if COMPILER_CACHE in os.environ:
+        return
+    folder = root / "cache" / COMPILED
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK | os.X_OK):
+        os.utime(folder)  # last used now, as `gan cache` shows
+        os.environ[COMPILER_CACHE] = str(folder)
+
+
+class PhaseSchedule:
+    """The phases of a run in their order. `spans`: each phase with the step that it starts from, and that it ends at."""
+
+    def __init__(self, phases: Iterable[Phase], steps: int) -> None:
+        self.spans: list[tuple[Phase, int, int]] = []
+        start = 0
+        for phase in phases:
+            self.spans.append((phase, start, start + phase.steps))
+            start += phase.steps
+        assert start == steps, "a variant's phases add up to the run's steps"
+        self._steps = steps
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def empty(self) -> Iterator[str]:
+        """Yield a warning for each phase without steps, in a run that has some."""
+        for phase, start, end in self.spans:
+            if start == end:
+                yield f"--steps {self._steps}: leaves no steps for phase {phase.name}; increase it to train that phase"
+
+    def after(self, step: int) -> Iterator[tuple[int, Phase, int, int]]:
+        """Yield index, phase, first step and end of the phases that do not end before or at `step`; the first of them
+        starts from `step`."""
+        for index, (phase, start, end) in enumerate(self.spans):
+            if step < end:
+                yield index, phase, max(start, step), end
+
+    def at(self, step: int) -> Phase:
+        """Return the phase of the step that follows `step`."""
+        (phase,) = (phase for phase, start, end in self.spans if start <= step < end)
+        return phase
+
+    def of(self, phase: Phase) -> tuple[int, int]:
+        """Return the steps that one of the phases starts from and ends at."""
+        ((start, end),) = ((start, end) for each, start, end in self.spans if each is phase)
+        return start, end

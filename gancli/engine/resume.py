@@ -1,4 +1,4 @@
-"""How a session is taken up from a saved state, and what is said where it will not be the same run to the last bit."""
+"""Restore a session from a saved state, with warnings where the resumed run will not be the same bit for bit."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,8 @@ from gancli.text import counted
 
 
 def restore(session: Session, saved: State) -> list[str]:
-    """Take up a saved state. Gives warnings. Raises `CheckpointError` or `UsageError` if it does not fit."""
+    """Load a saved state into a session, and return warnings. Raises `CheckpointError` or `UsageError` if it does not
+    match."""
     facts = saved.facts
     notes = [*_check_data(session, saved), *_changed(session, saved)]
     for name, network in session.variant.networks.items():
@@ -29,52 +30,53 @@ def restore(session: Session, saved: State) -> list[str]:
 
 
 def _check_data(session: Session, saved: State) -> Iterator[str]:
-    """Raises `UsageError` for other pictures, classes or labels than the state was trained on, wherever they lie."""
+    """Raises `UsageError` for other images, classes or labels than the state was trained on; their path may differ."""
     facts, source = saved.facts, session.source
     where = f"--dataset {session.run.dataset}: not the data that {saved.path} was trained on"
     if (facts.images, facts.num_images) != (source.spec, source.num_images):
-        had, has = (_words(images, count) for images, count in (
-            (facts.images, facts.num_images), (source.spec, source.num_images)))  # fmt: skip
-        if had == has:
+        before, now = _describe(facts.images, facts.num_images), _describe(source.spec, source.num_images)
+        if before == now:
             raise UsageError(f"{where}: its classes have other names")
-        raise UsageError(f"{where} ({facts.dataset}: {had}), but {has}")
+        raise UsageError(f"{where} ({facts.dataset}: {before}), but {now}")
     if not facts.fingerprint:
-        yield f"{saved.path}: written by an older gan, without a fingerprint of its data, which are not checked"
+        yield f"{saved.path}: written by an older gan, without a fingerprint of its data: make sure that they are the same"
     elif facts.fingerprint != source.fingerprint:
-        before = facts.versions.get("pillow")
-        if before == PIL.__version__:
-            raise UsageError(f"{where}: as many pictures of the same size, but other pictures or labels")
+        version = facts.versions.get("pillow")
+        if version == PIL.__version__:
+            raise UsageError(f"{where}: the same number and size of images, but other images or labels")
         yield (
-            f"--dataset {session.run.dataset}: decoded by Pillow {PIL.__version__}, not by {before} as before, and not to "
-            "the same pixels: the run goes on, but not bit for bit"
+            f"--dataset {session.run.dataset}: Pillow {PIL.__version__} decodes its images to other pixels than {version} "
+            f"did: the run resumes, but not bit for bit; install Pillow {version} for that"
         )
 
 
-def _words(images: ImageSpec, count: int) -> str:
+def _describe(images: ImageSpec, count: int) -> str:
     classes = f", {counted(images.num_classes, 'class')}" if images.num_classes else ""
     return f"{counted(count, 'image')} of {images.channels}×{images.size}×{images.size}{classes}"
 
 
 def _changed(session: Session, saved: State) -> Iterator[str]:
-    """What makes a resumed run another one than it would have been, asked for as it may be."""
+    """Yield warnings for options that change the result of a resumed run."""
     facts, now, steps = saved.facts, session.machine.precision, session.plan.steps
     if now != facts.precision:
-        yield f"--precision {now}: the run resumes in it, after {facts.precision}; it is not bit for bit the same"
+        yield f"--precision {now}: the run was saved in {facts.precision}, so it does not resume bit for bit"
     if steps != facts.steps and facts.step < steps and (jumps := _jumps(session, saved)):
         yield (
-            f"the run is now {counted(steps, 'step')} long, not {facts.steps}, and the learning rates follow its "
-            f"length: at step {facts.step} "
-            + ", ".join(f"{network}'s goes from {before:.2g} to {after:.2g}" for network, before, after in jumps)
+            f"the run has {counted(steps, 'step')} now, not {facts.steps}, on which the learning rates depend: at step "
+            f"{facts.step} "
+            + ", ".join(
+                f"that of {network} changes from {before:.2g} to {after:.2g}" for network, before, after in jumps
+            )
         )
 
 
 def _jumps(session: Session, saved: State) -> list[tuple[str, float, float]]:
-    """Networks whose step size at the state's step is another in a run of the new length than in one of the old: with the
-    step sizes before and after."""
+    """Return the networks whose learning rate at the state's step differs between the old and the new length, with both
+    rates."""
     now = session.phases.at(saved.facts.step)
     before = {phase.name: phase for phase in session.variant.phases(saved.facts.steps)}
     if now.name != saved.facts.phase or now.name not in before:
-        return []  # a new phase begins, and its step sizes with it
+        return []  # a new phase begins, with its own learning rates
     found = []
     for network, rule in now.optimizers.items():
         updates = int(saved.group(f"optimizer.{network}").get("updates", torch.tensor(0)))

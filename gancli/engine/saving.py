@@ -11,12 +11,12 @@ from gancli import events
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.resolve import NOT_KEPT
 from gancli.data import cache_entries
-from gancli.engine import afterwards
 from gancli.engine.session import Session
+from gancli.engine.stop import resume_command
 from gancli.errors import DivergedError, GancliError
 from gancli.files import atomic
 from gancli.files.open_folder import OpenFolder
-from gancli.machine.room import free_disk_bytes
+from gancli.machine.memory import free_disk_bytes
 from gancli.process import __version__
 from gancli.steps.runner import Runner
 from gancli.store import checkpoint, facts, rundir, state
@@ -90,7 +90,7 @@ def follow(session: Session) -> None:
     session.directory = RunDirectory(place)
     session.directory.make_folders()
     if what:
-        session.lost = f"{before}: {what}; to resume: {afterwards.resuming(place)}"
+        session.lost = f"{before}: {what}; to resume: {resume_command(place)}"
         session.home.close()
         session.home = OpenFolder(place)
     if not session.directory.holds_run:

@@ -12,14 +12,12 @@ from gancli.batches.pairs import PairBatches
 from gancli.batches.stream import IndexStream
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
-from gancli.engine import afterwards, memory, overfitting, pictures, plan
+from gancli.engine import memory, monitors, plan
 from gancli.engine.clock import Clock
 from gancli.engine.evaluation import Evaluation
-from gancli.engine.foresight import Foresight
-from gancli.engine.health import Health
-from gancli.engine.phase_schedule import PhaseSchedule
-from gancli.engine.stop import Stop
-from gancli.engine.ways import ways
+from gancli.engine.monitors import Foresight, Health
+from gancli.engine.plan import PhaseSchedule, ways
+from gancli.engine.stop import Stop, next_commands, resume_command
 from gancli.errors import DivergedError, GancliError, UsageError
 from gancli.files import atomic
 from gancli.files.open_folder import OpenFolder
@@ -70,8 +68,8 @@ class Session:
             network.train()
             self.ranks.broadcast(network.state_dict())
         self.average = Average(self.variant.generator, self.run.ema)
-        self.batches = pictures.batches(planned, source, self.variant)
-        self.watch = pictures.watch(planned, source)
+        self.batches = plan.batches(planned, source, self.variant)
+        self.watch = monitors.watch(planned, source)
         self.phases = PhaseSchedule(self.variant.phases(planned.steps), planned.steps)
         self.ledger = Ledger()
         self.history = LossHistory({})
@@ -194,12 +192,12 @@ class Session:
 
     def look(self) -> Iterator[events.Warned]:
         """Warn if D is overfitting, where images are held out and it is time to check."""
-        if self.watch is None or not self.due(plan.part(self.plan.steps, overfitting.LOOKS, self.run.log_every)):
+        if self.watch is None or not self.due(plan.part(self.plan.steps, monitors.LOOKS, self.run.log_every)):
             return
         share = self.watch.share(self.variant, self.average.refresh())
         self.clock.restart()
         if self.watch.steady(share):
-            yield events.Warned(overfitting.advice(self.run, self.plan.own, self.step, share))
+            yield events.Warned(monitors.advice(self.run, self.plan.own, self.step, share))
 
     def doing(self, what: str) -> events.Progress:
         """What begins here may take long."""
@@ -269,8 +267,8 @@ class Session:
             out=str(self.directory.path),
             checkpoint=str(self.directory.checkpoint),
             reason=reason,
-            resume_command=afterwards.resuming(self.directory.path),
-            next_commands=afterwards.following(self.directory.path, self.variant.reads),
+            resume_command=resume_command(self.directory.path),
+            next_commands=next_commands(self.directory.path, self.variant.reads),
         )
 
     def check_losses(self) -> None:

@@ -1,24 +1,25 @@
-"""Being asked to stop: signals and `--max-time` raise a flag, and nothing else; the loop looks at it every step."""
+"""Stop a run early: signals and `--max-time` set a flag, which the training loop checks after every step."""
 
 import math
 import signal
 import threading
 import time
+from pathlib import Path
 from types import FrameType, TracebackType
 
-from gancli.errors import StoppedError
+from gancli.errors import StoppedError, shell_quoted
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")  # SIGHUP: the terminal or connection has gone
-SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))  # those that this system has
-SHIELDED = ("SIGINT", "SIGHUP")  # by nohup, and by shells for what runs in the background: ignored then, as meant
-WORDS = {"SIGINT": "Ctrl-C", "SIGBREAK": "Ctrl-Break"}
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")  # SIGHUP: the terminal or connection is gone
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))  # of this system
+MAYBE_IGNORED = ("SIGINT", "SIGHUP")  # nohup, and shells for jobs in the background, set them to be ignored
+SIGNAL_NAMES = {"SIGINT": "Ctrl-C", "SIGBREAK": "Ctrl-Break"}
 
 
 class Stop:
-    """A flag that signals and the clock set. As a context manager it takes the signals over, but for SIGINT and SIGHUP where
-    they are ignored, and gives them back.
+    """A flag that signals and a time limit set. As a context manager it handles the signals, except SIGINT and SIGHUP
+    where they are ignored, and restores the handlers at the end.
 
-    `reason` is None until a stop is asked for. A second Ctrl-C raises `KeyboardInterrupt` at once.
+    `reason` is None until a stop is requested. A second Ctrl-C raises `KeyboardInterrupt` at once.
     """
 
     def __init__(self, max_seconds: float | None = None) -> None:
@@ -32,29 +33,31 @@ class Stop:
         if self._asked is not None:
             return self._asked
         if self._signal is not None:
-            return WORDS.get(self._signal.name, self._signal.name)
+            return SIGNAL_NAMES.get(self._signal.name, self._signal.name)
         if time.monotonic() >= self.deadline:
             return "--max-time"
         return None
 
     def ask(self, reason: str) -> None:
-        """Ask for a stop as a signal does."""
+        """Request a stop, as a signal does."""
         self._asked = reason
 
     def raise_if_asked(self) -> None:
-        """For the time before there is anything to save. Raises `StoppedError`."""
+        """Raise `StoppedError` if a stop is requested before there is anything to save."""
         if self.reason is not None:
-            raise StoppedError(f"stopped by {self.reason} before the first step; nothing was trained yet")
+            raise StoppedError(f"stopped by {self.reason} before the first step; nothing was trained")
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         asked = signal.Signals(number)
-        if asked.name in WORDS and self._signal == asked:
+        if asked.name in SIGNAL_NAMES and self._signal == asked:
             raise KeyboardInterrupt
         self._signal = asked
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
-            ignored = {each for each in SIGNALS if each.name in SHIELDED and signal.getsignal(each) is signal.SIG_IGN}
+            ignored = {
+                each for each in SIGNALS if each.name in MAYBE_IGNORED and signal.getsignal(each) is signal.SIG_IGN
+            }
             self._before = {each: signal.signal(each, self._note) for each in SIGNALS if each not in ignored}
         return self
 
@@ -62,5 +65,18 @@ class Stop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, handler in self._before.items():
-            # What signal.signal gave: None for a handler that is not Python's.
+            # signal.signal returned it: None for a handler that is not Python's
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]
+
+
+def resume_command(directory: Path) -> str:
+    """Return the command that resumes a stopped run."""
+    return f"gan train --resume {shell_quoted(str(directory))}"
+
+
+def next_commands(directory: Path, reads: str) -> tuple[str, ...]:
+    """Return the commands that generate and measure images with the model of a finished run."""
+    run = shell_quoted(str(directory))
+    if reads == "low_res":
+        return f"gan sample {run} -i IMAGE", f"gan evaluate {run} -d FOLDER"
+    return f"gan sample {run}", f"gan evaluate {run}"

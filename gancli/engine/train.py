@@ -13,7 +13,7 @@ from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source
 from gancli.data.spec import ImageSpec
-from gancli.engine import advice, evaluate, initial, memory, plan, resume, saving
+from gancli.engine import evaluate, initial, memory, plan, resume, saving, warnings
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import NOTHING, Session
 from gancli.engine.stop import Stop
@@ -94,7 +94,7 @@ def _made_ready(session: Session, stop: Stop) -> Generator[events.Event, None, E
     saving.write_config(session)
     yield session.started()
     yield from map(events.Warned, session.phases.empty())
-    yield from map(events.Warned, (*advice.too_little(session), *advice.set_aside(session)))
+    yield from map(events.Warned, (*warnings.too_little(session), *warnings.set_aside(session)))
     yield from map(events.Warned, notes)
     return evaluation
 
@@ -147,7 +147,7 @@ def _steps(
                 return
             yield from session.word()
             if others is not None:
-                yield from map(events.Warned, advice.contention(session, runner, others))
+                yield from map(events.Warned, warnings.contention(session, runner, others))
 
 
 def _keep_best(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Event]:

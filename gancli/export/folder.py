@@ -19,7 +19,7 @@ from gancli.events import Event, Preparing
 from gancli.export import contract
 from gancli.export.card import CONFIG, SAMPLES, WEIGHTS, Card
 from gancli.files import atomic
-from gancli.files.temp_names import temp_sibling
+from gancli.files.atomic import temp_sibling
 from gancli.process import __version__
 from gancli.sampling import order
 from gancli.store import checkpoint, evaluations

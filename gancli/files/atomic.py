@@ -1,33 +1,46 @@
-"""Files that are either whole or absent, whatever happens: written beside their target, flushed, then renamed."""
+"""Write files that are either whole or absent: next to their target, under a temporary name, then flushed and renamed.
+
+A temporary file is hidden, locked while it is written, and called `.TARGET.RANDOM.part`.
+"""
 
 import contextlib
 import errno
 import os
+import re
+import secrets
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
-from gancli.errors import GancliError
+from gancli.errors import GancliError, os_problem
 from gancli.files.lock import try_lock
-from gancli.files.temp_names import OLD, PART, parse_temp_name, temp_sibling
 
 Piece = bytes | memoryview
-CANNOT = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})  # "there is no such thing here"
-CANNOT_FLUSH_DIRECTORY = CANNOT | {errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}  # Windows does not open them
-MAY_NOT_RENAME_OVER = CANNOT | {errno.EEXIST, errno.EACCES, errno.EPERM}
-PAUSES_S = (0.01, 0.03, 0.1, 0.3, 1.0)  # for a virus scanner or an indexer, which on Windows keep others from renaming
-AGE_S = 3600.0  # a file that was not written to for so long has no writer, where the disk has no locks
+CANNOT = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+CANNOT_FOR_FOLDERS = CANNOT | {
+    errno.EBADF,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EISDIR,
+}  # Windows opens no folders
+CANNOT_REPLACE = CANNOT | {errno.EEXIST, errno.EACCES, errno.EPERM}
+PAUSES_S = (0.01, 0.03, 0.1, 0.3, 1.0)  # on Windows, for a virus scanner or an indexer to close the target
+AGE_S = 3600.0  # a file that was last written to so long ago has no writer, where the disk has no locks
 TRIES = 10
+PART, OLD = "part", "old"  # a file that is being written; one that is being replaced
+LONGEST_NAME = 255  # bytes, on most disks
+SHORT_NAME = 80  # bytes that any disk allows: a temporary name is at most as long, or as long as its target's
+CUT = "~"  # ends the target's name in a temporary name where it was too long
+TEMP_NAME = re.compile(rf"\.(.*)\.[0-9a-f-]{{16,}}\.({PART}|{OLD})", re.DOTALL)
 
 
 def write(path: Path, pieces: Iterable[Piece], *, durable: bool = True) -> None:
-    """Write `path` atomically, with the mode the umask gives; unless `durable` is False it is on disk when this returns.
+    """Write `path` atomically, with the mode that the umask gives. If `durable`, it is on disk when this returns.
 
-    The bytes go to a file beside the target, which is fsynced and renamed over it; then the directory is fsynced, where the
-    disk can do so. Until it is renamed, on any failure the old file is untouched and the new one is removed. Raises
-    `GancliError` naming the file for what the disk refuses (full, read-only, gone).
+    If anything fails before the new file is renamed, the old one stays and the new one is removed. Raises `GancliError`
+    naming the file if the disk is full, read-only or gone.
     """
     try:
         part = Part(path)
@@ -41,39 +54,38 @@ def write(path: Path, pieces: Iterable[Piece], *, durable: bool = True) -> None:
         finally:
             part.discard()
     except OSError as error:
-        raise GancliError(f"{path}: cannot be written ({reason(error)}); what was there is untouched") from error
+        raise GancliError(f"{os_problem(path, 'written', error)}; the old file, if any, is unchanged") from error
     if durable:
         try:
             sync_directory(path.parent)
         except OSError as error:
             raise GancliError(
-                f"{path}: is written, but {path.parent} cannot be flushed to disk ({reason(error)}): after a power cut "
-                "what was there before may be back"
+                f"{path}: is written, but {path.parent} cannot be flushed to disk ({reason(error)}): after a power failure "
+                "the old file may be there again"
             ) from error
 
 
 class Part:
-    """A temporary file beside its target, open for writing and reading, and locked, so that `sweep` leaves it alone. Raises
-    `OSError` where none can be made."""
+    """A temporary file next to `target`, open for writing and reading, and locked against `sweep`. Raises `OSError`."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
         for _ in range(TRIES):
             self.path = temp_sibling(target)
             self.file = self.path.open("xb+")
-            # A process that sweeps may have locked it at this moment, and then removes it.
+            # A process that sweeps may have locked it just now, and then removes it.
             if try_lock(self.file.fileno()) is not False and self.path.exists():
                 return
             self.file.close()
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     def put(self) -> None:
-        """Close it and make it the target. Raises `OSError`, the target being as it was."""
-        self.file.close()  # before the renaming: some disks say only here that they are full
+        """Close the file and rename it to the target. Raises `OSError`, and then leaves the target as it was."""
+        self.file.close()  # before the renaming: some disks report only now that they are full
         replace(self.path, self.target)
 
     def discard(self) -> None:
-        """Remove it, unless it was `put`."""
+        """Remove the file, unless it was `put`."""
         with contextlib.suppress(OSError):
             self.file.close()
         with contextlib.suppress(OSError):
@@ -85,40 +97,38 @@ def reason(error: OSError) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises `OSError` where no file can be made in `folder`."""
+    """Raises `OSError` if no file can be made in `folder`."""
     Part(folder / "probe").discard()
 
 
 def replace(source: Path, target: Path) -> None:
-    """Rename a file over another one. Raises `OSError`, both being as they were.
+    """Rename a file over another one. Raises `OSError`, and then leaves both as they were.
 
-    Where a disk does not rename over a file, the old one is put aside first: there it can happen that after a kill only
-    `sweep` brings it back.
+    If the disk cannot rename over a file, the old one is renamed first. A kill between the two leaves the old one for
+    `sweep` to restore.
     """
     try:
         _rename_over(source, target)
     except OSError as refused:
-        if refused.errno not in MAY_NOT_RENAME_OVER or not target.is_file():
+        if refused.errno not in CANNOT_REPLACE or not target.is_file():
             raise
-        aside = temp_sibling(target, OLD)
+        old = temp_sibling(target, OLD)
         try:
-            target.rename(aside)
-        except OSError:
-            raise refused from None
-        try:
+            target.rename(old)
             source.rename(target)
         except OSError:
-            _put_back(aside, target)
+            _restore(old, target)
             raise refused from None
         with contextlib.suppress(OSError):
-            aside.unlink()
+            old.unlink()
 
 
-def _put_back(aside: Path, target: Path) -> None:
+def _restore(old: Path, target: Path) -> None:
     try:
-        aside.rename(target)
+        if old.exists():
+            old.rename(target)
     except OSError as error:
-        raise GancliError(f"{target}: cannot be replaced ({reason(error)}); what was there is now {aside}") from error
+        raise GancliError(f"{os_problem(target, 'replaced', error)}; the old file is {old} now") from error
 
 
 def _rename_over(source: Path, target: Path) -> None:
@@ -131,12 +141,12 @@ def _rename_over(source: Path, target: Path) -> None:
 
 
 def is_removed(file: IO[bytes]) -> bool:
-    """Whether an open file has no name any more. One that was renamed has."""
+    """Whether an open file was removed (not only renamed)."""
     return os.fstat(file.fileno()).st_nlink == 0
 
 
 def sync(handle: int) -> None:
-    """Have what was written to an open file taken to disk, where the disk knows of that. Raises `OSError`."""
+    """Flush an open file to disk, if the disk supports that. Raises `OSError`."""
     try:
         os.fsync(handle)
     except OSError as error:
@@ -145,7 +155,7 @@ def sync(handle: int) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """The same for the names in a directory. Raises `OSError`."""
+    """Flush the names in a directory to disk, if the disk supports that. Raises `OSError`."""
     try:
         handle = os.open(directory, os.O_RDONLY)
         try:
@@ -153,31 +163,59 @@ def sync_directory(directory: Path) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        if error.errno not in CANNOT_FLUSH_DIRECTORY:
+        if error.errno not in CANNOT_FOR_FOLDERS:
             raise
 
 
 def sweep(folder: Path, patience_s: float = 0.0) -> None:
-    """Remove the temporary files in `folder` that no process has locked, and that were not written to for `patience_s`
-    (locks on some disks reach no further than one machine); where the disk has no locks, for an hour."""
+    """Remove the temporary files in `folder` of writers that have ended: those that are not locked and were not written to
+    for `patience_s` (a lock may be unknown on other machines), or for an hour where the disk has no locks."""
     try:
         found = [(path, name) for path in folder.iterdir() if (name := parse_temp_name(path.name))]
     except OSError:
         return
     for path, name in found:
-        whole = folder / name.target
+        target = folder / name.target
         with contextlib.suppress(OSError):
             if not _is_abandoned(path, patience_s):
                 continue
-            if name.kind == PART or (name.target and whole.exists()):
+            if name.kind == PART or (name.target and target.exists()):
                 path.unlink()
             elif name.target:
-                path.rename(whole)  # its writer was killed before the new file was in its place
+                path.rename(target)  # its writer was killed before the new file was renamed
 
 
 def _is_abandoned(path: Path, patience_s: float) -> bool:
     """Whether no process has locked a temporary file, and it is old enough. Raises `OSError`."""
     with path.open("r+b") as file:
         locked = try_lock(file.fileno())
-    age_s = abs(time.time() - path.stat().st_mtime)  # the clock of the disk or this one may be wrong
+    age_s = abs(time.time() - path.stat().st_mtime)  # the disk's clock or this machine's may be wrong
     return locked is not False and age_s >= (patience_s if locked else max(patience_s, AGE_S))
+
+
+class TempName(NamedTuple):
+    """The parts of a temporary name. `target`: the name of its target, or "" if that was cut."""
+
+    target: str
+    kind: str
+
+
+def temp_sibling(target: Path, kind: str = PART) -> Path:
+    """Return a new path for a temporary file in the folder of `target`."""
+    tail = f".{secrets.token_hex(8)}.{kind}"
+    max_bytes = min(LONGEST_NAME, max(SHORT_NAME, len(os.fsencode(target.name)))) - len(tail) - 1
+    stem = target.name
+    if len(os.fsencode(stem)) > max_bytes:
+        stem = stem[: max_bytes - 1]
+        while len(os.fsencode(stem)) >= max_bytes:  # cut between two characters: some disks refuse half of one
+            stem = stem[:-1]
+        stem += CUT
+    return target.with_name(f".{stem}{tail}")
+
+
+def parse_temp_name(name: str) -> TempName | None:
+    """Return the parts of a name that `temp_sibling` made, or None for any other name."""
+    if (found := TEMP_NAME.fullmatch(name)) is None:
+        return None
+    target, kind = found.groups()
+    return TempName("" if target.endswith(CUT) else target, kind)

@@ -1,6 +1,6 @@
-"""One writer at a time in a directory: a lock of the kernel, or a marker file where the disk has no locks.
+"""Allow one writer at a time in a directory, by a lock of the kernel, or a marker file where the disk has no locks.
 
-Beside the lock file `NAME` lies `NAME.json` with the process that holds it, for messages; a marker file is `NAME.soft`.
+Next to the lock file `NAME`, `NAME.json` names the process that holds it, for messages. The marker file is `NAME.soft`.
 """
 
 import contextlib
@@ -14,15 +14,15 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout, lock_descriptor
 
-from gancli.errors import GancliError
+from gancli.errors import GancliError, os_problem
 
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
-PATIENCE_S = 0.5  # for another process that is just ending, or that only looks whether a lock is held
+PATIENCE_S = 0.5  # to wait for another process that is ending, or that only checks whether the lock is held
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that holds a lock. `by_kernel`: whether by a lock of the kernel, which ends with the process."""
+    """The process that holds a lock. `by_kernel`: whether the kernel releases it when the process ends."""
 
     pid: int
     host: str
@@ -34,10 +34,10 @@ class Holder:
 
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[str]:
-    """Hold the lock file `path` against every other process, and yield a warning or "".
+    """Hold the lock file `path` against all other processes, and yield a warning or "".
 
-    The lock of a process that was killed is taken over; where the disk has no locks, only if that process was on this host.
-    Raises `GancliError` that names the other process, or says why the file cannot be used.
+    The lock of a process that was killed is free; where the disk has no locks, only if that process ran on this host. Raises
+    `GancliError` that names the process that holds the lock, or says why the file cannot be used.
     """
     try:
         locks = _acquired(path)
@@ -45,18 +45,21 @@ def exclusive(path: Path) -> Iterator[str]:
         raise _refusal(path, Path(taken.lock_file)) from None
     except OSError as error:
         raise GancliError(
-            f"{path}: cannot be opened ({error.strerror}): a run resumes only in a directory that it may write to; "
-            "copy it, or give --resume RUN --out ANOTHER"
+            f"{os_problem(path, 'opened', error)}; to resume a run from a read-only directory, copy it or give "
+            "--resume RUN --out ANOTHER"
         ) from error
     by_kernel = path == Path(locks[0].lock_file)
     mine = Holder(os.getpid(), socket.gethostname()[:100], by_kernel)
-    warning = f"{path.parent}: this disk has no file locks; {path.name}.soft keeps a second run out"
+    warning = f"{path.parent}: this disk has no file locks; the file {path.name}.soft keeps other runs out instead"
     try:
-        _write_holder(path, mine)
+        try:
+            _holder_file(path).write_text(json.dumps(asdict(mine)), "utf-8")
+        except OSError as error:
+            raise GancliError(os_problem(_holder_file(path), "written", error)) from error
         yield "" if by_kernel else warning
     finally:
-        # They go while the lock is held, which a process that waits for it notices. In a directory that took the place of
-        # this one they are another run's.
+        # Removed while the lock is held, which a process that waits for it notices. In a directory that replaced this one
+        # they belong to another run.
         if locks[0].is_locked and _read_holder(path) in (mine, None):
             for file in (_holder_file(path), path):
                 with contextlib.suppress(OSError):
@@ -66,15 +69,14 @@ def exclusive(path: Path) -> Iterator[str]:
 
 
 def holder(path: Path) -> Holder | None:
-    """Return which process holds the lock file `path`, or None if none does. A lock that cannot be asked is as its file
-    says."""
-    there = _read_holder(path)
-    return None if there is None or _is_free(path, there) else there
+    """Return the process that holds the lock file `path`, or None. If the lock cannot be opened, its `.json` file counts."""
+    found = _read_holder(path)
+    return None if found is None or _is_free(path, found) else found
 
 
 def try_lock(handle: int) -> bool | None:
-    """Lock an open file until it is closed, without waiting. Returns False if another process has locked it, and None where
-    the disk has no locks."""
+    """Lock an open file until it is closed, without waiting. Returns False if another process has locked it, and None if the
+    disk has no locks."""
     try:
         return lock_descriptor(handle, blocking=False)
     except OSError:
@@ -82,7 +84,8 @@ def try_lock(handle: int) -> bool | None:
 
 
 def _acquired(path: Path) -> list[BaseFileLock]:
-    """The locks that are held now. Raises `Timeout` if another process holds one, and `OSError`."""
+    """Acquire the kernel's lock, the marker file, or both, and return them. Raises `Timeout` if another process holds one,
+    and `OSError`."""
     kernel = FileLock(path, PATIENCE_S, thread_local=False, fallback_to_soft=False)
     marker = SoftFileLock(_marker(path), PATIENCE_S, thread_local=False)
     try:
@@ -91,7 +94,7 @@ def _acquired(path: Path) -> list[BaseFileLock]:
         if error.errno not in NO_LOCKS:
             raise
         marker.acquire()
-        if (there := _read_holder(path)) is not None and there.by_kernel:  # on a host for which this disk has locks
+        if (other := _read_holder(path)) is not None and other.by_kernel:  # on a host where this disk has locks
             marker.release()
             raise Timeout(str(_holder_file(path))) from None
         return [marker]
@@ -105,9 +108,9 @@ def _acquired(path: Path) -> list[BaseFileLock]:
     return [kernel, marker]
 
 
-def _is_free(path: Path, there: Holder) -> bool:
+def _is_free(path: Path, holder: Holder) -> bool:
     try:
-        if not there.by_kernel:
+        if not holder.by_kernel:
             with SoftFileLock(_marker(path), 0):
                 return True
         with path.open("r+b" if os.access(path, os.W_OK) else "rb") as file:
@@ -126,14 +129,6 @@ def _holder_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _write_holder(path: Path, holder: Holder) -> None:
-    file = _holder_file(path)
-    try:
-        file.write_text(json.dumps(asdict(holder)), "utf-8")
-    except OSError as error:
-        raise GancliError(f"{file}: cannot be written ({error.strerror})") from error
-
-
 def _read_holder(path: Path) -> Holder | None:
     try:
         found = json.loads(_holder_file(path).read_bytes())
@@ -143,6 +138,6 @@ def _read_holder(path: Path) -> Holder | None:
 
 
 def _refusal(path: Path, taken: Path) -> GancliError:
-    way_out = "wait for it to end, or give another --out" if taken == path else f"if it has ended, delete {taken}"
-    who = _read_holder(path) or "its owner is not known"
-    return GancliError(f"{path.parent}: another run is writing there ({who}); {way_out}")
+    remedy = "wait for it to end, or give another --out" if taken == path else f"if it has ended, delete {taken}"
+    who = _read_holder(path) or "unknown process"
+    return GancliError(f"{path.parent}: another run is writing there ({who}); {remedy}")

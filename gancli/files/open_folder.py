@@ -1,18 +1,16 @@
-"""A folder that is held open, so that its place is known after it was renamed."""
+"""A folder that is held open, so that it is found again after it was renamed."""
 
 import contextlib
 import os
 import sys
 from pathlib import Path
 
-from gancli.files import system
-
-fcntl = system.module("fcntl")  # not on Windows
-LONGEST_PATH = 1024  # bytes that F_GETPATH writes, at most
+MAX_PATH_BYTES = 1024  # that F_GETPATH writes
 
 
 class OpenFolder:
-    """`path`, held open. Windows opens no folder, and renames none in which a file is open: there only `path` counts."""
+    """Holds the folder `path` open. Windows cannot open folders, and renames none that has an open file: there `path` is
+    where it stays."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._handle = path, -1
@@ -20,14 +18,14 @@ class OpenFolder:
             self._handle = os.open(path, os.O_RDONLY)
 
     def now(self) -> Path | None:
-        """Where the folder is: `path`, or another place where it was renamed; None where it was removed. A folder that
-        cannot be reached counts as being at `path`."""
+        """Return the current path of the folder, or None if it was removed. A folder that cannot be reached is taken to be
+        at `path` still."""
         if self._handle < 0:
             return self._path if self._path.is_dir() else None
-        for place in (self._path, self._renamed_to()):
+        for path in (self._path, self._renamed_to()):
             try:
-                if place is not None and os.path.samestat(place.stat(), os.fstat(self._handle)):
-                    return place
+                if path is not None and os.path.samestat(path.stat(), os.fstat(self._handle)):
+                    return path
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError:
@@ -37,12 +35,15 @@ class OpenFolder:
     def _renamed_to(self) -> Path | None:
         with contextlib.suppress(OSError):
             if sys.platform == "darwin":
-                path: bytes = fcntl.fcntl(self._handle, fcntl.F_GETPATH, bytes(LONGEST_PATH))
+                import fcntl  # not on Windows
+
+                path: bytes = fcntl.fcntl(self._handle, fcntl.F_GETPATH, bytes(MAX_PATH_BYTES))
                 return Path(os.fsdecode(path.rstrip(b"\0")))
             return Path(f"/proc/self/fd/{self._handle}").readlink()
         return None
 
     def close(self) -> None:
+        """Close the folder; a second call does nothing."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1

@@ -1,9 +1,9 @@
-"""How OpenMP's threads wait for each other while other processes use the CPUs.
+"""Choose how OpenMP's threads wait for each other, by timing, while other processes use the CPUs.
 
-A thread that waits for others spins. That is the fastest way on a quiet machine; where another process has taken the CPU of
-the thread that is waited for, every barrier may last a scheduler slice (3 ms). libgomp spins 300 times less (then the thread
-sleeps) while it manages more threads than there are CPUs, so a pool of threads that does nothing switches the two ways. No
-result depends on the way, so it is chosen by measuring; the number of threads is not, since results depend on it.
+A waiting thread spins. That is fastest on a quiet machine; where another process runs on the CPU of the thread that is
+waited for, each barrier may take a scheduler slice (3 ms). libgomp spins 300 times less, then lets the thread sleep
+(yield), while it manages more threads than there are CPUs: an idle pool of threads makes it do so. Results do not depend
+on this, so it may be chosen by timing. They do depend on the number of threads, which stays.
 """
 
 import contextlib
@@ -19,21 +19,20 @@ import torch
 
 from gancli.process import CPUS, SPINNING
 
-LOOK_S = 1.0  # between two looks at what others use
-TOLERATED = 0.2  # CPUs that others may use: a system's own processes
-TRIAL_S, TRIAL_STEPS = 1.0, 3  # the least that a way is tried for
-AGAIN_S, SELDOM_S = 30.0, 600.0  # a choice holds for so long at first, and at most if it does not change
-WORTH_YIELDING = (
-    1.2  # times as fast, in a trial: paces beside other processes vary, and spinning is right once they have gone
-)
-PARALLEL = 1 << 18  # values: torch shares the work on so many out to its threads
+CHECK_S = 1.0  # between two checks of what other processes use
+IGNORED_CPUS = 0.2  # that the system's own processes may use
+TRIAL_S, TRIAL_STEPS = 1.0, 3  # the least that a trial takes
+RETRY_S, MAX_RETRY_S = 30.0, 600.0  # between two trials: at first, and at most while they give the same result
+MIN_SPEEDUP = 1.2  # for yielding: timings vary next to other processes, and spinning is right once they have ended
+PARALLEL = 1 << 18  # values: torch divides the work on so many among its threads
+TICKS_PER_S = 100  # USER_HZ, which is 100 on every platform that torch runs on
 
 Progress = Callable[[], tuple[int, float]]
-"""Steps done so far, and the seconds spent in them."""
+"""Returns the steps done so far, and the seconds spent in them."""
 
 
 class CpuTime(NamedTuple):
-    """CPU seconds used on the CPUs of this process so far: by everyone, by this process; and the time it was then."""
+    """CPU seconds used so far on the CPUs of this process, by all processes and by this one; `at`: when, in seconds."""
 
     used: float
     own: float
@@ -41,7 +40,7 @@ class CpuTime(NamedTuple):
 
 
 def cpu_time() -> CpuTime:
-    """As Linux counts it. Time that a virtual machine's host took counts as used."""
+    """Return what Linux counts; time that a virtual machine's host took counts as used. Raises `OSError` elsewhere."""
     ticks = 0
     for line in Path("/proc/stat").read_text("ascii").splitlines():
         name, *fields = line.split()
@@ -51,134 +50,120 @@ def cpu_time() -> CpuTime:
     return CpuTime(ticks / TICKS_PER_S, time.process_time(), time.monotonic())
 
 
-TICKS_PER_S = 100  # USER_HZ, which is 100 on every platform that torch runs on
-
-
-class Contention:
-    """A thread that looks at what other processes use of the CPUs, until `end`, and keeps `threads` of this process in the
-    faster way to wait. `progress`: of the work that they do; `look`: as `cpu_time`.
-
-    `others`: CPUs that others use; `since`: when they began to be in the way (as `time.monotonic`; infinity while they are
-    not); `pace`: steps per second in the way that was chosen last.
-    """
-
-    def __init__(self, threads: int, progress: Progress, look: Callable[[], CpuTime] = cpu_time) -> None:
-        self.others, self.since, self.pace = 0.0, math.inf, 0.0
-        self.spare = len(CPUS) - threads  # CPUs that this process leaves to others
-        self._progress, self._look = progress, look
-        self._pool = IdlePool()
-        self._chosen = False  # whether to yield while others are in the way
-        self._chosen_at = -math.inf
-        self._again_s = AGAIN_S
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="contention", daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        self._over.set()
-        self._thread.join()
-        self._pool.close()
-
-    @property
-    def yielding(self) -> bool:
-        """Whether threads that wait sleep soon."""
-        return self._pool.is_open
-
-    def lasted_s(self) -> float:
-        """For how long others have been in the way."""
-        return max(0.0, time.monotonic() - self.since)
-
-    def _run(self) -> None:
-        before = self._look()
-        while not self._over.wait(LOOK_S):
-            now = self._look()
-            others = (now.used - before.used - now.own + before.own) / max(now.at - before.at, 1e-3)
-            before = now
-            self.others = max(0.0, others)
-            if self.others <= self.spare + TOLERATED:
-                self.since = math.inf
-                self._pool.close()
-                continue
-            self.since = min(self.since, now.at)
-            if now.at - self._chosen_at > self._again_s:
-                self._choose()
-                before = self._look()
-                self._chosen_at = before.at
-            self._wait(self._chosen)
-
-    def _choose(self) -> None:
-        """Try the other way, for no longer than the current one takes for as many steps, and keep the faster one in mind."""
-        current, before = self.yielding, self._chosen
-        pace = {current: self._measured()}
-        self._wait(not current)
-        pace[not current] = self._measured(max(TRIAL_S, TRIAL_STEPS / pace[current])) if pace[current] else 0.0
-        self._chosen = pace[True] > WORTH_YIELDING * pace[False]
-        self.pace = pace[self._chosen]
-        self._again_s = AGAIN_S if self._chosen != before else min(2 * self._again_s, SELDOM_S)
-
-    def _wait(self, yielding: bool) -> None:
-        if yielding:
-            self._pool.open()
-        else:
-            self._pool.close()
-
-    def _measured(self, limit_s: float = math.inf) -> float:
-        """Steps per second from the end of the current step on. 0 where no step is done in `limit_s`, or the work ends."""
-        deadline, began, first = time.monotonic() + limit_s, self._progress(), None
-        while True:
-            steps, seconds = now = self._progress()
-            if first is None and steps > began[0]:
-                first = now
-            elif first is not None and seconds - first[1] >= TRIAL_S and steps - first[0] >= TRIAL_STEPS:
-                break
-            if time.monotonic() > deadline:
-                break
-            if self._over.wait(TRIAL_S / 20):
-                return 0.0
-        if first is None or steps == first[0]:
-            return 0.0
-        return (steps - first[0]) / (seconds - first[1])
-
-
 class IdlePool:
-    """While it is open, libgomp manages threads for one more thread of ours, which sleeps."""
+    """While it is open, libgomp manages one more pool of threads, which sleeps; so all of them yield."""
 
     def __init__(self) -> None:
-        self._close = threading.Event()
+        self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
     def is_open(self) -> bool:
         return self._thread is not None
 
-    def open(self) -> None:
-        if self._thread is None:
-            self._close.clear()
+    def set_open(self, wanted: bool) -> None:
+        if wanted and self._thread is None:
+            self._closing.clear()
             self._thread = threading.Thread(target=self._sleep, name="idle pool", daemon=True)
             self._thread.start()
-
-    def close(self) -> None:
-        if self._thread is not None:
-            self._close.set()
-            self._thread.join()  # what libgomp manages for it ends with it
+        elif not wanted and self._thread is not None:
+            self._closing.set()
+            self._thread.join()  # libgomp ends the pool with it
             self._thread = None
 
     def _sleep(self) -> None:
-        torch.ones(PARALLEL).add_(1)  # in parallel: from here on libgomp manages threads for this thread
-        self._close.wait()
+        torch.ones(PARALLEL).add_(1)  # in parallel, for which libgomp makes a pool for this thread
+        self._closing.wait()
 
 
-def can_switch() -> bool:
-    """Whether the way that threads wait can be switched: with libgomp, unless the user has chosen one (GOMP_SPINCOUNT,
+class Contention:
+    """A thread that, until `end`, measures how many CPUs other processes use, and makes this process's `num_threads`
+    threads wait in the faster way. `progress`: of the work that they do.
+
+    `other_cpus`: CPUs that other processes use; `steps_per_s`: with the way to wait that was chosen last, 0 before.
+    """
+
+    def __init__(self, num_threads: int, progress: Progress, read: Callable[[], CpuTime] = cpu_time) -> None:
+        self.other_cpus = self.steps_per_s = 0.0
+        self._spare_cpus = len(CPUS) - num_threads
+        self._progress, self._read = progress, read
+        self._began = math.inf  # when other processes began to compete, as `time.monotonic`
+        self._pool = IdlePool()
+        self._yields = False  # what was chosen
+        self._tried_at, self._retry_s = -math.inf, RETRY_S
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="contention", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ending.set()
+        self._thread.join()
+        self._pool.set_open(False)
+
+    @property
+    def yielding(self) -> bool:
+        """Whether waiting threads yield their CPUs now."""
+        return self._pool.is_open
+
+    def duration_s(self) -> float:
+        """Return for how long other processes have competed for the CPUs."""
+        return max(0.0, time.monotonic() - self._began)
+
+    def _run(self) -> None:
+        before = self._read()
+        while not self._ending.wait(CHECK_S):
+            now = self._read()
+            others = (now.used - before.used - now.own + before.own) / max(now.at - before.at, 1e-3)
+            self.other_cpus, before = max(0.0, others), now
+            if self.other_cpus <= self._spare_cpus + IGNORED_CPUS:
+                self._began = math.inf
+                self._pool.set_open(False)
+                continue
+            self._began = min(self._began, now.at)
+            if now.at - self._tried_at > self._retry_s:
+                self._choose()
+                before = self._read()
+                self._tried_at = before.at
+            self._pool.set_open(self._yields)
+
+    def _choose(self) -> None:
+        """Time both ways to wait, the other one for no longer than the current one takes for as many steps."""
+        current, before = self.yielding, self._yields
+        rates = {current: self._steps_per_s(math.inf)}
+        self._pool.set_open(not current)
+        limit_s = max(TRIAL_S, TRIAL_STEPS / rates[current]) if rates[current] else 0.0
+        rates[not current] = self._steps_per_s(limit_s)
+        self._yields = rates[True] > MIN_SPEEDUP * rates[False]
+        self.steps_per_s = rates[self._yields]
+        self._retry_s = RETRY_S if self._yields != before else min(2 * self._retry_s, MAX_RETRY_S)
+
+    def _steps_per_s(self, limit_s: float) -> float:
+        """Time whole steps, from the end of the current one; 0 if none ends within `limit_s`, or the work ends."""
+        deadline, (current, _), start = time.monotonic() + limit_s, self._progress(), None
+        steps, seconds = 0, 0.0
+        while (steps < TRIAL_STEPS or seconds < TRIAL_S) and time.monotonic() < deadline:
+            if self._ending.wait(TRIAL_S / 20):
+                return 0.0
+            now = self._progress()
+            if start is None:
+                start = now if now[0] > current else None
+            else:
+                steps, seconds = now[0] - start[0], now[1] - start[1]
+        return steps / seconds if steps else 0.0
+
+
+def _can_choose() -> bool:
+    """Whether this process can choose how its threads wait: with libgomp, unless the user chose (GOMP_SPINCOUNT,
     OMP_WAIT_POLICY)."""
     return SPINNING and sys.platform == "linux" and torch.get_num_threads() > 1
 
 
 @contextlib.contextmanager
 def watched(progress: Progress) -> Iterator[Contention | None]:
-    """While work that tells its `progress` is done within, its threads wait in the faster way."""
+    """Let threads wait in the faster way while the body runs, whose work `progress` counts. Yields None where that is not
+    possible."""
     contention = None
-    if can_switch():
+    if _can_choose():
         with contextlib.suppress(OSError, RuntimeError):  # no /proc/stat; no thread can be started
             cpu_time()
             contention = Contention(torch.get_num_threads(), progress)
@@ -191,14 +176,16 @@ def watched(progress: Progress) -> Iterator[Contention | None]:
 
 @contextlib.contextmanager
 def yielding() -> Iterator[None]:
-    """Threads that wait within it sleep soon: for data, drawing, enlarging and measuring, which lose nothing by it on a
-    quiet machine (a step of training does), and beside two busy processes take up to a quarter of the time.
+    """Let waiting threads yield their CPUs while the body runs: for reading data, sampling, enlarging and evaluating. These
+    are as fast with it on a quiet machine (training is not), and up to four times as fast next to two busy processes.
+
+    To measure again: `gan sample` with many images, next to as many busy processes as there are CPUs, with and without.
     """
     pool = IdlePool()
-    if can_switch():
+    if _can_choose():
         with contextlib.suppress(RuntimeError):  # no thread can be started
-            pool.open()
+            pool.set_open(True)
     try:
         yield
     finally:
-        pool.close()
+        pool.set_open(False)

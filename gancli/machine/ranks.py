@@ -1,16 +1,17 @@
-"""Several processes under torchrun that train one model, on the batch and with the random numbers that one process would
-have: same seed, same model within rounding, whatever their number.
+"""Several processes, started by torchrun, that train one model. They use the batch and the random numbers that one process
+would use, so the model is the same within rounding, whatever their number.
 
-Each process takes every n-th picture of a step's batch. Where the step draws random numbers, every process draws those of
-the whole batch and takes its share; batch norm's statistics are the whole batch's; gradients are averaged. So all
-processes have the same weights, moments and random state, the first one's state is everybody's, and a run can go on
-with another number of processes.
+Each process takes every n-th image of a step's batch. Where a step draws random numbers, each process draws those of the
+whole batch and keeps its share; batch norm uses the statistics of the whole batch; gradients are averaged. So all
+processes have equal weights, moments and random states, and a run can resume with another number of processes.
 """
 
 import contextlib
 import datetime
 import importlib
 import os
+import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,16 +23,17 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from gancli.errors import GancliError, UsageError
-from gancli.machine import meeting, private
+from gancli.machine import private
 from gancli.nn import penalties
 
 DRAWN_IN_PLACE = (Tensor.uniform_, Tensor.normal_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_)
 TIMEOUT = datetime.timedelta(hours=2)  # the first process may be downloading while the others wait
+POLL_S = 0.01
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among its `world`; by default, alone."""
+    """The rank of this process among `world` processes, of which `local_world` run on this machine; by default one."""
 
     rank: int = 0
     world: int = 1
@@ -44,12 +46,12 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes and reports."""
+        """Whether this process is the one that writes files and reports."""
         return self.rank == 0
 
     def check_batch(self, batch_size: int, parts: Callable[[int], int] = lambda _: 1) -> None:
-        """Raises `UsageError` for a batch that cannot be shared out evenly; also where a variant makes `parts(size)` parts
-        of a batch, and would make others of the shares than of the whole: another model would be trained."""
+        """Check that the processes can divide a batch evenly. A variant that splits a batch into `parts(size)` parts must
+        split each share as it splits the whole. Raises `UsageError`."""
 
         def fits(size: int) -> bool:
             return size % (self.world * parts(size)) == 0 and parts(size // self.world) == parts(size)
@@ -59,23 +61,22 @@ class Ranks:
         near = min(
             filter(fits, range(self.world, 2 * batch_size + 100 * self.world)), key=lambda size: abs(size - batch_size)
         )
-        into = f", and so must its {parts(batch_size)} parts" if parts(batch_size) > 1 else ""
+        each = f" in {parts(batch_size)} parts each" if parts(batch_size) > 1 else ""
         raise UsageError(
-            f"--batch-size {batch_size}: is that of all {self.world} processes together, and must divide by them{into}; "
-            f"try {near}"
+            f"--batch-size {batch_size}: cannot be divided evenly among {self.world} processes{each}; try {near}"
         )
 
     @property
     def share(self) -> slice:
-        """This process's part of a whole batch, along its first dimension."""
+        """The slice of a batch's first dimension that this process computes."""
         return slice(self.rank, None, self.world)
 
     def as_one_batch(self) -> contextlib.AbstractContextManager[object]:
-        """Within it, a step on this process's share computes what it would as part of the whole batch."""
+        """Return a context in which a step on this process's share computes what a step on the whole batch would."""
         return contextlib.nullcontext() if self.alone else AsOneBatch(self)
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its mean over all processes: one flat all-reduce."""
+        """Replace each tensor by its mean over all processes, in one all-reduce."""
         if self.alone or not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -85,7 +86,7 @@ class Ranks:
         private.foreach_copy_(list(tensors), [p.view(t.shape) for p, t in zip(parts, tensors, strict=True)])
 
     def broadcast(self, tensors: Mapping[str, Tensor]) -> None:
-        """Give every process the first one's tensors."""
+        """Copy the first process's tensors to all others."""
         if not self.alone:
             for tensor in tensors.values():
                 contiguous = tensor.contiguous()
@@ -93,27 +94,27 @@ class Ranks:
                 tensor.copy_(contiguous)
 
     def highest(self, *numbers: int) -> list[int]:
-        """The highest of each number that any process says. All of them have to ask at the same step."""
+        """Return the maximum over all processes of each number. All processes must call this at the same step."""
         if self.alone:
             return list(numbers)
-        highest = torch.tensor(numbers)  # on the CPU: the device need not be waited for
+        highest = torch.tensor(numbers)  # on the CPU, so that nothing waits for the device
         dist.all_reduce(highest, dist.ReduceOp.MAX)
         found: list[int] = highest.tolist()
         return found
 
     def tell(self, words: object) -> None:
-        """From the first process to all others, which `hear` it."""
+        """Send an object from the first process to all others, which `hear` it."""
         dist.broadcast_object_list([words], 0)
 
     def hear(self) -> Any:
-        """What the first process `tell`s."""
+        """Return what the first process sends with `tell`."""
         box: list[Any] = [None]
         dist.broadcast_object_list(box, 0)
         return box[0]
 
     @contextlib.contextmanager
     def first_goes_first(self) -> Iterator[None]:
-        """The first process does what is inside, then the others, which find the files that it made."""
+        """Run the body in the first process, then in the others, which find the files that it made."""
         if not self.first:
             self._wait()
         yield
@@ -125,20 +126,20 @@ class Ranks:
             dist.barrier()
 
 
-_IDLE = False
+_IDLE = False  # whether `idle` is entered
 
 
 @torch.library.custom_op("gancli::sum_over_processes_", mutates_args=("tensor",))
 def sum_over_processes_(tensor: Tensor) -> None:
-    """Replace a tensor by its sum over all processes: one operation, which a trace, a CUDA graph and a compiled step hold as
-    any other."""
+    """Replace a tensor by its sum over all processes: one operation, which traces, CUDA graphs and compiled steps
+    contain as any other."""
     if not _IDLE:
         dist.all_reduce(tensor)
 
 
 @contextlib.contextmanager
 def idle() -> Iterator[None]:
-    """Within it nothing is sent and each process has its own sums: to make a step ready, which may fail in one process."""
+    """Within it, sums over processes leave tensors as they are: for preparing a step, which may fail in one process."""
     global _IDLE
     before, _IDLE = _IDLE, True
     try:
@@ -149,15 +150,15 @@ def idle() -> Iterator[None]:
 
 @contextlib.contextmanager
 def joined() -> Iterator[Ranks]:
-    """Meet the other processes that torchrun started, if it did; part from them at the end."""
+    """Join the process group of torchrun, if it started this process, and leave it at the end. Raises `GancliError` if
+    another process is missing or exits."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Ranks()
         return
-    # Imported by torch at the first optimizer otherwise, when its default arguments would take hold of the group and keep
-    # gloo's threads past its end: at exit they may want Python's lock, and abort the process.
+    # torch imports it with the first optimizer, whose default arguments then keep gloo's threads alive after the group's
+    # end. At exit such a thread may take the GIL, and abort the process.
     importlib.import_module("torch.distributed.nn")
-    cuda = torch.cuda.is_available()
-    meeting.begin("cpu:gloo,cuda:nccl" if cuda else "gloo", TIMEOUT)
+    _init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Ranks(
             dist.get_rank(),
@@ -173,9 +174,41 @@ def joined() -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
+def _init_process_group(backend: str) -> None:
+    """Call `torch.distributed.init_process_group` with a key prefix of this attempt's own.
+
+    torchrun keeps one store over its restarts (`--max-restarts`), in which a restarted process would read the addresses of
+    processes that have died.
+    """
+    store, rank, world = next(dist.rendezvous("env://", timeout=TIMEOUT))  # type: ignore[attr-defined]
+    prefix = f"gancli/{agree_on_key(store, rank, world, TIMEOUT.total_seconds())}"
+    own = dist.PrefixStore(prefix, store)  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=own, rank=rank, world_size=world, timeout=TIMEOUT)
+
+
+def agree_on_key(store: Any, rank: int, world: int, timeout_s: float) -> str:
+    """Return a key that all processes of this attempt know, and no earlier attempt used. The first process makes it, and
+    answers the request of each other process, which has an id of its own. Raises `GancliError` after `timeout_s`."""
+    if rank:
+        request = uuid.uuid4().hex
+        store.set(f"gancli/request/{rank}", request)
+        key = str(store.get(f"gancli/key/{request}"), "ascii")
+        store.set(f"gancli/received/{key}/{rank}", "")
+        return key
+    key, deadline = uuid.uuid4().hex, time.monotonic() + timeout_s
+    for other in range(1, world):
+        while not store.check([f"gancli/received/{key}/{other}"]):
+            if store.check([f"gancli/request/{other}"]):  # maybe an earlier process's, which a new request replaces
+                store.set(f"gancli/key/{str(store.get(f'gancli/request/{other}'), 'ascii')}", key)
+            if time.monotonic() > deadline:
+                raise GancliError(f"process {other} of {world} did not join within {timeout_s / 60:.0f} minutes")
+            time.sleep(POLL_S)
+    return key
+
+
 class AsOneBatch(TorchFunctionMode):
-    """Computes a share of a batch as part of the whole: random numbers are drawn for the whole and shared out, batch
-    norm takes the whole's statistics. A draw's first dimension is the batch's (or a multiple of it)."""
+    """Computes a share of a batch as part of the whole: random numbers are drawn for the whole batch and divided, and
+    batch norm uses its statistics. The first dimension of random tensors must be that of the batch, or a multiple."""
 
     def __init__(self, ranks: Ranks) -> None:
         super().__init__()
@@ -213,7 +246,7 @@ class AsOneBatch(TorchFunctionMode):
         return whole[self.ranks.share].contiguous()
 
     def _penalised(self, batch: Tensor) -> penalties.Penalised:
-        """This process's pictures among the first eighth of the whole batch; if it has none, one that counts nothing."""
+        """Return this process's images among the first eighth of the whole batch; without any, one image of weight 0."""
         ranks = self.ranks
         count = penalties.eighth(len(batch) * ranks.world)
         mine = len(range(count)[ranks.share])
@@ -240,7 +273,7 @@ def _whole_batch_norm(
     x: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None, bias: Tensor | None,
     momentum: float, eps: float, world: int,
 ) -> Tensor:  # fmt: skip
-    """Batch norm (Ioffe & Szegedy 2015) with the mean and variance over all processes' `x`, float `[B, C, …]`."""
+    """Normalise `x`, float `[B, C, …]`, with the mean and variance over all processes (Ioffe & Szegedy 2015)."""
     others = [0, *range(2, x.dim())]
     shape = (1, -1, *[1] * (x.dim() - 2))
     exact = x.float()
@@ -259,7 +292,7 @@ def _whole_batch_norm(
 
 
 class _AllReduce(torch.autograd.Function):
-    """The sum over all processes; so is its gradient's, and that one's."""
+    """The sum over all processes; its gradient, of any order, is the sum of the processes' gradients."""
 
     @staticmethod
     def forward(_ctx: Any, local: Tensor) -> Tensor:

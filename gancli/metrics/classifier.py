@@ -27,8 +27,7 @@ from gancli.errors import GancliError
 from gancli.events import Event, Preparing, Telling, Warned
 from gancli.files import atomic
 from gancli.format import duration
-from gancli.machine.heap import keep_freed_memory
-from gancli.machine.processor import this_processor
+from gancli.machine.cpu_tuning import keep_freed_memory, this_processor
 from gancli.text import Note
 from gancli.variant import on_meta
 

@@ -17,7 +17,7 @@ from gancli.errors import DataError, GancliError, UsageError, os_problem
 from gancli.events import Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.contention import yielding
-from gancli.machine.heap import keep_freed_memory
+from gancli.machine.cpu_tuning import keep_freed_memory
 from gancli.sampling.jobs import Job, Plan
 from gancli.sampling.upscale import Upscaler, check_file, check_memory, enlarge_layers
 from gancli.text import Note

@@ -22,7 +22,7 @@ from gancli.data.pictures import Pictures
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean, os_problem
 from gancli.events import Event
 from gancli.files import atomic
-from gancli.files.temp_names import LONGEST_NAME
+from gancli.files.atomic import LONGEST_NAME
 from gancli.text import counted
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")

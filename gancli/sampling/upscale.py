@@ -15,8 +15,8 @@ from gancli.data.decode import Layers
 from gancli.errors import GancliError
 from gancli.events import Preparing
 from gancli.format import size as shown
-from gancli.machine.heap import give_freed_memory_back
-from gancli.machine.room import free_bytes
+from gancli.machine.cpu_tuning import give_freed_memory_back
+from gancli.machine.memory import free_bytes
 from gancli.variant import Variant
 
 SMALLEST_TILE = 16  # pixels of the low-resolution picture

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from gancli.machine import compiler, private
+from gancli.machine import private
 from gancli.steps import gradient_layouts, trace
 from gancli.steps.capture import StepFunction
 
@@ -40,7 +40,7 @@ class CompiledStep:
             gradient_layouts.fix(module)
         try:
             with torch.no_grad(), state_restored(state, self._terms.device):
-                self._run = private.standalone_compile(module, self._arguments, compiler.options(thorough))
+                self._run = private.standalone_compile(module, self._arguments, thorough)
                 for _ in range(WARM_UP_CALLS if self._terms.is_cuda else 1):
                     self._run(*self._arguments)
         except torch.OutOfMemoryError:

@@ -13,7 +13,7 @@ from gancli.config import toml
 from gancli.data.classes import ordered
 from gancli.errors import CheckpointError, GancliError, UsageError, few, os_problem
 from gancli.files import atomic, lock
-from gancli.files.temp_names import parse_temp_name
+from gancli.files.atomic import parse_temp_name
 from gancli.text import counted
 
 LOCK = ".lock"

@@ -67,7 +67,7 @@ def test_a_longer_srgan_keeps_its_first_phase(gan: Gan, tmp_path: Path) -> None:
     assert gan("train", *SRGAN, "--steps", 12, "--out", "run").code == 0
     longer = gan("train", *SRGAN, "--steps", 24, "--out", "run", "--resume", "auto")
     assert longer.code == 0, longer.err
-    assert "warning: the run is now 24 steps long, not 12" in longer.err
+    assert "warning: the run has 24 steps now, not 12" in longer.err
     saved, _ = state.load_newest(RunDirectory(tmp_path / "run"))
     assert saved.facts.config.pretrain_steps == 10  # type: ignore[attr-defined]
     assert saved.facts.phase.startswith("adversarial")
@@ -80,8 +80,8 @@ def test_step_sizes_that_jump_in_a_longer_run_are_told_and_constant_ones_are_not
     lapgan = ("train", "-v", "lapgan", *SMALL, "--coarse-width", 16, "--coarse-updates", 1, "--out", "lapgan")
     assert gan(*lapgan, "--steps", 4).code == 0
     longer = gan(*lapgan, "--steps", 8, "--resume", "auto")
-    assert "warning: the run is now 8 steps long, not 4" in longer.err
-    assert "G0's goes from 0 to 0.0005" in longer.err
+    assert "warning: the run has 8 steps now, not 4" in longer.err
+    assert "that of G0 changes from 0 to 0.0005" in longer.err
     vanilla = ("train", *SMALL, "--out", "vanilla")
     assert gan(*vanilla, "--steps", 4).code == 0
     assert "warning" not in gan(*vanilla, "--steps", 8, "--resume", "auto").err
@@ -98,7 +98,7 @@ def test_the_same_data_elsewhere_are_taken_and_other_data_refused(gan: Gan, tmp_
     assert_one_line(left_out, 2, "job1/pics", "not there any more", "-d")
     pictures(tmp_path / "other" / "pics", shade=1)
     refused = gan(*args, "-d", "other/pics", "--steps", 10, "--out", "run", "--resume", "auto", *QUIET)
-    assert_one_line(refused, 2, "--dataset", "other pictures or labels")
+    assert_one_line(refused, 2, "--dataset", "other images or labels")
     moved = gan(*args, "-d", "job2/pics", "--steps", 10, "--out", "run", "--resume", "auto")
     assert moved.code == 0, moved.err
     assert sha256(tmp_path / "run" / "ckpt.safetensors") == sha256(tmp_path / "whole" / "ckpt.safetensors")
@@ -111,7 +111,7 @@ def test_other_labels_of_the_same_pictures_are_other_data(gan: Gan, tmp_path: Pa
     for name in ("a/0.png", "b/1.png"):
         other = name.replace("a/", "x/").replace("b/", "a/").replace("x/", "b/")
         (pics / name).rename(pics / other)
-    assert_one_line(gan(*args, "-d", pics, "--steps", 8, *QUIET), 2, "other pictures or labels")
+    assert_one_line(gan(*args, "-d", pics, "--steps", 8, *QUIET), 2, "other images or labels")
     (pics / "a").rename(pics / "c")
     assert_one_line(gan(*args, "-d", pics, "--steps", 8, *QUIET), 2, "other names")
 
@@ -160,4 +160,4 @@ def test_another_precision_is_taken_when_asked_for_and_told(gan: Gan, tmp_path: 
     assert state.load_newest(RunDirectory(tmp_path / "run"))[0].facts.precision == "bf16"
     told = gan("train", "--resume", "run", "--precision", "fp32", "--steps", 8)
     assert told.code == 0, told.err
-    assert "warning: --precision fp32: the run resumes in it, after bf16; it is not bit for bit the same" in told.err
+    assert "warning: --precision fp32: the run was saved in bf16, so it does not resume bit for bit" in told.err

@@ -100,9 +100,12 @@ def test_where_all_pictures_are_squares_a_line_says_that_nothing_changes(tmp_pat
 
 def test_it_is_refused_where_there_is_nothing_to_fit(gan: Gan, places: list[Path]) -> None:
     named = gan("train", "-d", "digits", *SMALL, "--steps", 1, "--fit", "crop")
-    assert (named.code, named.err) == (2, "gan: --fit crop: has no effect: the pictures of digits are squares\n")
+    assert (named.code, named.err) == (2, "gan: --fit crop: has no effect: the images of digits are square\n")
     crops = gan("train", "-v", "srgan", "-d", places[0], *TINY, "--steps", 1, "--fit", "pad", "--dry-run")
-    assert (crops.code, crops.err) == (2, "gan: --fit pad: has no effect: srgan takes crops of pictures as they are\n")
+    assert (crops.code, crops.err) == (
+        2,
+        "gan: --fit pad: has no effect: srgan trains on crops of the original images\n",
+    )
 
 
 def test_a_run_keeps_its_fit_and_is_measured_with_it(

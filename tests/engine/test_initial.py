@@ -52,12 +52,12 @@ def test_other_data_size_and_step_size_take_what_fits_and_name_the_rest(gan: Gan
     )
     assert done.code == 0, done.err
     (line,) = (line for line in done.err.splitlines() if "note: --init-from" in line)
-    assert line.endswith("15 of 18 tensors taken; not G.6.weight, G.6.bias, D.1.weight, which start anew")
+    assert line.endswith("15 of 18 tensors copied; not copied, so new: G.6.weight, G.6.bias, D.1.weight")
 
 
 def test_a_checkpoint_has_the_generator_alone_and_that_is_told(gan: Gan, trained: Path) -> None:
     done = gan(*TRAIN, "--steps", 1, "--init-from", trained / "ckpt.safetensors", "--out", "on")
-    assert (done.code, done.err.count("12 of 12 tensors taken; D not in it, and anew")) == (0, 1)
+    assert (done.code, done.err.count("12 of 12 tensors copied; not in that file, so new: D (a run")) == (0, 1)
 
 
 def test_the_same_command_gives_the_same_bytes_and_a_resume_needs_the_source_no_more(
@@ -100,33 +100,25 @@ def test_weights_that_fit_nowhere_are_refused_with_what_would_help(gan: Gan, tra
     done = gan(*TRAIN, "--width", 8, "--inner-width", 9, "--latent-dim", 5, "--image-size", 9, "--steps", 1,
                "--init-from", trained, "--out", "on")  # fmt: skip
     assert (done.code, done.err.count("\ngan: ")) == (2, 1)
-    assert "none of its weights fits; it was trained with " in done.err
+    assert "no weight matches; more would match with the options of that model: " in done.err
     assert not Path("on/config.toml").exists()
 
 
-def test_files_that_are_no_models_are_told_in_one_line(gan: Gan, trained: Path) -> None:
+def test_files_that_are_no_models_are_reported_in_one_line(gan: Gan, trained: Path) -> None:
     Path("foreign").mkdir()
     Path("foreign/model.pt").write_bytes(b"PK\x03\x04" + bytes(100))
     save_file({"a": load_file(trained / "ckpt.safetensors")["generator.0.weight"]}, "foreign/a.safetensors")
-    whole = state("run", 10).read_bytes()
-    Path("foreign/short.safetensors").write_bytes(whole[:-5])
-    Path("foreign/odd.safetensors").write_bytes(whole[:-5] + b"12345")
-    Path("a link").symlink_to("nowhere")
+    Path("foreign/odd.safetensors").write_bytes(state("run", 10).read_bytes()[:-5] + b"12345")
     os.mkfifo("a pipe")
-    wanted = {
+    for source, words in {
         "foreign": "contains no model",
         "foreign/model.pt": "not a safetensors file",
         "foreign/a.safetensors": "not one that `gan train` wrote",
-        "foreign/short.safetensors": "cut short",
         "foreign/odd.safetensors": "damaged",
         "nowhere": "no such file or directory",
-        "a link": "no such file or directory",
-        "x" * 5000: "cannot be read (File name too long)",
-        "pics/a/0.png/b": "cannot be read (Not a directory)",
         "a pipe": "not a regular file",
         "": "is empty",
-    }
-    for source, words in wanted.items():
+    }.items():
         done = gan(*TRAIN, "--steps", 1, "--init-from", source, "--out", "on")
         assert done.code in (1, 2)
         assert (done.err.count("gan: "), done.err.count("\n"), words in done.err) == (1, 1, True), (source, done.err)

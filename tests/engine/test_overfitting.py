@@ -12,7 +12,7 @@ from PIL import Image
 from gancli.batches.resident import ResidentBatches
 from gancli.batches.stream import parted
 from gancli.data.source import Source
-from gancli.engine.overfitting import STEADY, Watch
+from gancli.engine.monitors import STEADY, Watch
 from gancli.store import state
 from gancli.store.rundir import RunDirectory
 from tests.conftest import SMALL, TINY, Gan, sha256
@@ -129,7 +129,7 @@ def test_what_cannot_be_held_out_is_refused(gan: Gan) -> None:
         told = f"gan: --held-out {number}: must be 0, or 8 to 19 of the 20 images\n"
         assert (done.code, done.err.endswith(told)) == (2, True)
     done = gan("train", "-v", "srgan", *few, *TINY, "--held-out", 8)
-    assert (done.code, done.err.count("gan: --held-out 8: srgan has no D that could be asked")) == (2, 1)
+    assert (done.code, done.err.count("gan: --held-out 8: srgan has no D that judges single images")) == (2, 1)
 
 
 def test_a_run_goes_on_with_what_it_held_out(gan: Gan) -> None:

@@ -49,7 +49,7 @@ def test_colour_gets_a_network_of_convolutions_and_a_length_in_steps(gan: Gan, p
     folder = str(pictures("photos", 12, (80, 60)))
     found = settings(gan, "-d", folder)
     assert (found["--variant"], found["--steps"]) == ("dcgan", "18740")
-    assert "variant dcgan, as the pictures are in colour (--variant chooses another)" in found["told"]
+    assert "variant dcgan, as the images are in colour (use --variant to choose another)" in found["told"]
     assert settings(gan, "-d", folder, "-v", "vanilla")["--variant"] == "vanilla"
     assert settings(gan, "-d", folder, "--inner-width", "64")["--variant"] == "vanilla"
     assert settings(gan, "-d", folder, "--preset", "article")["--variant"] == "vanilla"

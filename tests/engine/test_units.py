@@ -1,4 +1,4 @@
-"""The small parts of the engine: average, ledger, stop, optimizer, run directories, machine."""
+"""Small parts of a run: average, ledger, history, optimizers, durations, signals, saved states."""
 
 import os
 import signal
@@ -16,9 +16,7 @@ from gancli.config.resolve import Layer
 from gancli.engine.begin import max_seconds
 from gancli.engine.stop import Stop
 from gancli.errors import UsageError
-from gancli.machine import device as machine
 from gancli.machine.device import Machine
-from gancli.machine.processor import Processor
 from gancli.report.history import MAX_HISTORY, LossHistory
 from gancli.steps.ema import Average
 from gancli.steps.ledger import Ledger
@@ -130,7 +128,7 @@ def test_other_durations_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
-def test_a_signal_raises_the_flag_and_nothing_else(number: signal.Signals) -> None:
+def test_a_signal_sets_the_flag_and_the_handler_is_restored(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with Stop() as stop:
         reasons = [stop.reason]
@@ -146,6 +144,21 @@ def test_the_second_ctrl_c_leaves_at_once() -> None:
         assert stop.reason == "Ctrl-C"
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_handler_that_is_not_python_s_is_restored_as_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[object, object]] = []
+    monkeypatch.setattr(signal, "signal", lambda *args: calls.append(args))
+    with Stop():
+        calls.clear()
+    assert (signal.SIGTERM, signal.SIG_DFL) in calls
+
+
+def test_only_signals_of_the_system_are_handled() -> None:
+    of_windows = "import signal; del signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2; signal.SIGBREAK = signal.SIGABRT"
+    code = f"{of_windows}; from gancli.engine.stop import SIGNALS; print(*(s.name for s in SIGNALS))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["SIGINT", "SIGTERM", "SIGABRT"]
 
 
 def test_adam_is_torchs_own_to_the_last_bit_before_and_after_a_resume() -> None:
@@ -187,43 +200,20 @@ def test_sgd_follows_its_schedules() -> None:
     assert weight.weight.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_newest_states_stay(tmp_path: Path) -> None:
+def test_the_newest_states_stay_and_one_that_cannot_be_removed_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory = rundir.prepared(tmp_path)
     directory.make_folders()
     for step in (5, 100_000_000, 20, 3):
         directory.state(step).write_bytes(b"")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refuse)
+        directory.prune(2)
+    assert len(directory.states()) == 4
     directory.prune(2)
     assert [p.name for p in directory.states()] == ["step-100000000.safetensors", "step-00000020.safetensors"]
-
-
-@pytest.mark.parametrize("asked", ["gpu", "cuda:x", "cpu:1", "tpu", ""])
-def test_a_device_that_is_none_is_refused(asked: str) -> None:
-    with pytest.raises(UsageError, match="--device"):
-        machine.choose_device(asked)
-
-
-def test_a_cpu_computes_in_fp32_unless_told_or_faster_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    cpu = torch.device("cpu")
-    xeon = Processor("GenuineIntel", 6, frozenset({"avx512f", "avx512_bf16"}))
-    zen_4 = Processor("AuthenticAMD", 25, frozenset({"avx512f", "avx512_bf16"}))
-    for processor, convolutional, chosen in (
-        (xeon, True, "fp32"), (xeon, False, "fp32"), (zen_4, True, "bf16"), (zen_4, False, "fp32"),
-    ):  # fmt: skip
-        monkeypatch.setattr(machine, "this_processor", lambda processor=processor: processor)
-        assert machine.choose_precision("auto", cpu, convolutional) == chosen
-        assert machine.choose_precision("bf16", cpu, convolutional) == "bf16"
-        assert machine.choose_precision("fp32", cpu, convolutional) == "fp32"
-    assert machine.choose_precision("auto", torch.device("mps"), convolutional=True) == "fp32"
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="for Linux")
-def test_threads_that_openmp_binds_leave_all_cpus_to_the_run() -> None:
-    """As in a batch job: libgomp ties the main thread to the first CPU when torch is imported."""
-    ask = (
-        "import os, gancli; from gancli.machine.device import choose_threads; "
-        "print(len(gancli.CPUS), choose_threads(None, 1e12))"
-    )
-    bound = {**os.environ, "OMP_PROC_BIND": "true"}
-    done = subprocess.run([sys.executable, "-c", ask], env=bound, capture_output=True, text=True, check=True)
-    cpus = len(os.sched_getaffinity(0))
-    assert done.stdout.split() == [str(cpus), str(cpus)]

@@ -1,10 +1,12 @@
-"""Files are whole or absent, on disks of all kinds."""
+"""Files are whole or absent, on disks of all kinds; what killed writers leave is removed, and what others write is not."""
 
 import errno
 import os
 import stat
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +14,34 @@ import pytest
 
 from gancli.errors import GancliError
 from gancli.files import atomic
-from gancli.files.temp_names import OLD, PART, temp_sibling
+from gancli.files.atomic import OLD, PART, temp_sibling
+from gancli.files.lock import try_lock
 
 
-def refusing(number: int) -> Callable[..., Any]:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number))
+def error(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
+def refusing(code: int, only: Callable[..., bool] = lambda *_: True, call: Callable[..., Any] = print) -> Any:
+    """A function that refuses with an error, or where `only` is False does what `call` does."""
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        if only(*args):
+            raise error(code)
+        return call(*args, **kwargs)
 
     return refuse
 
 
-def of_directories_only(number: int) -> Callable[[int], None]:
-    """`os.fsync` as on a disk that refuses it for directories."""
-    fsync = os.fsync
-
-    def some(handle: int) -> None:
-        if stat.S_ISDIR(os.fstat(handle).st_mode):
-            raise OSError(number, os.strerror(number))
-        fsync(handle)
-
-    return some
-
-
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "a"
+    atomic.write(path, [b"old"])
+    return path
 
 
 def test_the_mode_follows_the_umask(tmp_path: Path) -> None:
@@ -47,160 +53,176 @@ def test_the_mode_follows_the_umask(tmp_path: Path) -> None:
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    ("calls", "code"), [(["fsync"], errno.ENOSPC), (["replace"], errno.ENOSPC), (["replace", "rename"], errno.EACCES)]
+)
 def test_a_disk_that_refuses_leaves_the_old_file_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    old: Path, monkeypatch: pytest.MonkeyPatch, calls: list[str], code: int
 ) -> None:
-    path = tmp_path / "a"
-    atomic.write(path, [b"old"])
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, call, refuse)
-    with pytest.raises(GancliError, match=r"a: cannot be written \(No space left on device\)"):
-        atomic.write(path, [b"new"])
-    assert path.read_bytes() == b"old"
-    assert names(tmp_path) == ["a"]
+    for call in calls:
+        monkeypatch.setattr(os, call, refusing(code))
+    with pytest.raises(
+        GancliError, match=rf"a: cannot be written \({os.strerror(code)}\); the old file, if any, is unch"
+    ):
+        atomic.write(old, [b"new"])
+    assert old.read_bytes() == b"old"
+    assert names(old.parent) == ["a"]
 
 
-def test_an_interrupt_while_writing_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    atomic.write(path, [b"old"])
-
-    def pieces() -> "object":
+def test_an_interrupt_while_writing_leaves_the_old_file_and_no_other(old: Path) -> None:
+    def pieces() -> Iterator[bytes]:
         yield b"ne"
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        atomic.write(path, pieces())  # type: ignore[arg-type]
-    assert path.read_bytes() == b"old"
-    assert names(tmp_path) == ["a"]
+        atomic.write(old, pieces())
+    assert old.read_bytes() == b"old"
+    assert names(old.parent) == ["a"]
 
 
-@pytest.mark.parametrize("code", ["EINVAL", "EACCES"])
-def test_a_disk_that_cannot_flush_a_directory_is_written_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+def is_folder(handle: int) -> bool:
+    return stat.S_ISDIR(os.fstat(handle).st_mode)
+
+
+def exists(_: Path, target: Path) -> bool:
+    return Path(target).exists()
+
+
+@pytest.mark.parametrize(
+    ("calls", "code", "only"),
+    [
+        (["fsync"], errno.EINVAL, is_folder),  # cannot flush folders
+        (["fsync"], errno.EACCES, is_folder),
+        (["fsync"], errno.EINVAL, lambda _: True),  # cannot flush anything
+        (["open"], errno.EACCES, lambda path, *_: Path(path).is_dir()),  # Windows, and folders that cannot be listed
+        (["replace", "rename"], errno.EEXIST, exists),  # cannot rename over a file
+        (["replace", "rename"], errno.EACCES, exists),
+    ],
+)
+def test_disks_with_fewer_abilities_are_written_to(
+    old: Path, monkeypatch: pytest.MonkeyPatch, calls: list[str], code: int, only: Callable[..., bool]
 ) -> None:
-    monkeypatch.setattr(os, "fsync", of_directories_only(getattr(errno, code)))
-    atomic.write(tmp_path / "a", [b"old"])
-    atomic.write(tmp_path / "a", [b"new"])
-    assert (tmp_path / "a").read_bytes() == b"new"
+    with monkeypatch.context() as patched:
+        for call in calls:
+            patched.setattr(os, call, refusing(code, only, getattr(os, call)))
+        atomic.write(old, [b"new"])
+    assert old.read_bytes() == b"new"
+    assert names(old.parent) == ["a"]
 
 
-def test_a_directory_that_cannot_be_opened_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Windows, and in a directory that one may write in but not list."""
-    really = os.open
-
-    def of_files(path: Path, *args: Any, **kwargs: Any) -> int:
-        if Path(path).is_dir():
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return really(path, *args, **kwargs)
-
-    monkeypatch.setattr(os, "open", of_files)
-    atomic.write(tmp_path / "a", [b"new"])
-    assert (tmp_path / "a").read_bytes() == b"new"
-
-
-def test_a_disk_that_fails_after_the_renaming_is_told_without_a_lie(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    atomic.write(tmp_path / "a", [b"old"])
-    monkeypatch.setattr(os, "fsync", of_directories_only(errno.EIO))
+def test_a_disk_that_fails_after_the_renaming_is_reported_as_it_is(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", refusing(errno.EIO, is_folder, os.fsync))
     with pytest.raises(GancliError, match=r"a: is written, but .* cannot be flushed to disk") as failure:
-        atomic.write(tmp_path / "a", [b"new"])
-    assert "untouched" not in str(failure.value)
-    assert (tmp_path / "a").read_bytes() == b"new"
+        atomic.write(old, [b"new"])
+    assert "unchanged" not in str(failure.value)
+    assert old.read_bytes() == b"new"
 
 
-def test_a_disk_that_knows_no_flushing_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", refusing(errno.EINVAL))
-    atomic.write(tmp_path / "a", [b"new"])
-    assert (tmp_path / "a").read_bytes() == b"new"
-
-
-def test_what_need_not_last_is_not_flushed_but_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_not_durable_is_not_flushed(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", refusing(errno.EIO))
-    atomic.write(tmp_path / "a", [b"new"], durable=False)
-    assert (tmp_path / "a").read_bytes() == b"new"
-    assert names(tmp_path) == ["a"]
+    atomic.write(old, [b"new"], durable=False)
+    assert old.read_bytes() == b"new"
+    assert names(old.parent) == ["a"]
 
 
-def over_nothing(call: Callable[..., None], code: int) -> Callable[[Path, Path], None]:
-    """A renaming as on a disk that does not rename over a file."""
-
-    def only(source: Path, target: Path) -> None:
-        if Path(target).exists():
-            raise OSError(code, os.strerror(code))
-        call(source, target)
-
-    return only
-
-
-@pytest.mark.parametrize("code", [errno.EEXIST, errno.EACCES])
-def test_a_disk_that_does_not_rename_over_a_file_is_written_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+def test_on_windows_a_file_that_another_process_has_open_for_a_moment_is_replaced(
+    old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for call in ("replace", "rename"):
-        monkeypatch.setattr(os, call, over_nothing(getattr(os, call), code))
-    atomic.write(tmp_path / "a", [b"old"])
-    atomic.write(tmp_path / "a", [b"new"])
-    assert (tmp_path / "a").read_bytes() == b"new"
-    assert names(tmp_path) == ["a"]
-
-
-def test_a_file_that_may_not_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    atomic.write(tmp_path / "a", [b"old"])
-    for call in ("replace", "rename"):
-        monkeypatch.setattr(os, call, refusing(errno.EACCES))
-    with pytest.raises(GancliError, match=r"a: cannot be written \(Permission denied\); what was there is untouched"):
-        atomic.write(tmp_path / "a", [b"new"])
-    assert (tmp_path / "a").read_bytes() == b"old"
-    assert names(tmp_path) == ["a"]
-
-
-def test_on_windows_a_file_that_another_has_open_for_a_moment_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    atomic.write(tmp_path / "a", [b"old"])
-    really, tries = os.replace, list[Path]()
-
-    def at_last(source: Path, target: Path) -> None:
-        tries.append(source)
-        if len(tries) < 3:
-            raise PermissionError(errno.EACCES, "Access is denied")
-        really(source, target)
-
-    monkeypatch.setattr(os, "replace", at_last)
+    tries = iter((True, True, False))
+    monkeypatch.setattr(os, "replace", refusing(errno.EACCES, lambda *_: next(tries), os.replace))
     monkeypatch.setattr(sys, "platform", "win32")
-    atomic.write(tmp_path / "a", [b"new"])
-    assert (tmp_path / "a").read_bytes() == b"new"
-    assert len(tries) == 3
+    atomic.write(old, [b"new"])
+    assert old.read_bytes() == b"new"
+    assert next(tries, None) is None
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "é" * 127, "日" * 85, "x" * 250 + ".png", os.fsdecode(b"\xff" * 255)])
-def test_names_as_long_as_a_disk_takes_can_be_written(tmp_path: Path, name: str) -> None:
+def test_names_as_long_as_a_disk_allows_can_be_written(tmp_path: Path, name: str) -> None:
     for content in (b"old", b"new"):
         atomic.write(tmp_path / name, [content])
     assert names(tmp_path) == [name]
     for kind in (PART, OLD):
         hidden = os.fsencode(temp_sibling(tmp_path / name, kind).name)
         assert len(hidden) <= 255
-        assert b"\xff" in hidden or hidden.decode("utf-8"), "no letter is cut in two"
+        assert b"\xff" in hidden or hidden.decode("utf-8"), "no character is cut in two"
 
 
-def test_where_names_must_be_shorter_still_those_beside_them_are_no_longer(tmp_path: Path) -> None:
-    """Encrypted disks take 143 bytes."""
+def test_temporary_names_are_no_longer_than_an_encrypted_disk_allows(tmp_path: Path) -> None:
     for length in (1, 143):
         assert len(temp_sibling(tmp_path / ("n" * length)).name) <= max(80, length)
 
 
 def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
-    first, second = atomic.Part(tmp_path / "a"), atomic.Part(tmp_path / "a")
-    first.file.write(b"first")
-    second.file.write(b"second")
-    first.put()
-    assert (tmp_path / "a").read_bytes() == b"first"
-    second.put()
-    assert (tmp_path / "a").read_bytes() == b"second"
+    parts = [atomic.Part(tmp_path / "a") for _ in range(2)]
+    for part, content in zip(parts, (b"first", b"second"), strict=True):
+        part.file.write(content)
+    for part, content in zip(parts, (b"first", b"second"), strict=True):
+        part.put()
+        assert (tmp_path / "a").read_bytes() == content
     assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["0123456789abcdef", "0a1b2c3d-f00-0-00000000"])  # the latter of an earlier version
+def test_a_kill_while_a_file_is_replaced_in_two_steps_loses_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / f".ckpt.safetensors.{name}.{OLD}").write_bytes(b"old")
+    atomic.sweep(tmp_path)
+    assert names(tmp_path) == ["ckpt.safetensors"]
+    assert (tmp_path / "ckpt.safetensors").read_bytes() == b"old"
+
+
+WRITING = """
+import sys, time
+from pathlib import Path
+from gancli.files import atomic
+part = atomic.Part(Path(sys.argv[1]))
+print(flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("with_locks", [True, False])
+def test_the_file_of_a_killed_writer_is_removed_and_that_of_a_living_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_locks: bool
+) -> None:
+    if not with_locks:
+        monkeypatch.setattr(atomic, "try_lock", lambda _: None)
+    (tmp_path / ".notes.12.part").write_text("the user's")
+    (tmp_path / ".a.part").write_text("the user's")
+    with subprocess.Popen([sys.executable, "-c", WRITING, str(tmp_path / "a")], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        atomic.sweep(tmp_path)
+        assert len(names(tmp_path)) == 3, "it is at work"
+        writer.kill()
+    atomic.sweep(tmp_path)
+    assert len(names(tmp_path)) == (2 if with_locks else 3), "without locks, not before an hour"
+
+
+def left(folder: Path, age_s: float = 0.0) -> Path:
+    """A file that a process was writing, or that one on another machine is writing."""
+    path = temp_sibling(folder / "a")
+    path.write_bytes(b"some")
+    os.utime(path, (time.time() - age_s,) * 2)
+    return path
+
+
+def test_a_locked_file_stays_and_a_young_one_where_others_may_have_locked_it(tmp_path: Path) -> None:
+    path = left(tmp_path)
+    with path.open("r+b") as file:
+        assert try_lock(file.fileno())
+        atomic.sweep(tmp_path)
+        assert path.exists()
+    atomic.sweep(tmp_path, patience_s=60)
+    assert path.exists(), "the locks of some disks are not known on other machines"
+    atomic.sweep(tmp_path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("age_s", "stays"), [(0, True), (1800, True), (4000, False), (-4000, False)])
+def test_without_locks_a_file_is_removed_when_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_s: float, stays: bool
+) -> None:
+    monkeypatch.setattr(atomic, "try_lock", lambda _: None)
+    path = left(tmp_path, age_s)
+    atomic.sweep(tmp_path)
+    assert path.exists() == stays

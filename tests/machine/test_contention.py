@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import gancli
-from gancli.events import Warned
+from gancli.events import Event, Warned
 from gancli.machine import contention
 from gancli.machine.contention import Contention, CpuTime, cpu_time, watched
 from gancli.process import CPUS
@@ -54,7 +54,7 @@ class Machine:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Machine], Contention]]:
-    for name in ("LOOK_S", "TRIAL_S"):
+    for name in ("CHECK_S", "TRIAL_S"):
         monkeypatch.setattr(contention, name, 0.01)
     running = []
 
@@ -74,7 +74,7 @@ Start = Callable[[Machine], Contention]
 def test_the_faster_way_is_kept_as_long_as_others_use_the_cpus(started: Start) -> None:
     machine = Machine(others=1.0, yielding_s=0.1, spinning_s=0.3)
     found = started(machine)
-    until(lambda: found.yielding and found.lasted_s() > 0)
+    until(lambda: found.yielding and found.duration_s() > 0)
     time.sleep(0.1)
     asked = machine.asked
     time.sleep(0.1)
@@ -82,14 +82,14 @@ def test_the_faster_way_is_kept_as_long_as_others_use_the_cpus(started: Start) -
     assert machine.asked == asked, "a choice holds for a while"
     machine.others = 0.0
     until(lambda: not found.yielding)
-    assert found.lasted_s() == 0
+    assert found.duration_s() == 0
     machine.others = 1.0
     until(lambda: found.yielding)
     assert machine.asked == asked, "and is taken up again"
 
 
 def test_nothing_is_tried_on_a_quiet_machine(started: Start) -> None:
-    machine = Machine(others=contention.TOLERATED / 2, yielding_s=0.1, spinning_s=0.3)
+    machine = Machine(others=contention.IGNORED_CPUS / 2, yielding_s=0.1, spinning_s=0.3)
     found = started(machine)
     time.sleep(0.3)
     assert not found.yielding
@@ -110,9 +110,15 @@ def test_a_busy_process_is_seen_and_this_one_is_not() -> None:
     assert cpu_time().own - began.own >= 0.5
 
 
+def printed(script: str, **environment: str) -> str:
+    """What a process prints in which the user has not chosen how threads wait, unless by `environment`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GOMP_", "OMP_"))}
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, env=inherited | environment, capture_output=True, text=True, check=True).stdout
+
+
 @LINUX
-def test_yielding_puts_a_thread_under_the_librarys_management() -> None:
-    """One more pool of OpenMP's threads, which goes when it is over. In a process of its own, with two threads."""
+def test_yielding_adds_a_pool_of_openmps_threads_and_removes_it() -> None:
     script = (
         "import torch, time; torch.set_num_threads(2); torch.ones(10**6).add_(1)\n"
         "from pathlib import Path; from gancli.machine import contention\n"
@@ -121,11 +127,8 @@ def test_yielding_puts_a_thread_under_the_librarys_management() -> None:
         "with contention.yielding():\n    time.sleep(0.3); during = count()\n"
         "time.sleep(0.2); print(before, during, count())"
     )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GOMP_", "OMP_"))}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    before, during, after = map(int, done.stdout.split())
-    assert before < during
-    assert after == before
+    before, during, after = map(int, printed(script).split())
+    assert before == after < during
 
 
 @pytest.fixture
@@ -137,19 +140,17 @@ def two_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize("left_to_us", [True, False])
-def test_the_users_own_choice_wins(left_to_us: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contention, "SPINNING", left_to_us)
+@pytest.mark.parametrize("spinning", [True, False])
+def test_the_users_own_choice_wins(spinning: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contention, "SPINNING", spinning)
     with watched(lambda: (0, 0.0)) as found:
-        assert (found is not None) is (left_to_us and sys.platform == "linux")
+        assert (found is not None) is (spinning and sys.platform == "linux")
 
 
 @pytest.mark.parametrize("variable", ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS"])
 def test_how_the_user_chooses(variable: str) -> None:
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(("GOMP_", "OMP_"))} | {variable: "1"}
-    script = "import gancli.process; print(gancli.process.SPINNING)"
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == str(variable == "OMP_NUM_THREADS")
+    found = printed("import gancli.process; print(gancli.process.SPINNING)", **{variable: "1"})
+    assert found.strip() == str(variable == "OMP_NUM_THREADS")
 
 
 @LINUX
@@ -162,21 +163,17 @@ def test_a_run_reports_other_processes_once_with_what_fewer_threads_would_give(
     gancli.train("vanilla", out=tmp_path / "quiet", **options)
     for place, name, value in (
         ("gancli.machine.contention", "SPINNING", True),
-        ("gancli.machine.contention", "TOLERATED", -100.0),  # others are always in the way
-        ("gancli.machine.contention", "LOOK_S", 0.01),
+        ("gancli.machine.contention", "IGNORED_CPUS", -100.0),  # others are always in the way
+        ("gancli.machine.contention", "CHECK_S", 0.01),
         ("gancli.machine.contention", "TRIAL_S", 0.02),
-        ("gancli.engine.advice", "CONTENDED_S", 0.02),
+        ("gancli.engine.warnings", "CONTENDED_S", 0.02),
         ("gancli.steps.runner", "TRIAL_S", 0.02),
     ):
         monkeypatch.setattr(f"{place}.{name}", value)
-    seen: list[str] = []
-    gancli.train(
-        "vanilla",
-        out=tmp_path / "busy",
-        on_event=lambda event: seen.append(event.message) if isinstance(event, Warned) else None,
-        **options,
-    )
-    (line,) = (line for line in seen if line.startswith("other processes use"))
+    seen: list[Event] = []
+    gancli.train("vanilla", out=tmp_path / "busy", on_event=seen.append, **options)
+    warnings = [event.message for event in seen if isinstance(event, Warned)]
+    (line,) = (line for line in warnings if line.startswith("other processes use"))
     assert isinstance(line, Note)
     assert "threads=1" in line, "as Python names it"
     one, other = (checkpoint.load_model(tmp_path / name / "ckpt.safetensors") for name in ("quiet", "busy"))

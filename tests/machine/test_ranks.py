@@ -1,4 +1,4 @@
-"""Several processes under torchrun: the model of one, whatever their number; one of them writes; they leave together."""
+"""Several processes under torchrun train the model of one; one of them writes; they find each other, and end together."""
 
 import json
 import os
@@ -6,15 +6,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.torch
+import torch
+import torch.distributed as dist
 from PIL import Image
 from torch import Tensor
 
 from gancli import catalogue
+from gancli.errors import GancliError
+from gancli.machine.ranks import agree_on_key, idle, sum_over_processes_
+from gancli.steps import trace
 from tests.conftest import Gan
 from tests.engine.test_resume import train_args
 from tests.machine.together import meeting_place, together
@@ -24,6 +32,15 @@ def torchrun(*args: object, restarts: int = 0) -> "subprocess.Popen[str]":
     """`gan` in two processes."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     return started([*command, "--max-restarts", restarts, "-m", "gancli", *args])
+
+
+def wait_for(path: Path, holds: str, *processes: "subprocess.Popen[str]") -> None:
+    """Wait until a file, or one that matches a pattern, holds a text."""
+    deadline = time.monotonic() + 60
+    while not any(holds in found.read_text(errors="replace") for found in path.parent.glob(path.name)):
+        assert time.monotonic() < deadline
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.05)
 
 
 def started(command: list[object], **environment: str) -> "subprocess.Popen[str]":
@@ -85,13 +102,11 @@ def check_same(run: str, expected: str, steps: range) -> None:
         assert (tensor - weights(run)[name]).abs().max() < 2e-4, name
 
 
-@pytest.mark.parametrize(
-    "variant",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in ("vanilla", "srgan") else pytest.mark.whole)
-        for name in catalogue.names()
-    ],
-)
+def marked(*case: object, slow: tuple[str, ...] = ("vanilla",)) -> Any:
+    return pytest.param(*case, marks=pytest.mark.slow if case[0] in slow else pytest.mark.whole)
+
+
+@pytest.mark.parametrize("variant", [marked(name, slow=("vanilla", "srgan")) for name in catalogue.names()])
 def test_two_processes_train_the_model_of_one_and_one_goes_on_from_theirs(gan: Gan, variant: str) -> None:
     # fp32: half precision rounds differently for half of a batch, by far more than the tolerances here
     small = (*train_args(variant), "--precision", "fp32")
@@ -119,12 +134,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused_once(tmp_path: Path) -> No
 def test_a_signal_stops_all_processes_with_the_state_saved(gan: Gan, tmp_path: Path) -> None:
     args = (*train_args("vanilla"), "--steps", 10_000_000, "--progress", "plain", "--out", "run")
     process = torchrun(*args)
-    metrics = tmp_path / "run" / "metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while not (metrics.exists() and '"step"' in metrics.read_text()):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
+    wait_for(tmp_path / "run" / "metrics.jsonl", '"step"', process)
     process.send_signal(signal.SIGTERM)
     asked = time.monotonic()
     code, _, _ = done(process)
@@ -139,7 +149,7 @@ def test_a_signal_stops_all_processes_with_the_state_saved(gan: Gan, tmp_path: P
 
 @pytest.mark.parametrize(
     ("variant", "preset"),
-    [pytest.param(v, p, marks=pytest.mark.whole) for v in catalogue.names() for p in presets_of(v) if p != "default"],
+    [marked(v, p, slow=()) for v in catalogue.names() for p in presets_of(v) if p != "default"],
 )
 def test_other_presets_draw_what_one_process_draws(gan: Gan, variant: str, preset: str) -> None:
     """Their noise, dropout and schedules: the losses of the first steps."""
@@ -155,11 +165,7 @@ def test_other_presets_draw_what_one_process_draws(gan: Gan, variant: str, prese
 
 
 @pytest.mark.parametrize(
-    ("variant", "batch"),
-    [
-        pytest.param("vanilla", 12, marks=pytest.mark.slow),
-        *(pytest.param(*case, marks=pytest.mark.whole) for case in (("lapgan", 48), ("cgan", 20), ("dcgan", 18))),
-    ],
+    ("variant", "batch"), [marked(*case) for case in (("vanilla", 12), ("lapgan", 48), ("cgan", 20), ("dcgan", 18))]
 )
 def test_the_same_pictures_are_penalised_whatever_the_number_of_processes(gan: Gan, variant: str, batch: int) -> None:
     """R1's eighth of batches (and of lapgan's parts of them) that are small, or that processes cannot halve: the weights of
@@ -181,11 +187,7 @@ def test_a_process_that_dies_is_started_again_and_the_run_goes_on(tmp_path: Path
     code, _, err = together(*args, "--out", "whole")
     assert code == 0, err
     process = torchrun(*args, "--out", "run", "--resume", "auto", restarts=2)
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "run" / "state").glob("step-*.safetensors")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_for(tmp_path / "run" / "state" / "step-*.safetensors", "", process)
     os.kill(max(children_of(process.pid)), signal.SIGKILL)
     code, _, err = done(process)
     assert code == 0, err
@@ -208,13 +210,101 @@ def test_processes_that_a_batch_system_starts_itself_end_with_75(tmp_path: Path)
     both = [
         started([sys.executable, "-m", "gancli", *args], RANK=rank, LOCAL_RANK=rank, **place) for rank in ("0", "1")
     ]
-    metrics = tmp_path / "run" / "metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while not (metrics.exists() and '"step"' in metrics.read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(tmp_path / "run" / "metrics.jsonl", '"step"', *both)
     for process in both:
         process.send_signal(signal.SIGTERM)
     ends = [done(process) for process in both]
     assert [code for code, _, _ in ends] == [75, 75], ends
     assert len(list((tmp_path / "run" / "state").glob("step-*.safetensors"))) == 1
+
+
+WORLD = 3
+
+
+def met(store: object, ranks: range = range(WORLD)) -> set[str]:
+    with ThreadPoolExecutor(WORLD) as pool:
+        return set(pool.map(lambda rank: agree_on_key(store, rank, WORLD, 10), ranks))
+
+
+def test_all_of_an_attempt_have_one_word_and_the_next_attempt_another() -> None:
+    store = dist.HashStore()  # type: ignore[attr-defined]
+    words = [met(store), met(store), met(store)]
+    assert [len(word) for word in words] == [1, 1, 1]
+    assert len(set.union(*words)) == 3
+
+
+def test_a_question_that_died_unanswered_is_not_taken_for_the_next_one() -> None:
+    store = dist.HashStore()  # type: ignore[attr-defined]
+    store.set("gancli/request/1", "of one that is dead")
+    with ThreadPoolExecutor(1) as first:
+        word = first.submit(agree_on_key, store, 0, WORLD, 60)
+        answer = str(store.get("gancli/key/of one that is dead"), "ascii")  # waits for it; nobody else does
+        assert met(store, range(1, WORLD)) == {answer} == {word.result()}
+
+
+def test_who_does_not_come_is_named() -> None:
+    with pytest.raises(GancliError, match="process 1 of 3 did not join within 0 minutes"):
+        agree_on_key(dist.HashStore(), 0, WORLD, 0.05)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def summed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Stands in for another process that has the same numbers; notes how many were sent each time."""
+    sent: list[int] = []
+
+    def twice(tensor: torch.Tensor) -> None:
+        sent.append(tensor.numel())
+        tensor.mul_(2)
+
+    monkeypatch.setattr(dist, "all_reduce", twice)
+    return sent
+
+
+def test_a_trace_holds_it_and_replays_it(summed: list[int]) -> None:
+    x = torch.ones(3)
+
+    def step() -> None:
+        x.add_(1)
+        sum_over_processes_(x)
+
+    with idle():
+        module, arguments = trace.recorded(step)
+    assert not summed
+    assert torch.ops.gancli.sum_over_processes_.default in [node.target for node in module.graph.nodes]
+    x.fill_(1)
+    with torch.no_grad():
+        module(*arguments)
+    assert x.tolist() == [4, 4, 4]
+    assert summed == [3]
+
+
+def test_idle_holds_it_back_and_no_longer(summed: list[int]) -> None:
+    x = torch.ones(3)
+    with idle():
+        with idle():
+            sum_over_processes_(x)
+        sum_over_processes_(x)
+    assert (x.tolist(), summed) == ([1, 1, 1], [])
+    sum_over_processes_(x)
+    assert (x.tolist(), summed) == ([2, 2, 2], [3])
+
+
+@pytest.fixture
+def one_process(tmp_path: Path) -> Iterator[None]:
+    dist.init_process_group("nccl", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.usefixtures("one_process")
+def test_a_cuda_graph_holds_it() -> None:
+    x = torch.ones(1000, device="cuda")
+    sum_over_processes_(x)  # the first one makes the communicator, which a capture may not
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        x.add_(1)
+        sum_over_processes_(x)
+    for _ in range(3):
+        graph.replay()
+    assert x.tolist() == [4.0] * 1000

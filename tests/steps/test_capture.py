@@ -20,8 +20,8 @@ from gancli.engine.session import Session
 from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
 from gancli.errors import UsageError
+from gancli.machine import cpu_tuning
 from gancli.machine import device as machine
-from gancli.machine import products
 from gancli.steps import trace
 from gancli.steps.capture import Capture, Captured, Work, as_it_is, capture_on_cuda
 from gancli.steps.compiled import state_restored
@@ -152,7 +152,7 @@ def test_a_traced_step_is_the_step(
     variant: str, preset: str, tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of every preset, with products by oneDNN (all, not the large ones only)."""
-    monkeypatch.setattr(products, "LEAST_FLOP", 0)
+    monkeypatch.setattr(cpu_tuning, "MIN_ONEDNN_FLOP", 0)
     found = []
     for name, strides in (("eager", ()), ("traced", (1,))):
         session = session_of(variant, "cpu", tmp_path / name, data_root, **own_of(variant, preset))

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from gancli import catalogue
 from gancli.errors import UsageError
+from gancli.machine import cpu_tuning, private
 from gancli.machine import device as machine
-from gancli.machine import private, products
 from gancli.machine.device import Machine
 from gancli.steps.optimizer import AdamMethod, piece_size, split
 from gancli.variant import Adam
@@ -47,7 +47,7 @@ def test_the_first_steps_are_the_eager_ones_within_rounding(
 ) -> None:  # fmt: skip
     """Of all variants, double backward included, and of bf16, also where plain steps use oneDNN; and compiling a step again
     gives the same bits."""
-    monkeypatch.setattr(products, "LEAST_FLOP", 0)
+    monkeypatch.setattr(cpu_tuning, "MIN_ONEDNN_FLOP", 0)
     if precision == "bf16" and (preset != "default" or (device == "cpu" and variant in LARGE)):
         pytest.skip("one of them is enough")
     found = []

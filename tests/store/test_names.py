@@ -103,7 +103,7 @@ def test_an_unknown_name_is_refused_in_one_line(gan: Gan, word: str, told: str) 
 def test_training_cannot_resume_from_a_pretrained_model(gan: Gan) -> None:
     assert_one_line(gan("train", "--resume", "digits"), 2, "--resume digits", "pretrained", "no training state")
     refused = gan("train", "--resume", names.shipped("digits"))
-    assert_one_line(refused, 2, "is no run directory")
+    assert_one_line(refused, 2, "not a run directory")
     assert [path.name for path in names.FOLDER.iterdir()] != [], "and nothing was written there"
     assert {path.suffix for path in names.FOLDER.iterdir()} == {".safetensors"}
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.machine import private, processor, products
-from gancli.machine.products import Products
+from gancli.machine import cpu_tuning, private
+from gancli.machine.cpu_tuning import OneDnn, parse_cpuinfo
 
 EPYC = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -23,17 +23,17 @@ vendor_id\t: Another
 
 
 def test_a_processor_is_known_by_linux_description() -> None:
-    epyc = processor.described(EPYC)
+    epyc = parse_cpuinfo(EPYC)
     assert (epyc.vendor, epyc.family) == ("AuthenticAMD", 26)
     assert {"avx512f", "avx512_bf16"} <= epyc.flags
-    assert epyc.outruns_its_blas == torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    assert epyc.convolves_faster_in_bf16 == epyc.outruns_its_blas
-    zen_4 = processor.described(EPYC.replace("26", "25"))
-    assert (zen_4.outruns_its_blas, zen_4.convolves_faster_in_bf16) == (False, epyc.convolves_faster_in_bf16)
+    assert epyc.multiplies_faster_in_onednn == torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    assert epyc.convolves_faster_in_bf16 == epyc.multiplies_faster_in_onednn
+    zen_4 = parse_cpuinfo(EPYC.replace("26", "25"))
+    assert (zen_4.multiplies_faster_in_onednn, zen_4.convolves_faster_in_bf16) == (False, epyc.convolves_faster_in_bf16)
     zen_3 = EPYC.replace("26", "25").replace(" avx512f avx512_bf16", "")
     for other in (zen_3, "", "processor : 0\nBogoMIPS : 50.00\n", EPYC.replace("AuthenticAMD", "GenuineIntel")):
-        described = processor.described(other)
-        assert not described.outruns_its_blas
+        described = parse_cpuinfo(other)
+        assert not described.multiplies_faster_in_onednn
         assert not described.convolves_faster_in_bf16
 
 
@@ -69,12 +69,12 @@ def test_products_are_as_exact_by_onednn(
     batch: int, inputs: int, units: int, counted: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against fp64, also where a backward pass multiplies transposed matrices."""
-    monkeypatch.setattr(products, "LEAST_FLOP", 0)
+    monkeypatch.setattr(cpu_tuning, "MIN_ONEDNN_FLOP", 0)
     torch.manual_seed(0)
     x, weight, bias = torch.randn(batch, inputs), torch.randn(units, inputs) / inputs**0.5, torch.randn(units)
     exact = layer_and_slopes(x.double(), weight.double(), bias.double())
     plain = layer_and_slopes(x, weight, bias)
-    with Products():  # type: ignore[no-untyped-call]
+    with OneDnn():  # type: ignore[no-untyped-call]
         found = layer_and_slopes(x, weight, bias)
     assert {(batch, inputs, units), (batch, units, inputs), (units, batch, inputs)} <= set(counted)
     for mine, theirs, true in zip(found, plain, exact, strict=True):
@@ -84,7 +84,7 @@ def test_products_are_as_exact_by_onednn(
 
 def test_small_products_and_other_dtypes_stay_where_they_are(counted: list[tuple[int, ...]]) -> None:
     large = torch.ones(512, 512)
-    with Products():  # type: ignore[no-untyped-call]
+    with OneDnn():  # type: ignore[no-untyped-call]
         for a in (torch.ones(8, 8), large.double(), large.bfloat16()):
             assert torch.equal(a @ a, torch.full_like(a, len(a)))
         assert counted == []
@@ -94,7 +94,7 @@ def test_small_products_and_other_dtypes_stay_where_they_are(counted: list[tuple
 
 FAULTS = """
 import resource, torch
-from gancli.machine.heap import keep_freed_memory
+from gancli.machine.cpu_tuning import keep_freed_memory
 torch.set_num_threads(1)
 keep_freed_memory()
 def step():
