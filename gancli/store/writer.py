@@ -1,6 +1,6 @@
 """States and models are written while training goes on: a copy is made between two steps, and a thread takes it to disk."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import torch
@@ -33,27 +33,27 @@ class Snapshot:
 
 
 class Writer:
-    """One job at a time, in order. A job gives the events that tell of it; what it raises comes out here."""
+    """One job at a time. A job returns events about what it wrote; `done` and `wait` return those, or raise its error."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "writer")
         self._job: Future[list[events.Event]] | None = None
 
-    def start(self, job: Job) -> Iterator[events.Event]:
-        """Begin a job; the one before it is waited for, and its events given."""
-        yield from self.wait()
+    def start(self, job: Job) -> None:
+        """Begin a job. The one before it must have been waited for."""
+        assert self._job is None
         self._job = self._pool.submit(job)
 
-    def done(self) -> Iterator[events.Event]:
-        """The events of the job that is done by now, if there is one."""
-        if self._job is not None and self._job.done():
-            yield from self.wait()
+    def done(self) -> list[events.Event]:
+        """Return the events of the job if it is done by now."""
+        return self.wait() if self._job is not None and self._job.done() else []
 
-    def wait(self) -> Iterator[events.Event]:
-        """The events of the job under way, once it is done."""
-        if self._job is not None:
-            job, self._job = self._job, None
-            yield from job.result()
+    def wait(self) -> list[events.Event]:
+        """Wait for the job under way and return its events."""
+        if self._job is None:
+            return []
+        job, self._job = self._job, None
+        return job.result()
 
     @property
     def busy(self) -> bool:

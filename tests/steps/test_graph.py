@@ -18,9 +18,9 @@ from gancli.config import fields_of
 from gancli.config.resolve import Layer, preset_layers, resolve
 from gancli.engine import plan
 from gancli.engine.session import Session
-from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
 from gancli.errors import UsageError
+from gancli.events import ignore
 from gancli.machine import device as machine
 from gancli.machine import products
 from gancli.steps import graph, trace
@@ -29,7 +29,7 @@ from gancli.steps.compiled import undone
 from gancli.steps.runner import Runner, Ways
 from gancli.store import rundir
 from gancli.variant import constant
-from tests.conftest import heard, slow_ones
+from tests.conftest import slow_ones
 
 OWN: dict[str, dict[str, object]] = {
     "vanilla": {"width": 16, "inner_width": 16},
@@ -67,8 +67,7 @@ def session_of(
     resolved = resolve(
         variant, config_class, [*preset_layers(variant, config_class, "default"), Layer("the test", values)]
     )
-    opening = open_data(resolved.run, resolved.own, catalogue.load(variant), Stop())
-    source, _ = heard(opening)
+    source = open_data(resolved.run, resolved.own, catalogue.load(variant), ignore)
     planned = plan.make(resolved.run, resolved.own, source, catalogue.load(variant))
     planned.machine.settle(deterministic=True)
     return Session(planned, source, catalogue.load(variant), rundir.prepared(out))
