@@ -3,6 +3,7 @@
 import json
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 import torch
 
 from gancli.data.names import Split
+from gancli.data.opening import open_source
+from gancli.data.pace import Pace
 from gancli.data.photographs import open_photographs
 from gancli.errors import DataError, UsageError
-from gancli.events import ignore
+from gancli.events import Event, ignore
 from tests.conftest import SMALL, Gan, warned
 from tests.data.packed import (
     features,
@@ -283,6 +286,24 @@ def test_another_tar_of_the_same_name_is_other_data(tmp_path: Path) -> None:
         path = tar_of(tmp_path / "a.tar", member("a.png", png(value)))
         os.utime(path, ns=(value, value))
         assert opened(path)[0].images[0, 0, 0, 0] == value
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar", "parquet"])
+def test_an_error_of_the_callback_is_not_taken_for_damage(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: Event) -> None:
+        raise OSError("stop")
+
+    monkeypatch.setattr(Pace, "due", lambda _: True)
+    make: dict[str, Callable[[], Path]] = {
+        "folder": lambda: in_folder(tmp_path / "a", pets()),
+        "tar": lambda: in_tar(tmp_path / "a.tar", pets()),
+        "parquet": lambda: in_parquet(tmp_path / "a.parquet", rows(pets())),
+    }
+    how: dict[str, Any] = {"image_size": 8, "download": False, "on_bad_image": "skip"}
+    with pytest.raises(OSError, match=r"^stop$"):
+        open_source(str(make[kind]()), stop, data_root=tmp_path / "root", **how)
 
 
 def test_photographs_for_srgan_come_out_of_tars_and_parquet_files(tmp_path: Path) -> None:
