@@ -21,9 +21,8 @@ from gancli import catalogue
 from gancli.config.resolve import Layer, preset_layers, resolve
 from gancli.engine import plan
 from gancli.engine.session import Session
-from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
-from gancli.events import Telling
+from gancli.events import ignore
 from gancli.machine import private
 from gancli.store import rundir
 
@@ -63,10 +62,8 @@ def planned(case: Case, device: str, precision: str, compiled: bool, directory: 
     layers = [*preset_layers(case.variant, card.config_class, preset), Layer("flag", options)]
     resolved = resolve(case.variant, card.config_class, layers)
     variant_class = catalogue.load(case.variant)
-    opening = open_data(resolved.run, resolved.own, variant_class, Stop())
-    telling = Telling(opening)
-    list(telling)
-    return plan.make(resolved.run, resolved.own, telling.result, variant_class), telling.result
+    source = open_data(resolved.run, resolved.own, variant_class, ignore)
+    return plan.make(resolved.run, resolved.own, source, variant_class), source
 
 
 def ours(case: Case, what: plan.Plan, source: Any, directory: Path) -> tuple[Train, dict[str, object]]:

@@ -1,14 +1,13 @@
-"""The only words reporters know: what `engine.train.train` yields, in the order it happens."""
+"""What reporters are told of: what `engine.train.train` yields, and what functions that take long `emit`, as it happens."""
 
 import dataclasses
 import math
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
 from gancli import text
 
-T = TypeVar("T")
 Status = Literal["done", "stopped"]
 FileKind = Literal["state", "model"]
 
@@ -190,25 +189,25 @@ class RunFinished(Event):
     report: str = ""
 
 
-class Telling(Generic[T]):
-    """The events of `work`, one by one; `result` is what it returned, once they are over."""
-
-    result: T
-
-    def __init__(self, work: Generator[Event, None, T]) -> None:
-        self._work = work
-
-    def __iter__(self) -> Iterator[Event]:
-        self.result = yield from self._work
+Emit = Callable[[Event], None]
+"""Receives each event of a function when it happens. It may raise, which ends the function: whoever calls it must clean up,
+and must not mistake the error for one of its own."""
 
 
-def told_once(work: Generator[Event, None, T], told: set[str]) -> Generator[Event, None, T]:
-    """The events of `work` without the warnings in `told`, to which its own are added; returns what it returns."""
-    telling = Telling(work)
-    for event in telling:
+def ignore(event: Event) -> None:
+    """An `Emit` for callers that show no progress."""
+    del event
+
+
+def without_repeats(emit: Emit) -> Emit:
+    """Return an `emit` that passes on each warning only the first time."""
+    messages = set[str]()
+
+    def emit_new(event: Event) -> None:
         if isinstance(event, Warned):
-            if event.message in told:
-                continue
-            told.add(event.message)
-        yield event
-    return telling.result
+            if event.message in messages:
+                return
+            messages.add(event.message)
+        emit(event)
+
+    return emit_new

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from hypothesis import settings
 
 import gancli.variants
 from gancli.cli.app import main
-from gancli.events import Event, Telling, Warned
+from gancli.events import Event, Warned
 
 for shielded in (
     "SIGINT",
@@ -72,16 +72,15 @@ Gan = Callable[..., Outcome]
 T = TypeVar("T")
 
 
-def heard(work: Generator[Event, None, T]) -> tuple[T, list[Event]]:
-    """What a generator of events returns, and what it said on the way."""
-    telling = Telling(work)
-    seen = list(telling)
-    return telling.result, seen
+def heard(work: Callable[..., T], *args: Any, **options: Any) -> tuple[T, list[Event]]:
+    """What a function that takes an `emit` returns, and the events that it emits."""
+    seen = list[Event]()
+    return work(*args, **options, emit=seen.append), seen
 
 
-def warned(work: Generator[Event, None, T]) -> tuple[T, list[str]]:
-    """What a generator of events returns, and the warnings on the way."""
-    result, seen = heard(work)
+def warned(work: Callable[..., T], *args: Any, **options: Any) -> tuple[T, list[str]]:
+    """What a function that takes an `emit` returns, and the warnings that it emits."""
+    result, seen = heard(work, *args, **options)
     return result, [event.message for event in seen if isinstance(event, Warned)]
 
 

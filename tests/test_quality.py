@@ -6,19 +6,19 @@ import pytest
 import torch
 from torch import Tensor
 
+from gancli.data import drawn
 from gancli.data.names import Split
-from gancli.data.opening import open_source
 from gancli.data.source import Source
+from gancli.events import ignore
 from gancli.sampling import draw
 from gancli.store.checkpoint import load_model
-from tests.conftest import Gan, heard
+from tests.conftest import Gan
 
 COUNT = 500
 
 
 def digits(split: Split) -> Source:
-    opening = open_source("digits", data_root=Path(), image_size=None, download=False, on_bad_image="fail", split=split)
-    return heard(opening)[0]
+    return drawn.open_drawn("digits", Path(), None, split, ignore)
 
 
 def nearest(pictures: Tensor, among: Source) -> tuple[Tensor, Tensor]:

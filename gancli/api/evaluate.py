@@ -1,7 +1,7 @@
 """`gancli.evaluate`: the metrics of models, compared with those of real images."""
 
 import os
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -15,7 +15,7 @@ from gancli.api.options import PathLike
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import checked, from_environment
 from gancli.errors import UsageError, few
-from gancli.events import Event, Telling, Warned
+from gancli.events import Emit, Event, Warned
 from gancli.machine.device import choose_device
 from gancli.metrics import compare
 from gancli.metrics.compare import Subject
@@ -88,15 +88,15 @@ def _cell(found: Measure | None) -> str:
 
 
 def measured(
-    config: EvaluateConfig, given: Collection[str], entrants: Sequence[Entrant], device: torch.device
-) -> Generator[Event, None, Figures]:
-    """Measure models, and pictures of others, as a generator of progress; figures are kept with the runs that models lie in.
-    `given`: the names of the options that were. Raises `UsageError` for what cannot be compared."""
+    config: EvaluateConfig, given: Collection[str], entrants: Sequence[Entrant], device: torch.device, emit: Emit
+) -> Figures:
+    """Measure models, and pictures of others; figures are kept with the runs that models lie in. `given`: the names of the
+    options that were. Raises `UsageError` for what cannot be compared."""
     if not entrants:
         raise UsageError("CKPT: no model to measure")
     compare.check(config, entrants, given)
     dataset = compare.dataset_of(config, entrants)
-    subjects = yield from compare.measured(config, dataset, device, entrants)
+    subjects = compare.measured(config, dataset, device, entrants, emit)
     for subject in subjects:
         if subject.model is None:
             continue
@@ -106,7 +106,7 @@ def measured(
         if not warning and run.holds_run and run.page.exists():
             warning = files.write_page(run)
         if warning:
-            yield Warned(warning)
+            emit(Warned(warning))
     return Figures(dataset, config.seed, tuple(subjects))
 
 
@@ -153,14 +153,14 @@ def evaluate(
     several: list[object] = [models] if one else list(models)  # type: ignore[arg-type]  # a path may be iterable, too
     entrants = [entrant for each in several for entrant in _entrants(each)]
     device = next((each.device for each in several if isinstance(each, Model)), None)
-    telling = Telling(
-        measured(config, asked, entrants, device or choose_device(os.environ.get("GAN_DEVICE") or "auto"))
-    )
+    device = device or choose_device(os.environ.get("GAN_DEVICE") or "auto")
+
+    def emit(event: Event) -> None:
+        if on_event:
+            on_event(options.event_in_python(event))
+
     with between_events():
-        for event in telling:
-            if on_event:
-                on_event(options.event_in_python(event))
-    return telling.result
+        return measured(config, asked, entrants, device, emit)
 
 
 def _entrants(each: object) -> list[Entrant]:

@@ -1,7 +1,6 @@
 """`gancli.load`: a model that generates or enlarges images."""
 
 import os
-from collections import deque
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from gancli.config.option import checked
 from gancli.config.sample import EnlargeConfig, ExportConfig, SampleConfig
 from gancli.data.decode import layers_of, shape_of
 from gancli.errors import UsageError
-from gancli.events import Telling
+from gancli.events import ignore
 from gancli.machine.device import choose_device
 from gancli.metrics import side_by_side
 from gancli.metrics.side_by_side import Compared
@@ -141,10 +140,7 @@ class Model:
         name = str(getattr(image, "filename", "") or "the picture")
         set_aside = check_memory(upscaler, shape_of(image), ".png", name)
         layers = layers_of(image)
-        work = enlarge_layers(upscaler.fitting(layers.colour, set_aside), layers, name, set_aside)
-        telling = Telling(work)
-        deque(telling, maxlen=0)  # nobody is told how far it is
-        return telling.result
+        return enlarge_layers(upscaler.fitting(layers.colour, set_aside), layers, name, set_aside, ignore)
 
     @options.spoken()
     def export(
@@ -160,9 +156,8 @@ class Model:
 
         asked = checked(ExportConfig, options.given(opset=opset, license=license))
         target = write.target(options.path(path, "path"), ExportConfig(**asked))
-        telling = Telling(write.written(target, self.path, checkpoint.load_model(self.path)))
-        deque(telling, maxlen=0)  # as above
-        return [Path(file) for file in telling.result.files]
+        exported = write.written(target, self.path, checkpoint.load_model(self.path), ignore)
+        return [Path(file) for file in exported.files]
 
     @options.spoken()
     def compare(self, image: Picture, true: Picture | None = None, *, tile: Int | None = None) -> Compared:

@@ -1,7 +1,6 @@
 """Generated images."""
 
 import dataclasses
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from gancli.api.option_types import Int
 from gancli.api.options import PathLike
 from gancli.config import paths
 from gancli.config.sample import SampleConfig
-from gancli.events import Telling
+from gancli.events import ignore
 from gancli.sampling import files
 from gancli.sampling.order import Order
 from gancli.text import counted
@@ -36,7 +35,7 @@ class Samples:
     @classmethod
     def of(cls, order: Order) -> "Samples":
         """Draw an order."""
-        pixels = order.pixels()
+        pixels = order.pixels(ignore)
         seeds = torch.tensor([request.seed for request in order.wanted])
         labels = torch.tensor([request.label for request in order.wanted])
         return cls(pixels, seeds, labels, order.class_names, dataclasses.replace(order, held=pixels))
@@ -65,9 +64,8 @@ class Samples:
         asked = options.path(path, "path")
         place = paths.expanded(asked, "-o")
         paths.check_output(place, "-o")
-        telling = Telling(files.writer(place, asked, self.order.config)(self.order, place))
-        deque(telling, maxlen=0)
-        return [Path(file) for file in telling.result]
+        write = files.writer(place, asked, self.order.config)
+        return [Path(file) for file in write(self.order, place, ignore)]
 
     def _repr_png_(self) -> bytes:
         return images.encode(self.grid(), ".png")

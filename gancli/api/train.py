@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Unpack
@@ -21,7 +21,7 @@ from gancli.engine import run as running
 from gancli.engine.choice import choose as choose_variant
 from gancli.engine.stop import Stop
 from gancli.errors import GancliError, StoppedError, UsageError
-from gancli.events import Event, LossRow, Progress, RunFinished, Status
+from gancli.events import Event, LossRow, Progress, RunFinished, Status, ignore
 from gancli.report.choose import choose
 
 OnEvent = Callable[[Event], object]
@@ -36,15 +36,16 @@ def train(variant: str | None = None, *, on_event: OnEvent | None = None, **opti
     Raises `UsageError`, `DataError`, `CheckpointError`, `DivergedError`, and `StoppedError` before the first step.
     """
     run = training(variant, **options)
-    for event in run:
-        if on_event:
-            on_event(event)
+    call = on_event or ignore
+    for event in run._train(call):
+        call(event)
     return run
 
 
 def training(variant: str | None = None, **options: Unpack[TrainOptions]) -> "Run":
     """Return a run that trains while you iterate over it, and yields its events. If you leave the loop (`break`, `return` or
-    an error), the run stops and saves its state, as with Ctrl-C. Variant, options and errors: as `train`."""
+    an error), the run stops and saves its state, as with Ctrl-C. Variant, options and errors: as `train`. Events of
+    opening the data come once the data are open."""
     return Run(variant, options)
 
 
@@ -110,31 +111,45 @@ class Run:
 
     def __iter__(self) -> Iterator[Event]:
         """Train, and yield the events. Raises `GancliError` the second time."""
+        return self._train(None)
+
+    def _train(self, on_event: OnEvent | None) -> Iterator[Event]:
+        """As `iter(run)`. What functions emit goes to `on_event` at once or, without it, comes before the iterator's next
+        event."""
         if self._begun:
             raise GancliError('a run is iterated over once; start another, with resume="auto" and its out to resume it')
         self._begun = True
-        return self._events()
+        return self._events(on_event)
 
-    def _events(self) -> Iterator[Event]:
+    def _events(self, on_event: OnEvent | None) -> Iterator[Event]:
         with given_options.spoken(), alone(), Stop(begin.max_seconds(self._layers)) as stop:
             check_standing()
             start = begin.begin(self.variant, self._layers, self._resume, dry_run=False)
             job = running.alone(self.variant, start, stop)
             shown = "none" if begin.last_value(self._layers, "progress") is None else job.run.progress
-            with closing(job.steps) as steps, choose(shown) as report:
-                told = (self._noted(event, report) for event in steps)
-                for event in told:
-                    if isinstance(event, Progress):  # several times a second: for a display, which has had it
-                        continue
-                    try:
-                        yield event
-                    except GeneratorExit:
-                        if sys.is_finalizing():  # nothing can be started any more: the last saved state stays
-                            raise
-                        stop.ask("leaving its loop")
-                        with suppress(StoppedError):  # nothing was trained yet
-                            deque(told, maxlen=0)
-                        return
+            emitted = list[Event]()
+            call: OnEvent = on_event or emitted.append
+            with choose(shown) as report:
+
+                def emit(event: Event) -> None:
+                    event = self._noted(event, report)
+                    if not isinstance(event, Progress):  # several times a second: for a display, which has had it
+                        call(event)
+
+                with closing(job.train(emit)) as steps:
+                    happened = _in_order((self._noted(event, report) for event in steps), emitted)
+                    for event in happened:
+                        if isinstance(event, Progress):
+                            continue
+                        try:
+                            yield event
+                        except GeneratorExit:
+                            if sys.is_finalizing():  # nothing can be started any more: the last saved state stays
+                                raise
+                            stop.ask("leaving its loop")
+                            with suppress(StoppedError):  # nothing was trained yet
+                                deque(happened, maxlen=0)
+                            return
 
     def _noted(self, event: Event, report: Callable[[Event], object]) -> Event:
         event = given_options.event_in_python(event)
@@ -144,3 +159,15 @@ class Run:
         if isinstance(event, RunFinished):
             self.finished = event
         return event
+
+
+def _in_order(steps: Iterable[Event], emitted: list[Event]) -> Iterator[Event]:
+    """Yield what was `emitted` before each event of `steps`, and before an error that ends them."""
+    try:
+        for event in steps:
+            yield from emitted
+            emitted.clear()
+            yield event
+    except GancliError:
+        yield from emitted
+        raise

@@ -1,7 +1,6 @@
 """`gan train --dry-run`: each value with its origin, the parameter counts and the expected memory."""
 
 import dataclasses
-from collections import deque
 
 from rich.markup import escape
 from rich.table import Table
@@ -12,7 +11,7 @@ from gancli.config import RunConfig, VariantConfig, fields_of
 from gancli.config.resolve import Resolved
 from gancli.engine.begin import Start
 from gancli.errors import DataError
-from gancli.events import Telling
+from gancli.events import ignore
 from gancli.text import counted
 
 
@@ -20,7 +19,6 @@ def show(start: Start) -> None:
     """Print the plan of a run on stdout, without downloads; if its dataset is missing, only the values."""
     from gancli.engine import initial, plan
     from gancli.engine.memory import expected_bytes
-    from gancli.engine.stop import Stop
     from gancli.engine.train import open_data
     from gancli.variant import on_meta
 
@@ -29,14 +27,12 @@ def show(start: Start) -> None:
     resolved, saved = start.resolved, start.state.facts if start.state is not None else None
     run, out = resolved.run, console.out()
     variant_class = catalogue.load(run.variant)
-    opening = Telling(open_data(dataclasses.replace(run, download=False), resolved.own, variant_class, Stop()))
     try:
-        deque(opening, maxlen=0)
+        source = open_data(dataclasses.replace(run, download=False), resolved.own, variant_class, ignore)
     except DataError as error:
         out.print(_values(run, resolved.own, resolved))
         out.print(f"\nThe parameter counts and the memory cannot be computed without the dataset: {escape(str(error))}")
         return
-    source = opening.result
     planned = plan.make(run, resolved.own, source, variant_class, saved=saved)
     out.print(_values(planned.run, planned.own, resolved))
     if start.weights is not None:

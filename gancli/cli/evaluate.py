@@ -34,7 +34,8 @@ def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any)
 
     where = choose_device(device)
     entrants = [entrant(place) for place in ckpt.all_located(checkpoints, trained=True)]
-    figures = shown(measured(config, given, entrants, where))
+    with shown() as emit:
+        figures = measured(config, given, entrants, where, emit)
     if as_json:
         console.print_json(figures.document())
     else:

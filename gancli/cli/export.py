@@ -24,7 +24,8 @@ def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -
 
     target = write.target(output, config)
     model = load_model(source)
-    done = shown(write.written(target, source, model))
+    with shown() as emit:
+        done = write.written(target, source, model, emit)
     if not as_json:
         console.print_path(target.path)
         return

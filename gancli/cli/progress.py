@@ -2,32 +2,28 @@
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gancli.cli import console
-from gancli.events import Event, Preparing, Telling, Warned
+from gancli.events import Emit, Event, Preparing, Warned
 from gancli.report.lines import Lines
 from gancli.text import printable
 
-T = TypeVar("T")
 
-
-def shown(work: Generator[Event, None, T]) -> T:
-    """Run a generator of events to its end, showing its progress and warnings on stderr; gives what it returns."""
-    terminal, telling = console.console(sys.stderr), Telling(work)
-    with _bar(terminal) if terminal.is_terminal else Lines(sys.stderr) as show:
-        for event in telling:
-            show(event)
-    return telling.result
+@contextmanager
+def shown() -> Iterator[Emit]:
+    """Give an `emit` that shows progress and warnings on stderr."""
+    terminal = console.console(sys.stderr)
+    with _bar(terminal) if terminal.is_terminal else Lines(sys.stderr) as emit:
+        yield emit
 
 
 @contextmanager
-def _bar(terminal: Console) -> Iterator[Callable[[Event], None]]:
+def _bar(terminal: Console) -> Iterator[Emit]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=terminal, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
@@ -47,23 +43,25 @@ def _bar(terminal: Console) -> Iterator[Callable[[Event], None]]:
         yield show
 
 
-def shown_in_pieces(work: Generator[Event, None, T], quiet_s: float, tell: Callable[[Event], bool]) -> T:
+@contextmanager
+def shown_in_pieces(quiet_s: float, show_result: Callable[[Event], bool] = lambda _: False) -> Iterator[Emit]:
     """As `shown`, for work in pieces, whose progress is silent for the first `quiet_s` seconds of each, in which most are
-    done. `tell` shows what ends a piece, and gives whether an event did."""
-    terminal, telling, begun = console.console(sys.stderr), Telling(work), time.monotonic()
+    done. `show_result` shows an event that ends a piece, and returns whether it does."""
+    begun = time.monotonic()
     with ExitStack() as stack:
-        show: Callable[[Event], None] | None = None
-        for event in telling:
+        show: Emit | None = None
+
+        def emit(event: Event) -> None:
+            nonlocal begun, show
             if isinstance(event, Warned):
                 console.say(f"{event.kind}: {event.message}")
             elif not isinstance(event, Preparing):
                 stack.close()  # a bar that is on the screen goes before a line comes
                 show = None
-                if tell(event):
+                if show_result(event):
                     begun = time.monotonic()
             elif show or time.monotonic() - begun >= quiet_s:
-                if show is None:
-                    bar = terminal.is_terminal
-                    show = stack.enter_context(_bar(terminal)) if bar else stack.enter_context(Lines(sys.stderr))
+                show = show or stack.enter_context(shown())
                 show(event)
-    return telling.result
+
+        yield emit

@@ -2,10 +2,9 @@
 
 import contextlib
 import sys
-from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from gancli.sampling.jobs import Plan
     from gancli.store.checkpoint import Model
 
-T = TypeVar("T")
 QUIET_S = 2.0  # shorter work shows no progress
 
 
@@ -73,15 +71,19 @@ def _draw(checkpoint: Path, word: str, config: SampleConfig, output: str | None,
     else:
         path = files.place(output, config)
         write = files.writer(path, output, config)
+    from gancli.cli.progress import shown_in_pieces
     from gancli.machine.device import choose_device
 
     where = choose_device(device)
     model = _model(checkpoint, "labels")
     wanted = order.make(model, config, where)
     if output == "-":
-        console.write_stdout(_shown(files.encoded_grid(wanted, ".png")))
+        with shown_in_pieces(QUIET_S) as emit:
+            encoded = files.encoded_grid(wanted, ".png", emit)
+        console.write_stdout(encoded)
         return
-    written = _shown(write(wanted, path))
+    with shown_in_pieces(QUIET_S) as emit:
+        written = write(wanted, path, emit)
     if as_json:
         facts, count = model.facts, config.count
         about = {"variant": facts.variant, "step": facts.step, "count": count, "seed": config.seed, "files": written}
@@ -97,13 +99,6 @@ def _suggest(line: str) -> None:
         console.say(f"next: {line}")
 
 
-def _shown(work: Generator[Event, None, T]) -> T:
-    """Run a generator of events and return its result, with progress if it takes long."""
-    from gancli.cli.progress import shown_in_pieces
-
-    return shown_in_pieces(work, QUIET_S, lambda _: False)
-
-
 def _enlarge(checkpoint: Path, word: str, wish: EnlargeConfig, output: str | None, device: str, as_json: bool) -> None:
     """Enlarge a file or a folder. `word`: the checkpoint as typed. Raises `PartlyFailedError` if some of several files
     failed."""
@@ -115,14 +110,15 @@ def _enlarge(checkpoint: Path, word: str, wish: EnlargeConfig, output: str | Non
         console.binary_stdout()
     model = _model(checkpoint, "low_res")
     where = choose_device(device)
-    planned = shown_in_pieces(jobs.plan(wish, output, model.variant.scale), QUIET_S, lambda _: False)
+    with shown_in_pieces(QUIET_S) as emit:
+        planned = jobs.plan(wish, output, model.variant.scale, emit)
     with contextlib.closing(planned):
         comparer = _comparer(checkpoint, wish) if wish.compare else None
         upscaler = enlarging.ready(model.variant, where, wish.tile)
         deliver = None if planned.place else console.write_stdout
         make = comparer.make if comparer else None
-        work = enlarging.enlarge_files(upscaler, planned, wish.skip_existing, deliver, make)
-        result = shown_in_pieces(work, QUIET_S, lambda event: _print_end(event, alone=planned.alone))
+        with shown_in_pieces(QUIET_S, lambda event: _print_end(event, alone=planned.alone)) as emit:
+            result = enlarging.enlarge_files(upscaler, planned, wish.skip_existing, emit, deliver, make)
     if comparer:
         _print_metrics(comparer)
     if result.skipped:

@@ -104,7 +104,10 @@ def trained(job: Job | None) -> int:
     if job is None:
         return 0  # the first process reports what is wrong
     finished: events.Event | None = None
-    with closing(job.steps) as steps, choose_reporter(job.run.progress) if job.leads else Silence() as report:
+    with (
+        choose_reporter(job.run.progress) if job.leads else Silence() as report,
+        closing(job.train(report)) as steps,
+    ):
         for event in steps:
             report(event)
             finished = event

@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,10 +30,10 @@ from gancli.data.fit import Fit, no_effect, square
 from gancli.data.names import Split
 from gancli.data.pace import Pace
 from gancli.data.sidecar_labels import MAX_CLASSES
-from gancli.data.source import Opening, Source
+from gancli.data.source import Source
 from gancli.data.splits import SPLIT_WORDS
 from gancli.errors import DataError, few
-from gancli.events import Event, Preparing, Warned
+from gancli.events import Emit, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.memory import free_bytes
 from gancli.text import Note
@@ -60,7 +60,7 @@ class Stored:
     notes: Sequence[str] = ()
 
 
-def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit = "crop") -> Opening:
+def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit, emit: Emit) -> Source:
     """Open a file with images, `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` with C 1 or 3, and perhaps labels: class
     numbers, class names or one-hot. In a `.npz` with several arrays of images, the one of the split.
 
@@ -74,14 +74,14 @@ def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit = "cr
         why = atomic.reason(error) if isinstance(error, OSError) else " ".join(str(error).split())[:200]
         raise DataError(f"--dataset {path}: cannot be read ({why})") from None
     for note in stored.notes:
-        yield Warned(note)
-    pixels = yield from _eight_bit(path, _channels_last(path, stored.images))
+        emit(Warned(note))
+    pixels = _eight_bit(path, _channels_last(path, stored.images), emit)
     pixels = pixels.permute(0, 3, 1, 2)
     size = image_size or (pixels.shape[2] if pixels.shape[2] == pixels.shape[3] else min(pixels.shape[2:]))
     if fit != "crop" and pixels.shape[2] == pixels.shape[3]:
-        yield Warned(no_effect(fit))
+        emit(Warned(no_effect(fit)))
     if pixels.shape[2:] != (size, size):
-        pixels = yield from _resized(path, pixels, size, fit)
+        pixels = _resized(path, pixels, size, fit, emit)
     numbers, names = torch.zeros(len(pixels), dtype=torch.int64), tuple[str, ...]()
     if stored.labels:
         numbers, names = numbered(path, stored.labels, stored.called)
@@ -217,7 +217,7 @@ def _channels_last(path: Path, images: Array) -> Array:
     raise DataError(f"--dataset {path}: is {images.dtype} {list(shape)}, and must be numbers {SHAPES}{alpha}")
 
 
-def _eight_bit(path: Path, images: Array) -> Generator[Event, None, Tensor]:
+def _eight_bit(path: Path, images: Array, emit: Emit) -> Tensor:
     """Numbers as uint8: what is at most 1 as fractions of white, from -1 on where some are below 0; else up to 255 as they
     are, and up to 65535 as 16 bit. Raises `DataError` for others."""
     low, high = float(images.min()), float(images.max())
@@ -232,7 +232,7 @@ def _eight_bit(path: Path, images: Array) -> Generator[Event, None, Tensor]:
         )
     if images.dtype != np.bool_:
         of = f"{path.name}: {images.dtype} values from {low:g} to {high:g}"
-        yield Warned(Note(f"{of} are read as {black} (black) to {white} (white), in 8 bits"))
+        emit(Warned(Note(f"{of} are read as {black} (black) to {white} (white), in 8 bits")))
     pixels = torch.empty(images.shape, dtype=torch.uint8)
     for start in range(0, len(images), CHUNK):
         values = (images[start : start + CHUNK].astype(np.float32) - black) * (255 / (white - black))
@@ -240,7 +240,7 @@ def _eight_bit(path: Path, images: Array) -> Generator[Event, None, Tensor]:
     return pixels
 
 
-def _resized(path: Path, pixels: Tensor, size: int, fit: Fit) -> Generator[Event, None, Tensor]:
+def _resized(path: Path, pixels: Tensor, size: int, fit: Fit, emit: Emit) -> Tensor:
     """Each picture as a square of `size` pixels, as a folder's are."""
     count, channels = pixels.shape[:2]
     result, pace = torch.empty(count, channels, size, size, dtype=torch.uint8), Pace()
@@ -249,5 +249,5 @@ def _resized(path: Path, pixels: Tensor, size: int, fit: Fit) -> Generator[Event
         small = np.asarray(square(image, size, fit)).reshape(size, size, channels)
         result[number] = torch.from_numpy(small.copy()).permute(2, 0, 1)
         if pace.due() or number + 1 == count:
-            yield Preparing(f"resizing {path.name}", number + 1, count, "images")
+            emit(Preparing(f"resizing {path.name}", number + 1, count, "images"))
     return result

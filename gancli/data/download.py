@@ -10,12 +10,11 @@ import http.client
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Generator
 from pathlib import Path
 
 from gancli.data.remote import RemoteFile
 from gancli.errors import DataError, GancliError
-from gancli.events import Event, Preparing, Warned
+from gancli.events import Emit, Preparing, Warned
 from gancli.files import atomic
 from gancli.files.atomic import temp_sibling
 
@@ -40,11 +39,11 @@ OWN_FAULT = {
 }
 
 
-def fetch(file: RemoteFile, root: Path, dataset: str, by_hand: str) -> Generator[Event, None, Path]:
+def fetch(file: RemoteFile, root: Path, dataset: str, by_hand: str, emit: Emit) -> Path:
     """Download `file` to its place below `root`; it appears there whole and with the right checksum, or not at all.
 
-    Raises `DataError` that names what was tried and, in the words of `by_hand`, what to put where. Closing it early stops
-    the transfer and removes what was fetched so far.
+    Raises `DataError` that names what was tried and, in the words of `by_hand`, what to put where. An error that `emit`
+    raises stops the transfer; what was fetched so far is removed.
     """
     target = root / file.path
     part = temp_sibling(target)
@@ -53,9 +52,9 @@ def fetch(file: RemoteFile, root: Path, dataset: str, by_hand: str) -> Generator
     try:
         for attempt in range(TRIES):
             if attempt:
-                yield from _pause(PAUSE_S * 2 ** (attempt - 1), target.name)
+                _pause(PAUSE_S * 2 ** (attempt - 1), target.name, emit)
             for url in file.urls:
-                error = yield from _transfer(url, part, file.md5)
+                error = _transfer(url, part, file.md5, emit)
                 if error is None:
                     error = _placed(part, target)
                 if error is None:
@@ -64,7 +63,7 @@ def fetch(file: RemoteFile, root: Path, dataset: str, by_hand: str) -> Generator
                 if isinstance(error, OSError) and error.errno in OWN_FAULT:
                     raise DataError(f"{target}: cannot be written ({atomic.reason(error)}); {by_hand}")
                 if attempt + 1 < TRIES:
-                    yield Warned(f"{url}: {reasons[url]}; trying again")
+                    emit(Warned(f"{url}: {reasons[url]}; trying again"))
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -81,14 +80,14 @@ def _placed(part: Path, target: Path) -> Exception | None:
     return None
 
 
-def _pause(seconds: float, name: str) -> Generator[Event, None, None]:
+def _pause(seconds: float, name: str, emit: Emit) -> None:
     while seconds > 0:
         threading.Event().wait(min(seconds, POLL_S))
         seconds -= POLL_S
-        yield Preparing(f"downloading {name}", 0, 0, "bytes")
+        emit(Preparing(f"downloading {name}", 0, 0, "bytes"))
 
 
-def _transfer(url: str, part: Path, md5: str) -> Generator[Event, None, Exception | None]:
+def _transfer(url: str, part: Path, md5: str, emit: Emit) -> Exception | None:
     """One attempt, in a thread of its own, so that a silent host holds nobody up. Returns what went wrong."""
     transfer = _Transfer(url, part, md5)
     what = f"downloading {url.rsplit('/', 1)[-1]}"
@@ -96,7 +95,7 @@ def _transfer(url: str, part: Path, md5: str) -> Generator[Event, None, Exceptio
     try:
         while transfer.is_alive():
             transfer.join(POLL_S)
-            yield Preparing(what, transfer.done, transfer.total, "bytes")
+            emit(Preparing(what, transfer.done, transfer.total, "bytes"))
     finally:
         transfer.unwanted.set()
     return transfer.error

@@ -16,8 +16,8 @@ from gancli.data.leaves import CANVAS, draw_leaves, num_leaves
 from gancli.data.names import Split
 from gancli.data.pace import Pace
 from gancli.data.shapes import SHAPES, draw_shapes
-from gancli.data.source import Opening, Source
-from gancli.events import Preparing, Warned
+from gancli.data.source import Source
+from gancli.events import Emit, Preparing, Warned
 
 VERSION = 1  # of the pictures that are cached
 Draw = Callable[[int, int, int], Iterator[tuple[Tensor, Tensor]]]
@@ -64,30 +64,30 @@ def scene_size(name: str, crop: int | None) -> int | None:
     return None if scene is None else max(scene, crop or 0)
 
 
-def open_drawn(name: str, data_root: Path, image_size: int | None, split: Split) -> Opening:
+def open_drawn(name: str, data_root: Path, image_size: int | None, split: Split, emit: Emit) -> Source:
     """Draw a data set at `image_size` pixels (None: its own size), or take it from the cache below `data_root`."""
     which = DRAWN_SETS[name]
-    if not which.cached:
-        return (yield from _drawn(name, image_size or which.size, split))
     size = image_size or which.size
+    if not which.cached:
+        return _drawn(name, size, split, emit)
     cache = Cache(data_root, f"{name}-{split}", [name, split, size, VERSION], name)
     if (cached := cache.load_source(name)) is not None:
         return cached
-    source, warning = cache.save_source((yield from _drawn(name, size, split)))
+    source, warning = cache.save_source(_drawn(name, size, split, emit))
     if warning:
-        yield Warned(warning)
+        emit(Warned(warning))
     return source
 
 
-def _drawn(name: str, size: int, split: Split) -> Opening:
+def _drawn(name: str, size: int, split: Split, emit: Emit) -> Source:
     which, pace = DRAWN_SETS[name], Pace()
     total, done = which.at_size(which.counts[split], size), 0
-    yield Preparing(f"drawing {name}", 0, total, "images")
+    emit(Preparing(f"drawing {name}", 0, total, "images"))
     pixels, labels = [], []
     for some_pixels, some_labels in which.draw(total, size, which.seeds[split]):
         pixels.append(some_pixels)
         labels.append(some_labels)
         done += len(some_labels)
         if pace.due() or done == total:
-            yield Preparing(f"drawing {name}", done, total, "images")
+            emit(Preparing(f"drawing {name}", done, total, "images"))
     return Source(name, torch.cat(pixels), torch.cat(labels), which.class_names)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +22,10 @@ from gancli.data.names import Split
 from gancli.data.pace import PACE_S, Pace
 from gancli.data.patterns import stem
 from gancli.data.pictures import Contents, Pictures
-from gancli.data.source import Opening, Source
+from gancli.data.source import Source
 from gancli.data.spec import ImageSpec
 from gancli.errors import DataError
-from gancli.events import Event, Preparing, Warned
+from gancli.events import Emit, Preparing, Warned
 from gancli.process import CPUS
 from gancli.text import counted
 
@@ -41,17 +41,18 @@ def open_folder(
     data_root: Path,
     image_size: int | None,
     on_bad: OnBad,
-    split: Split = "train",
-    fit: Fit = "crop",
-    fits: Callable[[ImageSpec], object] | None = None,
-) -> Opening:
+    split: Split,
+    fit: Fit,
+    fits: Callable[[ImageSpec], object] | None,
+    emit: Emit,
+) -> Source:
     """Open a folder, a zip, tars or Parquet files; `arrange.Arranger` says what its subfolders mean.
 
     Images become RGB, or grey if all are. Each becomes a square, as `fit` says, of `image_size` (None: see `common_size`).
     Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the first image that cannot be read.
     """
     name = stem(path.resolve())
-    with (yield from opened(path, on_bad == "skip")) as pictures:
+    with opened(path, emit, on_bad == "skip") as pictures:
         chosen = arranged(pictures, split)
         marks = pictures.found.marks
         found = [chosen.class_names, [[name, label, *marks[name]] for name, label in chosen.labels.items()]]
@@ -59,9 +60,9 @@ def open_folder(
         cache = Cache(data_root, name, [asked, found], path.resolve())
         source = cache.load_source(name)
         if source is None:
-            source = yield from _decoded(name, pictures, chosen, cache, image_size, on_bad, fit, fits)
+            source = _decoded(name, pictures, chosen, cache, image_size, on_bad, fit, fits, emit)
     for note in (*pictures.notes(), *chosen.notes, *source.note.splitlines()):
-        yield Warned(note)
+        emit(Warned(note))
     return source
 
 
@@ -119,10 +120,11 @@ def _decoded(
     on_bad: OnBad,
     fit: Fit,
     fits: Callable[[ImageSpec], object] | None,
-) -> Opening:
+    emit: Emit,
+) -> Source:
     """Decode everything, into the cache's file where it can be written, else into memory."""
     names = list(chosen.labels)
-    size, channels = yield from _size_and_channels(pictures, names, image_size, on_bad)
+    size, channels = _size_and_channels(pictures, names, image_size, on_bad, emit)
     if fits is not None:
         fits(ImageSpec(channels, size, tuple(chosen.class_names)))
     bad, num_bytes = Bad(on_bad, fit), channels * size * size
@@ -130,7 +132,7 @@ def _decoded(
     try:
         images, warning = cache.allocate((len(names), channels, size, size))
         if warning:
-            yield Warned(warning)
+            emit(Warned(warning))
 
         def pixels(name: str, data: bytes) -> tuple[Tensor, tuple[str, ...]]:
             first = decode_first(data, pictures.where(name), size)
@@ -141,20 +143,20 @@ def _decoded(
             return flat.view(size, size, channels).permute(2, 0, 1).flatten(), first.remarks
 
         what = f"decoding {pictures.path.name}"
-        whole = yield from decode_into(images.view(-1), places, pictures, what, pixels, bad)
+        whole = decode_into(images.view(-1), places, pictures, what, pixels, bad, emit)
         labels = torch.tensor([chosen.labels[name] for name in whole])
         done = Source(dataset, images[: len(whole)], labels, tuple(chosen.class_names), note=bad.note())
         source, warning = cache.save_source(done)
         if warning:
-            yield Warned(warning)
+            emit(Warned(warning))
         return source
     finally:
         cache.discard()
 
 
 def _size_and_channels(
-    pictures: Pictures, names: Sequence[str], image_size: int | None, on_bad: OnBad
-) -> Generator[Event, None, tuple[int, int]]:
+    pictures: Pictures, names: Sequence[str], image_size: int | None, on_bad: OnBad, emit: Emit
+) -> tuple[int, int]:
     """From the headers, of no more images than it takes to decide."""
     sizes: set[tuple[int, int]] = set()
     colours: set[bool] = set()
@@ -165,13 +167,13 @@ def _size_and_channels(
         return (image_size is None and len(sizes) == 1) or True not in colours
 
     bad = Bad(on_bad)
-    yield from read_heads(pictures, names, f"looking at {pictures.path.name}", take, bad)
+    read_heads(pictures, names, f"looking at {pictures.path.name}", take, bad, emit)
     return image_size or common_size(sizes), 3 if True in colours else 1
 
 
 def read_heads(
-    pictures: Pictures, names: Sequence[str], what: str, take: Callable[[str, Head], bool], bad: Bad
-) -> Generator[Event, None, None]:
+    pictures: Pictures, names: Sequence[str], what: str, take: Callable[[str, Head], bool], bad: Bad, emit: Emit
+) -> None:
     """`take` the header of each image, as long as it says so. The beginning of a file nearly always has it. Raises
     `DataError` where none can be read."""
     unclear = list[str]()
@@ -180,9 +182,9 @@ def read_heads(
         return read_head(data, pictures.where(name))
 
     beginnings = pictures.read(names, HEAD_BYTES)
-    goes_on = yield from each(head, beginnings, len(names), what, take, lambda name, _: unclear.append(name))
+    goes_on = each(head, beginnings, len(names), what, take, lambda name, _: unclear.append(name), emit)
     if goes_on and unclear:
-        yield from each(head, pictures.read(unclear), len(unclear), what, take, bad.take)
+        each(head, pictures.read(unclear), len(unclear), what, take, bad.take, emit)
     bad.check(pictures.path, len(names) - len(bad.reasons))
 
 
@@ -193,7 +195,8 @@ def decode_into(
     what: str,
     pixels: Callable[[str, bytes], tuple[Tensor, tuple[str, ...]]],
     bad: Bad,
-) -> Generator[Event, None, list[str]]:
+    emit: Emit,
+) -> list[str]:
     """Decode pictures into their places, which lie end to end in `flat`, uint8 `[n]`. `pixels` gives the bytes of one, and
     what is to be told of it. Returns the names of those that could be read, whose bytes then lie end to end."""
     whole = set[str]()
@@ -204,7 +207,7 @@ def decode_into(
         add_remarks(bad.told, said, name)
         return True
 
-    yield from each(pixels, pictures.read(places), len(places), what, take, bad.take)
+    each(pixels, pictures.read(places), len(places), what, take, bad.take, emit)
     bad.check(pictures.path, len(whole))
     names, filled = [name for name in places if name in whole], 0
     for name in names:
@@ -221,7 +224,8 @@ def each(
     what: str,
     take: Callable[[str, T], bool],
     refuse: Callable[[str, DataError], object],
-) -> Generator[Event, None, bool]:
+    emit: Emit,
+) -> bool:
     """`take` the results of `work` on each of `count` files in their order, as long as it says so, with progress; `refuse`
     what cannot be read. Returns whether all were worked on.
 
@@ -255,7 +259,7 @@ def each(
                     waiting.append(pool.submit(work_on, reader.submit(next_group)))
                 future = waiting.popleft()
                 while not future.done() and not wait([future], PACE_S).done:
-                    yield Preparing(what, done, count, "images")
+                    emit(Preparing(what, done, count, "images"))
                 if not (results := future.result()):
                     return True
                 for name, result in results:
@@ -265,7 +269,7 @@ def each(
                         return False
                     done += 1
                 if pace.due() or done == count:
-                    yield Preparing(what, done, count, "images")
+                    emit(Preparing(what, done, count, "images"))
         finally:
             closed.set()
             for future in waiting:

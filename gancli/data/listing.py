@@ -1,7 +1,6 @@
 """A folder, a zip, tars or Parquet files: opened by a path or a pattern, with their pictures' classes."""
 
 import zipfile
-from collections.abc import Generator, Sequence
 from functools import cache
 from pathlib import Path
 from tarfile import BLOCKSIZE
@@ -14,7 +13,7 @@ from gancli.data.names import Split, source_names
 from gancli.data.pictures import Folder, Pictures, Zip
 from gancli.data.walk import walked
 from gancli.errors import DataError, UsageError, did_you_mean, printable
-from gancli.events import Event
+from gancli.events import Emit
 
 OnBad = Literal["fail", "skip"]
 
@@ -31,29 +30,34 @@ def arranged(pictures: Pictures, split: Split, with_classes: bool = True) -> Arr
     return arranger.arrange(split, with_classes)
 
 
-def opened(
-    path: Path, skip: bool = False, most: int | None = None, deep: bool = True
-) -> Generator[Event, None, Pictures]:
+def opened(path: Path, emit: Emit, skip: bool = False, most: int | None = None, deep: bool = True) -> Pictures:
     """Open a folder (with its subfolders if `deep`), a zip, or what `patterns` says; given `most`, so far that so many
     pictures are listed. Raises `DataError` for what is none of them, or cannot be listed; with `skip` a subfolder that
     cannot be, or what follows on damage in a tar, is passed over."""
     if path.is_dir():
-        found = yield from walked(path, skip, most=most, deep=deep)
+        found = walked(path, skip, emit, most=most, deep=deep)
         if found.marks or not found.archives:
             return Folder(path, found)
-        return (yield from _of_several(path, [path / name for name in found.archives], skip, most))
-    if not path.exists() and (files := patterns.matching(path)):
-        return (yield from _of_several(path, files, skip, most))
-    if not path.is_file():
+        files = [path / name for name in found.archives]
+        kind = patterns.only_kind(str(path), files)
+    elif not path.exists() and (matching := patterns.matching(path)):
+        files, kind = matching, patterns.only_kind(str(path), matching)
+    elif not path.is_file():
         raise DataError(
             f"--dataset {path}: neither a folder nor a zip, tar or Parquet file of images (it is no regular file)"
         )
-    if (kind := patterns.kind_of(path.name) or _kind_inside(path)) is None:
+    elif known := patterns.kind_of(path.name) or _kind_inside(path):
+        files, kind = [path], known
+    else:
         return Zip(path)
-    return (yield from _of_kind(kind, path, [path], skip, most))
+    if kind == "tar":
+        return tars.open_shards(path, files, skip, most, emit)
+    from gancli.data import parquet
+
+    return parquet.open_table(path, files, skip, most, emit)
 
 
-def opened_for(flag: str, path: Path) -> Generator[Event, None, Pictures]:
+def opened_for(flag: str, path: Path, emit: Emit) -> Pictures:
     """Open a folder, whose subfolders are passed over, or an archive, with all that lies in it, named by an option. Raises
     `DataError` for what is neither, and `UsageError` for the name of a data set."""
     if not path.exists() and not path.is_symlink():
@@ -67,24 +71,10 @@ def opened_for(flag: str, path: Path) -> Generator[Event, None, Pictures]:
             near = []
         raise DataError(f"{flag} {path}: does not exist{did_you_mean(path.name, near)}")
     try:
-        return (yield from opened(path, deep=False))
+        return opened(path, emit, deep=False)
     except DataError as error:
         words, _, _ = str(error).removeprefix("--dataset ").partition("; --on-bad-image")
         raise DataError(f"{flag} {words}") from error
-
-
-def _of_several(path: Path, files: Sequence[Path], skip: bool, most: int | None) -> Generator[Event, None, Pictures]:
-    return (yield from _of_kind(patterns.only_kind(str(path), files), path, files, skip, most))
-
-
-def _of_kind(
-    kind: patterns.Kind, path: Path, files: Sequence[Path], skip: bool, most: int | None
-) -> Generator[Event, None, Pictures]:
-    if kind == "tar":
-        return (yield from tars.open_shards(path, files, skip, most))
-    from gancli.data import parquet
-
-    return (yield from parquet.open_table(path, files, skip, most))
 
 
 def _kind_inside(path: Path) -> patterns.Kind | None:

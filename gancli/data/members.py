@@ -3,21 +3,21 @@
 import hashlib
 import tarfile
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gancli.data.download import fetch
 from gancli.data.remote import ArchiveSet
 from gancli.errors import DataError
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 
 MAX_BYTES = 1 << 30
 PIECE = 1 << 24
 
 
 def read_members(
-    which: ArchiveSet, names: Sequence[str], root: Path, dataset: str, by_hand: str, download: bool
-) -> Generator[Event, None, list[bytes]]:
+    which: ArchiveSet, names: Sequence[str], root: Path, dataset: str, by_hand: str, download: bool, emit: Emit
+) -> list[bytes]:
     """The bytes of the named files, checksums verified. Fetches the archive if neither it nor all files are there.
 
     Raises `DataError` that says what to put where (`by_hand`) or what is damaged.
@@ -26,14 +26,14 @@ def read_members(
     if all(path.is_file() for path in unpacked):
         found: dict[str, bytes] = {}
         for name, path in zip(names, unpacked, strict=True):
-            yield Preparing(f"reading {which.folder}", len(found), len(names), "files")
+            emit(Preparing(f"reading {which.folder}", len(found), len(names), "files"))
             found[name] = read_file(path)
     else:
         if not archive.is_file():
             if not download:
                 raise DataError(f"--dataset {dataset}: not in {root}, and --no-download is given; {by_hand}")
-            yield from fetch(which.archive, root, dataset, by_hand)
-        found = yield from _out_of_tar(which, names, archive)
+            fetch(which.archive, root, dataset, by_hand, emit)
+        found = _out_of_tar(which, names, archive, emit)
     for name in names:
         if name not in found:
             raise DataError(f"{archive}: damaged: {which.folder}/{name} is not in it; delete it and try again")
@@ -53,24 +53,30 @@ def read_file(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _out_of_tar(which: ArchiveSet, names: Sequence[str], archive: Path) -> Generator[Event, None, dict[str, bytes]]:
-    wanted = {f"{which.folder}/{name}": name for name in names}
-    found: dict[str, bytes] = {}
+def _out_of_tar(which: ArchiveSet, names: Sequence[str], archive: Path, emit: Emit) -> dict[str, bytes]:
+    found: dict[str, bytearray] = {}
+    for name, piece in _pieces(archive, {f"{which.folder}/{name}": name for name in names}):
+        if name is not None:
+            found.setdefault(name, bytearray()).extend(piece)
+        emit(Preparing(f"unpacking {archive.name}", len(found), len(names), "files"))
+    return {name: bytes(content) for name, content in found.items()}
+
+
+def _pieces(archive: Path, wanted: dict[str, str]) -> Iterator[tuple[str | None, bytes]]:
+    """Yield pieces of the members of a tar that are `wanted`, by the name given there; None and no bytes for each of the
+    others before the last of them. Raises `DataError`."""
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
-                yield Preparing(f"unpacking {archive.name}", len(found), len(names), "files")
                 name = wanted.get(member.name.removeprefix("./"))
                 file = tar.extractfile(member) if name and member.size <= MAX_BYTES else None
-                if name is None or file is None:
+                if file is None:
+                    yield None, b""
                     continue
-                content = bytearray()
                 while piece := file.read(PIECE):
-                    content += piece
-                    yield Preparing(f"unpacking {archive.name}", len(found), len(names), "files")
-                found[name] = bytes(content)
-                if len(found) == len(names):
-                    break
+                    yield name, piece
+                del wanted[member.name.removeprefix("./")]
+                if not wanted:
+                    return
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and try again") from None
-    return found

@@ -10,13 +10,15 @@ from gancli.config.paths import expanded
 from gancli.data.fit import Fit
 from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
 from gancli.data.patterns import is_pattern, matching
-from gancli.data.source import Opening
+from gancli.data.source import Source
 from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError, did_you_mean
+from gancli.events import Emit
 
 
 def open_source(
     dataset: str,
+    emit: Emit,
     *,
     data_root: Path,
     image_size: int | None,
@@ -25,35 +27,34 @@ def open_source(
     split: Split = "train",
     fit: Fit = "crop",
     fits: Callable[[ImageSpec], object] | None = None,
-) -> Opening:
-    """Open a data set by name or path, as a generator of progress and warnings that returns the `Source`.
+) -> Source:
+    """Open a data set by name or path.
 
     `image_size` None keeps the data set's own (for a folder: see `folder.common_size`); `fit` is for what is not square, in
     folders, zips and arrays. `fits` is asked about a folder's images before they are decoded. Raises
-    `UsageError` for a name or path that does not exist, and `DataError` for data that cannot be had or read. Closing it
-    early cleans up.
+    `UsageError` for a name or path that does not exist, and `DataError` for data that cannot be had or read.
     """
     if dataset in DRAWN:
         from gancli.data import drawn
 
-        source = yield from drawn.open_drawn(dataset, data_root, image_size, split)
+        source = drawn.open_drawn(dataset, data_root, image_size, split, emit)
     elif dataset in TORCHVISION:
         from gancli.data import torchvision_sets
 
-        source = yield from torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split)
+        source = torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split, emit)
     elif dataset == STACKED:
         from gancli.data import stacked
 
-        source = yield from stacked.open_stacked(data_root, image_size, download, split)
+        source = stacked.open_stacked(data_root, image_size, download, split, emit)
     elif (path := existing(dataset)) is not None:
         if path.suffix.lower() in ARRAYS and path.is_file():
             from gancli.data import arrays
 
-            source = yield from arrays.open_arrays(path, image_size, split, fit)
+            source = arrays.open_arrays(path, image_size, split, fit, emit)
         else:
             from gancli.data import folder
 
-            source = yield from folder.open_folder(path, data_root, image_size, on_bad_image, split, fit, fits)
+            source = folder.open_folder(path, data_root, image_size, on_bad_image, split, fit, fits, emit)
     else:
         raise UsageError(_unknown(dataset))
     if len(source.images) == 0:

@@ -1,6 +1,6 @@
 """Parquet files of pictures, one or many, as hubs serve image data sets. pyarrow, the extra `parquet`, reads them."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -17,7 +17,7 @@ from gancli.data.pictures import MAX_ENTRIES, MAX_FILE_BYTES, MAX_INFLATION, Con
 from gancli.data.sidecar_labels import LONGEST, MAX_CLASSES, checked
 from gancli.data.walk import Found
 from gancli.errors import DataError, printable
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 
 FIRST_ROWS, LABEL_ROWS, HEAD_BYTES = 4, 1 << 16, 1 << 16
 BATCH_ROWS = 4  # a damaged file may claim that each is the largest there can be
@@ -103,20 +103,15 @@ class Table(Pictures):
         return labelled(self._listed.labels, self.found, prefix, f"in the column {self._label}", reasons)
 
 
-def open_table(path: Path, files: Sequence[Path], skip: bool, most: int | None = None) -> Generator[Event, None, Table]:
+def open_table(path: Path, files: Sequence[Path], skip: bool, most: int | None, emit: Emit) -> Table:
     """List Parquet files that are one data set, told as `path`; given `most`, no more files than have so many pictures.
     Raises `DataError` for a damaged one, for one without one column of pictures, and where pyarrow is missing."""
     check_installed(path)
     listed, pace = Listed(), Pace()
     for number, (file, group) in enumerate(zip(files, patterns.groups(files), strict=True)):
-        try:
-            for _ in _list_one(file, number, group, listed):
-                if pace.due():
-                    yield Preparing(f"listing {path.name}", len(listed.places), 0, "images")
-        except DataError:
-            raise
-        except Exception as error:  # of pyarrow's many kinds
-            raise _unsound(file, error) from None
+        for _ in _list_sound(file, number, group, listed):
+            if pace.due():
+                emit(Preparing(f"listing {path.name}", len(listed.places), 0, "images"))
         if most is not None and len(listed.places) >= most:
             break
     return Table(path, files, listed, strict=not skip)
@@ -173,6 +168,16 @@ def check_installed(path: Path) -> None:
             f"--dataset {path}: {error.name or 'pyarrow'} is missing, which reads Parquet files: "
             "pip install 'gancli[parquet]'"
         ) from error
+
+
+def _list_sound(path: Path, number: int, group: str, listed: Listed) -> Iterator[None]:
+    """As `_list_one`. Raises `DataError` for a damaged file."""
+    try:
+        yield from _list_one(path, number, group, listed)
+    except DataError:
+        raise
+    except Exception as error:  # of pyarrow's many kinds
+        raise _unsound(path, error) from None
 
 
 def _list_one(path: Path, number: int, group: str, listed: Listed) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """Photographs of mixed sizes, for models that read low-resolution pictures: decoded once, end to end in one tensor."""
 
 import dataclasses
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from gancli.data.patterns import stem
 from gancli.data.pictures import Pictures
 from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError
-from gancli.events import Event, Warned
+from gancli.events import Emit, Warned
 from gancli.text import counted
 
 DEFAULT_CROP = 96  # pixels: Ledig et al. 2017, section 3.2
@@ -68,9 +68,9 @@ class Photographs:
 
 
 def open_photographs(
-    dataset: str, *, data_root: Path, image_size: int | None, download: bool, on_bad_image: OnBad
-) -> Generator[Event, None, Photographs]:
-    """Open a folder, an archive or a named data set as photographs, as a generator of progress that returns them.
+    dataset: str, emit: Emit, *, data_root: Path, image_size: int | None, download: bool, on_bad_image: OnBad
+) -> Photographs:
+    """Open a folder, an archive or a named data set as photographs.
 
     `image_size` is the side of the crops; None is 96 pixels, or less where every picture is smaller. Pictures with a side
     below the crop are left out, with a word. Raises `UsageError` and `DataError` as `open_source` does, and where no
@@ -79,15 +79,15 @@ def open_photographs(
     path = None if dataset in source_names() else existing(dataset)
     if path is None or (path.suffix.lower() in ARRAYS and path.is_file()):
         size = drawn.scene_size(dataset, image_size) if dataset in DRAWN else None
-        source = yield from open_source(
-            dataset, data_root=data_root, image_size=size, download=download, on_bad_image=on_bad_image
+        source = open_source(
+            dataset, emit, data_root=data_root, image_size=size, download=download, on_bad_image=on_bad_image
         )
         flat, (count, channels, height, width) = source.images.permute(0, 2, 3, 1).flatten(), source.images.shape
         sizes = torch.tensor([[height, width]]).expand(count, 2)
         found = _laid_out(source.name, flat, sizes, channels, source.mapped_file)
     else:
-        found = yield from _open_files(path, data_root, on_bad_image, image_size)
-    return (yield from _large_enough(found, image_size, dataset))
+        found = _open_files(path, data_root, on_bad_image, image_size, emit)
+    return _large_enough(found, image_size, dataset, emit)
 
 
 def _laid_out(
@@ -99,23 +99,22 @@ def _laid_out(
     return Photographs(name, flat, offsets, sizes[:, 0].clone(), sizes[:, 1].clone(), channels, 0, mapped, digest)
 
 
-def _large_enough(found: Photographs, crop: int | None, dataset: str) -> Generator[Event, None, Photographs]:
+def _large_enough(found: Photographs, crop: int | None, dataset: str, emit: Emit) -> Photographs:
     shorter = torch.minimum(found.heights, found.widths)
     side = crop if crop is not None else min(DEFAULT_CROP, int(shorter.max()) // 8 * 8)
     enough = shorter >= max(1, side)
     _check_crop(max(1, side), int(shorter.max()), dataset)
     if left_out := int((~enough).sum()):
-        yield Warned(
-            f"{left_out} of {counted(len(enough), 'picture')} left out: a side is shorter than the crop of {side} px"
-        )
+        line = f"{left_out} of {counted(len(enough), 'picture')} left out: a side is shorter than the crop of {side} px"
+        emit(Warned(line))
     return dataclasses.replace(
         found, offsets=found.offsets[enough], heights=found.heights[enough], widths=found.widths[enough], crop=side
     )
 
 
-def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None) -> Generator[Event, None, Photographs]:
+def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None, emit: Emit) -> Photographs:
     name = stem(path.resolve())
-    with (yield from opened(path, on_bad == "skip")) as pictures:
+    with opened(path, emit, on_bad == "skip") as pictures:
         chosen = arranged(pictures, "train", with_classes=False)
         names = list(chosen.labels)
         content = [[name, *pictures.found.marks[name]] for name in names]
@@ -123,9 +122,9 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None) ->
         if (kept := _from_cache(name, cache)) is not None:
             photographs, note = kept
         else:
-            photographs, note = yield from _decoded(name, pictures, names, cache, on_bad, crop)
+            photographs, note = _decoded(name, pictures, names, cache, on_bad, crop, emit)
     for line in (*pictures.notes(), *chosen.notes, *note.splitlines()):
-        yield Warned(line)
+        emit(Warned(line))
     return photographs
 
 
@@ -144,8 +143,8 @@ def _from_cache(name: str, cache: Cache) -> tuple[Photographs, str] | None:
 
 
 def _decoded(
-    name: str, pictures: Pictures, names: Sequence[str], cache: Cache, on_bad: OnBad, crop: int | None
-) -> Generator[Event, None, tuple[Photographs, str]]:
+    name: str, pictures: Pictures, names: Sequence[str], cache: Cache, on_bad: OnBad, crop: int | None, emit: Emit
+) -> tuple[Photographs, str]:
     """Decode everything, into the cache's file where it can be written, else into memory."""
     bad, heads = Bad(on_bad), dict[str, Head]()
 
@@ -153,7 +152,7 @@ def _decoded(
         heads[one] = head
         return True
 
-    yield from read_heads(pictures, names, f"looking at {name}", take, bad)
+    read_heads(pictures, names, f"looking at {name}", take, bad, emit)
     _check_crop(crop or 0, max((min(head.width, head.height) for head in heads.values()), default=crop or 0), name)
     channels = 1 if all(head.grey for head in heads.values()) else 3
     places, total = dict[str, slice](), 0
@@ -163,7 +162,7 @@ def _decoded(
     try:
         flat, warning = cache.allocate((max(1, total),))
         if warning:
-            yield Warned(warning)
+            emit(Warned(warning))
 
         def pixels(one: str, data: bytes) -> tuple[Tensor, tuple[str, ...]]:
             first = decode_first(data, pictures.where(one))
@@ -172,12 +171,12 @@ def _decoded(
                 raise DataError(f"{pictures.where(one)}: not of the size that its header says")
             return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8), first.remarks
 
-        whole = yield from decode_into(flat, places, pictures, f"decoding {name}", pixels, bad)
+        whole = decode_into(flat, places, pictures, f"decoding {name}", pixels, bad, emit)
         sizes = [(heads[one].height, heads[one].width) for one in whole]
         note, filled = bad.note(), sum(height * width for height, width in sizes) * channels
         found, warning = cache.save(flat[:filled], {"sizes": sizes, "channels": channels, "note": note})
         if warning:
-            yield Warned(warning)
+            emit(Warned(warning))
         return _laid_out(name, found.pixels, torch.tensor(sizes), channels, found.mapped_file, found.digest), note
     finally:
         cache.discard()

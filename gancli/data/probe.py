@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-from collections import deque
 from dataclasses import dataclass
 
 from PIL import Image
@@ -12,7 +11,7 @@ from gancli.data.formats import GREY_MODES, accepted
 from gancli.data.listing import opened
 from gancli.data.names import STACKED, own_size
 from gancli.errors import GancliError
-from gancli.events import Telling
+from gancli.events import ignore
 
 COLOURED = frozenset({"shapes", "leaves", "cifar10", "cifar100", "svhn", "stl10", STACKED})
 LOOKED_AT = 16
@@ -35,9 +34,7 @@ def probe(dataset: str) -> Probe | None:
         return Probe(dataset in COLOURED, side, True)
     sizes, coloured = list[tuple[int, int]](), False
     try:
-        telling = Telling(opened(expanded(dataset, "--dataset"), most=LOOKED_AT))
-        deque(telling, maxlen=0)  # nobody is told how far it is
-        with telling.result as pictures:
+        with opened(expanded(dataset, "--dataset"), ignore, most=LOOKED_AT) as pictures:
             for name, data in pictures.read(list(pictures.found.marks)[:LOOKED_AT], HEAD_BYTES):
                 # Whatever Pillow raises for half a picture, or none: others are looked at.
                 with contextlib.suppress(Exception), Image.open(_file(data), formats=accepted(name)) as image:

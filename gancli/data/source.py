@@ -1,6 +1,5 @@
 """A data set as one uint8 tensor with labels."""
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +8,6 @@ from torch import Tensor
 
 from gancli.data import fingerprint
 from gancli.data.spec import ImageSpec
-from gancli.events import Event
-
-Opening = Generator[Event, None, "Source"]
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from gancli.data.cache import Cache, is_too_large
 from gancli.data.fingerprint import digest
 from gancli.data.names import STACKED, Split
 from gancli.data.resize import resized
-from gancli.data.source import Opening, Source
+from gancli.data.source import Source
 from gancli.data.torchvision_sets import read_idx_set
-from gancli.events import Preparing, Warned
+from gancli.events import Emit, Preparing, Warned
 
 NUM_DIGITS, NUM_CHANNELS = 10, 3
 CLASS_NAMES = tuple(f"{number:03}" for number in range(NUM_DIGITS**NUM_CHANNELS))
@@ -25,26 +25,25 @@ COUNTS: dict[Split, int] = {"train": 128_000, "test": 26_000}
 SEEDS: dict[Split, int] = {"train": 28_003, "test": 28_004}
 
 
-def open_stacked(root: Path, image_size: int | None, download: bool, split: Split) -> Opening:
+def open_stacked(root: Path, image_size: int | None, download: bool, split: Split, emit: Emit) -> Source:
     """Stack the digits of a split of MNIST, whose files are had and refused as for `mnist` itself.
 
     That takes no second, so it is kept in no cache, unless there is too little memory for it (301 MB at 28 px).
     """
-    yield Preparing(f"reading {STACKED}", 0, 0, "files")
-    digits, labels, _ = yield from read_idx_set("mnist", STACKED, root, download, split)
+    emit(Preparing(f"reading {STACKED}", 0, 0, "files"))
+    digits, labels, _ = read_idx_set("mnist", STACKED, root, download, split, emit)
     if image_size is not None:
-        digits = yield from resized(digits, image_size, STACKED)
+        digits = resized(digits, image_size, STACKED, emit)
     chosen = draws(len(digits), split)
     numbers = together(labels[chosen])
     shape = (*chosen.shape, *digits.shape[2:])
     if not is_too_large(math.prod(shape)):
         return Source(STACKED, digits[chosen.flatten()].view(shape), numbers, CLASS_NAMES, stacked=True)
     cache = Cache(root, f"{STACKED}-{split}", [STACKED, split, image_size, digest(digits)], STACKED)
-    source = yield from _mapped(cache, digits, chosen, numbers)
-    return replace(source, stacked=True)
+    return replace(_mapped(cache, digits, chosen, numbers, emit), stacked=True)
 
 
-def _mapped(cache: Cache, digits: Tensor, chosen: Tensor, numbers: Tensor) -> Opening:
+def _mapped(cache: Cache, digits: Tensor, chosen: Tensor, numbers: Tensor, emit: Emit) -> Source:
     """The stacks in a file of the cache where that can be written, else in memory."""
     if (cached := cache.load_source(STACKED)) is not None:
         return cached
@@ -53,7 +52,7 @@ def _mapped(cache: Cache, digits: Tensor, chosen: Tensor, numbers: Tensor) -> Op
         torch.index_select(digits, 0, chosen.flatten(), out=images.view(-1, *digits.shape[1:]))
         source, failed = cache.save_source(Source(STACKED, images, numbers, CLASS_NAMES))
         if warning or failed:
-            yield Warned(warning or failed)
+            emit(Warned(warning or failed))
         return source
     finally:
         cache.discard()

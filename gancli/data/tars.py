@@ -8,10 +8,10 @@ import contextlib
 import gzip
 import tarfile
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -25,7 +25,7 @@ from gancli.data.pictures import MAX_ENTRIES, MAX_FILE_BYTES, Contents, Pictures
 from gancli.data.sidecar_labels import KINDS, MAX_BYTES, SidecarLabels, key_of, spare
 from gancli.data.walk import Found, sort_out, tells_of_run, within
 from gancli.errors import DataError, few, printable
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 from gancli.files import atomic
 from gancli.text import counted
 
@@ -106,35 +106,38 @@ class Shards(Pictures):
         return labelled(self._labels.labels, self.found, prefix, f"beside them ({self._labels.kind})", reasons)
 
 
-def open_shards(
-    path: Path, files: Sequence[Path], skip: bool, most: int | None = None
-) -> Generator[Event, None, Shards]:
+def open_shards(path: Path, files: Sequence[Path], skip: bool, most: int | None, emit: Emit) -> Shards:
     """List one tar, or several that are one data set, told as `path`; given `most`, no further than to so many pictures.
     Raises `DataError` for a damaged one; with `skip` what stands before the damage is taken."""
     listed, pace = Listed(), Pace()
-    for shard, (file, group) in enumerate(zip(files, patterns.groups(files), strict=True)):
-        try:
-            for _ in _list_one(file, shard, group, listed):
-                if pace.due():
-                    yield Preparing(f"listing {path.name}", len(listed.pieces), 0, "files")
-                if len(listed.pieces) > MAX_ENTRIES:
-                    raise DataError(f"--dataset {path}: more than {MAX_ENTRIES} entries are over the limit")
-                if most is not None and listed.num_pictures >= most:
-                    return Shards(path, files, listed, strict=False)
-        except DAMAGE as error:
-            why = (
-                atomic.reason(error)
-                if isinstance(error, OSError) and error.errno
-                else printable(" ".join(str(error).split()))
-            )
-            if not skip:
-                way_out = "; --on-bad-image skip takes what is before that" if listed.pieces else ""
-                raise DataError(f"{printable(str(file))}: cannot be read as a tar ({why[:200]}){way_out}") from None
-            listed.damaged.append(f"{printable(str(file))}: read as far as it is whole ({why[:200]})")
+    groups = enumerate(zip(files, patterns.groups(files), strict=True))
+    for _ in chain.from_iterable(_list_whole(file, shard, group, listed, skip) for shard, (file, group) in groups):
+        if pace.due():
+            emit(Preparing(f"listing {path.name}", len(listed.pieces), 0, "files"))
+        if len(listed.pieces) > MAX_ENTRIES:
+            raise DataError(f"--dataset {path}: more than {MAX_ENTRIES} entries are over the limit")
+        if most is not None and listed.num_pictures >= most:
+            break
     try:
-        return Shards(path, files, listed, strict=not skip)
+        return Shards(path, files, listed, strict=not skip and most is None)
     except OSError as error:
         raise DataError(f"--dataset {path}: cannot be read ({atomic.reason(error)})") from None
+
+
+def _list_whole(path: Path, shard: int, group: str, listed: Listed, skip: bool) -> Iterator[None]:
+    """As `_list_one`, up to where a shard is damaged, if that is to be skipped. Else raises `DataError`."""
+    try:
+        yield from _list_one(path, shard, group, listed)
+    except DAMAGE as error:
+        why = (
+            atomic.reason(error)
+            if isinstance(error, OSError) and error.errno
+            else printable(" ".join(str(error).split()))
+        )
+        if not skip:
+            way_out = "; --on-bad-image skip takes what is before that" if listed.pieces else ""
+            raise DataError(f"{printable(str(path))}: cannot be read as a tar ({why[:200]}){way_out}") from None
+        listed.damaged.append(f"{printable(str(path))}: read as far as it is whole ({why[:200]})")
 
 
 def _list_one(path: Path, shard: int, group: str, listed: Listed) -> Iterator[None]:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import stat
 import zipfile
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +12,7 @@ from gancli.data.formats import is_image, is_junk, is_other_picture
 from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive, kind_of
 from gancli.errors import DataError, few
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 from gancli.text import Note, counted
 
 RUN_CONFIG, RUN_PARTS = "config.toml", ("state", "ckpt.safetensors", "best.safetensors", "metrics.jsonl")
@@ -61,8 +61,14 @@ class Found:
 
 
 def walked(
-    root: Path, skip_closed: bool, *, most: int | None = None, deep: bool = True, left_out: Path | None = None
-) -> Generator[Event, None, Found]:
+    root: Path,
+    skip_closed: bool,
+    emit: Emit,
+    *,
+    most: int | None = None,
+    deep: bool = True,
+    left_out: Path | None = None,
+) -> Found:
     """Everything in a folder and, if `deep`, below it, but not in `left_out`; given `most`, no further than to so many
     pictures. Links to folders are followed, each folder is visited once, by its own name if it has one here. Raises
     `DataError` for a folder that cannot be listed, unless those below `root` are to be skipped."""
@@ -98,7 +104,7 @@ def walked(
             if _is_folder(entry, f"{folder}{entry.name}", found):
                 folders.append(entry)
             if pace.due():
-                yield Preparing(f"listing {root.name}", len(found.marks), 0, "images")
+                emit(Preparing(f"listing {root.name}", len(found.marks), 0, "images"))
         for entry in reversed(folders if deep else []):
             (links if entry.is_symlink() else todo).append(f"{folder}{entry.name}/")
     found.others.sort()

@@ -4,7 +4,7 @@ Only training pictures are measured with, so that the test split stays unseen un
 """
 
 import dataclasses
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from gancli.data.photographs import Photographs
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import Session
 from gancli.errors import UsageError
-from gancli.events import Event
+from gancli.events import Emit
 from gancli.metrics import yardstick
 from gancli.metrics.fidelity import psnr
 from gancli.metrics.figure import Figure, Measure, mean
@@ -31,7 +31,7 @@ COUNT = 2000  # pictures drawn each time
 PHOTOGRAPHS = 16
 
 
-def prepare(run: RunConfig, session: Session) -> Generator[Event, None, Evaluation]:
+def prepare(run: RunConfig, session: Session, emit: Emit) -> Evaluation:
     """What `--eval-every` asks for. Raises `UsageError` for a metric that the variant does not have, and `GancliError`
     where the extra `metrics` is missing."""
     assert run.eval_every is not None
@@ -39,7 +39,7 @@ def prepare(run: RunConfig, session: Session) -> Generator[Event, None, Evaluati
     if isinstance(session.batches, PairBatches):
         measure = _Enlarged(session.batches, session.variant)
     else:
-        measure = yield from _drawn(run, session)
+        measure = _drawn(run, session, emit)
     names = list(measure.names)
     metric = names[0] if run.eval_metric == "auto" else run.eval_metric
     if metric not in names:
@@ -79,12 +79,12 @@ class _Enlarged:
         return mean(found)
 
 
-def _drawn(run: RunConfig, session: Session) -> "Generator[Event, None, _Drawn]":
+def _drawn(run: RunConfig, session: Session, emit: Emit) -> "_Drawn":
     source = session.source
     assert not isinstance(source, Photographs)
     root = data_root(run.data_root).path
     metrics = ("frechet", "prdc", "labels", *(("modes",) if source.stacked else ()))
-    stick = yield from yardstick.make(source, source, root, session.machine.device, COUNT, metrics)
+    stick = yardstick.make(source, source, root, session.machine.device, COUNT, emit, metrics)
     return _Drawn(stick, session.variant, session.machine.device)
 
 

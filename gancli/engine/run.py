@@ -6,7 +6,6 @@ import functools
 import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +29,12 @@ Steps = Generator[events.Event, None, None]
 
 @dataclass(frozen=True)
 class Job:
-    """A run that is ready to train: iterating over `steps` does it. `leads`: this process tells and writes, the others
-    follow."""
+    """A run that is ready to train: iterating over `train(emit)` does it. What happens is yielded or, deep in a function,
+    emitted; both are in order if `emit` handles an event as the loop does. `leads`: this process reports and writes, the
+    others follow."""
 
     run: RunConfig
-    steps: Steps
+    train: Callable[[events.Emit], Steps]
     leads: bool = True
 
 
@@ -62,7 +62,7 @@ def joined() -> Iterator["Ranks | None"]:
 
 def alone(variant: str, start: Start, stop: Stop) -> Job:
     """A run by this process alone."""
-    return Job(start.resolved.run, _trained(variant, start, start.target(), stop, None))
+    return Job(start.resolved.run, functools.partial(_train, variant, start, start.target(), stop, None))
 
 
 def prepared(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks | None") -> Job | None:
@@ -75,35 +75,48 @@ def prepared(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks
     return _led(variant, start, stop, ranks) if ranks.first else _followed(variant, stop, ranks)
 
 
-def _trained(variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None") -> Steps:
-    """The events of a training, kept in `metrics.jsonl` and `log.jsonl` before they are told, under the directory's lock.
-    Where the run comes to an end, its page is written."""
+def _train(
+    variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None", emit: events.Emit
+) -> Steps:
+    """Train under the directory's lock. Each event is written to `metrics.jsonl`, `log.jsonl` and TensorBoard's files before
+    it is yielded or emitted. Where the run comes to an end, its page is written."""
     with (
         rundir.locked(directory) as notes,
-        MetricsFile(directory.metrics) as keep,
+        MetricsFile(directory.metrics) as metrics,
         LogFile(directory.log) as log,
         _board(start, directory) as board,
     ):
+
+        def record(event: events.Event) -> None:
+            metrics(event)
+            log(event)
+            if board and (problem := board(event)):
+                emit(events.Warned(problem))
+
+        def record_and_emit(event: events.Event) -> None:
+            record(event)
+            emit(event)
+
         yield events.Progress(doing="loading torch")  # from a slow disk it takes minutes
         from gancli.engine.train import train
         from gancli.machine.device import ALONE
 
         run, own = start.resolved.run, start.resolved.own
         several, asked, weights = ranks or ALONE, start.resolved.kept, start.weights
-        steps = train(run, own, catalogue.load(variant), directory, stop, start.state, several, asked, weights)
+        variant_class = catalogue.load(variant)
+        for line in (*start.warnings, *notes):
+            record_and_emit(events.Warned(line))
         try:
-            for event in chain(map(events.Warned, (*start.warnings, *notes)), steps):
-                keep(event)
-                log(event)
+            for event in train(
+                run, own, variant_class, directory, stop, record_and_emit, start.state, several, asked, weights
+            ):
+                record(event)
                 if isinstance(event, events.RunFinished):
-                    page = yield from _page(run, directory, log)
-                    event = dataclasses.replace(event, report=page)
+                    event = dataclasses.replace(event, report=_page(run, directory, log, emit))
                 yield event
-                if board and (told := board(event)):
-                    yield events.Warned(told)
         except DivergedError as error:
             log.diverged(error)
-            if page := (yield from _page(run, directory, log)):
+            if page := _page(run, directory, log, emit):
                 yield events.Warned(Note(f"the report of this run is {page}"))
             raise
 
@@ -119,20 +132,20 @@ def _board(start: Start, directory: RunDirectory) -> "Board | contextlib.nullcon
     return Board(directory.tensorboard, {name: value for name, value in named.items() if name not in NOT_KEPT})
 
 
-def _page(run: RunConfig, directory: RunDirectory, log: LogFile) -> Generator[events.Event, None, str]:
-    """Write the page of a run that has ended, and give its path, `""` where there is none; a warning where it, or the log
+def _page(run: RunConfig, directory: RunDirectory, log: LogFile, emit: events.Emit) -> str:
+    """Write the page of a run that has ended, and return its path, `""` where there is none. Warns where it, or the log
     before it, could not be written."""
     page = ""
     if run.report:
-        yield events.Progress(doing="writing the report")
+        emit(events.Progress(doing="writing the report"))
         from gancli.page import files  # only here: no run shall begin later for its page
 
         if note := files.write_page(directory):
-            yield events.Warned(note)
+            emit(events.Warned(note))
         else:
             page = str(directory.page)
     if log.trouble:
-        yield events.Warned(log.trouble)
+        emit(events.Warned(log.trouble))
     return page
 
 
@@ -151,7 +164,7 @@ def _led(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -
         orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path)
     finally:
         ranks.tell(orders)  # None: there is nothing to follow
-    return Job(run, _trained(variant, started, directory, stop, ranks))
+    return Job(run, functools.partial(_train, variant, started, directory, stop, ranks))
 
 
 def _followed(variant: str, stop: Stop, ranks: "Ranks") -> Job | None:
@@ -159,13 +172,13 @@ def _followed(variant: str, stop: Stop, ranks: "Ranks") -> Job | None:
     if orders is None:
         return None
     run = RunConfig(**orders.run)
-    return Job(run, _following(variant, run, orders, stop, ranks), leads=False)
+    return Job(run, functools.partial(_follow, variant, run, orders, stop, ranks), leads=False)
 
 
-def _following(variant: str, run: RunConfig, orders: Orders, stop: Stop, ranks: "Ranks") -> Steps:
+def _follow(variant: str, run: RunConfig, orders: Orders, stop: Stop, ranks: "Ranks", emit: events.Emit) -> Steps:
     from gancli.engine.train import train
     from gancli.store import state
 
     own = catalogue.card(variant).config_class(**orders.own)
     saved = state.load(orders.state) if orders.state else None
-    yield from train(run, own, catalogue.load(variant), orders.directory, stop, saved, ranks)
+    yield from train(run, own, catalogue.load(variant), orders.directory, stop, emit, saved, ranks)

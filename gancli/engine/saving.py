@@ -26,9 +26,9 @@ from gancli.store.state import Snapshot
 from gancli.variant import Phase
 
 
-def save(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Event]:
-    """Have the state written, then the model; gives the events of files that were written meanwhile. Raises
-    `DivergedError` rather than save what is not finite."""
+def save(session: Session, phase: Phase, runner: Runner) -> None:
+    """Begin to write the state, then the model. The writer must have been waited for. Raises `DivergedError` rather than
+    save what is not finite."""
     session.check_losses()
     session.clock.saved()
     if session.source.mapped_file is not None:
@@ -71,7 +71,7 @@ def save(session: Session, phase: Phase, runner: Runner) -> Iterator[events.Even
             events.CheckpointSaved(step, str(directory.checkpoint), "model"),
         ]
 
-    yield from session.writer.start(write)
+    session.writer.start(write)
     session.clock.restart()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from gancli.errors import StoppedError, shell_quoted
+from gancli.events import Emit, Event
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")  # SIGHUP: the terminal or connection is gone
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))  # of this system
@@ -46,6 +47,15 @@ class Stop:
         """Raise `StoppedError` if a stop is requested before there is anything to save."""
         if self.reason is not None:
             raise StoppedError(f"stopped by {self.reason} before the first step; nothing was trained")
+
+    def checked_by(self, emit: Emit) -> Emit:
+        """Return an `emit` that raises `StoppedError` after an event if a stop was asked for."""
+
+        def emit_and_check(event: Event) -> None:
+            emit(event)
+            self.raise_if_asked()
+
+        return emit_and_check
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         asked = signal.Signals(number)

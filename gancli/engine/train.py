@@ -1,9 +1,8 @@
 """A training run, as an iterator of events: read `train` downwards."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
-from typing import TypeVar
 
 from gancli import events
 from gancli.config import RunConfig, VariantConfig
@@ -27,8 +26,7 @@ from gancli.store.state import State, Weights
 from gancli.text import Note
 from gancli.variant import Phase, Variant
 
-T = TypeVar("T")
-Opener = Callable[..., Generator[events.Event, None, Source | Photographs]]
+Opener = Callable[..., Source | Photographs]
 
 
 def train(
@@ -37,12 +35,14 @@ def train(
     variant_class: type[Variant],
     directory: RunDirectory,
     stop: Stop,
+    emit: events.Emit,
     resumed: State | None = None,
     ranks: Ranks = ALONE,
     asked: RunConfig | None = None,
     weights: Weights | None = None,
 ) -> Iterator[events.Event]:
-    """Train a variant into `directory`, from the start or on from a saved state; yields what happens as it happens.
+    """Train a variant into `directory`, from the start or on from a saved state; yields what happens as it happens. What
+    the functions that make data set, variant and evaluation ready report goes to `emit`, in the same order.
 
     `asked`: what of `run` is kept in `config.toml` (by default all); the rest belongs to this machine. `weights`: what
     `--init-from` names, where a run starts; the first process's.
@@ -52,7 +52,8 @@ def train(
     to stop before the first step, other `GancliError`s for data, options and disk.
     """
     with ranks.first_goes_first(), contention.yielding():
-        source = yield from open_data(run, own, variant_class, stop)
+        stop.raise_if_asked()
+        source = open_data(run, own, variant_class, stop.checked_by(emit))
         yield events.Progress(doing="waiting for the other processes" if ranks.world > 1 else "building the networks")
     saved = resumed.facts if resumed is not None else None
     planned = plan.make(run, own, source, variant_class, ranks, saved, asked)
@@ -69,7 +70,7 @@ def train(
             return
     elif run.init_from is not None:
         yield from map(events.Warned, initial.take_up(session, weights))
-    evaluation = yield from _made_ready(session, stop)
+    evaluation = _prepare(session, stop, emit)
     try:
         with contention.watched(session.clock.progress) if session.ranks.alone else nullcontext() as others:
             yield from _steps(session, stop, resumed, evaluation, others)
@@ -78,24 +79,24 @@ def train(
         session.home.close()
 
 
-def _made_ready(session: Session, stop: Stop) -> Generator[events.Event, None, Evaluation | None]:
-    """All that is wanting is told now, what the steps need is fetched, and the run is said to begin; gives what
-    `--eval-every` asks for."""
+def _prepare(session: Session, stop: Stop, emit: events.Emit) -> Evaluation | None:
+    """Warn of what is scarce, prepare the variant and the evaluation (returned, if `--eval-every` asks for one), write the
+    config and emit `RunStarted`."""
     run = session.run
-    yield from map(events.Warned, saving.check_disk(session))
-    yield from map(events.Warned, memory.shortage(session.plan, session.source, type(session.variant)))
-    yield events.Progress(doing="preparing the variant")
+    for line in (*saving.check_disk(session), *memory.shortage(session.plan, session.source, type(session.variant))):
+        emit(events.Warned(line))
+    emit(events.Progress(doing="preparing the variant"))
     with session.ranks.first_goes_first():
         notes = session.variant.prepare(session.machine.device)
     evaluation = None
     if run.eval_every and session.ranks.first:
-        evaluation = yield from stoppable(evaluate.prepare(run, session), stop)
+        stop.raise_if_asked()
+        evaluation = evaluate.prepare(run, session, stop.checked_by(emit))
     saving.check_readable(session)
     saving.write_config(session)
-    yield session.started()
-    yield from map(events.Warned, session.phases.empty())
-    yield from map(events.Warned, (*warnings.too_little(session), *warnings.set_aside(session)))
-    yield from map(events.Warned, notes)
+    emit(session.started())
+    for line in (*session.phases.empty(), *warnings.too_little(session), *warnings.set_aside(session), *notes):
+        emit(events.Warned(line))
     return evaluation
 
 
@@ -136,7 +137,8 @@ def _steps(
             asked = NOTHING if last else session.asked(stop)
             if last or asked.stop or asked.save or session.due(planned.save_every.steps):
                 yield session.doing("saving")
-                yield from saving.save(session, phase, runner)
+                yield from session.writer.wait()
+                saving.save(session, phase, runner)
             yield from session.writer.done()
             if last or asked.stop:
                 yield session.doing("writing the state and the model")
@@ -154,44 +156,32 @@ def _keep_best(session: Session, phase: Phase, runner: Runner) -> Iterator[event
     """Save the best model so far; not before there is a state that its run can go on from (among several processes, of which
     only the first measures, that cannot be seen to here)."""
     if session.ranks.alone and not session.directory.states():
-        yield from saving.save(session, phase, runner)
+        yield from session.writer.wait()
+        saving.save(session, phase, runner)
         yield from session.writer.wait()
     saving.save_best(session, phase)
 
 
 def open_data(
-    run: RunConfig, own: VariantConfig, variant_class: type[Variant], stop: Stop
-) -> Generator[events.Event, None, Source | Photographs]:
-    """Open the run's data set as what the variant reads, passing its progress on and looking at `stop` between two words
-    of it. Raises `UsageError` for images that the variant does not take, before they are decoded if possible."""
+    run: RunConfig, own: VariantConfig, variant_class: type[Variant], emit: events.Emit
+) -> Source | Photographs:
+    """Open the run's data set as what the variant reads. Raises `UsageError` for images that the variant does not take,
+    before they are decoded if possible."""
     reads, fits = variant_class.reads, partial(plan.check_images, own, variant_class)
     size = run.image_size or (own_size(run.dataset) if reads == "labels" else None)
     if size is not None:
         fits(ImageSpec(3, size, ("some", "other")))
     root = data_root(run.data_root)
     if root.note:
-        yield events.Warned(Note(root.note))
+        emit(events.Warned(Note(root.note)))
     fit = plan.choose_fit(run, reads)
     opener: Opener = open_photographs if reads == "low_res" else open_source
-    opening = opener(
+    return opener(
         run.dataset,
+        emit,
         data_root=root.path,
         image_size=run.image_size,
         download=run.download,
         on_bad_image=run.on_bad_image,
         **({} if fit is None else {"fit": fit, "fits": fits}),
     )
-    return (yield from stoppable(opening, stop))
-
-
-def stoppable(work: Generator[events.Event, None, T], stop: Stop) -> Generator[events.Event, None, T]:
-    """`work` as it is, but looking at `stop` between two words of it."""
-    try:
-        stop.raise_if_asked()
-        telling = events.Telling(work)
-        for event in telling:
-            yield event
-            stop.raise_if_asked()
-        return telling.result
-    finally:
-        work.close()

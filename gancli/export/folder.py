@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 import torch
@@ -15,7 +15,7 @@ from gancli.config import fields_of
 from gancli.config.sample import SampleConfig
 from gancli.data.leaves import draw_leaves
 from gancli.errors import CheckpointError, GancliError, os_problem
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing, ignore
 from gancli.export import contract
 from gancli.export.card import CONFIG, SAMPLES, WEIGHTS, Card
 from gancli.files import atomic
@@ -34,12 +34,10 @@ SIDE, NUM_SHOWN = 96, 4  # of pictures to enlarge, in pixels of the true one
 CPU = torch.device("cpu")
 
 
-def write(
-    place: Path, source: Path, model: Model, title: str, license_: str | None
-) -> Generator[Event, None, list[str]]:
+def write(place: Path, source: Path, model: Model, title: str, license_: str | None, emit: Emit) -> list[str]:
     """Make the folder `place`, whole or not at all, of a model that lies in `source`; gives the files. Raises `GancliError`
     for what the disk refuses."""
-    yield Preparing("drawing samples", 0, 0, "")
+    emit(Preparing("drawing samples", 0, 0, ""))
     picture, about = samples(model)
     card = Card(title, model, license_, measured(source, model), about)
     weights = weights_of(source, model)
@@ -49,7 +47,7 @@ def write(
         CARD: card.text().encode(),
         SAMPLES: images.encode(images.to_pil(picture), ".png"),
     }
-    yield Preparing(f"writing {place.name}", 0, 0, "")
+    emit(Preparing(f"writing {place.name}", 0, 0, ""))
     _put(place, contents)
     return [str(place / name) for name in contents]
 
@@ -103,7 +101,7 @@ def samples(model: Model) -> tuple[Tensor, str]:
     wanted = order.make(model, SampleConfig(), CPU)
     about = f"Seeds 0 to {len(wanted.wanted) - 1}, none left out"
     about += ", a column for each class in turn." if 1 < len(wanted.class_names) == wanted.columns else "."
-    return images.grid(wanted.pixels(), wanted.columns), about
+    return images.grid(wanted.pixels(ignore), wanted.columns), about
 
 
 @torch.inference_mode()

@@ -1,14 +1,14 @@
 """A model as an ONNX file, by torch's own exporter; onnxruntime, which is to draw with it, draws a few pictures first."""
 
 import importlib.util
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gancli.errors import GancliError
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 from gancli.export.contract import PICTURES, Contract
 from gancli.export.quiet import first_line, quiet
 
@@ -23,10 +23,10 @@ def check_installed(asked: str) -> None:
             raise GancliError(f"-o {asked}: {name} is missing, which .onnx needs: pip install 'gancli[onnx]'")
 
 
-def encoded(contract: Contract, opset: int, about: Mapping[str, str]) -> Generator[Event, None, bytes]:
+def encoded(contract: Contract, opset: int, about: Mapping[str, str], emit: Emit) -> bytes:
     """The bytes of the file; equal models give equal bytes. Raises `GancliError` where the exporter has no way to write the
     model, or for more than a file of ONNX holds."""
-    yield Preparing("translating the model to ONNX", 0, 0, "")
+    emit(Preparing("translating the model to ONNX", 0, 0, ""))
     weights = sum(tensor.numel() * tensor.element_size() for tensor in contract.module.state_dict().values())
     if weights > MOST_BYTES:
         raise GancliError(f"its weights take {weights / 1e9:.1f} GB, and an .onnx file holds 2 GB; .pt2 holds more")

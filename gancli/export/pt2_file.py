@@ -2,22 +2,22 @@
 
 import io
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from gancli.errors import GancliError
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 from gancli.export.contract import Contract
 from gancli.export.quiet import first_line, quiet
 
 ABOUT = "gancli.json"  # the file in it that says what the model is
 
 
-def encoded(contract: Contract, about: Mapping[str, str]) -> Generator[Event, None, bytes]:
+def encoded(contract: Contract, about: Mapping[str, str], emit: Emit) -> bytes:
     """The bytes of the file. Raises `GancliError` where torch has no way to write the model."""
-    yield Preparing("exporting the model", 0, 0, "")
+    emit(Preparing("exporting the model", 0, 0, ""))
     buffer = io.BytesIO()
     try:
         with quiet(), torch.no_grad():

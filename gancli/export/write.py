@@ -1,6 +1,5 @@
 """What `gan export` writes: decided before anything is loaded, checked before it takes its place."""
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,7 @@ from gancli.config import paths
 from gancli.config.option import refuse
 from gancli.config.sample import OPSET, ExportConfig
 from gancli.errors import GancliError, UsageError, os_problem
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 from gancli.export import contract, folder, onnx_file, pt2_file
 from gancli.export.contract import Contract
 from gancli.files import atomic
@@ -86,20 +85,20 @@ class Exported:
     apart: float
 
 
-def written(target: Target, source: Path, model: Model) -> Generator[Event, None, Exported]:
-    """Write a model that lies in `source`, as a generator of progress. Raises `GancliError` where it cannot be exported, or
-    what was exported does not draw the model's pictures."""
+def written(target: Target, source: Path, model: Model, emit: Emit) -> Exported:
+    """Write a model that lies in `source`. Raises `GancliError` where it cannot be exported, or what was exported does not
+    draw the model's pictures."""
     shipped = names.name_of(source)
     license_ = target.config.license.lower() if target.config.license else SHIPPED_LICENSE if shipped else None
     if target.kind == "folder":
         title = shipped or source.resolve().parent.name or model.facts.variant
-        return Exported((yield from folder.write(target.path, source, model, title, license_)), 0.0)
+        return Exported(folder.write(target.path, source, model, title, license_, emit), 0.0)
     spec, about = contract.of(model.variant), contract.about(model, license_)
     if target.kind == "onnx":
-        data = yield from onnx_file.encoded(spec, target.config.opset or OPSET, about)
+        data = onnx_file.encoded(spec, target.config.opset or OPSET, about, emit)
     else:
-        data = yield from pt2_file.encoded(spec, about)
-    yield Preparing("drawing pictures with what was exported", 0, 0, "")
+        data = pt2_file.encoded(spec, about, emit)
+    emit(Preparing("drawing pictures with what was exported", 0, 0, ""))
     apart = _apart(target.kind, data, spec, model)
     if not apart <= MOST_APART:
         raise GancliError(

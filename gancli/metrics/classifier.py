@@ -10,7 +10,6 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from gancli import images
 from gancli.data import cache_entries, stacked
 from gancli.data.source import Source
 from gancli.errors import GancliError
-from gancli.events import Event, Preparing, Telling, Warned
+from gancli.events import Emit, Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.format import duration
 from gancli.machine.cpu_tuning import keep_freed_memory, this_processor
@@ -100,9 +99,6 @@ class Judge:
         return torch.cat(features), torch.cat(classes)
 
 
-Training = Generator[Event, None, Judge]
-
-
 def taught(source: Source, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, int]:
     """What a judge of a data set is trained on, of pictures of that kind and their labels: pictures, labels, and the number
     of classes, 0 where there is nothing to tell apart."""
@@ -112,7 +108,7 @@ def taught(source: Source, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tens
     return pixels, labels, num_classes if num_classes > 1 else 0
 
 
-def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device, of_stacks: bool = False) -> Training:
+def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device, of_stacks: bool, emit: Emit) -> Judge:
     """Train a judge (`of_stacks`, or not) by the recipe on uint8 `[N, C, H, W]` and int64 `[N]`, or, with 0 classes, on
     rotations.
 
@@ -132,7 +128,7 @@ def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device, 
     bf16 = not small and device.type == "cpu" and this_processor().convolves_faster_in_bf16
     for step, chosen in enumerate(indices):
         if step % 50 == 0:
-            yield Preparing("training the evaluation classifier", step, num_steps, "steps")
+            emit(Preparing("training the evaluation classifier", step, num_steps, "steps"))
         batch = images.to_float(pixels[chosen].to(device))
         if num_classes:
             targets = labels[chosen].to(device)
@@ -149,7 +145,7 @@ def fit(pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device, 
     return Judge(network.eval().requires_grad_(False), device, bool(num_classes), of_stacks)
 
 
-def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
+def judge_of(source: Source, data_root: Path, device: torch.device, emit: Emit) -> Judge:
     """The judge of a data set: from the cache in `data_root`, or trained and kept there."""
     pixels, labels, num_classes = taught(source, source.images, source.labels)
     content = [RECIPE, list(pixels.shape), num_classes, _checksum(pixels), _checksum(labels)]
@@ -163,15 +159,7 @@ def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
         return Judge(network.to(device).eval().requires_grad_(False), device, bool(num_classes), source.stacked)
     except (OSError, safetensors.SafetensorError, RuntimeError):
         pass  # not there, or damaged: it is made again
-    began, training = time.monotonic(), Telling(fit(pixels, labels, num_classes, device, source.stacked))
-    for event in training:
-        yield event
-        if isinstance(event, Preparing) and event.done == FORESEEN_AFTER:
-            seconds = (time.monotonic() - began) * event.total / FORESEEN_AFTER
-            yield Warned(
-                Note(f"training the evaluation classifier takes about {duration(seconds)}, once for {source.name}")
-            )
-    judge = training.result
+    judge = fit(pixels, labels, num_classes, device, source.stacked, _with_estimate(source.name, emit))
     weights = {name: tensor.cpu() for name, tensor in judge.classifier.state_dict().items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,8 +167,22 @@ def judge_of(source: Source, data_root: Path, device: torch.device) -> Training:
         cache_entries.tidy(path.parent)
     except (OSError, GancliError) as error:  # a read-only data root
         why = atomic.reason(error) if isinstance(error, OSError) else error
-        yield Warned(f"{path.parent}: the classifier cannot be kept there ({why}); it is trained anew each time")
+        emit(Warned(f"{path.parent}: the classifier cannot be kept there ({why}); it is trained anew each time"))
     return judge
+
+
+def _with_estimate(dataset: str, emit: Emit) -> Emit:
+    """Return an `emit` for a training that begins now, which adds how long it will take."""
+    began = time.monotonic()
+
+    def emit_with_estimate(event: Event) -> None:
+        emit(event)
+        if isinstance(event, Preparing) and event.done == FORESEEN_AFTER:
+            seconds = (time.monotonic() - began) * event.total / FORESEEN_AFTER
+            line = f"training the evaluation classifier takes about {duration(seconds)}, once for {dataset}"
+            emit(Warned(Note(line)))
+
+    return emit_with_estimate
 
 
 def _checksum(tensor: Tensor) -> int:

@@ -1,6 +1,6 @@
 """Models' pictures drawn, or enlarged, and measured against a data set, so that they can be compared."""
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,18 +9,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gancli import events, images
+from gancli import images
 from gancli.config import fields_of, paths, toml
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import refuse
 from gancli.data.classes import translated
 from gancli.data.fit import Fit
-from gancli.data.names import Split, source_names
+from gancli.data.names import source_names
 from gancli.data.opening import open_source
 from gancli.data.pace import Pace
 from gancli.data.patterns import is_pattern
 from gancli.data.source import Source
 from gancli.errors import UsageError
+from gancli.events import Comparison, Emit, Preparing, Warned, without_repeats
 from gancli.files import atomic
 from gancli.machine.contention import yielding
 from gancli.metrics import yardstick
@@ -50,7 +51,7 @@ class Subject:
     path: Path
     model: Model | None
     figures: list[Figure]
-    compared: events.Comparison
+    compared: Comparison
 
     @property
     def heading(self) -> str:
@@ -68,9 +69,6 @@ class Found(NamedTuple):
     split: str
     seed: int | None
     beside: str
-
-
-Work = Generator[events.Event, None, Found]
 
 
 def check(config: EvaluateConfig, entrants: Sequence[Entrant], given: Collection[str]) -> None:
@@ -116,15 +114,15 @@ def trained_on(file: Path, model: Model) -> str:
 
 
 def measured(
-    config: EvaluateConfig, dataset: str, device: torch.device, entrants: Sequence[Entrant]
-) -> Generator[events.Event, None, list[Subject]]:
-    """Measure models, and pictures of others, as a generator of progress that returns what was found of each."""
+    config: EvaluateConfig, dataset: str, device: torch.device, entrants: Sequence[Entrant], emit: Emit
+) -> list[Subject]:
+    """Measure models, and pictures of others; returns what was found of each."""
     models = [each.model for each in entrants if each.model is not None]
     with yielding():
         if any(model.variant.reads == "low_res" for model in models):
-            found = yield from _enlarging(config, dataset, device, models)
+            found = _enlarging(config, dataset, device, models, emit)
         else:
-            found = yield from _drawing(config, dataset, device, entrants)
+            found = _drawing(config, dataset, device, entrants, emit)
     named = dataset in source_names()
     told = dataset if named else str(paths.expanded(dataset, "--dataset").resolve())
     return [
@@ -133,13 +131,15 @@ def measured(
     ]
 
 
-def _enlarging(config: EvaluateConfig, dataset: str, device: torch.device, models: Sequence[Model]) -> Work:
-    found, told = [], set[str]()
+def _enlarging(
+    config: EvaluateConfig, dataset: str, device: torch.device, models: Sequence[Model], emit: Emit
+) -> Found:
+    found, emit = [], without_repeats(emit)
     place, low_res = paths.expanded(dataset, "--dataset"), _expanded(config.low_res, "--low-res")
     for model in models:
-        pairs = yield from events.told_once(read_pairs(place, low_res, model.variant.scale), told)
+        pairs = read_pairs(place, low_res, model.variant.scale, emit)
         model.variant.generator.to(device)
-        found.append((yield from enlarged(Upscaler(model.variant, device), pairs)))
+        found.append(enlarged(Upscaler(model.variant, device), pairs, emit))
     return Found(found, "all", None, "bicubic")
 
 
@@ -147,55 +147,57 @@ def _expanded(path: str | None, flag: str) -> Path | None:
     return None if path is None else paths.expanded(path, flag)
 
 
-def _drawing(config: EvaluateConfig, dataset: str, device: torch.device, entrants: Sequence[Entrant]) -> Work:
+def _drawing(
+    config: EvaluateConfig, dataset: str, device: torch.device, entrants: Sequence[Entrant], emit: Emit
+) -> Found:
     root = paths.data_root(config.data_root)
     if root.note:
-        yield events.Warned(Note(root.note))
+        emit(Warned(Note(root.note)))
     models = [each.model for each in entrants if each.model is not None]
-    train, test = yield from _splits(config, dataset, root.path, models)
+    train, test = _splits(config, dataset, root.path, models, emit)
     if config.metrics is not None and "modes" in config.wanted and train.spec.num_classes < 2:
         raise UsageError(f"--metrics modes: the pictures of {dataset} are of no classes that could be counted")
     inception = _expanded(config.inception, "--inception")
     fid = InceptionFid(inception, device) if inception is not None else None
     count = config.count or (NUM_STACKED if train.stacked else NUM_DRAWN)
-    others = yield from _of_others(entrants, train, test, count, dataset, root.path)
-    stick = yield from yardstick.make(train, test, root.path, device, count, config.wanted, config.gan_train)
+    others = _of_others(entrants, train, test, count, dataset, root.path, emit)
+    stick = yardstick.make(train, test, root.path, device, count, emit, config.wanted, config.gan_train)
     if fid is not None:
-        yield from stick.inception_floor(fid)
+        stick.inception_floor(fid, emit)
     found = []
     for number, each in enumerate(entrants):
         if each.model is None:
             pixels, labels = chosen(others[number], stick.count, config.seed)
         else:
-            pixels, labels = yield from _drawn(config.seed, device, each.model, stick.count)
+            pixels, labels = _drawn(config.seed, device, each.model, stick.count, emit)
         if labels is not None and each.model is not None:
             own = each.model.facts.images.class_names
             labels = torch.tensor(translated(own, train.class_names, dataset))[labels]
         if config.gan_train:
             _check_labels(each, labels, test, dataset)
-        yield events.Preparing("measuring", 0, 0, "")
-        found.append((yield from _figures(config, stick, fid, pixels, labels)))
+        emit(Preparing("measuring", 0, 0, ""))
+        found.append(_figures(config, stick, fid, pixels, labels, emit))
         if config.neighbours is not None and number == 0:
             _draw_neighbours(paths.expanded(config.neighbours, "--neighbours"), pixels[:NUM_SHOWN], train.images)
     return Found(found, stick.split, config.seed, "real pictures")
 
 
 def _of_others(
-    entrants: Sequence[Entrant], train: Source, test: Source, count: int, dataset: str, root: Path
-) -> Generator[events.Event, None, dict[int, Source]]:
+    entrants: Sequence[Entrant], train: Source, test: Source, count: int, dataset: str, root: Path, emit: Emit
+) -> dict[int, Source]:
     """The pictures of others, by their number among the entrants, if there are enough of them to measure `count` with."""
     found: dict[int, Source] = {}
     fits: list[Fit] = [each.model.facts.fit for each in entrants if each.model is not None]
     for number, each in enumerate(entrants):
         if each.model is None:
-            found[number] = yield from open_pictures(each.path, train, dataset, root, (*fits, "crop")[0])
+            found[number] = open_pictures(each.path, train, dataset, root, (*fits, "crop")[0], emit)
             check_count(each.path, len(found[number].images), yardstick.parted(train, test, count).num_used)
     return found
 
 
 def _splits(
-    config: EvaluateConfig, dataset: str, root: Path, models: Sequence[Model]
-) -> Generator[events.Event, None, tuple[Source, Source]]:
+    config: EvaluateConfig, dataset: str, root: Path, models: Sequence[Model], emit: Emit
+) -> tuple[Source, Source]:
     """The training and the test pictures, of the size that the models draw; of their own where there is no model."""
     specs = [model.facts.images for model in models]
     if len({(spec.channels, spec.size) for spec in specs}) > 1:
@@ -203,21 +205,17 @@ def _splits(
     (fit, *others) = {model.facts.fit for model in models} or {"crop"}
     if others:
         raise UsageError("CKPT: models of pictures that were fitted by another --fit cannot be compared in one table")
-    place = partial(
+    opened = partial(
         open_source,
         dataset,
+        without_repeats(emit),
         data_root=root,
         image_size=specs[0].size if specs else None,
         download=config.download,
         on_bad_image="fail",
         fit=fit,
     )
-    told = set[str]()
-    both: list[Source] = []
-    splits: tuple[Split, Split] = ("train", "test")
-    for split in splits:
-        both.append((yield from events.told_once(place(split=split), told)))
-    train, test = both
+    train, test = opened(split="train"), opened(split="test")
     if specs and train.spec.channels != specs[0].channels:
         raise UsageError(
             f"--dataset {dataset}: {train.spec.channels} channels, but the checkpoint draws pictures of {specs[0].channels}"
@@ -235,20 +233,23 @@ def _check_labels(each: Entrant, labels: Tensor | None, test: Source, dataset: s
 
 
 def _figures(
-    config: EvaluateConfig, stick: Yardstick, fid: InceptionFid | None, pixels: Tensor, labels: Tensor | None
-) -> Generator[events.Event, None, list[Figure]]:
+    config: EvaluateConfig,
+    stick: Yardstick,
+    fid: InceptionFid | None,
+    pixels: Tensor,
+    labels: Tensor | None,
+    emit: Emit,
+) -> list[Figure]:
     fake = stick.seen(pixels, labels)
     figures = stick.figures(fake)
     if fid is not None:
-        figures.append((yield from stick.inception(fid, fake)))
+        figures.append(stick.inception(fid, fake, emit))
     if config.gan_train:
-        figures.append((yield from stick.gan_train(fake)))
+        figures.append(stick.gan_train(fake, emit))
     return figures
 
 
-def _drawn(
-    seed: int, device: torch.device, model: Model, count: int
-) -> Generator[events.Event, None, tuple[Tensor, Tensor | None]]:
+def _drawn(seed: int, device: torch.device, model: Model, count: int, emit: Emit) -> tuple[Tensor, Tensor | None]:
     """`count` pictures, uint8 `[N, C, H, W]`, and the labels they were drawn for, if any: all in turn."""
     variant, pace = model.variant, Pace()
     variant.generator.to(device)
@@ -259,7 +260,7 @@ def _drawn(
     for done, drawn in enumerate(draw.draw(variant, variant.generator, wanted, device)):
         pixels[drawn.index] = drawn.pixels
         if done == 0 or pace.due():
-            yield events.Preparing(f"drawing pictures with {model.facts.variant}", done, count, "pictures")
+            emit(Preparing(f"drawing pictures with {model.facts.variant}", done, count, "pictures"))
     told = torch.tensor([request.label for request in wanted]) if variant.conditional else None
     return pixels, told
 

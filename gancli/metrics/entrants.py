@@ -1,6 +1,6 @@
 """What is measured: a checkpoint, or pictures that another program made, in a folder, an archive or an array."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from gancli.data.names import ARRAYS, source_names
 from gancli.data.opening import open_source
 from gancli.data.patterns import is_archive, is_pattern, matching
 from gancli.data.probe import probe
-from gancli.data.source import Opening, Source
+from gancli.data.source import Source
 from gancli.errors import DataError, GancliError, UsageError, few
-from gancli.events import Event, Telling, Warned
+from gancli.events import Emit, Event, Warned
 from gancli.metrics.yardstick import FEWEST
 from gancli.store.checkpoint import Model, load_model
 from gancli.store.rundir import RunDirectory, model_file, model_in, runs_in
@@ -64,64 +64,64 @@ def holds_pictures(place: Path) -> bool:
         return False
 
 
-def open_pictures(path: Path, like: Source, dataset: str, data_root: Path, fit: Fit) -> Opening:
+def open_pictures(path: Path, like: Source, dataset: str, data_root: Path, fit: Fit, emit: Emit) -> Source:
     """Pictures of others as a source of the size, channels and, where they have classes of these names, labels of `like`,
     the data set called `dataset`. What had to be fitted is told, once. Raises `DataError` for what cannot be read, and
     `UsageError` for colours where `like` is grey."""
     try:
-        source = yield from _opened(path, like.spec.size, dataset, data_root, fit)
+        source = _opened(path, like.spec.size, dataset, data_root, fit, emit)
     except DataError as error:
         words = str(error).removeprefix("--dataset ")
         more = "; nor is it a run directory" if path.is_dir() and "holds no images" in words else ""
         raise DataError(words + more) from error
-    pixels = yield from _channels(path, source.images, like.spec.channels, dataset)
+    pixels = _channels(path, source.images, like.spec.channels, dataset, emit)
     labels, names = source.labels, source.class_names
     if names and like.class_names:
         found, note = _numbers(names, like.class_names, dataset)
         if note:
-            yield Warned(f"{path}: {note}")
+            emit(Warned(f"{path}: {note}"))
         labels, names = (torch.tensor(found)[labels], like.class_names) if found else (labels, ())
     return Source(source.name, pixels, labels, names if like.class_names else ())
 
 
-def _opened(path: Path, size: int, dataset: str, data_root: Path, fit: Fit) -> Opening:
+def _opened(path: Path, size: int, dataset: str, data_root: Path, fit: Fit, emit: Emit) -> Source:
     """As `open_source`; with a word where pictures become another size."""
     word = f"./{path}" if str(path) in source_names() else str(path)
 
-    def opened(image_size: int | None) -> Opening:
+    def opened(image_size: int | None, emit: Emit) -> Source:
         return open_source(
-            word, data_root=data_root, image_size=image_size, download=False, on_bad_image="skip", fit=fit
+            word, emit, data_root=data_root, image_size=image_size, download=False, on_bad_image="skip", fit=fit
         )
 
     if path.suffix.lower() in ARRAYS and path.is_file():
-        telling = Telling(opened(None))
-        events = list(telling)  # not passed on where the file is opened again: it would be told twice
-        if (source := telling.result).spec.size == size:
-            yield from events
+        events = list[Event]()  # passed on only if the file is not opened again, which gives them once more
+        if (source := opened(None, events.append)).spec.size == size:
+            for event in events:
+                emit(event)
             return source
         had = f"{source.spec.size}×{source.spec.size} pixels"
     elif (seen := probe(word)) is None or (seen.square and seen.side == size):
-        return (yield from opened(size))
+        return opened(size, emit)
     else:
         had = f"{seen.side}×{seen.side} pixels" if seen.square else "of several sizes, or no squares"
-    yield Warned(f"{path}: its pictures are {had}: they are fitted to the {size}×{size} of {dataset}")
-    return (yield from opened(size))
+    emit(Warned(f"{path}: its pictures are {had}: they are fitted to the {size}×{size} of {dataset}"))
+    return opened(size, emit)
 
 
-def _channels(path: Path, pixels: Tensor, channels: int, dataset: str) -> Generator[Event, None, Tensor]:
+def _channels(path: Path, pixels: Tensor, channels: int, dataset: str, emit: Emit) -> Tensor:
     """Pictures in as many channels: grey ones three times over; grey ones that were saved in colour once."""
     own = pixels.shape[1]
     if own == channels:
         return pixels
     if channels == 3:
-        yield Warned(f"{path}: its pictures are grey, and those of {dataset} in colour: each is measured as a grey one")
+        emit(Warned(f"{path}: its pictures are grey, and those of {dataset} in colour: each is measured as a grey one"))
         return pixels.expand(-1, 3, -1, -1)
     parts = (pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK))
     if any(not torch.equal(some[:, :1].expand(-1, own, -1, -1), some) for some in parts):
         raise UsageError(
             f"{path}: its pictures are in colour, and those of {dataset} are grey: they cannot be compared"
         )
-    yield Warned(Note(f"{path}: its pictures are grey ones in three channels; one is taken"))
+    emit(Warned(Note(f"{path}: its pictures are grey ones in three channels; one is taken")))
     return pixels[:, :1]
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from gancli.config.paths import read_file
 from gancli.errors import GancliError, UsageError, os_problem
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 from gancli.metrics.distances import torchmetrics
 from gancli.metrics.figure import Measure
 
@@ -46,19 +45,19 @@ class InceptionFid:
             feature=2048, reset_real_features=False, feature_extractor_weights_path=str(weights)
         ).to(device)
 
-    def compare_with(self, real: Tensor) -> Generator[Event, None, None]:
+    def compare_with(self, real: Tensor, emit: Emit) -> None:
         """Take in the real pictures, uint8 `[N, C, H, W]`; grey ones become RGB."""
-        yield from self._take(real, real=True)
+        self._take(real, True, emit)
 
-    def distance(self, pictures: Tensor) -> Generator[Event, None, Measure]:
+    def distance(self, pictures: Tensor, emit: Emit) -> Measure:
         """The distance of pictures, uint8 `[N, C, H, W]`, from the real ones."""
-        yield from self._take(pictures, real=False)
+        self._take(pictures, False, emit)
         value = self._metric.compute().item()
         self._metric.reset()
         return Measure(value)
 
-    def _take(self, pixels: Tensor, real: bool) -> Generator[Event, None, None]:
+    def _take(self, pixels: Tensor, real: bool, emit: Emit) -> None:
         for start in range(0, len(pixels), CHUNK):
-            yield Preparing("looking at pictures with Inception", start, len(pixels), "pictures")
+            emit(Preparing("looking at pictures with Inception", start, len(pixels), "pictures"))
             some = pixels[start : start + CHUNK].expand(-1, 3, -1, -1)
             self._metric.update(some.to(self._device), real=real)

@@ -2,7 +2,7 @@
 and PSNR and SSIM measured as `gan evaluate` does."""
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from gancli.config.sample import EnlargeConfig
 from gancli.data.decode import add_remarks, decode_first, read_shape
 from gancli.data.formats import is_image
 from gancli.errors import DataError, UsageError, few, os_problem
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 from gancli.metrics.upscaled import Likeness, bicubic, likeness, whole_steps
 from gancli.sampling.enlarging import Told, content, read
 from gancli.sampling.jobs import Job
@@ -45,7 +45,7 @@ class Comparer:
     true: Path | None = None
     measured: dict[str, dict[str, Likeness]] = field(default_factory=dict)
 
-    def make(self, upscaler: Upscaler, job: Job, suffix: str, told: Told) -> Generator[Event, None, Image.Image]:
+    def make(self, upscaler: Upscaler, job: Job, suffix: str, told: Told, emit: Emit) -> Image.Image:
         """The comparison for one picture. Raises `DataError` and `UsageError`, before it is enlarged where that is known."""
         name = str(job.source)
         data = content(job)
@@ -55,7 +55,7 @@ class Comparer:
         add_remarks(told, first.remarks, job.source.name)
         low_res = images.from_pil(first.picture)
         truth = None if self.true is None else self._truth(job.source, low_res, upscaler)
-        yield Preparing(f"comparing {job.source.name}", 0, 0, "files")
+        emit(Preparing(f"comparing {job.source.name}", 0, 0, "files"))
         made = compared(upscaler, low_res, truth, self.model_name)
         if made.figures:
             self.measured[name] = made.figures

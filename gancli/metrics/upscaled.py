@@ -1,7 +1,7 @@
 """How well a super-resolution model enlarges the pictures of a folder or an archive, beside bicubic interpolation."""
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from gancli.data.decode import decode
 from gancli.data.listing import opened_for
 from gancli.data.pictures import Pictures
 from gancli.errors import DataError, UsageError
-from gancli.events import Event, Preparing, Warned
+from gancli.events import Emit, Preparing, Warned
 from gancli.metrics.fidelity import psnr, ssim
 from gancli.metrics.figure import Figure, Measure
 from gancli.sampling.upscale import Upscaler
@@ -31,10 +31,10 @@ class Pair:
     low_res: Tensor
 
 
-def read_pairs(place: Path, low_res: Path | None, scale: int) -> Generator[Event, None, list[Pair]]:
-    """The pictures of a folder or an archive, by name, as a generator of warnings that returns them; their low-resolution
-    forms are the pictures of `low_res`, another one, of the same name, else made by antialiased bicubic interpolation. Of
-    one with a folder `HR` those in it are meant, and where `LRx4` (for scale 4) lies beside it, those as low-resolution.
+def read_pairs(place: Path, low_res: Path | None, scale: int, emit: Emit) -> list[Pair]:
+    """The pictures of a folder or an archive, by name; their low-resolution forms are the pictures of `low_res`, another
+    one, of the same name, else made by antialiased bicubic interpolation. Of one with a folder `HR` those in it are meant,
+    and where `LRx4` (for scale 4) lies beside it, those as low-resolution.
 
     A true picture's last rows and columns are left out where its size is no multiple of the scale. Raises `UsageError` for
     the name of a data set, and `DataError` for what cannot be read or does not fit.
@@ -45,23 +45,24 @@ def read_pairs(place: Path, low_res: Path | None, scale: int) -> Generator[Event
         if low_res is None and (place / lr).is_dir():
             low_res = place / lr
         elif low_res is None:
-            yield Warned(made)
+            emit(Warned(made))
         place /= hr
     with contextlib.ExitStack() as stack:
-        true = stack.enter_context((yield from opened_for("--dataset", place)))
+        true = stack.enter_context(opened_for("--dataset", place, emit))
         names, small, small_names = sorted(true.found.marks), true, list[str]()
         if low_res is not None:
-            small = stack.enter_context((yield from opened_for("--low-res", low_res)))
+            small = stack.enter_context(opened_for("--low-res", low_res, emit))
             small_names = sorted(small.found.marks)
         if (top := _top(names)) is not None and hr in (folders := _folders(names, top)):
             if low_res is None and lr in folders:
                 small_names, low_res = [name for name in names if name.startswith(f"{top}{lr}/")], place
             elif low_res is None:
-                yield Warned(made)
+                emit(Warned(made))
             names = [name for name in names if name.startswith(f"{top}{hr}/")]
         if not names:
             raise DataError("; ".join([f"--dataset {place}: holds no images", *true.notes()]))
-        yield from map(Warned, true.notes())
+        for note in true.notes():
+            emit(Warned(note))
         if low_res is None:
             truths = {name: whole_steps(picture, scale) for name, picture in _decoded(true, names)}
             return [Pair(PurePath(name).name, truths[name], _reduced(truths[name], scale)) for name in names]
@@ -117,14 +118,14 @@ def _reduced(truth: Tensor, scale: int) -> Tensor:
     return images.to_uint8(reduce(images.to_float(truth[None]), scale))[0]
 
 
-def enlarged(upscaler: Upscaler, pairs: Sequence[Pair]) -> Generator[Event, None, list[Figure]]:
+def enlarged(upscaler: Upscaler, pairs: Sequence[Pair], emit: Emit) -> list[Figure]:
     """PSNR and SSIM on Y, `scale` pixels of border left out: mean over the pictures and its standard error; beside it what
     bicubic interpolation gives. Raises `UsageError` for pictures that are too small to compare."""
     scale = upscaler.variant.scale
     ours: list[Likeness] = []
     plain: list[Likeness] = []
     for number, pair in enumerate(pairs):
-        yield Preparing("enlarging pictures", number, len(pairs), "pictures")
+        emit(Preparing("enlarging pictures", number, len(pairs), "pictures"))
         try:
             ours.append(likeness(upscaler.enlarge(pair.low_res), pair.truth, scale))
             plain.append(likeness(bicubic(pair.low_res, scale), pair.truth, scale))

@@ -1,6 +1,6 @@
 """Everything `gan evaluate` measures about a model that draws pictures, against one data set."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from torch import Tensor
 from gancli.config.evaluate import METRICS
 from gancli.data.source import Source
 from gancli.errors import DataError
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 from gancli.metrics import distances
 from gancli.metrics.classifier import Judge, fit, judge_of, taught
 from gancli.metrics.figure import Figure, Measure
@@ -122,21 +122,21 @@ class Yardstick:
         kind = KINDS[full_name(row.name)]
         return Figure(row.name, kind.unit, kind.higher_is_better, row.num_pictures, row.measure, floor)
 
-    def inception_floor(self, fid: InceptionFid) -> Generator[Event, None, None]:
+    def inception_floor(self, fid: InceptionFid, emit: Emit) -> None:
         """Show the real pictures to `fid`, and note the distance between the two sets of them."""
-        yield from fid.compare_with(self.reference.pixels)
-        self.floors["inception fid"] = yield from fid.distance(self.others.pixels)
+        fid.compare_with(self.reference.pixels, emit)
+        self.floors["inception fid"] = fid.distance(self.others.pixels, emit)
 
-    def inception(self, fid: InceptionFid, fake: Pictures) -> Generator[Event, None, Figure]:
-        measure = yield from fid.distance(fake.pixels)
+    def inception(self, fid: InceptionFid, fake: Pictures, emit: Emit) -> Figure:
+        measure = fid.distance(fake.pixels, emit)
         return self.figure(Row("inception fid", measure, len(fake)), self.floors["inception fid"])
 
-    def gan_train(self, fake: Pictures) -> Generator[Event, None, Figure]:
+    def gan_train(self, fake: Pictures, emit: Emit) -> Figure:
         """Accuracy on real pictures of a classifier that learnt from the model's alone, %: Shmelkov et al. 2018."""
         assert fake.labels is not None, "only a conditional model has a GAN-train score"
         assert self.judge is not None, "`make` was told of it"
         lesson = taught(self.train, fake.pixels, fake.labels)
-        learnt = yield from fit(*lesson, self.judge.device, self.train.stacked)
+        learnt = fit(*lesson, self.judge.device, self.train.stacked, emit)
         _, classes = learnt.look(self.reference.pixels)
         assert self.reference.labels is not None
         measure = _share(classes == self.reference.labels)
@@ -196,16 +196,17 @@ def make(
     data_root: Path,
     device: torch.device,
     count: int,
+    emit: Emit,
     metrics: Sequence[str] = METRICS,
     gan_train: bool = False,
-) -> Generator[Event, None, Yardstick]:
+) -> Yardstick:
     """The yardstick of a data set. The classifier comes from the cache, or is trained first; where neither `metrics` nor
     `gan_train` needs it there is none."""
     parted(train, test, count)
     judge = None
     if gan_train or not OF_CLASSIFIER.isdisjoint(metrics):
-        judge = yield from judge_of(train, data_root, device)
-    yield Preparing("measuring real pictures", 0, 0, "")
+        judge = judge_of(train, data_root, device, emit)
+    emit(Preparing("measuring real pictures", 0, 0, ""))
     return Yardstick(train, test, judge, count, metrics)
 
 

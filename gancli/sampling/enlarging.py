@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from gancli import images
 from gancli.config import paths
 from gancli.data.decode import add_remarks, decode_layers, read_shape, remarks
 from gancli.errors import DataError, GancliError, UsageError, os_problem
-from gancli.events import Event, Preparing, Warned
+from gancli.events import Emit, Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.contention import yielding
 from gancli.machine.cpu_tuning import keep_freed_memory
@@ -26,7 +26,7 @@ from gancli.variant import Variant
 Deliver = Callable[[bytes], None]
 Told = dict[str, list[str]]  # the names of pictures by what is to be told of them
 # What makes a file's picture: of a model, a job, the suffix, and what is told of all, to add to.
-Make = Callable[[Upscaler, Job, str, Told], Generator[Event, None, Image.Image]]
+Make = Callable[[Upscaler, Job, str, Told, Emit], Image.Image]
 # What a disk says when it will take no other file either: full, or gone.
 NO_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENOTCONN, errno.ESTALE})
 
@@ -79,29 +79,27 @@ def ready(variant: Variant, device: torch.device, tile: int | None) -> Upscaler:
     return Upscaler(variant, device, tile)
 
 
+@yielding()
 def enlarge_files(
-    upscaler: Upscaler, planned: Plan, skip_existing: bool, deliver: Deliver | None = None, make: Make | None = None
-) -> Generator[Event, None, Result]:
-    """All that is planned, as a generator of what happens that returns what became of it. `deliver` takes a picture's file,
-    which else is written where the plan says; `make` makes the picture, if not by enlarging it. Raises what one picture
-    alone fails with."""
-    with yielding():
-        return (yield from _each(upscaler, planned, skip_existing, deliver, make or _enlarged))
-
-
-def _each(
-    upscaler: Upscaler, planned: Plan, skip_existing: bool, deliver: Deliver | None, make: Make
-) -> Generator[Event, None, Result]:
+    upscaler: Upscaler,
+    planned: Plan,
+    skip_existing: bool,
+    emit: Emit,
+    deliver: Deliver | None = None,
+    make: Make | None = None,
+) -> Result:
+    """Do all that is planned. `deliver` takes a picture's file, which else is written where the plan says; `make` makes the
+    picture, if not by enlarging it. Raises what one picture alone fails with."""
     result, count = Result(failed=dict(planned.refused)), len(planned.jobs)
-    yield from map(Warned, planned.notes)
-    yield from map(PictureFailed, planned.refused.values())
+    for event in (*map(Warned, planned.notes), *map(PictureFailed, planned.refused.values())):
+        emit(event)
     for number, job in enumerate(planned.in_turn(skip_existing), 1):
         if skip_existing and job.is_done():
             result.skipped.append(str(job.source))
             continue
         begun = time.monotonic()
         try:
-            done = yield from _one(upscaler, job, planned, result.told, deliver, make)
+            done = _one(upscaler, job, planned, result.told, deliver, make or _enlarged, emit)
         except GancliError as error:
             if planned.alone:
                 raise
@@ -109,11 +107,12 @@ def _each(
             if _is_the_disk_s(error):
                 result.end = error
                 break
-            yield PictureFailed(str(error))
+            emit(PictureFailed(str(error)))
             continue
         result.done.append(done)
-        yield PictureDone(number, count, job.target, done.width, done.height, time.monotonic() - begun)
-    yield from map(Warned, remarks(result.told))
+        emit(PictureDone(number, count, job.target, done.width, done.height, time.monotonic() - begun))
+    for line in remarks(result.told):
+        emit(Warned(line))
     if not planned.alone:
         for folder in {Path(done.output).parent for done in result.done}:
             with contextlib.suppress(OSError):
@@ -126,13 +125,13 @@ def _is_the_disk_s(error: GancliError) -> bool:
 
 
 def _one(
-    upscaler: Upscaler, job: Job, planned: Plan, told: Told, deliver: Deliver | None, make: Make
-) -> Generator[Event, None, Done]:
+    upscaler: Upscaler, job: Job, planned: Plan, told: Told, deliver: Deliver | None, make: Make, emit: Emit
+) -> Done:
     suffix = ".png" if deliver else job.target.suffix.lower()
     if not deliver:
         _make_way(job.target)
     try:
-        picture = yield from make(upscaler, job, suffix, told)
+        picture = make(upscaler, job, suffix, told, emit)
         encoded = _encoded(picture, suffix, job)
     except MemoryError as error:
         raise GancliError(f"{job.source}: memory ran out; enlarge it in parts, or where there is more") from error
@@ -160,7 +159,7 @@ def _make_way(target: Path) -> None:
         raise GancliError(os_problem(target, "written", error)) from error
 
 
-def _enlarged(upscaler: Upscaler, job: Job, suffix: str, told: Told) -> Generator[Event, None, Image.Image]:
+def _enlarged(upscaler: Upscaler, job: Job, suffix: str, told: Told, emit: Emit) -> Image.Image:
     """Whatever can be known to fail fails before the first tile. What is to be said of the picture goes to `told`."""
     name = str(job.source)
     data = content(job)
@@ -179,9 +178,9 @@ def _enlarged(upscaler: Upscaler, job: Job, suffix: str, told: Told) -> Generato
     fitting = upscaler.fitting(layers.colour, set_aside)
     if fitting.tile != upscaler.tile:
         line = f"--tile {upscaler.tile}: {name} is enlarged in tiles of {fitting.tile}, as memory allows"
-        yield Warned(Note(line))
-    picture = yield from enlarge_layers(fitting, layers, job.source.name, set_aside)
-    yield Preparing(f"writing {job.target.name}", 0, 0, "files")
+        emit(Warned(Note(line)))
+    picture = enlarge_layers(fitting, layers, job.source.name, set_aside, emit)
+    emit(Preparing(f"writing {job.target.name}", 0, 0, "files"))
     return picture
 
 

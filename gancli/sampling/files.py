@@ -1,14 +1,12 @@
-"""The files that drawn pictures are written to. Each writer draws an order and writes it, as a generator of how far it is
-that returns the paths written."""
+"""The files that drawn pictures are written to. Each writer draws an order, writes it, and returns the paths written."""
 
 import contextlib
 import io
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
@@ -17,7 +15,7 @@ from gancli.config import paths
 from gancli.config.option import refuse
 from gancli.config.sample import SampleConfig
 from gancli.errors import GancliError, UsageError, os_problem, printable
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 from gancli.files import atomic
 from gancli.sampling import draw, video
 from gancli.sampling.labels import file_names
@@ -32,8 +30,7 @@ MAX_GIF_FPS = 50  # players take a shorter time for a mistake, and show a tenth 
 MAX_SIDE = 65_000  # pixels; JPEG's limit is 65,535, WebP's 16,383
 MAX_WEBP_SIDE = 16_383
 
-Work = Generator[Event, None, list[str]]
-Write = Callable[[Order, Path], Work]
+Write = Callable[[Order, Path, Emit], list[str]]
 
 
 def writer(path: Path, asked: str | None, config: SampleConfig) -> Write:
@@ -86,35 +83,17 @@ def place(asked: str | None, config: SampleConfig) -> Path:
     return path
 
 
-def grid(order: Order, path: Path) -> Work:
+def grid(order: Order, path: Path, emit: Emit) -> list[str]:
     """All pictures as one picture."""
-    encoded = yield from encoded_grid(order, path.suffix.lower())
-    atomic.write(path, [encoded])
+    atomic.write(path, [encoded_grid(order, path.suffix.lower(), emit)])
     return [str(path)]
 
 
-def encoded_grid(order: Order, suffix: str) -> Generator[Event, None, bytes]:
+def encoded_grid(order: Order, suffix: str, emit: Emit) -> bytes:
     """The bytes of a file with all pictures as one picture. Raises `UsageError`, before anything is drawn, for a grid that
     no such file can hold."""
     _check_size(order, suffix)
-    pixels = yield from _pixels(order)
-    return images.encode(images.to_pil(images.grid(pixels, order.columns), order.zoom), suffix)
-
-
-def _pixels(order: Order) -> Generator[Event, None, Tensor]:
-    """All pictures in order: uint8 `[N, C, H, W]`."""
-    if order.held is not None:
-        return order.held
-    found: dict[int, Tensor] = {}
-    for one in order.drawn():
-        found[one.index] = one.pixels
-        if len(found) % draw.BLOCK == 0:
-            yield _so_far(order, len(found))
-    return torch.stack([found[index] for index in range(len(order.wanted))])
-
-
-def _so_far(order: Order, count: int) -> Preparing:
-    return Preparing("drawing pictures", count, len(order.wanted), "pictures")
+    return images.encode(images.to_pil(images.grid(order.pixels(emit), order.columns), order.zoom), suffix)
 
 
 def _check_size(order: Order, suffix: str) -> None:
@@ -135,7 +114,7 @@ def _check_size(order: Order, suffix: str) -> None:
         )
 
 
-def folder(order: Order, path: Path) -> Work:
+def folder(order: Order, path: Path, emit: Emit) -> list[str]:
     """One PNG per picture, named by its seed (and class), with both in the file's text. Raises `UsageError`, before anything
     is drawn, where one of them would replace a file."""
     endings = [f"-label-{name}" for name in file_names(order.class_names)] or [""]
@@ -149,7 +128,7 @@ def folder(order: Order, path: Path) -> Work:
     except OSError as error:
         raise GancliError(os_problem(f"-o {path}", "made a directory", error)) from error
     written = []
-    for one in order.drawn():
+    for one in order.drawn(emit):
         file = files[one.request]
         note = PngImagePlugin.PngInfo()
         note.add_text("Software", "gancli")
@@ -161,8 +140,6 @@ def folder(order: Order, path: Path) -> Work:
         # Drawn again in less time than thousands of flushes take.
         atomic.write(file, [buffer.getvalue()], durable=False)
         written.append(str(file))
-        if len(written) % draw.BLOCK == 0:
-            yield _so_far(order, len(written))
     with contextlib.suppress(OSError):
         atomic.sync_directory(path)
     return sorted(written)
@@ -173,14 +150,13 @@ def _text(name: str) -> str:
     return "".join(c if c.isprintable() or (c.isspace() and c > "\x1f") else printable(c) for c in name)
 
 
-def array(order: Order, path: Path) -> Work:
+def array(order: Order, path: Path, emit: Emit) -> list[str]:
     """NumPy's `.npz`: `images` uint8 [N, H, W, C], `labels` int64 [N], `seeds` int64 [N], and the `class_names` that the
     labels number, str [K]; none where the pictures were not drawn by class."""
-    pixels = yield from _pixels(order)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
-        images=pixels.permute(0, 2, 3, 1).numpy(),
+        images=order.pixels(emit).permute(0, 2, 3, 1).numpy(),
         labels=np.array([request.label for request in order.wanted], dtype=np.int64),
         seeds=np.array([request.seed for request in order.wanted], dtype=np.int64),
         class_names=np.array(order.class_names, dtype=np.str_),
@@ -189,7 +165,7 @@ def array(order: Order, path: Path) -> Work:
     return [str(path)]
 
 
-def animation(order: Order, path: Path) -> Work:
+def animation(order: Order, path: Path, emit: Emit) -> list[str]:
     """A walk through latent space as a `.gif` or `.webp` that begins again at its end, or an `.mp4`."""
     config, suffix = order.config, path.suffix.lower()
     assert config.walk is not None
@@ -197,15 +173,15 @@ def animation(order: Order, path: Path) -> Work:
     fps, total = config.fps or FPS, config.walk * FRAMES_PER_LEG
     frames, place = order.walk(FRAMES_PER_LEG), f"drawing {path.name}"
     if suffix == ".mp4":
-        yield from video.write(path, _shown(order, frames), total, fps)
+        video.write(path, _shown(order, frames), total, fps, emit)
         return [str(path)]
     shown: list[Image.Image] = []
     for frame in _shown(order, frames):
         shown.append(frame.convert("RGB") if suffix == ".webp" else _palette(frame))
-        yield Preparing(place, len(shown), total, "frames")
+        emit(Preparing(place, len(shown), total, "frames"))
     buffer = io.BytesIO()
     times = durations(total, fps, 1 if suffix == ".webp" else 10)
-    yield Preparing(f"writing {path.name}", 0, 0, "files")
+    emit(Preparing(f"writing {path.name}", 0, 0, "files"))
     shown[0].save(buffer, suffix[1:].upper(), save_all=True, append_images=shown[1:], duration=times, loop=0)
     atomic.write(path, [buffer.getvalue()])
     return [str(path)]

@@ -7,7 +7,7 @@ import stat
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from gancli.data.listing import opened_for
 from gancli.data.patterns import is_archive, stem
 from gancli.data.pictures import Pictures
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean, os_problem
-from gancli.events import Event
+from gancli.events import Emit
 from gancli.files import atomic
 from gancli.files.atomic import LONGEST_NAME
 from gancli.text import counted
@@ -77,9 +77,9 @@ class Plan:
             self.pictures.close()
 
 
-def plan(wish: EnlargeConfig, output: str | None, scale: int) -> Generator[Event, None, Plan]:
-    """What is to be done for a picture, a folder or an archive, enlarged to `output` (-: stdout; None: beside it), as a
-    generator of progress. Raises `UsageError`, or `DataError` for what cannot be read at all."""
+def plan(wish: EnlargeConfig, output: str | None, scale: int, emit: Emit) -> Plan:
+    """What is to be done for a picture, a folder or an archive, enlarged to `output` (-: stdout; None: beside it). Raises
+    `UsageError`, or `DataError` for what cannot be read at all."""
     assert wish.input is not None
     source = paths.expanded(wish.input, "-i")
     try:
@@ -94,9 +94,9 @@ def plan(wish: EnlargeConfig, output: str | None, scale: int) -> Generator[Event
     except OSError as error:
         raise DataError(os_problem(f"-i {source}", "read", error)) from None
     if is_folder:
-        return (yield from _folder_plan(wish, source, output, scale))
+        return _folder_plan(wish, source, output, scale, emit)
     if is_archive(source.name) or (not is_image(source.name) and zipfile.is_zipfile(source)):
-        return (yield from _archive_plan(wish, source, output, scale))
+        return _archive_plan(wish, source, output, scale, emit)
     return _single_plan(wish, source, output, scale)
 
 
@@ -131,7 +131,7 @@ def _ending(wish: EnlargeConfig, scale: int) -> str:
     return f"_x{scale}_compared" if wish.compare else f"_x{scale}"
 
 
-def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Generator[Event, None, Plan]:
+def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int, emit: Emit) -> Plan:
     whole = source.resolve()
     beside = whole.parent if source.name in ("", "..") else source.parent
     place = beside / f"{whole.name}{_ending(wish, scale)}" if output is None else paths.expanded(output, "-o")
@@ -139,7 +139,7 @@ def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: i
     if _is_same(place, source):
         raise UsageError(f"-o {place}: is the folder of the originals; give another one")
     try:
-        found = yield from walk.walked(source, skip_closed=True, deep=wish.recursive, left_out=place)
+        found = walk.walked(source, True, emit, deep=wish.recursive, left_out=place)
     except DataError as error:
         raise DataError(f"-i {error}") from None
     names = sorted(map(Path, found.marks))
@@ -154,14 +154,14 @@ def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: i
     return Plan(jobs, place, alone=False, refused=refused, notes=notes)
 
 
-def _archive_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Generator[Event, None, Plan]:
+def _archive_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int, emit: Emit) -> Plan:
     """All pictures of an archive, whose folders are kept."""
     refuse(("--recursive", wish.recursive), why=f"is for a folder; of {source} all pictures are taken")
     place = (
         source.with_name(f"{stem(source)}{_ending(wish, scale)}") if output is None else paths.expanded(output, "-o")
     )
     _check_folder(place, output, f"-i {source} holds several pictures")
-    pictures = yield from opened_for("-i", source)
+    pictures = opened_for("-i", source, emit)
     try:
         names = [Path(name) for name in sorted(pictures.found.marks) if "\0" not in name]
         if not names:

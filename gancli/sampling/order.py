@@ -10,6 +10,7 @@ from torch import Tensor
 from gancli import images
 from gancli.config.sample import SampleConfig
 from gancli.errors import UsageError
+from gancli.events import Emit, Preparing
 from gancli.sampling import draw, walk
 from gancli.sampling.draw import Drawn, Paint, Request
 from gancli.sampling.labels import parse_labels
@@ -43,16 +44,19 @@ class Order:
         """Of the pictures' labels; empty where the pictures are not drawn by class."""
         return self.model.variant.images.class_names if self.model.variant.conditional else ()
 
-    def drawn(self) -> Iterator[Drawn]:
+    def drawn(self, emit: Emit) -> Iterator[Drawn]:
         """The pictures, `config.batch_size` held at a time, not in order."""
         if self.held is not None:
             yield from map(Drawn, range(len(self.wanted)), self.wanted, self.held)
             return
-        chunk = self.config.batch_size
-        for start in range(0, len(self.wanted), chunk):
+        chunk, total, count = self.config.batch_size, len(self.wanted), 0
+        for start in range(0, total, chunk):
             some = self.wanted[start : start + chunk]
             for one in draw.draw(self.model.variant, self.paint, some, self.device, self.config.truncation):
                 yield Drawn(start + one.index, one.request, one.pixels)
+                count += 1
+                if count % draw.BLOCK == 0:
+                    emit(Preparing("drawing pictures", count, total, "pictures"))
 
     @property
     def zoom(self) -> int:
@@ -65,11 +69,11 @@ class Order:
         variant, truncation = self.model.variant, self.config.truncation
         return walk.walk(variant, self.paint, self.wanted, self.config.walk, frames_per_leg, self.device, truncation)
 
-    def pixels(self) -> Tensor:
+    def pixels(self, emit: Emit) -> Tensor:
         """All pictures in order: uint8 `[N, C, H, W]`."""
         if self.held is not None:
             return self.held
-        found = {one.index: one.pixels for one in self.drawn()}
+        found = {one.index: one.pixels for one in self.drawn(emit)}
         return torch.stack([found[index] for index in range(len(self.wanted))])
 
 

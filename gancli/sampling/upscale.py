@@ -1,7 +1,7 @@
 """Pictures enlarged by a model that reads low-resolution ones: in tiles without seams, as large as memory allows."""
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gancli import images
 from gancli.data.decode import Layers
 from gancli.errors import GancliError
-from gancli.events import Preparing
+from gancli.events import Emit, Preparing
 from gancli.format import size as shown
 from gancli.machine.cpu_tuning import give_freed_memory_back
 from gancli.machine.memory import free_bytes
@@ -241,11 +241,9 @@ def bytes_per_pixel(variant: Variant) -> int:
     return math.ceil(2 * most / side**2)
 
 
-def enlarge_layers(
-    upscaler: Upscaler, layers: Layers, name: str, set_aside: int = 0
-) -> Generator[Preparing, None, Image.Image]:
-    """A decoded picture enlarged, with its transparency and what its file says of it; tells how far it is. `set_aside`: as
-    for `Upscaler.parts`."""
+def enlarge_layers(upscaler: Upscaler, layers: Layers, name: str, set_aside: int, emit: Emit) -> Image.Image:
+    """A decoded picture enlarged, with its transparency and what its file says of it. `set_aside`: as for
+    `Upscaler.parts`."""
     colour, scale = layers.colour, upscaler.variant.scale
     size = (colour.width * scale, colour.height * scale)
     mode = colour.mode if layers.alpha is None else "RGBA" if colour.mode == "RGB" else "LA"
@@ -254,7 +252,7 @@ def enlarge_layers(
         if result is None:  # only now: it is counted in `set_aside`, and would be once more if it were there already
             result = Image.new(mode, size)
         result.paste(images.to_pil(part.pixels), (part.left, part.top))
-        yield Preparing(f"enlarging {name}", part.number, part.count, "tiles")
+        emit(Preparing(f"enlarging {name}", part.number, part.count, "tiles"))
     assert result is not None
     if layers.alpha is not None:
         result.putalpha(layers.alpha.resize(size, Image.Resampling.BICUBIC))

@@ -4,14 +4,14 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 from PIL import Image
 
 from gancli.errors import GancliError
-from gancli.events import Event, Preparing
+from gancli.events import Emit, Preparing
 from gancli.files import atomic
 
 MAX_SIDE = 8_192  # pixels: what players take
@@ -29,9 +29,9 @@ def check_ffmpeg(path: Path) -> str:
     return program
 
 
-def write(path: Path, frames: Iterator[Image.Image], total: int, fps: int) -> Generator[Event, None, None]:
+def write(path: Path, frames: Iterator[Image.Image], total: int, fps: int, emit: Emit) -> None:
     """Write `total` frames, all of one size, as H.264 in yuv420p, which browsers play; a side of odd length gets one more
-    row or column. Tells how far it is. `path` is whole, or as it was. Raises `GancliError` with ffmpeg's own words where it
+    row or column. `path` is whole, or as it was. Raises `GancliError` with ffmpeg's own words where it
     fails."""
     program = check_ffmpeg(path)
     first = next(frames).convert("RGB")
@@ -43,10 +43,13 @@ def write(path: Path, frames: Iterator[Image.Image], total: int, fps: int) -> Ge
         )  # fmt: skip
         assert process.stdin is not None
         try:
-            with contextlib.suppress(BrokenPipeError):  # it has ended: its exit code says so
-                for number, frame in enumerate(chain([first], frames), 1):
+            for number, frame in enumerate(chain([first], frames), 1):
+                try:
                     process.stdin.write(frame.convert("RGB").tobytes())
-                    yield Preparing(f"drawing {path.name}", number, total, "frames")
+                except BrokenPipeError:  # it has ended: its exit code says so
+                    break
+                emit(Preparing(f"drawing {path.name}", number, total, "frames"))
+            with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
             code = process.wait()
         finally:

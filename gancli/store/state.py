@@ -165,21 +165,21 @@ class Writer:
         self._pool = ThreadPoolExecutor(1, "writer")
         self._job: Future[list[events.Event]] | None = None
 
-    def start(self, job: Job) -> Iterator[events.Event]:
-        """Wait for the job before, yield its events, and start this one."""
-        yield from self.wait()
+    def start(self, job: Job) -> None:
+        """Start a job. The one before must have been waited for."""
+        assert self._job is None
         self._job = self._pool.submit(job)
 
-    def done(self) -> Iterator[events.Event]:
-        """Yield the events of the job if it has ended."""
-        if self._job is not None and not self.busy:
-            yield from self.wait()
+    def done(self) -> list[events.Event]:
+        """Return the events of the job if it has ended."""
+        return self.wait() if self._job is not None and not self.busy else []
 
-    def wait(self) -> Iterator[events.Event]:
-        """Wait for the job, and yield its events."""
-        if self._job is not None:
-            job, self._job = self._job, None
-            yield from job.result()
+    def wait(self) -> list[events.Event]:
+        """Wait for the job and return its events."""
+        if self._job is None:
+            return []
+        job, self._job = self._job, None
+        return job.result()
 
     @property
     def busy(self) -> bool:

@@ -65,11 +65,16 @@ def test_a_run_can_be_iterated_over_once() -> None:
     assert repr(run) == "<run of vanilla, not started>"
     with pytest.raises(gancli.GancliError, match="has not ended"):
         run.model  # noqa: B018
-    steps = [event.step for event in run if isinstance(event, events.LossRow)]
-    assert steps == [5, 10]
+    seen = list(run)
+    assert [event.step for event in seen if isinstance(event, events.LossRow)] == [5, 10]
+    opening, started, phase = (next(i for i, e in enumerate(seen) if isinstance(e, kind)) for kind in BEGINNING)
+    assert opening < started < phase
     assert run.status == "done"
     with pytest.raises(gancli.GancliError, match="iterated over once"):
         list(run)
+
+
+BEGINNING = (events.Preparing, events.RunStarted, events.PhaseStarted)
 
 
 class OwnError(Exception):

@@ -20,10 +20,8 @@ CPU = torch.device("cpu")
 
 def opened(path: Path | str, root: Path, crop: int | None = None) -> tuple[Photographs, list[str]]:
     run = RunConfig()
-    opening = open_photographs(
-        str(path), data_root=root, image_size=crop, download=False, on_bad_image=run.on_bad_image
-    )
-    return warned(opening)
+    how = {"image_size": crop, "download": False, "on_bad_image": run.on_bad_image}
+    return warned(open_photographs, str(path), data_root=root, **how)
 
 
 def photograph(width: int, height: int, mark: int) -> Image.Image:

@@ -2,20 +2,13 @@
 
 import io
 import sys
-from collections.abc import Generator
 
 import pytest
 
 from gancli.cli.progress import shown
-from gancli.events import Event, Preparing, Warned
+from gancli.events import Preparing, Warned
 
 ODD = "decoding [/b][red]\x1b[2J caf\udce9"
-
-
-def work() -> Generator[Event, None, int]:
-    yield Preparing(ODD, 1, 2, "images")
-    yield Warned(ODD)
-    return 3
 
 
 class Terminal(io.StringIO):
@@ -30,6 +23,8 @@ def test_names_are_shown_as_they_are_but_for_what_moves_the_cursor(
     stream = kind()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
-    assert shown(work()) == 3
+    with shown() as emit:
+        emit(Preparing(ODD, 1, 2, "images"))
+        emit(Warned(ODD))
     assert "[/b][red]\\x1b[2J caf\\xe9" in stream.getvalue()
     assert "\x1b[2J" not in stream.getvalue()

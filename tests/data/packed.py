@@ -48,7 +48,8 @@ def opened(
     size: int | None = 8,
 ) -> tuple[Source, list[str]]:
     """A data set, and the warnings on the way."""
-    opening = open_source(
+    return warned(
+        open_source,
         str(path),
         data_root=root or path.parent / "root",
         image_size=size,
@@ -56,7 +57,6 @@ def opened(
         on_bad_image=bad,
         split=split,
     )
-    return warned(opening)
 
 
 def in_folder(path: Path, files: Files) -> Path:

@@ -21,12 +21,12 @@ from gancli.data.names import Split
 from gancli.data.opening import open_source
 from gancli.data.source import Source
 from gancli.errors import DataError
-from tests.conftest import heard
+from gancli.events import ignore
 
 
 def opened(name: str, root: Path, split: Split = "train", size: int | None = None) -> Source:
-    opening = open_source(name, data_root=root, image_size=size, download=False, on_bad_image="fail", split=split)
-    return heard(opening)[0]
+    how: dict[str, Any] = {"image_size": size, "download": False, "on_bad_image": "fail", "split": split}
+    return open_source(name, ignore, data_root=root, **how)
 
 
 def python_2_batch(pixels: bytes, labels: list[int]) -> bytes:

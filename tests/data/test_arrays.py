@@ -15,8 +15,9 @@ from gancli.data.arrays import open_arrays
 from gancli.data.fit import square
 from gancli.data.source import Source
 from gancli.errors import DataError
+from gancli.events import ignore
 from gancli.metrics.entrants import open_pictures
-from tests.conftest import SMALL, TINY, Gan, heard, warned
+from tests.conftest import SMALL, TINY, Gan, warned
 
 RNG = np.random.default_rng(0)
 
@@ -26,8 +27,7 @@ def some(*shape: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
 
 
 def opened(path: Path, size: int | None = None, split: Any = "train") -> Source:
-    source, _ = heard(open_arrays(path, size, split))
-    return source
+    return open_arrays(path, size, split, "crop", ignore)
 
 
 @pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 8, 1), (5, 1, 8, 8), (5, 8, 8, 3), (5, 3, 8, 8)])
@@ -68,7 +68,7 @@ def test_labels_of_every_usual_kind_are_classes(
 ) -> None:
     images = "x_train" if "train" in called else "images"
     np.savez(tmp_path / "x.npz", **{images: some(6, 8, 8), called: labels})
-    found, said = warned(open_arrays(tmp_path / "x.npz", None, "train"))
+    found, said = warned(open_arrays, tmp_path / "x.npz", None, "train", "crop")
     given = labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.reshape(-1)
     as_text = [each.decode() if isinstance(each, bytes) else str(each) for each in given.tolist()]
     own = [found.class_names[index] for index in found.labels.tolist()]
@@ -95,7 +95,7 @@ def test_class_names_are_those_of_one_hot_labels(tmp_path: Path) -> None:
 )
 def test_arrays_that_are_not_labels_are_named_in_one_line(arrays: Any, said: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", images=some(6, 8, 8), **arrays)
-    found, (line,) = warned(open_arrays(tmp_path / "x.npz", None, "train"))
+    found, (line,) = warned(open_arrays, tmp_path / "x.npz", None, "train", "crop")
     assert re.search(said, line)
     assert (found.class_names, found.labels.tolist()) == ((), [0] * 6)
 
@@ -103,7 +103,7 @@ def test_arrays_that_are_not_labels_are_named_in_one_line(arrays: Any, said: str
 def test_labels_in_another_file_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", some(6, 8, 8))
     np.save(tmp_path / "y_labels.npy", HALVES)
-    _, (line,) = warned(open_arrays(tmp_path / "x.npy", None, "train"))
+    _, (line,) = warned(open_arrays, tmp_path / "x.npy", None, "train", "crop")
     assert "y_labels.npy is not read" in line
 
 
@@ -111,7 +111,7 @@ def test_labels_in_another_file_are_named(tmp_path: Path) -> None:
 def test_notes_are_told_once_where_arrays_are_measured_at_another_size(size: int, tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", images=RNG.random((6, 8, 8)), id=np.arange(6))
     like = Source("like", torch.zeros(1, 1, size, size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64), ())
-    _, said = warned(open_pictures(tmp_path / "x.npz", like, "like", tmp_path, "crop"))
+    _, said = warned(open_pictures, tmp_path / "x.npz", like, "like", tmp_path, "crop")
     assert (
         len([line for line in said if "no classes" in line]) == len([line for line in said if "read as" in line]) == 1
     )
@@ -132,7 +132,7 @@ def test_numbers_of_every_usual_range_are_pixels_and_a_note_says_how(
     array = np.full((2, 4, 4), black, kind)
     array[1] = white
     np.save(tmp_path / "x.npy", array)
-    found, (line,) = warned(open_arrays(tmp_path / "x.npy", None, "train"))
+    found, (line,) = warned(open_arrays, tmp_path / "x.npy", None, "train", "crop")
     assert f"read as {black} (black) to {white} (white)" in line
     assert set(found.images.flatten().tolist()) == {0, 255}
     assert found.images[1].min() == 255

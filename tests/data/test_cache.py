@@ -230,12 +230,12 @@ def test_where_nothing_can_be_written_that_is_said_once_and_all_goes_on(
     if fault in FAULTS[2:]:
         monkeypatch.setattr(os, "replace" if fault == FAULTS[2] else "fsync", refuse)
     how: dict[str, Any] = {"data_root": root, "image_size": 8, "download": False, "on_bad_image": "fail"}
-    opened, warnings = warned(open_source(str(tmp_path / "pics"), **how))
+    opened, warnings = warned(open_source, str(tmp_path / "pics"), **how)
     assert opened.images[:, 0, 0, 0].sort().values.tolist() == list(range(24))
-    photographs, more = warned(open_photographs(str(tmp_path / "pics"), **how))
+    photographs, more = warned(open_photographs, str(tmp_path / "pics"), **how)
     assert photographs.num_images == 24
     monkeypatch.setattr("gancli.metrics.classifier.NUM_STEPS", 2)
-    _, of_classifier = warned(judge_of(opened, root, torch.device("cpu")))
+    _, of_classifier = warned(judge_of, opened, root, torch.device("cpu"))
     for told in (warnings, more, of_classifier):
         (line,) = told
         assert f"{root / 'cache'}: " in line

@@ -11,8 +11,9 @@ import pytest
 
 from gancli.data import download
 from gancli.data.remote import RemoteFile
-from gancli.errors import DataError
+from gancli.errors import DataError, StoppedError
 from gancli.events import Event, Preparing, Warned
+from tests.conftest import heard
 
 CONTENT = bytes(range(256)) * 4000
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -66,7 +67,8 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def fetched(root: Path, *urls: str) -> list[Event]:
-    return list(download.fetch(RemoteFile("SET/raw/file.gz", MD5, urls), root, "mnist", "put file.gz into DIR"))
+    file = RemoteFile("SET/raw/file.gz", MD5, urls)
+    return heard(download.fetch, file, root, "mnist", "put file.gz into DIR")[1]
 
 
 def test_a_file_appears_whole_with_progress(host: str, tmp_path: Path) -> None:
@@ -99,11 +101,16 @@ def test_after_three_rounds_one_line_says_what_to_do_by_hand(host: str, tmp_path
 
 
 def test_a_host_that_hangs_does_not_hold_up_a_stop(host: str, tmp_path: Path) -> None:
-    opening = download.fetch(RemoteFile("file.gz", MD5, (f"{host}/slow/file.gz",)), tmp_path, "mnist", "")
+    events = list[Event]()
+
+    def stop(event: Event) -> None:
+        events.append(event)
+        if len(events) == 3:
+            raise StoppedError("stopped")
+
     started = time.monotonic()
-    for _ in range(3):
-        next(opening)
-    opening.close()
+    with pytest.raises(StoppedError):
+        download.fetch(RemoteFile("file.gz", MD5, (f"{host}/slow/file.gz",)), tmp_path, "mnist", "", stop)
     assert time.monotonic() - started < 5
     assert not list(tmp_path.iterdir())
 

@@ -2,6 +2,7 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,9 +56,8 @@ def test_a_square_is_the_same_whatever_the_fit(fit: Fit) -> None:
 
 
 def opened(place: Path, root: Path, fit: Fit) -> tuple[Tensor, list[str]]:
-    source, notes = warned(
-        open_source(str(place), data_root=root, image_size=8, download=False, on_bad_image="fail", fit=fit)
-    )
+    how: dict[str, Any] = {"image_size": 8, "download": False, "on_bad_image": "fail", "fit": fit}
+    source, notes = warned(open_source, str(place), data_root=root, **how)
     return source.images, notes
 
 

@@ -15,8 +15,9 @@ from PIL import Image
 
 from gancli.data.decode import First, decode, layers_of, read_head
 from gancli.data.folder import open_folder
+from gancli.data.opening import open_source
 from gancli.errors import DataError
-from gancli.events import Preparing
+from gancli.events import Event, Preparing
 from tests.conftest import heard
 from tests.data.packed import opened
 
@@ -69,10 +70,11 @@ def test_many_pictures_beside_the_folders_make_them_no_classes(classes: Path) ->
 
 
 def test_the_second_time_nothing_is_decoded(classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, events = heard(open_folder(classes, tmp_path, None, "fail"))
+    how: dict[str, Any] = {"data_root": tmp_path, "image_size": None, "download": False, "on_bad_image": "fail"}
+    first, events = heard(open_source, str(classes), **how)
     assert events
     monkeypatch.setattr("gancli.data.folder.decode_first", None)
-    again, events = heard(open_folder(classes, tmp_path, None, "fail"))
+    again, events = heard(open_source, str(classes), **how)
     assert (again.fingerprint, events) == (first.fingerprint, [])
 
 
@@ -113,10 +115,13 @@ def test_progress_comes_while_pictures_are_decoded_and_closing_stops_the_work(
 
     done, pause = list[object](), threading.Event()
     monkeypatch.setattr("gancli.data.folder.decode_first", slow)
-    opening = open_folder(tmp_path / "set", tmp_path, None, "fail")
-    while not (isinstance(event := next(opening), Preparing) and event.what.startswith("decoding")):
-        pass
-    opening.close()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Preparing) and event.what.startswith("decoding"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_folder(tmp_path / "set", tmp_path, None, "fail", "train", "crop", None, stop)
     assert len(done) < 400
     assert not any(path.name.endswith(".part") for path in (tmp_path / "cache").iterdir())
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.probe import probe
 from gancli.data.source import Source
+from gancli.events import ignore
 from tests.conftest import ROOT, Gan, warned
 
 PRINT_DIGEST = """
@@ -45,13 +47,13 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(root: Path, split: Split = "train", size: int | None = None) -> tuple[Source, list[str]]:
-    opening = open_source("leaves", data_root=root, image_size=size, download=False, on_bad_image="fail", split=split)
-    return warned(opening)
+    how: dict[str, Any] = {"image_size": size, "download": False, "on_bad_image": "fail", "split": split}
+    return warned(open_source, "leaves", data_root=root, **how)
 
 
 def photographs(root: Path, crop: int | None) -> Photographs:
-    opening = open_photographs("leaves", data_root=root, image_size=crop, download=False, on_bad_image="fail")
-    return warned(opening)[0]
+    how: dict[str, Any] = {"image_size": crop, "download": False, "on_bad_image": "fail"}
+    return open_photographs("leaves", ignore, data_root=root, **how)
 
 
 def test_equal_seeds_draw_equal_pictures_with_any_number_of_threads() -> None:

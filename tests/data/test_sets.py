@@ -23,8 +23,7 @@ from tests.conftest import heard
 
 def opened(name: str, root: Path, split: Split = "train", **how: Any) -> tuple[Source, list[Event]]:
     options: dict[str, Any] = {"image_size": None, "download": False, "on_bad_image": "fail"} | how
-    opening = open_source(name, data_root=root, split=split, **options)
-    return heard(opening)
+    return heard(open_source, name, data_root=root, split=split, **options)
 
 
 @pytest.mark.parametrize(("name", "shape"), [("digits", (1, 28, 28)), ("shapes", (3, 64, 64))])
@@ -86,9 +85,8 @@ def test_a_host_that_fails_is_tried_again_and_the_files_are_named(
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     monkeypatch.setattr("gancli.data.download.PAUSE_S", 0.0)
-    opening = open_source("mnist", data_root=tmp_path, image_size=None, download=True, on_bad_image="fail")
     with pytest.raises(DataError, match=r"503.*train-images-idx3-ubyte\.gz.* into .*MNIST/raw"):
-        list(opening)
+        opened("mnist", tmp_path, download=True)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 

@@ -20,7 +20,7 @@ from tests.pictures import tiny_digits, write_idx, write_tiny_mnist
 
 def opened(root: Path, split: Split = "train", name: str = "stacked-mnist", **how: Any) -> tuple[Source, list[Event]]:
     options: dict[str, Any] = {"image_size": None, "download": False, "on_bad_image": "fail"} | how
-    return heard(open_source(name, data_root=root, split=split, **options))
+    return heard(open_source, name, data_root=root, split=split, **options)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -3,14 +3,19 @@
 import json
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from gancli.data.names import Split
+from gancli.data.opening import open_source
+from gancli.data.pace import Pace
 from gancli.data.photographs import open_photographs
 from gancli.errors import DataError, UsageError
+from gancli.events import Event, ignore
 from tests.conftest import SMALL, Gan, warned
 from tests.data.packed import (
     features,
@@ -269,7 +274,7 @@ def test_the_order_in_an_archive_is_that_of_names_and_what_cannot_be_read_leaves
     for path in places:
         assert opened(path, bad="skip")[0].images[:, 0, 0, 0].tolist() == [1, 2, 4, 5, 7, 8]
     photographs = [
-        warned(open_photographs(str(p), data_root=tmp_path, image_size=8, download=False, on_bad_image="skip"))[0]
+        open_photographs(str(p), ignore, data_root=tmp_path, image_size=8, download=False, on_bad_image="skip")
         for p in places
     ]
     assert len({one.fingerprint for one in photographs}) == 1
@@ -283,6 +288,24 @@ def test_another_tar_of_the_same_name_is_other_data(tmp_path: Path) -> None:
         assert opened(path)[0].images[0, 0, 0, 0] == value
 
 
+@pytest.mark.parametrize("kind", ["folder", "tar", "parquet"])
+def test_an_error_of_the_callback_is_not_taken_for_damage(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: Event) -> None:
+        raise OSError("stop")
+
+    monkeypatch.setattr(Pace, "due", lambda _: True)
+    make: dict[str, Callable[[], Path]] = {
+        "folder": lambda: in_folder(tmp_path / "a", pets()),
+        "tar": lambda: in_tar(tmp_path / "a.tar", pets()),
+        "parquet": lambda: in_parquet(tmp_path / "a.parquet", rows(pets())),
+    }
+    how: dict[str, Any] = {"image_size": 8, "download": False, "on_bad_image": "skip"}
+    with pytest.raises(OSError, match=r"^stop$"):
+        open_source(str(make[kind]()), stop, data_root=tmp_path / "root", **how)
+
+
 def test_photographs_for_srgan_come_out_of_tars_and_parquet_files(tmp_path: Path) -> None:
     files, found = pets(), []
     for path in (
@@ -290,10 +313,8 @@ def test_photographs_for_srgan_come_out_of_tars_and_parquet_files(tmp_path: Path
         in_tar(tmp_path / "b.tar.gz", files),
         in_parquet(tmp_path / "c.parquet", rows(files)),
     ):
-        opening = open_photographs(
-            str(path), data_root=tmp_path / "root", image_size=8, download=False, on_bad_image="fail"
-        )
-        photographs, told = warned(opening)
+        how: dict[str, Any] = {"image_size": 8, "download": False, "on_bad_image": "fail"}
+        photographs, told = warned(open_photographs, str(path), data_root=tmp_path / "root", **how)
         assert told == []
         found.append(photographs.fingerprint)
     assert len(set(found)) == 1

@@ -124,7 +124,7 @@ def losses(run: str) -> list[dict[str, float]]:
 
 @pytest.mark.usefixtures("slow")
 def test_words_of_progress_tell_the_means_so_far_and_what_is_being_done(tmp_path: Path) -> None:
-    seen = list(tiny_events(tmp_path / "run"))
+    seen = tiny_events(tmp_path / "run")
     words = [event for event in seen if isinstance(event, Progress)]
     assert [word.num_means for word in words if word.terms] == [1, 2, 3, 4] * 2
     rows = [event for event in seen if isinstance(event, events.LossRow)]

@@ -179,9 +179,7 @@ def test_divergence_names_the_loss_and_the_step_and_keeps_the_last_finite_state(
 
 
 def test_events_come_in_the_order_things_happen(tmp_path: Path) -> None:
-    seen = [
-        event for event in tiny_events(tmp_path / "run") if not isinstance(event, events.Preparing | events.Progress)
-    ]
+    seen = [e for e in tiny_events(tmp_path / "run") if not isinstance(e, events.Preparing | events.Progress)]
     saved = [event for event in seen if isinstance(event, events.CheckpointSaved)]  # written while training goes on
     assert [(event.step, event.kind) for event in saved] == [(5, "state"), (5, "model"), (10, "state"), (10, "model")]
     row = [events.LossRow, events.SamplesDrawn]
@@ -210,7 +208,7 @@ def test_what_the_disk_refuses_in_the_background_ends_the_run(
     assert (newest.facts.step, skipped) == (10, [])
 
 
-def tiny_events(out: Path) -> Iterator[events.Event]:
+def tiny_events(out: Path) -> list[events.Event]:
     from gancli.config import RunConfig
     from gancli.engine.stop import Stop
     from gancli.engine.train import train
@@ -218,7 +216,10 @@ def tiny_events(out: Path) -> Iterator[events.Event]:
 
     run = RunConfig(steps=10, image_size=8, batch_size=16, log_every=5, threads=1, device="cpu")
     own = catalogue.card("vanilla").config_class()
-    return train(run, own, catalogue.load("vanilla"), rundir.prepared(out), Stop())
+    seen = list[events.Event]()
+    for event in train(run, own, catalogue.load("vanilla"), rundir.prepared(out), Stop(), seen.append):
+        seen.append(event)
+    return seen
 
 
 def test_the_same_command_gives_the_same_bytes_and_another_seed_others(gan: Gan, tmp_path: Path) -> None:

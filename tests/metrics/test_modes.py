@@ -2,9 +2,8 @@
 
 import json
 import math
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import torch
@@ -13,14 +12,13 @@ from torch import Tensor
 from gancli.data.names import Split
 from gancli.data.opening import open_source
 from gancli.data.source import Source
-from gancli.events import Event
+from gancli.events import ignore
 from gancli.metrics import classifier, compare, yardstick
 from gancli.metrics.classifier import Judge
 from gancli.metrics.distances import modes
-from tests.conftest import SMALL, TINY, Gan, heard
+from tests.conftest import SMALL, TINY, Gan
 from tests.pictures import tiny_digits, write_tiny_mnist
 
-T = TypeVar("T")
 CPU = torch.device("cpu")
 
 
@@ -37,13 +35,9 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def result(work: Generator[Event, None, T]) -> T:
-    return heard(work)[0]
-
-
 def opened(root: Path, split: Split) -> Source:
     how: Any = {"image_size": None, "download": False, "on_bad_image": "fail"}
-    return result(open_source("stacked-mnist", data_root=root, split=split, **how))
+    return open_source("stacked-mnist", ignore, data_root=root, split=split, **how)
 
 
 class Sees(Judge):

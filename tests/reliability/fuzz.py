@@ -30,7 +30,7 @@ from gancli.data.decode import decode, decode_layers, read_head
 from gancli.data.formats import suffixes
 from gancli.data.opening import open_source
 from gancli.errors import DataError
-from gancli.events import Warned
+from tests.conftest import warned
 
 MAX_SECONDS = 2.0
 CORPUS = Path(__file__).parent / "corpus"
@@ -227,7 +227,7 @@ def archives(count: int, rng: random.Random, folder: Path) -> Tally:
         shutil.rmtree(root, ignore_errors=True)
         how = {"data_root": root, "image_size": 8, "download": False, "on_bad_image": bad}
         try:
-            said = [event.message for event in open_source(str(path), **how) if isinstance(event, Warned)]  # type: ignore[arg-type]
+            _, said = warned(open_source, str(path), **how)
             end = "opened"
         except DataError as error:
             said, end = [str(error)], "one line of error"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gancli.data.walk import Found, walked
+from gancli.events import ignore
 from gancli.sampling.jobs import targets
-from tests.conftest import heard
 
 
 def places(*names: str) -> list[str]:
@@ -76,7 +76,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def found_in(folder: Path, recursive: bool = True) -> Found:
-    return heard(walked(folder, skip_closed=True, deep=recursive, left_out=folder / "out"))[0]
+    return walked(folder, True, ignore, deep=recursive, left_out=folder / "out")
 
 
 def names_in(folder: Path, recursive: bool = True) -> list[str]:

@@ -17,9 +17,9 @@ from gancli.batches.batch import Prefetcher
 from gancli.config.resolve import Layer, known_fields, preset_layers, resolve
 from gancli.engine import plan
 from gancli.engine.session import Session
-from gancli.engine.stop import Stop
 from gancli.engine.train import open_data
 from gancli.errors import UsageError
+from gancli.events import ignore
 from gancli.machine import cpu_tuning
 from gancli.machine import device as machine
 from gancli.steps import trace
@@ -28,7 +28,7 @@ from gancli.steps.compiled import state_restored
 from gancli.steps.runner import Runner, Ways
 from gancli.store import rundir
 from gancli.variant import constant
-from tests.conftest import heard, slow_ones
+from tests.conftest import slow_ones
 
 OWN: dict[str, dict[str, object]] = {
     "vanilla": {"width": 16, "inner_width": 16},
@@ -74,8 +74,7 @@ def session_of(
     resolved = resolve(
         variant, config_class, [*preset_layers(variant, config_class, "default"), Layer("the test", values)]
     )
-    opening = open_data(resolved.run, resolved.own, catalogue.load(variant), Stop())
-    source, _ = heard(opening)
+    source = open_data(resolved.run, resolved.own, catalogue.load(variant), ignore)
     planned = plan.make(resolved.run, resolved.own, source, catalogue.load(variant))
     planned.machine.settle(deterministic=True)
     return Session(planned, source, catalogue.load(variant), rundir.prepared(out))
