@@ -253,7 +253,7 @@ def _networks(
     variant: str, spec: ImageSpec, own: Mapping[str, Any], device: torch.device, ready: Ready
 ) -> dict[str, nn.Module]:
     """The networks that ours has with a preset and the options `own`."""
-    card = catalogue.card(variant)
+    card = catalogue.variant_info(variant)
     known = set(card.config_class.__dataclass_fields__)
     values = {**card.presets[own["preset"]], **own}
     config = card.config_class(**{name: value for name, value in values.items() if name in known})

@@ -23,8 +23,8 @@ from gancli.engine import plan
 from gancli.engine.session import Session
 from gancli.engine.train import open_data
 from gancli.events import ignore
-from gancli.machine import private
-from gancli.store import rundir
+from gancli.machine import torch_private
+from gancli.store import run_directory
 
 
 @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
@@ -34,7 +34,7 @@ def _onednn_flop(x_shape: Any, weight_shape: Any, *_: Any, **__: Any) -> int:
     return flop
 
 
-class Flop(private.DispatchMode):  # type: ignore[no-untyped-call]
+class Flop(torch_private.DispatchMode):  # type: ignore[no-untyped-call]
     """Counts the floating-point operations of what is done within. (`FlopCounterMode` also asks which module they are of,
     by hooks that do not bear double backward.)"""
 
@@ -52,7 +52,7 @@ Train = Callable[[int], None]
 
 def planned(case: Case, device: str, precision: str, compiled: bool, directory: Path) -> tuple[plan.Plan, Any]:
     """What `gan train` would do, and the data."""
-    card = catalogue.card(case.variant)
+    card = catalogue.variant_info(case.variant)
     options = {"data_root": str(directory), "device": device, "precision": precision, "steps": 2 * 10**6}
     options |= {"compile": "yes" if compiled else "no"}
     options |= case.options
@@ -63,25 +63,25 @@ def planned(case: Case, device: str, precision: str, compiled: bool, directory: 
     resolved = resolve(case.variant, card.config_class, layers)
     variant_class = catalogue.load(case.variant)
     source = open_data(resolved.run, resolved.own, variant_class, ignore)
-    return plan.make(resolved.run, resolved.own, source, variant_class), source
+    return plan.resolve_plan(resolved.run, resolved.own, source, variant_class), source
 
 
 def ours(case: Case, what: plan.Plan, source: Any, directory: Path) -> tuple[Train, dict[str, object]]:
     """gan's own engine, which trains so many steps; and what is known of a step."""
-    what.machine.settle(deterministic=False)
-    session = Session(what, source, catalogue.load(case.variant), rundir.prepared(directory / "run"))
-    (_, phase, _, end) = next(session.phases.after(session.step))
+    what.machine.configure(deterministic=False)
+    session = Session(what, source, catalogue.load(case.variant), run_directory.make_writable(directory / "run"))
+    (_, phase, _, end) = next(session.phases.remaining(session.step))
     runner = session.enter(phase, None)
 
     def train(steps: int) -> None:
         last = session.step + steps
         while session.step < last:
-            session.advance(runner, session.room(min(last, end), (100,)))
+            session.advance(runner, session.steps_until(min(last, end), (100,)))
             if session.due(100):
                 list(session.loss_row(phase))
 
     with Flop() as counter:  # type: ignore[no-untyped-call]
-        runner.stepper.run(session.batches.batch(0))
+        runner.training_step.run(session.batches.batch(0))
     began = time.perf_counter()
     for event in session.compile(runner):
         raise SystemExit(event.message)  # what is called compiled must be

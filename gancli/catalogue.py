@@ -28,7 +28,7 @@ CONFIG_SUFFIX = "_config"  # of the module with a variant's options
 
 
 @dataclass(frozen=True)
-class Card:
+class VariantInfo:
     """The description and the options of a variant, without its networks."""
 
     name: str
@@ -52,15 +52,15 @@ def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
 
 def check_name(name: str, file: str = "") -> str:
     """Return `name` if it is a variant. Otherwise raises `UsageError`, with the nearest name or, if a `file` names the
-    variant, `missing`."""
+    variant, `unknown_variant_message`."""
     if name not in names():
         hint = suggestions.of_value("--variant", name, names())
         unknown = f"--variant {name}: no such variant; there are {', '.join(names())}{hint}"
-        raise UsageError(missing(name, file) if file else unknown)
+        raise UsageError(unknown_variant_message(name, file) if file else unknown)
     return name
 
 
-def missing(name: str, file: str) -> str:
+def unknown_variant_message(name: str, file: str) -> str:
     """Return the error message for a file that names an unknown variant."""
     return (
         f"{file}: names the variant {name[:80]!r}, which this gan does not have (it has {', '.join(names())}); use the gan "
@@ -68,21 +68,23 @@ def missing(name: str, file: str) -> str:
     )
 
 
-def card(name: str) -> Card:
+def variant_info(name: str) -> VariantInfo:
     """Return the description and options of a variant; imports no torch if they have a module of their own. Raises
     `UsageError` for an unknown name."""
     return _card(check_name(name))
 
 
 @functools.cache
-def _card(name: str) -> Card:
+def _card(name: str) -> VariantInfo:
     module = _config_module(name)
     docstring = ast.get_docstring(ast.parse(inspect.getsource(module)))  # `python -OO` leaves `__doc__` out
     paragraphs = [" ".join(paragraph.split()) for paragraph in (docstring or name).split("\n\n")]
     papers = [p.removeprefix("Paper:").strip() for p in paragraphs if p.startswith("Paper:")]
     described = [p for p in paragraphs[1:] if not p.startswith("Paper:")]
     config_class: type[VariantConfig] = module.Config
-    return Card(name, paragraphs[0], " ".join(papers), "\n\n".join(described), config_class, config_class.presets)
+    return VariantInfo(
+        name, paragraphs[0], " ".join(papers), "\n\n".join(described), config_class, config_class.presets
+    )
 
 
 def _config_module(name: str) -> ModuleType:
@@ -95,11 +97,11 @@ def _module_name(name: str) -> str:
     return f"gancli.variants.{name}"
 
 
-def own_options(variants: Iterable[str]) -> dict[str, dict[str, Field]]:
+def variant_options(variants: Iterable[str]) -> dict[str, dict[str, Field]]:
     """Return the options that belong to these variants, by option name and then by variant."""
     found: dict[str, dict[str, Field]] = {}
     for variant in variants:
-        for field in fields_of(card(variant).config_class):
+        for field in fields_of(variant_info(variant).config_class):
             found.setdefault(field.name, {})[variant] = field
     return found
 

@@ -168,7 +168,7 @@ class Warned(Event):
     kind: Literal["note", "warning"] = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kind", text.kind(self.message))
+        object.__setattr__(self, "kind", text.message_kind(self.message))
 
 
 @dataclass(frozen=True)

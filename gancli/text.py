@@ -35,7 +35,7 @@ class Note(str):
     __slots__ = ()
 
 
-def kind(line: str) -> Literal["note", "warning"]:
+def message_kind(line: str) -> Literal["note", "warning"]:
     """The kind of a message, with which its line begins."""
     return "note" if isinstance(line, Note) else "warning"
 

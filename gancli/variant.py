@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from gancli.batches.batch import Batch
 from gancli.data.spec import ImageSpec
 
-Reads = Literal["labels", "low_res"]
+ConditionType = Literal["labels", "low_res"]
 Noise = Literal["normal", "uniform", "unit-uniform"]
 
 
@@ -111,7 +111,7 @@ class _SkipInitialValues(TorchFunctionMode):
 
 
 @contextmanager
-def on_meta() -> Iterator[None]:
+def on_meta_device() -> Iterator[None]:
     """Build networks on the meta device: with shapes and dtypes, but without memory and values."""
     with torch.device("meta"), _SkipInitialValues():
         yield
@@ -125,12 +125,12 @@ class Variant(ABC):
     defines one subclass of `Variant`, and a `Config` or imports it from `NAME_config.py` (see `catalogue`).
 
     Tensors, here and in `Batch`: images are float `[B, C, size, size]` in [-1, 1], with the channels and size of
-    `self.images`. A `condition` is what the variant `reads`: int64 labels `[B]` from 0 to `num_classes - 1` (all 0 if
-    the dataset has no classes), or low-resolution images, float `[B, C, size/scale, size/scale]` in [-1, 1]. When
-    sampling, low- resolution images may have any height and width.
+    `self.images`. A `condition` is of the variant's `condition_type`: int64 labels `[B]` from 0 to `num_classes - 1`
+    (all 0 if the dataset has no classes), or low-resolution images, float `[B, C, size/scale, size/scale]` in [-1, 1].
+    When sampling, low-resolution images may have any height and width.
     """
 
-    reads: ClassVar[Reads] = "labels"
+    condition_type: ClassVar[ConditionType] = "labels"
     """The kind of `condition`: "labels", or "low_res" for super-resolution, which trains on random crops of
     photographs."""
 
@@ -188,7 +188,7 @@ class Variant(ABC):
         return (Phase("train", steps, self.step, self.optimizers(steps)),)
 
     @classmethod
-    def settled(cls, config: Any, steps: int, num_images: int) -> Any:  # noqa: ARG003
+    def resolve_defaults(cls, config: Any, steps: int, num_images: int) -> Any:  # noqa: ARG003
         """Return `config` with the options resolved that depend on the run's number of steps and of images. The result is
         saved with the state, and a resumed run keeps it. Default: `config`."""
         return config
@@ -200,7 +200,7 @@ class Variant(ABC):
         return ()
 
     @classmethod
-    def parts(cls, config: Any, batch_size: int) -> int:  # noqa: ARG003
+    def num_parts(cls, config: Any, batch_size: int) -> int:  # noqa: ARG003
         """Return how many equal parts `step` splits a batch into, each for updates of its own. Processes that share a
         batch must be able to split their shares into as many. Default: 1."""
         return 1
@@ -210,17 +210,19 @@ class Variant(ABC):
         """Whether the generator takes a label, so that `gan sample --label` works. Default: False."""
         return False
 
-    def latents(self, count: int, device: torch.device, rng: torch.Generator | None = None) -> tuple[Tensor, ...]:
+    def sample_latents(
+        self, count: int, device: torch.device, rng: torch.Generator | None = None
+    ) -> tuple[Tensor, ...]:
         """Return noise for `count` images: one float `[count, *shape]` for each of `latent_shapes`. `rng`: random
         generator on `device`; None: torch's default one."""
         return tuple(sample_noise(self.noise, (count, *shape), device, rng) for shape in self.latent_shapes)
 
-    def inputs(self, condition: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, ...]:
+    def sample_inputs(self, condition: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """Return arguments for the generator with new noise: `arguments(latents, condition)`, on the device of
         `condition`."""
-        return self.arguments(self.latents(len(condition), condition.device, rng), condition)
+        return self.generator_inputs(self.sample_latents(len(condition), condition.device, rng), condition)
 
-    def arguments(self, latents: tuple[Tensor, ...], condition: Tensor) -> tuple[Tensor, ...]:
+    def generator_inputs(self, latents: tuple[Tensor, ...], condition: Tensor) -> tuple[Tensor, ...]:
         """Return the generator's arguments for given noise. Default: the latents, and the condition if `conditional`."""
         return (*latents, condition) if self.conditional else latents
 
@@ -229,23 +231,23 @@ class Variant(ABC):
         """The number of images, coarse to fine, that the generator makes one after the other. Default: 1."""
         return 1
 
-    def levels(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+    def level_images(self, *arguments: Tensor) -> tuple[Tensor, ...]:
         """Return the image of each level, coarse to fine, float `[B, C, h, w]`, for the generator's arguments. The last
         one is the generator's. Default: that one."""
         return (self.generator(*arguments),)
 
-    def judged(self, images: Tensor, labels: Tensor) -> Tensor:
+    def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return D's logits of images without augmentation, float `[B, 1]`; with several Ds, their sum. Optional: if
         defined, `--held-out` images can be used to detect overfitting of D."""
         raise NotImplementedError
 
     @classmethod
-    def judges(cls) -> bool:
-        """Return whether the variant defines `judged`."""
-        return cls.judged is not Variant.judged
+    def has_d_logits(cls) -> bool:
+        """Return whether the variant defines `d_logits`."""
+        return cls.d_logits is not Variant.d_logits
 
     @property
-    def reach(self) -> int:
+    def receptive_radius(self) -> int:
         """The distance, in pixels of the low-resolution image, from which a pixel can influence the generator's output
         (half the receptive field). Required with `reads = "low_res"`: large images are enlarged in tiles that overlap
         by it."""

@@ -23,10 +23,10 @@ from gancli import images
 from gancli.config import RunConfig, fields_of
 from gancli.errors import GancliError, UsageError
 from gancli.sampling import draw
-from gancli.store import checkpoint, names
+from gancli.store import checkpoint, pretrained
 from gancli.store.checkpoint import GENERATOR, Model
 from gancli.store.facts import Facts
-from gancli.store.rundir import model_file
+from gancli.store.run_directory import model_file
 
 MOST_BYTES = 3_000_000  # of all models together
 COUNT, SIDE = 256, 64  # pictures that are drawn to compare, or pixels of the noise that is enlarged
@@ -40,7 +40,7 @@ def ship(source: Path, name: str, command: str, stopped: bool = False) -> Path:
     if model.facts.step < model.facts.steps and not stopped:
         raise UsageError(f"{source}: of step {model.facts.step} of {model.facts.steps}; --stopped, if that is known")
     weights = {GENERATOR + each: tensor for each, tensor in model.variant.generator.state_dict().items()}
-    target = names.shipped(name)
+    target = pretrained.pretrained_file(name)
     checkpoint.save(target, halved(weights), dataclasses.replace(model.facts, command=command))
     return target
 
@@ -78,7 +78,7 @@ def check_command(facts: Facts, command: str) -> None:
 def pictures(model: Model) -> Tensor:
     """What a model makes of fixed seeds, or of a fixed picture: uint8 `[N, C, H, W]`."""
     variant, device = model.variant, torch.device("cpu")
-    if variant.reads == "labels":
+    if variant.condition_type == "labels":
         labels = tuple(range(variant.images.num_classes)) if variant.conditional else (0,)
         return draw.draw_all(variant, variant.generator, draw.requests(COUNT, 0, labels), device)
     rng = torch.Generator().manual_seed(0)
@@ -109,7 +109,7 @@ def main() -> int:
     except GancliError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
-    every = sum(names.shipped(name).stat().st_size for name in names.names())
+    every = sum(pretrained.pretrained_file(name).stat().st_size for name in pretrained.pretrained_names())
     print(f"{target}: {target.stat().st_size:,} bytes, of {source.stat().st_size:,} before")  # noqa: T201
     print(f"pictures: {differences(before, after)}")  # noqa: T201
     print(f"all models: {every:,} bytes, of at most {MOST_BYTES:,}")  # noqa: T201

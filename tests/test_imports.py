@@ -129,8 +129,8 @@ def test_completion_does_not_import_torch() -> None:
 def test_a_model_is_loaded_before_anything_was_imported() -> None:
     """Its networks are built without data, on the meta device: what modules make on their import must have some."""
     code = (
-        "import sys, torch; from gancli.store import checkpoint; from gancli.store.names import shipped\n"
-        "for name in ('srgan-x4', 'digits'): checkpoint.load_model(shipped(name))\n"
+        "import sys, torch; from gancli.store import checkpoint; from gancli.store.pretrained import pretrained_file\n"
+        "for name in ('srgan-x4', 'digits'): checkpoint.load_model(pretrained_file(name))\n"
         "import gancli.data.leaves\n"
         "ours = [m for name, m in sys.modules.items() if name.startswith('gancli')]\n"
         "made = [(m.__name__, k) for m in ours for k, v in vars(m).items() if isinstance(v, torch.Tensor) and v.is_meta]\n"

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from gancli.process import __version__
-from gancli.store.names import names as shipped_names
+from gancli.store.pretrained import pretrained_names
 from tests.conftest import ROOT, SMALL
 from tests.ship import MOST_BYTES
 
@@ -104,7 +104,7 @@ def test_the_wheel_holds_the_package_alone_typed_and_says_where_its_home_is(buil
     assert listed("gancli") <= names
     assert {f"gancli/page/{name}" for name in ("page.html.j2", "page.js", "uplot/uPlot.iife.min.js")} <= names
     along = {name for name in names if name.startswith("gancli/shipped/")}
-    assert along == {f"gancli/shipped/{name}.safetensors" for name in shipped_names()}
+    assert along == {f"gancli/shipped/{name}.safetensors" for name in pretrained_names()}
     assert wheel.stat().st_size <= MOST_BYTES + 500_000, "models and code"
     assert "Project-URL: Repository, https://github.com/gancli/gancli" in metadata
     assert "Classifier: Typing :: Typed" in metadata

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import gancli
-from gancli.store import checkpoint, names
+from gancli.store import checkpoint, pretrained
 from gancli.store.header import read_header
 from tests import ship
 from tests.conftest import ROOT, Gan
@@ -18,9 +18,9 @@ PAGE = ROOT / "docs" / "models.md"
 COUNT = 500
 
 
-@pytest.mark.parametrize("name", names.names())
+@pytest.mark.parametrize("name", pretrained.pretrained_names())
 def test_each_loads_is_small_and_carries_the_command_that_the_page_has(name: str) -> None:
-    model = checkpoint.load_model(names.shipped(name))
+    model = checkpoint.load_model(pretrained.pretrained_file(name))
     ship.check_command(model.facts, model.facts.command)
     page = PAGE.read_text("utf-8")
     assert f"## {name}\n" in page
@@ -29,12 +29,15 @@ def test_each_loads_is_small_and_carries_the_command_that_the_page_has(name: str
         assert f"step {model.facts.step:,} of {model.facts.steps:,}" in page
     weights = model.variant.generator.state_dict().values()
     assert {weight.dtype for weight in weights if weight.is_floating_point()} == {torch.float32}
-    assert "F16" in {info.dtype for info in read_header(names.shipped(name)).tensors.values()}
+    assert "F16" in {info.dtype for info in read_header(pretrained.pretrained_file(name)).tensors.values()}
 
 
 def test_together_they_are_small() -> None:
-    assert set(names.names()) == {"digits", "srgan-x4"}
-    assert sum(names.shipped(name).stat().st_size for name in names.names()) <= ship.MOST_BYTES
+    assert set(pretrained.pretrained_names()) == {"digits", "srgan-x4"}
+    assert (
+        sum(pretrained.pretrained_file(name).stat().st_size for name in pretrained.pretrained_names())
+        <= ship.MOST_BYTES
+    )
 
 
 def test_digits_draws_the_digit_that_is_asked_for_and_each_in_many_ways() -> None:

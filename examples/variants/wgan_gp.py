@@ -63,21 +63,21 @@ class WganGp(Variant):
         self.networks = {"G": self.generator, "D": self.D}
 
     @classmethod
-    def parts(cls, config: Config, batch_size: int) -> int:
+    def num_parts(cls, config: Config, batch_size: int) -> int:
         return min(config.critic_updates, batch_size)
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of Algorithm 1: `critic_updates` of D, each with new images and noise, then one of G."""
-        parts = batch.images.tensor_split(self.parts(self.config, len(batch.images)))
+        parts = batch.images.tensor_split(self.num_parts(self.config, len(batch.images)))
         for real in parts:
             with torch.no_grad():
-                fake = self.generator(*self.latents(len(real), real.device))
+                fake = self.generator(*self.sample_latents(len(real), real.device))
             real_scores, fake_scores = self.D(torch.cat([real, fake])).float().chunk(2)
             distance = real_scores.mean() - fake_scores.mean()
             penalty, slope = gradient_penalty(self.D, real, fake)
             yield Update("D", self.config.penalty * penalty - distance, {"distance": distance, "slope": slope})
 
-        fake = self.generator(*self.latents(len(parts[0]), batch.images.device))
+        fake = self.generator(*self.sample_latents(len(parts[0]), batch.images.device))
         g_loss = -self.D(fake).float().mean()
         yield Update("G", g_loss, {"g_loss": g_loss})
 

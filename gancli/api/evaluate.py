@@ -23,8 +23,8 @@ from gancli.metrics.entrants import Entrant, entrant
 from gancli.metrics.figure import Measure
 from gancli.page import files
 from gancli.page.tables import measure
-from gancli.store import evaluations, names
-from gancli.store.rundir import RunDirectory
+from gancli.store import evaluations, pretrained
+from gancli.store.run_directory import RunDirectory
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,7 +102,7 @@ def measured(
             continue
         values = {figure.name: figure.model.value for figure in subject.figures}
         run = RunDirectory(subject.path.parent)
-        warning = evaluations.remember(run, subject.path.name, subject.model.facts, values, subject.compared)
+        warning = evaluations.record_evaluation(run, subject.path.name, subject.model.facts, values, subject.compared)
         if not warning and run.holds_run and run.page.exists():
             warning = files.write_page(run)
         if warning:
@@ -167,4 +167,4 @@ def _entrants(each: object) -> list[Entrant]:
     if isinstance(each, Model):
         return [Entrant(each.path, each.loaded)]
     word = options.path(each, "models", "models, runs or paths")
-    return [entrant(place) for place in names.all_located([word], trained=True)[0]]
+    return [entrant(place) for place in pretrained.resolve_checkpoints([word], trained=True)[0]]

@@ -27,9 +27,9 @@ from gancli.metrics import side_by_side
 from gancli.metrics.side_by_side import Compared
 from gancli.sampling import enlarging, order
 from gancli.sampling.upscale import check_memory, enlarge_layers
-from gancli.store import checkpoint, names
+from gancli.store import checkpoint, pretrained
 from gancli.store.facts import Facts
-from gancli.store.rundir import model_in
+from gancli.store.run_directory import require_model_file
 from gancli.text import counted
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of torch's threads, and would wait for them for ever
@@ -46,7 +46,7 @@ def load(path: PathLike, device: str | torch.device | None = None) -> "Model":
     `"auto"`. Raises `CheckpointError` for a file that is not a valid checkpoint, and `UsageError`."""
     asked = None if device is None else options.field(RunConfig, "device").check(device)
     where = choose_device(asked or os.environ.get("GAN_DEVICE") or "auto")
-    file = model_in(names.located(options.path(path, "path", "a path, a name or a run")).path)
+    file = require_model_file(pretrained.resolve_checkpoint(options.path(path, "path", "a path, a name or a run")).path)
     return Model(checkpoint.load_model(file), file, where)
 
 
@@ -85,7 +85,7 @@ class Model:
     def __repr__(self) -> str:
         facts = self.facts
         channels, size = facts.images.channels, facts.images.size
-        if self.loaded.variant.reads == "low_res":
+        if self.loaded.variant.condition_type == "low_res":
             does = f"enlarges {self.loaded.variant.scale} times"
         else:
             does = f"draws {channels}×{size}×{size}"
@@ -173,9 +173,9 @@ class Model:
         return side_by_side.compared(upscaler, low_res, truth, side_by_side.name_of(self.path))
 
     def _check_reads(self, reads: str) -> None:
-        if self.loaded.variant.reads != reads:
+        if self.loaded.variant.condition_type != reads:
             does = "draws pictures; sample them" if reads == "low_res" else "enlarges pictures: model.enlarge(image)"
-            raise UsageError(f"{names.name_of(self.path) or self.path}: {self.facts.variant} {does}")
+            raise UsageError(f"{pretrained.pretrained_name(self.path) or self.path}: {self.facts.variant} {does}")
 
 
 def _labels(label: object) -> tuple[str, ...]:

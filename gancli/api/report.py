@@ -6,13 +6,13 @@ from pathlib import Path
 from gancli.api import options
 from gancli.api.options import PathLike
 from gancli.config import paths
-from gancli.engine.begin import run_directory
+from gancli.engine.startup import run_directory_of
 from gancli.errors import UsageError
 from gancli.page import files, run_data
 from gancli.page.files import MAX_RUNS
 from gancli.page.run_data import RunData
-from gancli.page.x_axis import STEPS, check
-from gancli.store import names
+from gancli.page.x_axis import STEPS, check_axis
+from gancli.store import pretrained
 
 
 @options.spoken("runs")
@@ -24,9 +24,9 @@ def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.h
     written."""
     several = [runs] if isinstance(runs, str) or not isinstance(runs, Sequence) else runs
     words = [options.path(each, "runs", "runs or paths") for each in several]
-    places = names.all_located(words)[0] if words else []
+    places = pretrained.resolve_checkpoints(words)[0] if words else []
     place = checked(places, paths.expanded(options.path(path, "path"), "-o"))
-    files.write(read(places), place, check(over))
+    files.write(read(places), place, check_axis(over))
     return place
 
 
@@ -48,5 +48,5 @@ def read(places: Sequence[Path]) -> list[RunData]:
 
 def _run(place: Path) -> RunData:
     """The run that a directory is, or that a file in one belongs to; else the checkpoint by itself."""
-    directory = run_directory(place)
+    directory = run_directory_of(place)
     return run_data.of_directory(directory.path) if place.is_dir() or directory.holds_run else run_data.of_file(place)

@@ -14,15 +14,15 @@ from gancli.api.model import Model, load
 from gancli.api.option_types import TrainOptions
 from gancli.config import RunConfig, fields_of
 from gancli.config.option import checked, with_current_names
-from gancli.config.paths import check_standing
+from gancli.config.paths import check_working_directory
 from gancli.config.resolve import FLAG, Layer, environment_layers, known_fields
-from gancli.engine import begin
 from gancli.engine import run as running
+from gancli.engine import startup
 from gancli.engine.choice import choose as choose_variant
 from gancli.engine.stop import Stop
 from gancli.errors import GancliError, StoppedError, UsageError
 from gancli.events import Event, LossRow, Progress, RunFinished, Status, ignore
-from gancli.report.choose import choose
+from gancli.report.choose import choose_reporter
 
 OnEvent = Callable[[Event], object]
 
@@ -63,10 +63,10 @@ class Run:
         config = None if config is None else given_options.path(config, "config")
         shared = {field.name for field in fields_of(RunConfig)}
         asked |= checked(RunConfig, {name: value for name, value in asked.items() if name in shared})
-        table = begin.read_config(config)
+        table = startup.read_config(config)
         choice = choose_variant(asked if variant is None else {"variant": variant}, table, config, resume)
         self.variant = choice.variant
-        config_class = catalogue.card(self.variant).config_class
+        config_class = catalogue.variant_info(self.variant).config_class
         asked = with_current_names(asked, fields_of(config_class))
         given_options.check_known(asked, known_fields(config_class), self.variant)
         asked |= checked(config_class, {name: value for name, value in asked.items() if name not in shared})
@@ -75,7 +75,7 @@ class Run:
         self._resume = resume
         self._layers = [
             *([choice.layer] if choice.layer else []),
-            *([begin.config_layer(config, table, self.variant)] if config is not None else []),
+            *([startup.config_layer(config, table, self.variant)] if config is not None else []),
             *environment_layers(but=("progress",)),
             Layer(FLAG, asked),
         ]
@@ -122,14 +122,14 @@ class Run:
         return self._events(on_event)
 
     def _events(self, on_event: OnEvent | None) -> Iterator[Event]:
-        with given_options.spoken(), alone(), Stop(begin.max_seconds(self._layers)) as stop:
-            check_standing()
-            start = begin.begin(self.variant, self._layers, self._resume, dry_run=False)
+        with given_options.spoken(), alone(), Stop(startup.max_seconds(self._layers)) as stop:
+            check_working_directory()
+            start = startup.resolve_start(self.variant, self._layers, self._resume, dry_run=False)
             job = running.alone(self.variant, start, stop)
-            shown = "none" if begin.last_value(self._layers, "progress") is None else job.run.progress
+            shown = "none" if startup.value_of(self._layers, "progress") is None else job.run.progress
             emitted = list[Event]()
             call: OnEvent = on_event or emitted.append
-            with choose(shown) as report:
+            with choose_reporter(shown) as report:
 
                 def emit(event: Event) -> None:
                     event = self._noted(event, report)

@@ -6,13 +6,13 @@ from torch import Tensor
 
 from gancli import images
 from gancli.batches.batch import WHOLE_BATCH, Batch, Batches
-from gancli.batches.stream import IndexStream, seeded_generator
+from gancli.batches.index_stream import IndexStream, seeded_generator
 from gancli.data.photographs import Photographs, check_scale
 
 BLOCK_STEPS = 64  # steps whose crops are chosen together
 
 
-def reduce(pictures: Tensor, scale: int) -> Tensor:
+def downsample_bicubic(pictures: Tensor, scale: int) -> Tensor:
     """Downsample images, float `[B, C, H, W]` in [-1, 1] → `[B, C, H/scale, W/scale]`, by antialiased bicubic interpolation,
     rounded to 8 bits as in an image file."""
     size = (pictures.shape[2] // scale, pictures.shape[3] // scale)
@@ -20,7 +20,7 @@ def reduce(pictures: Tensor, scale: int) -> Tensor:
     return images.to_float(images.to_uint8(small))
 
 
-def enlarge(pictures: Tensor, scale: int) -> Tensor:
+def upsample_bicubic(pictures: Tensor, scale: int) -> Tensor:
     """Upsample images, float `[B, C, h, w]` → `[B, C, h·scale, w·scale]`, by bicubic interpolation: the baseline of
     super-resolution."""
     size = (pictures.shape[2] * scale, pictures.shape[3] * scale)
@@ -69,7 +69,7 @@ class PairBatches(Batches):
         """Return the crops scaled to [-1, 1], and their low-resolution versions."""
         (pixels,) = gathered
         high_res = images.to_float(pixels).contiguous(memory_format=self._layout)
-        return Batch(high_res, reduce(high_res, self.scale))
+        return Batch(high_res, downsample_bicubic(high_res, self.scale))
 
     def preview(self, count: int) -> Batch:
         """Return the centres of the first `count` photographs, at most twice the crop's side: the same each time."""
@@ -82,7 +82,7 @@ class PairBatches(Batches):
             top, left = (photograph.shape[1] - side) // 2, (photograph.shape[2] - side) // 2
             centres.append(photograph[:, top : top + side, left : left + side])
         high_res = images.to_float(torch.stack(centres).to(self._device))
-        return Batch(high_res, reduce(high_res, self.scale))
+        return Batch(high_res, downsample_bicubic(high_res, self.scale))
 
     def _crops(self, step: int) -> Tensor:
         """Return a step's crops, int64 `[5, B]`: offset of the first pixel, width of the photograph, and whether the crop is

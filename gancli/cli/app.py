@@ -95,10 +95,10 @@ def main(argv: list[str] | None = None) -> int:
             raise
         code, message = explain.explained(error, args)
         if message:
-            console.complain(message)
+            console.print_error(message)
         return code
     if code == INTERRUPTED:
-        console.complain("interrupted")
+        console.print_error("interrupted")
     return code
 
 

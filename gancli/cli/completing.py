@@ -12,10 +12,10 @@ from gancli.config.run import DATA_ROOT, DEVICES
 from gancli.data import cache_entries
 from gancli.data.names import source_names
 from gancli.errors import GancliError
-from gancli.store import names
+from gancli.store import pretrained
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
-from gancli.store.rundir import RunDirectory, model_file
+from gancli.store.run_directory import RunDirectory, model_file
 
 Completer = Callable[[str], list[str]]
 ARGUMENTS = "gancli.arguments"  # key in a context's meta: the arguments of the command
@@ -23,12 +23,12 @@ MAX_OFFERED = 200
 SPECIAL = frozenset(" \t\n\"'\\$&;|<>()*?[]#~`!{}")  # characters that have a meaning for shells
 
 
-def of(values: Callable[[], Iterable[str]]) -> Completer:
+def one_of(values: Callable[[], Iterable[str]]) -> Completer:
     """Completion of one of the `values()`, which are computed when Tab is pressed."""
     return lambda incomplete: _offered(value for value in values() if value.startswith(incomplete))
 
 
-def of_list(values: Callable[[], Iterable[str]]) -> Completer:
+def several_of(values: Callable[[], Iterable[str]]) -> Completer:
     """Completion of several of the `values()`, separated by commas."""
 
     def complete(incomplete: str) -> list[str]:
@@ -41,12 +41,12 @@ def of_list(values: Callable[[], Iterable[str]]) -> Completer:
 
 def checkpoint(incomplete: str) -> list[str]:
     """Pretrained models, runs and checkpoints."""
-    return _names_and_paths(names.names(), incomplete, {names.SUFFIX})
+    return _names_and_paths(pretrained.pretrained_names(), incomplete, {pretrained.SUFFIX})
 
 
 def run(incomplete: str) -> list[str]:
     """Values of `--resume`."""
-    return _names_and_paths(("auto",), incomplete, {names.SUFFIX})
+    return _names_and_paths(("auto",), incomplete, {pretrained.SUFFIX})
 
 
 def dataset(incomplete: str) -> list[str]:
@@ -54,17 +54,17 @@ def dataset(incomplete: str) -> list[str]:
     return _names_and_paths(source_names(), incomplete, {".zip", ".tar", ".npz", ".npy", ".parquet"})
 
 
-metrics = of_list(lambda: METRICS)
-devices = of(lambda: DEVICES)
+metrics = several_of(lambda: METRICS)
+devices = one_of(lambda: DEVICES)
 
 
 def label(context: typer.Context, incomplete: str) -> list[str]:
     """The classes of the model on the command line."""
     for argument in context.meta.get(ARGUMENTS, ()):
         with contextlib.suppress(GancliError, OSError, ValueError):
-            file = model_file(names.located(argument).path)
+            file = model_file(pretrained.resolve_checkpoint(argument).path)
             class_names = from_header(file, read_header(file)).images.class_names
-            return of_list(lambda found=class_names: (*found, "all") if found else ())(incomplete)  # type: ignore[misc]
+            return several_of(lambda found=class_names: (*found, "all") if found else ())(incomplete)  # type: ignore[misc]
     return []
 
 
@@ -96,7 +96,7 @@ def _paths(incomplete: str, suffixes: set[str]) -> Iterator[str]:
             if not path.name.startswith(beginning):
                 continue
             if path.is_dir():
-                yield word if names.SUFFIX in suffixes and RunDirectory(path).holds_run else f"{word}/"
+                yield word if pretrained.SUFFIX in suffixes and RunDirectory(path).holds_run else f"{word}/"
             elif path.suffix.lower() in suffixes:
                 yield word
 

@@ -74,12 +74,12 @@ def fits(table: Table, on: Console) -> bool:
     return Measurement.get(on, unlimited, table).maximum <= on.width
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Print an error as one line on stderr."""
     _print_message(f"gan: {printable(' '.join(message.split()))}")
 
 
-def say(message: str) -> None:
+def print_message(message: str) -> None:
     """Print a message on stderr."""
     _print_message(printable(message))
 

@@ -9,7 +9,7 @@ from gancli import catalogue, text
 from gancli.cli import console
 from gancli.config import RunConfig, VariantConfig, fields_of
 from gancli.config.resolve import Resolved
-from gancli.engine.begin import Start
+from gancli.engine.startup import Start
 from gancli.errors import DataError
 from gancli.events import ignore
 from gancli.text import counted
@@ -18,12 +18,12 @@ from gancli.text import counted
 def show(start: Start) -> None:
     """Print the plan of a run on stdout, without downloads; if its dataset is missing, only the values."""
     from gancli.engine import initial, plan
-    from gancli.engine.memory import expected_bytes
+    from gancli.engine.memory import estimate_bytes
     from gancli.engine.train import open_data
-    from gancli.variant import on_meta
+    from gancli.variant import on_meta_device
 
     for warning in start.warnings:
-        console.say(f"{text.kind(warning)}: {warning}")
+        console.print_message(f"{text.message_kind(warning)}: {warning}")
     resolved, saved = start.resolved, start.state.facts if start.state is not None else None
     run, out = resolved.run, console.out()
     variant_class = catalogue.load(run.variant)
@@ -33,14 +33,14 @@ def show(start: Start) -> None:
         out.print(_values(run, resolved.own, resolved))
         out.print(f"\nThe parameter counts and the memory cannot be computed without the dataset: {escape(str(error))}")
         return
-    planned = plan.make(run, resolved.own, source, variant_class, saved=saved)
+    planned = plan.resolve_plan(run, resolved.own, source, variant_class, saved=saved)
     out.print(_values(planned.run, planned.own, resolved))
     if start.weights is not None:
-        with on_meta():
+        with on_meta_device():
             variant = variant_class(planned.own, source.spec)
-        for line in initial.told(start.weights, variant, initial.fitting(start.weights, variant)):
-            console.say(f"{text.kind(line)}: {line}")
-    counts, memory = expected_bytes(planned, source, variant_class)
+        for line in initial.describe_unused(start.weights, variant, initial.matching_tensors(start.weights, variant)):
+            console.print_message(f"{text.message_kind(line)}: {line}")
+    counts, memory = estimate_bytes(planned, source, variant_class)
     out.print(
         f"\n{counted(planned.steps, 'step')} over {counted(source.num_images, 'image')} "
         f"of {source.spec.channels}×{source.spec.size}²"

@@ -23,7 +23,7 @@ ARROWS = {True: "↑", False: "↓", None: "="}
 def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any) -> None:
     given = options.given(EvaluateConfig, values)
     config = EvaluateConfig(**given)
-    paths.check_standing()
+    paths.check_working_directory()
     console.check_stdout()
     config.check_places()
 
@@ -33,7 +33,7 @@ def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any)
     from gancli.metrics.entrants import entrant
 
     where = choose_device(device)
-    entrants = [entrant(place) for place in ckpt.all_located(checkpoints, trained=True)]
+    entrants = [entrant(place) for place in ckpt.resolve_all(checkpoints, trained=True)]
     with shown() as emit:
         figures = measured(config, given, entrants, where, emit)
     if as_json:
@@ -42,11 +42,11 @@ def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any)
         _show(figures, config)
 
 
-evaluate = options.signed(
+evaluate = options.with_signature(
     _evaluate,
     [
-        options.argument("checkpoints", list[str], metavar="CKPT...", **ckpt.ABOUT, help=(
-            f"A ckpt.safetensors, a run directory or a folder of them, {ckpt.COMES_ALONG}, or images of another program (a "
+        options.argument("checkpoints", list[str], metavar="CKPT...", **ckpt.COMPLETION, help=(
+            f"A ckpt.safetensors, a run directory or a folder of them, {ckpt.PRETRAINED}, or images of another program (a "
             "folder, zip, tar, Parquet file, .npz or .npy). Several are compared in one table.")),
         *(options.parameter(field, COMPLETERS.get(field.name)) for field in fields_of(EvaluateConfig)),
         options.DEVICE,

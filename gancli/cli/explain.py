@@ -74,7 +74,7 @@ def _refused(error: OSError) -> str:
         name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
         return f"{name or 'a file'}: {error.strerror or error}"
     try:
-        paths.check_standing()
+        paths.check_working_directory()
     except GancliError as gone:
         return str(gone)
     return str(error.strerror or error or type(error).__name__)
@@ -95,7 +95,7 @@ def _unknown_option(error: Any, command: str) -> str:
     known = [name for parameter in shown for name in (*parameter.opts, *parameter.secondary_opts)]
     hint = suggestions.of_option(error.option_name, known, command)
     if command == "train" and (meant := re.search(r"mean --(\S+?)\?", hint)):
-        owners = catalogue.own_options(catalogue.names()).get(meant[1].replace("-", "_"), {})
+        owners = catalogue.variant_options(catalogue.names()).get(meant[1].replace("-", "_"), {})
         if owners and len(owners) < len(catalogue.names()):
             hint = f" (did you mean --{meant[1]}, an option of {', '.join(owners)}?)"
     return f"{error.option_name}: no such option{hint}"

@@ -7,16 +7,16 @@ from gancli.cli import ckpt, console, options
 from gancli.config import fields_of, paths
 from gancli.config.sample import ExportConfig
 from gancli.errors import UsageError
-from gancli.store.rundir import model_in
+from gancli.store.run_directory import require_model_file
 
 
 def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -> None:
-    paths.check_standing()
+    paths.check_working_directory()
     console.check_stdout()
     config = ExportConfig(**options.given(ExportConfig, values))
     if output is None:
         raise UsageError("-o: say where to: model.onnx, model.pt2, or a folder for a model hub (end it with /)")
-    source = model_in(ckpt.located(checkpoint))
+    source = require_model_file(ckpt.resolve(checkpoint))
 
     from gancli.cli.progress import shown
     from gancli.export import contract, write
@@ -33,12 +33,12 @@ def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -
     console.print_json(about | asdict(done))
 
 
-export = options.signed(
+export = options.with_signature(
     _export,
     [
-        options.argument("checkpoint", str, metavar="CKPT", **ckpt.ABOUT, help=(
-            f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}.")),
-        options.extra("output", str | None, "-o", "--output", metavar="PATH", help=(
+        options.argument("checkpoint", str, metavar="CKPT", **ckpt.COMPLETION, help=(
+            f"A ckpt.safetensors, a run directory, or {ckpt.PRETRAINED}.")),
+        options.plain_option("output", str | None, "-o", "--output", metavar="PATH", help=(
             "Where to: .onnx for onnxruntime and others; .pt2 for torch.export.load; a folder (end it with /) as model hubs "
             "expect it.")),
         *(options.parameter(field) for field in fields_of(ExportConfig)),

@@ -13,11 +13,11 @@ from rich.table import Table
 from gancli import catalogue
 from gancli.cli import ckpt, completing, console, runs
 from gancli.config import paths
-from gancli.engine.begin import run_directory
+from gancli.engine.startup import run_directory_of
 from gancli.errors import CheckpointError, UsageError, printable
 from gancli.format import number
 from gancli.report.history import label, sparkline
-from gancli.store import evaluations, rundir
+from gancli.store import evaluations, run_directory
 from gancli.store.facts import Facts
 from gancli.store.header import Header
 from gancli.store.run_info import RunInfo, curves, last_losses, terms
@@ -47,13 +47,13 @@ def inspect(
 ) -> None:
     """Describe a checkpoint or run directory, without loading its tensors (unless --verify)."""
     folder = paths.expanded(checkpoint, "CKPT")
-    if not (tensors or verify) and (several := rundir.several(folder)):
+    if not (tensors or verify) and (several := run_directory.describe_runs(folder)):
         if not as_json:
             console.print_result(f"{printable(checkpoint)} {several}")
         runs.show(folder, as_json)
         return
-    path = ckpt.located(checkpoint)
-    info = RunInfo(run_directory(path), None if path.is_dir() else path)
+    path = ckpt.resolve(checkpoint)
+    info = RunInfo(run_directory_of(path), None if path.is_dir() else path)
     file, header, facts = info.file, info.header, info.facts
     if info.problems:
         raise CheckpointError(info.problems[0])
@@ -63,7 +63,7 @@ def inspect(
         _show_unsaved_run(info, as_json)
         return
     if verify:
-        paths.check_standing()
+        paths.check_working_directory()
         from gancli.store.state import verify as verify_file
 
         verify_file(file, header, facts)
@@ -86,11 +86,11 @@ def inspect(
 
 def _warn(info: RunInfo) -> None:
     for problem in info.problems:
-        console.say(f"warning: {problem}")
+        console.print_message(f"warning: {problem}")
 
 
 def _document(file: Path, header: Header, facts: Facts, info: RunInfo) -> dict[str, Any]:
-    main = evaluations.main(info.evaluations, facts.dataset)
+    main = evaluations.main_evaluation(info.evaluations, facts.dataset)
     document = {
         "file": str(file),
         "bytes": header.file_bytes,

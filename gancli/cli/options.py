@@ -21,7 +21,7 @@ def parameter(field: Field, complete: Callable[..., list[str]] | None = None, pa
     names = [field.long, *([declared.short] if declared.short else [])]
     if field.kind is bool and not declared.switch:
         names = [f"{field.long}/--no-{field.long[2:]}"]
-    return extra(
+    return plain_option(
         field.name,
         _hint(field),
         *names,
@@ -30,14 +30,14 @@ def parameter(field: Field, complete: Callable[..., list[str]] | None = None, pa
         envvar=declared.env,
         metavar="" if field.kind is bool else declared.metavar or "|".join(field.choices) or METAVARS[field.kind],
         rich_help_panel=panel or declared.panel,
-        autocompletion=complete or (completing.of(lambda: field.choices) if field.choices else None),
+        autocompletion=complete or (completing.one_of(lambda: field.choices) if field.choices else None),
     )
 
 
 def former_parameter(field: Field) -> inspect.Parameter:
     """A hidden Typer option with the former name of a field."""
     former = str(field.option.former)
-    return extra(former, _hint(field), f"--{former.replace('_', '-')}", hidden=True)
+    return plain_option(former, _hint(field), f"--{former.replace('_', '-')}", hidden=True)
 
 
 def _hint(field: Field) -> Any:
@@ -66,15 +66,16 @@ def argument(name: str, hint: Any, **about: Any) -> inspect.Parameter:
     return inspect.Parameter(name, kind, annotation=Annotated[hint, typer.Argument(**about)])
 
 
-def extra(name: str, hint: Any, *names: str, default: object = None, **about: Any) -> inspect.Parameter:
+def plain_option(name: str, hint: Any, *names: str, default: object = None, **about: Any) -> inspect.Parameter:
     """A Typer option that is not a field of a configuration."""
     annotation = Annotated[hint, typer.Option(*names, **about)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-DEVICE = extra("device", str, envvar="GAN_DEVICE", default="auto", metavar="DEVICE", autocompletion=completing.devices,
+DEVICE = plain_option("device", str, envvar="GAN_DEVICE", default="auto", metavar="DEVICE",
+               autocompletion=completing.devices,
                help="auto, cpu, cuda, cuda:N or mps.")  # fmt: skip
-JSON = extra("as_json", bool, "--json", default=False, help="Print one JSON document.")
+JSON = plain_option("as_json", bool, "--json", default=False, help="Print one JSON document.")
 
 
 def _help(field: Field) -> str:
@@ -103,7 +104,7 @@ def flags(config_class: type, values: Mapping[str, Any]) -> list[Given]:
     ]
 
 
-def signed(function: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> Callable[..., Any]:
+def with_signature(function: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> Callable[..., Any]:
     """`function` with a signature made of `parameters`, which Typer reads; it receives them as keywords."""
 
     def command(**given: Any) -> Any:

@@ -30,7 +30,7 @@ def _bar(terminal: Console) -> Iterator[Emit]:
 
         def show(event: Event) -> None:
             if isinstance(event, Warned):
-                console.say(f"{event.kind}: {event.message}")
+                console.print_message(f"{event.kind}: {event.message}")
             if not isinstance(event, Preparing):
                 return
             if event.what not in tasks:
@@ -54,7 +54,7 @@ def shown_in_pieces(quiet_s: float, show_result: Callable[[Event], bool] = lambd
         def emit(event: Event) -> None:
             nonlocal begun, show
             if isinstance(event, Warned):
-                console.say(f"{event.kind}: {event.message}")
+                console.print_message(f"{event.kind}: {event.message}")
             elif not isinstance(event, Preparing):
                 stack.close()  # a bar that is on the screen goes before a line comes
                 show = None

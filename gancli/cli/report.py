@@ -2,7 +2,7 @@
 
 from gancli.cli import ckpt, completing, console, options
 from gancli.config import paths
-from gancli.page.x_axis import OVER, STEPS, check
+from gancli.page.x_axis import OVER, STEPS, check_axis
 
 DEFAULT = "report.html"
 
@@ -12,33 +12,35 @@ def _report(runs: list[str], output: str | None, over: str, as_json: bool) -> No
     from gancli.page import files
     from gancli.page.run_data import document
 
-    check(over)
-    paths.check_standing()
-    places = ckpt.all_located(runs)
-    path = reporting.checked(places, paths.free("report", ".html") if output is None else paths.expanded(output, "-o"))
+    check_axis(over)
+    paths.check_working_directory()
+    places = ckpt.resolve_all(runs)
+    path = reporting.checked(
+        places, paths.free_name("report", ".html") if output is None else paths.expanded(output, "-o")
+    )
     console.check_stdout()
     found = reporting.read(places)
     num_bytes = files.write(found, path, over)
     for run in found:
         for note in run.notes:
-            console.say(f"warning: {run.name}: {note}")
+            console.print_message(f"warning: {run.name}: {note}")
     if as_json:
         console.print_json({"file": str(path), "bytes": num_bytes, "runs": [document(run) for run in found]})
     else:
         console.print_path(path)
 
 
-report = options.signed(
+report = options.with_signature(
     _report,
     [
-        options.argument("runs", list[str], metavar="RUN...", **ckpt.ABOUT, help=(
-            f"A run directory, a checkpoint, {ckpt.COMES_ALONG}, or a folder of runs, such as a sweep's; several are shown "
+        options.argument("runs", list[str], metavar="RUN...", **ckpt.COMPLETION, help=(
+            f"A run directory, a checkpoint, {ckpt.PRETRAINED}, or a folder of runs, such as a sweep's; several are shown "
             "side by side, with what differs.")),
-        options.extra("output", str | None, "-o", "--output", metavar="FILE", show_default=DEFAULT, help=(
+        options.plain_option("output", str | None, "-o", "--output", metavar="FILE", show_default=DEFAULT, help=(
             "The file to write: .html for a self-contained page, .png .svg .pdf for the curves alone (extra report).")),
-        options.extra("over", str, "--over", default=STEPS, metavar="|".join(OVER),
-                      autocompletion=completing.of(lambda: OVER), help=(
+        options.plain_option("over", str, "--over", default=STEPS, metavar="|".join(OVER),
+                      autocompletion=completing.one_of(lambda: OVER), help=(
             "The x axis of the curves; time is training time, without pauses. A page can change it.")),
-        options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about the file."),
+        options.plain_option("as_json", bool, "--json", default=False, help="Print one JSON document about the file."),
     ],
 )  # fmt: skip

@@ -57,7 +57,7 @@ def runs(
     if watch:
         _watch(place, sort, as_json)
     elif folder is None and not place.exists():
-        console.say(
+        console.print_message(
             f"there is no folder {DEFAULT_FOLDER} here, where gan train puts its runs; for others: gan runs DIR"
         )
         if as_json:
@@ -71,7 +71,7 @@ def show(place: Path, as_json: bool, sort: str = "run") -> None:
     unreadable: list[str] = []
     found = _listed(place, sort, unreadable)
     for problem in unreadable:
-        console.say(f"warning: {problem}")
+        console.print_message(f"warning: {problem}")
     if as_json:
         rows = [document(run) for run in found]
         console.print_json({"folder": str(place), "runs": rows, "unreadable": unreadable}, indent=2)
@@ -80,10 +80,10 @@ def show(place: Path, as_json: bool, sort: str = "run") -> None:
     if found:
         out.print(table(found, place, out))
     else:
-        console.say(f"no runs in {place}")
+        console.print_message(f"no runs in {place}")
     for run in found:
         if run.problem:
-            console.say(f"warning: {_name_in(run.path, place)}: {run.problem}")
+            console.print_message(f"warning: {_name_in(run.path, place)}: {run.problem}")
 
 
 def _listed(place: Path, sort: str, unreadable: list[str] | None = None) -> list[RunInfo]:

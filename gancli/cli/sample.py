@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
-from gancli.config.option import refuse
+from gancli.config.option import reject_unused_options
 from gancli.config.sample import EnlargeConfig, SampleConfig
 from gancli.errors import GancliError, PartlyFailedError, shell_quoted
 from gancli.events import Event
-from gancli.store.rundir import model_in
+from gancli.store.run_directory import require_model_file
 from gancli.text import counted
 
 if TYPE_CHECKING:
@@ -25,35 +25,41 @@ QUIET_S = 2.0  # shorter work shows no progress
 
 
 def _sample(checkpoint: str, output: str | None, device: str, as_json: bool, **values: Any) -> None:
-    paths.check_standing()
+    paths.check_working_directory()
     drawing, enlarging = (options.given(config, values) for config in (SampleConfig, EnlargeConfig))
     drawn, enlarged = SampleConfig(**drawing), EnlargeConfig(**enlarging)
-    place, word = ckpt.located(checkpoint), shell_quoted(checkpoint)
-    refuse(("--json", as_json and output == "-"), why="stdout is used for the image; give -o a file")
+    place, word = ckpt.resolve(checkpoint), shell_quoted(checkpoint)
+    reject_unused_options(("--json", as_json and output == "-"), why="stdout is used for the image; give -o a file")
     if enlarged.input is not None:
-        refuse(*options.flags(SampleConfig, drawing), why="applies to generating images, and -i enlarges them")
-        refuse(("--true", enlarged.true if not enlarged.compare else None), why="only applies with --compare")
+        reject_unused_options(
+            *options.flags(SampleConfig, drawing), why="applies to generating images, and -i enlarges them"
+        )
+        reject_unused_options(
+            ("--true", enlarged.true if not enlarged.compare else None), why="only applies with --compare"
+        )
         _enlarge(place, word, enlarged, output, device, as_json)
         return
-    refuse(*options.flags(EnlargeConfig, enlarging), why="only applies to enlarging images; give them with -i")
-    refuse(
+    reject_unused_options(
+        *options.flags(EnlargeConfig, enlarging), why="only applies to enlarging images; give them with -i"
+    )
+    reject_unused_options(
         ("--batch-size", drawn.walk and drawing.get("batch_size")),
         why="has no effect on --walk, which generates frame by frame",
     )
     _draw(place, word, drawn, output, device, as_json)
 
 
-sample = options.signed(
+sample = options.with_signature(
     _sample,
     [
-        options.argument("checkpoint", str, metavar="CKPT", **ckpt.ABOUT, help=(
-            f"A ckpt.safetensors, a run directory, or {ckpt.COMES_ALONG}.")),
-        options.extra("output", str | None, "-o", "--output", metavar="PATH", show_default="samples.png", help=(
+        options.argument("checkpoint", str, metavar="CKPT", **ckpt.COMPLETION, help=(
+            f"A ckpt.safetensors, a run directory, or {ckpt.PRETRAINED}.")),
+        options.plain_option("output", str | None, "-o", "--output", metavar="PATH", show_default="samples.png", help=(
             "Output: .png .jpg .webp for a grid; a directory for one file per image, named by seed; .npz for an array; .gif "
             ".webp .mp4 with --walk for an animation; - for a PNG on stdout. The default with -i is next to the input. An "
             "existing file is replaced if you name it, never if gan does (by default, or in a directory).")),
         options.DEVICE,
-        options.extra("as_json", bool, "--json", default=False, help="Print one JSON document about what was written."),
+        options.plain_option("as_json", bool, "--json", default=False, help="Print one JSON document about the files."),
         *(options.parameter(f, completing.label if f.name == "label" else None)
           for config in (SampleConfig, EnlargeConfig) for f in fields_of(config)),
     ],
@@ -96,7 +102,7 @@ def _draw(checkpoint: Path, word: str, config: SampleConfig, output: str | None,
 def _suggest(line: str) -> None:
     """Suggest the next command, on a terminal only."""
     if console.takes_codes(sys.stderr):
-        console.say(f"next: {line}")
+        console.print_message(f"next: {line}")
 
 
 def _enlarge(checkpoint: Path, word: str, wish: EnlargeConfig, output: str | None, device: str, as_json: bool) -> None:
@@ -122,7 +128,7 @@ def _enlarge(checkpoint: Path, word: str, wish: EnlargeConfig, output: str | Non
     if comparer:
         _print_metrics(comparer)
     if result.skipped:
-        console.say(f"{len(result.skipped)} of {len(planned.jobs)} skipped, as they already exist")
+        console.print_message(f"{len(result.skipped)} of {len(planned.jobs)} skipped, as they already exist")
     if as_json:
         about = {"variant": model.facts.variant, "step": model.facts.step, "scale": model.variant.scale}
         files = {"skipped": result.skipped, "files": [asdict(one) for one in result.done], "failed": result.failed}
@@ -141,15 +147,15 @@ def _comparer(checkpoint: Path, wish: EnlargeConfig) -> "Comparer":
     true = None if wish.true is None else paths.expanded(wish.true, "--true")
     if true is not None:
         check_true(wish, true)
-    return Comparer(name_of(model_in(checkpoint)), paths.expanded(wish.input, "-i"), true)
+    return Comparer(name_of(require_model_file(checkpoint)), paths.expanded(wish.input, "-i"), true)
 
 
 def _print_metrics(comparer: "Comparer") -> None:
     """Print the metrics of each image that has an original, and their mean."""
     for name, found in comparer.measured.items():
-        console.say(f"{name}: {comparer.told(found)}")
+        console.print_message(f"{name}: {comparer.told(found)}")
     if len(comparer.measured) > 1:
-        console.say(f"mean of {len(comparer.measured)}: {comparer.told(comparer.means())}")
+        console.print_message(f"mean of {len(comparer.measured)}: {comparer.told(comparer.means())}")
 
 
 def _metrics(comparer: "Comparer") -> dict[str, Any]:
@@ -163,11 +169,11 @@ def _print_end(event: Event, alone: bool) -> bool:
     from gancli.sampling.enlarging import PictureDone, PictureFailed
 
     if isinstance(event, PictureFailed):
-        console.complain(event.message)
+        console.print_error(event.message)
     elif isinstance(event, PictureDone):
         size = f"{event.width}×{event.height}"
         if not alone:
-            console.say(f"{event.number}/{event.count}  {event.target}  {size}  {event.seconds:.1f} s")
+            console.print_message(f"{event.number}/{event.count}  {event.target}  {size}  {event.seconds:.1f} s")
     else:
         return False
     return True
@@ -188,6 +194,6 @@ def _model(checkpoint: Path, reads: str) -> "Model":
     from gancli.sampling.order import check_reads
     from gancli.store.checkpoint import load_model
 
-    model = load_model(model_in(checkpoint))
+    model = load_model(require_model_file(checkpoint))
     check_reads(model, checkpoint, reads)
     return model

@@ -13,15 +13,15 @@ from gancli.cli.train import Request
 from gancli.config import paths
 from gancli.config.resolve import Layer
 from gancli.config.run import TrainCommandConfig
-from gancli.engine import begin, sweep
 from gancli.engine import run as running
-from gancli.engine.begin import Outlook
+from gancli.engine import startup, sweep
+from gancli.engine.startup import Forecast
 from gancli.engine.stop import Stop
 from gancli.engine.sweep import Member
 from gancli.errors import PartlyFailedError, StoppedError, UsageError, printable, shell_quoted
-from gancli.store import rundir
+from gancli.store import run_directory
+from gancli.store.run_directory import RunDirectory
 from gancli.store.run_info import RunInfo
-from gancli.store.rundir import RunDirectory
 
 STOPPED = StoppedError.exit_code
 
@@ -34,7 +34,7 @@ class Planned:
     path: Path
     variant: str
     layers: Sequence[Layer]
-    outlook: Outlook
+    outlook: Forecast
 
 
 def run(request: Request) -> int:
@@ -42,8 +42,10 @@ def run(request: Request) -> int:
     code."""
     command, layers = request.command, request.layers(request.choice, request.values)
     members = _members(request)
-    out = begin.last_value(layers, "out")
-    default_name = begin.usual_name(request.choice.variant, begin.last_value(layers, "dataset") or "digits") + "-sweep"
+    out = startup.value_of(layers, "out")
+    default_name = (
+        startup.default_name(request.choice.variant, startup.value_of(layers, "dataset") or "digits") + "-sweep"
+    )
     folder = _folder(out, command) or Path("runs", f"{default_name}-NNN")
     planned = _plan(request, members, folder)
     if command.dry_run and command.only is None:
@@ -51,13 +53,13 @@ def run(request: Request) -> int:
             console.print_result(f"{one.member.index:>4}  {one.outlook:<8}  {printable(str(one.path))}")
         return 0
     if out is None:
-        folder = rundir.numbered_folder(Path("runs"), default_name)
+        folder = run_directory.make_numbered_folder(Path("runs"), default_name)
         planned = _plan(request, members, folder)
-    with Stop(begin.max_seconds(layers)) as stop:
+    with Stop(startup.max_seconds(layers)) as stop:
         if command.dry_run:
             from gancli.cli import dry_run as dry
 
-            dry.show(begin.begin(planned[0].variant, planned[0].layers, command.resume, dry_run=True))
+            dry.show(startup.resolve_start(planned[0].variant, planned[0].layers, command.resume, dry_run=True))
             return 0
         if command.only is None:
             return _train_all(request, planned, folder, stop)
@@ -101,7 +103,7 @@ def _folder(out: str | None, command: TrainCommandConfig) -> Path | None:
                 raise UsageError(f"{name} {value}: needs --out, the folder of the sweep")
         return None
     folder = paths.expanded(out, "--out")
-    if folder.is_dir() and rundir.is_run([path.name for path in folder.iterdir()]):
+    if folder.is_dir() and run_directory.is_run([path.name for path in folder.iterdir()]):
         raise UsageError(f"--out {out}: is a run directory; give another folder for the sweep")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {out}: is a file; choose another --out")
@@ -118,22 +120,22 @@ def _planned(request: Request, member: Member, path: Path) -> Planned:
             f"--variant: {member.label} needs {choice.variant}, the others {request.choice.variant}; give --variant"
         )
     layers = request.layers(choice, values)
-    outlook: Outlook = "new"
+    outlook: Forecast = "new"
     if not _several_processes():  # else the first process checks when it starts
-        outlook = begin.outlook(choice.variant, layers, path, request.command.resume == "auto")
+        outlook = startup.forecast(choice.variant, layers, path, request.command.resume == "auto")
     return Planned(member, path, choice.variant, layers, outlook)
 
 
 def _train(one: Planned, resume: str | None, stop: Stop) -> int:
-    start = functools.partial(begin.begin, one.variant, one.layers, resume, False)
+    start = functools.partial(startup.resolve_start, one.variant, one.layers, resume, False)
     with running.joined() as ranks:
         return train.trained(running.prepared(one.variant, start, stop, ranks))
 
 
 def _train_all(request: Request, planned: Sequence[Planned], folder: Path, stop: Stop) -> int:
     """Train one run after the other; the error of one is printed, and the others continue."""
-    progress = begin.last_value(planned[0].layers, "progress")
-    tell = console.say if progress != "none" else lambda _: None
+    progress = startup.value_of(planned[0].layers, "progress")
+    tell = console.print_message if progress != "none" else lambda _: None
     codes: list[int] = []
     for number, one in enumerate(planned, 1):
         if stop.reason is not None:
@@ -148,18 +150,18 @@ def _train_all(request: Request, planned: Sequence[Planned], folder: Path, stop:
         if codes[-1] == STOPPED:
             break
     there = [one.path for one in planned if RunDirectory(one.path).metrics.exists()]
-    if len(there) > 1 and begin.last_value(planned[0].layers, "report") is not False:
+    if len(there) > 1 and startup.value_of(planned[0].layers, "report") is not False:
         from gancli.page import files  # imported late, for a quick start
 
         if note := files.write_sweep_page(folder, there):
-            console.say(f"warning: {note}")
+            console.print_message(f"warning: {note}")
         elif progress != "none":
-            console.say(f"report: {folder / 'report.html'}")
+            console.print_message(f"report: {folder / 'report.html'}")
     if progress != "none":
         _print_table([one.path for one in planned], folder)
     if codes[-1] == STOPPED:
         done = sum(code == 0 for code in codes)
-        console.say(f"stopped by {stop.reason or 'a signal'} with {done} of {len(planned)} runs done")
+        console.print_message(f"stopped by {stop.reason or 'a signal'} with {done} of {len(planned)} runs done")
         _print_resume_command(request, folder)
     return _code(codes)
 
@@ -172,7 +174,7 @@ def _outcome(one: Planned, resume: str | None, stop: Stop) -> int:
         if os.environ.get("GAN_DEBUG", "") not in ("", "0"):
             raise
         code, message = explain.explained(error, ["train"])
-        console.complain(f"{one.member.label}: {message}")
+        console.print_error(f"{one.member.label}: {message}")
         return code
 
 
@@ -199,5 +201,5 @@ def _print_resume_command(request: Request, folder: Path) -> None:
     """Print the command that resumes the sweep (with `--only`, this run of it)."""
     more = [] if "out" in request.values else ["--out", str(folder)]
     more += [] if request.command.resume is not None else ["--resume", "auto"]
-    console.say("to resume:")
-    console.say("  gan train " + " ".join(map(shell_quoted, [*request.words, *more])))
+    console.print_message("to resume:")
+    console.print_message("  gan train " + " ".join(map(shell_quoted, [*request.words, *more])))

@@ -13,14 +13,14 @@ from gancli.config import Field, RunConfig, fields_of
 from gancli.config.option import with_current_names
 from gancli.config.resolve import FLAG, Layer, environment_layers
 from gancli.config.run import TrainCommandConfig
-from gancli.engine import begin
 from gancli.engine import run as running
+from gancli.engine import startup
 from gancli.engine.choice import Choice, choose
 from gancli.engine.run import Job
 from gancli.engine.stop import Stop
 from gancli.engine.sweep import Axis, parse_values
 from gancli.errors import StdoutError, UsageError
-from gancli.report.choose import choose as choose_reporter
+from gancli.report.choose import choose_reporter
 from gancli.report.reporter import Silence, abandon
 
 
@@ -41,7 +41,7 @@ class Request:
         config = self.command.config
         return [
             *([choice.layer] if choice.layer else []),
-            *([begin.config_layer(config, self.table, choice.variant)] if config is not None else []),
+            *([startup.config_layer(config, self.table, choice.variant)] if config is not None else []),
             *environment_layers(),
             Layer(FLAG, values),
         ]
@@ -53,17 +53,17 @@ class Request:
 
 def parse(texts: Mapping[str, Any], words: Sequence[str]) -> Request:
     """Parse the texts of the given options, by name. Raises `UsageError`."""
-    own_options = catalogue.own_options(catalogue.names())
+    own_options = catalogue.variant_options(catalogue.names())
     texts = with_current_names(texts, (field for by_variant in own_options.values() for field in by_variant.values()))
     command = TrainCommandConfig(**options.given(TrainCommandConfig, texts))
-    table = begin.read_config(command.config)
+    table = startup.read_config(command.config)
     values, axes = _parsed(fields_of(RunConfig), texts)
     choice = choose({**texts, **values}, table, command.config, command.resume)
     for name in texts:
         if name in own_options and choice.variant not in own_options[name]:
             owners = ", ".join(own_options[name])
             raise UsageError(f"--{name.replace('_', '-')}: {choice.variant} has no such option (an option of {owners})")
-    own_values, own_axes = _parsed(fields_of(catalogue.card(choice.variant).config_class), texts)
+    own_values, own_axes = _parsed(fields_of(catalogue.variant_info(choice.variant).config_class), texts)
     return Request(words, command, table, {**values, **own_values}, [*axes, *own_axes], choice)
 
 
@@ -88,8 +88,8 @@ def run(request: Request) -> int:
             f"--only {command.only}: only applies to a sweep (several values of an option, such as --seed 0-9)"
         )
     variant, layers = request.choice.variant, request.layers(request.choice, request.values)
-    with Stop(begin.max_seconds(layers)) as stop:  # before torch, whose import takes seconds
-        start = functools.partial(begin.begin, variant, layers, command.resume, command.dry_run)
+    with Stop(startup.max_seconds(layers)) as stop:  # before torch, whose import takes seconds
+        start = functools.partial(startup.resolve_start, variant, layers, command.resume, command.dry_run)
         if command.dry_run:
             from gancli.cli import dry_run
 
@@ -123,4 +123,4 @@ def print_checkpoint(checkpoint: str) -> None:
         console.print_path(checkpoint)
     except (OSError, ValueError, StdoutError) as error:
         abandon(sys.stdout)
-        console.say(f"warning: {error}; the run has ended, its model is {checkpoint}")
+        console.print_message(f"warning: {error}; the run has ended, its model is {checkpoint}")

@@ -11,7 +11,7 @@ from gancli import catalogue
 from gancli.cli import completing, help_page, options, sweep, train
 from gancli.config import RunConfig, fields_of, paths
 from gancli.config.run import TrainCommandConfig
-from gancli.engine.choice import USUAL
+from gancli.engine.choice import DEFAULT_VARIANT
 
 
 class Command(help_page.Command):
@@ -25,20 +25,24 @@ class Command(help_page.Command):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         given, _, _ = self.make_parser(ctx).parse_args(list(ctx.meta[completing.ARGUMENTS]))
-        variant = catalogue.check_name(given.get("variant", USUAL))
+        variant = catalogue.check_name(given.get("variant", DEFAULT_VARIANT))
         help_page.Command.format_help(command((variant,)), ctx, formatter)
 
 
 @functools.cache
 def command(variants: tuple[str, ...]) -> Any:
     """The Typer command with the options of these variants: of all to parse a command line, of one to show its help."""
-    return help_page.built("train", options.signed(_train, list(_parameters(variants))), _page(variants), Command)
+    return help_page.built(
+        "train", options.with_signature(_train, list(_parameters(variants))), _page(variants), Command
+    )
 
 
 def _parameters(variants: Sequence[str]) -> Iterable[inspect.Parameter]:
     completers = {
-        "variant": completing.of(catalogue.names),
-        "preset": completing.of(lambda: catalogue.card(variants[0] if len(variants) == 1 else USUAL).presets),
+        "variant": completing.one_of(catalogue.names),
+        "preset": completing.one_of(
+            lambda: catalogue.variant_info(variants[0] if len(variants) == 1 else DEFAULT_VARIANT).presets
+        ),
         "dataset": completing.dataset,
         "device": completing.devices,
         "init_from": completing.checkpoint,
@@ -48,20 +52,20 @@ def _parameters(variants: Sequence[str]) -> Iterable[inspect.Parameter]:
     for field in (*fields_of(RunConfig), *fields_of(TrainCommandConfig)):
         yield options.parameter(field, completers.get(field.name))
     panel = f"Options of {', '.join(variants)}"
-    for by_variant in catalogue.own_options(variants).values():
+    for by_variant in catalogue.variant_options(variants).values():
         first, *others = by_variant.values()
         assert all((first.kind is bool) == (other.kind is bool) for other in others), (
             f"{first.long} takes a value in one variant and none in another"
         )
         choices = dict.fromkeys(choice for field in by_variant.values() for choice in field.choices)
-        yield options.parameter(first, completing.of(choices.keys) if choices else None, panel)
+        yield options.parameter(first, completing.one_of(choices.keys) if choices else None, panel)
         if first.option.former:
             yield options.former_parameter(first)
 
 
 def _page(variants: Sequence[str]) -> str:
     others = ", ".join(name for name in catalogue.names() if name not in variants)
-    titles = "\n\n".join(catalogue.card(variant).title for variant in variants)
+    titles = "\n\n".join(catalogue.variant_info(variant).title for variant in variants)
     return (
         f"Train {', '.join(variants)} on a dataset, into a run directory.\n\n{titles}\n\n"
         f"Other variants ({others or 'none'}) have their own options: gan train --variant NAME --help"
@@ -69,7 +73,7 @@ def _page(variants: Sequence[str]) -> str:
 
 
 def _train(ctx: typer.Context, **values: Any) -> int:
-    paths.check_standing()
+    paths.check_working_directory()
     given = {name: value for name, value in values.items() if _from_command_line(ctx, name)}
     request = train.parse(given, ctx.meta[completing.ARGUMENTS])
     return sweep.run(request) if request.axes else train.run(request)

@@ -14,7 +14,7 @@ from gancli import catalogue
 from gancli.cli import completing, console
 from gancli.config import Field, fields_of
 from gancli.errors import UsageError, printable
-from gancli.store import names
+from gancli.store import pretrained
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 from gancli.text import counted
@@ -27,9 +27,9 @@ def variants(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
-    if name in names.names() and name not in catalogue.names():
+    if name in pretrained.pretrained_names() and name not in catalogue.names():
         raise UsageError(f"{name}: a pretrained model, not a variant; gan inspect {name} describes it")
-    cards = [catalogue.card(n) for n in ([name] if name else catalogue.names())]
+    cards = [catalogue.variant_info(n) for n in ([name] if name else catalogue.names())]
     if as_json:
         models = _models()
         pages = [_document(card, models) for card in cards]
@@ -53,14 +53,14 @@ class PretrainedModel:
 def _models() -> list[PretrainedModel]:
     """The pretrained models. Raises `CheckpointError` for a damaged file."""
     found = []
-    for name in names.names():
-        file = names.shipped(name)
+    for name in pretrained.pretrained_names():
+        file = pretrained.pretrained_file(name)
         header = read_header(file)
         found.append(PretrainedModel(name, file, header.file_bytes, from_header(file, header)))
     return found
 
 
-def _document(card: catalogue.Card, models: list[PretrainedModel]) -> dict[str, Any]:
+def _document(card: catalogue.VariantInfo, models: list[PretrainedModel]) -> dict[str, Any]:
     return {
         "name": card.name,
         "title": card.title,
@@ -94,7 +94,7 @@ def _document(card: catalogue.Card, models: list[PretrainedModel]) -> dict[str, 
     }
 
 
-def _list(cards: list[catalogue.Card], models: list[PretrainedModel]) -> None:
+def _list(cards: list[catalogue.VariantInfo], models: list[PretrainedModel]) -> None:
     out = console.out()
     variants = ((card.name, escape(card.title), ", ".join(card.presets)) for card in cards)
     out.print(_table(("variant", "description", "presets"), variants))
@@ -118,7 +118,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str | 
     return table
 
 
-def _show(card: catalogue.Card) -> None:
+def _show(card: catalogue.VariantInfo) -> None:
     out = console.out()
     out.print(
         f"[bold]{card.name}[/]  {escape(card.title)}\n\n{escape(card.description)}\n\nPaper: {escape(card.paper)}\n"
@@ -132,7 +132,7 @@ def _show(card: catalogue.Card) -> None:
         out.print(f"Preset {preset}: {words}")
 
 
-def _option_row(card: catalogue.Card, field: Field) -> Sequence[str]:
+def _option_row(card: catalogue.VariantInfo, field: Field) -> Sequence[str]:
     """An option, its default, and its help with the values of other presets."""
     default = card.presets["default"].get(field.name, field.default)
     choices = f" ({', '.join(field.choices)})" if field.choices else ""

@@ -223,7 +223,7 @@ def with_current_names(values: Mapping[str, Value], fields: Iterable[Field]) -> 
     return {names.get(name, name): value for name, value in values.items()}
 
 
-def refuse(*given: Given, why: str) -> None:
+def reject_unused_options(*given: Given, why: str) -> None:
     """Raises `UsageError` for the first of the options that was given. `why` completes "--flag value: …"."""
     for flag, value in given:
         if value is not None and value is not False:

@@ -55,7 +55,7 @@ def _with_home(path: Path) -> Path:
     return path.expanduser()
 
 
-def check_standing() -> None:
+def check_working_directory() -> None:
     """Raises `GancliError` if the working directory was removed. MKL would abort the process with its own message."""
     try:
         Path.cwd()
@@ -113,7 +113,7 @@ def is_there(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def free(stem: str, suffix: str) -> Path:
+def free_name(stem: str, suffix: str) -> Path:
     """The first free name among `samples.png`, `samples-2.png`, …, so that a default name replaces nothing."""
     path, number = Path(stem + suffix), 1
     while os.path.lexists(path):

@@ -22,7 +22,7 @@ MAY_CHANGE = frozenset({
 """Options that may change when a run is resumed: its length, place and output. (The dataset may have moved, but must be the
 same: `engine.resume.restore` checks that.)"""
 FLAG = "flag"  # the origin of values on the command line
-NOT_KEPT = frozenset({"out", "progress", "max_time"})
+NOT_STORED = frozenset({"out", "progress", "max_time"})
 """Options of one command rather than of the run: not written into `config.toml`, and ignored in an older one."""
 
 
@@ -40,13 +40,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A complete configuration and, for each option, the origin of its value. `kept`: the run's values without those of this
-    machine, for `config.toml`."""
+    """A complete configuration and, for each option, the origin of its value. `stored`: the run's values without those of
+    this machine, for `config.toml`."""
 
     run: RunConfig
     own: VariantConfig
     origins: Mapping[str, str]
-    kept: RunConfig
+    stored: RunConfig
 
 
 def known_fields(config_class: type[VariantConfig]) -> dict[str, Field]:
@@ -126,7 +126,7 @@ def file_layer(
     own = table.get(variant, {})
     if not isinstance(own, dict):
         raise UsageError(f"{origin}: {variant} must be a table of {variant}'s options")
-    top = {key: value for key, value in table.items() if key not in {variant, *others, toml.CAME_TO}}
+    top = {key: value for key, value in table.items() if key not in {variant, *others, toml.CHOSEN}}
     given = {key.replace("-", "_"): value for key, value in [*top.items(), *own.items()]}
     values: dict[str, object] = {}
     for name, value in with_current_names(given, fields.values()).items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gancli.config.option import option
 
-DRAWING, ENLARGING = "Generating images", "Enlarging images (srgan)"
+GENERATING, ENLARGING = "Generating images", "Enlarging images (srgan)"
 MAX_COUNT, MAX_SEED = 1_000_000, 2**63 - 1
 OPSET = 20  # the default of torch's exporter since 2.9
 
@@ -14,32 +14,42 @@ OPSET = 20  # the default of torch's exporter since 2.9
 class SampleConfig:
     """Which images are generated, and how they are arranged."""
 
-    count: int = option(64, "number of images", ge=1, le=MAX_COUNT, short="-n", spelt="-n", panel=DRAWING)
+    count: int = option(64, "number of images", ge=1, le=MAX_COUNT, short="-n", spelt="-n", panel=GENERATING)
     seed: int = option(
-        0, "seed of the first image; each further image has the next seed", ge=0, le=MAX_SEED, panel=DRAWING
+        0, "seed of the first image; each further image has the next seed", ge=0, le=MAX_SEED, panel=GENERATING
     )
     label: tuple[str, ...] | None = option(
         None, "classes, for a conditional model: a name, 7, 0-9, 3,5 or all; can be repeated",
-        short="-l", metavar="TEXT", panel=DRAWING, default_text="all, in turn", raw=True,
+        short="-l", metavar="TEXT", panel=GENERATING, default_text="all, in turn", raw=True,
     )  # fmt: skip
     columns: int | None = option(
-        None, "columns of the grid", ge=1, le=10_000, panel=DRAWING, default_text="a square grid; one column per class"
+        None,
+        "columns of the grid",
+        ge=1,
+        le=10_000,
+        panel=GENERATING,
+        default_text="a square grid; one column per class",
     )
     walk: int | None = option(
-        None, "number of seeds to interpolate between in latent space", ge=2, le=10_000, metavar="STOPS", panel=DRAWING
+        None,
+        "number of seeds to interpolate between in latent space",
+        ge=2,
+        le=10_000,
+        metavar="STOPS",
+        panel=GENERATING,
     )
     fps: int | None = option(
-        None, "frames per second of a walk", ge=1, le=120, panel=DRAWING, default_text="20", only_with="walk"
+        None, "frames per second of a walk", ge=1, le=120, panel=GENERATING, default_text="20", only_with="walk"
     )
-    zoom: int | None = option(None, "enlarge each pixel to N×N pixels", ge=1, le=64, panel=DRAWING, default_text="1")
+    zoom: int | None = option(None, "enlarge each pixel to N×N pixels", ge=1, le=64, panel=GENERATING, default_text="1")
     levels: bool = option(
-        False, "show the levels of each image side by side, coarse to fine (lapgan)", panel=DRAWING, switch=True
+        False, "show the levels of each image side by side, coarse to fine (lapgan)", panel=GENERATING, switch=True
     )
     truncation: float | None = option(
-        None, "truncate the noise to ±this: more typical images, less variety", gt=0, le=10, panel=DRAWING
+        None, "truncate the noise to ±this: more typical images, less variety", gt=0, le=10, panel=GENERATING
     )
     batch_size: int = option(
-        1024, "images generated at a time; does not change the images", ge=1, le=2**20, panel=DRAWING
+        1024, "images generated at a time; does not change the images", ge=1, le=2**20, panel=GENERATING
     )
 
 

@@ -11,14 +11,14 @@ from gancli.errors import UsageError, os_problem
 Scalars = Mapping[str, object]
 
 
-CAME_TO = "came_to"
+CHOSEN = "came_to"
 HEADING = "# gan "  # the first line of a run's own file
 
 
 def dump(run: Scalars, variant: str, own: Scalars, heading: str, came_to: Scalars) -> str:
     """A TOML text: `heading` as a comment, the run's requested values, the variant's in a table named after it, and the
     values chosen for the rest in a table that `--config` and a resume ignore. None is left out."""
-    chosen = ["", "# Values chosen for options that were not set, on this machine; not read again.", f"[{CAME_TO}]"]
+    chosen = ["", "# Values chosen for options that were not set, on this machine; not read again.", f"[{CHOSEN}]"]
     lines = [HEADING + heading, *_rows(run), "", f"[{variant}]", *_rows(own), *chosen, *_rows(came_to)]
     return "\n".join(lines) + "\n"
 
@@ -36,7 +36,7 @@ def _literal(value: object) -> str:
 
 
 def read(path: Path) -> dict[str, object]:
-    """The values of a TOML file; a run's own always has `CAME_TO`. Raises `UsageError` that names the file, and the line
+    """The values of a TOML file; a run's own always has `CHOSEN`. Raises `UsageError` that names the file, and the line
     where it is not TOML."""
     try:
         text = read_file(path).decode("utf-8")
@@ -48,4 +48,4 @@ def read(path: Path) -> dict[str, object]:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"--config {path}: not TOML: {error}") from error
-    return {CAME_TO: {}, **table} if text.startswith(HEADING) else table
+    return {CHOSEN: {}, **table} if text.startswith(HEADING) else table

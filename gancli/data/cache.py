@@ -224,7 +224,7 @@ def _reserve(part: atomic.Part, size: int) -> None:
     except AttributeError:
         pass  # not on this system
     except OSError as error:
-        if error.errno not in atomic.CANNOT:
+        if error.errno not in atomic.UNSUPPORTED:
             raise
     part.file.seek(0)
     for start in range(0, size, len(ZEROS)):

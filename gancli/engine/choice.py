@@ -9,14 +9,14 @@ from gancli.config import fields_of, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import Layer
 from gancli.data.probe import probe
-from gancli.engine.begin import run_directory
-from gancli.store import names
+from gancli.engine.startup import run_directory_of
+from gancli.store import pretrained
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
-from gancli.store.rundir import weights_file
+from gancli.store.run_directory import weights_file
 from gancli.text import Note
 
-USUAL, CONVOLUTIONAL = "vanilla", "dcgan"
+DEFAULT_VARIANT, CONVOLUTIONAL = "vanilla", "dcgan"
 MAX_FLAT_SIZE = 32  # pixels, up to which fully connected networks generate good images
 DCGAN_SIZES = (8, 14, 16, 28, 32, 56, 64, 112, 128)  # that it can halve often enough
 
@@ -38,10 +38,10 @@ def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | 
         return Choice(catalogue.check_name(str(table["variant"]), f"--config {config}"))
     both = {**table, **given}
     directory = both.get("out") if resume == "auto" else resume
-    if directory and (recorded := run_directory(expanded(str(directory), "--resume")).config).is_file():
-        return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", USUAL)), str(recorded)))
+    if directory and (recorded := run_directory_of(expanded(str(directory), "--resume")).config).is_file():
+        return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", DEFAULT_VARIANT)), str(recorded)))
     if (init_from := both.get("init_from")) is not None:
-        path = weights_file(names.meant(str(init_from), "--init-from"))
+        path = weights_file(pretrained.resolve_model_path(str(init_from), "--init-from"))
         return Choice(from_header(path, read_header(path)).variant)
     dataset, size = both.get("dataset"), both.get("image_size")
     asked = [*map(str, both), str(both.get("preset"))]
@@ -51,15 +51,15 @@ def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | 
 def _for_images(dataset: str | None, image_size: int | None, asked: Iterable[str]) -> Choice:
     """Return dcgan for images in colour or of more than 32 pixels, unless an option (by name) or preset in `asked`
     belongs to vanilla only."""
-    usual, other = (catalogue.card(name).config_class for name in (USUAL, CONVOLUTIONAL))
+    usual, other = (catalogue.variant_info(name).config_class for name in (DEFAULT_VARIANT, CONVOLUTIONAL))
     known = {field.name for field in fields_of(other)} | set(other.presets)
     only_usual = ({field.name for field in fields_of(usual)} | set(usual.presets)) - known
     if dataset is None or only_usual & set(asked) or (seen := probe(dataset)) is None:
-        return Choice(USUAL)
+        return Choice(DEFAULT_VARIANT)
     side = image_size or seen.side
     why = "in colour" if seen.coloured else f"of {side} pixels" if side > MAX_FLAT_SIZE else ""
     if not why:
-        return Choice(USUAL)
+        return Choice(DEFAULT_VARIANT)
     values: dict[str, object] = {}
     note = f"variant {CONVOLUTIONAL}, as the images are {why} (use --variant to choose another)"
     if image_size is None and seen.square and DCGAN_SIZES[0] <= side <= DCGAN_SIZES[-1] and side not in DCGAN_SIZES:

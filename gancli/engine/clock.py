@@ -71,13 +71,13 @@ class Clock:
         """Return the steps so far, and the seconds spent in them."""
         return self.steps, self.trained_s
 
-    def foreseen(self, steps: int) -> float:
+    def seconds_for(self, steps: int) -> float:
         """Return the seconds that so many steps will take, with all that is done between them, at most until `--max-time`
         ends; NaN before the first step."""
         needed = steps * (self.seconds_per_step() + self._aside_s / max(1, self.steps))
         return min(needed, max(0.0, self.stops_at - self._now()))
 
-    def word_due(self) -> bool:
+    def heartbeat_due(self) -> bool:
         """Whether progress is to be reported now."""
         if self._counted_at - self._heartbeat_at < HEARTBEAT_S:
             return False

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli import images
-from gancli.batches.pairs import PairBatches, enlarge
+from gancli.batches.pairs import PairBatches, upsample_bicubic
 from gancli.config import RunConfig
 from gancli.config.paths import data_root
 from gancli.data.photographs import Photographs
@@ -65,7 +65,7 @@ class _Enlarged:
     def __init__(self, batches: PairBatches, variant: Variant) -> None:
         self._batch = batches.preview(PHOTOGRAPHS)
         self._scale = variant.scale
-        self._bicubic = self._psnr(lambda low_res: enlarge(low_res, variant.scale))
+        self._bicubic = self._psnr(lambda low_res: upsample_bicubic(low_res, variant.scale))
 
     def __call__(self, generator: nn.Module) -> list[Figure]:
         return [Figure("psnr", "dB", True, len(self._batch.images), self._psnr(generator), self._bicubic)]

@@ -14,35 +14,35 @@ from gancli.data.spec import ImageSpec
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.store.facts import Facts
-from gancli.store.names import name_of
+from gancli.store.pretrained import pretrained_name
 from gancli.store.state import Weights
 from gancli.text import Note, few
-from gancli.variant import Variant, on_meta
+from gancli.variant import Variant, on_meta_device
 
 Pairs = dict[str, tuple[Tensor, Tensor]]  # name → the tensor of the run, and the one to copy
 
 
-def take_up(session: Session, weights: Weights | None) -> list[str]:
+def initialise(session: Session, weights: Weights | None) -> list[str]:
     """Copy `weights` into the networks of a new session, and start the average from them. Only the first process has
     weights, the others None. Returns warnings and notes. Raises `UsageError` if no tensor matches."""
     messages = list[str]()
     nothing = False
     if weights is not None:
-        pairs = fitting(weights, session.variant)
+        pairs = matching_tensors(weights, session.variant)
         nothing = no_start(pairs)
         with torch.no_grad():
             for live, saved in pairs.values():
                 live.copy_(saved)
-        messages = list(told(weights, session.variant, pairs))
-    if session.ranks.highest(nothing)[0]:
+        messages = list(describe_unused(weights, session.variant, pairs))
+    if session.ranks.maximum(nothing)[0]:
         raise UsageError(" ".join(messages) or f"--init-from {session.run.init_from}: no weight matches")
     for network in session.variant.networks.values():
         session.ranks.broadcast(network.state_dict())
-    session.average.start_over()
+    session.average.reset()
     return messages
 
 
-def fitting(weights: Weights, variant: Variant) -> Pairs:
+def matching_tensors(weights: Weights, variant: Variant) -> Pairs:
     """Return the tensors of `weights` that match a variant's networks in name, shape and dtype."""
     pairs: Pairs = {}
     for place, module in _places(weights, variant).items():
@@ -71,7 +71,7 @@ def _count(names: Iterable[str]) -> int:
     return sum(not name.endswith("num_batches_tracked") for name in names)
 
 
-def told(weights: Weights, variant: Variant, pairs: Pairs) -> Iterator[str]:
+def describe_unused(weights: Weights, variant: Variant, pairs: Pairs) -> Iterator[str]:
     """Yield a message about the tensors that are not copied, if there are any."""
     places = _places(weights, variant)
     names = [f"{place}.{name}" for place, module in places.items() for name in module.state_dict()]
@@ -92,16 +92,16 @@ def told(weights: Weights, variant: Variant, pairs: Pairs) -> Iterator[str]:
     helpful = list(_helpful_options(weights, variant)) if missing else []
     if helpful:
         facts.append(f"more would match with the options of that model: {' '.join(helpful)}")
-    line = f"--init-from {name_of(weights.path) or weights.path}: " + "; ".join(facts)
+    line = f"--init-from {pretrained_name(weights.path) or weights.path}: " + "; ".join(facts)
     yield line if helpful or no_start(pairs) else Note(line)
 
 
 def _helpful_options(weights: Weights, variant: Variant) -> Iterator[str]:
     """Yield the options, as flags, with which more tensors would match."""
-    now = len(fitting(weights, variant))
+    now = len(matching_tensors(weights, variant))
     for flag, config, images in _others(weights.facts, variant):
-        with contextlib.suppress(UsageError), on_meta():  # images that the options do not allow
-            if len(fitting(weights, type(variant)(config, images))) > now:
+        with contextlib.suppress(UsageError), on_meta_device():  # images that the options do not allow
+            if len(matching_tensors(weights, type(variant)(config, images))) > now:
                 yield flag
 
 

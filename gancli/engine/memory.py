@@ -11,13 +11,13 @@ from gancli.data.source import Source
 from gancli.engine.plan import Plan
 from gancli.format import size as size_text
 from gancli.machine.memory import available_bytes
-from gancli.machine.private import FakeTensorMode
+from gancli.machine.torch_private import FakeTensorMode
 from gancli.variant import Adam, Phase, Variant
 
 MAX_ACTIVATIONS = 2000  # per value of an image: far more than the networks here have
 
 
-def expected_bytes(
+def estimate_bytes(
     planned: Plan, source: Source | Photographs, variant_class: type[Variant]
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Return the parameter count per network, and the bytes of: weights, gradients and moments; activations; the dataset.
@@ -42,15 +42,15 @@ def expected_bytes(
 
 def fitting_batch(planned: Plan, source: Source | Photographs, variant_class: type[Variant], num_bytes: int) -> int:
     """Return the largest batch size below the run's own that should fit into `num_bytes`: a power of two, or 0 if model
-    and data alone do not fit. Activations grow with the batch; a quarter is left for what `expected_bytes` does not
+    and data alone do not fit. Activations grow with the batch; a quarter is left for what `estimate_bytes` does not
     count."""
-    _, expected = expected_bytes(planned, source, variant_class)
+    _, expected = estimate_bytes(planned, source, variant_class)
     for_activations = 0.75 * num_bytes - expected["model"] - expected["data"]
     largest = min(planned.run.batch_size - 1, int(for_activations / (expected["activations"] / planned.run.batch_size)))
     return 1 << (largest.bit_length() - 1) if largest > 0 else 0
 
 
-def advice(planned: Plan, source: Source | Photographs, variant_class: type[Variant]) -> str:
+def suggestion(planned: Plan, source: Source | Photographs, variant_class: type[Variant]) -> str:
     """Return what to try on a device that is too small for a run."""
     size = fitting_batch(planned, source, variant_class, available_bytes(planned.machine.device))
     if size:
@@ -58,18 +58,18 @@ def advice(planned: Plan, source: Source | Photographs, variant_class: type[Vari
     return "the model alone does not fit; try a smaller --width or --image-size"
 
 
-def shortage(planned: Plan, source: Source | Photographs, variant_class: type[Variant]) -> Iterator[str]:
+def check_memory(planned: Plan, source: Source | Photographs, variant_class: type[Variant]) -> Iterator[str]:
     """Yield a warning, before the first step, if a run needs more memory than there is: on a CPU the system would kill it
-    without a message. Small runs are not checked, as `expected_bytes` takes a second."""
+    without a message. Small runs are not checked, as `estimate_bytes` takes a second."""
     available = available_bytes(planned.machine.device)
     spec, size = source.spec, planned.run.batch_size
     if 4 * size * spec.channels * spec.size**2 * MAX_ACTIVATIONS < available:
         return
-    _, expected = expected_bytes(planned, source, variant_class)
+    _, expected = estimate_bytes(planned, source, variant_class)
     if (total := sum(expected.values())) > available:
         yield (
             f"--batch-size {size}: needs about {size_text(total)} of memory, and {size_text(available)} are free on "
-            f"{planned.machine.device}, so the run may be killed; {advice(planned, source, variant_class)}"
+            f"{planned.machine.device}, so the run may be killed; {suggestion(planned, source, variant_class)}"
         )
 
 
@@ -77,7 +77,7 @@ def fake_batch(size: int, variant: Variant) -> Batch:
     """Return a batch of zeros of the shapes that the variant is built for."""
     spec = variant.images
     low = spec.size // variant.scale
-    if variant.reads == "low_res":
+    if variant.condition_type == "low_res":
         condition = torch.zeros(size, spec.channels, low, low)
     else:
         condition = torch.zeros(size, dtype=torch.int64)

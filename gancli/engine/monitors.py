@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli import images
-from gancli.batches.stream import parted
+from gancli.batches.index_stream import split_held_out
 from gancli.config import RunConfig, VariantConfig
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
@@ -30,20 +30,20 @@ EVALUATIONS = 10  # of a run that takes hours
 
 MAX_IMAGES = 256  # of training, held-out and generated images each
 CHUNK = 64
-LOOKS = 50  # checks for overfitting in a run
-STEADY = 3  # checks in a row
+OVERFITTING_CHECKS = 50  # checks for overfitting in a run
+CHECKS_IN_A_ROW = 3  # checks in a row
 OVERFIT_SHARE = 0.5
 STANDARD_ERRORS = 3.0  # of the difference of means
 
 
-class Health:
+class TrainingChecks:
     """Warns of a D that is always right, and of samples that are all alike."""
 
     def __init__(self) -> None:
         self._perfect_intervals: dict[str, int] = {}
         self._warned: set[str] = set()
 
-    def losses(self, step: int, means: Mapping[str, float]) -> Iterator[str]:
+    def check_losses(self, step: int, means: Mapping[str, float]) -> Iterator[str]:
         """Yield a warning for a D whose loss stays near 0, from which G learns nothing (Arjovsky & Bottou 2017, section
         2). `means`: of the losses of an interval, by name."""
         for name, mean in means.items():
@@ -57,7 +57,7 @@ class Health:
                     "and G may not learn any more; try a larger --r1, a lower --lr or a narrower D"
                 )
 
-    def samples(self, step: int, pixels: Tensor, num_classes: int) -> Iterator[str]:
+    def check_samples(self, step: int, pixels: Tensor, num_classes: int) -> Iterator[str]:
         """Yield a warning for samples that are all alike: G has collapsed (Goodfellow 2016, section 5.1.1). `pixels`:
         uint8 `[N, C, H, W]`, of `num_classes` classes in turn, or 1."""
         if step < EARLIEST_STEP:
@@ -76,7 +76,7 @@ class Health:
         return first
 
 
-class Foresight:
+class TimeEstimate:
     """Notes once that a run will take hours, unless `--max-time` limits it. `image_size`: None for crops."""
 
     def __init__(self, run: RunConfig, image_size: int | None) -> None:
@@ -108,7 +108,7 @@ class Foresight:
         )
 
 
-class Watch:
+class OverfittingMonitor:
     """Compares D's outputs for training images (`train`, int64 indices) with those for `held_out` images.
 
     It changes nothing in a run: it draws no random numbers, and networks are in eval mode.
@@ -120,7 +120,7 @@ class Watch:
         self._device = device
         self._in_a_row = self._most_in_a_row = 0
 
-    def share(self, variant: Variant, generator: nn.Module) -> float:
+    def measure(self, variant: Variant, generator: nn.Module) -> float:
         """Return how far D tells training from held-out images, relative to how far it tells training from generated
         ones: 0 is not at all (r_v of Karras et al. 2020, arXiv:2006.06676, equation 1)."""
         fake, _ = preview.drawn(variant, generator, self._device)
@@ -131,10 +131,10 @@ class Watch:
             )
         return overfitting(train, held_out, generated)
 
-    def steady(self, share: float) -> bool:
-        """Whether this check is the first time that `share` was large in several checks in a row."""
+    def is_overfitting(self, share: float) -> bool:
+        """Whether this check is the first time that `measure` was large in several checks in a row."""
         self._in_a_row = self._in_a_row + 1 if share > OVERFIT_SHARE else 0
-        first = self._in_a_row == STEADY > self._most_in_a_row
+        first = self._in_a_row == CHECKS_IN_A_ROW > self._most_in_a_row
         self._most_in_a_row = max(self._most_in_a_row, self._in_a_row)
         return first
 
@@ -142,18 +142,18 @@ class Watch:
     def _logits(self, variant: Variant, pixels: Tensor, labels: Tensor) -> Tensor:
         """float `[N]`, on the CPU."""
         found = [
-            variant.judged(images.to_float(some.to(self._device)), which.to(self._device)).float().flatten().cpu()
+            variant.d_logits(images.to_float(some.to(self._device)), which.to(self._device)).float().flatten().cpu()
             for some, which in zip(torch.split(pixels, CHUNK), torch.split(labels, CHUNK), strict=True)
         ]
         return torch.cat(found)
 
 
-def watch(planned: Plan, source: Source | Photographs) -> Watch | None:
+def overfitting_monitor(planned: Plan, source: Source | Photographs) -> OverfittingMonitor | None:
     """Return the monitor of overfitting, in the first process, if images are held out."""
     if not planned.run.held_out or isinstance(source, Photographs) or not planned.machine.ranks.first:
         return None
-    train, held_out = parted(source.num_images, planned.run.held_out)
-    return Watch(source, train, held_out, planned.machine.device)
+    train, held_out = split_held_out(source.num_images, planned.run.held_out)
+    return OverfittingMonitor(source, train, held_out, planned.machine.device)
 
 
 def overfitting(train: Tensor, held_out: Tensor, generated: Tensor) -> float:
@@ -164,7 +164,7 @@ def overfitting(train: Tensor, held_out: Tensor, generated: Tensor) -> float:
     return gap / max(whole, gap / 2) if gap > max(STANDARD_ERRORS * error, 0.0) else 0.0
 
 
-def advice(run: RunConfig, own: VariantConfig, step: int, share: float) -> str:
+def overfitting_warning(run: RunConfig, own: VariantConfig, step: int, share: float) -> str:
     """Return the warning of overfitting, with what may help."""
     remedies = ["more images", "fewer --steps (earlier states and samples are kept)"]
     if getattr(own, "augment", "") in (None, "none"):

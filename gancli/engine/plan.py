@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gancli.batches.index_stream import IndexStream, split_held_out
+from gancli.batches.labelled import LabelledBatches
 from gancli.batches.pairs import PairBatches
-from gancli.batches.resident import ResidentBatches
-from gancli.batches.stream import IndexStream, parted
 from gancli.config import RunConfig, VariantConfig, fields_of, interval
 from gancli.config.interval import Interval
-from gancli.config.option import refuse
+from gancli.config.option import reject_unused_options
 from gancli.config.paths import data_root
 from gancli.data.cache_entries import COMPILED
 from gancli.data.fit import Fit
@@ -26,7 +26,7 @@ from gancli.data.source import Source
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.machine.device import (
-    ALONE,
+    SINGLE_PROCESS,
     Machine,
     Precision,
     choose_compile,
@@ -34,14 +34,14 @@ from gancli.machine.device import (
     choose_graph,
     choose_onednn,
     choose_precision,
+    choose_strides,
     choose_threads,
-    strides,
 )
 from gancli.machine.ranks import Ranks
-from gancli.steps.capture import as_it_is
-from gancli.steps.runner import Ways
+from gancli.steps.capture import no_capture
+from gancli.steps.runner import StepExecution
 from gancli.store.facts import Facts
-from gancli.variant import Phase, Reads, Variant, on_meta
+from gancli.variant import ConditionType, Phase, Variant, on_meta_device
 
 # Defaults.
 SAVE_EVERY_S = 600.0
@@ -68,7 +68,7 @@ class Plan:
     graph: bool  # whether whole steps are captured and replayed
     num_images: int  # of the training, without held-out ones
 
-    def draws(self, step: int) -> bool:
+    def samples_due(self, step: int) -> bool:
         """Whether samples are generated after so many steps: after every `sample_every`, and by default also after 1, 2,
         4, 8 … log intervals, when they change most."""
         intervals, rest = divmod(step, self.run.log_every)
@@ -76,12 +76,12 @@ class Plan:
         return early or step % self.sample_every == 0
 
 
-def make(
+def resolve_plan(
     run: RunConfig,
     own: VariantConfig,
     source: Source | Photographs,
     variant_class: type[Variant],
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
     saved: Facts | None = None,
     asked: RunConfig | None = None,
 ) -> Plan:
@@ -93,13 +93,13 @@ def make(
     steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
     device = choose_device(run.device, ranks)
     precision = _precision(run.precision, device, variant_class, saved)
-    resolved_own = variant_class.settled(_as_saved(own, saved), steps, source.num_images)
-    with on_meta():
+    resolved_own = variant_class.resolve_defaults(_as_saved(own, saved), steps, source.num_images)
+    with on_meta_device():
         variant = variant_class(resolved_own, source.spec)
     _check_batch(run.batch_size, variant)
     flop = step_flop(variant, run.batch_size // ranks.world)
     threads = choose_threads(run.threads, flop, ranks.local_world)
-    every = part(steps, SAVES_PER_RUN, run.log_every)
+    every = interval_steps(steps, SAVES_PER_RUN, run.log_every)
     sample_every = run.sample_every or every
     save_every = interval.parse(run.save_every) if run.save_every else Interval(every, SAVE_EVERY_S)
     resolved = dataclasses.replace(
@@ -108,7 +108,7 @@ def make(
         precision=precision,
         threads=threads,
         image_size=source.spec.size,
-        fit=choose_fit(run, variant_class.reads),
+        fit=choose_fit(run, variant_class.condition_type),
         mirror=_mirror(run, source, variant_class),
         held_out=held_out,
         sample_every=sample_every,
@@ -121,14 +121,14 @@ def make(
     )
 
 
-def choose_fit(run: RunConfig, reads: Reads) -> Fit | None:
+def choose_fit(run: RunConfig, reads: ConditionType) -> Fit | None:
     """Return how images are made square: `--fit`, by default a centre crop; None if nothing is to be made square, for
     which `--fit` raises `UsageError`."""
     if reads == "low_res" or run.dataset in source_names():
         why = f"the images of {run.dataset} are square"
         if reads == "low_res":
             why = f"{run.variant} trains on crops of the original images"
-        refuse(("--fit", run.fit), why=f"has no effect: {why}")
+        reject_unused_options(("--fit", run.fit), why=f"has no effect: {why}")
         return None
     return run.fit or "crop"
 
@@ -136,7 +136,7 @@ def choose_fit(run: RunConfig, reads: Reads) -> Fit | None:
 def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Variant]) -> bool | None:
     """Whether images are mirrored: `--mirror`, by default where the user's own images are few and in colour, as grey
     ones are often text. Raises `UsageError` for a variant that always rotates and mirrors."""
-    if variant_class.reads == "low_res":
+    if variant_class.condition_type == "low_res":
         if run.mirror is not None:
             raise UsageError(f"--mirror: {run.variant} always rotates and mirrors its crops; omit it")
         return None
@@ -151,8 +151,8 @@ def _held_out(
     """Return how many images are held out: `--held-out`, else as in the `saved` state, else some of the user's own images
     where they are few enough to be memorised. None for a variant without a D that judges images. Raises `UsageError`."""
     count = source.num_images
-    if not variant_class.judges():
-        refuse(("--held-out", run.held_out), why=f"{run.variant} has no D that judges single images")
+    if not variant_class.has_d_logits():
+        reject_unused_options(("--held-out", run.held_out), why=f"{run.variant} has no D that judges single images")
         return None
     if run.held_out is not None:
         if 0 < run.held_out < MIN_HELD_OUT or run.held_out >= count:
@@ -185,14 +185,14 @@ def _precision(asked: str, device: torch.device, variant_class: type[Variant], s
         raise UsageError(f"{error} (the state was saved in {saved.precision}; it can be resumed in another)") from None
 
 
-def part(steps: int, parts: int, log_every: int) -> int:
+def interval_steps(steps: int, parts: int, log_every: int) -> int:
     """Return the number of steps in one of so many parts of the run, rounded up to whole log intervals."""
     return math.ceil(steps / parts / log_every) * log_every
 
 
 def check_images(own: VariantConfig, variant_class: type[Variant], images: ImageSpec) -> None:
     """Raises `UsageError` if the variant cannot be built for such images."""
-    with on_meta():
+    with on_meta_device():
         variant = variant_class(own, images)
     check_scale(images.size, variant.scale)
 
@@ -217,26 +217,28 @@ def step_flop(variant: Variant, batch_size: int) -> float:
     return sum(2.0 * batch_size * count * (3 if name.startswith("G") else 6) for name, count in weights.items())
 
 
-def batches(planned: Plan, source: Source | Photographs, variant: Variant) -> ResidentBatches | PairBatches:
+def batches(planned: Plan, source: Source | Photographs, variant: Variant) -> LabelledBatches | PairBatches:
     """Return the batches that the variant reads: images with labels, or with their low-resolution versions."""
     run, machine = planned.run, planned.machine
     channels_last, share = variant.convolutional, machine.ranks.share
     if isinstance(source, Photographs):
         return PairBatches(source, machine.device, run.batch_size, run.seed, variant.scale, channels_last, share)
-    indices = parted(source.num_images, run.held_out)[0] if run.held_out else None
-    return ResidentBatches(
+    indices = split_held_out(source.num_images, run.held_out)[0] if run.held_out else None
+    return LabelledBatches(
         source, machine.device, run.batch_size, run.seed, channels_last, share, bool(run.mirror), indices
     )
 
 
-def ways(planned: Plan, convolutional: bool, phase_steps: int, steps_left: int) -> Ways:
+def step_execution(planned: Plan, convolutional: bool, phase_steps: int, steps_left: int) -> StepExecution:
     """Return how the steps of a phase of `phase_steps` steps, of which `steps_left` are left, are executed."""
     device, asked = planned.machine.device, planned.run.compile
-    captured = strides(device, convolutional, steps_left) if planned.graph else ()
+    captured = choose_strides(device, convolutional, steps_left) if planned.graph else ()
     if not choose_compile(asked, device, convolutional, phase_steps):
-        return Ways(captured)
+        return StepExecution(captured)
     _set_compiler_cache(data_root(planned.run.data_root).path)
-    return Ways(captured or (1,), None if planned.graph else as_it_is, compiled=True, thorough=asked == "max")
+    return StepExecution(
+        captured or (1,), None if planned.graph else no_capture, compiled=True, thorough=asked == "max"
+    )
 
 
 def _set_compiler_cache(root: Path) -> None:
@@ -271,25 +273,25 @@ class PhaseSchedule:
     def __len__(self) -> int:
         return len(self.spans)
 
-    def empty(self) -> Iterator[str]:
+    def check_empty(self) -> Iterator[str]:
         """Yield a warning for each phase without steps, in a run that has some."""
         for phase, start, end in self.spans:
             if start == end:
                 yield f"--steps {self._steps}: leaves no steps for phase {phase.name}; increase it to train that phase"
 
-    def after(self, step: int) -> Iterator[tuple[int, Phase, int, int]]:
+    def remaining(self, step: int) -> Iterator[tuple[int, Phase, int, int]]:
         """Yield index, phase, first step and end of the phases that do not end before or at `step`; the first of them
         starts from `step`."""
         for index, (phase, start, end) in enumerate(self.spans):
             if step < end:
                 yield index, phase, max(start, step), end
 
-    def at(self, step: int) -> Phase:
+    def phase_at(self, step: int) -> Phase:
         """Return the phase of the step that follows `step`."""
         (phase,) = (phase for phase, start, end in self.spans if start <= step < end)
         return phase
 
-    def of(self, phase: Phase) -> tuple[int, int]:
+    def span_of(self, phase: Phase) -> tuple[int, int]:
         """Return the steps that one of the phases starts from and ends at."""
         ((start, end),) = ((start, end) for each, start, end in self.spans if each is phase)
         return start, end

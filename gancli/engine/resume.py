@@ -15,7 +15,7 @@ from gancli.store.state import State
 from gancli.text import counted
 
 
-def restore(session: Session, saved: State) -> list[str]:
+def restore_session(session: Session, saved: State) -> list[str]:
     """Load a saved state into a session, and return warnings. Raises `CheckpointError` or `UsageError` if it does not
     match."""
     facts = saved.facts
@@ -23,7 +23,7 @@ def restore(session: Session, saved: State) -> list[str]:
     for name, network in session.variant.networks.items():
         state.copy_into(saved, f"network.{name}", network.state_dict())
     state.copy_into(saved, "average", session.average.module.state_dict())
-    session.ledger.restore(saved.group("losses"), session.machine.device)
+    session.losses.restore(saved.group("losses"), session.machine.device)
     session.history = LossHistory(facts.losses)
     session.step = session.start_step = facts.step
     return [*notes, *state.restore_random_states(saved.path, saved.group("random"), session.machine.device)]
@@ -73,7 +73,7 @@ def _changed(session: Session, saved: State) -> Iterator[str]:
 def _jumps(session: Session, saved: State) -> list[tuple[str, float, float]]:
     """Return the networks whose learning rate at the state's step differs between the old and the new length, with both
     rates."""
-    now = session.phases.at(saved.facts.step)
+    now = session.phases.phase_at(saved.facts.step)
     before = {phase.name: phase for phase in session.variant.phases(saved.facts.steps)}
     if now.name != saved.facts.phase or now.name not in before:
         return []  # a new phase begins, with its own learning rates

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from gancli import catalogue, events
 from gancli.config import RunConfig, fields_of
-from gancli.config.resolve import NOT_KEPT
-from gancli.engine.begin import Start
+from gancli.config.resolve import NOT_STORED
+from gancli.engine.startup import Start
 from gancli.engine.stop import Stop
 from gancli.errors import DivergedError, UsageError
 from gancli.report.jsonl import LogFile, MetricsFile
-from gancli.store import rundir
-from gancli.store.rundir import RunDirectory
+from gancli.store import run_directory
+from gancli.store.run_directory import RunDirectory
 from gancli.text import Note
 
 if TYPE_CHECKING:
     from gancli.machine.ranks import Ranks
-    from gancli.report.board import Board
+    from gancli.report.tensorboard import TensorBoardFile
 
 Steps = Generator[events.Event, None, None]
 
@@ -56,13 +56,13 @@ def joined() -> Iterator["Ranks | None"]:
         return
     from gancli.machine import ranks
 
-    with ranks.joined() as several:
+    with ranks.join_processes() as several:
         yield several
 
 
 def alone(variant: str, start: Start, stop: Stop) -> Job:
     """A run by this process alone."""
-    return Job(start.resolved.run, functools.partial(_train, variant, start, start.target(), stop, None))
+    return Job(start.resolved.run, functools.partial(_train, variant, start, start.make_directory(), stop, None))
 
 
 def prepared(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks | None") -> Job | None:
@@ -81,7 +81,7 @@ def _train(
     """Train under the directory's lock. Each event is written to `metrics.jsonl`, `log.jsonl` and TensorBoard's files before
     it is yielded or emitted. Where the run comes to an end, its page is written."""
     with (
-        rundir.locked(directory) as notes,
+        run_directory.locked(directory) as notes,
         MetricsFile(directory.metrics) as metrics,
         LogFile(directory.log) as log,
         _board(start, directory) as board,
@@ -99,10 +99,10 @@ def _train(
 
         yield events.Progress(doing="loading torch")  # from a slow disk it takes minutes
         from gancli.engine.train import train
-        from gancli.machine.device import ALONE
+        from gancli.machine.device import SINGLE_PROCESS
 
         run, own = start.resolved.run, start.resolved.own
-        several, asked, weights = ranks or ALONE, start.resolved.kept, start.weights
+        several, asked, weights = ranks or SINGLE_PROCESS, start.resolved.stored, start.weights
         variant_class = catalogue.load(variant)
         for line in (*start.warnings, *notes):
             record_and_emit(events.Warned(line))
@@ -121,15 +121,17 @@ def _train(
             raise
 
 
-def _board(start: Start, directory: RunDirectory) -> "Board | contextlib.nullcontext[None]":
+def _board(start: Start, directory: RunDirectory) -> "TensorBoardFile | contextlib.nullcontext[None]":
     """Where `--tensorboard` asks for it, who writes its event files. Raises `GancliError` where TensorBoard is missing."""
     run, own = start.resolved.run, start.resolved.own
     if not run.tensorboard:
         return contextlib.nullcontext()
-    from gancli.report.board import Board
+    from gancli.report.tensorboard import TensorBoardFile
 
     named = {f.name: getattr(config, f.name) for config in (run, own) for f in fields_of(type(config))}
-    return Board(directory.tensorboard, {name: value for name, value in named.items() if name not in NOT_KEPT})
+    return TensorBoardFile(
+        directory.tensorboard, {name: value for name, value in named.items() if name not in NOT_STORED}
+    )
 
 
 def _page(run: RunConfig, directory: RunDirectory, log: LogFile, emit: events.Emit) -> str:
@@ -144,8 +146,8 @@ def _page(run: RunConfig, directory: RunDirectory, log: LogFile, emit: events.Em
             emit(events.Warned(note))
         else:
             page = str(directory.page)
-    if log.trouble:
-        emit(events.Warned(log.trouble))
+    if log.problem:
+        emit(events.Warned(log.problem))
     return page
 
 
@@ -154,21 +156,21 @@ def _led(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -
     try:
         started = start()
         run, own = started.resolved.run, started.resolved.own
-        directory = started.target()
+        directory = started.make_directory()
         try:
-            ranks.check_batch(run.batch_size, functools.partial(catalogue.load(variant).parts, own))
+            ranks.check_batch(run.batch_size, functools.partial(catalogue.load(variant).num_parts, own))
         except UsageError:
             directory.discard_if_empty()
             raise
         path = started.state.path if started.state else None
         orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path)
     finally:
-        ranks.tell(orders)  # None: there is nothing to follow
+        ranks.send(orders)  # None: there is nothing to follow
     return Job(run, functools.partial(_train, variant, started, directory, stop, ranks))
 
 
 def _followed(variant: str, stop: Stop, ranks: "Ranks") -> Job | None:
-    orders: Orders | None = ranks.hear()
+    orders: Orders | None = ranks.receive()
     if orders is None:
         return None
     run = RunConfig(**orders.run)
@@ -179,6 +181,6 @@ def _follow(variant: str, run: RunConfig, orders: Orders, stop: Stop, ranks: "Ra
     from gancli.engine.train import train
     from gancli.store import state
 
-    own = catalogue.card(variant).config_class(**orders.own)
+    own = catalogue.variant_info(variant).config_class(**orders.own)
     saved = state.load(orders.state) if orders.state else None
     yield from train(run, own, catalogue.load(variant), orders.directory, stop, emit, saved, ranks)

@@ -9,7 +9,7 @@ import torch
 
 from gancli import events
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
-from gancli.config.resolve import NOT_KEPT
+from gancli.config.resolve import NOT_STORED
 from gancli.data import cache_entries
 from gancli.engine.session import Session
 from gancli.engine.stop import resume_command
@@ -18,15 +18,15 @@ from gancli.files import atomic
 from gancli.files.open_folder import OpenFolder
 from gancli.machine.memory import free_disk_bytes
 from gancli.process import __version__
-from gancli.steps.runner import Runner
-from gancli.store import checkpoint, facts, rundir, state
+from gancli.steps.runner import StepRunner
+from gancli.store import checkpoint, facts, run_directory, state
 from gancli.store.facts import Facts
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from gancli.store.state import Snapshot
 from gancli.variant import Phase
 
 
-def save(session: Session, phase: Phase, runner: Runner) -> None:
+def save(session: Session, phase: Phase, runner: StepRunner) -> None:
     """Begin to write the state, then the model. The writer must have been waited for. Raises `DivergedError` rather than
     save what is not finite."""
     session.check_losses()
@@ -42,11 +42,11 @@ def save(session: Session, phase: Phase, runner: Runner) -> None:
     groups = {
         **networks,
         "average": generator,
-        **{f"optimizer.{name}": m.tensors() for name, m in runner.stepper.optimizers.items()},
-        "losses": session.ledger.tensors(),
+        **{f"optimizer.{name}": m.tensors() for name, m in runner.training_step.optimizers.items()},
+        "losses": session.losses.tensors(),
         "random": state.random_states(session.machine.device),
     }
-    whole = Snapshot(state.flat(groups))
+    whole = Snapshot(state.flatten(groups))
     step, keep = session.step, session.run.keep
     about_state, about_model = facts_of(session, "state", phase), facts_of(session, "model", phase)
 
@@ -55,7 +55,7 @@ def save(session: Session, phase: Phase, runner: Runner) -> None:
         try:
             return put(tensors, session.directory)
         except GancliError:
-            if session.home.now() == session.directory.path:
+            if session.home.current_path() == session.directory.path:
                 raise
             follow(session)  # the directory was moved or removed meanwhile
             return put(tensors, session.directory)
@@ -77,11 +77,11 @@ def save(session: Session, phase: Phase, runner: Runner) -> None:
 
 def follow(session: Session) -> None:
     """Before a file is written: make folders that somebody removed again. Where the run's directory itself was moved, the
-    run writes to its new place; where it was removed, a new one is made. Then the run ends (`Session.lost`)."""
+    run writes to its new place; where it was removed, a new one is made. Then the run ends (`Session.moved_message`)."""
     before = session.directory.path
-    place = session.home.now()
+    place = session.home.current_path()
     if place is None:
-        place = rundir.numbered_folder(before.parent, before.name) if before.exists() else before
+        place = run_directory.make_numbered_folder(before.parent, before.name) if before.exists() else before
         what = f"was removed while the run wrote to it; its state is saved in {place}"
     elif place != before:
         what = f"was moved to {place} while the run wrote to it; its state is saved there"
@@ -90,7 +90,7 @@ def follow(session: Session) -> None:
     session.directory = RunDirectory(place)
     session.directory.make_folders()
     if what:
-        session.lost = f"{before}: {what}; to resume: {resume_command(place)}"
+        session.moved_message = f"{before}: {what}; to resume: {resume_command(place)}"
         session.home.close()
         session.home = OpenFolder(place)
     if not session.directory.holds_run:
@@ -140,7 +140,7 @@ def save_best(session: Session, phase: Phase) -> None:
 
 def check_readable(session: Session) -> None:
     """Before the first step: whatever reading will refuse is refused now. Raises `UsageError`."""
-    phase = session.phases.at(0)
+    phase = session.phases.phase_at(0)
     kinds: tuple[events.FileKind, ...] = ("state", "model")
     for kind in kinds:
         facts.check_readable(facts_of(session, kind, phase))
@@ -163,7 +163,7 @@ def write_config(session: Session) -> None:
 
 
 def _values(config: RunConfig | VariantConfig) -> dict[str, object]:
-    return {f.name: getattr(config, f.name) for f in fields_of(type(config)) if f.name not in NOT_KEPT}
+    return {f.name: getattr(config, f.name) for f in fields_of(type(config)) if f.name not in NOT_STORED}
 
 
 def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
@@ -211,5 +211,5 @@ def check_weights(session: Session, groups: state.Tree) -> None:
         return
     where = next(name for name, tensor in floats.items() if not torch.isfinite(tensor).all())
     raise DivergedError(
-        f"weight {where} is no longer finite at step {session.step}; {session.way_back()}", session.step
+        f"weight {where} is no longer finite at step {session.step}; {session.divergence_hint()}", session.step
     )

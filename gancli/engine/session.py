@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import torch
 
 from gancli import events, images
+from gancli.batches.index_stream import IndexStream
 from gancli.batches.pairs import PairBatches
-from gancli.batches.stream import IndexStream
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine import memory, monitors, plan
 from gancli.engine.clock import Clock
 from gancli.engine.evaluation import Evaluation
-from gancli.engine.monitors import Foresight, Health
-from gancli.engine.plan import PhaseSchedule, ways
+from gancli.engine.monitors import TimeEstimate, TrainingChecks
+from gancli.engine.plan import PhaseSchedule, step_execution
 from gancli.engine.stop import Stop, next_commands, resume_command
 from gancli.errors import DivergedError, GancliError, UsageError
 from gancli.files import atomic
@@ -24,12 +24,12 @@ from gancli.files.open_folder import OpenFolder
 from gancli.metrics.figure import comparison
 from gancli.report.history import LossHistory
 from gancli.sampling import preview
-from gancli.steps.ema import Average
-from gancli.steps.ledger import Ledger
-from gancli.steps.runner import Runner
-from gancli.steps.step import Stepper
+from gancli.steps.ema import AveragedModel
+from gancli.steps.loss_accumulator import LossAccumulator
+from gancli.steps.runner import StepRunner
+from gancli.steps.training_step import TrainingStep
 from gancli.store.checkpoint import another_version
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from gancli.store.state import State, Writer
 from gancli.variant import Phase, Variant
 
@@ -38,14 +38,14 @@ AGREE_EVERY = 16  # at most so many steps between two questions to the other pro
 AGREE_S = 1.0  # and about so many seconds where steps are slow
 
 
-class Asked(NamedTuple):
+class Requests(NamedTuple):
     """What is to be done before the next step: stop (why), save."""
 
     stop: str | None
     save: bool
 
 
-NOTHING = Asked(None, False)
+NO_REQUESTS = Requests(None, False)
 
 
 class Session:
@@ -56,7 +56,7 @@ class Session:
     ) -> None:
         self.plan, self.run, self.machine, self.directory = planned, planned.run, planned.machine, directory
         self.home = OpenFolder(directory.path)
-        self.lost = ""  # what became of the directory, where it was moved or removed
+        self.moved_message = ""  # what became of the directory, where it was moved or removed
         self.ranks = planned.machine.ranks
         self.source = source
         self.stream = IndexStream(planned.num_images, self.run.batch_size, self.run.seed)
@@ -67,25 +67,27 @@ class Session:
             network.to(self.machine.device).to(memory_format=layout)
             network.train()
             self.ranks.broadcast(network.state_dict())
-        self.average = Average(self.variant.generator, self.run.ema)
+        self.average = AveragedModel(self.variant.generator, self.run.ema)
         self.batches = plan.batches(planned, source, self.variant)
-        self.watch = monitors.watch(planned, source)
+        self.overfitting = monitors.overfitting_monitor(planned, source)
         self.phases = PhaseSchedule(self.variant.phases(planned.steps), planned.steps)
-        self.ledger = Ledger()
+        self.losses = LossAccumulator()
         self.history = LossHistory({})
         self.step = 0
         self.start_step = 0
-        self.health = Health()
+        self.checks = TrainingChecks()
         self.clock = Clock()
-        self.foresight = Foresight(self.run, None if variant_class.reads == "low_res" else source.spec.size)
+        self.time_estimate = TimeEstimate(
+            self.run, None if variant_class.condition_type == "low_res" else source.spec.size
+        )
         self.writer = Writer()
         self.contention_reported = False
         self._agree_at = 0  # the step of the next question to the other processes
 
-    def enter(self, phase: Phase, resumed: State | None) -> Runner:
+    def enter(self, phase: Phase, resumed: State | None) -> StepRunner:
         """What does the phase's steps, with its optimizers as saved if the run was stopped inside this phase."""
-        stepper = Stepper(phase, self.variant.networks, self.machine)
-        start, end = self.phases.of(phase)
+        stepper = TrainingStep(phase, self.variant.networks, self.machine)
+        start, end = self.phases.span_of(phase)
         if resumed is not None and start < resumed.facts.step < end:
             if resumed.facts.phase != phase.name:
                 raise UsageError(
@@ -99,10 +101,10 @@ class Session:
                     why = f"its optimizer of {name}: {error}"
                     raise another_version(resumed.path, resumed.facts, why) from None
         self.clock.restart()
-        how = ways(self.plan, self.variant.convolutional, end - start, end - max(start, self.step))
-        return Runner(stepper, self.batches, self.average, self.ledger, how)
+        how = step_execution(self.plan, self.variant.convolutional, end - start, end - max(start, self.step))
+        return StepRunner(stepper, self.batches, self.average, self.losses, how)
 
-    def compile(self, runner: Runner) -> Iterator[events.Warned]:
+    def compile(self, runner: StepRunner) -> Iterator[events.Warned]:
         """Make the phase's step ready, if it is to be compiled and is not yet; a word if it cannot be."""
         with self._memory():
             reason = runner.compile(self.step)
@@ -110,8 +112,8 @@ class Session:
             yield events.Warned(f"--compile: not available here ({reason}); training continues uncompiled")
         self.clock.restart()
 
-    def advance(self, runner: Runner, room: int = 1) -> None:
-        """One step, or as many up to `room` as can be done together."""
+    def advance(self, runner: StepRunner, room: int = 1) -> None:
+        """One step, or as many up to `steps_until` as can be done together."""
         with self._memory():
             done = runner.advance(self.step, room)
         self.step += done
@@ -132,23 +134,23 @@ class Session:
     def due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
 
-    def room(self, end: int, intervals: Iterable[int]) -> int:
+    def steps_until(self, end: int, intervals: Iterable[int]) -> int:
         """How many steps there are to `end` or to the next multiple of one of `intervals`."""
         return min(end - self.step, *(every - self.step % every for every in intervals))
 
-    def asked(self, stop: Stop) -> Asked:
+    def requests(self, stop: Stop) -> Requests:
         """Whether to stop now, and whether to save because the last state is too old. Of several processes all say whether
         to stop, and the first one, by its clock, whether to save; they agree every few steps."""
-        reason = stop.reason or self.lost or None
+        reason = stop.reason or self.moved_message or None
         late = self.ranks.first and self.clock.save_due(self.plan.save_every.seconds) and not self.writer.busy
         if self.ranks.alone:
-            return Asked(reason, late)
+            return Requests(reason, late)
         if self.step < self._agree_at:
-            return NOTHING
+            return NO_REQUESTS
         pause = min(AGREE_EVERY, max(1, int(AGREE_S / self.clock.seconds_per_step()))) if self.ranks.first else 0
-        stopping, saving, steps = self.ranks.highest(reason is not None, late, pause)
+        stopping, saving, steps = self.ranks.maximum(reason is not None, late, pause)
         self._agree_at = self.step + steps
-        return Asked((reason or "another process") if stopping else None, bool(saving))
+        return Requests((reason or "another process") if stopping else None, bool(saving))
 
     def started(self) -> events.RunStarted:
         spec = self.source.spec
@@ -174,7 +176,7 @@ class Session:
     def loss_row(self, phase: Phase) -> Iterator[events.LossRow | events.Warned]:
         """The interval's means, and what is odd about them. Raises `DivergedError` if one of them is not finite."""
         self.check_losses()
-        means = self.ledger.read()
+        means = self.losses.pop_means()
         self.history.add(self.step, means)
         seconds_per_step = self.clock.lap()
         yield events.LossRow(
@@ -185,34 +187,36 @@ class Session:
             terms=means,
             images_per_s=self.run.batch_size / seconds_per_step,
             elapsed_s=self.clock.elapsed(),
-            left_s=self.clock.foreseen(self.plan.steps - self.step),
+            left_s=self.clock.seconds_for(self.plan.steps - self.step),
             memory_bytes=self.machine.peak_memory_bytes(),
         )
-        yield from map(events.Warned, self.health.losses(self.step, means))
+        yield from map(events.Warned, self.checks.check_losses(self.step, means))
 
-    def look(self) -> Iterator[events.Warned]:
+    def check_overfitting(self) -> Iterator[events.Warned]:
         """Warn if D is overfitting, where images are held out and it is time to check."""
-        if self.watch is None or not self.due(plan.part(self.plan.steps, monitors.LOOKS, self.run.log_every)):
+        if self.overfitting is None or not self.due(
+            plan.interval_steps(self.plan.steps, monitors.OVERFITTING_CHECKS, self.run.log_every)
+        ):
             return
-        share = self.watch.share(self.variant, self.average.refresh())
+        share = self.overfitting.measure(self.variant, self.average.refresh())
         self.clock.restart()
-        if self.watch.steady(share):
-            yield events.Warned(monitors.advice(self.run, self.plan.own, self.step, share))
+        if self.overfitting.is_overfitting(share):
+            yield events.Warned(monitors.overfitting_warning(self.run, self.plan.own, self.step, share))
 
-    def doing(self, what: str) -> events.Progress:
+    def activity(self, what: str) -> events.Progress:
         """What begins here may take long."""
         return self._progress(doing=what)
 
-    def word(self) -> Iterator[events.Progress | events.Warned]:
-        """Where the run is, if it is time to say so, and once that it will take long; every so often with the means so far,
-        which stay in the ledger: when that is depends on the clock, and what is saved must not. Of several processes each
-        knows its own losses only."""
-        if not self.clock.word_due():
+    def heartbeat(self) -> Iterator[events.Progress | events.Warned]:
+        """Yield the progress if it is due, at intervals with the mean losses since the last row, and once a warning if the
+        run will take long. The means stay in the accumulator, as what is saved must not depend on the clock. One of several
+        processes yields no means."""
+        if not self.clock.heartbeat_due():
             return
         if not self.start_step:
-            yield from map(events.Warned, self.foresight(self.clock, self.plan.steps, self.plan.steps - self.step))
-        if self.ranks.alone and self.clock.means_due() and len(self.ledger):
-            yield self._progress(terms=self.ledger.means(), num_means=len(self.ledger))
+            yield from map(events.Warned, self.time_estimate(self.clock, self.plan.steps, self.plan.steps - self.step))
+        if self.ranks.alone and self.clock.means_due() and len(self.losses):
+            yield self._progress(terms=self.losses.means(), num_means=len(self.losses))
         else:
             yield self._progress()
 
@@ -223,11 +227,11 @@ class Session:
             steps=self.plan.steps,
             epoch=self.stream.epoch(self.step),
             images_per_s=0.0 if math.isnan(seconds_per_step) else self.run.batch_size / seconds_per_step,
-            left_s=self.clock.foreseen(self.plan.steps - self.step),
+            left_s=self.clock.seconds_for(self.plan.steps - self.step),
             **more,
         )
 
-    def draw_samples(self) -> Iterator[events.SamplesDrawn | events.Warned]:
+    def save_samples(self) -> Iterator[events.SamplesDrawn | events.Warned]:
         """The same seeds (and labels), or the same photographs, drawn once more as a grid in `samples/`."""
         generator = self.average.refresh()
         columns: int | None
@@ -238,7 +242,7 @@ class Session:
             pixels, columns = preview.drawn(self.variant, generator, self.machine.device)
             if self.step >= min(self.plan.sample_every, self.plan.steps):  # those before have hardly begun to differ
                 classes = self.variant.images.num_classes if self.variant.conditional else 1
-                odd = self.health.samples(self.step, pixels, classes)
+                odd = self.checks.check_samples(self.step, pixels, classes)
         picture = images.to_pil(images.grid(pixels, columns))
         path = self.directory.samples(self.step)
         atomic.write(path, [images.encode(picture, ".png")])
@@ -268,24 +272,24 @@ class Session:
             checkpoint=str(self.directory.checkpoint),
             reason=reason,
             resume_command=resume_command(self.directory.path),
-            next_commands=next_commands(self.directory.path, self.variant.reads),
+            next_commands=next_commands(self.directory.path, self.variant.condition_type),
         )
 
     def check_losses(self) -> None:
         """Raises `DivergedError` naming the first loss since the last row that is not finite, and its step."""
-        self.ledger.average(self.ranks.average)
-        if (bad := self.ledger.first_not_finite()) is not None:
+        self.losses.average(self.ranks.average)
+        if (bad := self.losses.first_non_finite()) is not None:
             word = "NaN" if bad.value != bad.value else "infinite"
             step = self.step - bad.steps_ago
-            raise DivergedError(f"{bad.term} became {word} at step {step}; {self.way_back()}", step)
+            raise DivergedError(f"{bad.term} became {word} at step {step}; {self.divergence_hint()}", step)
 
     def _out_of_memory(self) -> GancliError:
-        hint = memory.advice(self.plan, self.source, type(self.variant))
+        hint = memory.suggestion(self.plan, self.source, type(self.variant))
         return GancliError(f"--batch-size {self.run.batch_size}: out of memory on {self.machine.device}; {hint}")
 
-    def way_back(self) -> str:
+    def divergence_hint(self) -> str:
         """What is left of a run that diverged, and what to try."""
-        self.writer.settle()
+        self.writer.flush()
         saved = self.directory.states()
         kept = f"the last finite state is {saved[0]}" if saved else "no state was saved before"
         return f"{kept}; try a lower --lr or --precision fp32"

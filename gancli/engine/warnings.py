@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from gancli.data.names import source_names
 from gancli.engine.session import Session
 from gancli.format import count
-from gancli.machine.contention import Contention
+from gancli.machine.contention import ContentionMonitor
 from gancli.process import CPUS
-from gancli.steps.runner import Runner
+from gancli.steps.runner import StepRunner
 from gancli.text import Note, counted
 
 FEW_IMAGES, FEW_STEPS = 100, 2_000
@@ -19,7 +19,7 @@ MIN_SPEEDUP = 1.1  # that is worth another number of threads
 def too_little(session: Session) -> Iterator[str]:
     """Yield warnings for too few images of the user's own, and for too few steps on them."""
     run, steps, num_images = session.run, session.plan.steps, session.source.num_images
-    if run.dataset in source_names() or session.variant.reads == "low_res":
+    if run.dataset in source_names() or session.variant.condition_type == "low_res":
         return
     if num_images < FEW_IMAGES:
         yield (
@@ -33,7 +33,7 @@ def too_little(session: Session) -> Iterator[str]:
         )
 
 
-def set_aside(session: Session) -> Iterator[str]:
+def held_out(session: Session) -> Iterator[str]:
     """Yield a note if images are held out by default, when a run starts."""
     if session.run.held_out and session.plan.asked.held_out is None and session.step == 0:
         yield Note(
@@ -42,7 +42,7 @@ def set_aside(session: Session) -> Iterator[str]:
         )
 
 
-def contention(session: Session, runner: Runner, others: Contention) -> Iterator[str]:
+def contention(session: Session, runner: StepRunner, others: ContentionMonitor) -> Iterator[str]:
     """Yield once, where other processes have competed for the CPUs for a while, a note with the speed, and the speed with
     fewer threads in a trial. The trial does not change the run."""
     if session.contention_reported or others.duration_s() < CONTENDED_S or not others.steps_per_s:
@@ -50,7 +50,9 @@ def contention(session: Session, runner: Runner, others: Contention) -> Iterator
     session.contention_reported = True
     threads, batch_size = session.machine.threads, session.run.batch_size
     fewer = max(1, min(threads - 1, len(CPUS) - math.ceil(others.other_cpus - 0.5)))
-    now, with_fewer = (batch_size * rate for rate in (others.steps_per_s, runner.trial(session.step, fewer)))
+    now, with_fewer = (
+        batch_size * rate for rate in (others.steps_per_s, runner.steps_per_second_with(session.step, fewer))
+    )
     session.clock.restart()
     cause = f"other processes use {others.other_cpus:.1f} of the {len(CPUS)} CPUs"
     if with_fewer > MIN_SPEEDUP * now:

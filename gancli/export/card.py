@@ -10,8 +10,8 @@ from gancli.export.front_matter import dataset_name, front_matter
 from gancli.format import measure
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
-from gancli.store.facts import from_facts
-from gancli.store.rundir import EXPORTED
+from gancli.store.facts import command_from_facts
+from gancli.store.run_directory import EXPORTED
 from gancli.text import counted
 
 WEIGHTS, CONFIG, SAMPLES = EXPORTED, "config.json", "samples.png"
@@ -37,10 +37,10 @@ class Card:
 
     @property
     def enlarges(self) -> bool:
-        return self.model.variant.reads == "low_res"
+        return self.model.variant.condition_type == "low_res"
 
     def _what(self) -> str:
-        facts, card = self.model.facts, catalogue.card(self.model.facts.variant)
+        facts, card = self.model.facts, catalogue.variant_info(self.model.facts.variant)
         colours = "grey" if facts.images.channels == 1 else "colour"
         if self.enlarges:
             does = f"It enlarges {colours} pictures of any size {self.model.variant.scale} times."
@@ -69,7 +69,7 @@ class Card:
             f"## Training\n\nOn {counted(held, 'picture', ',')} of {_plain(facts.dataset)}, step {facts.step:,} "
             f"of {facts.steps:,}, "
             f"batches of {facts.batch_size}, in {facts.precision}"
-            f"{f', weights averaged with a decay of {facts.ema:g}' if facts.ema else ''}:\n\n    {from_facts(facts)}"
+            f"{f', weights averaged with a decay of {facts.ema:g}' if facts.ema else ''}:\n\n    {command_from_facts(facts)}"
         )
 
     def _figures(self) -> str:

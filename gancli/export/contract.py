@@ -68,7 +68,7 @@ def of(variant: Variant) -> Contract:
 
 def input_names(variant: Variant) -> tuple[str, ...]:
     """What the generator's arguments are called."""
-    if variant.reads == "low_res":
+    if variant.condition_type == "low_res":
         return ("low_res",)
     count = len(variant.latent_shapes)
     latents = ("z",) if count == 1 else tuple(f"z{index}" for index in range(count))
@@ -80,10 +80,10 @@ def examples(
 ) -> tuple[Tensor, ...]:
     """Inputs of `count` pictures, always the same: noise, labels in turn; or low-resolution pictures of that size."""
     rng = torch.Generator().manual_seed(seed)
-    if variant.reads == "low_res":
+    if variant.condition_type == "low_res":
         return (torch.rand(count, variant.images.channels, height, width, generator=rng) * 2 - 1,)
     labels = torch.arange(count) % max(1, variant.images.num_classes)
-    return variant.arguments(variant.latents(count, torch.device("cpu"), rng), labels)
+    return variant.generator_inputs(variant.sample_latents(count, torch.device("cpu"), rng), labels)
 
 
 def inputs(variant: Variant) -> list[dict[str, object]]:
@@ -101,7 +101,7 @@ def inputs(variant: Variant) -> list[dict[str, object]]:
 
 
 def _open_sizes(variant: Variant) -> tuple[dict[int, str], ...]:
-    if variant.reads == "low_res":
+    if variant.condition_type == "low_res":
         return ({0: "batch", 2: "height", 3: "width"},)
     return tuple({0: "batch"} for _ in input_names(variant))
 
@@ -130,7 +130,7 @@ def about(model: Model, license_: str | None) -> dict[str, str]:
         "value_range": "[-1, 1]",
         "channels": str(facts.images.channels),
     }
-    if variant.reads == "low_res":
+    if variant.condition_type == "low_res":
         told["scale"] = str(variant.scale)
     else:
         told |= {"size": str(facts.images.size), "noise": NOISES[variant.noise]}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gancli import images
-from gancli.batches.pairs import enlarge, reduce
+from gancli.batches.pairs import downsample_bicubic, upsample_bicubic
 from gancli.config import fields_of
 from gancli.config.sample import SampleConfig
 from gancli.data.leaves import draw_leaves
@@ -26,8 +26,8 @@ from gancli.store import checkpoint, evaluations
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
 from gancli.store.header import read_header
+from gancli.store.run_directory import RunDirectory
 from gancli.store.run_info import RunInfo
-from gancli.store.rundir import RunDirectory
 
 CARD = "README.md"
 SIDE, NUM_SHOWN = 96, 4  # of pictures to enlarge, in pixels of the true one
@@ -89,13 +89,13 @@ def measured(source: Path, model: Model) -> list[Evaluation]:
     for each in found:
         if each.get("sha256") == model.facts.sha256 and each["figures"]:
             data = (each.get("evaluated_on"), each.get("split"))
-            kept[data] = max(kept.get(data, each), each, key=evaluations.weight)
+            kept[data] = max(kept.get(data, each), each, key=evaluations.informativeness)
     return list(kept.values())
 
 
 def samples(model: Model) -> tuple[Tensor, str]:
     """A picture of what the model makes, uint8 `[C, H, W]`, and what it shows."""
-    if model.variant.reads == "low_res":
+    if model.variant.condition_type == "low_res":
         about = "Dead leaves that `gan` draws: reduced, enlarged by bicubic interpolation, by this model, and the true ones."
         return _enlarged(model), about
     wanted = order.make(model, SampleConfig(), CPU)
@@ -111,9 +111,9 @@ def _enlarged(model: Model) -> Tensor:
     pixels, _ = next(draw_leaves(NUM_SHOWN, SIDE, 0))
     truth = images.to_float(pixels)
     truth = truth if channels == 3 else truth.mean(1, keepdim=True)
-    low_res = reduce(truth, scale)
+    low_res = downsample_bicubic(truth, scale)
     blocks = torch.nn.functional.interpolate(low_res, scale_factor=float(scale), mode="nearest")
-    columns = [blocks, enlarge(low_res, scale), model.variant.generator(low_res), truth]
+    columns = [blocks, upsample_bicubic(low_res, scale), model.variant.generator(low_res), truth]
     tiles = torch.stack([images.to_uint8(column) for column in columns], 1)
     return images.grid(tiles.flatten(0, 1), len(columns))
 
@@ -140,4 +140,4 @@ def config(model: Model) -> dict[str, object]:
         "seed": facts.seed,
         "weights_sha256": facts.sha256,
     }
-    return found | ({"scale": variant.scale} if variant.reads == "low_res" else {"noise": variant.noise})
+    return found | ({"scale": variant.scale} if variant.condition_type == "low_res" else {"noise": variant.noise})

@@ -18,7 +18,7 @@ HUB = {  # what data sets are called on the Hugging Face Hub
 
 def front_matter(title: str, model: Model, license_: str | None, measured: Sequence[Evaluation]) -> str:
     """The lines between the dashes. `measured`: figures of these very weights."""
-    facts, enlarges = model.facts, model.variant.reads == "low_res"
+    facts, enlarges = model.facts, model.variant.condition_type == "low_res"
     task = "image-to-image" if enlarges else "unconditional-image-generation"
     kind = ["super-resolution"] if enlarges else ["conditional"] if model.variant.conditional else []
     lines: list[tuple[str, Any]] = [("license", license_)] if license_ else []

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from gancli.config import paths
-from gancli.config.option import refuse
+from gancli.config.option import reject_unused_options
 from gancli.config.sample import OPSET, ExportConfig
 from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Emit, Preparing
 from gancli.export import contract, folder, onnx_file, pt2_file
 from gancli.export.contract import Contract
 from gancli.files import atomic
-from gancli.store import names
+from gancli.store import pretrained
 from gancli.store.checkpoint import Model
 
 Kind = Literal["onnx", "pt2", "folder"]
@@ -44,7 +44,7 @@ def target(asked: str, config: ExportConfig) -> Target:
     if kind is None and path.suffix and not path.is_dir() and not asked.endswith("/"):
         raise UsageError(f"-o {asked}: must end in .onnx or .pt2, or be a folder (end it with /)")
     if kind is None or asked.endswith("/"):
-        refuse(("--opset", config.opset), why=f"is for .onnx; -o {asked} is a folder")
+        reject_unused_options(("--opset", config.opset), why=f"is for .onnx; -o {asked} is a folder")
         _check_folder(path, asked)
         return Target(path, "folder", config)
     if path.is_dir():
@@ -52,7 +52,7 @@ def target(asked: str, config: ExportConfig) -> Target:
     paths.check_output(path, "-o")
     _check_parent(path, asked)
     if kind == "pt2":
-        refuse(("--opset", config.opset), why="is for .onnx; .pt2 has no operators of ONNX")
+        reject_unused_options(("--opset", config.opset), why="is for .onnx; .pt2 has no operators of ONNX")
     else:
         onnx_file.check_installed(asked)
     return Target(path, kind, config)
@@ -88,7 +88,7 @@ class Exported:
 def written(target: Target, source: Path, model: Model, emit: Emit) -> Exported:
     """Write a model that lies in `source`. Raises `GancliError` where it cannot be exported, or what was exported does not
     draw the model's pictures."""
-    shipped = names.name_of(source)
+    shipped = pretrained.pretrained_name(source)
     license_ = target.config.license.lower() if target.config.license else SHIPPED_LICENSE if shipped else None
     if target.kind == "folder":
         title = shipped or source.resolve().parent.name or model.facts.variant

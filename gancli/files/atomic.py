@@ -18,14 +18,14 @@ from gancli.errors import GancliError, os_problem
 from gancli.files.lock import try_lock
 
 Piece = bytes | memoryview
-CANNOT = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-CANNOT_FOR_FOLDERS = CANNOT | {
+UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+UNSUPPORTED_FOR_FOLDERS = UNSUPPORTED | {
     errno.EBADF,
     errno.EACCES,
     errno.EPERM,
     errno.EISDIR,
 }  # Windows opens no folders
-CANNOT_REPLACE = CANNOT | {errno.EEXIST, errno.EACCES, errno.EPERM}
+CANNOT_REPLACE = UNSUPPORTED | {errno.EEXIST, errno.EACCES, errno.EPERM}
 PAUSES_S = (0.01, 0.03, 0.1, 0.3, 1.0)  # on Windows, for a virus scanner or an indexer to close the target
 AGE_S = 3600.0  # a file that was last written to so long ago has no writer, where the disk has no locks
 TRIES = 10
@@ -150,7 +150,7 @@ def sync(handle: int) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in CANNOT:
+        if error.errno not in UNSUPPORTED:
             raise
 
 
@@ -163,7 +163,7 @@ def sync_directory(directory: Path) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        if error.errno not in CANNOT_FOR_FOLDERS:
+        if error.errno not in UNSUPPORTED_FOR_FOLDERS:
             raise
 
 

@@ -17,7 +17,7 @@ class OpenFolder:
         with contextlib.suppress(OSError):
             self._handle = os.open(path, os.O_RDONLY)
 
-    def now(self) -> Path | None:
+    def current_path(self) -> Path | None:
         """Return the current path of the folder, or None if it was removed. A folder that cannot be reached is taken to be
         at `path` still."""
         if self._handle < 0:

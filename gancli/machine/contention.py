@@ -76,7 +76,7 @@ class IdlePool:
         self._closing.wait()
 
 
-class Contention:
+class ContentionMonitor:
     """A thread that, until `end`, measures how many CPUs other processes use, and makes this process's `num_threads`
     threads wait in the faster way. `progress`: of the work that they do.
 
@@ -159,14 +159,14 @@ def _can_choose() -> bool:
 
 
 @contextlib.contextmanager
-def watched(progress: Progress) -> Iterator[Contention | None]:
+def monitor_contention(progress: Progress) -> Iterator[ContentionMonitor | None]:
     """Let threads wait in the faster way while the body runs, whose work `progress` counts. Yields None where that is not
     possible."""
     contention = None
     if _can_choose():
         with contextlib.suppress(OSError, RuntimeError):  # no /proc/stat; no thread can be started
             cpu_time()
-            contention = Contention(torch.get_num_threads(), progress)
+            contention = ContentionMonitor(torch.get_num_threads(), progress)
     try:
         yield contention
     finally:
@@ -175,7 +175,7 @@ def watched(progress: Progress) -> Iterator[Contention | None]:
 
 
 @contextlib.contextmanager
-def yielding() -> Iterator[None]:
+def yield_cpus() -> Iterator[None]:
     """Let waiting threads yield their CPUs while the body runs: for reading data, sampling, enlarging and evaluating. These
     are as fast with it on a quiet machine (training is not), and up to four times as fast next to two busy processes.
 

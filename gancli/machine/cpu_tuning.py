@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gancli.machine import private
+from gancli.machine import torch_private
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 NEVER = 2**31 - 1
@@ -76,14 +76,14 @@ def parse_cpuinfo(text: str) -> Processor:
     )
 
 
-class OneDnn(private.DispatchMode):  # type: ignore[no-untyped-call]
+class OneDnn(torch_private.DispatchMode):  # type: ignore[no-untyped-call]
     """While it is entered, large fp32 matrix products run in oneDNN, those of backward passes included."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is aten.mm.default and _is_large(*args):
-            return private.onednn_linear(args[0], args[1].t(), None, "none", [], "")
+            return torch_private.onednn_linear(args[0], args[1].t(), None, "none", [], "")
         if func is aten.addmm.default and not kwargs and args[0].dim() == 1 and _is_large(*args[1:]):
-            return private.onednn_linear(args[1], args[2].t(), args[0], "none", [], "")
+            return torch_private.onednn_linear(args[1], args[2].t(), args[0], "none", [], "")
         return func(*args, **(kwargs or {}))
 
 
@@ -105,7 +105,7 @@ def keep_freed_memory() -> None:
         mallopt(M_MMAP_MAX, 0)
 
 
-def give_freed_memory_back() -> None:
+def release_freed_memory() -> None:
     """Return to the system what `keep_freed_memory` lets the heap keep."""
     if (trim := _of_c_library("malloc_trim")) is not None:
         trim(0)

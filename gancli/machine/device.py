@@ -18,7 +18,7 @@ from gancli.process import CPUS
 from gancli.text import counted
 
 Precision = Literal["fp32", "bf16", "fp16"]
-ALONE = Ranks()
+SINGLE_PROCESS = Ranks()
 WORTH_TRACING = 200  # steps
 WORTH_COMPILING, WORTH_COMPILING_CONVOLUTIONS = 150_000, 50_000  # steps on CUDA
 # Steps of a run in which cuDNN times its algorithms: on an H200 that took 1 to 8 s and saved 3 to 8 % of a step, 0.04 ms
@@ -34,7 +34,7 @@ class Machine:
     device: torch.device
     precision: Precision
     threads: int
-    ranks: Ranks = ALONE
+    ranks: Ranks = SINGLE_PROCESS
     onednn: bool = False  # whether large fp32 matrix products run in oneDNN
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -45,11 +45,11 @@ class Machine:
         # Its cache would sum the gradients of several uses of a weight in half precision.
         return torch.autocast(self.device.type, DTYPES[self.precision], cache_enabled=False)
 
-    def products(self) -> AbstractContextManager[object]:
+    def matrix_products(self) -> AbstractContextManager[object]:
         """Return the context in which a step multiplies matrices."""
         return OneDnn() if self.onednn else nullcontext()  # type: ignore[no-untyped-call]
 
-    def settle(self, deterministic: bool, timed: bool = False) -> None:
+    def configure(self, deterministic: bool, timed: bool = False) -> None:
         """Set this process's threads, denormals, freed memory and TF32, and cuDNN's algorithms: the fastest if `timed`,
         else deterministic ones."""
         torch.set_num_threads(self.threads)
@@ -78,7 +78,7 @@ class Machine:
         return f"{self.device} ({name})" + ("" if self.ranks.alone else f" × {self.ranks.world} processes")
 
 
-def choose_device(asked: str, ranks: Ranks = ALONE) -> torch.device:
+def choose_device(asked: str, ranks: Ranks = SINGLE_PROCESS) -> torch.device:
     """Return the device of `--device`: for `auto` CUDA, else MPS, else the CPU. Each of several processes on a machine
     gets a CUDA device of its own. Raises `UsageError` for a device that does not exist."""
     if asked in ("auto", "cuda") and ranks.local_world > 1 and torch.cuda.is_available():
@@ -147,7 +147,7 @@ def choose_compile(asked: str, device: torch.device, convolutional: bool, steps:
     return device.type == "cuda" and steps >= (WORTH_COMPILING_CONVOLUTIONS if convolutional else WORTH_COMPILING)
 
 
-def strides(device: torch.device, convolutional: bool, steps: int) -> tuple[int, ...]:
+def choose_strides(device: torch.device, convolutional: bool, steps: int) -> tuple[int, ...]:
     """Return how many steps may be captured as one, in descending order, where `steps` are left: several where a step is
     so short that its launch matters; none on a CPU for fewer steps than repay a capture, about 200."""
     if device.type == "cpu":

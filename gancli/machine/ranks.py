@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from gancli.errors import GancliError, UsageError
-from gancli.machine import private
+from gancli.machine import torch_private
 from gancli.nn import penalties
 
 DRAWN_IN_PLACE = (Tensor.uniform_, Tensor.normal_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_)
@@ -83,7 +83,7 @@ class Ranks:
         sum_over_processes_(flat)
         flat /= self.world
         parts = torch.split(flat, [tensor.numel() for tensor in tensors])
-        private.foreach_copy_(list(tensors), [p.view(t.shape) for p, t in zip(parts, tensors, strict=True)])
+        torch_private.foreach_copy_(list(tensors), [p.view(t.shape) for p, t in zip(parts, tensors, strict=True)])
 
     def broadcast(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy the first process's tensors to all others."""
@@ -93,7 +93,7 @@ class Ranks:
                 dist.broadcast(contiguous, 0)
                 tensor.copy_(contiguous)
 
-    def highest(self, *numbers: int) -> list[int]:
+    def maximum(self, *numbers: int) -> list[int]:
         """Return the maximum over all processes of each number. All processes must call this at the same step."""
         if self.alone:
             return list(numbers)
@@ -102,18 +102,18 @@ class Ranks:
         found: list[int] = highest.tolist()
         return found
 
-    def tell(self, words: object) -> None:
-        """Send an object from the first process to all others, which `hear` it."""
+    def send(self, words: object) -> None:
+        """Send an object from the first process to all others, which `receive` it."""
         dist.broadcast_object_list([words], 0)
 
-    def hear(self) -> Any:
-        """Return what the first process sends with `tell`."""
+    def receive(self) -> Any:
+        """Return what the first process sends with `send`."""
         box: list[Any] = [None]
         dist.broadcast_object_list(box, 0)
         return box[0]
 
     @contextlib.contextmanager
-    def first_goes_first(self) -> Iterator[None]:
+    def main_process_first(self) -> Iterator[None]:
         """Run the body in the first process, then in the others, which find the files that it made."""
         if not self.first:
             self._wait()
@@ -126,7 +126,7 @@ class Ranks:
             dist.barrier()
 
 
-_IDLE = False  # whether `idle` is entered
+_IDLE = False  # whether `without_reduction` is entered
 
 
 @torch.library.custom_op("gancli::sum_over_processes_", mutates_args=("tensor",))
@@ -138,7 +138,7 @@ def sum_over_processes_(tensor: Tensor) -> None:
 
 
 @contextlib.contextmanager
-def idle() -> Iterator[None]:
+def without_reduction() -> Iterator[None]:
     """Within it, sums over processes leave tensors as they are: for preparing a step, which may fail in one process."""
     global _IDLE
     before, _IDLE = _IDLE, True
@@ -149,7 +149,7 @@ def idle() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[Ranks]:
+def join_processes() -> Iterator[Ranks]:
     """Join the process group of torchrun, if it started this process, and leave it at the end. Raises `GancliError` if
     another process is missing or exits."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -231,7 +231,7 @@ class AsOneBatch(TorchFunctionMode):
             (x, *how) = args
             whole = func(torch.empty(self._whole(x.shape), device=x.device, dtype=x.dtype), *how, **kwargs)
             return x.copy_(self._share(whole))
-        if func is penalties.penalised:
+        if func is penalties.penalty_subset:
             return self._penalised(*args)
         if func is F.dropout:
             return self._dropout(*args, **kwargs)
@@ -245,12 +245,12 @@ class AsOneBatch(TorchFunctionMode):
     def _share(self, whole: Tensor) -> Tensor:
         return whole[self.ranks.share].contiguous()
 
-    def _penalised(self, batch: Tensor) -> penalties.Penalised:
+    def _penalised(self, batch: Tensor) -> penalties.PenaltySubset:
         """Return this process's images among the first eighth of the whole batch; without any, one image of weight 0."""
         ranks = self.ranks
-        count = penalties.eighth(len(batch) * ranks.world)
+        count = penalties.penalty_subset_size(len(batch) * ranks.world)
         mine = len(range(count)[ranks.share])
-        return penalties.Penalised(max(1, mine), len(batch), mine * ranks.world / count)
+        return penalties.PenaltySubset(max(1, mine), len(batch), mine * ranks.world / count)
 
     def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0:

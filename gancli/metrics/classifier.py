@@ -28,7 +28,7 @@ from gancli.files import atomic
 from gancli.format import duration
 from gancli.machine.cpu_tuning import keep_freed_memory, this_processor
 from gancli.text import Note
-from gancli.variant import on_meta
+from gancli.variant import on_meta_device
 
 RECIPE = 2  # raised with every change of what follows
 NUM_FEATURES = 128
@@ -151,7 +151,7 @@ def judge_of(source: Source, data_root: Path, device: torch.device, emit: Emit) 
     content = [RECIPE, list(pixels.shape), num_classes, _checksum(pixels), _checksum(labels)]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
     path = data_root / "cache" / f"classifier-{key}.safetensors"
-    with on_meta():  # random weights would be drawn from the training's random numbers
+    with on_meta_device():  # random weights would be drawn from the training's random numbers
         network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes or NUM_ROTATIONS)
     try:
         network.load_state_dict(safetensors.torch.load(path.read_bytes()), assign=True)

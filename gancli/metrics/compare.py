@@ -12,7 +12,7 @@ from torch import Tensor
 from gancli import images
 from gancli.config import fields_of, paths, toml
 from gancli.config.evaluate import EvaluateConfig
-from gancli.config.option import refuse
+from gancli.config.option import reject_unused_options
 from gancli.data.classes import translated
 from gancli.data.fit import Fit
 from gancli.data.names import source_names
@@ -23,7 +23,7 @@ from gancli.data.source import Source
 from gancli.errors import UsageError
 from gancli.events import Comparison, Emit, Preparing, Warned, without_repeats
 from gancli.files import atomic
-from gancli.machine.contention import yielding
+from gancli.machine.contention import yield_cpus
 from gancli.metrics import yardstick
 from gancli.metrics.entrants import Entrant, check_count, chosen, open_pictures
 from gancli.metrics.figure import Figure, comparison
@@ -33,9 +33,9 @@ from gancli.metrics.upscaled import enlarged, read_pairs
 from gancli.metrics.yardstick import Yardstick
 from gancli.sampling import draw
 from gancli.sampling.upscale import Upscaler
-from gancli.store import names
+from gancli.store import pretrained
 from gancli.store.checkpoint import Model
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from gancli.text import Note
 
 NUM_SHOWN, NUM_NEIGHBOURS = 10, 5
@@ -58,7 +58,7 @@ class Subject:
         """The title of its column: variant and name of the run or model; of images, the name of their folder or file."""
         if self.model is None:
             return self.path.name or str(self.path)
-        return f"{self.model.facts.variant} {names.name_of(self.path) or self.path.parent.name}".strip()
+        return f"{self.model.facts.variant} {pretrained.pretrained_name(self.path) or self.path.parent.name}".strip()
 
 
 class Found(NamedTuple):
@@ -75,11 +75,11 @@ def check(config: EvaluateConfig, entrants: Sequence[Entrant], given: Collection
     """Before anything is measured: raises `UsageError` for what cannot be compared, and for options `given` (their names)
     that are for models that draw."""
     models = [each.model for each in entrants if each.model is not None]
-    reads = {"labels" if each.model is None else each.model.variant.reads for each in entrants}
+    reads = {"labels" if each.model is None else each.model.variant.condition_type for each in entrants}
     if "low_res" in reads:
         of_drawing = [f for f in fields_of(EvaluateConfig) if f.name in OF_DRAWING and f.name in given]
         why = f"is for models that draw pictures; {models[0].facts.variant} enlarges them"
-        refuse(*((f.flag, getattr(config, f.name)) for f in of_drawing), why=why)
+        reject_unused_options(*((f.flag, getattr(config, f.name)) for f in of_drawing), why=why)
     if len(reads) > 1:
         what = "models that draw pictures" if len(models) == len(entrants) else "pictures that were drawn"
         raise UsageError(f"CKPT: {what} and models that enlarge them cannot be compared in one table")
@@ -100,7 +100,7 @@ def dataset_of(config: EvaluateConfig, entrants: Sequence[Entrant]) -> str:
 def trained_on(file: Path, model: Model) -> str:
     """The data set of the run that a checkpoint lies in, else the one that it names, if it is one of the named ones."""
     recorded = RunDirectory(file.parent).config
-    if model.variant.reads == "low_res":
+    if model.variant.condition_type == "low_res":
         raise UsageError(
             "--dataset: say which folder of true pictures to enlarge to (it should not be the training set)"
         )
@@ -118,8 +118,8 @@ def measured(
 ) -> list[Subject]:
     """Measure models, and pictures of others; returns what was found of each."""
     models = [each.model for each in entrants if each.model is not None]
-    with yielding():
-        if any(model.variant.reads == "low_res" for model in models):
+    with yield_cpus():
+        if any(model.variant.condition_type == "low_res" for model in models):
             found = _enlarging(config, dataset, device, models, emit)
         else:
             found = _drawing(config, dataset, device, entrants, emit)

@@ -19,7 +19,7 @@ from gancli.errors import DataError, GancliError, UsageError, few
 from gancli.events import Emit, Event, Warned
 from gancli.metrics.yardstick import FEWEST
 from gancli.store.checkpoint import Model, load_model
-from gancli.store.rundir import RunDirectory, model_file, model_in, runs_in
+from gancli.store.run_directory import RunDirectory, model_file, require_model_file, runs_in
 from gancli.text import Note, counted
 
 MAGIC = (b"PK\x03\x04", b"PAR1")  # zip, Parquet
@@ -39,7 +39,7 @@ def entrant(place: Path) -> Entrant:
     """What lies at a place that a command line names. Raises `CheckpointError` for what is neither."""
     if holds_pictures(place):
         return Entrant(place)
-    file = model_in(place)
+    file = require_model_file(place)
     return Entrant(file, load_model(file))
 
 

@@ -19,7 +19,7 @@ from gancli.metrics.upscaled import Likeness, bicubic, likeness, whole_steps
 from gancli.sampling.enlarging import Told, content, read
 from gancli.sampling.jobs import Job
 from gancli.sampling.upscale import Upscaler, check_memory
-from gancli.store import names
+from gancli.store import pretrained
 
 MARGIN = 8  # pixels around panels and captions
 SMALLEST_LETTERS, LARGEST_LETTERS = 12, 28  # pixels
@@ -111,7 +111,9 @@ def _named_alike(folder: Path, source: Path, inputs: Path) -> Path:
 
 def name_of(file: Path) -> str:
     """What a model is called in captions: as it comes along, else as its run, or its file where that is called otherwise."""
-    return names.name_of(file) or (file.resolve().parent.name if file.name == "ckpt.safetensors" else file.stem)
+    return pretrained.pretrained_name(file) or (
+        file.resolve().parent.name if file.name == "ckpt.safetensors" else file.stem
+    )
 
 
 def fitting(truth: Tensor, low_res: Tensor, upscaler: Upscaler, path: str = "") -> Tensor:

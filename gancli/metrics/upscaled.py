@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gancli import images
-from gancli.batches.pairs import enlarge, reduce
+from gancli.batches.pairs import downsample_bicubic, upsample_bicubic
 from gancli.data.decode import decode
 from gancli.data.listing import opened_for
 from gancli.data.pictures import Pictures
@@ -115,7 +115,7 @@ def _decoded(pictures: Pictures, names: Iterable[str]) -> Iterator[tuple[str, Te
 
 
 def _reduced(truth: Tensor, scale: int) -> Tensor:
-    return images.to_uint8(reduce(images.to_float(truth[None]), scale))[0]
+    return images.to_uint8(downsample_bicubic(images.to_float(truth[None]), scale))[0]
 
 
 def enlarged(upscaler: Upscaler, pairs: Sequence[Pair], emit: Emit) -> list[Figure]:
@@ -158,7 +158,7 @@ def likeness(picture: Tensor, truth: Tensor, scale: int) -> Likeness:
 
 def bicubic(low_res: Tensor, scale: int) -> Tensor:
     """uint8 `[C, h, w]` → uint8 `[C, h·scale, w·scale]`: what super-resolution has to beat."""
-    return images.to_uint8(enlarge(images.to_float(low_res[None]), scale))[0]
+    return images.to_uint8(upsample_bicubic(images.to_float(low_res[None]), scale))[0]
 
 
 def _mean(values: list[float]) -> Measure:

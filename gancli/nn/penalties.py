@@ -17,7 +17,7 @@ ONE_IN = 8
 LogitsOf = Callable[..., Tensor]
 
 
-class Penalised(NamedTuple):
+class PenaltySubset(NamedTuple):
     """The subset of a batch that penalties are computed on: its first `size` images, of `whole`. `weight`: the factor of
     their mean; 1 unless several processes share the batch."""
 
@@ -30,16 +30,16 @@ class Penalised(NamedTuple):
         return batch[: self.size]
 
 
-def penalised(batch: Tensor) -> Penalised:
+def penalty_subset(batch: Tensor) -> PenaltySubset:
     """Return the first eighth of a batch (at least one image). The penalty costs an eighth, and its mean is unbiased, as
     batches are shuffled. If several processes share a batch, `AsOneBatch` overrides this function."""
     if has_torch_function_unary(batch):
-        subset: Penalised = handle_torch_function(penalised, (batch,), batch)
+        subset: PenaltySubset = handle_torch_function(penalty_subset, (batch,), batch)
         return subset
-    return Penalised(eighth(len(batch)), len(batch))
+    return PenaltySubset(penalty_subset_size(len(batch)), len(batch))
 
 
-def eighth(batch_size: int) -> int:
+def penalty_subset_size(batch_size: int) -> int:
     """Return the number of images, of all processes together, that penalties are computed on."""
     return max(1, batch_size // ONE_IN)
 
@@ -80,11 +80,11 @@ class Penalties:
         *conditions)` returns logits; conditions are `[B, …]`, such as labels, or None."""
         if not self:
             return 0.0
-        subset = penalised(real)
+        subset = penalty_subset(real)
         given = [None if condition is None else subset.of(condition) for condition in conditions]
         return self.on_subset(lambda images: d(images, *given), subset.of(real), subset.of(fake), subset)
 
-    def on_subset(self, d: LogitsOf, real: Tensor, fake: Tensor, subset: Penalised) -> Tensor | float:
+    def on_subset(self, d: LogitsOf, real: Tensor, fake: Tensor, subset: PenaltySubset) -> Tensor | float:
         """Return the weighted sum of the penalties at images that are the `subset` of a batch."""
         terms = []
         if self.r1:

@@ -20,7 +20,7 @@ from gancli.page.samples import Frame
 from gancli.page.x_axis import IMAGES, STEPS
 from gancli.process import __version__
 from gancli.report.jsonl import utc
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from gancli.text import printable
 
 PAGES, FIGURES = (".html", ".htm"), (".png", ".svg", ".pdf")

@@ -14,12 +14,12 @@ from gancli.page.x_axis import IMAGES, STEPS, TIME, TrainingTime, timestamp
 from gancli.report import jsonl
 from gancli.report.history import Curve, LossHistory
 from gancli.report.jsonl import is_evaluation, is_number
-from gancli.store import evaluations, names
+from gancli.store import evaluations, pretrained
 from gancli.store.evaluations import Evaluation
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
+from gancli.store.run_directory import RunDirectory
 from gancli.store.run_info import RunInfo
-from gancli.store.rundir import RunDirectory
 from gancli.text import counted
 
 Texts = dict[str, str]
@@ -103,7 +103,7 @@ def of_directory(path: Path) -> RunData:
 def of_file(path: Path) -> RunData:
     """Return what a checkpoint alone holds of its run. Raises `CheckpointError`."""
     facts = from_header(path, read_header(path))
-    run = RunData(path, names.name_of(path) or path.stem, state="a model alone")
+    run = RunData(path, pretrained.pretrained_name(path) or path.stem, state="a model alone")
     run.why = "without its run directory: the losses are those stored in the model"
     _add_facts(run, facts)
     run.command = facts.command
@@ -135,7 +135,7 @@ def _add_rows(run: RunData, rows: Iterable[Mapping[str, Any]], starts: Sequence[
             run.peak_bytes = max(run.peak_bytes, held)
         if isinstance(phase := row.get("phase"), str) and len(run.phases) < MAX_TERMS:
             run.phases.setdefault(phase, row["step"])
-    run.curves, run.evaluations = _sorted(history), evaluations.found(measured)
+    run.curves, run.evaluations = _sorted(history), evaluations.read_evaluations(measured)
     if first is not None:
         _add_speed(run, first, last)
     if num_gaps:
@@ -177,7 +177,7 @@ def _add_config(run: RunData, info: RunInfo) -> None:
     variant, batch_size = info.config.get("variant"), info.chosen.get("batch_size")
     run.variant, run.dataset = _text(variant or ""), _text(info.config.get("dataset", ""))
     if variant in catalogue.names():
-        run.title = catalogue.card(str(variant)).title
+        run.title = catalogue.variant_info(str(variant)).title
     run.options = {name: _text(value) for name, value in info.options.items()}
     run.chosen = {name: _text(value) for name, value in info.chosen.items()}
     run.command = info.command
@@ -200,7 +200,7 @@ def _whole(value: object) -> int:
 def _add_facts(run: RunData, facts: Facts) -> None:
     spec = facts.images
     run.variant, run.dataset = facts.variant, run.dataset or facts.dataset
-    run.title = run.title or catalogue.card(facts.variant).title
+    run.title = run.title or catalogue.variant_info(facts.variant).title
     run.step, run.steps = max(run.step, facts.step), facts.steps or None
     run.batch_size = facts.batch_size
     num_images = counted(facts.num_images, "image", ",")

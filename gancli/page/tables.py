@@ -10,7 +10,7 @@ from gancli.page.charts import Chart
 from gancli.page.run_data import RunData, Texts
 from gancli.page.samples import spread
 from gancli.report.history import Curve
-from gancli.store.evaluations import Evaluation, describe, main, main_first, selected
+from gancli.store.evaluations import Evaluation, describe, main_evaluation, main_first, select_shown
 
 MAX_MEASUREMENTS, MAX_METRICS = 12, 60
 NUM_ROWS = 16  # of the values of a chart
@@ -49,7 +49,7 @@ def _value_at(curve: Curve, step: int) -> str:
 def metrics(run: RunData) -> list[tuple[str, Table]]:
     """Return a description of each measurement that is shown, with its table."""
     found = []
-    for each in selected(run.evaluations, run.dataset or None, MAX_MEASUREMENTS):
+    for each in select_shown(run.evaluations, run.dataset or None, MAX_MEASUREMENTS):
         title = describe(each)
         rows = [[name, _model(each, name), _reference(each, name)] for name in list(each["figures"])[:MAX_METRICS]]
         headings = ["metric", "model", each.get("beside", "real images")]
@@ -59,7 +59,7 @@ def metrics(run: RunData) -> list[tuple[str, Table]]:
 
 def main_metrics(run: RunData) -> list[tuple[str, str, str]]:
     """Return the two most telling metrics: name, value, and the reference (`real images 15.40`, or `""`)."""
-    each = main(run.evaluations, run.dataset or None)
+    each = main_evaluation(run.evaluations, run.dataset or None)
     if each is None:
         return []
     names = list(dict.fromkeys([*main_first(each["figures"]), *each["figures"]]))[:2]

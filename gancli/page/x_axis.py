@@ -67,7 +67,7 @@ def time_unit(seconds: float) -> tuple[float, str]:
     return next(((float(size), name) for size, name in UNITS if seconds >= 2 * size), (1.0, "s"))
 
 
-def check(over: str) -> str:
+def check_axis(over: str) -> str:
     """Return `over`. Raises `UsageError` if it is not one of `OVER`."""
     if over not in OVER:
         raise UsageError(f"--over {over}: must be one of {', '.join(OVER)}{did_you_mean(over, OVER)}")

@@ -17,7 +17,7 @@ Progress = Literal["auto", "live", "plain", "json", "none"]
 MIN_COLUMNS, MIN_ROWS = 40, 10
 
 
-def choose(progress: Progress, *, stdout: TextIO | None = None, stderr: TextIO | None = None) -> Reporter:
+def choose_reporter(progress: Progress, *, stdout: TextIO | None = None, stderr: TextIO | None = None) -> Reporter:
     """Return the reporter for `--progress`. JSON Lines go to stdout, everything else to stderr, by default the process's."""
     stderr = sys.stderr if stderr is None else stderr
     if progress == "none":

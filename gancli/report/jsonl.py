@@ -166,14 +166,14 @@ class LogFile(Reporter):
     """Writes `log.jsonl`: a line for the start, the end and each warning. A run that starts anew replaces the file. Nothing
     is changed before `RunStarted`; earlier warnings are written after it.
 
-    If a line cannot be written, `trouble` says so, nothing more is written, and the run continues.
+    If a line cannot be written, `problem` says so, nothing more is written, and the run continues.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._early: list[Event] = []
         self._started = False
-        self.trouble = ""
+        self.problem = ""
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -196,14 +196,14 @@ class LogFile(Reporter):
         self._add(DIVERGED, {"message": str(error)})
 
     def _add(self, event: str, fields: Mapping[str, object], replace: bool = False) -> None:
-        if self.trouble:
+        if self.problem:
             return
         try:
             if replace:
                 self._path.unlink(missing_ok=True)
             append(self._path, {"event": event, **fields, "time": utc()})
         except OSError as error:
-            self.trouble = f"{os_problem(self._path, 'written', error)}; the run continues without it"
+            self.problem = f"{os_problem(self._path, 'written', error)}; the run continues without it"
 
 
 def append(path: Path, row: Mapping[str, object]) -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancli import images
-from gancli.machine.contention import yielding
+from gancli.machine.contention import yield_cpus
 from gancli.variant import Variant
 
 BLOCK = 16
@@ -44,7 +44,7 @@ def requests(count: int, seed: int = 0, labels: Sequence[int] = (0,)) -> list[Re
 
 def latents(variant: Variant, seed: int) -> tuple[Tensor, ...]:
     """The noise of one seed: float `[1, *shape]` per latent shape, drawn on the CPU so that devices agree."""
-    return variant.latents(1, torch.device("cpu"), torch.Generator().manual_seed(seed))
+    return variant.sample_latents(1, torch.device("cpu"), torch.Generator().manual_seed(seed))
 
 
 @torch.inference_mode()
@@ -59,7 +59,7 @@ def draw(
 
     `truncation`: see `truncated`. Pictures come block by block, not in the order of the requests.
     """
-    with yielding():
+    with yield_cpus():
         for block in _blocks(wanted):
             slots = [request for _, request in block]
             noise = [latents(variant, request.seed) for request in slots]
@@ -67,7 +67,7 @@ def draw(
                 noise = [tuple(truncated(variant, z, truncation) for z in one) for one in noise]
             joined = tuple(torch.cat(parts).to(device) for parts in zip(*noise, strict=True))
             condition = torch.tensor([request.label for request in slots], device=device)
-            pixels = images.to_uint8(generator(*variant.arguments(joined, condition))).cpu()
+            pixels = images.to_uint8(generator(*variant.generator_inputs(joined, condition))).cpu()
             for slot, (index, request) in enumerate(block):
                 if index >= 0:
                     yield Drawn(index, request, pixels[slot])
@@ -113,7 +113,7 @@ def side_by_side(variant: Variant, gap: int = GAP) -> Paint:
     """Paints every level of each picture side by side, coarse to fine, enlarged to the final size, with grey between."""
 
     def paint(*arguments: Tensor) -> Tensor:
-        pictures = variant.levels(*arguments)
+        pictures = variant.level_images(*arguments)
         height, width = pictures[-1].shape[2:]
         tiles = [F.interpolate(picture.float(), (height, width), mode="nearest-exact") for picture in pictures]
         return torch.cat([tiles[0], *(F.pad(tile, (gap, 0)) for tile in tiles[1:])], 3)

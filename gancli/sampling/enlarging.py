@@ -16,7 +16,7 @@ from gancli.data.decode import add_remarks, decode_layers, read_shape, remarks
 from gancli.errors import DataError, GancliError, UsageError, os_problem
 from gancli.events import Emit, Event, Preparing, Warned
 from gancli.files import atomic
-from gancli.machine.contention import yielding
+from gancli.machine.contention import yield_cpus
 from gancli.machine.cpu_tuning import keep_freed_memory
 from gancli.sampling.jobs import Job, Plan
 from gancli.sampling.upscale import Upscaler, check_file, check_memory, enlarge_layers
@@ -79,7 +79,7 @@ def ready(variant: Variant, device: torch.device, tile: int | None) -> Upscaler:
     return Upscaler(variant, device, tile)
 
 
-@yielding()
+@yield_cpus()
 def enlarge_files(
     upscaler: Upscaler,
     planned: Plan,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gancli import images
 from gancli.config import paths
-from gancli.config.option import refuse
+from gancli.config.option import reject_unused_options
 from gancli.config.sample import SampleConfig
 from gancli.errors import GancliError, UsageError, os_problem, printable
 from gancli.events import Emit, Preparing
@@ -54,16 +54,16 @@ def writer(path: Path, asked: str | None, config: SampleConfig) -> Write:
         raise UsageError(f"-o {asked}: {suffix} is for an animation; add --walk N, or take .png")
     if suffix in GRIDS and not path.is_dir():
         return grid
-    refuse(("--columns", config.columns), why=f"has no effect: -o {path} is no grid")
+    reject_unused_options(("--columns", config.columns), why=f"has no effect: -o {path} is no grid")
     if suffix != ".npz":
         return folder
-    refuse(("--zoom", config.zoom), why=f"has no effect: -o {path} holds the pictures' own pixels")
+    reject_unused_options(("--zoom", config.zoom), why=f"has no effect: -o {path} holds the pictures' own pixels")
     return array
 
 
 def check_still(config: SampleConfig) -> None:
     """Raises `UsageError` for what only an animation has."""
-    refuse(("--fps", config.fps), why="has an effect only with --walk")
+    reject_unused_options(("--fps", config.fps), why="has an effect only with --walk")
 
 
 def check_walk(suffix: str, asked: str | None, config: SampleConfig) -> None:
@@ -77,7 +77,9 @@ def check_walk(suffix: str, asked: str | None, config: SampleConfig) -> None:
 def place(asked: str | None, config: SampleConfig) -> Path:
     """The path to write to, known to be one that can be written; a name that the user did not choose replaces nothing."""
     path = (
-        paths.expanded(asked, "-o") if asked is not None else paths.free("samples", ".gif" if config.walk else ".png")
+        paths.expanded(asked, "-o")
+        if asked is not None
+        else paths.free_name("samples", ".gif" if config.walk else ".png")
     )
     paths.check_output(path, "-o")
     return path

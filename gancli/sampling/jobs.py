@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gancli.config import paths
-from gancli.config.option import refuse
+from gancli.config.option import reject_unused_options
 from gancli.config.sample import EnlargeConfig
 from gancli.data import walk
 from gancli.data.formats import is_image
@@ -101,8 +101,8 @@ def plan(wish: EnlargeConfig, output: str | None, scale: int, emit: Emit) -> Pla
 
 
 def _single_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int) -> Plan:
-    refuse(("--recursive", wish.recursive), why=f"is for a folder, and -i {source} is none")
-    refuse(("--skip-existing", wish.skip_existing and output == "-"), why="has no effect on stdout")
+    reject_unused_options(("--recursive", wish.recursive), why=f"is for a folder, and -i {source} is none")
+    reject_unused_options(("--skip-existing", wish.skip_existing and output == "-"), why="has no effect on stdout")
     if output == "-":
         return Plan([Job(source, source)], None, alone=True)
     name = f"{source.stem}{_ending(wish, scale)}.png"
@@ -156,7 +156,7 @@ def _folder_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: i
 
 def _archive_plan(wish: EnlargeConfig, source: Path, output: str | None, scale: int, emit: Emit) -> Plan:
     """All pictures of an archive, whose folders are kept."""
-    refuse(("--recursive", wish.recursive), why=f"is for a folder; of {source} all pictures are taken")
+    reject_unused_options(("--recursive", wish.recursive), why=f"is for a folder; of {source} all pictures are taken")
     place = (
         source.with_name(f"{stem(source)}{_ending(wish, scale)}") if output is None else paths.expanded(output, "-o")
     )

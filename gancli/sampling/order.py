@@ -14,7 +14,7 @@ from gancli.events import Emit, Preparing
 from gancli.sampling import draw, walk
 from gancli.sampling.draw import Drawn, Paint, Request
 from gancli.sampling.labels import parse_labels
-from gancli.store import names
+from gancli.store import pretrained
 from gancli.store.checkpoint import Model
 
 
@@ -95,11 +95,13 @@ def make(model: Model, config: SampleConfig, device: torch.device) -> Order:
 def check_reads(model: Model, path: Path, reads: str) -> None:
     """Raises `UsageError` for a model (of `path`) that draws pictures where one that enlarges them is needed, or the other
     way round."""
-    if model.variant.reads == reads:
+    if model.variant.condition_type == reads:
         return
     name = model.facts.variant
     if reads == "labels":
-        raise UsageError(f"{names.name_of(path) or path}: {name} enlarges pictures; say which with -i FILE or -i DIR")
+        raise UsageError(
+            f"{pretrained.pretrained_name(path) or path}: {name} enlarges pictures; say which with -i FILE or -i DIR"
+        )
     raise UsageError(f"-i: {name} draws pictures from noise and reads none; leave it out")
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gancli import images
 from gancli.batches.batch import Batch
-from gancli.batches.pairs import enlarge
+from gancli.batches.pairs import upsample_bicubic
 from gancli.sampling import draw
 from gancli.variant import Variant
 
@@ -29,5 +29,5 @@ def compared(generator: nn.Module, batch: Batch, scale: int) -> tuple[Tensor, in
     squares = F.interpolate(batch.condition, size, mode="nearest-exact")
     # one at a time: convolutions round differently for other batch sizes, and memory is spared
     sharp = torch.cat([generator(one[None]) for one in batch.condition])
-    tiles = torch.stack([squares, enlarge(batch.condition, scale), sharp.float(), batch.images], 1)
+    tiles = torch.stack([squares, upsample_bicubic(batch.condition, scale), sharp.float(), batch.images], 1)
     return images.to_uint8(tiles.flatten(0, 1)).cpu(), 4

@@ -15,7 +15,7 @@ from gancli.data.decode import Layers
 from gancli.errors import GancliError
 from gancli.events import Emit, Preparing
 from gancli.format import size as shown
-from gancli.machine.cpu_tuning import give_freed_memory_back
+from gancli.machine.cpu_tuning import release_freed_memory
 from gancli.machine.memory import free_bytes
 from gancli.variant import Variant
 
@@ -81,7 +81,7 @@ class Upscaler:
         side = self.tile or self._fitting_tile(height, width, len(pictures), set_aside)
         while True:
             try:
-                places = list(tiles(height, width, side, self.variant.reach))
+                places = list(tiles(height, width, side, self.variant.receptive_radius))
                 for number, place in enumerate(places, 1):
                     fine = _joined(self._paint(pictures, place), channels)
                     top, left = (span.start * self.variant.scale for span in (place.rows, place.columns))
@@ -127,12 +127,12 @@ class Upscaler:
         pixel = count * self.pixel_bytes
         room = self._room(set_aside)
         if self.device.type == "cpu" and room < min(MOST_BYTES, height * width * pixel):
-            give_freed_memory_back()
+            release_freed_memory()
             room = self._room(set_aside)
         values = min(MOST_BYTES, room) / pixel
         if height * width <= values:
             return max(height, width)
-        return max(SMALLEST_TILE, int(math.sqrt(values)) - 2 * self.variant.reach)
+        return max(SMALLEST_TILE, int(math.sqrt(values)) - 2 * self.variant.receptive_radius)
 
     def _room(self, set_aside: int) -> float:
         free = free_bytes(self.device) - (set_aside if self.device.type == "cpu" else 0)
@@ -166,10 +166,10 @@ def check_memory(upscaler: Upscaler, shape: tuple[int, int, int], suffix: str, n
     result = width * height * upscaler.variant.scale**2 * (pixel + images.ENCODING_BYTES[suffix])
     total = result + width * height * pixel * DECODING
     if upscaler.device.type == "cpu":
-        side = SMALLEST_TILE + 2 * upscaler.variant.reach
+        side = SMALLEST_TILE + 2 * upscaler.variant.receptive_radius
         total += upscaler.pixel_bytes * min(width, side) * min(height, side)
     if total > free_bytes(CPU):
-        give_freed_memory_back()
+        release_freed_memory()
         if total > (free := free_bytes(CPU)):
             width, height = width * upscaler.variant.scale, height * upscaler.variant.scale
             other = "; .png takes less" if suffix == ".webp" else ""

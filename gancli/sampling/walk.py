@@ -55,4 +55,4 @@ def walk(
             for path in visited
         ]
         joined = tuple(torch.cat(parts).to(device) for parts in zip(*between, strict=True))
-        yield images.to_uint8(generator(*variant.arguments(joined, condition))).cpu()
+        yield images.to_uint8(generator(*variant.generator_inputs(joined, condition))).cpu()

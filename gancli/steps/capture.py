@@ -34,7 +34,7 @@ class Captured(NamedTuple):
 Capture = Callable[[Work], Captured]
 
 
-def as_it_is(work: Work) -> Captured:
+def no_capture(work: Work) -> Captured:
     """Return the work itself as its replay, such as a compiled step, which is one piece already."""
     return Captured(work, done=False)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from gancli.machine import private
+from gancli.machine import torch_private
 from gancli.steps import gradient_layouts, trace
 from gancli.steps.capture import StepFunction
 
@@ -35,12 +35,12 @@ class CompiledStep:
         self._terms = torch.empty(num_terms, device=self._inputs[0].device)
 
         with state_restored(state, self._terms.device):
-            module, self._arguments = trace.recorded(lambda: run_step(self._inputs, self._terms))
+            module, self._arguments = trace.record_operations(lambda: run_step(self._inputs, self._terms))
         if self._terms.is_cuda:
             gradient_layouts.fix(module)
         try:
             with torch.no_grad(), state_restored(state, self._terms.device):
-                self._run = private.standalone_compile(module, self._arguments, thorough)
+                self._run = torch_private.standalone_compile(module, self._arguments, thorough)
                 for _ in range(WARM_UP_CALLS if self._terms.is_cuda else 1):
                     self._run(*self._arguments)
         except torch.OutOfMemoryError:

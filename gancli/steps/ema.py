@@ -5,10 +5,10 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from gancli.machine import private
+from gancli.machine import torch_private
 
 
-class Average:
+class AveragedModel:
     """An exponential moving average of a generator's weights and floating-point buffers; integer buffers are copied.
 
     The decay of step t is min(decay, (1+t)/(10+t)), so that the random start is soon forgotten. With `decay` 0 there is no
@@ -47,11 +47,11 @@ class Average:
         if not self.decay:
             return
         if self._weight_tensor.device.type == "cpu":
-            private.foreach_lerp_(self._averaged, self._live, [self._weight_tensor] * len(self._live))
+            torch_private.foreach_lerp_(self._averaged, self._live, [self._weight_tensor] * len(self._live))
         else:  # the same by kernels that take many tensors at once
-            difference = private.foreach_sub(self._live, self._averaged)
-            private.foreach_mul_(difference, self._weight_tensor)
-            private.foreach_add_(self._averaged, difference)
+            difference = torch_private.foreach_sub(self._live, self._averaged)
+            torch_private.foreach_mul_(difference, self._weight_tensor)
+            torch_private.foreach_add_(self._averaged, difference)
         self._copy_integers()
 
     def tensors(self) -> list[Tensor]:
@@ -61,13 +61,13 @@ class Average:
     def refresh(self) -> nn.Module:
         """Return the module to sample from, up to date also if there is no average."""
         if not self.decay:
-            self.start_over()
+            self.reset()
         return self.module
 
     @torch.no_grad()
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Set the average to the live weights."""
-        private.foreach_copy_(self._averaged, self._live)
+        torch_private.foreach_copy_(self._averaged, self._live)
         self._copy_integers()
 
     def _copy_integers(self) -> None:

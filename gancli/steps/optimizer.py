@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from gancli.machine import private
+from gancli.machine import torch_private
 from gancli.machine.device import Machine
 from gancli.variant import Adam, Optimizer, Schedule, Sgd, constant
 
@@ -133,7 +133,7 @@ class AdamMethod(Method):
             self._update_unfused(weights, gradients, first, second, overflow)
             return
         weights, gradients, first, second = split([weights, gradients, first, second], self.piece)
-        private.fused_adam_(
+        torch_private.fused_adam_(
             weights,
             gradients,
             first,
@@ -157,16 +157,16 @@ class AdamMethod(Method):
         """Do the same update in plain operations on many tensors each, which a compiler joins into one kernel."""
         beta1, beta2 = self.rule.beta1, self.rule.beta2
         before = None if overflow is None else [t.clone() for t in (*weights, *first, *second)]
-        private.foreach_lerp_(first, gradients, 1 - beta1)
-        private.foreach_mul_(second, beta2)
-        private.foreach_addcmul_(second, gradients, gradients, 1 - beta2)
+        torch_private.foreach_lerp_(first, gradients, 1 - beta1)
+        torch_private.foreach_mul_(second, beta2)
+        torch_private.foreach_addcmul_(second, gradients, gradients, 1 - beta2)
         step_size = self.lr.value / (1 - torch.pow(beta1, self.step))
-        roots = private.foreach_sqrt(second)
-        private.foreach_div_(roots, (1 - torch.pow(beta2, self.step)).sqrt())
-        private.foreach_add_(roots, EPS)
-        changes = private.foreach_mul(first, step_size.to(self.step.dtype))
-        private.foreach_div_(changes, roots)
-        private.foreach_sub_(weights, changes)
+        roots = torch_private.foreach_sqrt(second)
+        torch_private.foreach_div_(roots, (1 - torch.pow(beta2, self.step)).sqrt())
+        torch_private.foreach_add_(roots, EPS)
+        changes = torch_private.foreach_mul(first, step_size.to(self.step.dtype))
+        torch_private.foreach_div_(changes, roots)
+        torch_private.foreach_sub_(weights, changes)
         if overflow is not None and before is not None:
             restore_on_overflow((*weights, *first, *second), before, overflow)
 
@@ -218,9 +218,9 @@ class SgdMethod(Method):
     def update(self, used: Sequence[int], gradients: list[Tensor], overflow: Tensor | None, fused: bool) -> None:  # noqa: ARG002
         weights, velocity = [self.parameters[i] for i in used], [self.velocity[i] for i in used]
         before = None if overflow is None else [t.clone() for t in (*weights, *velocity)]
-        private.foreach_mul_(velocity, self.momentum.value)
-        private.foreach_add_(velocity, gradients)
-        private.foreach_sub_(weights, private.foreach_mul(velocity, self.lr.value))
+        torch_private.foreach_mul_(velocity, self.momentum.value)
+        torch_private.foreach_add_(velocity, gradients)
+        torch_private.foreach_sub_(weights, torch_private.foreach_mul(velocity, self.lr.value))
         if overflow is not None and before is not None:
             restore_on_overflow((*weights, *velocity), before, overflow)
 
@@ -247,12 +247,14 @@ class LossScaler:
     def unscale(self, gradients: list[Tensor]) -> Tensor:
         """Divide the gradients by the scale, in place. Returns float `[1]`: 1 if one of them is not finite, else 0."""
         overflow = torch.zeros(1, device=self.scale.device)
-        private.amp_unscale_(gradients, overflow, self.scale.double().reciprocal().float())
+        torch_private.amp_unscale_(gradients, overflow, self.scale.double().reciprocal().float())
         return overflow
 
     def adapt(self, overflow: Tensor) -> None:
         """Update the scale after an update with, or without, overflow."""
-        private.amp_update_scale_(self.scale, self.good_updates, overflow, self.GROWTH, self.BACKOFF, self.INTERVAL)
+        torch_private.amp_update_scale_(
+            self.scale, self.good_updates, overflow, self.GROWTH, self.BACKOFF, self.INTERVAL
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         return {"scale": self.scale, "good_updates": self.good_updates}

@@ -8,20 +8,28 @@ import torch
 from torch import Tensor
 
 from gancli.batches.batch import Batches
-from gancli.machine.ranks import idle
-from gancli.steps.capture import Capture, Replay, RunAheadLimiter, StepFunction, as_it_is, capture_on_cuda, side_stream
+from gancli.machine.ranks import without_reduction
+from gancli.steps.capture import (
+    Capture,
+    Replay,
+    RunAheadLimiter,
+    StepFunction,
+    capture_on_cuda,
+    no_capture,
+    side_stream,
+)
 from gancli.steps.compiled import CompiledStep, CompileError, state_restored
-from gancli.steps.ema import Average
-from gancli.steps.ledger import Ledger
-from gancli.steps.step import Stepper
+from gancli.steps.ema import AveragedModel
+from gancli.steps.loss_accumulator import LossAccumulator
 from gancli.steps.trace import capture_by_trace
+from gancli.steps.training_step import TrainingStep
 
 TRIAL_S, TRIAL_STEPS = 1.0, 3  # the shortest trial of a number of threads
 WARM_UP_STEPS = 3  # plain training steps before the first capture, in which libraries choose their kernels
 
 
 @dataclass(frozen=True)
-class Ways:
+class StepExecution:
     """How the steps of a phase are done.
 
     `steps_per_replay`: the numbers of steps that may be captured as one, in falling order; empty: nothing is captured.
@@ -35,24 +43,31 @@ class Ways:
     thorough: bool = False
 
 
-class Runner:
-    """Does the steps of one phase with a `Stepper`. After each, the average is updated and the terms go to the ledger."""
+class StepRunner:
+    """Does the steps of one phase. After each, the average is updated, and the terms go to the `LossAccumulator`."""
 
     def __init__(
-        self, stepper: Stepper, batches: Batches, average: Average, ledger: Ledger, ways: Ways | None = None
-    ) -> None:  # fmt: skip
-        ways = ways or Ways()
-        self.stepper = stepper
-        self._batches, self._average, self._ledger = batches, average, ledger
-        self._ways = ways
-        self._device = stepper.machine.device
-        self._capture: Capture = ways.capture or (capture_on_cuda if self._device.type == "cuda" else capture_by_trace)
-        self._steps_per_replay = ways.steps_per_replay if batches.on_device else ways.steps_per_replay[-1:]
+        self,
+        training_step: TrainingStep,
+        batches: Batches,
+        average: AveragedModel,
+        losses: LossAccumulator,
+        execution: StepExecution | None = None,
+    ) -> None:
+        execution = execution or StepExecution()
+        self.training_step = training_step
+        self._batches, self._average, self._losses = batches, average, losses
+        self._execution = execution
+        self._device = training_step.machine.device
+        self._capture: Capture = execution.capture or (
+            capture_on_cuda if self._device.type == "cuda" else capture_by_trace
+        )
+        self._steps_per_replay = execution.steps_per_replay if batches.on_device else execution.steps_per_replay[-1:]
         self._replays: dict[int, Replay] = {}
         self._limiter = RunAheadLimiter(self._device)
-        self._compile_pending = ways.compiled
+        self._compile_pending = execution.compiled
         self._run_step: StepFunction = self._captured_step
-        self._warm_up = WARM_UP_STEPS if ways.steps_per_replay and not ways.compiled else 0
+        self._warm_up = WARM_UP_STEPS if execution.steps_per_replay and not execution.compiled else 0
         self._names: tuple[str, ...] = ()
         self._updates_per_step: dict[str, int] = {}
 
@@ -70,7 +85,7 @@ class Runner:
         self._replay(count, step)
         return count
 
-    def makes_ready(self, step: int, max_steps: int) -> str:
+    def pending_preparation(self, step: int, max_steps: int) -> str:
         """Return what `advance` does before its steps that takes longer than they do, or an empty string."""
         if self._compile_pending:
             return "compiling the step"
@@ -86,24 +101,24 @@ class Runner:
             return ""
         self._compile_pending = False
         self._average.prepare(step + 1)
-        self.stepper.prepare()
-        self.stepper.for_compiler = True
+        self.training_step.prepare()
+        self.training_step.for_compiler = True
         compiled, reason = None, ""
         try:
-            with idle():
+            with without_reduction():
                 compiled = self._compiled(step)
         except CompileError as error:
             reason = str(error)
-        (failed,) = self.stepper.machine.ranks.highest(compiled is None)
+        (failed,) = self.training_step.machine.ranks.maximum(compiled is None)
         if compiled is None or failed:
-            self.stepper.for_compiler = False
+            self.training_step.for_compiler = False
             self._warm_up = WARM_UP_STEPS if self._steps_per_replay else 0
             return reason or "another process could not"
         self._run_step = compiled
-        self._capture = self._ways.capture or (capture_on_cuda if self._device.type == "cuda" else as_it_is)
+        self._capture = self._execution.capture or (capture_on_cuda if self._device.type == "cuda" else no_capture)
         return ""
 
-    def trial(self, step: int, threads: int) -> float:
+    def steps_per_second_with(self, step: int, threads: int) -> float:
         """Return the steps per second with so many CPU threads. Nothing is trained."""
         own_threads = torch.get_num_threads()
         before = self._updates()
@@ -124,21 +139,21 @@ class Runner:
         """Return how many steps to replay as one, or None for a plain step: the largest number within `max_steps` and the
         block of index rows; one, while the host has a value to change before each step."""
         max_steps = min(max_steps, self._batches.rows_left(step))
-        if not (self.stepper.is_constant and self._average.is_constant(step + 1)):
+        if not (self.training_step.is_constant and self._average.is_constant(step + 1)):
             max_steps = 1
         return next((count for count in self._steps_per_replay if count <= max_steps), None)
 
     def _plain_step(self, step: int) -> None:
         self._average.prepare(step + 1)
-        terms = self.stepper.run(self._batches.batch(step))
+        terms = self.training_step.run(self._batches.batch(step))
         self._average.apply()
-        self._ledger.add(terms)
+        self._losses.add(terms)
         self._names = tuple(terms)
 
     def _captured_step(self, inputs: Sequence[Tensor], terms: Tensor) -> None:
         """Do a step as it is captured or compiled: on its index row or gathered data; its terms are written into `terms`."""
         gathered = self._batches.gather(inputs[0]) if self._batches.on_device else tuple(inputs)
-        found = self.stepper.compute(self._batches.to_batch(gathered))
+        found = self.training_step.compute(self._batches.to_batch(gathered))
         self._average.apply()
         torch.stack(list(found.values()), out=terms)
         self._names = tuple(found)
@@ -147,19 +162,19 @@ class Runner:
         """Do a step as `advance` does it, without keeping its terms."""
         self._average.prepare(step + 1)
         if 1 in self._replays:
-            self.stepper.prepare()
+            self.training_step.prepare()
             self._replays[1](step)
         else:
-            self.stepper.run(self._batches.batch(step))
+            self.training_step.run(self._batches.batch(step))
             self._average.apply()
 
     def _replay(self, count: int, step: int) -> None:
         before = self._updates()
         self._average.prepare(step + 1)
-        self.stepper.prepare()
+        self.training_step.prepare()
         if count not in self._replays:
             self._replays[count] = Replay(count, self._run_step, self._batches, len(self._names), step, self._capture)
-        self._ledger.add_rows(self._names, self._replays[count](step))
+        self._losses.add_rows(self._names, self._replays[count](step))
         self._set_updates({name: updates + count * self._updates_per_step[name] for name, updates in before.items()})
         self._limiter.wait()
 
@@ -170,20 +185,20 @@ class Runner:
         try:
             with state_restored(state, self._device):  # a plain step, which shows its terms and counts its updates
                 self._updates_per_step = self._count_updates(lambda: self._run_step(inputs, terms))
-            return CompiledStep(self._run_step, inputs, len(terms), state, self._ways.thorough)
+            return CompiledStep(self._run_step, inputs, len(terms), state, self._execution.thorough)
         finally:
             self._set_updates(before)
 
     def _state(self) -> list[Tensor]:
         """Return all tensors that a step changes."""
-        return [*self.stepper.tensors(), *self._average.tensors()]
+        return [*self.training_step.tensors(), *self._average.tensors()]
 
     def _updates(self) -> dict[str, int]:
         """Return the number of updates of each network, which Python counts and a replay does not."""
-        return {name: optimizer.updates for name, optimizer in self.stepper.optimizers.items()}
+        return {name: optimizer.updates for name, optimizer in self.training_step.optimizers.items()}
 
     def _set_updates(self, updates: Mapping[str, int]) -> None:
-        for name, optimizer in self.stepper.optimizers.items():
+        for name, optimizer in self.training_step.optimizers.items():
             optimizer.updates = updates[name]
 
     def _count_updates(self, run: Callable[[], None]) -> dict[str, int]:

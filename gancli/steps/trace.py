@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from gancli.machine import private
+from gancli.machine import torch_private
 from gancli.steps.capture import Captured, Work
 
 aten = torch.ops.aten
 # The same operations as functions that Python code calls, which start a microsecond sooner.
 PYTHON_FUNCTIONS: Mapping[Any, Callable[..., object]] = MappingProxyType({
-    private.FUSED_ADAM: private.fused_adam_,
+    torch_private.FUSED_ADAM: torch_private.fused_adam_,
     aten.add.Tensor: torch.add,
     aten.add_.Tensor: Tensor.add_,
     aten.addmm.default: torch.addmm,
@@ -23,14 +23,14 @@ PYTHON_FUNCTIONS: Mapping[Any, Callable[..., object]] = MappingProxyType({
     aten.div.Scalar: torch.div,
     aten.empty.memory_format: torch.empty,
     aten.expand.default: Tensor.expand,
-    aten.leaky_relu.default: private.leaky_relu,
+    aten.leaky_relu.default: torch_private.leaky_relu,
     aten.mean.default: torch.mean,
     aten.mm.default: torch.mm,
     aten.mul.Tensor: torch.mul,
     aten.neg.default: torch.neg,
     aten.ones_like.default: torch.ones_like,
     aten.sigmoid.default: torch.sigmoid,
-    aten.softplus.default: private.softplus,
+    aten.softplus.default: torch_private.softplus,
     aten.sub.Tensor: torch.sub,
     aten.sum.dim_IntList: torch.sum,
     aten.t.default: torch.t,
@@ -46,7 +46,7 @@ def capture_by_trace(work: Work) -> Captured:
     As in a CUDA graph, everything that changes from step to step must be in tensors that exist before. Each replay draws new
     random numbers from the default generator.
     """
-    module, arguments = recorded(work)
+    module, arguments = record_operations(work)
     _simplify(module)
     run: Callable[..., object] = type(module).forward
 
@@ -57,7 +57,7 @@ def capture_by_trace(work: Work) -> Captured:
     return Captured(replay, done=True)
 
 
-def recorded(work: Work) -> tuple[fx.GraphModule, list[Tensor]]:
+def record_operations(work: Work) -> tuple[fx.GraphModule, list[Tensor]]:
     """Do `work`, and return its operations as a graph, and the graph's arguments: each tensor used that existed before, and
     each view of one, once."""
     recorder = Recorder()
@@ -66,7 +66,7 @@ def recorded(work: Work) -> tuple[fx.GraphModule, list[Tensor]]:
     return recorder.module(), recorder.arguments
 
 
-class Recorder(private.DispatchMode):  # type: ignore[no-untyped-call]
+class Recorder(torch_private.DispatchMode):  # type: ignore[no-untyped-call]
     """A context that records all operations, also those of backward passes.
 
     `torch.fx.experimental.proxy_tensor.make_fx` returns the same graph, but imports Dynamo and Inductor (1 to 1.6 s).
@@ -78,12 +78,12 @@ class Recorder(private.DispatchMode):  # type: ignore[no-untyped-call]
         self._graph = fx.Graph()
         # Arguments are inserted before the first operation, operations before the end.
         self._first = self._end = self._graph.output(None)
-        self._nodes = private.WeakTensorKeyDictionary()  # tensor → the node that computes it
+        self._nodes = torch_private.WeakTensorKeyDictionary()  # tensor → the node that computes it
         self._placeholders: dict[tuple[object, ...], fx.Node] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if private.is_view(func) and self._existed(args[0]):  # a view that later replays can reuse
+        if torch_private.is_view(func) and self._existed(args[0]):  # a view that later replays can reuse
             return func(*args, **kwargs)
         nodes = fx.node.map_aggregate((args, kwargs), self._node)
         found = func(*args, **kwargs)
@@ -135,7 +135,7 @@ def _simplify(module: fx.GraphModule) -> None:
 
 def _is_view(node: fx.Node) -> bool:
     """Return whether the result shares the memory of the first argument."""
-    return node.op == "call_function" and private.is_view(node.target)
+    return node.op == "call_function" and torch_private.is_view(node.target)
 
 
 def _same_as(node: fx.Node) -> fx.Node | None:

@@ -17,7 +17,7 @@ from gancli.errors import CheckpointError, few, os_problem, shell_quoted
 from gancli.files import atomic
 from gancli.store.facts import Facts, from_header, to_metadata
 from gancli.store.header import Header, read_header
-from gancli.variant import Variant, on_meta
+from gancli.variant import Variant, on_meta_device
 
 GENERATOR = "generator."
 NUM_DTYPES = {"F32": torch.float32, "F64": torch.float64, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -39,7 +39,7 @@ class Model:
 def build_on_meta(facts: Facts) -> Variant:
     """Return the variant that a file describes, on the meta device: without weights."""
     variant_class = catalogue.load(facts.variant)  # outside of on_meta: importing its module may create tensors
-    with on_meta():
+    with on_meta_device():
         return variant_class(facts.config, facts.images)
 
 

@@ -12,7 +12,7 @@ from gancli.events import Comparison
 from gancli.format import measure, number
 from gancli.report.jsonl import append, evaluation_row, is_evaluation, is_number
 from gancli.store.facts import Facts
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from gancli.text import counted
 
 MAX_SHOWN = 5
@@ -26,33 +26,33 @@ FIELDS: Mapping[str, type] = MappingProxyType(
 Evaluation = dict[str, Any]
 
 
-class Kind(NamedTuple):
+class MetricKind(NamedTuple):
     unit: str
     higher_is_better: bool | None  # None: neither
 
 
 KINDS = MappingProxyType(
     {
-        "frechet distance": Kind("", False),
-        "kernel distance": Kind("×10⁻³", False),
-        "precision": Kind("", True),
-        "recall": Kind("", True),
-        "density": Kind("", True),
-        "coverage": Kind("", True),
-        "parzen log-likelihood": Kind("nats", True),
-        "sliced wasserstein": Kind("×10⁻³", False),
-        "inception fid": Kind("", False),
-        "gan-test": Kind("%", True),
-        "gan-train": Kind("%", True),
-        "classes found": Kind("", True),
-        "modes": Kind("of 1,000", True),
-        "modes kl": Kind("nats", False),
-        "rarest class": Kind("× even", None),
-        "commonest class": Kind("× even", None),
-        "diversity": Kind("", None),
-        "nearest training image": Kind("RMS", None),
-        "psnr on Y": Kind("dB", True),
-        "ssim on Y": Kind("", True),
+        "frechet distance": MetricKind("", False),
+        "kernel distance": MetricKind("×10⁻³", False),
+        "precision": MetricKind("", True),
+        "recall": MetricKind("", True),
+        "density": MetricKind("", True),
+        "coverage": MetricKind("", True),
+        "parzen log-likelihood": MetricKind("nats", True),
+        "sliced wasserstein": MetricKind("×10⁻³", False),
+        "inception fid": MetricKind("", False),
+        "gan-test": MetricKind("%", True),
+        "gan-train": MetricKind("%", True),
+        "classes found": MetricKind("", True),
+        "modes": MetricKind("of 1,000", True),
+        "modes kl": MetricKind("nats", False),
+        "rarest class": MetricKind("× even", None),
+        "commonest class": MetricKind("× even", None),
+        "diversity": MetricKind("", None),
+        "nearest training image": MetricKind("RMS", None),
+        "psnr on Y": MetricKind("dB", True),
+        "ssim on Y": MetricKind("", True),
     }
 )
 SHORT_NAMES = MappingProxyType({"frechet": "frechet distance", "kl": "modes kl", "psnr": "psnr on Y"})
@@ -77,7 +77,7 @@ def main_first(names: Iterable[str]) -> list[str]:
     return sorted(filter(lambda n: higher_is_better(n) is not None, names), key=lambda n: order.index(full_name(n)))
 
 
-def remember(
+def record_evaluation(
     run: RunDirectory, checkpoint: str, facts: Facts, figures: Mapping[str, float], compared: Comparison
 ) -> str:
     """Append the evaluation of a checkpoint to the `metrics.jsonl` of its directory, if that is a run directory. Returns a
@@ -92,7 +92,7 @@ def remember(
     return ""
 
 
-def found(rows: Iterable[Mapping[str, Any]]) -> list[Evaluation]:
+def read_evaluations(rows: Iterable[Mapping[str, Any]]) -> list[Evaluation]:
     """Return the evaluations among the rows of a metrics file, newest first."""
     return [_valid(row) for row in rows if is_evaluation(row)][::-1]
 
@@ -110,31 +110,33 @@ def _valid(row: Mapping[str, Any]) -> Evaluation:
 
 
 def summary_lines(evaluations: list[Evaluation], dataset: str | None) -> list[str]:
-    """Return a line for each evaluation that `selected` returns."""
+    """Return a line for each evaluation that `select_shown` returns."""
     lines = [
         f"{describe(each)}: " + "  ".join(_value(each, name) for name in each["figures"])
-        for each in selected(evaluations, dataset, MAX_SHOWN)
+        for each in select_shown(evaluations, dataset, MAX_SHOWN)
     ]
     more = len(evaluations) - len(lines)
     return [*lines, f"and {more} more in metrics.jsonl"] if more else lines
 
 
-def selected(evaluations: list[Evaluation], dataset: str | None, most: int) -> list[Evaluation]:
+def select_shown(evaluations: list[Evaluation], dataset: str | None, most: int) -> list[Evaluation]:
     """Return the evaluations to show, newest first: the `most` newest ones of `gan evaluate`, the newest and the best one
-    made during training, and the `main` one."""
+    made during training, and the `main_evaluation` one."""
     training = [each for each in evaluations if "best" in each]
     evaluated = [each for each in evaluations if "best" not in each]
     best_so_far = [each for each in training if each["best"]]
-    chosen = [*evaluated[:most], *training[:1], *best_so_far[:1], main(evaluations, dataset)]
+    chosen = [*evaluated[:most], *training[:1], *best_so_far[:1], main_evaluation(evaluations, dataset)]
     return [each for each in evaluations if any(each is one for one in chosen)]
 
 
-def main(evaluations: list[Evaluation], dataset: str | None) -> Evaluation | None:
+def main_evaluation(evaluations: list[Evaluation], dataset: str | None) -> Evaluation | None:
     """Return the most informative evaluation of the newest model evaluated, on the run's own `dataset` if possible."""
-    return max(_on_own_data(evaluations, dataset), key=lambda each: (each["step"], *weight(each)), default=None)
+    return max(
+        _on_own_data(evaluations, dataset), key=lambda each: (each["step"], *informativeness(each)), default=None
+    )
 
 
-def weight(each: Evaluation) -> tuple[int, int]:
+def informativeness(each: Evaluation) -> tuple[int, int]:
     """Return how much an evaluation says about a model: its number of images, then its number of metrics."""
     return each.get("n", 0), len(each["figures"])
 

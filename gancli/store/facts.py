@@ -11,7 +11,7 @@ from typing import Any, Literal
 from gancli import catalogue
 from gancli.config import Field, VariantConfig, fields_of
 from gancli.config.option import checked, with_current_names
-from gancli.config.resolve import NOT_KEPT, known_fields, preset_layers, resolve
+from gancli.config.resolve import NOT_STORED, known_fields, preset_layers, resolve
 from gancli.data.spec import ImageSpec
 from gancli.errors import CheckpointError, GancliError, UsageError, few, shell_quoted
 from gancli.store.header import MAX_HEADER_BYTES, Header, json_object
@@ -86,7 +86,7 @@ def from_header(path: Path, header: Header) -> Facts:
     """Return the facts of a checkpoint. Raises `CheckpointError` that names the file and what is wrong with it."""
     values = read_metadata(path, header)
     if isinstance(variant := values.get("variant"), str) and variant not in catalogue.names():
-        raise CheckpointError(catalogue.missing(variant, str(path)))
+        raise CheckpointError(catalogue.unknown_variant_message(variant, str(path)))
     try:
         return _facts(values)
     except (ValueError, OverflowError, UsageError) as error:
@@ -140,7 +140,7 @@ def _facts(values: dict[str, Any]) -> Facts:
 def read_config(variant: str, values: object) -> VariantConfig:
     """Return a variant's configuration from untrusted values: options of that variant, each within its bounds. A missing
     option is newer than the file and gets its default, which keeps the behaviour of the time. Raises `ValueError`."""
-    config_class = catalogue.card(variant).config_class
+    config_class = catalogue.variant_info(variant).config_class
     fields = {f.name: f for f in fields_of(config_class)}
     if not isinstance(values, dict):
         raise ValueError("config has an impossible value")
@@ -193,12 +193,12 @@ def _losses(value: object) -> History:
     return series
 
 
-def from_config(config: Mapping[str, object]) -> str:
+def command_from_config(config: Mapping[str, object]) -> str:
     """Return the command line that repeats a `config.toml`, such as `gan train --variant cgan --steps 500`: the options that
     differ from the preset. `""` for a configuration that this version does not know."""
     try:
         variant = catalogue.check_name(str(config.get("variant")))
-        config_class = catalogue.card(variant).config_class
+        config_class = catalogue.variant_info(variant).config_class
         preset = str(config.get("preset", "default"))
         usual = resolve(variant, config_class, preset_layers(variant, config_class, preset))
         own = config.get(variant, {})
@@ -208,7 +208,7 @@ def from_config(config: Mapping[str, object]) -> str:
         for name, option in fields.items():
             of_run = hasattr(usual.run, name)
             value = given.get(name, None if of_run else option.default)  # the file may be older than the option
-            if name in ("variant", "preset", *NOT_KEPT) or value is None:
+            if name in ("variant", "preset", *NOT_STORED) or value is None:
                 continue
             if option.check(value) != getattr(usual.run if of_run else usual.own, name):
                 words += _words(option, value)
@@ -217,14 +217,14 @@ def from_config(config: Mapping[str, object]) -> str:
     return " ".join(map(shell_quoted, words))
 
 
-def from_facts(facts: Facts) -> str:
+def command_from_facts(facts: Facts) -> str:
     """Return the command line that repeats a checkpoint's run, with its length in steps. The user's own dataset is given by
     its name, without its location."""
     if facts.command:
         return facts.command
     config: dict[str, object] = {name: getattr(facts, name) for name in RUN_OPTIONS}
     config |= {"image_size": facts.images.size, facts.variant: dataclasses.asdict(facts.config)}
-    return from_config(config | ({"fit": facts.fit} if facts.fit != "crop" else {}))
+    return command_from_config(config | ({"fit": facts.fit} if facts.fit != "crop" else {}))
 
 
 def _words(option: Field, value: object) -> Iterator[str]:

@@ -11,11 +11,11 @@ from gancli.data.classes import ordered
 from gancli.errors import GancliError, os_problem
 from gancli.files.lock import Holder
 from gancli.report.jsonl import WARNED, divergence, each_row, is_losses, is_number, read_log, read_metrics, read_newest
-from gancli.store import evaluations, rundir
+from gancli.store import evaluations, run_directory
 from gancli.store.evaluations import Best, Evaluation
-from gancli.store.facts import MAX_COUNT, MAX_TEXT, Facts, from_config, from_header, read_metadata
+from gancli.store.facts import MAX_COUNT, MAX_TEXT, Facts, command_from_config, from_header, read_metadata
 from gancli.store.header import Header, read_header
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 
 MAX_DEPTH = 4  # of runs below the folder that is listed: runs/experiment/sweep/000-seed=0, and one more
 TAIL_BYTES = 16 << 10  # of a metrics file: some fifty rows
@@ -121,7 +121,7 @@ class RunInfo:
     @cached_property
     def best(self) -> Best | None:
         """The best metric value, by the newest evaluations."""
-        return evaluations.best(evaluations.found(self.newest_rows), self.dataset, self.best_facts)
+        return evaluations.best(evaluations.read_evaluations(self.newest_rows), self.dataset, self.best_facts)
 
     @property
     def changed(self) -> str | None:
@@ -138,7 +138,7 @@ class RunInfo:
     @cached_property
     def owner(self) -> Holder | None:
         """The process that writes in the directory, with its host."""
-        return rundir.holder(self.directory)
+        return run_directory.holder(self.directory)
 
     @property
     def writer(self) -> str | None:
@@ -160,13 +160,13 @@ class RunInfo:
     @property
     def chosen(self) -> Mapping[str, Any]:
         """The values that `gan` chose for options left open."""
-        chosen = self.config.get(toml.CAME_TO)
+        chosen = self.config.get(toml.CHOSEN)
         return chosen if isinstance(chosen, dict) else {}
 
     @property
     def command(self) -> str:
         """The command line that repeats the run; `""` if its configuration is not one of this version's."""
-        return from_config(self.config)
+        return command_from_config(self.config)
 
     @cached_property
     def file(self) -> Path | None:
@@ -222,7 +222,7 @@ class RunInfo:
     @cached_property
     def evaluations(self) -> list[Evaluation]:
         """The evaluations among `rows`, newest first."""
-        return evaluations.found(self.rows)
+        return evaluations.read_evaluations(self.rows)
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
@@ -325,7 +325,7 @@ def runs_under(folder: Path, unreadable: list[str] | None = None) -> list[RunInf
     problems: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=problems.append, followlinks=True):
         path, identity = Path(place), _identity(place)
-        is_new, is_run = identity not in seen, rundir.is_run([*folders, *files])
+        is_new, is_run = identity not in seen, run_directory.is_run([*folders, *files])
         seen |= {identity} if identity else set()
         if is_new and is_run:
             found[place] = RunDirectory(path)

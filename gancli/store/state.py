@@ -14,7 +14,7 @@ from gancli.errors import CheckpointError, few
 from gancli.store import checkpoint
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import Header, read_header
-from gancli.store.rundir import RunDirectory, weights_file
+from gancli.store.run_directory import RunDirectory, weights_file
 
 NETWORK = "network."
 
@@ -47,7 +47,7 @@ class Weights:
     generator: Mapping[str, Tensor]
 
 
-def flat(groups: Tree) -> dict[str, Tensor]:
+def flatten(groups: Tree) -> dict[str, Tensor]:
     """Return the tensors of all groups by their names in a file."""
     return {f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()}
 
@@ -86,7 +86,7 @@ def load_weights(path: Path) -> tuple[Weights, list[str]]:
         return Weights(file, model.facts, {}, model.variant.generator.state_dict()), []
     names = {name.partition("/")[0] for name in saved.tensors if name.startswith(NETWORK)}
     networks = {name.removeprefix(NETWORK): saved.group(name) for name in sorted(names)}
-    checkpoint.check_finite(saved.path, flat(networks))
+    checkpoint.check_finite(saved.path, flatten(networks))
     return Weights(saved.path, saved.facts, networks, {}), skipped
 
 
@@ -99,7 +99,7 @@ def verify(path: Path, header: Header, facts: Facts) -> None:
     variant = checkpoint.build_on_meta(facts)
     networks = {NETWORK + name: network.state_dict() for name, network in variant.networks.items()}
     stored = {name: info for name, info in header.tensors.items() if name.startswith((NETWORK, "average/"))}
-    expected = flat({**networks, "average": variant.generator.state_dict()})
+    expected = flatten({**networks, "average": variant.generator.state_dict()})
     checkpoint.match_tensors(path, dataclasses.replace(header, tensors=stored), facts, expected)
     checkpoint.check_finite(path, checkpoint.read_tensors(path, header, facts))
 
@@ -186,7 +186,7 @@ class Writer:
         """Whether a job is running."""
         return self._job is not None and not self._job.done()
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Wait for the job, whose events (or error) still come later."""
         if self._job is not None:
             wait([self._job])

@@ -117,7 +117,7 @@ class Cgan(Variant):
         """Yield an update of D and one of G (equation 2 of the paper). D has no batch norm, so it takes real and fake
         images in one batch."""
         labels = batch.condition
-        fake = self.generator(*self.inputs(labels))
+        fake = self.generator(*self.sample_inputs(labels))
         both = torch.cat([batch.images, fake.detach()])
         real_logits, fake_logits = self.D(both, labels.repeat(2)).chunk(2)
         d_loss = self.loss.discriminator(real_logits, fake_logits)
@@ -128,7 +128,7 @@ class Cgan(Variant):
         g_loss = self.loss.generator(self.D(fake, labels), lambda: self.D(batch.images, labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
-    def judged(self, images: Tensor, labels: Tensor) -> Tensor:
+    def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:
         logits: Tensor = self.D(images, labels)
         return logits
 

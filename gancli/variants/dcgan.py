@@ -106,7 +106,7 @@ class Dcgan(Variant):
         return self.config.conditional
 
     @classmethod
-    def settled(cls, config: Config, steps: int, num_images: int) -> Config:  # noqa: ARG003
+    def resolve_defaults(cls, config: Config, steps: int, num_images: int) -> Config:  # noqa: ARG003
         """Return `config` with an augmentation if there are few images."""
         if config.augment is not None:
             return config
@@ -116,7 +116,7 @@ class Dcgan(Variant):
         """Yield an update of D and one of G. A D with batch norm takes real and fake images in separate batches, as their
         statistics differ."""
         labels = batch.condition
-        fake = self.generator(*self.inputs(labels))
+        fake = self.generator(*self.sample_inputs(labels))
         if self.config.norm == "batch":
             real_logits = self.augmented_logits(batch.images, labels)
             fake_logits = self.augmented_logits(fake.detach(), labels)
@@ -137,7 +137,7 @@ class Dcgan(Variant):
         logits: Tensor = self.D(diff_augment(images, self.policies), labels)
         return logits
 
-    def judged(self, images: Tensor, labels: Tensor) -> Tensor:
+    def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:
         logits: Tensor = self.D(images, labels)
         return logits
 

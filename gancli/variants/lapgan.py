@@ -10,9 +10,9 @@ from gancli.batches.batch import Batch
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn.adversarial import LOSSES
-from gancli.nn.levels import CoarseGenerator, Discriminator, Generator
-from gancli.nn.penalties import Penalties, penalised
+from gancli.nn.penalties import Penalties, penalty_subset
 from gancli.nn.pyramid import Chain, laplacian
+from gancli.nn.pyramid_networks import CoarseGenerator, Discriminator, Generator
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, linear_decay
 from gancli.variants.lapgan_config import Config
 
@@ -77,14 +77,14 @@ class Lapgan(Variant):
             spectral=config.d_norm == "spectral",
         )  # fmt: skip
 
-    def levels(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+    def level_images(self, *arguments: Tensor) -> tuple[Tensor, ...]:
         return self.chain.levels(*arguments)
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of Algorithm 1 of the paper for every level. Levels share no gradients and no images."""
         labels = batch.condition if self.conditional else None
-        latents = self.latents(len(batch.images), batch.images.device)
-        num_parts = self.parts(self.config, len(batch.images))
+        latents = self.sample_latents(len(batch.images), batch.images.device)
+        num_parts = self.num_parts(self.config, len(batch.images))
         label_parts = [None] * num_parts if labels is None else labels.tensor_split(num_parts)
         for k, level in enumerate(laplacian(batch.images, self.num_levels, self.config.resize, self.config.perturb)):
             parts = zip(*(whole.tensor_split(num_parts) for whole in (latents[k], *level)), label_parts, strict=True)
@@ -92,7 +92,7 @@ class Lapgan(Variant):
                 yield from self.level_step(k, *part)
 
     @classmethod
-    def parts(cls, config: Config, batch_size: int) -> int:
+    def num_parts(cls, config: Config, batch_size: int) -> int:
         return max(1, min(config.coarse_updates, batch_size // 2))  # batch norm needs two images
 
     def num_updates(self, k: int) -> int:
@@ -126,7 +126,7 @@ class Lapgan(Variant):
         assert isinstance(discriminator, Discriminator)
         if not penalties or discriminator.frequencies is None:
             return penalties(discriminator, residual, fake, low_pass, labels)
-        subset = penalised(residual)
+        subset = penalty_subset(residual)
         real_h, fake_h, low = subset.of(residual), subset.of(fake), subset.of(low_pass)
         subset_labels = None if labels is None else subset.of(labels)
         real = discriminator.preprocess(real_h + low)
@@ -142,7 +142,7 @@ class Lapgan(Variant):
             return Penalties(config.coarse_r1, config.coarse_r1 * config.r2, config.gp)
         return Penalties(config.r1 * pixels, config.r1 * pixels * config.r2, config.gp * pixels)
 
-    def judged(self, images: Tensor, labels: Tensor) -> Tensor:
+    def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:
         d_labels = labels if self.conditional else None
         levels = enumerate(laplacian(images, self.num_levels, self.config.resize))
         logits: Tensor = sum(self.networks[f"D{k}"](*level, d_labels) for k, level in levels)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancli.batches.batch import Batch
-from gancli.batches.pairs import enlarge
+from gancli.batches.pairs import upsample_bicubic
 from gancli.config.paths import input_file
 from gancli.data.spec import ImageSpec
 from gancli.nn import adversarial
@@ -69,7 +69,7 @@ class Generator(nn.Module):
     def forward(self, low_res: Tensor) -> Tensor:
         features = self.head(low_res)
         image: Tensor = self.tail(features + self.body(features)).float()
-        return image + enlarge(low_res, self.scale) if self.skip else image
+        return image + upsample_bicubic(low_res, self.scale) if self.skip else image
 
 
 class Discriminator(nn.Module):
@@ -106,7 +106,7 @@ class Srgan(Variant):
     """G: low-resolution image → image, without noise. D: image → logit."""
 
     config: Config
-    reads = "low_res"
+    condition_type = "low_res"
 
     def __init__(self, config: Config, images: ImageSpec) -> None:
         super().__init__(config, images)
@@ -127,11 +127,11 @@ class Srgan(Variant):
         self.vgg.to(device)
         return (Note(f"content loss: VGG19 features after φ5,4, weights from {origin}"),)
 
-    def arguments(self, latents: tuple[Tensor, ...], condition: Tensor) -> tuple[Tensor, ...]:
+    def generator_inputs(self, latents: tuple[Tensor, ...], condition: Tensor) -> tuple[Tensor, ...]:
         return (*latents, condition)
 
     @property
-    def reach(self) -> int:
+    def receptive_radius(self) -> int:
         per_doubling = (0.5**level for level in range(self.scale.bit_length() - 1))
         last = OUTER_KERNEL // 2 / self.scale
         return OUTER_KERNEL // 2 + 2 * self.config.blocks + 1 + math.ceil(sum(per_doubling, last))
@@ -172,7 +172,7 @@ class Srgan(Variant):
         return {"G": adam, "D": adam}
 
     @classmethod
-    def settled(cls, config: Config, steps: int, num_images: int = 0) -> Config:  # noqa: ARG003
+    def resolve_defaults(cls, config: Config, steps: int, num_images: int = 0) -> Config:  # noqa: ARG003
         """Return `config` with the number of steps of the first phase."""
         if config.pretrain_steps is not None:
             return config
@@ -180,7 +180,7 @@ class Srgan(Variant):
 
     def phases(self, steps: int) -> tuple[Phase, ...]:
         """Return a pretraining and an adversarial phase."""
-        first = min(self.settled(self.config, steps).pretrain_steps or 0, steps)
+        first = min(self.resolve_defaults(self.config, steps).pretrain_steps or 0, steps)
         pretrain = Adam(self.config.lr, self.config.beta1, schedule=self.schedule(first, constant))
         last = steps - first
         return (

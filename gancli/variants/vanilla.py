@@ -60,7 +60,7 @@ class Vanilla(Variant):
     def step(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of Algorithm 1 of the paper with k = 1. D has no batch norm, so it takes real and fake
         images in one batch."""
-        fake = self.generator(*self.inputs(batch.condition))
+        fake = self.generator(*self.sample_inputs(batch.condition))
         both = torch.cat([self.shift(batch.images), self.shift(fake.detach())])
         real_logits, fake_logits = self.D(both).chunk(2)
         d_loss = self.d_loss(real_logits, fake_logits)
@@ -86,7 +86,7 @@ class Vanilla(Variant):
         shifted = translation(images[:count] + 1, MAX_SHIFT) - 1  # fills with 0, which is then -1, black
         return torch.cat([shifted, images[count:]])
 
-    def judged(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
+    def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         logits: Tensor = self.D(images)
         return logits
 

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from gancli import images
-from gancli.batches.pairs import PairBatches, enlarge, reduce
+from gancli.batches.pairs import PairBatches, downsample_bicubic, upsample_bicubic
 from gancli.config import RunConfig
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.errors import DataError, UsageError
@@ -130,7 +130,7 @@ def real(name: str) -> list[tuple[Tensor, Tensor]]:
 
 def test_reduced_photographs_are_those_that_came_with_set5() -> None:
     for low_res, truth in real("Set5"):
-        ours = images.to_uint8(reduce(images.to_float(truth[None]), 4))[0]
+        ours = images.to_uint8(downsample_bicubic(images.to_float(truth[None]), 4))[0]
         off = (ours.int() - low_res.int()).abs()
         assert off[:, 2:-2, 2:-2].max() <= 2, "but for the borders the same as MATLAB's"
         assert off.float().mean() < 0.2
@@ -140,6 +140,6 @@ def test_reduced_photographs_are_those_that_came_with_set5() -> None:
 def test_bicubic_reads_what_the_papers_report(name: str, db: float, similarity: float) -> None:
     from gancli.metrics.fidelity import psnr, ssim
 
-    pairs = [(images.to_uint8(enlarge(images.to_float(low[None]), 4))[0], truth) for low, truth in real(name)]
+    pairs = [(images.to_uint8(upsample_bicubic(images.to_float(low[None]), 4))[0], truth) for low, truth in real(name)]
     assert sum(psnr(a, b, 4) for a, b in pairs) / len(pairs) == pytest.approx(db, abs=0.02)
     assert sum(ssim(a, b, 4) for a, b in pairs) / len(pairs) == pytest.approx(similarity, abs=0.001)

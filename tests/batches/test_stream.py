@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli.batches.resident import ResidentBatches
-from gancli.batches.stream import IndexStream
+from gancli.batches.index_stream import IndexStream
+from gancli.batches.labelled import LabelledBatches
 from gancli.data.source import Source
 
 
@@ -39,7 +39,7 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
 def test_batches_hold_the_images_and_labels_of_their_indices(mapped: bool, channels_last: bool) -> None:
     pixels = torch.randint(256, (20, 3, 4, 4), dtype=torch.uint8)
     source = Source("x", pixels, torch.arange(20) % 3, ("a", "b", "c"), Path("file") if mapped else None)
-    batches = ResidentBatches(source, torch.device("cpu"), 6, 1, channels_last)
+    batches = LabelledBatches(source, torch.device("cpu"), 6, 1, channels_last)
     for step in (0, 1, 2, 3, 7):
         indices = batches.stream.indices(step)
         batch = batches.batch(step)

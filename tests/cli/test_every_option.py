@@ -48,7 +48,7 @@ def other_value(field: Field, value: Any) -> object:
 
 def resolved(variant: str, texts: Mapping[str, object]) -> dict[str, Any]:
     request = train.parse({"variant": variant, **texts}, [])
-    config_class = catalogue.card(variant).config_class
+    config_class = catalogue.variant_info(variant).config_class
     layers = request.layers(request.choice, request.values)
     found = resolve(variant, config_class, [*preset_layers(variant, config_class, "default"), *layers])
     return {**vars(found.run), **vars(found.own)}
@@ -56,7 +56,7 @@ def resolved(variant: str, texts: Mapping[str, object]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("variant", catalogue.names())
 def test_every_option_of_a_run_changes_its_configuration(variant: str) -> None:
-    for name, field in known_fields(catalogue.card(variant).config_class).items():
+    for name, field in known_fields(catalogue.variant_info(variant).config_class).items():
         if name != "variant":
             needed = NEEDED.get(name, {})
             before = resolved(variant, needed)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from gancli.metrics import classifier
 from gancli.store import state
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import SMALL, TINY, Gan, sha256
 from tests.engine.test_resume import stop_after

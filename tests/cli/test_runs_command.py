@@ -24,8 +24,8 @@ from gancli.errors import DivergedError
 from gancli.files.lock import Holder, exclusive
 from gancli.report.jsonl import MetricsFile, append, read_metrics
 from gancli.store.evaluations import Best
+from gancli.store.run_directory import RunDirectory
 from gancli.store.run_info import RunInfo, curves, runs_under
-from gancli.store.rundir import RunDirectory
 from tests.conftest import SMALL, Gan
 from tests.report.facts import row as loss_row
 from tests.report.facts import started

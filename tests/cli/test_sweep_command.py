@@ -13,7 +13,7 @@ import pytest
 import gancli
 from gancli.errors import UsageError
 from gancli.metrics import classifier
-from gancli.store import names
+from gancli.store import pretrained
 from tests.cli.test_errors import assert_one_line
 from tests.cli.test_train import wait_for
 from tests.conftest import SMALL, Gan, gan_process, sha256
@@ -254,4 +254,4 @@ def test_a_folder_of_images_beside_which_no_run_lies_is_no_folder_of_runs(tmp_pa
     for name in ("state", "samples", "a"):
         (tmp_path / "images" / name).mkdir(parents=True)
         (tmp_path / "images" / name / "config.toml").touch()
-    assert names.all_located([tmp_path / "images"]) == ([tmp_path / "images"], [])
+    assert pretrained.resolve_checkpoints([tmp_path / "images"]) == ([tmp_path / "images"], [])

@@ -36,7 +36,7 @@ def test_help_fits_and_breaks_no_word(gan: Gan, args: tuple[str, ...], monkeypat
 def test_help_lists_every_option_of_every_variant(gan: Gan) -> None:
     for name in catalogue.names():
         page = gan("train", "-v", name, "--help").out
-        for field in (*fields_of(RunConfig), *fields_of(catalogue.card(name).config_class)):
+        for field in (*fields_of(RunConfig), *fields_of(catalogue.variant_info(name).config_class)):
             assert re.search(rf"(^|\s){field.long}(\s|,|$)", page, re.MULTILINE), field.long
 
 

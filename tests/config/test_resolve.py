@@ -8,13 +8,13 @@ import pytest
 from gancli import catalogue
 from gancli.config import resolve, toml
 from gancli.config.resolve import file_layer
-from gancli.store.facts import from_config
+from gancli.store.facts import command_from_config
 from tests.conftest import SMALL, Gan, sha256
 
 
 def test_threads_of_a_larger_machine_are_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolve, "CPUS", frozenset({0, 1}))
-    config_class = catalogue.card("vanilla").config_class
+    config_class = catalogue.variant_info("vanilla").config_class
     layers = [file_layer("run.toml", {"threads": count}, "vanilla", config_class, ()) for count in (2, 3)]
     assert [dict(layer.values) for layer in layers] == [{"threads": 2}, {}]
     assert [layer.notes for layer in layers] == [
@@ -53,7 +53,7 @@ def test_a_runs_file_from_before_an_option_makes_the_same_run_again(gan: Gan, tm
     assert again.code == 0
     assert again.err.count("written by an older gan") == 1
     assert "the values of that time: --lr-decay 0.0" in again.err
-    assert "--lr-decay 0.0" in from_config(toml.read(config))
+    assert "--lr-decay 0.0" in command_from_config(toml.read(config))
     assert gan("train", "--config", config, "--lr-decay", 1, "--out", "other").code == 0
     sums = [sha256(tmp_path / name / "ckpt.safetensors") for name in ("old", "again", "other")]
     assert sums[0] == sums[1] != sums[2]

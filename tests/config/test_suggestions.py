@@ -25,7 +25,7 @@ def options_of(name: str) -> set[str]:
 
 
 def choices_of(flag: str) -> set[str]:
-    own = (field for fields in catalogue.own_options(catalogue.names()).values() for field in fields.values())
+    own = (field for fields in catalogue.variant_options(catalogue.names()).values() for field in fields.values())
     found = {c for f in (*fields_of(RunConfig), *own) if f.long == flag for c in f.choices}
     open_ones = {
         "--device": {"auto", "cpu", "cuda", "cuda:0", "mps"},

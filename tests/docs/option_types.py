@@ -30,7 +30,7 @@ def source() -> str:
     found: dict[str, set[str]] = {}
     fields = [field for field in fields_of(RunConfig) if field.name != "variant"]
     for name in catalogue.names():
-        fields += fields_of(catalogue.card(name).config_class)
+        fields += fields_of(catalogue.variant_info(name).config_class)
     for field in fields:
         found.setdefault(field.name, set()).add(_type(field))
     return HEAD + "".join(f"    {name}: {_union(hints)}\n" for name, hints in found.items())

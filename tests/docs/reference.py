@@ -179,7 +179,7 @@ def _train_options() -> Iterator[str]:
     shared = ["config", "resume", *(field.name for field in fields_of(RunConfig) if field.name != "variant")]
     groups = {"[every variant](commands.md#gan-train)": shared}
     for name in catalogue.names():
-        own = [field.name for field in fields_of(catalogue.card(name).config_class)]
+        own = [field.name for field in fields_of(catalogue.variant_info(name).config_class)]
         groups[f"[{name}](commands.md#gan-train-variant-{name})"] = own
     yield "The options by variant, with their types; the links lead to their meanings, ranges and defaults.\n"
     yield "| variant | options |\n| --- | --- |"

@@ -13,7 +13,7 @@ from gancli import events
 from gancli.engine import session
 from gancli.engine.clock import Clock
 from gancli.events import Progress
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from gancli.store.state import Writer
 from tests.conftest import SMALL, Gan, sha256
 from tests.engine.test_resume import ENDS, stop_after, tiny_events, train_args
@@ -42,10 +42,10 @@ def test_the_time_left_is_no_longer_than_max_time_allows() -> None:
     clock = Slow()
     clock.stops_at = 500.0
     clock.count(1)
-    assert clock.foreseen(2) == pytest.approx(200.0)
-    assert clock.foreseen(100) == pytest.approx(400.0)
+    assert clock.seconds_for(2) == pytest.approx(200.0)
+    assert clock.seconds_for(100) == pytest.approx(400.0)
     clock.count(5)
-    assert clock.foreseen(100) == 0.0
+    assert clock.seconds_for(100) == 0.0
 
 
 def test_the_first_save_is_due_so_long_after_the_first_step_began() -> None:

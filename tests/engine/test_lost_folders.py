@@ -12,8 +12,8 @@ import gancli
 from gancli import events
 from gancli.errors import GancliError
 from gancli.report.jsonl import read_metrics
-from gancli.store import checkpoint, rundir
-from gancli.store.rundir import RunDirectory
+from gancli.store import checkpoint, run_directory
+from gancli.store.run_directory import RunDirectory
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import OPTIONS, SMALL, Gan, sha256
 
@@ -38,7 +38,7 @@ def test_a_process_that_is_refused_leaves_the_other_ones_folders_alone(
 ) -> None:
     place = tmp_path / "run" / ("000-seed=1" if "--only" in more else "")
     place.mkdir(parents=True)
-    with rundir.locked(RunDirectory(place)):
+    with run_directory.locked(RunDirectory(place)):
         for way in ([], ["--resume", "auto"], ["--resume", "auto", "--dry-run"]):
             gan("train", *SMALL, *more, "--out", "run", *way)
             assert {path.name for path in place.iterdir()} == {".lock", ".lock.json", "state", "samples"}

@@ -10,18 +10,18 @@ import torch
 from gancli.config import RunConfig
 from gancli.engine import memory
 from gancli.engine.clock import Clock
-from gancli.engine.monitors import PERFECT_INTERVALS, Foresight, Health
-from gancli.steps.runner import Runner
+from gancli.engine.monitors import PERFECT_INTERVALS, TimeEstimate, TrainingChecks
+from gancli.steps.runner import StepRunner
 from gancli.text import Note
 from tests.conftest import SMALL, Gan
 
 
 def test_a_discriminator_that_is_never_wrong_is_told_once() -> None:
     """Not one that is wrong now and then."""
-    health, found = Health(), {}
+    health, found = TrainingChecks(), {}
     for step in range(3 * PERFECT_INTERVALS):
         sometimes = 1.2 if step % PERFECT_INTERVALS == 0 else 0.001
-        for message in health.losses(step * 100, {"d_loss_0": 0.01, "d_loss_1": sometimes, "g_loss_0": 9.0}):
+        for message in health.check_losses(step * 100, {"d_loss_0": 0.01, "d_loss_1": sometimes, "g_loss_0": 9.0}):
             found[step] = message
     assert list(found) == [PERFECT_INTERVALS - 1]
     assert found[PERFECT_INTERVALS - 1].startswith("d_loss_0 has been below 0.05")
@@ -29,14 +29,14 @@ def test_a_discriminator_that_is_never_wrong_is_told_once() -> None:
 
 @pytest.mark.parametrize("num_classes", [1, 4])
 def test_samples_that_are_all_alike_are_told_once(num_classes: int) -> None:
-    health = Health()
+    health = TrainingChecks()
     classes = torch.randint(0, 256, (num_classes, 1, 8, 8), dtype=torch.uint8)
     alike = classes.repeat(16 // num_classes, 1, 1, 1)
-    assert not list(health.samples(200, torch.randint(0, 256, (16, 1, 8, 8), dtype=torch.uint8), num_classes))
-    assert not list(health.samples(199, alike, num_classes))
-    (message,) = health.samples(300, alike, num_classes)
+    assert not list(health.check_samples(200, torch.randint(0, 256, (16, 1, 8, 8), dtype=torch.uint8), num_classes))
+    assert not list(health.check_samples(199, alike, num_classes))
+    (message,) = health.check_samples(300, alike, num_classes)
     assert "collapsed" in message
-    assert not list(health.samples(400, alike, num_classes))
+    assert not list(health.check_samples(400, alike, num_classes))
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
@@ -46,7 +46,7 @@ def test_out_of_memory_names_a_batch_that_should_fit(
     def refuse(*_: object) -> int:
         raise error
 
-    monkeypatch.setattr(Runner, "advance", refuse)
+    monkeypatch.setattr(StepRunner, "advance", refuse)
     monkeypatch.setattr(memory, "available_bytes", lambda _: 50_000_000)
     outcome = gan("train", *SMALL, "--batch-size", 4096, "--steps", 5, "--out", "run", "--progress", "none")
     assert outcome.code == 1
@@ -87,7 +87,7 @@ def lines(
     clock = Clock(lambda: now)
     now += 500.0  # decoding pictures, building networks: no pace
     clock.restart()
-    foresight, found = Foresight(run, side), []
+    foresight, found = TimeEstimate(run, side), []
     for step in range(1, done + 1):
         now += seconds_per_step + (first if step == 3 else 0.0)
         clock.count(1)

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gancli.batches.resident import ResidentBatches
-from gancli.batches.stream import parted
+from gancli.batches.index_stream import split_held_out
+from gancli.batches.labelled import LabelledBatches
 from gancli.data.source import Source
-from gancli.engine.monitors import STEADY, Watch
+from gancli.engine.monitors import CHECKS_IN_A_ROW, OverfittingMonitor
 from gancli.store import state
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from tests.conftest import SMALL, TINY, Gan, sha256
 
 
@@ -61,17 +61,17 @@ def test_fifty_pictures_that_are_learnt_by_heart_are_told_of_once(gan: Gan) -> N
 
 def test_it_is_told_after_several_looks_in_a_row_and_once() -> None:
     source = Source("x", torch.zeros(20, 1, 4, 4, dtype=torch.uint8), torch.zeros(20, dtype=torch.int64), ())
-    watch = Watch(source, *parted(20, 8), torch.device("cpu"))
-    looks = [1.0] * (STEADY - 1) + [0.1] + [1.0] * STEADY + [0.1] + [1.0] * STEADY
-    assert [index for index, share in enumerate(looks) if watch.steady(share)] == [2 * STEADY - 1]
+    watch = OverfittingMonitor(source, *split_held_out(20, 8), torch.device("cpu"))
+    looks = [1.0] * (CHECKS_IN_A_ROW - 1) + [0.1] + [1.0] * CHECKS_IN_A_ROW + [0.1] + [1.0] * CHECKS_IN_A_ROW
+    assert [index for index, share in enumerate(looks) if watch.is_overfitting(share)] == [2 * CHECKS_IN_A_ROW - 1]
 
 
 def test_held_out_pictures_are_never_shown_and_the_same_for_every_seed() -> None:
-    kept, held = parted(40, 8)
+    kept, held = split_held_out(40, 8)
     assert sorted([*kept.tolist(), *held.tolist()]) == list(range(40))
     source = Source("x", torch.arange(40, dtype=torch.uint8).view(40, 1, 1, 1), torch.zeros(40, dtype=torch.int64), ())
     for seed, mirror in ((0, False), (5, True)):
-        batches = ResidentBatches(source, torch.device("cpu"), 8, seed, mirror=mirror, kept=kept)
+        batches = LabelledBatches(source, torch.device("cpu"), 8, seed, mirror=mirror, kept=kept)
         rows = torch.cat([batches.rows(step, 1)[0] for step in range(4)])
         assert sorted((rows % 40).tolist()) == kept.tolist()
 
@@ -92,16 +92,16 @@ def test_looking_changes_nothing(gan: Gan, variant: str, monkeypatch: pytest.Mon
         *more[variant],
     )
     args = (*args, "--held-out", 8, "--steps", 6, "--log-every", 1, "--save-every", 10)
-    looks, share = list[float](), Watch.share
+    looks, share = list[float](), OverfittingMonitor.measure
 
     def noted(*given: Any) -> float:
         looks.append(share(*given))
         return looks[-1]
 
-    monkeypatch.setattr(Watch, "share", noted)
+    monkeypatch.setattr(OverfittingMonitor, "measure", noted)
     assert gan(*args, "--out", "looked").code == 0
     assert len(looks) == 6
-    monkeypatch.setattr(Watch, "share", lambda *_: 0.0)
+    monkeypatch.setattr(OverfittingMonitor, "measure", lambda *_: 0.0)
     assert gan(*args, "--out", "unseen").code == 0
     names = ("ckpt.safetensors", "state/step-00000006.safetensors")
     assert [sha256(Path("looked", name)) for name in names] == [sha256(Path("unseen", name)) for name in names]

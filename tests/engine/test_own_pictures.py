@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from gancli.batches.resident import ResidentBatches
+from gancli.batches.labelled import LabelledBatches
 from gancli.config import VariantConfig
 from gancli.data.probe import probe
 from gancli.data.source import Source
@@ -117,7 +117,7 @@ def test_a_mirrored_row_is_its_picture_mirrored(channels_last: bool) -> None:
     pixels = torch.arange(6 * 3 * 4 * 4, dtype=torch.uint8).view(6, 3, 4, 4)
     labels = torch.arange(6)
     source = Source("x", pixels, labels, tuple("abcdef"))
-    batches = ResidentBatches(source, torch.device("cpu"), 2, 0, channels_last, mirror=True)
+    batches = LabelledBatches(source, torch.device("cpu"), 2, 0, channels_last, mirror=True)
     rows = torch.cat([batches.rows(step, 1)[0] for step in range(30)])
     assert 0.2 < (rows >= 6).double().mean() < 0.8
     found, classes = batches.gather(torch.tensor([1, 7, 5, 11]))
@@ -128,7 +128,7 @@ def test_a_mirrored_row_is_its_picture_mirrored(channels_last: bool) -> None:
 
 
 def test_few_pictures_are_augmented_and_many_are_not() -> None:
-    few, many, asked = (Dcgan.settled(config, 10, count) for config, count in (
+    few, many, asked = (Dcgan.resolve_defaults(config, 10, count) for config, count in (
         (Config(), 180), (Config(), 60_000), (Config(augment="none"), 180)))  # fmt: skip
     assert (few.augment, many.augment, asked.augment) == ("colour,translation,cutout", "none", "none")
     assert isinstance(few, VariantConfig)

@@ -13,9 +13,9 @@ import torch
 from gancli import catalogue, events
 from gancli.engine.session import Session
 from gancli.machine import device as machine
-from gancli.steps.runner import Runner
+from gancli.steps.runner import StepRunner
 from gancli.store import checkpoint, state
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from tests.conftest import SMALL, TINY, Gan, sha256
 
 SIZES = {
@@ -40,7 +40,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     counter = itertools.count(1)
     advance = Session.advance
 
-    def counted(self: Session, runner: Runner, room: int) -> None:
+    def counted(self: Session, runner: StepRunner, room: int) -> None:
         advance(self, runner, min(room, 1))
         if next(counter) == steps:
             monkeypatch.setattr(stop.Stop, "reason", "SIGTERM")
@@ -212,12 +212,12 @@ def tiny_events(out: Path) -> list[events.Event]:
     from gancli.config import RunConfig
     from gancli.engine.stop import Stop
     from gancli.engine.train import train
-    from gancli.store import rundir
+    from gancli.store import run_directory
 
     run = RunConfig(steps=10, image_size=8, batch_size=16, log_every=5, threads=1, device="cpu")
-    own = catalogue.card("vanilla").config_class()
+    own = catalogue.variant_info("vanilla").config_class()
     seen = list[events.Event]()
-    for event in train(run, own, catalogue.load("vanilla"), rundir.prepared(out), Stop(), seen.append):
+    for event in train(run, own, catalogue.load("vanilla"), run_directory.make_writable(out), Stop(), seen.append):
         seen.append(event)
     return seen
 

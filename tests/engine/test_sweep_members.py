@@ -7,7 +7,7 @@ from gancli.config import RunConfig, fields_of
 from gancli.engine.sweep import Axis, members, run_paths
 from gancli.errors import GancliError, UsageError
 
-FIELDS = {f.name: f for f in (*fields_of(RunConfig), *fields_of(catalogue.card("vanilla").config_class))}
+FIELDS = {f.name: f for f in (*fields_of(RunConfig), *fields_of(catalogue.variant_info("vanilla").config_class))}
 
 
 def axis(name: str, *values: object) -> Axis:

@@ -7,7 +7,7 @@ from gancli.config import RunConfig, fields_of
 from gancli.engine.sweep import parse_values
 from gancli.errors import UsageError
 
-FIELDS = {f.name: f for f in (*fields_of(RunConfig), *fields_of(catalogue.card("vanilla").config_class))}
+FIELDS = {f.name: f for f in (*fields_of(RunConfig), *fields_of(catalogue.variant_info("vanilla").config_class))}
 
 
 @pytest.mark.parametrize(

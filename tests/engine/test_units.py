@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from gancli.config import RunConfig, fields_of
 from gancli.config.resolve import Layer
-from gancli.engine.begin import max_seconds
+from gancli.engine.startup import max_seconds
 from gancli.engine.stop import Stop
 from gancli.errors import UsageError
 from gancli.machine.device import Machine
 from gancli.report.history import MAX_HISTORY, LossHistory
-from gancli.steps.ema import Average
-from gancli.steps.ledger import Ledger
+from gancli.steps.ema import AveragedModel
+from gancli.steps.loss_accumulator import LossAccumulator
 from gancli.steps.optimizer import NetworkOptimizer
-from gancli.store import rundir
+from gancli.store import run_directory
 from gancli.variant import Adam, Sgd
 
 CPU = Machine(torch.device("cpu"), "fp32", 1)
@@ -29,7 +29,7 @@ CPU = Machine(torch.device("cpu"), "fp32", 1)
 
 def test_the_average_follows_its_definition_in_float64() -> None:
     net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    average = Average(net, 0.9)
+    average = AveragedModel(net, 0.9)
     expected = {n: t.double().clone() for n, t in net.state_dict().items()}
     for step in range(1, 40):
         with torch.no_grad():
@@ -48,7 +48,7 @@ def test_the_average_follows_its_definition_in_float64() -> None:
 
 def test_without_a_decay_the_average_is_the_generator_itself() -> None:
     net = nn.Linear(3, 2)
-    average = Average(net, 0.0)
+    average = AveragedModel(net, 0.0)
     with torch.no_grad():
         net.weight.add_(1)
     average.update(1)
@@ -57,7 +57,7 @@ def test_without_a_decay_the_average_is_the_generator_itself() -> None:
 
 def test_losses_are_averaged_over_processes_once_however_often_a_state_is_saved() -> None:
     """A third of three times a number need not be that number."""
-    ledger, averaged = Ledger(), []
+    ledger, averaged = LossAccumulator(), []
 
     def average(tables: Sequence[Tensor]) -> None:
         averaged.append([len(table) for table in tables])
@@ -70,34 +70,34 @@ def test_losses_are_averaged_over_processes_once_however_often_a_state_is_saved(
     ledger.average(average)
     assert ledger.means() == {"a": 1.5}
     ledger.add({"a": torch.tensor(8.0)})
-    resumed = Ledger()
+    resumed = LossAccumulator()
     resumed.restore(ledger.tensors(), torch.device("cpu"))
     ledger.average(average)
     assert averaged == [[2], [1]]
     assert len(ledger) == 3
-    assert ledger.read() == pytest.approx({"a": 7 / 3})
+    assert ledger.pop_means() == pytest.approx({"a": 7 / 3})
     assert len(ledger) == 0
     resumed.average(average)
     assert len(averaged) == 2, "a saved ledger holds averages"
 
 
 def test_the_ledger_names_the_first_loss_that_is_not_finite() -> None:
-    ledger = Ledger()
+    ledger = LossAccumulator()
     for values in ((1.0, 1.0), (1.0, float("inf")), (float("nan"), float("nan"))):
         ledger.add({"d_loss": torch.tensor(values[0]), "g_loss": torch.tensor(values[1])})
-    bad = ledger.first_not_finite()
+    bad = ledger.first_non_finite()
     assert bad is not None
     assert (bad.term, bad.steps_ago) == ("g_loss", 1)
 
 
 def test_a_restored_ledger_gives_the_same_means() -> None:
-    ledger, again = Ledger(), Ledger()
+    ledger, again = LossAccumulator(), LossAccumulator()
     for index in range(12):
         ledger.add({name: torch.tensor(index / 3) for name in "zyxwvutsrqpo"})
     again.restore(ledger.tensors(), torch.device("cpu"))
     for both in (ledger, again):
         both.add({name: torch.tensor(0.1) for name in "zyxwvutsrqpo"})
-    assert list(again.read().items()) == list(ledger.read().items())
+    assert list(again.pop_means().items()) == list(ledger.pop_means().items())
 
 
 def test_the_loss_history_stays_short_and_can_be_taken_up() -> None:
@@ -203,7 +203,7 @@ def test_sgd_follows_its_schedules() -> None:
 def test_the_newest_states_stay_and_one_that_cannot_be_removed_ends_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = rundir.prepared(tmp_path)
+    directory = run_directory.make_writable(tmp_path)
     directory.make_folders()
     for step in (5, 100_000_000, 20, 3):
         directory.state(step).write_bytes(b"")

@@ -51,12 +51,12 @@ def runs(finished: Finished) -> Callable[[str], Path]:
 def inputs_of(model: Model, count: int, height: int, width: int) -> tuple[torch.Tensor, ...]:
     """What the generator of a model is given for seeds 0, 1, … and labels in turn; or pictures of that size."""
     variant = model.variant
-    if variant.reads == "low_res":
+    if variant.condition_type == "low_res":
         shape = (count, variant.images.channels, height, width)
         return (torch.rand(shape, generator=torch.Generator().manual_seed(count)) * 2 - 1,)
     noise = [draw.latents(variant, seed) for seed in range(count)]
     labels = torch.arange(count) % max(1, variant.images.num_classes)
-    return variant.arguments(tuple(torch.cat(parts) for parts in zip(*noise, strict=True)), labels)
+    return variant.generator_inputs(tuple(torch.cat(parts) for parts in zip(*noise, strict=True)), labels)
 
 
 @pytest.mark.parametrize(
@@ -194,12 +194,12 @@ def test_a_card_has_the_figures_of_these_weights_and_their_data_set(
 
 @pytest.mark.slow
 def test_the_command_on_a_card_is_one_that_makes_such_a_model(gan: Gan, runs: Callable[[str], Path]) -> None:
-    from gancli.store.facts import from_facts
+    from gancli.store.facts import command_from_facts
     from tests import ship
 
     for kind in ("vanilla", "dcgan with labels", "lapgan as in the paper", "srgan"):
         facts = checkpoint.load_model(runs(kind) / "ckpt.safetensors").facts
-        words = from_facts(facts)
+        words = command_from_facts(facts)
         ship.check_command(facts, words.replace("--conditional", "").replace("--no-bounded", ""))
         assert gan(*words.split()[1:], "--dry-run").code == 0, words
 

@@ -14,7 +14,7 @@ import torch
 import gancli
 from gancli.events import Event, Warned
 from gancli.machine import contention
-from gancli.machine.contention import Contention, CpuTime, cpu_time, watched
+from gancli.machine.contention import ContentionMonitor, CpuTime, cpu_time, monitor_contention
 from gancli.process import CPUS
 from gancli.store import checkpoint
 from gancli.text import Note
@@ -36,7 +36,7 @@ class Machine:
 
     def __init__(self, others: float, yielding_s: float, spinning_s: float) -> None:
         self.others, self.step_s = others, {True: yielding_s, False: spinning_s}
-        self.contention: Contention | None = None
+        self.contention: ContentionMonitor | None = None
         self._used = self._at = self._spent_s = 0.0
         self._steps = self.asked = 0
 
@@ -53,13 +53,13 @@ class Machine:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Machine], Contention]]:
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Machine], ContentionMonitor]]:
     for name in ("CHECK_S", "TRIAL_S"):
         monkeypatch.setattr(contention, name, 0.01)
     running = []
 
-    def start(machine: Machine) -> Contention:
-        machine.contention = Contention(len(CPUS), machine.progress, machine.look)
+    def start(machine: Machine) -> ContentionMonitor:
+        machine.contention = ContentionMonitor(len(CPUS), machine.progress, machine.look)
         running.append(machine.contention)
         return machine.contention
 
@@ -68,7 +68,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Machine], Con
         each.end()
 
 
-Start = Callable[[Machine], Contention]
+Start = Callable[[Machine], ContentionMonitor]
 
 
 def test_the_faster_way_is_kept_as_long_as_others_use_the_cpus(started: Start) -> None:
@@ -143,7 +143,7 @@ def two_threads() -> Iterator[None]:
 @pytest.mark.parametrize("spinning", [True, False])
 def test_the_users_own_choice_wins(spinning: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contention, "SPINNING", spinning)
-    with watched(lambda: (0, 0.0)) as found:
+    with monitor_contention(lambda: (0, 0.0)) as found:
         assert (found is not None) is (spinning and sys.platform == "linux")
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.machine import cpu_tuning, private
+from gancli.machine import cpu_tuning, torch_private
 from gancli.machine.cpu_tuning import OneDnn, parse_cpuinfo
 
 EPYC = """processor\t: 0
@@ -41,14 +41,14 @@ def test_a_processor_is_known_by_linux_description() -> None:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """The shapes of what oneDNN multiplied."""
     shapes: list[tuple[int, ...]] = []
-    linear = private.onednn_linear
+    linear = torch_private.onednn_linear
 
     def counting(x: Tensor, weight: Tensor, *more: Any) -> Tensor:
         shapes.append((*x.shape, weight.shape[0]))
         found: Tensor = linear(x, weight, *more)
         return found
 
-    monkeypatch.setattr(private, "onednn_linear", counting)
+    monkeypatch.setattr(torch_private, "onednn_linear", counting)
     return shapes
 
 

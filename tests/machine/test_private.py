@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import gancli
-from gancli.machine import private
+from gancli.machine import torch_private
 from gancli.steps import trace
 
 PACKAGE = Path(gancli.__file__).parent
@@ -43,7 +43,7 @@ def adam(weights: list[Tensor], gradients: list[list[Tensor]], skipped: int | No
     for number, each in enumerate(gradients):
         overflow = torch.full((1,), float(number == skipped))
         step += (1 - overflow).squeeze()
-        private.fused_adam_(
+        torch_private.fused_adam_(
             weights, each, first, second, [], [step] * len(weights), lr=lr, beta1=0.5, beta2=0.999, weight_decay=0.0,
             eps=1e-8, amsgrad=False, maximize=False, found_inf=overflow,
         )  # fmt: skip
@@ -80,7 +80,7 @@ def test_fused_adams_name_in_a_trace() -> None:
     def do() -> None:
         adam(weights, [gradients])
 
-    assert private.FUSED_ADAM in {node.target for node in trace.recorded(do)[0].graph.nodes}
+    assert torch_private.FUSED_ADAM in {node.target for node in trace.record_operations(do)[0].graph.nodes}
 
 
 def test_amp_unscale_and_update_scale() -> None:
@@ -95,12 +95,12 @@ def test_amp_unscale_and_update_scale() -> None:
         gradient = some(3, seed=index) * factor
         weight.grad, mine, overflow = gradient.clone(), gradient.clone(), torch.zeros(1)
         scaler.unscale_(optimizer)
-        private.amp_unscale_([mine], overflow, scale.double().reciprocal().float())
+        torch_private.amp_unscale_([mine], overflow, scale.double().reciprocal().float())
         assert bool(overflow) == (factor != 1)
         torch.testing.assert_close(mine, weight.grad, rtol=0, atol=0, equal_nan=True)
         scaler.step(optimizer)
         scaler.update()
-        private.amp_update_scale_(scale, good, overflow, 2.0, 0.5, 2)
+        torch_private.amp_update_scale_(scale, good, overflow, 2.0, 0.5, 2)
         assert scale.item() == scaler.get_scale()
         scales.append(scale.item())
     assert scales == [8, 4, 4, 8, 4]
@@ -108,15 +108,15 @@ def test_amp_unscale_and_update_scale() -> None:
 
 THIRD, TWO = torch.tensor(0.3), (three(10), three(20))
 FOREACH: list[tuple[Any, tuple[Any, ...], Callable[[Tensor, Tensor, Tensor], Tensor]]] = [
-    (private.foreach_mul_, (0.5,), lambda a, *_: a * 0.5),
-    (private.foreach_mul_, (THIRD,), lambda a, *_: a * THIRD),
-    (private.foreach_add_, (TWO[0],), lambda a, b, _: a + b),
-    (private.foreach_sub_, (TWO[0],), lambda a, b, _: a - b),
-    (private.foreach_lerp_, (TWO[0], [THIRD] * 3), lambda a, b, _: a.lerp(b, THIRD)),
-    (private.foreach_div_, (THIRD,), lambda a, *_: a / THIRD),
-    (private.foreach_div_, (TWO[0],), lambda a, b, _: a / b),
-    (private.foreach_addcmul_, (*TWO, 0.3), lambda a, b, c: a.addcmul(b, c, value=0.3)),
-    (private.foreach_copy_, (TWO[0],), lambda *each: each[1]),
+    (torch_private.foreach_mul_, (0.5,), lambda a, *_: a * 0.5),
+    (torch_private.foreach_mul_, (THIRD,), lambda a, *_: a * THIRD),
+    (torch_private.foreach_add_, (TWO[0],), lambda a, b, _: a + b),
+    (torch_private.foreach_sub_, (TWO[0],), lambda a, b, _: a - b),
+    (torch_private.foreach_lerp_, (TWO[0], [THIRD] * 3), lambda a, b, _: a.lerp(b, THIRD)),
+    (torch_private.foreach_div_, (THIRD,), lambda a, *_: a / THIRD),
+    (torch_private.foreach_div_, (TWO[0],), lambda a, b, _: a / b),
+    (torch_private.foreach_addcmul_, (*TWO, 0.3), lambda a, b, c: a.addcmul(b, c, value=0.3)),
+    (torch_private.foreach_copy_, (TWO[0],), lambda *each: each[1]),
 ]
 
 
@@ -131,27 +131,27 @@ def test_operations_on_lists_of_tensors_in_place(
 
 def test_operations_on_lists_of_tensors() -> None:
     squares = [t.square() for t in three()]
-    assert same(private.foreach_mul(three(), 0.5), [t * 0.5 for t in three()])
-    assert same(private.foreach_sub(three(), TWO[0]), [a - b for a, b in zip(three(), TWO[0], strict=True)])
-    assert same(private.foreach_sqrt(squares), [t.sqrt() for t in squares])
+    assert same(torch_private.foreach_mul(three(), 0.5), [t * 0.5 for t in three()])
+    assert same(torch_private.foreach_sub(three(), TWO[0]), [a - b for a, b in zip(three(), TWO[0], strict=True)])
+    assert same(torch_private.foreach_sqrt(squares), [t.sqrt() for t in squares])
 
 
 def test_leaky_relu() -> None:
     x = some(100)
-    assert torch.equal(private.leaky_relu(x, 0.2), F.leaky_relu(x, 0.2))
+    assert torch.equal(torch_private.leaky_relu(x, 0.2), F.leaky_relu(x, 0.2))
 
 
 def test_softplus() -> None:
     x = 30 * some(100)
-    assert torch.equal(private.softplus(x), F.softplus(x))
-    assert torch.equal(private.softplus(x, 2, 5), F.softplus(x, 2, 5))
+    assert torch.equal(torch_private.softplus(x), F.softplus(x))
+    assert torch.equal(torch_private.softplus(x, 2, 5), F.softplus(x, 2, 5))
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="a torch without oneDNN")  # type: ignore[no-untyped-call]
 @pytest.mark.parametrize("bias", [some(7, seed=2), None], ids=["bias", "none"])
 def test_onednn_linear(bias: Tensor | None) -> None:
     x, weight = some(33, 50), some(7, 50, seed=1)
-    torch.testing.assert_close(private.onednn_linear(x, weight, bias, "none", [], ""), F.linear(x, weight, bias))
+    torch.testing.assert_close(torch_private.onednn_linear(x, weight, bias, "none", [], ""), F.linear(x, weight, bias))
 
 
 def test_a_torch_without_onednn_is_no_obstacle() -> None:
@@ -165,14 +165,14 @@ def test_is_view() -> None:
         *((aten.view.default, True), (aten.t.default, True), (aten.detach.default, True), (aten.expand.default, True)),
         *((aten.add.Tensor, False), (aten.add_.Tensor, False), (aten.split.Tensor, False), (torch.t, False)),
     ):
-        assert private.is_view(operation) == expected, operation
+        assert torch_private.is_view(operation) == expected, operation
 
 
 def test_dispatch_mode() -> None:
     """It sees the operations of a backward pass."""
     seen = []
 
-    class Seeing(private.DispatchMode):  # type: ignore[no-untyped-call]
+    class Seeing(torch_private.DispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             seen.append(func)
             return func(*args, **(kwargs or {}))
@@ -188,7 +188,7 @@ def test_dispatch_mode() -> None:
 def test_weak_tensor_key_dictionary() -> None:
     """Tensors are told apart by identity, equal ones too, and not kept alive."""
     one, same = torch.ones(2), torch.ones(2)
-    names = private.WeakTensorKeyDictionary()
+    names = torch_private.WeakTensorKeyDictionary()
     names[one] = "one"
     assert one in names
     assert same not in names
@@ -199,7 +199,7 @@ def test_weak_tensor_key_dictionary() -> None:
 
 def test_fake_tensor_mode() -> None:
     """Shapes as on the meta device; a tensor that no memory could hold; what a backward pass keeps can be counted."""
-    with private.FakeTensorMode():
+    with torch_private.FakeTensorMode():
         fake = nn.Conv2d(3, 8, 3)(torch.zeros(2, 3, 9, 9, device="cpu"))
         huge = torch.zeros(10**9, 10**6)
     with torch.device("meta"):
@@ -225,10 +225,10 @@ def test_standalone_compile() -> None:
     def do() -> None:
         result.copy_(step(a, b)[0])
 
-    module, arguments = trace.recorded(do)
+    module, arguments = trace.record_operations(do)
     a.copy_(given[0])
     with torch.no_grad():
-        private.standalone_compile(module, arguments, tuned=False)(*arguments)
+        torch_private.standalone_compile(module, arguments, tuned=False)(*arguments)
     assert torch.equal(a, given[0] + given[1])
     assert torch.allclose(result, (given[0] + given[1]).sin() * 2)
 

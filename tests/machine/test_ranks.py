@@ -21,7 +21,7 @@ from torch import Tensor
 
 from gancli import catalogue
 from gancli.errors import GancliError
-from gancli.machine.ranks import agree_on_key, idle, sum_over_processes_
+from gancli.machine.ranks import agree_on_key, sum_over_processes_, without_reduction
 from gancli.steps import trace
 from tests.conftest import Gan
 from tests.engine.test_resume import train_args
@@ -79,7 +79,7 @@ def weights(run: str) -> dict[str, Tensor]:
 
 
 def presets_of(variant: str) -> list[str]:
-    return list(catalogue.card(variant).config_class.presets)
+    return list(catalogue.variant_info(variant).config_class.presets)
 
 
 # Of networks that a preset makes large.
@@ -267,8 +267,8 @@ def test_a_trace_holds_it_and_replays_it(summed: list[int]) -> None:
         x.add_(1)
         sum_over_processes_(x)
 
-    with idle():
-        module, arguments = trace.recorded(step)
+    with without_reduction():
+        module, arguments = trace.record_operations(step)
     assert not summed
     assert torch.ops.gancli.sum_over_processes_.default in [node.target for node in module.graph.nodes]
     x.fill_(1)
@@ -280,8 +280,8 @@ def test_a_trace_holds_it_and_replays_it(summed: list[int]) -> None:
 
 def test_idle_holds_it_back_and_no_longer(summed: list[int]) -> None:
     x = torch.ones(3)
-    with idle():
-        with idle():
+    with without_reduction():
+        with without_reduction():
             sum_over_processes_(x)
         sum_over_processes_(x)
     assert (x.tolist(), summed) == ([1, 1, 1], [])

@@ -67,7 +67,7 @@ def test_values_and_gradients_are_the_papers(name: str, dtype: torch.dtype) -> N
 
 def test_the_losses_are_those_of_the_options() -> None:
     for variant in catalogue.names():
-        (field,) = (f for f in fields_of(catalogue.card(variant).config_class) if f.name == "loss")
+        (field,) = (f for f in fields_of(catalogue.variant_info(variant).config_class) if f.name == "loss")
         assert set(field.choices) == set(LOSSES)
 
 
@@ -164,7 +164,7 @@ def test_only_the_cross_entropy_has_label_smoothing(gan: Gan) -> None:
 
 def test_the_default_is_the_non_saturating_loss_without_r2_and_gp() -> None:
     for variant in catalogue.names():
-        config_class = catalogue.card(variant).config_class
+        config_class = catalogue.variant_info(variant).config_class
         for preset in config_class.presets:
             own: Any = resolve(variant, config_class, preset_layers(variant, config_class, preset)).own
             assert (own.loss, own.r2, own.gp) == ("non-saturating", 0.0, 0.0)

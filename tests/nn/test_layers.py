@@ -47,10 +47,10 @@ def test_a_label_plane_joins_the_map_of_the_label_and_nothing_without_classes() 
 
 @pytest.mark.parametrize("name", sorted({*catalogue.names()} - {"srgan"}))  # whose G ends in a convolution
 def test_generators_end_in_fp32_under_autocast(name: str) -> None:
-    variant = catalogue.load(name)(catalogue.card(name).config_class(), ImageSpec(1, 16, tuple("0123456789")))
+    variant = catalogue.load(name)(catalogue.variant_info(name).config_class(), ImageSpec(1, 16, tuple("0123456789")))
     labels = torch.arange(4)
     with torch.autocast("cpu", torch.bfloat16):
-        pictures = variant.generator(*variant.inputs(labels))
+        pictures = variant.generator(*variant.sample_inputs(labels))
     assert pictures.dtype == torch.float32
 
 

@@ -13,8 +13,8 @@ from PIL import Image
 import gancli
 from gancli.page import files
 from gancli.page.run_data import RunData, make_names_distinct, of_directory
-from gancli.store import rundir
-from gancli.store.rundir import RunDirectory
+from gancli.store import run_directory
+from gancli.store.run_directory import RunDirectory
 from tests.page import made
 from tests.page.made import HOSTILE, Seen, evaluation, row
 
@@ -145,7 +145,7 @@ def test_the_state_of_a_run_is_that_of_its_log_or_of_its_rows(tmp_path: Path) ->
     assert of_directory(made.run(tmp_path / "all steps", log=[started])).state == "finished"
     place = made.run(tmp_path / "a", [row(10)], log=[started])
     assert of_directory(place).state == "broken off"
-    with rundir.locked(RunDirectory(place)):
+    with run_directory.locked(RunDirectory(place)):
         run = of_directory(place)
     assert (run.state, run.step, run.steps) == ("running", 10, 100)
 

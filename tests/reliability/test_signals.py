@@ -12,17 +12,17 @@ import pytest
 from gancli.data import decode, folder
 from gancli.metrics import classifier, compare, distances
 from gancli.sampling import preview
-from gancli.steps.runner import Runner
+from gancli.steps.runner import StepRunner
 from gancli.store import checkpoint, state
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from tests.conftest import SMALL, Finished, Gan, sha256
 from tests.reliability import kill
 from tests.reliability.faults import KILL_POINTS
 
 ARGS = ("train", *SMALL, "--steps", 20, "--save-every", 10, "--sample-every", 10, "--progress", "none")
 MOMENTS: dict[str, tuple[Any, str, int]] = {
-    "the first step": (Runner, "advance", 1),
-    "a step": (Runner, "advance", 7),
+    "the first step": (StepRunner, "advance", 1),
+    "a step": (StepRunner, "advance", 7),
     "sampling": (preview, "drawn", 1),
     "saving a state": (checkpoint, "save", 1),
     "saving a model": (checkpoint, "save", 2),
@@ -78,7 +78,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
     number = signal.Signals[name]
     before = signal.signal(number, signal.SIG_IGN)
     try:
-        monkeypatch.setattr(Runner, "advance", signalled(number, 2, Runner.advance))
+        monkeypatch.setattr(StepRunner, "advance", signalled(number, 2, StepRunner.advance))
         assert gan(*ARGS, "--out", "run").code == 0
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:

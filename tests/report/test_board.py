@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gancli.errors import GancliError
-from gancli.report.board import Board
 from gancli.report.jsonl import read_metrics
+from gancli.report.tensorboard import TensorBoardFile
 from tests.conftest import SMALL, Gan, sha256
 from tests.report.facts import TERMS, evaluated, finished, row, samples, started
 
@@ -28,7 +28,9 @@ def steps(reader: Any, tag: str) -> list[int]:
 
 
 def test_events_of_a_run_are_read_back(tmp_path: Path) -> None:
-    with Board(tmp_path / "tb", {"lr": 0.5, "seed": 3, "mirror": True, "loss": "hinge", "fit": None}) as write:
+    with TensorBoardFile(
+        tmp_path / "tb", {"lr": 0.5, "seed": 3, "mirror": True, "loss": "hinge", "fit": None}
+    ) as write:
         assert {write(event) for event in (started(), row(100), row(200), samples(200), evaluated(), finished())} == {
             ""
         }
@@ -54,7 +56,7 @@ def test_events_of_a_run_are_read_back(tmp_path: Path) -> None:
 
 def test_a_resumed_run_writes_every_step_once(tmp_path: Path) -> None:
     for begin, at in ((0, (100, 200, 300)), (200, (300, 400)), (400, (500,))):  # killed after 300, its state was of 200
-        with Board(tmp_path, {}) as write:
+        with TensorBoardFile(tmp_path, {}) as write:
             write(started(begin))
             for step in at:
                 write(row(step))
@@ -100,7 +102,7 @@ def test_a_training_writes_what_its_metrics_file_has_and_continues_it(gan: Gan) 
 def test_without_tensorboard_the_extra_is_named_and_nothing_is_left(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(GancliError, match=r"pip install 'gancli\[tensorboard\]'"):
-        Board(Path("tb"), {})
+        TensorBoardFile(Path("tb"), {})
     outcome = gan("train", *SMALL, "--steps", 5, "--tensorboard", "--out", "r")
     assert (outcome.code, outcome.err) == (
         1,

@@ -8,7 +8,7 @@ from typing import TextIO
 
 import pytest
 
-from gancli.report.choose import choose
+from gancli.report.choose import choose_reporter
 from gancli.report.lines import Lines
 from gancli.report.reporter import terminal_size
 from gancli.report.table import Table
@@ -26,8 +26,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
 
 
 def test_a_terminal_gets_the_live_table(terminal: TextIO) -> None:
-    assert isinstance(choose("auto", stderr=terminal), Table)
-    assert isinstance(choose("live", stderr=terminal), Table)
+    assert isinstance(choose_reporter("auto", stderr=terminal), Table)
+    assert isinstance(choose_reporter("live", stderr=terminal), Table)
 
 
 @pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("TERM", ""), ("TERM", "unknown"), ("CI", "true")])
@@ -35,7 +35,7 @@ def test_a_terminal_that_cannot_redraw_or_a_ci_job_gets_lines(
     terminal: TextIO, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert isinstance(choose("auto", stderr=terminal), Lines)
+    assert isinstance(choose_reporter("auto", stderr=terminal), Lines)
 
 
 def test_files_closed_streams_and_terminals_without_utf_8_get_lines(
@@ -47,8 +47,8 @@ def test_files_closed_streams_and_terminals_without_utf_8_get_lines(
     closed.close()
     with open(terminal.fileno(), "w", encoding="latin-1", closefd=False) as latin:
         for stream in (file, closed, latin):
-            assert isinstance(choose("auto", stderr=stream), Lines)
-    assert isinstance(choose("live", stderr=file), Lines)
+            assert isinstance(choose_reporter("auto", stderr=stream), Lines)
+    assert isinstance(choose_reporter("live", stderr=file), Lines)
     assert file.getvalue() == "note: --progress live: stderr is not a terminal; plain lines instead\n"
 
 
@@ -60,7 +60,7 @@ def test_exported_columns_do_not_hide_the_real_size(terminal: TextIO, monkeypatc
 
 def test_reporters_need_neither_torch_nor_for_plain_lines_rich() -> None:
     code = (
-        "import sys, gancli.report.choose as c; c.choose('plain'); assert 'rich' not in sys.modules, 'rich';"
+        "import sys, gancli.report.choose as c; c.choose_reporter('plain'); assert 'rich' not in sys.modules, 'rich';"
         "import gancli.report.table, gancli.report.history; assert 'torch' not in sys.modules, 'torch'"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

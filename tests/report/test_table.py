@@ -80,7 +80,7 @@ def test_a_note_is_not_broken_inside_a_word(
     assert " ".join(line.strip() for line in lines[: lines.index("vanilla · preset default")]) == words
     monkeypatch.setattr(console, "takes_codes", lambda _: True)
     monkeypatch.setenv("COLUMNS", "40")
-    console.say(words)
+    console.print_message(words)
     lines = capsys.readouterr().err.splitlines()
     assert " ".join(line.strip() for line in lines) == words
     assert len(lines) > 2

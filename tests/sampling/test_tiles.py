@@ -50,7 +50,7 @@ def test_tiled_equals_untiled_within_rounding(scale: int, tile: int, height: int
 def test_without_the_overlap_there_would_be_seams(monkeypatch: pytest.MonkeyPatch) -> None:
     variant, low_res = model(), picture(3, 37, 41)
     whole = Upscaler(variant, CPU).enlarge(low_res)
-    monkeypatch.setattr(Srgan, "reach", 1)
+    monkeypatch.setattr(Srgan, "receptive_radius", 1)
     assert (whole.int() - Upscaler(variant, CPU, 16).enlarge(low_res).int()).abs().max() > 1
 
 

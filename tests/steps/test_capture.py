@@ -23,10 +23,10 @@ from gancli.events import ignore
 from gancli.machine import cpu_tuning
 from gancli.machine import device as machine
 from gancli.steps import trace
-from gancli.steps.capture import Capture, Captured, Work, as_it_is, capture_on_cuda
+from gancli.steps.capture import Capture, Captured, Work, capture_on_cuda, no_capture
 from gancli.steps.compiled import state_restored
-from gancli.steps.runner import Runner, Ways
-from gancli.store import rundir
+from gancli.steps.runner import StepExecution, StepRunner
+from gancli.store import run_directory
 from gancli.variant import constant
 from tests.conftest import slow_ones
 
@@ -44,17 +44,17 @@ CUDA = pytest.param("cuda:0", marks=NEEDS_CUDA)
 
 def own_of(variant: str, preset: str) -> dict[str, Any]:
     """A preset's values for a tiny network."""
-    config_class = catalogue.card(variant).config_class
+    config_class = catalogue.variant_info(variant).config_class
     own = {n: v for n, v in config_class.presets[preset].items() if n in known_fields(config_class)}
     own = {n: v for n, v in own.items() if n not in ("batch_size", "epochs", "steps", "ema")}
     return own | OWN[variant] | ({"pretrain_steps": 60, "content": "mse"} if variant == "srgan" else {})
 
 
-def stand_in(session: Session, runner: Runner) -> Capture:
+def stand_in(session: Session, runner: StepRunner) -> Capture:
     """A capture for a machine without CUDA: goes through the motions and leaves no trace; a replay does the work."""
 
     def capture(work: Work) -> Captured:
-        with state_restored([*runner.stepper.tensors(), *session.average.tensors()], session.machine.device):
+        with state_restored([*runner.training_step.tensors(), *session.average.tensors()], session.machine.device):
             work()
         return Captured(work, done=False)
 
@@ -65,7 +65,7 @@ def session_of(
     variant: str, device: str, out: Path, data_root: Path, precision: str = "fp32", **more: object
 ) -> Session:
     """A session of a tiny run of 120 steps. SRGAN spends all of them in its first phase, unless told."""
-    config_class = catalogue.card(variant).config_class
+    config_class = catalogue.variant_info(variant).config_class
     size = 16 if variant == "srgan" else 8
     values = {
         "device": device, "steps": 120, "image_size": size, "batch_size": 16, "data_root": str(data_root),
@@ -75,9 +75,9 @@ def session_of(
         variant, config_class, [*preset_layers(variant, config_class, "default"), Layer("the test", values)]
     )
     source = open_data(resolved.run, resolved.own, catalogue.load(variant), ignore)
-    planned = plan.make(resolved.run, resolved.own, source, catalogue.load(variant))
-    planned.machine.settle(deterministic=True)
-    return Session(planned, source, catalogue.load(variant), rundir.prepared(out))
+    planned = plan.resolve_plan(resolved.run, resolved.own, source, catalogue.load(variant))
+    planned.machine.configure(deterministic=True)
+    return Session(planned, source, catalogue.load(variant), run_directory.make_writable(out))
 
 
 def losses_and_weights(
@@ -90,17 +90,17 @@ def losses_and_weights(
         session.step = start
         entered = session.enter(phase, None)
         on_cuda = session.machine.device.type == "cuda"
-        own = capture or (capture_on_cuda if on_cuda else as_it_is if compiled else stand_in(session, entered))
-        ways = Ways(strides, own, compiled)
-        runner = Runner(entered.stepper, session.batches, session.average, session.ledger, ways)
+        own = capture or (capture_on_cuda if on_cuda else no_capture if compiled else stand_in(session, entered))
+        ways = StepExecution(strides, own, compiled)
+        runner = StepRunner(entered.training_step, session.batches, session.average, session.losses, ways)
         assert not runner.compile(start)
         while session.step < start + steps:
             before = session.step
             session.advance(runner, start + steps - before)
             at_a_time.append(session.step - before)
-        rows += session.ledger._table().tolist()
-        session.ledger.read()
-        for name, optimizer in runner.stepper.optimizers.items():
+        rows += session.losses._table().tolist()
+        session.losses.pop_means()
+        for name, optimizer in runner.training_step.optimizers.items():
             tensors |= {f"{phase.name}.{name}.{key}": t.clone() for key, t in optimizer.tensors().items()}
     for name, network in session.variant.networks.items():
         tensors |= {f"{name}.{key}": t.clone() for key, t in network.state_dict().items()}
@@ -141,7 +141,7 @@ def test_strides_change_nothing(
 def traced() -> Iterator[Any]:
     """All variants and presets; the large ones as in the paper by hand only."""
     for name in catalogue.names():
-        for preset in catalogue.card(name).config_class.presets:
+        for preset in catalogue.variant_info(name).config_class.presets:
             mark = pytest.mark.whole if preset == "paper" else pytest.mark.slow
             yield pytest.param(name, preset, marks=mark if name in LARGE else ())
 
@@ -196,12 +196,16 @@ def test_a_stride_never_passes_an_interval_an_epoch_or_the_end(tmp_path: Path, d
     session = session_of("vanilla", "cpu", tmp_path, data_root, ema=0.0, steps=10**6)
     ((phase, _, _),) = session.phases.spans
     entered = session.enter(phase, None)
-    runner = Runner(
-        entered.stepper, session.batches, session.average, session.ledger, Ways((10, 1), stand_in(session, entered))
+    runner = StepRunner(
+        entered.training_step,
+        session.batches,
+        session.average,
+        session.losses,
+        StepExecution((10, 1), stand_in(session, entered)),
     )
     seen = set()
     for _ in range(200):
-        session.advance(runner, session.room(10**6, (7, 100)))
+        session.advance(runner, session.steps_until(10**6, (7, 100)))
         seen.add(session.step)
     every_seventh = itertools.takewhile(lambda step: step <= session.step, itertools.count(7, 7))
     assert seen >= set(every_seventh)
@@ -219,10 +223,10 @@ def test_captures_are_refused_where_there_are_none() -> None:
 
 def test_a_short_run_is_not_traced() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda", 0)
-    assert machine.strides(cpu, convolutional=False, steps=100) == ()
-    assert machine.strides(cpu, convolutional=False, steps=1000) == (1,)
-    assert machine.strides(cuda, convolutional=False, steps=100) == (10, 1)
-    assert machine.strides(cuda, convolutional=True, steps=1000) == (1,)
+    assert machine.choose_strides(cpu, convolutional=False, steps=100) == ()
+    assert machine.choose_strides(cpu, convolutional=False, steps=1000) == (1,)
+    assert machine.choose_strides(cuda, convolutional=False, steps=100) == (10, 1)
+    assert machine.choose_strides(cuda, convolutional=True, steps=1000) == (1,)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -230,7 +234,7 @@ def test_a_short_run_is_not_traced() -> None:
 def test_no_step_waits_for_the_device(variant: str, tmp_path: Path, data_root: Path) -> None:
     session = session_of(variant, "cuda:0", tmp_path, data_root, "bf16")
     torch.use_deterministic_algorithms(False)
-    (_, phase, _, _) = next(session.phases.after(session.step))
+    (_, phase, _, _) = next(session.phases.remaining(session.step))
     runner = session.enter(phase, None)
     for _ in range(8):
         session.advance(runner, 100)
@@ -263,18 +267,24 @@ def test_a_trial_of_other_threads_leaves_no_trace(
     for tried in (False, True):
         session = session_of(variant, "cpu", tmp_path / f"{tried}", tmp_path)
         ((phase, _, _), *_) = session.phases.spans
-        runner = Runner(
-            session.enter(phase, None).stepper, session.batches, session.average, session.ledger, Ways(strides)
+        runner = StepRunner(
+            session.enter(phase, None).training_step,
+            session.batches,
+            session.average,
+            session.losses,
+            StepExecution(strides),
         )
         for step in range(9):
             if tried and step in (2, 6):
-                assert runner.trial(step, 2) > 0
+                assert runner.steps_per_second_with(step, 2) > 0
                 assert torch.get_num_threads() == 1
             session.advance(runner, 1)
         weights = {
             f"{name}.{key}": t for name, net in session.variant.networks.items() for key, t in net.state_dict().items()
         }
-        moments = {f"{n}.{k}": t for n, each in runner.stepper.optimizers.items() for k, t in each.tensors().items()}
-        found.append((session.ledger.read(), weights | moments | dict(session.average.module.state_dict())))
+        moments = {
+            f"{n}.{k}": t for n, each in runner.training_step.optimizers.items() for k, t in each.tensors().items()
+        }
+        found.append((session.losses.pop_means(), weights | moments | dict(session.average.module.state_dict())))
     assert found[0][0] == found[1][0]
     assert all(torch.equal(tensor, found[1][1][name]) for name, tensor in found[0][1].items())

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gancli import catalogue
 from gancli.errors import UsageError
-from gancli.machine import cpu_tuning, private
+from gancli.machine import cpu_tuning, torch_private
 from gancli.machine import device as machine
 from gancli.machine.device import Machine
 from gancli.steps.optimizer import AdamMethod, piece_size, split
@@ -23,7 +23,7 @@ from tests.machine.test_ranks import losses
 from tests.steps.test_capture import LARGE, NEEDS_CUDA, losses_and_weights, own_of, session_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch 2.11's own, of itself
-PRESETS = [(name, preset) for name in catalogue.names() for preset in catalogue.card(name).config_class.presets]
+PRESETS = [(name, preset) for name in catalogue.names() for preset in catalogue.variant_info(name).config_class.presets]
 
 
 def marks(variant: str, preset: str, precision: str, device: str) -> list[pytest.MarkDecorator]:
@@ -148,7 +148,7 @@ def test_kernels_are_timed_in_long_runs_only() -> None:
     assert machine.choose_timing("max", 1)
     cpu = Machine(torch.device("cpu"), "fp32", torch.get_num_threads())
     for deterministic, timed in ((True, True), (False, True), (False, False)):
-        cpu.settle(deterministic, timed)
+        cpu.configure(deterministic, timed)
         assert torch.backends.cudnn.benchmark is (timed and not deterministic)
         assert torch.backends.cudnn.deterministic is not torch.backends.cudnn.benchmark
 
@@ -217,8 +217,8 @@ def test_a_step_that_cannot_be_compiled_leaves_no_trace(
     for name in ("eager", "failed"):
         session = session_of(variant, "cpu", tmp_path / name, data_root)
         if name == "failed":
-            monkeypatch.setattr(private, "standalone_compile", broken)
-            (_, phase, _, _) = next(session.phases.after(session.step))
+            monkeypatch.setattr(torch_private, "standalone_compile", broken)
+            (_, phase, _, _) = next(session.phases.remaining(session.step))
             session.run = session.run.__class__(**{**session.run.__dict__, "compile": "yes"})
             session.plan = session.plan.__class__(**{**session.plan.__dict__, "run": session.run})
             runner = session.enter(phase, None)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx
 
-from gancli.machine import private
+from gancli.machine import torch_private
 from gancli.steps import gradient_layouts, trace
 
 CHANNELS_LAST = torch.channels_last
@@ -34,7 +34,7 @@ def traced(dtype: torch.dtype, found: list[Tensor]) -> tuple[fx.GraphModule, lis
             for mine, gradient in zip(found, gradients, strict=True):
                 mine.copy_(gradient)
 
-    return *trace.recorded(do), do
+    return *trace.record_operations(do), do
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -66,7 +66,7 @@ def test_the_layout_is_that_of_the_shape_however_the_inputs_lie() -> None:
         for of, like in enumerate((given, weight)):
             rest = ([1, 1], [0, 0], [1, 1], True, [0, 0], 1, of)
             real = gradient_layouts.convolution_gradient(*inputs, *rest)
-            with private.FakeTensorMode() as mode:
+            with torch_private.FakeTensorMode() as mode:
                 expected = gradient_layouts.convolution_gradient(*map(mode.from_tensor, inputs), *rest)
             assert real.shape == expected.shape == like.shape
             assert real.stride() == expected.stride() == torch.empty_like(like, memory_format=CHANNELS_LAST).stride()

@@ -12,10 +12,10 @@ from gancli import catalogue
 from gancli.batches.batch import Batch
 from gancli.config import fields_of
 from gancli.data.spec import ImageSpec
-from gancli.machine import private
+from gancli.machine import torch_private
 from gancli.machine.device import Machine, Precision
-from gancli.steps.ema import Average
-from gancli.steps.step import Stepper
+from gancli.steps.ema import AveragedModel
+from gancli.steps.training_step import TrainingStep
 
 
 class OnPaper(Machine):
@@ -25,7 +25,7 @@ class OnPaper(Machine):
         return nullcontext()
 
 
-class HostTensors(private.DispatchMode):  # type: ignore[no-untyped-call]
+class HostTensors(torch_private.DispatchMode):  # type: ignore[no-untyped-call]
     """Notes the operations that have to do with tensors on the host."""
 
     def __init__(self) -> None:
@@ -48,14 +48,14 @@ def test_a_step_asks_the_host_nothing(
 ) -> None:
     """Such as could be captured: no value is read, and no tensor comes from the host."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which this device has not
-    adam = private.fused_adam_
+    adam = torch_private.fused_adam_
 
     def fused_adam(*args: Any, lr: float | Tensor, **kwargs: Any) -> None:
         assert isinstance(lr, float) or lr.device.type == "meta"
         adam(*args, lr=1e-3, **kwargs)  # this device has it with plain numbers only
 
-    monkeypatch.setattr(private, "fused_adam_", fused_adam)
-    card = catalogue.card(variant)
+    monkeypatch.setattr(torch_private, "fused_adam_", fused_adam)
+    card = catalogue.variant_info(variant)
     own = dict(card.config_class.presets[preset]) | ({"content": "mse"} if variant == "srgan" else {})
     known = {field.name for field in fields_of(card.config_class)}
     device, size = torch.device("meta"), 32 if variant == "srgan" else 28
@@ -66,10 +66,10 @@ def test_a_step_asks_the_host_nothing(
         )
         images, labels = torch.zeros(16, 1, size, size), torch.zeros(16, dtype=torch.int64)
         small = torch.zeros(16, 1, size // built.scale, size // built.scale)
-    batch = Batch(images, small if built.reads == "low_res" else labels)
-    average = Average(built.generator, 0.999)
+    batch = Batch(images, small if built.condition_type == "low_res" else labels)
+    average = AveragedModel(built.generator, 0.999)
     for phase in built.phases(100):
-        stepper = Stepper(phase, built.networks, OnPaper(device, precision, 1))
+        stepper = TrainingStep(phase, built.networks, OnPaper(device, precision, 1))
         stepper.prepare()
         average.prepare(1)
         with HostTensors() as host:

@@ -12,7 +12,7 @@ from PIL import Image
 import gancli
 from gancli.errors import CheckpointError, UsageError
 from gancli.metrics import classifier
-from gancli.store import checkpoint, names, state
+from gancli.store import checkpoint, pretrained, state
 from tests import ship
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import SMALL, Finished, Gan, sha256
@@ -33,7 +33,7 @@ def along(drawing: Path, enlarger: Path, tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("shipped", "work"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr(names, "FOLDER", tmp_path / "shipped")
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "shipped")
     ship.ship(drawing / "ckpt.safetensors", "digits", COMMAND)
     ship.ship(enlarger / "ckpt.safetensors", "srgan-x4", "gan train -v srgan --steps 4")
 
@@ -102,10 +102,10 @@ def test_an_unknown_name_is_refused_in_one_line(gan: Gan, word: str, told: str) 
 @pytest.mark.usefixtures("along")
 def test_training_cannot_resume_from_a_pretrained_model(gan: Gan) -> None:
     assert_one_line(gan("train", "--resume", "digits"), 2, "--resume digits", "pretrained", "no training state")
-    refused = gan("train", "--resume", names.shipped("digits"))
+    refused = gan("train", "--resume", pretrained.pretrained_file("digits"))
     assert_one_line(refused, 2, "not a run directory")
-    assert [path.name for path in names.FOLDER.iterdir()] != [], "and nothing was written there"
-    assert {path.suffix for path in names.FOLDER.iterdir()} == {".safetensors"}
+    assert [path.name for path in pretrained.FOLDER.iterdir()] != [], "and nothing was written there"
+    assert {path.suffix for path in pretrained.FOLDER.iterdir()} == {".safetensors"}
 
 
 @pytest.mark.usefixtures("along")
@@ -118,14 +118,16 @@ def test_variants_lists_them_in_a_section_of_their_own(gan: Gan) -> None:
     pages = {page["name"]: page["models"] for page in json.loads(gan("variants", "--json").out)}
     assert [model["name"] for model in pages["cgan"]] == ["digits"]
     assert pages["cgan"][0]["command"] == COMMAND
-    assert pages["cgan"][0]["bytes"] == names.shipped("digits").stat().st_size
+    assert pages["cgan"][0]["bytes"] == pretrained.pretrained_file("digits").stat().st_size
     assert pages["vanilla"] == []
     assert_one_line(gan("variants", "digits"), 2, "digits", "gan inspect digits")
 
 
 @pytest.mark.usefixtures("along")
 def test_half_precision_is_read_as_the_same_model_in_fp32(drawing: Path) -> None:
-    whole, half = (checkpoint.load_model(path) for path in (drawing / "ckpt.safetensors", names.shipped("digits")))
+    whole, half = (
+        checkpoint.load_model(path) for path in (drawing / "ckpt.safetensors", pretrained.pretrained_file("digits"))
+    )
     weights, halves = (model.variant.generator.state_dict() for model in (whole, half))
     assert halves.keys() == weights.keys()
     assert any(weight.ndim > 1 and not torch.equal(weight, halves[name]) for name, weight in weights.items())
@@ -149,7 +151,7 @@ def test_only_models_may_be_in_half_precision_and_only_values_in_its_range(train
 
 @pytest.mark.usefixtures("along")
 def test_shipping_again_gives_the_same_bytes_and_a_wrong_command_is_refused(drawing: Path) -> None:
-    source, before = drawing / "ckpt.safetensors", sha256(names.shipped("digits"))
+    source, before = drawing / "ckpt.safetensors", sha256(pretrained.pretrained_file("digits"))
     assert sha256(ship.ship(source, "digits", COMMAND)) == before
     for wrong, complaint in (
         ("gan train", "--variant vanilla, not cgan"),

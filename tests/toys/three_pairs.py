@@ -63,7 +63,7 @@ class ThreePairs(Variant):
         self.latent_shapes = ((4,), (4,), (4,))
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        for level, z in enumerate(self.inputs(batch.condition)):
+        for level, z in enumerate(self.sample_inputs(batch.condition)):
             generator, discriminator = self.networks[f"G{level}"], self.networks[f"D{level}"]
             fake = generator(z)
             d_loss = adversarial.discriminator(discriminator(batch.images), discriminator(fake.detach()))

@@ -58,11 +58,11 @@ class TwoPhases(Variant):
         return True
 
     def pretrain_step(self, batch: Batch) -> Iterator[Update]:
-        content = (self.generator(*self.inputs(batch.condition)) - batch.images).square().mean()
+        content = (self.generator(*self.sample_inputs(batch.condition)) - batch.images).square().mean()
         yield Update("G", content, {"content": content})
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        fake = self.generator(*self.inputs(batch.condition))
+        fake = self.generator(*self.sample_inputs(batch.condition))
         d_loss = adversarial.discriminator(self.D(batch.images), self.D(fake.detach()))
         yield Update("D", d_loss, {"d_loss": d_loss})
         g_loss = adversarial.non_saturating(self.D(fake))

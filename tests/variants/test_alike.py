@@ -26,7 +26,7 @@ TINY: dict[str, dict[str, Any]] = {
 
 def built(name: str, images: ImageSpec, preset: str = "default", **own: object) -> Variant:
     torch.manual_seed(0)
-    card = catalogue.card(name)
+    card = catalogue.variant_info(name)
     known = set(card.config_class.__dataclass_fields__)
     values = {key: value for key, value in card.presets[preset].items() if key in known}
     return catalogue.load(name)(card.config_class(**(values | TINY[name] | own)), images)
@@ -47,7 +47,7 @@ def built(name: str, images: ImageSpec, preset: str = "default", **own: object) 
 )
 def test_images_have_the_size_of_the_dataset(name: str, size: int, channels: int, own: dict[str, Any]) -> None:
     variant = built(name, ImageSpec(channels, size, DIGITS), **own)
-    images: Tensor = variant.generator(*variant.inputs(torch.arange(2)))
+    images: Tensor = variant.generator(*variant.sample_inputs(torch.arange(2)))
     assert images.shape == (2, channels, size, size)
     assert images.abs().max() <= 1
 
@@ -79,8 +79,8 @@ def test_only_a_conditional_model_depends_on_the_label(name: str, preset: str, c
     for network in variant.networks.values():
         network.eval()
     labels = torch.arange(10)
-    latents = tuple(z.expand(10, -1) for z in variant.latents(1, torch.device("cpu")))
-    images: Tensor = variant.generator(*variant.arguments(latents, labels))
+    latents = tuple(z.expand(10, -1) for z in variant.sample_latents(1, torch.device("cpu")))
+    images: Tensor = variant.generator(*variant.generator_inputs(latents, labels))
     logits = variant.networks["D"](images[:1].expand(10, -1, -1, -1), labels)
     assert logits.shape == (10, 1)
     num_different = 10 if variant.conditional else 1

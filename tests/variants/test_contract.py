@@ -10,7 +10,7 @@ from gancli.config import fields_of
 from gancli.config.resolve import known_fields
 from gancli.data.spec import ImageSpec
 from gancli.machine.device import Machine, Precision
-from gancli.steps.step import Stepper
+from gancli.steps.training_step import TrainingStep
 from gancli.variant import Phase, Variant
 
 IMAGES = ImageSpec(1, 8, tuple("0123456789"))
@@ -21,14 +21,14 @@ pytestmark = [pytest.mark.usefixtures("toys"), pytest.mark.parametrize("name", A
 
 def built(name: str, images: ImageSpec = IMAGES) -> Variant:
     torch.manual_seed(0)
-    return catalogue.load(name)(catalogue.card(name).config_class(), images)
+    return catalogue.load(name)(catalogue.variant_info(name).config_class(), images)
 
 
 def batch_for(variant: Variant, count: int = 4) -> Batch:
     """A random batch of what the variant reads."""
     channels, size = variant.images.channels, variant.images.size
     images = torch.rand(count, channels, size, size) * 2 - 1
-    if variant.reads == "low_res":
+    if variant.condition_type == "low_res":
         return Batch(images, torch.rand(count, channels, size // variant.scale, size // variant.scale) * 2 - 1)
     return Batch(images, torch.arange(count) % max(1, variant.images.num_classes))
 
@@ -48,7 +48,7 @@ def each_phase(variant: Variant) -> tuple[Phase, ...]:
 
 
 def test_a_variant_has_a_page_and_presets_of_options_with_possible_values(name: str) -> None:
-    card = catalogue.card(name)
+    card = catalogue.variant_info(name)
     assert card.title
     assert card.paper
     fields = known_fields(card.config_class)
@@ -64,7 +64,7 @@ def test_steps_train_the_networks_they_name_and_no_other_and_report_the_same_fin
 ) -> None:
     variant = built(name)
     for phase in each_phase(variant):
-        stepper = Stepper(phase, variant.networks, Machine(torch.device("cpu"), precision, 1))
+        stepper = TrainingStep(phase, variant.networks, Machine(torch.device("cpu"), precision, 1))
         before = weights(variant)
         reported = [stepper.run(batch_for(variant)) for _ in range(3)]
         after = weights(variant)
@@ -80,7 +80,7 @@ def test_steps_train_the_networks_they_name_and_no_other_and_report_the_same_fin
 def test_the_generators_update_leaves_the_discriminators_gradients_alone(name: str) -> None:
     variant = built(name)
     for phase in each_phase(variant):
-        stepper = Stepper(phase, variant.networks, Machine(torch.device("cpu"), "fp32", 1))
+        stepper = TrainingStep(phase, variant.networks, Machine(torch.device("cpu"), "fp32", 1))
         updates = phase.step(batch_for(variant))
         while (update := stepper._next(updates)) is not None:
             others = {n: net for n, net in variant.networks.items() if n != update.trains}
@@ -95,21 +95,21 @@ def test_pictures_have_the_data_sets_shape_and_range(name: str) -> None:
         variant = built(name, ImageSpec(channels, 8, tuple("0123456789")))
         variant.generator.eval()
         batch = batch_for(variant, 3)
-        pictures = variant.generator(*variant.inputs(batch.condition))
+        pictures = variant.generator(*variant.sample_inputs(batch.condition))
         assert pictures.shape == (3, channels, 8, 8)
         assert pictures.abs().max() <= 2  # LAPGAN's sums may leave [-1, 1]; images.to_uint8 clips them
 
 
 def test_the_generator_can_be_built_without_memory_and_filled_from_a_file(name: str) -> None:
     with torch.device("meta"):
-        empty = catalogue.load(name)(catalogue.card(name).config_class(), IMAGES)
+        empty = catalogue.load(name)(catalogue.variant_info(name).config_class(), IMAGES)
     full = built(name)
     empty.generator.load_state_dict(full.generator.state_dict(), assign=True)
     assert not any(t.is_meta for t in (*empty.generator.parameters(), *empty.generator.buffers()))
 
 
 def test_every_preset_builds(name: str) -> None:
-    card = catalogue.card(name)
+    card = catalogue.variant_info(name)
     known = {field.name for field in fields_of(card.config_class)}
     for values in card.presets.values():
         with torch.device("meta"):

@@ -9,7 +9,7 @@ from gancli.batches.batch import Batch
 from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.machine.device import Machine
-from gancli.steps.step import Stepper
+from gancli.steps.training_step import TrainingStep
 from gancli.variant import Variant
 
 CPU = Machine(torch.device("cpu"), "fp32", 1)
@@ -17,7 +17,7 @@ CPU = Machine(torch.device("cpu"), "fp32", 1)
 
 def built(size: int = 8, channels: int = 1, names: str = "0123456789", **options: object) -> Variant:
     torch.manual_seed(0)
-    config = catalogue.card("dcgan").config_class(**({"width": 8, "latent_dim": 6} | options))
+    config = catalogue.variant_info("dcgan").config_class(**({"width": 8, "latent_dim": 6} | options))
     config.check()
     return catalogue.load("dcgan")(config, ImageSpec(channels, size, tuple(names)))
 
@@ -60,7 +60,7 @@ def batches_seen(variant: Variant, batch: Batch) -> list[int]:
     """How many pictures D was shown at a time, in one step."""
     seen: list[int] = []
     variant.networks["D"].register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
-    Stepper(variant.phases(1)[0], variant.networks, CPU).run(batch)
+    TrainingStep(variant.phases(1)[0], variant.networks, CPU).run(batch)
     return seen
 
 
@@ -75,7 +75,7 @@ def test_the_gradient_penalty_reaches_d_alone() -> None:
         variant = built(norm="none", r1=r1)
         batch = batch_for(variant)
         torch.manual_seed(1)
-        stepper = Stepper(variant.phases(1)[0], variant.networks, CPU)
+        stepper = TrainingStep(variant.phases(1)[0], variant.networks, CPU)
         update = next(variant.step(batch))
         stepper.optimizers["D"].minimise(update.loss)
         g_moved = any(p.grad is not None for p in variant.networks["G"].parameters())

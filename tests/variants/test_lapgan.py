@@ -22,7 +22,7 @@ TINY_NETS: dict[str, Any] = {"width": 8, "coarse_width": 16, "coarse_d_width": 1
 
 def built(images: ImageSpec | None = None, preset: str = "default", **own: Any) -> Lapgan:
     torch.manual_seed(0)
-    card = catalogue.card("lapgan")
+    card = catalogue.variant_info("lapgan")
     known = set(card.config_class.__dataclass_fields__)
     values = {key: value for key, value in card.presets[preset].items() if key in known}
     variant = catalogue.load("lapgan")(card.config_class(**(values | own)), images or ImageSpec(1, 28, DIGITS))
@@ -60,8 +60,8 @@ def test_no_gradient_reaches_another_level_or_the_generator_that_is_judged(prese
 def test_the_chain_adds_each_levels_residual_to_the_doubled_coarser_picture() -> None:
     variant = built(ImageSpec(1, 28), **TINY_NETS)
     variant.generator.eval()
-    latents = variant.latents(3, torch.device("cpu"))
-    coarse, middle, fine = variant.levels(*latents)
+    latents = variant.sample_latents(3, torch.device("cpu"))
+    coarse, middle, fine = variant.level_images(*latents)
     assert [picture.shape[-1] for picture in (coarse, middle, fine)] == [7, 14, 28]
     low_pass = double(middle, "bilinear")
     torch.testing.assert_close(fine, low_pass + variant.networks["G0"](latents[0], low_pass, None))
@@ -78,7 +78,7 @@ def test_the_papers_discriminator_sees_the_sum_of_residual_and_low_pass() -> Non
 def test_the_label_reaches_every_level() -> None:
     variant = built(ImageSpec(1, 28, DIGITS), conditional=True, **TINY_NETS)
     variant.generator.eval()
-    latents = [z.expand(2, *z.shape[1:]) for z in variant.latents(1, torch.device("cpu"))]
+    latents = [z.expand(2, *z.shape[1:]) for z in variant.sample_latents(1, torch.device("cpu"))]
     residuals: list[Tensor] = []
     for k, z in enumerate(latents):
         size = variant.sizes[k]

@@ -8,14 +8,14 @@ import pytest
 import gancli
 from gancli import catalogue
 from gancli.data.spec import ImageSpec
-from gancli.store import names
+from gancli.store import pretrained
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
 from gancli.variant import Adam, linear_decay
 from tests.conftest import SMALL, Gan, sha256
 
 DIGITS = tuple("0123456789")
-VARIANTS = [name for name in catalogue.names() if hasattr(catalogue.card(name).config_class, "lr_decay")]
+VARIANTS = [name for name in catalogue.names() if hasattr(catalogue.variant_info(name).config_class, "lr_decay")]
 
 
 def test_the_learning_rate_decays_linearly_over_the_last_share() -> None:
@@ -28,7 +28,7 @@ def test_the_learning_rate_decays_linearly_over_the_last_share() -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_network_falls_to_nothing_at_the_end_of_the_run(variant: str) -> None:
     assert VARIANTS == ["cgan", "dcgan", "lapgan", "vanilla"]
-    config_class: Any = catalogue.card(variant).config_class
+    config_class: Any = catalogue.variant_info(variant).config_class
     built: Any = catalogue.load(variant)(config_class(lr_decay=0.5), ImageSpec(1, 8, DIGITS))
     (phase,) = built.phases(100)
     for name, rule in phase.optimizers.items():
@@ -58,6 +58,6 @@ def test_the_former_name_is_still_read(gan: Gan) -> None:
     config = Path("now/config.toml")
     config.write_text(config.read_text("utf-8").replace("lr_decay", "falling"), "utf-8")
     assert gan("train", "--resume", "now", "--steps", 8, "--falling", 0.5).code == 0
-    file = names.shipped("digits")  # written before the option was renamed
+    file = pretrained.pretrained_file("digits")  # written before the option was renamed
     assert b'\\"falling\\":1.0' in file.read_bytes()[:20_000]
     assert from_header(file, read_header(file)).config.lr_decay == 1.0  # type: ignore[attr-defined]

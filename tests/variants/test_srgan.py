@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from gancli.batches.pairs import enlarge
+from gancli.batches.pairs import upsample_bicubic
 from gancli.data.spec import ImageSpec
 from gancli.errors import GancliError, UsageError
 from gancli.nn.vgg import FEATURE_SCALE, Vgg19Features
@@ -30,7 +30,7 @@ def test_pictures_of_any_size_become_scale_times_larger(scale: int, channels: in
 
 def test_an_untrained_default_generator_gives_the_bicubic_picture() -> None:
     low_res = torch.rand(1, 3, 9, 6) * 2 - 1
-    assert torch.equal(built().generator(low_res), enlarge(low_res, 4))
+    assert torch.equal(built().generator(low_res), upsample_bicubic(low_res, 4))
 
 
 def test_the_papers_generator_and_discriminator_have_the_papers_layers() -> None:
@@ -54,13 +54,13 @@ def test_the_discriminator_takes_crops_of_any_size(side: int) -> None:
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_nothing_further_away_than_its_reach_changes_a_pixel(scale: int) -> None:
     variant = built(Config(scale=scale, width=4, blocks=2, skip="none"), 1)
-    side = 2 * variant.reach + 5
+    side = 2 * variant.receptive_radius + 5
     low_res = torch.rand(1, 1, side, side)
     other = low_res.clone()
     other[..., 0, 0] += 1
     changed = (variant.generator(low_res) != variant.generator(other))[0, 0].nonzero().max(0).values // scale
-    assert changed.max() <= variant.reach
-    assert changed.max() >= variant.reach - 1, "a reach much too large would cost time"
+    assert changed.max() <= variant.receptive_radius
+    assert changed.max() >= variant.receptive_radius - 1, "a reach much too large would cost time"
 
 
 def test_phases_add_up_and_the_step_size_falls() -> None:

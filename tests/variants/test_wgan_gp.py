@@ -17,7 +17,7 @@ from gancli.batches.batch import Batch
 from gancli.data.spec import ImageSpec
 from gancli.machine.device import Machine
 from gancli.metrics import classifier
-from gancli.steps.step import Stepper
+from gancli.steps.training_step import TrainingStep
 from gancli.variant import Update, Variant
 from tests.conftest import ROOT, SMALL, Gan
 
@@ -30,7 +30,7 @@ Penalty = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], tuple[Tensor, T
 
 def built(size: int = 8, channels: int = 1, **options: object) -> Variant:
     torch.manual_seed(0)
-    config = catalogue.card("wgan_gp").config_class(**({"width": 4, "latent_dim": 6} | options))
+    config = catalogue.variant_info("wgan_gp").config_class(**({"width": 4, "latent_dim": 6} | options))
     return catalogue.load("wgan_gp")(config, ImageSpec(channels, size, ()))
 
 
@@ -96,7 +96,7 @@ def test_in_a_step_the_critic_is_updated_several_times_each_with_other_pictures_
     batch = batch_of(variant, 10)
     seen: list[Tensor] = []
     variant.networks["D"].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
-    stepper = Stepper(variant.phases(1)[0], variant.networks, CPU)
+    stepper = TrainingStep(variant.phases(1)[0], variant.networks, CPU)
     trained = []
     updates: Iterator[Update] = variant.step(batch)
     for update in updates:

@@ -20,7 +20,7 @@ VERSION = "brain.Event:2"  # the format of event files
 MISSING = "--tensorboard: tensorboard is missing: pip install 'gancli[tensorboard]'"
 
 
-class Board:
+class TensorBoardFile:
     """Writes the events of a run into `folder`. A call returns `""`, or a warning if the disk takes no more; after that
     nothing is written. `options`: those of the run, for TensorBoard's HParams page.
 
@@ -39,7 +39,7 @@ class Board:
         self._file: BinaryIO | None = None
         self._failed = False
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> "TensorBoardFile":
         return self
 
     def __exit__(

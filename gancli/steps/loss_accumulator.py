@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class NotFinite:
+class NonFiniteLoss:
     """A term that is NaN or infinite, `steps_ago` steps before the newest."""
 
     term: str
@@ -17,8 +17,8 @@ class NotFinite:
     steps_ago: int
 
 
-class Ledger:
-    """Collects the terms of every step of an interval, which ends with `read`. All steps of an interval report the same
+class LossAccumulator:
+    """Collects the terms of every step of an interval, which ends with `pop_means`. All steps of an interval report the same
     terms."""
 
     def __init__(self) -> None:
@@ -44,16 +44,16 @@ class Ledger:
             self._rows = [*self._rows[: self._num_averaged], table]
             self._num_averaged = len(self._rows)
 
-    def first_not_finite(self) -> NotFinite | None:
+    def first_non_finite(self) -> NonFiniteLoss | None:
         """Return the earliest term of the interval that is not finite; of several in one step, the first reported."""
         rows = self._table().tolist()
         for index, row in enumerate(rows):
             for name, value in zip(self._names, row, strict=True):
                 if not math.isfinite(value):
-                    return NotFinite(name, value, len(rows) - 1 - index)
+                    return NonFiniteLoss(name, value, len(rows) - 1 - index)
         return None
 
-    def read(self) -> dict[str, float]:
+    def pop_means(self) -> dict[str, float]:
         """Return the means of the interval, computed in fp64, and start a new interval."""
         means = self.means()
         self._rows.clear()

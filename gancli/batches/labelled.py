@@ -5,11 +5,11 @@ from torch import Tensor
 
 from gancli import images
 from gancli.batches.batch import WHOLE_BATCH, Batch, Batches
-from gancli.batches.stream import IndexStream
+from gancli.batches.index_stream import IndexStream
 from gancli.data.source import Source
 
 
-class ResidentBatches(Batches):
+class LabelledBatches(Batches):
     """The batches of a run on images with labels.
 
     `channels_last`: memory format of a batch's images. `mirror`: half of the images of each epoch, chosen anew, are

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gancli.config.paths import expanded
 from gancli.errors import CheckpointError, UsageError, did_you_mean, few
-from gancli.store.rundir import holds_model, model_file, runs_in, several
+from gancli.store.run_directory import describe_runs, holds_model, model_file, runs_in
 
 FOLDER = Path(str(importlib.resources.files("gancli"))) / "shipped"
 SUFFIX = ".safetensors"
@@ -25,27 +25,27 @@ class ResolvedPath(NamedTuple):
     note: str = ""
 
 
-def names() -> tuple[str, ...]:
+def pretrained_names() -> tuple[str, ...]:
     """Return the names of the pretrained models, in alphabetical order."""
     return tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
 
 
-def shipped(name: str) -> Path:
+def pretrained_file(name: str) -> Path:
     """Return the file of a pretrained model."""
     return FOLDER / f"{name}{SUFFIX}"
 
 
-def name_of(file: Path) -> str:
+def pretrained_name(file: Path) -> str:
     """Return the name of a pretrained model's file; `""` for any other file."""
     return file.stem if file.parent == FOLDER else ""
 
 
-def meant(word: str, flag: str) -> Path:
+def resolve_model_path(word: str, flag: str) -> Path:
     """Return the path that an option for a model names: of a file or run in the working directory, else of the pretrained
     model of that name. Raises `UsageError` as `expanded` does."""
     path = expanded(word, flag)
-    own = word not in names() or (os.path.lexists(path) and _may_hold_model(path))
-    return path if own else shipped(word)
+    own = word not in pretrained_names() or (os.path.lexists(path) and _may_hold_model(path))
+    return path if own else pretrained_file(word)
 
 
 def _may_hold_model(path: Path) -> bool:
@@ -56,7 +56,7 @@ def _may_hold_model(path: Path) -> bool:
         return True
 
 
-def located(path: str | os.PathLike[str]) -> ResolvedPath:
+def resolve_checkpoint(path: str | os.PathLike[str]) -> ResolvedPath:
     """Return the path that a CKPT names. A file or run in the working directory takes precedence over a pretrained model of
     the same name, and a note says so; a folder without a model, such as a dataset, does not.
 
@@ -64,17 +64,19 @@ def located(path: str | os.PathLike[str]) -> ResolvedPath:
     `CheckpointError` for a bare name that does not exist. Whether any other path exists is not checked.
     """
     word = os.fspath(path)
-    place = meant(word, "CKPT")
+    place = resolve_model_path(word, "CKPT")
     if _is_page(place):
         raise UsageError(f"{word}: is a web page; give the directory of its run")
-    if folder := several(place):
+    if folder := describe_runs(place):
         raise UsageError(f"{word}: {folder}; give one of them, such as {runs_in(place)[0]}")
-    if word not in names():
+    if word not in pretrained_names():
         if not set(word) & {"/", "\\", ".", "~"}:
             _check_exists(word, place)
         return ResolvedPath(place)
-    if not name_of(place):
-        return ResolvedPath(place, f"{word}: the one in this directory; the pretrained model is {shipped(word)}")
+    if not pretrained_name(place):
+        return ResolvedPath(
+            place, f"{word}: the one in this directory; the pretrained model is {pretrained_file(word)}"
+        )
     if os.path.lexists(expanded(word, "CKPT")):
         return ResolvedPath(place, f"{word}: the pretrained model; the folder of that name here contains none")
     return ResolvedPath(place)
@@ -88,29 +90,33 @@ def _check_exists(word: str, path: Path) -> None:
     try:
         path.lstat()
     except FileNotFoundError:
-        known = f"; pretrained models: {', '.join(names())}{did_you_mean(word, names())}" if names() else ""
+        known = (
+            f"; pretrained models: {', '.join(pretrained_names())}{did_you_mean(word, pretrained_names())}"
+            if pretrained_names()
+            else ""
+        )
         raise CheckpointError(f"{word}: cannot be read (No such file or directory){known}") from None
     except (OSError, ValueError):
         pass  # reading it reports why
 
 
-def all_located(words: Sequence[str | os.PathLike[str]], trained: bool = False) -> tuple[list[Path], list[str]]:
+def resolve_checkpoints(words: Sequence[str | os.PathLike[str]], trained: bool = False) -> tuple[list[Path], list[str]]:
     """Return the paths that several CKPT name, and notes. A folder of runs, such as a sweep's, stands for all of its runs
     (`trained`: those with a model). Web pages among other words, as in `SWEEP/*`, are skipped.
 
-    Raises what `located` does, and `UsageError` if no run is left.
+    Raises what `resolve_checkpoint` does, and `UsageError` if no run is left.
     """
     paths: list[Path] = []
     notes: list[str] = []
     for word in words:
-        place = meant(os.fspath(word), "CKPT")
+        place = resolve_model_path(os.fspath(word), "CKPT")
         if runs := runs_in(place):
             paths += [run for run in runs if not trained or model_file(run).exists()]
             notes += [f"{run}: has no model yet; skipped" for run in runs if run not in paths]
         elif len(words) > 1 and _is_page(place):
             notes.append(f"{place}: is a web page, not a run; skipped")
         else:
-            path, note = located(word)
+            path, note = resolve_checkpoint(word)
             paths.append(path)
             notes += [note] if note else []
     if not paths:

@@ -12,7 +12,7 @@ def seeded_generator(purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
-def parted(num_images: int, num_held_out: int) -> tuple[Tensor, Tensor]:
+def split_held_out(num_images: int, num_held_out: int) -> tuple[Tensor, Tensor]:
     """Return sorted int64 indices of the images to train on, and of those held out. They do not depend on the run's seed."""
     order = torch.randperm(num_images, generator=seeded_generator("held out"))
     return order[num_held_out:].sort().values, order[:num_held_out].sort().values

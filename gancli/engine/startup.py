@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from gancli import catalogue
 from gancli.config import RunConfig, VariantConfig, fields_of, interval, toml
 from gancli.config.paths import expanded
-from gancli.config.resolve import NOT_KEPT, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
+from gancli.config.resolve import NOT_STORED, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
 from gancli.data.names import source_names
 from gancli.data.patterns import is_pattern, stem
 from gancli.errors import CheckpointError, UsageError
-from gancli.store import names, rundir
+from gancli.store import pretrained, run_directory
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
-from gancli.store.rundir import RunDirectory
+from gancli.store.run_directory import RunDirectory
 from gancli.text import Note
 
 if TYPE_CHECKING:
     from gancli.store.state import State, Weights
 
 MNIST_IMAGES = 60_000
-Outlook = Literal["new", "resumes", "finished"]
+Forecast = Literal["new", "resumes", "finished"]
 Config = TypeVar("Config", RunConfig, VariantConfig)
 
 
@@ -39,16 +39,16 @@ class Start:
     warnings: tuple[str, ...] = ()
     weights: "Weights | None" = None
 
-    def target(self) -> RunDirectory:
+    def make_directory(self) -> RunDirectory:
         """Return the run directory; without `--out` a new, numbered one is made here."""
         run = self.resolved.run
-        return self.directory or rundir.numbered(Path("runs"), usual_name(run.variant, run.dataset))
+        return self.directory or run_directory.make_numbered_run(Path("runs"), default_name(run.variant, run.dataset))
 
 
-def begin(variant: str, layers: Sequence[Layer], resume: str | None, dry_run: bool) -> Start:
+def resolve_start(variant: str, layers: Sequence[Layer], resume: str | None, dry_run: bool) -> Start:
     """Resolve a command. `layers`: its values by origin, in rising precedence. Raises `UsageError` for options that
     contradict each other, and what reading the state to resume raises."""
-    out = last_value(layers, "out")
+    out = value_of(layers, "out")
     path = None if out is None else expanded(out, "--out")
     if resume == "auto":
         if path is None:
@@ -61,9 +61,9 @@ def begin(variant: str, layers: Sequence[Layer], resume: str | None, dry_run: bo
     return _new(variant, layers, path, dry_run, again=False)
 
 
-def outlook(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> Outlook:
+def forecast(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> Forecast:
     """Return what the command would do in `path`, without making or loading anything: start, resume, or nothing because
-    the run is as long as requested. `again`: as with `--resume auto`. Raises what `begin` would, as far as is known
+    the run is as long as requested. `again`: as with `--resume auto`. Raises what `resolve_start` would, as far as is known
     without the state's tensors."""
     states = RunDirectory(path).states() if again else []
     if not states:
@@ -92,9 +92,9 @@ def config_layer(config: str, table: Mapping[str, object], variant: str) -> Laye
     option's own default instead of a preset's value: that is what earlier versions did.
     """
     others = [name for name in catalogue.names() if name != variant]
-    config_class = catalogue.card(variant).config_class
+    config_class = catalogue.variant_info(variant).config_class
     layer = file_layer(config, table, variant, config_class, others)
-    if toml.CAME_TO not in table or variant not in table:
+    if toml.CHOSEN not in table or variant not in table:
         return layer
     newer = [field for field in fields_of(config_class) if field.name not in layer.values]
     values = {**{field.name: field.default for field in newer}, **layer.values}
@@ -104,25 +104,25 @@ def config_layer(config: str, table: Mapping[str, object], variant: str) -> Laye
     return dataclasses.replace(layer, values=values)
 
 
-def last_value(layers: Sequence[Layer], name: str) -> Any:
+def value_of(layers: Sequence[Layer], name: str) -> Any:
     """Return an option's value in the last layer that has it, or None."""
     return next((layer.values[name] for layer in reversed(layers) if name in layer.values), None)
 
 
 def max_seconds(layers: Sequence[Layer]) -> float | None:
     """Return the time limit that `--max-time` sets, or None."""
-    limit = last_value(layers, "max_time")
+    limit = value_of(layers, "max_time")
     return None if limit is None else interval.seconds(limit)
 
 
-def run_directory(path: Path) -> RunDirectory:
+def run_directory_of(path: Path) -> RunDirectory:
     """Return the run directory that a directory, or a checkpoint in one, belongs to."""
     if path.suffix == ".safetensors":
         return RunDirectory(path.parent.parent if path.parent.name == "state" else path.parent)
     return RunDirectory(path)
 
 
-def usual_name(variant: str, dataset: str) -> str:
+def default_name(variant: str, dataset: str) -> str:
     """Return the name, before its number, of a run directory without `--out`: the variant, and the last part of the
     dataset's path."""
     last = stem(Path(dataset)) or "data"
@@ -132,27 +132,27 @@ def usual_name(variant: str, dataset: str) -> str:
 def _new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
     resolved = _resolve_new(variant, layers, path, again)
     weights, warnings = _initial_weights(resolved.run)
-    directory = None if path is None else RunDirectory(path) if dry_run else rundir.prepared(path)
+    directory = None if path is None else RunDirectory(path) if dry_run else run_directory.make_writable(path)
     return Start(resolved, directory, warnings=(*_notes(layers), *warnings), weights=weights)
 
 
 def _resolve_new(variant: str, layers: Sequence[Layer], path: Path | None, again: bool) -> Resolved:
     """Return all values of a new run. Raises `UsageError` for values that contradict each other, and an occupied
     `path`."""
-    config_class = catalogue.card(variant).config_class
-    presets = preset_layers(variant, config_class, last_value(layers, "preset") or "default")
-    presets += _length_on_own_images(last_value(layers, "dataset"), presets)
+    config_class = catalogue.variant_info(variant).config_class
+    presets = preset_layers(variant, config_class, value_of(layers, "preset") or "default")
+    presets += _length_on_own_images(value_of(layers, "dataset"), presets)
     resolved = _with_absolute_paths(resolve(variant, config_class, [*presets, *layers]))
     if path is not None:
-        rundir.check_new(path, again)
+        run_directory.check_new(path, again)
     return resolved
 
 
 def _length_on_own_images(dataset: str | None, presets: Sequence[Layer]) -> list[Layer]:
     """Return the number of steps that a preset's epochs take on MNIST, for a user's own images: few images take as many
     steps to learn as many images do."""
-    epochs, batch_size = (last_value(presets, name) for name in ("epochs", "batch_size"))
-    if dataset is None or dataset in source_names() or epochs is None or last_value(presets, "steps") is not None:
+    epochs, batch_size = (value_of(presets, name) for name in ("epochs", "batch_size"))
+    if dataset is None or dataset in source_names() or epochs is None or value_of(presets, "steps") is not None:
         return []
     return [Layer("own images", {"steps": epochs * (MNIST_IMAGES // batch_size)})]
 
@@ -164,7 +164,7 @@ def _initial_weights(run: RunConfig) -> "tuple[Weights | None, list[str]]":
         return None, []
     from gancli.store import state
 
-    found, warnings = state.load_weights(names.meant(run.init_from, "--init-from"))
+    found, warnings = state.load_weights(pretrained.resolve_model_path(run.init_from, "--init-from"))
     if found.facts.variant != run.variant:
         raise UsageError(f"--init-from {run.init_from}: is a model of {found.facts.variant}, not of {run.variant}")
     return found, warnings
@@ -173,7 +173,7 @@ def _initial_weights(run: RunConfig) -> "tuple[Weights | None, list[str]]":
 def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None, dry_run: bool) -> Start:
     from gancli.store import state
 
-    directory = run_directory(path)
+    directory = run_directory_of(path)
     _check_resumable(path, directory)
     is_file = path.suffix == ".safetensors"
     if is_file and path.name != "ckpt.safetensors":
@@ -185,11 +185,13 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
     recorded_layer = _recorded_layer(variant, directory)
     warnings += _notes([recorded_layer, *layers])
     resolved = _resolve_resumed(variant, layers, recorded_layer, saved.facts)[1]
-    if last_value(layers, "dataset") is None:
+    if value_of(layers, "dataset") is None:
         _check_dataset(resolved.run.dataset)
     if out is not None and out.resolve() != directory.path.resolve():
-        rundir.check_new(out, again=False)
-        return Start(resolved, RunDirectory(out) if dry_run else rundir.prepared(out), saved, tuple(warnings))
+        run_directory.check_new(out, again=False)
+        return Start(
+            resolved, RunDirectory(out) if dry_run else run_directory.make_writable(out), saved, tuple(warnings)
+        )
     if is_file and directory.states()[:1] != [saved.path] and not path.name.startswith("ckpt"):
         raise UsageError(f"--resume {path}: not the newest state there; give --out for a directory of its own")
     return Start(resolved, directory, saved, tuple(warnings))
@@ -197,9 +199,9 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
 
 def _check_resumable(path: Path, directory: RunDirectory) -> None:
     """Raises `UsageError` if `path` is not in a run directory."""
-    if not directory.holds_run and str(path) in names.names() and not os.path.lexists(path):
+    if not directory.holds_run and str(path) in pretrained.pretrained_names() and not os.path.lexists(path):
         raise UsageError(f"--resume {path}: a pretrained model, which has no training state to resume from")
-    if several := rundir.several(path):
+    if several := run_directory.describe_runs(path):
         raise UsageError(f"--resume {path}: {several}; give one of them, or the options of the sweep and --resume auto")
     if not directory.holds_run:
         raise UsageError(f"--resume {path}: not a run directory (it has no config.toml) or a state in one")
@@ -216,7 +218,7 @@ def _resolve_resumed(
 ) -> tuple[Resolved, Resolved]:
     """Return the values of a run as recorded, and as resumed. Raises `UsageError` for options that a resumed run cannot
     change."""
-    config_class = catalogue.card(variant).config_class
+    config_class = catalogue.variant_info(variant).config_class
     resolved_before = {
         "image_size": facts.images.size,
         "fit": facts.fit,
@@ -229,9 +231,9 @@ def _resolve_resumed(
 
 
 def _recorded_layer(variant: str, directory: RunDirectory) -> Layer:
-    config_class = catalogue.card(variant).config_class
+    config_class = catalogue.variant_info(variant).config_class
     layer = file_layer("resumed run", toml.read(directory.config), variant, config_class, ())
-    values = {name: value for name, value in layer.values.items() if name not in NOT_KEPT}
+    values = {name: value for name, value in layer.values.items() if name not in NOT_STORED}
     return dataclasses.replace(layer, values=values)
 
 
@@ -243,7 +245,7 @@ def _with_absolute_paths(resolved: Resolved) -> Resolved:
     """Return the values with absolute paths, which are valid from any directory. Homes stay `~`, as they differ between
     machines."""
     return dataclasses.replace(
-        resolved, run=_absolute(resolved.run), own=_absolute(resolved.own), kept=_absolute(resolved.kept)
+        resolved, run=_absolute(resolved.run), own=_absolute(resolved.own), stored=_absolute(resolved.stored)
     )
 
 
@@ -256,7 +258,7 @@ def _absolute(config: Config) -> Config:
         if field.name == "data_root" and value.startswith("~"):
             continue
         path = expanded(value, field.flag)
-        if field.name == "init_from" and names.name_of(names.meant(value, field.flag)):
+        if field.name == "init_from" and pretrained.pretrained_name(pretrained.resolve_model_path(value, field.flag)):
             continue
         is_path = field.name in ("data_root", "init_from") or (field.name == "dataset" and is_pattern(path))
         if is_path or os.path.lexists(path):

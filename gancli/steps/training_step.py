@@ -11,7 +11,7 @@ from gancli.steps.optimizer import NetworkOptimizer
 from gancli.variant import Phase, Update
 
 
-class Stepper:
+class TrainingStep:
     """Does the training steps of a phase, one at a time, with one optimizer for each network that the phase trains.
 
     `for_compiler`: a step consists of operations that a compiler can join, instead of fused kernels and of matrix products
@@ -41,7 +41,7 @@ class Stepper:
         """Do the device's part of a step, which may be captured: no value is read back to the host."""
         terms: dict[str, Tensor] = {}
         updates = self.phase.step(batch)
-        with nullcontext() if self.for_compiler else self.machine.products():
+        with nullcontext() if self.for_compiler else self.machine.matrix_products():
             while (update := self._next(updates)) is not None:
                 self.optimizers[update.trains].minimise(update.loss, fused=not self.for_compiler)
                 terms.update((name, term.detach()) for name, term in update.terms.items())

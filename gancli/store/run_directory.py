@@ -153,7 +153,7 @@ def holds_model(folder: Path) -> bool:
     return is_run(names) or not {"ckpt.safetensors", EXPORTED}.isdisjoint(names)
 
 
-def several(folder: Path) -> str:
+def describe_runs(folder: Path) -> str:
     """Return `is a folder of 2 runs (000-seed=1, 001-seed=2)`, or `""` if it contains none."""
     runs = runs_in(folder)
     return f"is a folder of {counted(len(runs), 'run')} ({few([run.name for run in runs])})" if runs else ""
@@ -170,7 +170,7 @@ def model_file(path: Path) -> Path:
     return own
 
 
-def model_in(path: Path) -> Path:
+def require_model_file(path: Path) -> Path:
     """Return the same file. Raises `CheckpointError` if `path` is a directory without one."""
     file = model_file(path)
     with contextlib.suppress(OSError):  # reading the file reports why
@@ -190,19 +190,19 @@ def weights_file(path: Path) -> Path:
         raise UsageError(f"{flag}: no such file or directory") from None
     except OSError as error:
         raise UsageError(os_problem(flag, "read", error)) from None
-    if folder := several(path):
+    if folder := describe_runs(path):
         raise UsageError(f"{flag}: {folder}; give one of them")
     if not (found := [*RunDirectory(path).states(), *filter(Path.exists, [model_file(path)])]):
         raise UsageError(f"{flag}: contains no model, neither state/step-….safetensors nor ckpt.safetensors")
     return found[0]
 
 
-def numbered(parent: Path, stem: str) -> RunDirectory:
+def make_numbered_run(parent: Path, stem: str) -> RunDirectory:
     """Make the run directory `parent/stem-NNN` with the next free number. Raises `GancliError`."""
-    return RunDirectory(numbered_folder(parent, stem), made=True)
+    return RunDirectory(make_numbered_folder(parent, stem), made=True)
 
 
-def numbered_folder(parent: Path, stem: str) -> Path:
+def make_numbered_folder(parent: Path, stem: str) -> Path:
     """Make the folder `parent/stem-NNN` with the next free number. Raises `GancliError`."""
     taken = [int(p.name[len(stem) + 1 :]) for p in parent.glob(f"{stem}-*") if p.name[len(stem) + 1 :].isdecimal()]
     number = max(taken, default=0) + 1
@@ -218,7 +218,7 @@ def numbered_folder(parent: Path, stem: str) -> Path:
             raise GancliError(f"{os_problem(path, 'made', error)}; choose another place with --out") from error
 
 
-def prepared(path: Path) -> RunDirectory:
+def make_writable(path: Path) -> RunDirectory:
     """Make `path` if it is missing. Raises `GancliError` if it is not writable."""
     try:
         made = not path.exists()
@@ -252,7 +252,7 @@ def _obstacle(path: Path, again: bool) -> str:
         return ""
     if directory.abandoned:
         return "contains a run without a saved state; restart it with --resume auto, or choose another --out"
-    if folder := several(path):
+    if folder := describe_runs(path):
         return f"{folder}; give the options of that sweep to resume it, or choose another --out"
     return "is not empty, and contains no run; choose another --out"
 
