@@ -34,7 +34,7 @@ def inspect(
         str,
         typer.Argument(
             metavar="CKPT",
-            help=f"A checkpoint, a saved state, a run directory or a folder of them, or {ckpt.COMES_ALONG}.",
+            help=f"A checkpoint, a saved state, a run directory or a folder of them, or {ckpt.PRETRAINED}.",
             autocompletion=completing.checkpoint,
         ),
     ],

@@ -44,7 +44,7 @@ KEYS: dict[str, Callable[[RunInfo], Any]] = {  # None: not known, and last in ei
 def runs(
     folder: Annotated[str | None, typer.Argument(metavar="DIR", show_default=False, help=(
         "The folder to look in, at most four levels deep. [dim](default: runs)[/]"))] = None,
-    sort: Annotated[str, typer.Option("--sort", metavar="KEY", autocompletion=completing.of(lambda: KEYS), help=(
+    sort: Annotated[str, typer.Option("--sort", metavar="KEY", autocompletion=completing.one_of(lambda: KEYS), help=(
         f"{', '.join(KEYS)}; with - before it, in reverse order. best: the best run first; runs with the same metric and "
         "dataset are together."))] = "run",
     watch: Annotated[bool, typer.Option("--watch", help="Refresh the table every two seconds, until Ctrl-C.")] = False,

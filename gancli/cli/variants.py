@@ -22,7 +22,7 @@ from gancli.text import counted
 
 def variants(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", show_default=False, autocompletion=completing.of(catalogue.names), help=(
+        str | None, typer.Argument(metavar="NAME", show_default=False, autocompletion=completing.one_of(catalogue.names), help=(
             "One variant: its architecture, paper, presets and options."))
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
