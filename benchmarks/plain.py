@@ -16,7 +16,7 @@ from torchvision import transforms
 from gancli import catalogue, images
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
-from gancli.data.spec import ImageSpec
+from gancli.spec import ImageSpec
 
 Loop = Callable[[int], None]
 Ready = Callable[[nn.Module], object]

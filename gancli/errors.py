@@ -21,9 +21,6 @@ import subprocess
 from collections.abc import Iterable
 from typing import ClassVar
 
-from gancli.text import few as few
-from gancli.text import printable as printable
-
 _DIGIT = re.compile(r"\d")
 
 

@@ -18,8 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from gancli.batches.batch import Batch
-from gancli.data.spec import ImageSpec
+from gancli.spec import Batch, ImageSpec
 
 ConditionType = Literal["labels", "low_res"]
 Noise = Literal["normal", "uniform", "unit-uniform"]

@@ -1,5 +1,5 @@
-"""The layers of the package, said once: `tests/test_imports.py` holds every file to them, and `python -m tests.layers`
-prints them as CONTRIBUTING.md shows them."""
+"""The layers of the package. `tests/test_imports.py` checks each file against them; `python -m tests.layers` prints the table
+of CONTRIBUTING.md."""
 
 from typing import NamedTuple
 
@@ -12,24 +12,26 @@ class Layer(NamedTuple):
 
 
 LAYERS = (
-    Layer(("errors", "events", "format", "images", "process", "text"), "words that everything else uses"),
     Layer(
-        ("files", "nn", "config"), "files that are whole or not there, and locks; what networks are built of; options"
+        ("errors", "format", "images", "process", "spec", "text"),
+        "errors, formats of numbers and messages, conversions of images",
     ),
-    Layer(("machine", "report"), "what computes, and what room it has; telling how a run goes"),
-    Layer(("data",), "where pictures come from"),
-    Layer(("batches",), "what a step is given"),
-    Layer(("variant", "catalogue"), "the one contract, and the list of those who hold to it"),
     Layer(
-        ("variants",),
-        "a paper's options, and its networks and step; they import no other variant, and nobody imports them",
+        ("config", "events", "files", "nn", "variant"),
+        "options; events of a run; atomic writes and locks; layers and losses; the contract of a variant",
     ),
-    Layer(("steps", "store", "sampling"), "one step, and many at a word; what lies on disk; drawing and enlarging"),
-    Layer(("metrics", "export"), "measuring; a model as other programs open it"),
-    Layer(("page",), "runs as one page for browsers, and their curves as pictures"),
-    Layer(("engine",), "a run from plan to finish"),
-    Layer(("api",), "the verbs for Python"),
-    Layer(("cli", "__main__"), "the command line: parses, calls, shows"),
+    Layer(("machine", "report", "catalogue"), "devices, memory and processes; progress and logs; the list of variants"),
+    Layer(("data",), "datasets"),
+    Layer(("batches", "store"), "batches of a training step; checkpoints and run directories"),
+    Layer(
+        ("variants", "steps", "sampling", "page"),
+        "the five models; a training step, plain, captured or compiled; generating and enlarging images; the report page",
+    ),
+    Layer(("metrics", "export"), "evaluation; ONNX, torch.export and model folders"),
+    Layer(("engine",), "a run, from its plan to its end"),
+    Layer(("api",), "the Python interface"),
+    Layer(("cli",), "the command line: parses, calls, prints"),
+    Layer(("__main__",), "`python -m gancli`"),
 )
 NUMBER = {part: number for number, layer in enumerate(LAYERS) for part in layer.parts}
 

@@ -14,7 +14,7 @@ from gancli.api.option_types import Int
 from gancli.api.options import PathLike
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import checked, from_environment
-from gancli.errors import UsageError, few
+from gancli.errors import UsageError
 from gancli.events import Emit, Event, Warned
 from gancli.machine.device import choose_device
 from gancli.metrics import compare
@@ -25,6 +25,7 @@ from gancli.page import files
 from gancli.page.tables import measure
 from gancli.store import evaluations, pretrained
 from gancli.store.run_directory import RunDirectory
+from gancli.text import few
 
 
 @dataclass(frozen=True, repr=False)

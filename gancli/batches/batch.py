@@ -3,29 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from gancli.spec import Batch
 
 if TYPE_CHECKING:  # they take 0.1 s to import, which sampling does without
     from gancli.data.photographs import Photographs
     from gancli.data.source import Source
 
 WHOLE_BATCH = slice(None)  # the share of a process that trains alone
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The data of one training step.
-
-    `images`: float `[B, C, H, W]` in [-1, 1]. `condition`: what the variant `reads`: int64 labels `[B]` (all 0 where the
-    dataset has none), or low-resolution images, float `[B, C, h, w]` in [-1, 1].
-    """
-
-    images: Tensor
-    condition: Tensor
 
 
 class Batches(ABC):

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from gancli import images
-from gancli.batches.batch import WHOLE_BATCH, Batch, Batches
+from gancli.batches.batch import WHOLE_BATCH, Batches
 from gancli.batches.index_stream import IndexStream
 from gancli.data.source import Source
+from gancli.spec import Batch
 
 
 class LabelledBatches(Batches):

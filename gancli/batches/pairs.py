@@ -5,9 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancli import images
-from gancli.batches.batch import WHOLE_BATCH, Batch, Batches
+from gancli.batches.batch import WHOLE_BATCH, Batches
 from gancli.batches.index_stream import IndexStream, seeded_generator
 from gancli.data.photographs import Photographs, check_scale
+from gancli.spec import Batch
 
 BLOCK_STEPS = 64  # steps whose crops are chosen together
 

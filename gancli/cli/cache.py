@@ -12,8 +12,9 @@ from gancli.config import paths
 from gancli.config.run import DATA_ROOT
 from gancli.data import cache_entries
 from gancli.data.cache_entries import CacheEntry
-from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_mean, os_problem, printable
+from gancli.errors import GancliError, PartlyFailedError, UsageError, did_you_mean, os_problem
 from gancli.format import duration, size
+from gancli.text import printable
 
 
 def cache(

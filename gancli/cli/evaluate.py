@@ -9,8 +9,8 @@ from rich.table import Table
 from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
 from gancli.config.evaluate import EvaluateConfig
-from gancli.errors import printable
 from gancli.format import measure
+from gancli.text import printable
 
 if TYPE_CHECKING:
     from gancli.api.evaluate import Figures

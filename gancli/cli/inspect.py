@@ -14,14 +14,14 @@ from gancli import catalogue
 from gancli.cli import ckpt, completing, console, runs
 from gancli.config import paths
 from gancli.engine.startup import run_directory_of
-from gancli.errors import CheckpointError, UsageError, printable
+from gancli.errors import CheckpointError, UsageError
 from gancli.format import number
 from gancli.report.history import label, sparkline
 from gancli.store import evaluations, run_directory
 from gancli.store.facts import Facts
 from gancli.store.header import Header
 from gancli.store.run_info import RunInfo, curves, last_losses, terms
-from gancli.text import counted
+from gancli.text import counted, printable
 
 CURVE_COLUMNS = 60
 MAX_CLASSES = 12

@@ -16,11 +16,11 @@ from rich.text import Text
 
 from gancli.cli import completing, console
 from gancli.config import paths
-from gancli.errors import GancliError, UsageError, did_you_mean, printable
+from gancli.errors import GancliError, UsageError, did_you_mean
 from gancli.format import duration, number
 from gancli.store.evaluations import full_name
 from gancli.store.run_info import RunInfo, runs_under
-from gancli.text import counted
+from gancli.text import counted, printable
 
 DEFAULT_FOLDER = "runs"
 REFRESH_S = 2.0

@@ -18,10 +18,11 @@ from gancli.engine import startup, sweep
 from gancli.engine.startup import Forecast
 from gancli.engine.stop import Stop
 from gancli.engine.sweep import Member
-from gancli.errors import PartlyFailedError, StoppedError, UsageError, printable, shell_quoted
+from gancli.errors import PartlyFailedError, StoppedError, UsageError, shell_quoted
 from gancli.store import run_directory
 from gancli.store.run_directory import RunDirectory
 from gancli.store.run_info import RunInfo
+from gancli.text import printable
 
 STOPPED = StoppedError.exit_code
 

@@ -13,17 +13,18 @@ from rich.table import Table
 from gancli import catalogue
 from gancli.cli import completing, console
 from gancli.config import Field, fields_of
-from gancli.errors import UsageError, printable
+from gancli.errors import UsageError
 from gancli.store import pretrained
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
-from gancli.text import counted
+from gancli.text import counted, printable
 
 
 def variants(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", show_default=False, autocompletion=completing.one_of(catalogue.names), help=(
-            "One variant: its architecture, paper, presets and options."))
+        str | None,
+        typer.Argument(metavar="NAME", show_default=False, autocompletion=completing.one_of(catalogue.names),
+                       help="One variant: its architecture, paper, presets and options."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip

@@ -8,8 +8,8 @@ from gancli.data.manifest import Manifest
 from gancli.data.names import Split
 from gancli.data.splits import Crossed, Groups, Level, crossed, level_of, said_by, splits_of
 from gancli.data.walk import MAX_DEPTH, Found
-from gancli.errors import DataError, few, printable
-from gancli.text import Note, counted
+from gancli.errors import DataError
+from gancli.text import Note, counted, few, printable
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,11 @@ from gancli.data.pace import Pace
 from gancli.data.sidecar_labels import MAX_CLASSES
 from gancli.data.source import Source
 from gancli.data.splits import SPLIT_WORDS
-from gancli.errors import DataError, few
+from gancli.errors import DataError
 from gancli.events import Emit, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.memory import free_bytes
-from gancli.text import Note
+from gancli.text import Note, few
 
 # Words in the name of an array (`x_train`, `trainImages`) that say that it has the images.
 IMAGES = frozenset({"image", "images", "img", "imgs", "picture", "pictures", "data", "x"})

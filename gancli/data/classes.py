@@ -5,7 +5,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from gancli.errors import UsageError, printable
+from gancli.errors import UsageError
+from gancli.text import printable
 
 NUMBER = re.compile(r"([0-9]+)")
 

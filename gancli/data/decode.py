@@ -13,8 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from gancli.data.formats import GREY_MODES, accepted
 from gancli.data.image_metadata import ORIENTATION, read_metadata
-from gancli.errors import DataError, few
-from gancli.text import counted
+from gancli.errors import DataError
+from gancli.text import counted, few
 
 ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 WIDE_MODES = ("I", "F")  # what the names of modes of more than 8 bits begin with

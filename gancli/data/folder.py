@@ -23,10 +23,10 @@ from gancli.data.pace import PACE_S, Pace
 from gancli.data.patterns import stem
 from gancli.data.pictures import Contents, Pictures
 from gancli.data.source import Source
-from gancli.data.spec import ImageSpec
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing, Warned
 from gancli.process import CPUS
+from gancli.spec import ImageSpec
 from gancli.text import counted
 
 DEFAULT_SIZE = 64

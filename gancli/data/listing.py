@@ -12,8 +12,9 @@ from gancli.data.arrange import Arranged, Arranger
 from gancli.data.names import Split, source_names
 from gancli.data.pictures import Folder, Pictures, Zip
 from gancli.data.walk import walked
-from gancli.errors import DataError, UsageError, did_you_mean, printable
+from gancli.errors import DataError, UsageError, did_you_mean
 from gancli.events import Emit
+from gancli.text import printable
 
 OnBad = Literal["fail", "skip"]
 

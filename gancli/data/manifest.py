@@ -15,7 +15,8 @@ from typing import Any
 
 from gancli.data.parquet_columns import LABELS
 from gancli.data.sidecar_labels import MAX_CLASSES, checked
-from gancli.errors import DataError, few, printable
+from gancli.errors import DataError
+from gancli.text import few, printable
 
 NAME, FILE_NAME = "dataset.json", "file_name"
 MAX_BYTES = 1 << 26  # a million pictures take 40 MB

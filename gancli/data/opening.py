@@ -11,9 +11,9 @@ from gancli.data.fit import Fit
 from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
 from gancli.data.patterns import is_pattern, matching
 from gancli.data.source import Source
-from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError, did_you_mean
 from gancli.events import Emit
+from gancli.spec import ImageSpec
 
 
 def open_source(

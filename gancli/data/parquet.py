@@ -16,8 +16,9 @@ from gancli.data.parquet_columns import Columns, columns_of
 from gancli.data.pictures import MAX_ENTRIES, MAX_FILE_BYTES, MAX_INFLATION, Contents, Pictures, labelled
 from gancli.data.sidecar_labels import LONGEST, MAX_CLASSES, checked
 from gancli.data.walk import Found
-from gancli.errors import DataError, printable
+from gancli.errors import DataError
 from gancli.events import Emit, Preparing
+from gancli.text import printable
 
 FIRST_ROWS, LABEL_ROWS, HEAD_BYTES = 4, 1 << 16, 1 << 16
 BATCH_ROWS = 4  # a damaged file may claim that each is the largest there can be

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gancli.data.sidecar_labels import LONGEST, MAX_CLASSES
-from gancli.errors import DataError, few, printable
-from gancli.text import Note
+from gancli.errors import DataError
+from gancli.text import Note, few, printable
 
 IMAGES = ("image", "img", "picture", "images")  # where there are several, the first of these
 LABELS = ("label", "labels", "class", "cls", "fine_label", "target", "targets", "category", "label_name", "class_name")

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from gancli.errors import DataError, few
+from gancli.errors import DataError
+from gancli.text import few
 
 Kind = Literal["tar", "parquet"]
 TARS, TABLES = (".tar", ".tar.gz", ".tgz"), (".parquet",)  # suffixes

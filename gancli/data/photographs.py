@@ -18,9 +18,9 @@ from gancli.data.names import ARRAYS, DRAWN, source_names
 from gancli.data.opening import existing, open_source
 from gancli.data.patterns import stem
 from gancli.data.pictures import Pictures
-from gancli.data.spec import ImageSpec
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Warned
+from gancli.spec import ImageSpec
 from gancli.text import counted
 
 DEFAULT_CROP = 96  # pixels: Ledig et al. 2017, section 3.2

@@ -15,7 +15,8 @@ from pathlib import Path
 from gancli.config.paths import LFS_POINTER, PointerError, open_file
 from gancli.data import manifest
 from gancli.data.walk import Found, in_zip
-from gancli.errors import DataError, printable
+from gancli.errors import DataError
+from gancli.text import printable
 
 MAX_ENTRIES = 5_000_000
 MAX_FILE_BYTES = 1 << 28

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gancli.errors import printable
+from gancli.text import printable
 
 KINDS = (".cls", ".json", ".txt")  # the first that any picture has is what all must have
 JSON_KEYS = ("label_name", "class_name", "label", "class", "cls")  # the first that is there counts

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from gancli.data import fingerprint
-from gancli.data.spec import ImageSpec
+from gancli.spec import ImageSpec
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from gancli.data.patterns import is_archive
 from gancli.data.pictures import MAX_ENTRIES, MAX_FILE_BYTES, Contents, Pictures, labelled
 from gancli.data.sidecar_labels import KINDS, MAX_BYTES, SidecarLabels, key_of, spare
 from gancli.data.walk import Found, sort_out, tells_of_run, within
-from gancli.errors import DataError, few, printable
+from gancli.errors import DataError
 from gancli.events import Emit, Preparing
 from gancli.files import atomic
-from gancli.text import counted
+from gancli.text import counted, few, printable
 
 GZIP = b"\x1f\x8b"
 MAX_HEADER_BYTES = 1 << 14  # of one member: a long name, what a pax header says, where holes are

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from gancli.data.formats import is_image, is_junk, is_other_picture
 from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive, kind_of
-from gancli.errors import DataError, few
+from gancli.errors import DataError
 from gancli.events import Emit, Preparing
-from gancli.text import Note, counted
+from gancli.text import Note, counted, few
 
 RUN_CONFIG, RUN_PARTS = "config.toml", ("state", "ckpt.safetensors", "best.safetensors", "metrics.jsonl")
 ON_WINDOWS = (0, 10, 11)  # FAT, NTFS and VFAT in a zip entry's `create_system`

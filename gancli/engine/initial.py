@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from gancli.config import Field, fields_of
-from gancli.data.spec import ImageSpec
 from gancli.engine.session import Session
 from gancli.errors import UsageError
+from gancli.spec import ImageSpec
 from gancli.store.facts import Facts
 from gancli.store.pretrained import pretrained_name
 from gancli.store.state import Weights

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from gancli.batches.batch import Batch
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine.plan import Plan
 from gancli.format import size as size_text
 from gancli.machine.memory import available_bytes
 from gancli.machine.torch_private import FakeTensorMode
+from gancli.spec import Batch
 from gancli.variant import Adam, Phase, Variant
 
 MAX_ACTIVATIONS = 2000  # per value of an image: far more than the networks here have

@@ -23,7 +23,6 @@ from gancli.data.fit import Fit
 from gancli.data.names import source_names
 from gancli.data.photographs import Photographs, check_scale
 from gancli.data.source import Source
-from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.machine.device import (
     SINGLE_PROCESS,
@@ -38,6 +37,7 @@ from gancli.machine.device import (
     choose_threads,
 )
 from gancli.machine.ranks import Ranks
+from gancli.spec import ImageSpec
 from gancli.steps.capture import no_capture
 from gancli.steps.runner import StepExecution
 from gancli.store.facts import Facts

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import PIL
 import torch
 
-from gancli.data.spec import ImageSpec
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.report.history import LossHistory
+from gancli.spec import ImageSpec
 from gancli.store import state
 from gancli.store.state import State
 from gancli.text import counted

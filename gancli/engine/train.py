@@ -11,7 +11,6 @@ from gancli.data.names import own_size
 from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.source import Source
-from gancli.data.spec import ImageSpec
 from gancli.engine import evaluate, initial, memory, plan, resume, saving, warnings
 from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import NO_REQUESTS, Session
@@ -20,6 +19,7 @@ from gancli.errors import GancliError
 from gancli.machine import contention
 from gancli.machine.device import SINGLE_PROCESS, choose_timing
 from gancli.machine.ranks import Ranks
+from gancli.spec import ImageSpec
 from gancli.steps.runner import StepRunner
 from gancli.store.run_directory import RunDirectory
 from gancli.store.state import State, Weights

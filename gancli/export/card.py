@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gancli import catalogue
-from gancli.errors import printable
 from gancli.export.front_matter import dataset_name, front_matter
 from gancli.format import measure
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
 from gancli.store.facts import command_from_facts
 from gancli.store.run_directory import EXPORTED
-from gancli.text import counted
+from gancli.text import counted, printable
 
 WEIGHTS, CONFIG, SAMPLES = EXPORTED, "config.json", "samples.png"
 

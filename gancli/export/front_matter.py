@@ -6,9 +6,9 @@ from pathlib import PurePath
 from typing import Any
 
 from gancli.data.names import source_names
-from gancli.errors import printable
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
+from gancli.text import printable
 
 HUB = {  # what data sets are called on the Hugging Face Hub
     "mnist": "ylecun/mnist", "fashion-mnist": "zalando-datasets/fashion_mnist", "cifar10": "uoft-cs/cifar10",

@@ -15,12 +15,12 @@ from gancli.data.opening import open_source
 from gancli.data.patterns import is_archive, is_pattern, matching
 from gancli.data.probe import probe
 from gancli.data.source import Source
-from gancli.errors import DataError, GancliError, UsageError, few
+from gancli.errors import DataError, GancliError, UsageError
 from gancli.events import Emit, Event, Warned
 from gancli.metrics.yardstick import FEWEST
 from gancli.store.checkpoint import Model, load_model
 from gancli.store.run_directory import RunDirectory, model_file, require_model_file, runs_in
-from gancli.text import Note, counted
+from gancli.text import Note, counted, few
 
 MAGIC = (b"PK\x03\x04", b"PAR1")  # zip, Parquet
 TAR, TAR_AT = b"ustar", 257

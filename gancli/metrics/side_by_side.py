@@ -13,13 +13,14 @@ from gancli import images
 from gancli.config.sample import EnlargeConfig
 from gancli.data.decode import add_remarks, decode_first, read_shape
 from gancli.data.formats import is_image
-from gancli.errors import DataError, UsageError, few, os_problem
+from gancli.errors import DataError, UsageError, os_problem
 from gancli.events import Emit, Preparing
 from gancli.metrics.upscaled import Likeness, bicubic, likeness, whole_steps
 from gancli.sampling.enlarging import Told, content, read
 from gancli.sampling.jobs import Job
 from gancli.sampling.upscale import Upscaler, check_memory
 from gancli.store import pretrained
+from gancli.text import few
 
 MARGIN = 8  # pixels around panels and captions
 SMALLEST_LETTERS, LARGEST_LETTERS = 12, 28  # pixels

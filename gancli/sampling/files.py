@@ -14,13 +14,13 @@ from gancli import images
 from gancli.config import paths
 from gancli.config.option import reject_unused_options
 from gancli.config.sample import SampleConfig
-from gancli.errors import GancliError, UsageError, os_problem, printable
+from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Emit, Preparing
 from gancli.files import atomic
 from gancli.sampling import draw, video
 from gancli.sampling.labels import file_names
 from gancli.sampling.order import Order
-from gancli.text import counted
+from gancli.text import counted, printable
 
 GRIDS = (".png", ".jpg", ".jpeg", ".webp")
 ANIMATIONS = (".gif", ".webp", ".mp4")

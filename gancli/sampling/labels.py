@@ -5,7 +5,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from gancli.data.classes import canonical
-from gancli.errors import UsageError, did_you_mean, printable
+from gancli.errors import UsageError, did_you_mean
+from gancli.text import printable
 
 RANGE = re.compile(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?")
 UNFIT = frozenset('/\\:*?"<>| ')  # in names of files, on one system or another, or to type

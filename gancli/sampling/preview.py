@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancli import images
-from gancli.batches.batch import Batch
 from gancli.batches.pairs import upsample_bicubic
 from gancli.sampling import draw
+from gancli.spec import Batch
 from gancli.variant import Variant
 
 COUNT = 64

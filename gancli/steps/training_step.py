@@ -5,8 +5,8 @@ from contextlib import nullcontext
 
 from torch import Tensor, nn
 
-from gancli.batches.batch import Batch
 from gancli.machine.device import Machine
+from gancli.spec import Batch
 from gancli.steps.optimizer import NetworkOptimizer
 from gancli.variant import Phase, Update
 

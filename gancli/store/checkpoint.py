@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.errors import CheckpointError, few, os_problem, shell_quoted
+from gancli.errors import CheckpointError, os_problem, shell_quoted
 from gancli.files import atomic
 from gancli.store.facts import Facts, from_header, to_metadata
 from gancli.store.header import Header, read_header
+from gancli.text import few
 from gancli.variant import Variant, on_meta_device
 
 GENERATOR = "generator."

@@ -12,9 +12,10 @@ from gancli import catalogue
 from gancli.config import Field, VariantConfig, fields_of
 from gancli.config.option import checked, with_current_names
 from gancli.config.resolve import NOT_STORED, known_fields, preset_layers, resolve
-from gancli.data.spec import ImageSpec
-from gancli.errors import CheckpointError, GancliError, UsageError, few, shell_quoted
+from gancli.errors import CheckpointError, GancliError, UsageError, shell_quoted
+from gancli.spec import ImageSpec
 from gancli.store.header import MAX_HEADER_BYTES, Header, json_object
+from gancli.text import few
 
 KEY = "gancli"
 FORMAT = 1

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gancli.config.paths import expanded
-from gancli.errors import CheckpointError, UsageError, did_you_mean, few
+from gancli.errors import CheckpointError, UsageError, did_you_mean
 from gancli.store.run_directory import describe_runs, holds_model, model_file, runs_in
+from gancli.text import few
 
 FOLDER = Path(str(importlib.resources.files("gancli"))) / "shipped"
 SUFFIX = ".safetensors"

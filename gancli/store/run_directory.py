@@ -11,10 +11,10 @@ from pathlib import Path
 
 from gancli.config import toml
 from gancli.data.classes import ordered
-from gancli.errors import CheckpointError, GancliError, UsageError, few, os_problem
+from gancli.errors import CheckpointError, GancliError, UsageError, os_problem
 from gancli.files import atomic, lock
 from gancli.files.atomic import parse_temp_name
-from gancli.text import counted
+from gancli.text import counted, few
 
 LOCK = ".lock"
 UNSAVED = (

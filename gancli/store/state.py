@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from gancli import events
-from gancli.errors import CheckpointError, few
+from gancli.errors import CheckpointError
 from gancli.store import checkpoint
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import Header, read_header
 from gancli.store.run_directory import RunDirectory, weights_file
+from gancli.text import few
 
 NETWORK = "network."
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from gancli.batches.batch import Batch
-from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import adversarial
 from gancli.nn.layers import Maxout, Tanh, dropout, norm_activation
 from gancli.nn.penalties import Penalties
+from gancli.spec import Batch, ImageSpec
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, linear_decay
 from gancli.variants.cgan_config import Config
 

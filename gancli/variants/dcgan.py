@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from gancli.batches.batch import Batch
-from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn import adversarial
 from gancli.nn.augment import diff_augment
 from gancli.nn.layers import ConvAfterDoubling, Tanh, dcgan_init, norm_activation, spectral_norms
 from gancli.nn.penalties import Penalties
+from gancli.spec import Batch, ImageSpec
 from gancli.variant import Adam, Optimizer, Update, Variant, linear_decay
 from gancli.variants.dcgan_config import Config
 

@@ -6,13 +6,12 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from gancli.batches.batch import Batch
-from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.nn.adversarial import LOSSES
 from gancli.nn.penalties import Penalties, penalty_subset
 from gancli.nn.pyramid import Chain, laplacian
 from gancli.nn.pyramid_networks import CoarseGenerator, Discriminator, Generator
+from gancli.spec import Batch, ImageSpec
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, linear_decay
 from gancli.variants.lapgan_config import Config
 

@@ -8,14 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gancli.batches.batch import Batch
 from gancli.batches.pairs import upsample_bicubic
 from gancli.config.paths import input_file
-from gancli.data.spec import ImageSpec
 from gancli.nn import adversarial
 from gancli.nn.layers import CellMeans, ConvAfterShuffle, norm_activation, spectral_norms
 from gancli.nn.penalties import Penalties
 from gancli.nn.vgg import Vgg19Features
+from gancli.spec import Batch, ImageSpec
 from gancli.text import Note
 from gancli.variant import Adam, Optimizer, Phase, Schedule, Update, Variant, constant
 from gancli.variants.srgan_config import Config

@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from gancli.batches.batch import Batch
-from gancli.data.spec import ImageSpec
 from gancli.nn import adversarial
 from gancli.nn.augment import translation
 from gancli.nn.layers import Maxout, Tanh, dropout, norm_activation
 from gancli.nn.penalties import Penalties
+from gancli.spec import Batch, ImageSpec
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, linear_decay
 from gancli.variants.vanilla_config import Config
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from gancli import catalogue
-from gancli.data.spec import ImageSpec
 from gancli.nn.layers import CellMeans, ConvAfterDoubling, ConvAfterShuffle, Frequencies, LabelPlane, Tanh
+from gancli.spec import ImageSpec
 
 
 def test_black_pixels_still_learn_in_bf16() -> None:

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gancli.data.spec import ImageSpec
 from gancli.errors import GancliError
 from gancli.sampling.upscale import Upscaler, tiles
+from gancli.spec import ImageSpec
 from gancli.variants.srgan import Srgan
 from gancli.variants.srgan_config import Config
 

@@ -9,11 +9,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from gancli import catalogue
-from gancli.batches.batch import Batch
 from gancli.config import fields_of
-from gancli.data.spec import ImageSpec
 from gancli.machine import torch_private
 from gancli.machine.device import Machine, Precision
+from gancli.spec import Batch, ImageSpec
 from gancli.steps.ema import AveragedModel
 from gancli.steps.training_step import TrainingStep
 

@@ -10,10 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from gancli.batches.batch import Batch
 from gancli.config import VariantConfig, option
-from gancli.data.spec import ImageSpec
 from gancli.nn import adversarial
+from gancli.spec import Batch, ImageSpec
 from gancli.variant import Adam, Optimizer, Update, Variant
 
 

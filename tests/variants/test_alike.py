@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
+from gancli.spec import ImageSpec
 from gancli.variant import Sgd, Variant
 from tests.conftest import SMALL, Gan, sha256
 

@@ -5,11 +5,10 @@ import torch
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.batches.batch import Batch
 from gancli.config import fields_of
 from gancli.config.resolve import known_fields
-from gancli.data.spec import ImageSpec
 from gancli.machine.device import Machine, Precision
+from gancli.spec import Batch, ImageSpec
 from gancli.steps.training_step import TrainingStep
 from gancli.variant import Phase, Variant
 

@@ -5,10 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from gancli import catalogue
-from gancli.batches.batch import Batch
-from gancli.data.spec import ImageSpec
 from gancli.errors import UsageError
 from gancli.machine.device import Machine
+from gancli.spec import Batch, ImageSpec
 from gancli.steps.training_step import TrainingStep
 from gancli.variant import Variant
 

@@ -9,9 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.batches.batch import Batch
-from gancli.data.spec import ImageSpec
 from gancli.nn.pyramid import double
+from gancli.spec import Batch, ImageSpec
 from gancli.variant import Sgd
 from gancli.variants.lapgan import Lapgan, level_sizes
 from tests.conftest import SMALL, Gan, sha256

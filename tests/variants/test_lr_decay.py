@@ -7,7 +7,7 @@ import pytest
 
 import gancli
 from gancli import catalogue
-from gancli.data.spec import ImageSpec
+from gancli.spec import ImageSpec
 from gancli.store import pretrained
 from gancli.store.facts import from_header
 from gancli.store.header import read_header

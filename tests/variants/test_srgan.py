@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from gancli.batches.pairs import upsample_bicubic
-from gancli.data.spec import ImageSpec
 from gancli.errors import GancliError, UsageError
 from gancli.nn.vgg import FEATURE_SCALE, Vgg19Features
+from gancli.spec import ImageSpec
 from gancli.variants.srgan import Srgan
 from gancli.variants.srgan_config import Config
 

@@ -13,10 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from gancli import catalogue
-from gancli.batches.batch import Batch
-from gancli.data.spec import ImageSpec
 from gancli.machine.device import Machine
 from gancli.metrics import classifier
+from gancli.spec import Batch, ImageSpec
 from gancli.steps.training_step import TrainingStep
 from gancli.variant import Update, Variant
 from tests.conftest import ROOT, SMALL, Gan
