@@ -1,5 +1,5 @@
-"""The layers of the package. `tests/test_imports.py` checks each file against them; `python -m tests.layers` prints the table
-of CONTRIBUTING.md."""
+"""The layers of the package. `tests/test_imports.py` checks each file against them; `python -m tests.layers` prints the
+table of CONTRIBUTING.md."""
 
 from typing import NamedTuple
 
