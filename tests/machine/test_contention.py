@@ -124,7 +124,7 @@ def test_yielding_adds_a_pool_of_openmps_threads_and_removes_it() -> None:
         "from pathlib import Path; from gancli.machine import contention\n"
         "count = lambda: len(list(Path('/proc/self/task').iterdir()))\n"
         "before = count()\n"
-        "with contention.yielding():\n    time.sleep(0.3); during = count()\n"
+        "with contention.yield_cpus():\n    time.sleep(0.3); during = count()\n"
         "time.sleep(0.2); print(before, during, count())"
     )
     before, during, after = map(int, printed(script).split())

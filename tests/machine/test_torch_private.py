@@ -19,7 +19,7 @@ from gancli.machine import torch_private
 from gancli.steps import trace
 
 PACKAGE = Path(gancli.__file__).parent
-OWN_FILE = PACKAGE / "machine" / "private.py"
+OWN_FILE = PACKAGE / "machine" / "torch_private.py"
 PUBLIC_THOUGH_UNDERLINED = ("_asdict", "_fields", "_make", "_replace")  # of NamedTuple
 
 
@@ -246,7 +246,7 @@ def test_every_name_is_held_to_its_public_form_here() -> None:
     here = {
         node.attr
         for node in ast.walk(ast.parse(Path(__file__).read_text("utf-8")))
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "private"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "torch_private"
     }
     assert there == here
 
