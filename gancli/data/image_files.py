@@ -71,7 +71,7 @@ class Pictures(ABC):
             folder = folder[: folder[:-1].rfind("/") + 1]
 
     def _read_label_file(self, folder: str) -> Labels | None:
-        for name, read_labels in label_files.READERS.items():
+        for name in label_files.LABEL_FILES:
             if not self.holds(path := f"{folder}{name}"):
                 continue
             [(_, text)] = self.read([path], label_files.MAX_FILE_BYTES + 1)
@@ -79,7 +79,7 @@ class Pictures(ABC):
                 raise text
             if len(text) > label_files.MAX_FILE_BYTES:
                 raise DataError(f"{self.where(path)}: over the limit of {label_files.MAX_FILE_BYTES} bytes")
-            if (found := read_labels(text, self.where(path))) is not None:
+            if (found := label_files.read_label_file(text, self.where(path))) is not None:
                 return found
         return None
 

@@ -9,14 +9,16 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gancli.errors import DataError
 from gancli.text import few, printable
 
-DATASET_JSON, FILE_NAME = "dataset.json", "file_name"
+DATASET_JSON = "dataset.json"
+LABEL_FILES = (DATASET_JSON, "metadata.jsonl", "metadata.csv")  # in a folder, the first of these
+FILE_NAME = "file_name"
 # The column or array with the labels: the first of these.
 LABEL_NAMES = (
     "label",
@@ -72,12 +74,18 @@ def check_label(value: object) -> Label:
     raise ValueError(f"{printable(repr(value)[:30])}, neither a class number nor a class name")
 
 
-def read_dataset_json(text: bytes, where: str) -> Labels | None:
-    """Return the labels in a `dataset.json`, or None for a file of another program. Raises `DataError` for a damaged one."""
+def read_label_file(text: bytes, where: str) -> Labels | None:
+    """Return the labels in one of `LABEL_FILES`, or None for a file of another program. Raises `DataError` for a damaged
+    one."""
     try:
-        content = json.loads(text, object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(where, error) from None
+        return _read_dataset_json(text, where) if where.endswith(DATASET_JSON) else _read_metadata(text, where)
+    except (ValueError, RecursionError, csv.Error) as error:  # ValueError: not UTF-8, or not JSON
+        reason = " ".join(str(error).split())[:100]
+        raise DataError(f"{where}: cannot be read ({reason}); correct it or remove it") from None
+
+
+def _read_dataset_json(text: bytes, where: str) -> Labels | None:
+    content = json.loads(text, object_pairs_hook=_without_duplicates)
     if not isinstance(content, dict) or "labels" not in content:
         return None
     pairs = content["labels"]
@@ -101,29 +109,20 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _damaged(where: str, error: Exception) -> DataError:
-    reason = " ".join(str(error).split())[:100]
-    return DataError(f"{where}: cannot be read ({reason}); correct it or remove it")
-
-
 def _add(labels: dict[str, Label], name: str, label: Label, where: str) -> None:
     name = name.replace("\\", "/").removeprefix("./")
     if labels.setdefault(name, label) != label:
         raise DataError(f"{where}: {printable(name)} has two labels, {labels[name]} and {label}; correct it")
 
 
-def read_metadata(text: bytes, where: str) -> Labels:
+def _read_metadata(text: bytes, where: str) -> Labels:
     """Return the labels in a `metadata.csv` or `metadata.jsonl`, in rows that name a file each; without labels, they are
-    ignored. Raises `DataError` for a damaged file."""
-    try:
-        if where.endswith(".csv"):
-            lines = io.StringIO(text.decode("utf-8-sig"), newline="")
-            rows: list[dict[str, Any]] = list(csv.DictReader(lines, strict=True))
-        else:
-            values = [json.loads(line.decode("utf-8-sig")) for line in text.splitlines() if line.strip()]
-            rows = [value for value in values if isinstance(value, dict)]
-    except (ValueError, RecursionError, csv.Error) as error:  # ValueError: not UTF-8, or not JSON
-        raise _damaged(where, error) from None
+    ignored."""
+    if where.endswith(".csv"):
+        rows = list[Any](csv.DictReader(io.StringIO(text.decode("utf-8-sig"), newline=""), strict=True))
+    else:
+        rows = [json.loads(line.decode("utf-8-sig")) for line in text.splitlines() if line.strip()]
+    rows = [row for row in rows if isinstance(row, dict)]
     ignored = Labels({}, place=f"in {where.rpartition('/')[2]}", is_ignored=True)
     columns = dict.fromkeys(key for row in rows for key in row if isinstance(key, str))
     column = next((name for name in LABEL_NAMES if name in columns), None)
@@ -153,13 +152,6 @@ def _whole_number(value: object) -> object:
     return int(value) if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()) else value
 
 
-READERS: Mapping[str, Callable[[bytes, str], Labels | None]] = {
-    DATASET_JSON: read_dataset_json,
-    "metadata.jsonl": read_metadata,
-    "metadata.csv": read_metadata,
-}
-
-
 def split_key(name: str) -> tuple[str, str]:
     """Split the name of a file in a tar into its sample's key and the rest: `a/b.seg.png` into `a/b` and `.seg.png`."""
     folder, slash, last = name.rpartition("/")
@@ -179,9 +171,9 @@ class SidecarLabels:
         """Read a file next to an image."""
         self.is_used = True
         try:
-            label = SIDECAR_READERS[suffix](text)
+            label = _read_sidecar(suffix, text)
         except (ValueError, RecursionError) as error:
-            self.problems[suffix, key] = f"its {suffix} is {' '.join(str(error).split())[:100]}"
+            self.problems[suffix, key] = f"its {suffix} cannot be used ({' '.join(str(error).split())[:100]})"
         else:
             if label is not None:
                 self.labels[suffix, key] = label
@@ -203,32 +195,15 @@ class SidecarLabels:
         return None, notes
 
 
-def _read_cls(text: bytes) -> int:
-    number = text.decode("utf-8", "replace").strip().removeprefix("\ufeff")
-    if not number.isascii() or not number.isdecimal() or len(number) > 10 or int(number) >= MAX_LABEL:
-        raise ValueError(f"'{printable(number[:20])}', not a class number")
-    return int(number)
-
-
-def _read_txt(text: bytes) -> str | None:
-    """Return a class's name, or None for a longer text, as captions are."""
-    name = text.decode("utf-8", "replace").strip().removeprefix("\ufeff")
-    return name if name and len(name) <= MAX_NAME_LENGTH and len(name.splitlines()) == 1 else None
-
-
-def _read_json(text: bytes) -> Label | None:
-    try:
+def _read_sidecar(suffix: str, text: bytes) -> Label | None:
+    """Return the label in a file next to an image, or None for a longer text, such as a caption. Raises `ValueError`."""
+    if suffix == ".json":
         content = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError("damaged") from None
-    if not isinstance(content, dict):
-        return None
-    value = next((content[key] for key in SIDECAR_KEYS if content.get(key) is not None), None)
-    return None if value is None else check_label(value)
-
-
-SIDECAR_READERS: Mapping[str, Callable[[bytes], Label | None]] = {
-    ".cls": _read_cls,
-    ".json": _read_json,
-    ".txt": _read_txt,
-}
+        values = [content[key] for key in SIDECAR_KEYS if isinstance(content, dict) and content.get(key) is not None]
+        return check_label(values[0]) if values else None
+    content = text.decode("utf-8", "replace").strip().removeprefix("\ufeff")
+    if suffix == ".cls":
+        if not content.isdecimal():
+            raise ValueError(f"'{printable(content[:20])}', not a class number")
+        return check_label(int(content))
+    return content if 0 < len(content) <= MAX_NAME_LENGTH and len(content.splitlines()) == 1 else None

@@ -55,16 +55,9 @@ def level_of(prefix: str, images: Iterable[str]) -> Level:
     return Level(prefix, folders, loose)
 
 
-class SplitName(NamedTuple):
-    """What the name of a folder says: the split, how plainly (0: most), and the rest: `seg_train` goes with `seg_test`."""
-
-    split: Split
-    rank: int
-    rest: tuple[str, ...]
-
-
-def parse_split_name(folder: str) -> SplitName | None:
-    """Return the split in the name of a folder, or None."""
+def parse_split(folder: str) -> tuple[Split, int, tuple[str, ...]] | None:
+    """Return the split that the name of a folder says, how plainly (0: most), and the rest of the name (`seg_train` goes
+    with `seg_test`); None for other names."""
     words = [word for word in re.split(r"[ _.-]+", canonical(folder)) if word]
     found = [(at, match) for at, word in enumerate(words) if (match := SPLIT_NAME.fullmatch(word))]
     if len(found) != 1:
@@ -72,7 +65,7 @@ def parse_split_name(folder: str) -> SplitName | None:
     ((at, match),) = found
     rest = tuple(word for word in (*words[:at], match[2], *words[at + 1 :]) if word and word not in FILLERS)
     split: Split = "train" if match[1] in SPLIT_WORDS["train"] else "test"
-    return SplitName(split, SPLIT_WORDS[split].index(match[1]), rest)
+    return split, SPLIT_WORDS[split].index(match[1]), rest
 
 
 def find_split_pairs(folders: Iterable[str]) -> list[dict[Split, list[str]]]:
@@ -80,9 +73,9 @@ def find_split_pairs(folders: Iterable[str]) -> list[dict[Split, list[str]]]:
     of each split the plainest name first."""
     groups: dict[tuple[str, ...], dict[Split, list[tuple[int, bool, str]]]] = {}
     for folder in sorted(folders):
-        if (found := parse_split_name(folder)) is not None:
-            names = groups.setdefault(found.rest, {}).setdefault(found.split, [])
-            names.append((found.rank, folder != canonical(folder), folder))
+        if (found := parse_split(folder)) is not None:
+            split, rank, rest = found
+            groups.setdefault(rest, {}).setdefault(split, []).append((rank, folder != canonical(folder), folder))
     pairs = [group for group in groups.values() if len(group) == 2]
     return [{split: [folder for _, _, folder in sorted(names)] for split, names in pair.items()} for pair in pairs]
 
@@ -178,7 +171,7 @@ class LayoutFinder:
             line = f"no labels {labels.place}: {labels.problem}"
             self.notes.append(Note(line) if labels.is_ignored else line)
         if labels is None or labels.is_ignored:
-            named = [name for name in level.folders if (found := parse_split_name(name)) is not None and not found.rest]
+            named = [name for name in level.folders if (found := parse_split(name)) is not None and not found[2]]
             if named and len(level.folders) > 1:
                 self.notes.append(Note(f"classes, not splits, as there is no pair: {few(ordered(named))}"))
             return level.folders, level.loose, "in a class folder"

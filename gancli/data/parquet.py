@@ -76,10 +76,11 @@ class Table(Pictures):
         self._num_rows.append(counts)
         names = [f"{folder}{number:05d}-{row:09d}" for row in range(num_rows)]
         self._places |= {name: (number, row) for row, name in enumerate(names)}
-        averages = [
-            max(1, size // max(1, count)) for count, size in zip(counts, sizes, strict=True) for _ in range(count)
-        ]
-        self.found.marks |= {name: (size, mtime) for name, size in zip(names, averages, strict=True)}
+        begin = 0
+        for count, size in zip(counts, sizes, strict=True):  # of an image, the average size is known
+            mark = max(1, size // max(1, count)), mtime
+            self.found.marks |= dict.fromkeys(names[begin : begin + count], mark)
+            begin += count
         parents = folder.rstrip("/").split("/")
         self.found.folders |= {"/".join(parents[: depth + 1]) for depth in range(len(parents))} - {""}
         if columns.label is not None:
@@ -90,9 +91,7 @@ class Table(Pictures):
         row = 0
         with open_parquet(path, column) as file:
             for batch in file.iter_batches(LABEL_ROWS, columns=[column], use_threads=False):
-                cells = (
-                    batch.column(0) if hasattr(batch.column(0), "dictionary") else batch.column(0).dictionary_encode()
-                )
+                cells = batch.column(0).dictionary_encode()
                 labels = [_label(cell, class_names) for cell in cells.dictionary]  # each is checked once
                 for index in cells.indices:
                     label = labels[index.as_py()] if index.is_valid else ValueError("null")

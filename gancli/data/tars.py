@@ -6,7 +6,7 @@ import gzip
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
@@ -16,8 +16,8 @@ from gancli.config.paths import open_file
 from gancli.data.formats import is_image
 from gancli.data.image_files import MAX_ENTRIES, MAX_FILE_BYTES, Contents, Pictures
 from gancli.data.label_files import (
+    LABEL_FILES,
     MAX_SIDECAR_BYTES,
-    READERS,
     SIDECAR_SUFFIXES,
     SidecarLabels,
     split_key,
@@ -50,42 +50,89 @@ class Member:
         return _read_at(file, self.offset, min(self.size, limit))
 
 
-@dataclass
-class Listing:
-    """The contents of shards, in the order of reading."""
-
-    found: Found = field(default_factory=Found)
-    members: list[Member] = field(default_factory=list)
-    folders: set[str] = field(default_factory=set)
-    sidecars: SidecarLabels = field(default_factory=SidecarLabels)
-    notes: list[str] = field(default_factory=list)
-
-
 class Shards(Pictures):
-    """Images in tars. `strict`: if any image has a label next to it, all must have one."""
+    """Images in tars."""
 
-    def __init__(self, path: Path, files: Sequence[Path], listing: Listing, strict: bool) -> None:
-        super().__init__(path, listing.found)
-        self._files, self._notes, members = files, listing.notes, listing.members
-        if listing.sidecars.is_used:  # 17.mask.png belongs to 17.jpg
-            parts = {member: split_key(member.name) for member in members if member.is_image}
-            plain = {(member.shard, key) for member, (key, rest) in parts.items() if rest.count(".") == 1}
-            extra = {m for m, (key, rest) in parts.items() if rest.count(".") > 1 and (m.shard, key) in plain}
-            members = [member for member in members if member not in extra]
-            if extra:
-                names = few(sorted(member.name for member in extra))
-                self._notes.append(
-                    f"{counted(len(extra), 'image')} left out: next to another of the same key ({names})"
-                )
-        self._members = _by_name(members, files, self.found)
-        mtimes = [file.stat().st_mtime_ns for file in files]  # of the shard: a member's own is mostly 0
+    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+        super().__init__(path, Found())
+        self._files, self._folders = files, shard_folders(files)
+        self._notes: list[str] = []
+        self._sidecars = SidecarLabels()
+        self._named_folders: set[str] = set()
+        self.listed: list[Member] = []  # in the order of reading
+        self._members: dict[str, Member] = {}  # by name
+
+    def list_shard(self, shard: int, skip: bool) -> Iterator[bool]:
+        """List a shard; yields for each member whether it is an image. Raises `DataError` for a damaged shard; `skip` takes
+        what is before the damage."""
+        try:
+            with open_tar(self._files[shard]) as file:
+                for info in read_headers(file):
+                    yield self._add(shard, file, info)
+        except DAMAGE as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+            where, why = printable(str(self._files[shard])), printable(reason)[:200]
+            if not skip:
+                remedy = "; --on-bad-image skip takes what is before the damage" if self.listed else ""
+                raise DataError(f"{where}: cannot be read as a tar ({why}){remedy}") from None
+            self._notes.append(f"{where}: read up to the damage ({why})")
+
+    def _add(self, shard: int, file: BinaryIO, info: tarfile.TarInfo) -> bool:
+        """Add a member, and return whether it is an image. Raises `DAMAGE`."""
+        name = name_in_archive(info.name)
+        is_sparse = info.issparse() or any(key.startswith("GNU.sparse") for key in info.pax_headers)
+        if name is not None and (info.isdir() or (info.isreg() and info.name.endswith("/"))):
+            self._named_folders.add(f"{self._folders[shard]}{name}".rstrip("/"))
+        elif not name or not info.isreg() or is_sparse:
+            self.found.odd.append(info.name)
+        else:
+            key, suffix = split_key(name)
+            is_sidecar = suffix.lower() in SIDECAR_SUFFIXES and not name.endswith(LABEL_FILES)
+            if is_sidecar and info.size <= MAX_SIDECAR_BYTES:
+                self._sidecars.add((shard, key), suffix.lower(), _read_at(file, info.offset_data, info.size))
+                return False
+            if info.size:  # raises if the tar ends before the member does
+                _read_at(file, info.offset_data + info.size - 1, 1)
+            self.listed.append(Member(shard, name, is_image(name), info.offset_data, info.size))
+            return self.listed[-1].is_image
+        return False
+
+    def finish(self, strict: bool) -> None:
+        """Name the members, and find their labels. `strict`: if any image has one, all must have one. Raises `OSError`."""
+        if self._sidecars.is_used:
+            self._leave_out_extra()
+        self._name_members()
+        mtimes = [file.stat().st_mtime_ns for file in self._files]  # of the shard: a member's own is mostly 0
         marks: dict[str, Mark] = {name: (m.size, mtimes[m.shard]) for name, m in self._members.items()}
-        sort_files(self.found, marks, listing.folders)
+        sort_files(self.found, marks, self._named_folders)
         images = {name: self._members[name] for name in self.found.marks}
         keys = {name: (member.shard, split_key(member.name)[0]) for name, member in images.items()}
-        labels, notes = listing.sidecars.choose(keys)
+        labels, notes = self._sidecars.choose(keys)
         self.own_labels = labels and replace(labels, is_required=strict)
         self._notes += notes
+
+    def _leave_out_extra(self) -> None:
+        """Leave out `17.mask.png` next to `17.jpg`."""
+        parts = {member: split_key(member.name) for member in self.listed if member.is_image}
+        plain = {(member.shard, key) for member, (key, rest) in parts.items() if rest.count(".") == 1}
+        extra = {m for m, (key, rest) in parts.items() if rest.count(".") > 1 and (m.shard, key) in plain}
+        self.listed = [member for member in self.listed if member not in extra]
+        if extra:
+            names = few(sorted(member.name for member in extra))
+            self._notes.append(f"{counted(len(extra), 'image')} left out: next to another of the same key ({names})")
+
+    def _name_members(self) -> None:
+        """Give members unique names: their own, with the shard's name in front if two shards have an image of the same name.
+        Of one name in one shard the last counts, as in unpacking."""
+        names, shard_of = [self._folders[member.shard] + member.name for member in self.listed], dict[str, int]()
+        images = [(name, member.shard) for name, member in zip(names, self.listed, strict=True) if member.is_image]
+        is_repeated = any(shard_of.setdefault(name, shard) != shard for name, shard in images)
+        for name, member in zip(names, self.listed, strict=True):
+            if is_repeated and member.is_image:
+                parent, slash, last = name.rpartition("/")
+                name = f"{parent}{slash}{shard_name(self._files[member.shard])}.{last}"
+            self.found.twice += [name] if name in self._members else []
+            self._members[name] = member
 
     def read(self, names: Iterable[str], limit: int = MAX_FILE_BYTES) -> Contents:
         chosen = sorted(((self._members[name], name) for name in names), key=lambda one: (one[0].shard, one[0].offset))
@@ -111,73 +158,20 @@ class Shards(Pictures):
 def open_shards(path: Path, files: Sequence[Path], skip: bool, most: int | None, emit: Emit) -> Shards:
     """Open the tars `files` as one dataset, whose name is `path`; given `most`, list only so many images. Raises `DataError`
     for a damaged tar; `skip` takes what is before the damage."""
-    listing, pace, num_images = Listing(), Pace(), 0
-    shards = enumerate(zip(files, shard_folders(files), strict=True))
-    for is_picture in chain.from_iterable(_list_to_damage(*one, shard, listing, skip) for shard, one in shards):
+    shards, pace, num_images = Shards(path, files), Pace(), 0
+    for is_picture in chain.from_iterable(shards.list_shard(shard, skip) for shard in range(len(files))):
         num_images += is_picture
         if pace.due():
-            emit(Preparing(f"listing {path.name}", len(listing.members), 0, "files"))
-        if len(listing.members) > MAX_ENTRIES:
+            emit(Preparing(f"listing {path.name}", len(shards.listed), 0, "files"))
+        if len(shards.listed) > MAX_ENTRIES:
             raise DataError(f"--dataset {path}: over the limit of {MAX_ENTRIES} entries")
         if most is not None and num_images >= most:
             break
     try:
-        return Shards(path, files, listing, strict=not skip and most is None)
+        shards.finish(strict=not skip and most is None)
     except OSError as error:
         raise DataError(os_problem(f"--dataset {path}", "read", error)) from None
-
-
-def _list_to_damage(path: Path, folder: str, shard: int, listing: Listing, skip: bool) -> Iterator[bool]:
-    """As `_list_members`, up to the damage in a shard if `skip`; else raises `DataError`."""
-    try:
-        yield from _list_members(path, folder, shard, listing)
-    except DAMAGE as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
-        where, why = printable(str(path)), printable(reason)[:200]
-        if not skip:
-            remedy = "; --on-bad-image skip takes what is before the damage" if listing.members else ""
-            raise DataError(f"{where}: cannot be read as a tar ({why}){remedy}") from None
-        listing.notes.append(f"{where}: read up to the damage ({why})")
-
-
-def _list_members(path: Path, folder: str, shard: int, listing: Listing) -> Iterator[bool]:
-    """Add the members of a shard to `listing`, and yield for each whether it is an image. Raises `DAMAGE`."""
-    with open_tar(path) as file:
-        for info in read_headers(file):
-            name, is_picture = name_in_archive(info.name), False
-            is_sparse = info.issparse() or any(key.startswith("GNU.sparse") for key in info.pax_headers)
-            if name is not None and (info.isdir() or (info.isreg() and info.name.endswith("/"))):
-                listing.folders.add(f"{folder}{name}".rstrip("/"))
-            elif name is None or not info.isreg() or is_sparse:
-                listing.found.odd.append(name or info.name)
-            elif name:
-                key, suffix = split_key(name)
-                is_sidecar = suffix.lower() in SIDECAR_SUFFIXES and not name.endswith(tuple(READERS))
-                if is_sidecar and info.size <= MAX_SIDECAR_BYTES:
-                    text = _read_at(file, info.offset_data, info.size)
-                    listing.sidecars.add((shard, key), suffix.lower(), text)
-                else:
-                    is_picture = is_image(name)
-                    if info.size:  # raises if the tar ends before the member does
-                        _read_at(file, info.offset_data + info.size - 1, 1)
-                    listing.members.append(Member(shard, name, is_picture, info.offset_data, info.size))
-            yield is_picture
-
-
-def _by_name(members: Sequence[Member], files: Sequence[Path], found: Found) -> dict[str, Member]:
-    """Return members by unique names: their own, with the shard's name in front if two shards have an image of the same
-    name. Of one name in one shard the last counts, as in unpacking."""
-    folders, shard_of = shard_folders(files), dict[str, int]()
-    images = [(member.shard, folders[member.shard] + member.name) for member in members if member.is_image]
-    is_repeated = any(shard_of.setdefault(name, shard) != shard for shard, name in images)
-    named: dict[str, Member] = {}
-    for member in members:
-        parent, slash, last = member.name.rpartition("/")
-        own = f"{shard_name(files[member.shard])}.{last}" if is_repeated and member.is_image else last
-        name = f"{folders[member.shard]}{parent}{slash}{own}"
-        found.twice += [name] if name in named else []
-        named[name] = member
-    return named
+    return shards
 
 
 @contextlib.contextmanager

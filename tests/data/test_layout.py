@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gancli.data.image_files import Contents, Pictures
-from gancli.data.label_files import Labels, read_dataset_json
+from gancli.data.label_files import Labels, read_label_file
 from gancli.data.layout import Arranged, arranged
 from gancli.data.names import Split, ordered, renumbered, translated
 from gancli.data.walk import Found
@@ -203,17 +203,21 @@ def test_each_split_may_have_its_label_file() -> None:
 
 
 def test_dataset_json_is_read_as_stylegan_writes_it() -> None:
-    labels = read_dataset_json(b'{"labels": [["00000/a.png", 6], ["b\\\\c.png", 0]]}', "x")
+    labels = read_label_file(b'{"labels": [["00000/a.png", 6], ["b\\\\c.png", 0]]}', "dataset.json")
     assert labels == Labels({"00000/a.png": 6, "b/c.png": 0})
-    assert read_dataset_json(b'{"labels": null}', "x") == read_dataset_json(b'{"labels": []}', "x") == Labels({})
-    assert read_dataset_json(b'{"images": []}', "x") is read_dataset_json(b"[1]", "x") is None
+    assert (
+        read_label_file(b'{"labels": null}', "dataset.json")
+        == read_label_file(b'{"labels": []}', "dataset.json")
+        == Labels({})
+    )
+    assert read_label_file(b'{"images": []}', "dataset.json") is read_label_file(b"[1]", "dataset.json") is None
 
 
 @pytest.mark.parametrize(
     "label", ["-1", "true", "1.5", '"cat"', "[0.1, 0.2]", "null", "99999999999", "{}"], ids=lambda label: label[:8]
 )
 def test_labels_that_are_not_class_numbers_make_no_classes(label: str) -> None:
-    found = read_dataset_json(f'{{"labels": [["a.png", {label}]]}}'.encode(), "x")
+    found = read_label_file(f'{{"labels": [["a.png", {label}]]}}'.encode(), "x")
     assert found is not None
     assert (found.by_name, "a.png" in found.problem) == ({}, True)
 
@@ -228,7 +232,7 @@ def test_labels_that_are_not_class_numbers_make_no_classes(label: str) -> None:
 )  # fmt: skip
 def test_a_damaged_dataset_json_is_one_line(text: bytes) -> None:
     with pytest.raises(DataError, match=r"^set/dataset\.json: [^\n]*correct it"):
-        read_dataset_json(text, "set/dataset.json")
+        read_label_file(text, "set/dataset.json")
 
 
 def test_classes_are_in_natural_order() -> None:
@@ -242,7 +246,7 @@ def test_classes_are_in_natural_order() -> None:
 
 def test_names_of_two_datasets_are_matched() -> None:
     assert renumbered(("dog", "cat"), ("cat", "dog")) == (1, 0)
-    assert renumbered(("Dog", "cat ", "Zoë", "x"), ("cat", "dog", "Zoe\u0308")) == (1, 0, 2, None)
+    assert renumbered(("Dog", "cat ", "Zoë", "dataset.json"), ("cat", "dog", "Zoe\u0308")) == (1, 0, 2, None)
     assert renumbered(("Cat", "CAT"), ("cat",)) == (None, None)
     assert renumbered(("cat", "Cat"), ("cat",)) == (0, None)
     assert translated(("2", "10"), ("10", "2"), "x") == (1, 0)
