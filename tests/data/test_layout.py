@@ -217,7 +217,7 @@ def test_dataset_json_is_read_as_stylegan_writes_it() -> None:
     "label", ["-1", "true", "1.5", '"cat"', "[0.1, 0.2]", "null", "99999999999", "{}"], ids=lambda label: label[:8]
 )
 def test_labels_that_are_not_class_numbers_make_no_classes(label: str) -> None:
-    found = read_label_file(f'{{"labels": [["a.png", {label}]]}}'.encode(), "x")
+    found = read_label_file(f'{{"labels": [["a.png", {label}]]}}'.encode(), "dataset.json")
     assert found is not None
     assert (found.by_name, "a.png" in found.problem) == ({}, True)
 

@@ -5,6 +5,7 @@ import json
 import os
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from gancli.data.formats import is_image
 from gancli.errors import DataError, UsageError
-from tests.data.packed import opened
+from tests.data.packed import Files, in_folder, in_tar, in_zip, opened
 
 
 def encoded(kind: str = "PNG", **how: Any) -> bytes:
@@ -23,50 +24,32 @@ def encoded(kind: str = "PNG", **how: Any) -> bytes:
 
 
 def folder(root: Path, *names: str, content: bytes | None = None) -> Path:
-    """A folder of pictures with these names."""
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content or encoded())
-    return root
+    """A folder of images with these names."""
+    return in_folder(root, dict.fromkeys(names, content or encoded()))
 
 
-def zipped(path: Path, *names: str, system: int = 3) -> Path:
-    """A zip of pictures with these names."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in names:
-            info = zipfile.ZipInfo("x")
-            info.filename, info.create_system = name, system
-            archive.writestr(info, b"" if name.endswith(("/", "\\")) else encoded())
-    return path
+def zipped(path: Path, *names: str) -> Path:
+    """A zip of images with these names."""
+    return in_zip(path, {name: b"" if name.endswith(("/", "\\")) else encoded() for name in names})
 
 
-def test_runs_inside_the_data_set_are_no_data(tmp_path: Path) -> None:
+def test_runs_inside_a_dataset_are_no_data(tmp_path: Path) -> None:
     pets = folder(tmp_path / "pets", "cat/1.png", "dog/1.png")
-    before, _ = opened(pets)
     for run, part in (("runs/a", "state/x.safetensors"), ("runs/b", "ckpt.safetensors"), ("mine", "metrics.jsonl")):
         folder(pets / run, "samples/1.png", "config.toml", part)
-    after, told = opened(pets)
-    assert (after.class_names, len(after.images)) == (before.class_names, 2)
-    assert told == [
-        "3 folders skipped: run directories of gan, whose images are samples (mine, runs/a, runs/b)",
-    ]
-    zipped(tmp_path / "pets.zip", *(path.relative_to(pets).as_posix() for path in pets.rglob("*.*")))
-    packed, again = opened(tmp_path / "pets.zip")
-    assert (packed.class_names, len(packed.images), again) == (("cat", "dog"), 2, told)
-
-
-def test_a_run_directory_as_the_data_set_gives_no_samples(tmp_path: Path) -> None:
-    run = folder(tmp_path / "run", "samples/1.png", "config.toml", "ckpt.safetensors")
+    files = {path.relative_to(pets).as_posix(): path.read_bytes() for path in pets.rglob("*.*")}
+    for path in (pets, in_zip(tmp_path / "pets.zip", files), in_tar(tmp_path / "pets.tar", files)):
+        source, told = opened(path)
+        assert (source.class_names, len(source.images)) == (("cat", "dog"), 2)
+        assert told == ["3 folders skipped: run directories of gan, whose images are samples (mine, runs/a, runs/b)"]
     with pytest.raises(DataError, match=r"holds no images .*; 1 folder skipped: run directories of gan"):
-        opened(run)
+        opened(pets / "runs" / "b")
 
 
 def test_a_zip_made_on_windows_keeps_its_classes(tmp_path: Path) -> None:
     names = ("pets\\", "pets\\cat\\", "pets\\cat\\1.png", "pets\\dog\\1.png", "pets\\dog\\2.PNG", "pets\\fox\\")
-    for system in (0, 3):
-        source, told = opened(zipped(tmp_path / f"{system}.zip", *names, system=system))
-        assert (source.class_names, source.labels.tolist()) == (("cat", "dog"), [0, 1, 1])
-        assert told == []
+    source, told = opened(zipped(tmp_path / "a.zip", *names))
+    assert (source.class_names, source.labels.tolist(), told) == (("cat", "dog"), [0, 1, 1], [])
 
 
 def test_names_in_zips_are_those_that_unpacking_gives(tmp_path: Path) -> None:
@@ -101,17 +84,15 @@ def test_locked_entries_are_named(tmp_path: Path) -> None:
     assert "2.png" in told[0]
 
 
-@pytest.mark.parametrize("how", ["folder", "zip"])
-def test_a_stylegan_data_set_has_the_classes_of_its_manifest(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(
+    ("packed", "name"), [(in_folder, "set"), (in_zip, "set.zip"), (in_tar, "s.tar"), (in_tar, "s.tgz")]
+)
+def test_a_stylegan_dataset_has_the_classes_of_its_json(
+    packed: Callable[[Path, Files], Path], name: str, tmp_path: Path
+) -> None:
     names = [f"0000{shard}/img{index:08d}.png" for shard in (0, 1) for index in range(3)]
-    path = folder(tmp_path / "set", *names)
-    text = json.dumps({"labels": [[name, index % 2 * 9] for index, name in enumerate(names)]})
-    (path / "dataset.json").write_text(text)
-    if how == "zip":
-        path = zipped(tmp_path / "set.zip", *names)
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr("dataset.json", text)
-    source, told = opened(path)
+    text = json.dumps({"labels": [[name, index % 2 * 9] for index, name in enumerate(names)]}).encode()
+    source, told = opened(packed(tmp_path / name, {**dict.fromkeys(names, encoded()), "dataset.json": text}))
     assert (source.class_names, source.labels.tolist(), told) == (("0", "9"), [0, 1, 0, 1, 0, 1], [])
 
 
@@ -164,14 +145,8 @@ def test_a_folder_that_cannot_be_listed_is_named_and_can_be_passed_over(
     assert told == ["1 folder skipped: cannot be listed (fox)"]
 
 
-def test_folders_of_systems_and_hidden_ones_are_no_classes(tmp_path: Path) -> None:
+def test_hidden_folders_and_the_data_root_are_no_classes(tmp_path: Path) -> None:
     pets = folder(tmp_path / "pets", "cat/1.png", "dog/1.png", ".git/1.png", "@eaDir/1.png", "lost+found/1.png")
-    source, told = opened(pets)
-    assert (source.class_names, told) == (("cat", "dog"), [])
-
-
-def test_the_data_root_may_lie_in_the_data_set(tmp_path: Path) -> None:
-    pets = folder(tmp_path / "pets", "cat/1.png", "dog/1.png")
     for _ in range(2):
         source, told = opened(pets, root=pets)
         assert (source.class_names, len(source.images), told) == (("cat", "dog"), 2, [])
