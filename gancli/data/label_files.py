@@ -48,8 +48,8 @@ class Labels:
     """The class numbers or names of images, by the images' names relative to a folder.
 
     `place`: where the labels are, for messages. `problem`: why there are none, or "". `is_ignored`: whether subfolders are
-    the classes, as if there were no such file. `is_required`: whether an image without a label is an error, with the
-    `reasons` that are known.
+    the classes, as if there were no such file. `is_required`: whether an image without a label is an error, with a
+    `reason` if one is known.
     """
 
     by_name: Mapping[str, Label]
@@ -57,7 +57,7 @@ class Labels:
     problem: str = ""
     is_ignored: bool = False
     is_required: bool = False
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
 
     def below(self, folder: str) -> "Labels | None":
         """Return the labels of the images in a folder (`train/`), or None if labels are of other folders only."""
@@ -161,10 +161,10 @@ def split_key(name: str) -> tuple[str, str]:
 
 @dataclass
 class SidecarLabels:
-    """The labels of samples by the suffix of their files, and why a file has none."""
+    """The labels of samples by the suffix of their files, and the first file of each suffix that cannot be used."""
 
     labels: dict[tuple[str, Key], Label] = field(default_factory=dict)
-    problems: dict[tuple[str, Key], str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     is_used: bool = False
 
     def add(self, key: Key, suffix: str, text: bytes) -> None:
@@ -173,7 +173,8 @@ class SidecarLabels:
         try:
             label = _read_sidecar(suffix, text)
         except (ValueError, RecursionError) as error:
-            self.problems[suffix, key] = f"its {suffix} cannot be used ({' '.join(str(error).split())[:100]})"
+            reason = " ".join(str(error).split())[:100]
+            self.problems.setdefault(suffix, printable(f"{key[1]}{suffix} cannot be used ({reason})"))
         else:
             if label is not None:
                 self.labels[suffix, key] = label
@@ -183,15 +184,13 @@ class SidecarLabels:
         notes = list[str]()
         for suffix in SIDECAR_SUFFIXES:
             labels = {name: self.labels[suffix, key] for name, key in keys.items() if (suffix, key) in self.labels}
-            problems = {name: self.problems.get((suffix, key), "") for name, key in keys.items()}
             distinct = len(set(map(str, labels.values())))
             if distinct > MAX_CLASSES or (suffix == ".txt" and 2 * distinct > len(labels)):
                 notes.append(f"no classes: {len(labels)} {suffix} next to images have {distinct} different contents")
             elif labels:
-                reasons = {name: why or f"it has no {suffix}" for name, why in problems.items() if name not in labels}
-                return Labels(labels, place=f"next to them ({suffix})", reasons=reasons), notes
-            elif suffix != ".txt" and (problem := next(filter(None, problems.values()), "")):
-                notes.append(f"no classes: of an image, {problem}")
+                return Labels(labels, f"next to them ({suffix})", reason=self.problems.get(suffix, "")), notes
+            elif suffix in self.problems:
+                notes.append(f"no classes: {self.problems[suffix]}")
         return None, notes
 
 

@@ -181,7 +181,7 @@ class LayoutFinder:
             label = labels.by_name.get(name[len(level.prefix) :])
             (rest if label is None else groups.setdefault(str(label), [])).append(name)
         if rest and labels.is_required:
-            reason = next((f": {labels.reasons[name]}" for name in rest if name in labels.reasons), "")
+            reason = f": {labels.reason}" if labels.reason else ""
             raise DataError(
                 f"{self._where}: {len(rest)} of {counted(len(images), 'image')} have no label {labels.place}, which the "
                 f"others have ({few(rest)}){reason}; --on-bad-image skip leaves them out"

@@ -51,7 +51,7 @@ class Table(Pictures):
         self._num_rows: list[list[int]] = []  # of each row group
         self._places: dict[str, tuple[int, int]] = {}
         self._labels: dict[str, Label] = {}
-        self._problems: dict[str, str] = {}
+        self._problem = ""  # of the first row without a label
 
     def add_file(self, path: Path, folder: str) -> None:
         """List the rows of the next file. Raises what pyarrow does, and `DataError`."""
@@ -96,7 +96,7 @@ class Table(Pictures):
                 for index in cells.indices:
                     label = labels[index.as_py()] if index.is_valid else ValueError("null")
                     if isinstance(label, ValueError):
-                        self._problems[names[row]] = f"in row {row} of {printable(path.name)} it is {label}"
+                        self._problem = self._problem or f"in row {row} of {printable(path.name)} it is {label}"
                     else:
                         self._labels[names[row]] = label
                     row += 1
@@ -108,9 +108,9 @@ class Table(Pictures):
         if (count := len(set(map(str, self._labels.values())))) > MAX_CLASSES:
             self._notes.append(f"no classes: {column} has {count} different values")
         elif self._labels:
-            self.own_labels = Labels(self._labels, f"in {column}", is_required=strict, reasons=self._problems)
-        elif self._problems:
-            self._notes.append(f"no classes: {column}: {next(iter(self._problems.values()))}")
+            self.own_labels = Labels(self._labels, f"in {column}", is_required=strict, reason=self._problem)
+        elif self._problem:
+            self._notes.append(f"no classes: {column}: {self._problem}")
 
     def read(self, names: Iterable[str], limit: int = MAX_FILE_BYTES) -> Contents:
         places = sorted((*self._places[name], name) for name in names)
