@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,8 @@ MAX_SIDE = 16_384
 CHUNK = 256  # images converted at a time
 SHAPES = "[N, H, W, C], [N, C, H, W] or [N, H, W], of 1 or 3 channels"
 CPU = torch.device("cpu")
+# What numpy and zipfile raise for damaged files: headers are parsed as Python, too.
+DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, SyntaxError, TokenError)
 Array = np.ndarray[Any, Any]
 
 
@@ -135,7 +138,7 @@ def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit, emit
                 images = _channels_last(path, npz.read(name := npz.find_images(split)))
                 labels, note = npz.find_labels(name, len(images))
                 class_names = npz.class_names() if labels else ()
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except DAMAGE as error:
         why = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise DataError(f"--dataset {path}: cannot be read ({why})") from None
     if note:

@@ -57,28 +57,21 @@ class Table(Pictures):
         """List the rows of the next file. Raises what pyarrow does, and `DataError`."""
         where, number, mtime = printable(str(path)), len(self._columns), path.stat().st_mtime_ns
         with open_parquet(path) as file:
-            columns, facts = find_columns(where, file.schema_arrow), file.metadata
-            first = self._columns[0] if self._columns else columns
-            if columns.image != first.image:
-                own, others = (printable(each.image.removesuffix(".bytes")) for each in (columns, first))
-                raise DataError(f"{where}: its images are in the column {own}, those of the others in {others}")
-            index = [file.schema.column(i).path for i in range(facts.num_columns)].index(columns.image)
-            groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
-        counts = [group.num_rows for group in groups]
-        sizes = [int(group.column(index).total_uncompressed_size) for group in groups]
-        num_rows, num_bytes, length = sum(counts), sum(sizes), path.stat().st_size
-        if min([*counts, *sizes], default=0) < 0 or num_rows > length or num_bytes > MAX_INFLATION * length:
-            claim = f"claims {num_rows} rows of {num_bytes} bytes"
-            raise DataError(f"{where}: {claim}, more than a file of its size can contain")
-        if len(self._places) + num_rows > MAX_ENTRIES:
-            raise DataError(f"{where}: over the limit of {MAX_ENTRIES} rows, with those of the files before")
+            columns = find_columns(where, file.schema_arrow)
+            groups = _row_groups(path, file, columns.image)
+        first = self._columns[0] if self._columns else columns
+        if columns.image != first.image:
+            own, others = (printable(each.image.removesuffix(".bytes")) for each in (columns, first))
+            raise DataError(f"{where}: its images are in the column {own}, those of the others in {others}")
         self._columns.append(columns)
-        self._num_rows.append(counts)
-        names = [f"{folder}{number:05d}-{row:09d}" for row in range(num_rows)]
+        self._num_rows.append([count for count, _ in groups])
+        names = [f"{folder}{number:05d}-{row:09d}" for row in range(sum(self._num_rows[-1]))]
+        if len(self._places) + len(names) > MAX_ENTRIES:
+            raise DataError(f"{where}: over the limit of {MAX_ENTRIES} rows, with those of the files before")
         self._places |= {name: (number, row) for row, name in enumerate(names)}
         begin = 0
-        for count, size in zip(counts, sizes, strict=True):  # of an image, the average size is known
-            mark = max(1, size // max(1, count)), mtime
+        for count, size in groups:
+            mark = max(1, size // max(1, count)), mtime  # the average size: of single images it is unknown
             self.found.marks |= dict.fromkeys(names[begin : begin + count], mark)
             begin += count
         parents = folder.rstrip("/").split("/")
@@ -198,6 +191,20 @@ def open_parquet(path: Path, dictionary: str | None = None) -> Iterator[Any]:
 def _unreadable(path: Path, error: Exception) -> DataError:
     why = printable(" ".join(str(error).split()))[:200] or type(error).__name__
     return DataError(f"{printable(str(path))}: cannot be read as a Parquet file ({why})")
+
+
+def _row_groups(path: Path, file: Any, column: str) -> list[tuple[int, int]]:
+    """Return the number of rows of each row group, and the bytes of its images. Raises `DataError` for a file that claims
+    more than one of its size can contain."""
+    facts, length = file.metadata, path.stat().st_size
+    index = [file.schema.column(i).path for i in range(facts.num_columns)].index(column)
+    groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
+    found = [(group.num_rows, int(group.column(index).total_uncompressed_size)) for group in groups]
+    num_rows, num_bytes = sum(count for count, _ in found), sum(size for _, size in found)
+    if min((min(one) for one in found), default=0) < 0 or num_rows > length or num_bytes > MAX_INFLATION * length:
+        claim = f"claims {num_rows} rows of {num_bytes} bytes"
+        raise DataError(f"{printable(str(path))}: {claim}, more than a file of its size can contain")
+    return found
 
 
 def _beginning(cell: Any, limit: int) -> bytes:

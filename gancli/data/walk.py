@@ -72,18 +72,15 @@ def walked(
     while (todo or links) and (most is None or len(found.marks) < most):
         folder = todo.pop() if todo else links.pop(0)
         try:
-            here = (root / folder).stat()
-            if (here.st_dev, here.st_ino) in visited:
-                found.twice.append(folder[:-1])
-                continue
-            visited.add((here.st_dev, here.st_ino))
-            with os.scandir(root / folder) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name)
+            inside = _list_once(root / folder, visited)
         except OSError as error:
             if not folder or not skip_closed:
                 remedy = "; --on-bad-image skip skips it" if folder else ""
                 raise DataError(f"{os_problem(root / folder, 'listed', error)}{remedy}") from None
             found.closed[folder[:-1]] = f"cannot be listed ({error.strerror})"
+            continue
+        if inside is None:
+            found.twice.append(folder[:-1])
             continue
         if is_run(entry.name for entry in inside):
             found.runs.append(folder[:-1] or "samples")
@@ -101,6 +98,16 @@ def walked(
     found.others.sort()
     found.archives.sort()
     return found
+
+
+def _list_once(folder: Path, visited: set[tuple[int, int]]) -> "list[os.DirEntry[str]] | None":
+    """Return the entries of a folder by name, or None if it was visited. Raises `OSError`."""
+    here = folder.stat()
+    if (here.st_dev, here.st_ino) in visited:
+        return None
+    visited.add((here.st_dev, here.st_ino))
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 def _is_folder(entry: "os.DirEntry[str]", name: str, found: Found) -> bool:
