@@ -13,15 +13,15 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from gancli.data.arrange import Arranged
 from gancli.data.cache import Cache
 from gancli.data.decode import Head, add_remarks, decode_first, read_head, remarks
 from gancli.data.fit import Fit, no_effect, square
-from gancli.data.listing import OnBad, arranged, opened
+from gancli.data.image_files import Contents, Pictures
+from gancli.data.layout import Arranged, arranged
+from gancli.data.listing import OnBad, opened
 from gancli.data.names import Split
 from gancli.data.pace import PACE_S, Pace
 from gancli.data.patterns import stem
-from gancli.data.pictures import Contents, Pictures
 from gancli.data.source import Source
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing, Warned

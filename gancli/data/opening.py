@@ -1,4 +1,4 @@
-"""From a name or a path to a data set, decoded once."""
+"""Open a dataset by its name or path."""
 
 import errno
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from gancli.data.fit import Fit
 from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
 from gancli.data.patterns import is_pattern, matching
 from gancli.data.source import Source
-from gancli.errors import DataError, UsageError, did_you_mean
+from gancli.errors import DataError, UsageError, did_you_mean, os_problem
 from gancli.events import Emit
 from gancli.spec import ImageSpec
 
@@ -28,11 +28,11 @@ def open_source(
     fit: Fit = "crop",
     fits: Callable[[ImageSpec], object] | None = None,
 ) -> Source:
-    """Open a data set by name or path.
+    """Open a dataset by name or path.
 
-    `image_size` None keeps the data set's own (for a folder: see `folder.common_size`); `fit` is for what is not square, in
-    folders, zips and arrays. `fits` is asked about a folder's images before they are decoded. Raises
-    `UsageError` for a name or path that does not exist, and `DataError` for data that cannot be had or read.
+    `image_size` None keeps the dataset's own (of a folder: see `folder.common_size`); `fit` is for images of folders,
+    archives and arrays that are not square. `fits` is called with the spec of a folder's images before they are decoded, and
+    may raise. Raises `UsageError` for a name or path that does not exist, and `DataError` for data that cannot be loaded.
     """
     if dataset in DRAWN:
         from gancli.data import drawn
@@ -63,8 +63,8 @@ def open_source(
 
 
 def existing(dataset: str) -> Path | None:
-    """The folder or file that a data set's name stands for, if there is one, or the pattern of several that are there.
-    Raises `UsageError` for a home of nobody, and `DataError` where a pattern's files are not all there."""
+    """Return the path of a dataset, or the pattern of several files, if it exists. Raises `UsageError` for the home of an
+    unknown user, and `DataError` if files of a pattern are missing."""
     path = expanded(dataset, "--dataset")
     try:
         return path if path.exists() or (is_pattern(path) and matching(path)) else None
@@ -73,20 +73,20 @@ def existing(dataset: str) -> Path | None:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return None
-        raise DataError(f"--dataset {dataset}: cannot be read ({error.strerror})") from None
+        raise DataError(os_problem(f"--dataset {dataset}", "read", error)) from None
 
 
 def _unknown(dataset: str) -> str:
-    """The message about a name or path that is not there, with the near miss among names or the path's neighbours."""
+    """Return the message about a name or path that does not exist, with a similar name of a dataset or file."""
     path = expanded(dataset, "--dataset") if "/" in dataset else Path(dataset)
     if is_pattern(path):
-        return f"--dataset {dataset}: a pattern that fits no file's name"
+        return f"--dataset {dataset}: no file matches the pattern"
     try:
         if path.is_symlink():
-            return f"--dataset {dataset}: a link to what does not exist"
+            return f"--dataset {dataset}: a broken link"
         neighbours = {entry.name: str(entry) for entry in sorted(path.parent.iterdir())[:10_000]}
     except OSError:
         neighbours = {}
     hint = suggestions.of_value("--dataset", dataset, source_names()) or did_you_mean(path.name, neighbours)
     known = ", ".join(source_names())
-    return f"--dataset {dataset}: neither a data set ({known}) nor a folder, zip, tar or Parquet file that exists{hint}"
+    return f"--dataset {dataset}: neither a dataset ({known}) nor a folder, zip, tar or Parquet file that exists{hint}"

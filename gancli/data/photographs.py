@@ -13,11 +13,12 @@ from gancli.data import drawn, fingerprint
 from gancli.data.cache import Cache
 from gancli.data.decode import Head, decode_first
 from gancli.data.folder import Bad, decode_into, read_heads
-from gancli.data.listing import OnBad, arranged, opened
+from gancli.data.image_files import Pictures
+from gancli.data.layout import arranged
+from gancli.data.listing import OnBad, opened
 from gancli.data.names import ARRAYS, DRAWN, source_names
 from gancli.data.opening import existing, open_source
 from gancli.data.patterns import stem
-from gancli.data.pictures import Pictures
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Warned
 from gancli.spec import ImageSpec

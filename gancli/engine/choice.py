@@ -8,7 +8,7 @@ from gancli import catalogue
 from gancli.config import fields_of, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import Layer
-from gancli.data.probe import probe
+from gancli.data.listing import probe
 from gancli.engine.startup import run_directory_of
 from gancli.store import pretrained
 from gancli.store.facts import from_header

@@ -13,9 +13,8 @@ from gancli import images
 from gancli.config import fields_of, paths, toml
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import reject_unused_options
-from gancli.data.classes import translated
 from gancli.data.fit import Fit
-from gancli.data.names import source_names
+from gancli.data.names import source_names, translated
 from gancli.data.opening import open_source
 from gancli.data.pace import Pace
 from gancli.data.patterns import is_pattern

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from gancli.config.paths import open_file
-from gancli.data.classes import renumbered
 from gancli.data.fit import Fit
-from gancli.data.names import ARRAYS, source_names
+from gancli.data.listing import probe
+from gancli.data.names import ARRAYS, renumbered, source_names
 from gancli.data.opening import open_source
 from gancli.data.patterns import is_archive, is_pattern, matching
-from gancli.data.probe import probe
 from gancli.data.source import Source
 from gancli.errors import DataError, GancliError, UsageError
 from gancli.events import Emit, Event, Warned

@@ -12,8 +12,8 @@ from torch import Tensor
 from gancli import images
 from gancli.batches.pairs import downsample_bicubic, upsample_bicubic
 from gancli.data.decode import decode
+from gancli.data.image_files import Pictures
 from gancli.data.listing import opened_for
-from gancli.data.pictures import Pictures
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Preparing, Warned
 from gancli.metrics.fidelity import psnr, ssim

@@ -16,9 +16,9 @@ from gancli.config.option import reject_unused_options
 from gancli.config.sample import EnlargeConfig
 from gancli.data import walk
 from gancli.data.formats import is_image
+from gancli.data.image_files import Pictures
 from gancli.data.listing import opened_for
 from gancli.data.patterns import is_archive, stem
-from gancli.data.pictures import Pictures
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean, os_problem
 from gancli.events import Emit
 from gancli.files import atomic

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from gancli.data.classes import canonical
+from gancli.data.names import canonical
 from gancli.errors import UsageError, did_you_mean
 from gancli.text import printable
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gancli.config import toml
-from gancli.data.classes import ordered
+from gancli.data.names import ordered
 from gancli.errors import CheckpointError, GancliError, UsageError, os_problem
 from gancli.files import atomic, lock
 from gancli.files.atomic import parse_temp_name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from gancli.config import toml
-from gancli.data.classes import ordered
+from gancli.data.names import ordered
 from gancli.errors import GancliError, os_problem
 from gancli.files.lock import Holder
 from gancli.report.jsonl import WARNED, divergence, each_row, is_losses, is_number, read_log, read_metrics, read_newest

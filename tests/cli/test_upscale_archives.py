@@ -134,7 +134,7 @@ def test_what_is_no_place_of_true_pictures_is_told_truly(gan: Gan, enlarger: Pat
         (
             ("-d", "leaves"),
             2,
-            "--dataset leaves: is a data set with a name; a folder, zip or tar of pictures is wanted here",
+            "--dataset leaves: is the name of a dataset; expected a folder, zip or tar of images",
         ),
         (("-d", "photograps"), 1, "--dataset photograps: does not exist (did you mean photographs?)"),
         (("-d", "photographs"), 1, "--dataset photographs: holds no images"),

@@ -66,7 +66,7 @@ def test_many_pictures_beside_the_folders_make_them_no_classes(classes: Path) ->
         Image.new("L", (8, 8), 9).save(classes / f"{number}.png")
     source, told = opened(classes)
     assert (source.class_names, len(source.images)) == ((), 10)
-    assert told == ["without classes: 5 of 10 pictures are not in class folders (0.png, 1.png, 2.png, …)"]
+    assert told == ["no classes: 5 of 10 images are not in a class folder (0.png, 1.png, 2.png, …)"]
 
 
 def test_the_second_time_nothing_is_decoded(classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,10 +19,10 @@ from gancli.data.fingerprint import digest
 from gancli.data.leaf_outlines import power_law
 from gancli.data.leaf_pile import GROUND, pile
 from gancli.data.leaves import CANVAS, draw_leaves, num_leaves
+from gancli.data.listing import probe
 from gancli.data.names import DRAWN, Split, source_names
 from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
-from gancli.data.probe import probe
 from gancli.data.source import Source
 from gancli.events import ignore
 from tests.conftest import ROOT, Gan, warned

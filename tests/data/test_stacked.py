@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
+from gancli.data.listing import Probe, probe
 from gancli.data.names import Split
 from gancli.data.opening import open_source
-from gancli.data.probe import Probe, probe
 from gancli.data.source import Source
 from gancli.data.stacked import COUNTS, apart, draws, together
 from gancli.engine.choice import choose

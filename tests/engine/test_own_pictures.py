@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from gancli.batches.labelled import LabelledBatches
 from gancli.config import VariantConfig
-from gancli.data.probe import probe
+from gancli.data.listing import probe
 from gancli.data.source import Source
 from gancli.variants.dcgan import Dcgan
 from gancli.variants.dcgan_config import Config
