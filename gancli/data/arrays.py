@@ -26,14 +26,13 @@ from gancli.data.array_labels import (
     split_word,
     words,
 )
-from gancli.data.fit import Fit, no_effect, square
+from gancli.data.decode import Fit, no_effect, square
 from gancli.data.names import Split
-from gancli.data.pace import Pace
 from gancli.data.sidecar_labels import MAX_CLASSES
 from gancli.data.source import Source
 from gancli.data.splits import SPLIT_WORDS
 from gancli.errors import DataError
-from gancli.events import Emit, Preparing, Warned
+from gancli.events import Emit, Pace, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.memory import free_bytes
 from gancli.text import Note, few

@@ -11,13 +11,12 @@ from gancli.config.paths import open_file
 from gancli.data import patterns
 from gancli.data.formats import begins_as_picture
 from gancli.data.manifest import Manifest
-from gancli.data.pace import Pace
 from gancli.data.parquet_columns import Columns, columns_of
 from gancli.data.pictures import MAX_ENTRIES, MAX_FILE_BYTES, MAX_INFLATION, Contents, Pictures, labelled
 from gancli.data.sidecar_labels import LONGEST, MAX_CLASSES, checked
 from gancli.data.walk import Found
 from gancli.errors import DataError
-from gancli.events import Emit, Preparing
+from gancli.events import Emit, Pace, Preparing
 from gancli.text import printable
 
 FIRST_ROWS, LABEL_ROWS, HEAD_BYTES = 4, 1 << 16, 1 << 16

@@ -19,13 +19,12 @@ from gancli.config.paths import open_file
 from gancli.data import patterns
 from gancli.data.formats import is_image, is_other_picture
 from gancli.data.manifest import PARSERS, Manifest
-from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive
 from gancli.data.pictures import MAX_ENTRIES, MAX_FILE_BYTES, Contents, Pictures, labelled
 from gancli.data.sidecar_labels import KINDS, MAX_BYTES, SidecarLabels, key_of, spare
 from gancli.data.walk import Found, sort_out, tells_of_run, within
 from gancli.errors import DataError
-from gancli.events import Emit, Preparing
+from gancli.events import Emit, Pace, Preparing
 from gancli.files import atomic
 from gancli.text import counted, few, printable
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gancli.config.paths import open_file
 from gancli.data.classes import renumbered
-from gancli.data.fit import Fit
+from gancli.data.decode import Fit
 from gancli.data.names import ARRAYS, source_names
 from gancli.data.opening import open_source
 from gancli.data.patterns import is_archive, is_pattern, matching

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gancli.data.fit import Fit, square
+from gancli.data.decode import Fit, square
 from gancli.data.opening import open_source
 from gancli.data.source import Source
 from gancli.errors import DataError
@@ -94,7 +94,7 @@ def test_where_all_pictures_are_squares_a_line_says_that_nothing_changes(tmp_pat
     for place in ("squares", "squares", "squares.npy"):
         assert opened(tmp_path / place, tmp_path / "root", "crop")[1] == []
         assert opened(tmp_path / place, tmp_path / "root", "pad")[1] == [
-            "--fit pad: changes nothing, as all the pictures are squares"
+            "--fit pad: changes nothing, as all the images are square"
         ]
 
 

@@ -191,7 +191,7 @@ def test_visible_colours_stay_as_they_are() -> None:
 
 
 def test_a_postscript_file_in_disguise_is_not_run() -> None:
-    with pytest.raises(DataError, match=r"x\.png: not a picture"):
+    with pytest.raises(DataError, match=r"x\.png: not an image"):
         decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", "x.png")
 
 

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from gancli.data import drawn
-from gancli.data.fingerprint import digest
 from gancli.data.leaf_outlines import power_law
 from gancli.data.leaf_pile import GROUND, pile
 from gancli.data.leaves import CANVAS, draw_leaves, num_leaves
@@ -23,13 +22,13 @@ from gancli.data.names import DRAWN, Split, source_names
 from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
 from gancli.data.probe import probe
-from gancli.data.source import Source
+from gancli.data.source import Source, digest
 from gancli.events import ignore
 from tests.conftest import ROOT, Gan, warned
 
 PRINT_DIGEST = """
 import torch
-from gancli.data.fingerprint import digest
+from gancli.data.source import digest
 from gancli.data.leaves import draw_leaves
 print(digest(torch.cat([pictures for pictures, _ in draw_leaves(4, 320, 3)])))
 """
@@ -157,7 +156,7 @@ def test_where_nothing_can_be_kept_they_are_drawn_with_a_word(tmp_path: Path) ->
     source, warnings = opened(tmp_path, size=32)
     assert len(source.images) == 50
     assert len(warnings) == 1
-    assert "the images are prepared anew each time" in warnings[0]
+    assert "the images are prepared again each time" in warnings[0]
 
 
 @pytest.mark.usefixtures("few")
