@@ -18,7 +18,7 @@ CHUNK, PIECE = 1000, 20  # images whose random numbers are drawn together; whose
 
 
 def draw_digits(count: int, size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield white digits on black, in chunks: uint8 `[n, 1, size, size]` and int64 labels `[n]`; the same for equal seeds."""
+    """Yield white digits on black in chunks: uint8 `[n, 1, size, size]` and labels int64 `[n]`."""
     rng = torch.Generator().manual_seed(seed)
     templates = _templates()
     for start in range(0, count, CHUNK):

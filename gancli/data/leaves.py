@@ -2,7 +2,7 @@
 
 Their statistics are close to those of photographs: models that are trained on them restore and enlarge photographs nearly as
 well as models that are trained on photographs (Achddou, Gousseau and Ladjal 2021, "Synthetic images as a regularity prior
-for image restoration neural networks"). There are discs, blobs, polygons, strokes, bundles of strokes, contours and lettering.
+for image restoration neural networks"). There are discs, blobs, polygons, strokes, bundles of strokes, contours and letters.
 Everything is rendered at twice the size and halved.
 """
 
