@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from gancli.data.arrange import Arranged
@@ -125,15 +127,13 @@ def _decoded(
     if fits is not None:
         fits(ImageSpec(channels, size, tuple(chosen.class_names)))
 
-    def pixels(name: str, data: bytes) -> tuple[Tensor, tuple[str, ...]]:
-        first = decode_first(data, pictures.where(name), size)
-        image = first.picture.convert("L" if channels == 1 else "RGB")
+    def finish(image: Image.Image, _: str) -> Tensor:
         report.has_effect |= image.width != image.height
-        return from_pil(square(image, size, report.fit)).flatten(), first.remarks
+        return from_pil(square(image, size, report.fit)).flatten()
 
     with cache.allocate((len(names), channels, size, size)) as images:
         lengths = dict.fromkeys(names, channels * size * size)
-        decoded = decode_into(images.view(-1), lengths, pictures, pixels, report, emit)
+        decoded = decode_into(images.view(-1), lengths, pictures, channels, size, finish, report, emit)
         labels = torch.tensor([chosen.labels[name] for name in decoded])
         class_names = tuple(chosen.class_names)
         return cache.save_source(Source(dataset, images[: len(decoded)], labels, class_names, note=report.note()))
@@ -180,25 +180,29 @@ def decode_into(
     flat: Tensor,
     lengths: Mapping[str, int],
     pictures: Pictures,
-    pixels: Callable[[str, bytes], tuple[Tensor, tuple[str, ...]]],
+    channels: int,
+    size: int | None,
+    finish: Callable[[Image.Image, str], Tensor],
     report: DecodingReport,
     emit: Emit,
 ) -> list[str]:
-    """Decode images end to end into `flat`, uint8 `[n]`. `lengths`: the bytes of each; `pixels` decodes one, and returns
-    remarks about it. Returns the names of the readable ones, in the order of `lengths` and of their bytes."""
-    begins, end = dict[str, int](), 0
-    for name, length in lengths.items():
-        begins[name], end = end, end + length
-    readable = set[str]()
-    what = f"decoding {pictures.path.name}"
+    """Decode images end to end into `flat`, uint8 `[n]`. `lengths`: the bytes of each; `size`: see `decode`; `finish`
+    returns the pixels of an image, uint8. Returns the names of the readable ones, in the order of `lengths` and their bytes.
+    """
+    begins = dict(zip(lengths, accumulate(lengths.values(), initial=0), strict=False))
+
+    def pixels(name: str, data: bytes) -> tuple[Tensor, tuple[str, ...]]:
+        first = decode_first(data, pictures.where(name), size)
+        return finish(first.picture.convert("L" if channels == 1 else "RGB"), name), first.remarks
+
+    readable, what = set[str](), f"decoding {pictures.path.name}"
     for name, result in map_files(pixels, pictures.read(lengths), len(lengths), what, emit):
         if isinstance(result, DataError):
             report.add_unreadable(name, result)
             continue
-        decoded, said = result
-        flat[begins[name] : begins[name] + lengths[name]] = decoded
+        flat[begins[name] : begins[name] + lengths[name]] = result[0]
+        add_remarks(report.remarks, result[1], name)
         readable.add(name)
-        add_remarks(report.remarks, said, name)
     report.check(pictures.path, len(readable))
     names, end = [name for name in lengths if name in readable], 0
     for name in names:
@@ -216,26 +220,22 @@ def map_files(
     This thread reads, the others work: Pillow decodes and resizes without the interpreter's lock.
     """
     pending, pace, done = deque[Future[list[tuple[str, T | DataError]]]](), Pace(), 0
-
-    def finished() -> Iterator[tuple[str, T | DataError]]:
-        nonlocal done
-        future = pending.popleft()
-        while not wait([future], pace.every_s).done:
-            emit(Preparing(what, done, count, "images"))
-        for result in future.result():
-            done += 1
-            yield result
-        if pace.due() or done == count:
-            emit(Preparing(what, done, count, "images"))
-
+    groups = _groups(contents)
     with contextlib.closing(contents), ThreadPoolExecutor(len(CPUS), initializer=_on_any_cpu) as pool:
         try:
-            for group in _groups(contents):
-                pending.append(pool.submit(_work_on, work, group))
-                if len(pending) >= 2 * len(CPUS):
-                    yield from finished()
-            while pending:
-                yield from finished()
+            while True:
+                while len(pending) < 2 * len(CPUS) and (group := next(groups, None)) is not None:
+                    pending.append(pool.submit(_work_on, work, group))
+                if not pending:
+                    return
+                future = pending.popleft()
+                while not wait([future], pace.every_s).done:
+                    emit(Preparing(what, done, count, "images"))
+                results = future.result()
+                yield from results
+                done += len(results)
+                if pace.due() or done == count:
+                    emit(Preparing(what, done, count, "images"))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -255,13 +255,13 @@ def _groups(contents: Contents) -> Iterator[list[tuple[str, bytes | DataError]]]
 def _work_on(
     work: Callable[[str, bytes], T], group: Iterable[tuple[str, bytes | DataError]]
 ) -> list[tuple[str, T | DataError]]:
-    def result(name: str, data: bytes | DataError) -> T | DataError:
+    results = list[tuple[str, T | DataError]]()
+    for name, data in group:
         try:
-            return data if isinstance(data, DataError) else work(name, data)
+            results.append((name, data if isinstance(data, DataError) else work(name, data)))
         except DataError as error:
-            return error
-
-    return [(name, result(name, data)) for name, data in group]
+            results.append((name, error))
+    return results
 
 
 def _on_any_cpu() -> None:

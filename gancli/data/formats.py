@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from PIL import Image, features
 
-# Not EPS and WMF (they start other programs), ICO, ICNS and FITS (they unpack without bounds), DDS and XPM (they take seconds).
+# Without EPS and WMF (start other programs), ICO, ICNS and FITS (unpack without bounds), DDS and XPM (take seconds).
 # KNOWN are recognised by their first bytes, and tried on any file; BY_NAME only on files with such a name.
 KNOWN = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "PSD", "QOI", "SGI", "SUN", "HEIF")
 BY_NAME = ("TGA", "PCX", "DIB")

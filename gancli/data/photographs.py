@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from gancli.data import drawn, source
 from gancli.data.cache import Cache, PixelArray
-from gancli.data.decode import decode_first
 from gancli.data.folder import DecodingReport, decode_into, read_heads
 from gancli.data.listing import OnBad, arranged, opened
 from gancli.data.names import ARRAYS, DRAWN, source_names
@@ -148,15 +148,13 @@ def _decoded(
     channels = 1 if all(head.grey for head in heads.values()) else 3
     lengths = {name: heads[name].width * heads[name].height * channels for name in names if name in heads}
 
-    def pixels(name: str, data: bytes) -> tuple[Tensor, tuple[str, ...]]:
-        first = decode_first(data, pictures.where(name))
-        image = first.picture.convert("L" if channels == 1 else "RGB")
+    def finish(image: Image.Image, name: str) -> Tensor:
         if image.size != (heads[name].width, heads[name].height):
             raise DataError(f"{pictures.where(name)}: not of the size that its header says")
-        return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8), first.remarks
+        return torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
 
     with cache.allocate((sum(lengths.values()),)) as flat:
-        decoded = decode_into(flat, lengths, pictures, pixels, report, emit)
+        decoded = decode_into(flat, lengths, pictures, channels, None, finish, report, emit)
         sizes = [(heads[name].height, heads[name].width) for name in decoded]
         num_bytes = sum(lengths[name] for name in decoded)
         return cache.save(flat[:num_bytes], {"sizes": sizes, "channels": channels, "note": report.note()})

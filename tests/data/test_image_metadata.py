@@ -1,4 +1,4 @@
-"""What a file says about its image: kept where it is sound and fits, told where it is left out."""
+"""Metadata of images: kept if it is whole and fits, else left out and reported."""
 
 import io
 from typing import Any
