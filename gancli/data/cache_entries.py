@@ -69,32 +69,25 @@ class CacheEntry:
 
 def list_entries(folder: Path) -> list[CacheEntry]:
     """Return the entries of the cache `folder`, the most recently used first. Raises `OSError` if it cannot be listed."""
-    stems: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir(), reverse=True):  # the pixels before their description
-        if FILE_NAME.fullmatch(path.name):
-            stems.setdefault(path.stem, []).append(path)
-    found = [entry for name, files in stems.items() if (entry := _entry(name, files)) is not None]
-    if (folder / COMPILED).is_dir():
-        found.append(_compiled(folder / COMPILED))
-    return sorted(found, key=lambda entry: entry.last_used, reverse=True)
-
-
-def _entry(name: str, files: list[Path]) -> CacheEntry | None:
-    try:
-        facts = [path.stat() for path in files]
-        last_used = _in_the_past(max(each.st_mtime for each in facts))
-        return CacheEntry(name, tuple(files), sum(each.st_size for each in facts), last_used, _info(files[-1]))
-    except OSError:
-        return None  # removed meanwhile
-
-
-def _compiled(folder: Path) -> CacheEntry:
-    """Return the entry of torch's compiler. The folder's own time is that of the last use."""
-    num_bytes = 0
-    for path in folder.rglob("*"):
+        if FILE_NAME.fullmatch(path.name) or path.name == COMPILED:
+            files.setdefault(path.stem, []).append(path)
+    entries = []
+    for name, paths in files.items():
         with contextlib.suppress(OSError):  # removed meanwhile
-            num_bytes += path.lstat().st_size
-    return CacheEntry(COMPILED, (folder,), num_bytes, _in_the_past(folder.stat().st_mtime), {"compiled": True})
+            last_used = _in_the_past(max(path.stat().st_mtime for path in paths))
+            entries.append(CacheEntry(name, tuple(paths), sum(map(_size, paths)), last_used, _info(paths[-1])))
+    return sorted(entries, key=lambda entry: entry.last_used, reverse=True)
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder. Raises `OSError`."""
+    num_bytes = path.stat().st_size
+    for inner in path.rglob("*") if path.is_dir() else ():
+        with contextlib.suppress(OSError):  # removed meanwhile
+            num_bytes += inner.lstat().st_size
+    return num_bytes
 
 
 def _in_the_past(time_s: float) -> float:
@@ -104,8 +97,11 @@ def _in_the_past(time_s: float) -> float:
 
 
 def _info(path: Path) -> Mapping[str, Any]:
+    """Return what a description, or the header of weights, says about an entry; {} if it is unfinished or damaged."""
     try:
-        if path.suffix == ".json":
+        if path.name == COMPILED:
+            read = {"compiled": True}
+        elif path.suffix == ".json":
             read = json.loads(path.read_bytes())
         elif path.suffix == ".safetensors":
             with path.open("rb") as file:

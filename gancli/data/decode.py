@@ -72,15 +72,15 @@ class First:
     remarks: tuple[str, ...]
 
 
-def add_remarks(told: dict[str, list[str]], said: Iterable[str], name: str) -> None:
-    """Add the remarks about an image to those about all, which are lists of names by remark."""
-    for remark in said:
-        told.setdefault(remark, []).append(name)
+def add_remarks(names_by_remark: dict[str, list[str]], new: Iterable[str], name: str) -> None:
+    """Add the `new` remarks about an image to those about all."""
+    for remark in new:
+        names_by_remark.setdefault(remark, []).append(name)
 
 
-def remarks(told: Mapping[str, Sequence[str]]) -> list[str]:
+def remarks(names_by_remark: Mapping[str, Sequence[str]]) -> list[str]:
     """Return a message for each remark: how many images it is about, and the first names."""
-    return [f"{counted(len(names), 'image')} {remark} ({few(names)})" for remark, names in told.items()]
+    return [f"{counted(len(names), 'image')} {remark} ({few(names)})" for remark, names in names_by_remark.items()]
 
 
 def decode(data: bytes, name: str, side: int | None = None) -> Image.Image:
