@@ -43,14 +43,14 @@ def open_folder(
     on_bad: OnBad,
     split: Split,
     fit: Fit,
-    fits: Callable[[ImageSpec], object] | None,
+    check_spec: Callable[[ImageSpec], object] | None,
     emit: Emit,
 ) -> Source:
     """Open a folder, a zip, tars or Parquet files, with the classes that `listing.arranged` finds.
 
-    Images become RGB, or grey if all are, and squares of `image_size` (None: see `common_size`) by `fit`. `fits` is called
-    before they are decoded. Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the first
-    image that cannot be read.
+    Images become RGB, or grey if all are, and squares of `image_size` (None: see `common_size`) by `fit`. `check_spec` is
+    called before they are decoded. Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the
+    first image that cannot be read.
     """
     name = stem(path.resolve())
     with opened(path, emit, on_bad == "skip") as pictures:
@@ -61,7 +61,7 @@ def open_folder(
         cache = Cache(data_root, name, [options, found], path.resolve(), emit)
         source = cache.load_source(name)
         if source is None:
-            source = _decoded(name, pictures, chosen, cache, image_size, DecodingReport(on_bad, fit), fits, emit)
+            source = _decoded(name, pictures, chosen, cache, image_size, DecodingReport(on_bad, fit), check_spec, emit)
     for note in (*pictures.notes(), *chosen.notes, *source.note.splitlines()):
         emit(Warned(note))
     return source
@@ -118,14 +118,14 @@ def _decoded(
     cache: Cache,
     image_size: int | None,
     report: DecodingReport,
-    fits: Callable[[ImageSpec], object] | None,
+    check_spec: Callable[[ImageSpec], object] | None,
     emit: Emit,
 ) -> Source:
     """Decode all images into the cache."""
     names = list(chosen.labels)
     size, channels = _size_and_channels(pictures, names, image_size, report.on_bad, emit)
-    if fits is not None:
-        fits(ImageSpec(channels, size, tuple(chosen.class_names)))
+    if check_spec is not None:
+        check_spec(ImageSpec(channels, size, tuple(chosen.class_names)))
 
     def finish(image: Image.Image, _: str) -> Tensor:
         report.has_effect |= image.width != image.height
