@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -192,6 +193,21 @@ class RunFinished(Event):
 Emit = Callable[[Event], None]
 """Receives each event of a function when it happens. It may raise, which ends the function: whoever calls it must clean up,
 and must not mistake the error for one of its own."""
+
+
+class Pace:
+    """Limits the rate of progress events: `due()` is true every `every_s` seconds, which is often enough to stop at once."""
+
+    def __init__(self, every_s: float = 0.2) -> None:
+        self.every_s = every_s
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < self.every_s:
+            return False
+        self._last = now
+        return True
 
 
 def ignore(event: Event) -> None:

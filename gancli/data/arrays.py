@@ -15,14 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from gancli.config.paths import open_file
-from gancli.data.fit import Fit, no_effect, square
+from gancli.data.decode import Fit, no_effect, square
 from gancli.data.label_files import MAX_CLASSES, check_label
 from gancli.data.layout import ANY_WORD, SPLIT_WORDS
 from gancli.data.names import Split, ordered
-from gancli.data.pace import Pace
 from gancli.data.source import Source
 from gancli.errors import DataError
-from gancli.events import Emit, Preparing, Warned
+from gancli.events import Emit, Pace, Preparing, Warned
 from gancli.machine.memory import free_bytes
 from gancli.text import Note, few
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from gancli.config import suggestions
 from gancli.config.paths import expanded
-from gancli.data.fit import Fit
+from gancli.data.decode import Fit
 from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
 from gancli.data.patterns import is_pattern, matching
 from gancli.data.source import Source
@@ -39,9 +39,9 @@ def open_source(
 
         source = drawn.open_drawn(dataset, data_root, image_size, split, emit)
     elif dataset in TORCHVISION:
-        from gancli.data import torchvision_sets
+        from gancli.data import named_sets
 
-        source = torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split, emit)
+        source = named_sets.open_named(dataset, data_root, image_size, download, split, emit)
     elif dataset == STACKED:
         from gancli.data import stacked
 

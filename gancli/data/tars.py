@@ -22,11 +22,10 @@ from gancli.data.label_files import (
     SidecarLabels,
     split_key,
 )
-from gancli.data.pace import Pace
 from gancli.data.patterns import shard_folders, shard_name
 from gancli.data.walk import Found, Mark, name_in_archive, sort_files
 from gancli.errors import DataError, os_problem
-from gancli.events import Emit, Preparing
+from gancli.events import Emit, Pace, Preparing
 from gancli.text import counted, few, printable
 
 GZIP = b"\x1f\x8b"

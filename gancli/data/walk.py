@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gancli.data.formats import is_image, is_junk, is_other_picture
-from gancli.data.pace import Pace
 from gancli.data.patterns import is_archive, kind_of
 from gancli.errors import DataError, os_problem
-from gancli.events import Emit, Preparing
+from gancli.events import Emit, Pace, Preparing
 from gancli.text import Note, counted, few
 
 RUN_CONFIG, RUN_PARTS = "config.toml", ("state", "ckpt.safetensors", "best.safetensors", "metrics.jsonl")

@@ -19,7 +19,7 @@ from gancli.config.interval import Interval
 from gancli.config.option import reject_unused_options
 from gancli.config.paths import data_root
 from gancli.data.cache_entries import COMPILED
-from gancli.data.fit import Fit
+from gancli.data.decode import Fit
 from gancli.data.names import source_names
 from gancli.data.photographs import Photographs, check_scale
 from gancli.data.source import Source

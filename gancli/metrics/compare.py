@@ -13,14 +13,13 @@ from gancli import images
 from gancli.config import fields_of, paths, toml
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import reject_unused_options
-from gancli.data.fit import Fit
+from gancli.data.decode import Fit
 from gancli.data.names import source_names, translated
 from gancli.data.opening import open_source
-from gancli.data.pace import Pace
 from gancli.data.patterns import is_pattern
 from gancli.data.source import Source
 from gancli.errors import UsageError
-from gancli.events import Comparison, Emit, Preparing, Warned, without_repeats
+from gancli.events import Comparison, Emit, Pace, Preparing, Warned, without_repeats
 from gancli.files import atomic
 from gancli.machine.contention import yield_cpus
 from gancli.metrics import yardstick

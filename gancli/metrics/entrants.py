@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gancli.config.paths import open_file
-from gancli.data.fit import Fit
+from gancli.data.decode import Fit
 from gancli.data.listing import probe
 from gancli.data.names import ARRAYS, renumbered, source_names
 from gancli.data.opening import open_source

@@ -101,7 +101,7 @@ def test_small_photographs_are_left_out_with_a_word_and_none_is_an_error(folder:
         opened(folder, tmp_path, 64)
     kept, said = opened(folder, tmp_path, 41)
     assert kept.num_images == 1
-    assert "2 of 3 pictures left out" in said[0]
+    assert "2 of 3 images left out" in said[0]
 
 
 def test_a_crop_that_the_scale_does_not_divide_is_refused(folder: Path, tmp_path: Path) -> None:

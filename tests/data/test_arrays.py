@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from gancli.data.arrays import open_arrays
-from gancli.data.fit import square
+from gancli.data.decode import square
 from gancli.data.source import Source
 from gancli.errors import DataError
 from gancli.events import ignore

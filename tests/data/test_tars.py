@@ -11,10 +11,9 @@ import torch
 
 from gancli.data.names import Split
 from gancli.data.opening import open_source
-from gancli.data.pace import Pace
 from gancli.data.photographs import open_photographs
 from gancli.errors import DataError, UsageError
-from gancli.events import Event, ignore
+from gancli.events import Event, Pace, ignore
 from tests.conftest import SMALL, Gan
 from tests.data.packed import (
     features,

@@ -186,7 +186,7 @@ def test_pillow_says_nothing_by_itself(tmp_path: Path, capfd: pytest.CaptureFixt
     odd = bytearray(encoded("TIFF"))
     at = odd.index(struct.pack("<HHI", 277, 3, 1)) + 8  # samples per pixel
     odd[at : at + 2] = struct.pack("<H", 54)
-    with pytest.raises(DataError, match=r"1\.tif: not a picture"):
+    with pytest.raises(DataError, match=r"1\.tif: not an image"):
         opened(folder(tmp_path / "set", "1.tif", content=bytes(odd)))
     assert capfd.readouterr() == ("", "")
 
@@ -195,9 +195,9 @@ def test_text_is_no_picture_whatever_its_name(tmp_path: Path) -> None:
     """Some formats have no first bytes to know them by: they are tried only where the name says so."""
     for suffix in (".png", ".tga", ".psd", ".jp2", ".avif", ".ras"):
         path = folder(tmp_path / suffix[1:], f"1{suffix}", content=b"no picture, just words, so many words" * 9)
-        with pytest.raises(DataError, match=rf"1\{suffix}: (not a picture|cannot be)"):
+        with pytest.raises(DataError, match=rf"1\{suffix}: (not an image|cannot be)"):
             opened(path)
-    with pytest.raises(DataError, match=r"1\.png: not a picture"):
+    with pytest.raises(DataError, match=r"1\.png: not an image"):
         opened(folder(tmp_path / "disguised", "1.png", content=encoded("TGA")))
 
 

@@ -63,7 +63,7 @@ def test_colour_gets_a_network_of_convolutions_and_a_length_in_steps(gan: Gan, p
         (("-v", "dcgan"), "--image-size 100: must be 4 or 7 times a power of two"),
         (("-v", "lapgan", "--image-size", 48), "--image-size 48: must halve down to 7 or 8"),
         (("-v", "dcgan", "--image-size", 64, "--conditional"), "--conditional: the images of --dataset have no labels"),
-        (("-v", "srgan", "--image-size", 256), "--image-size 256: crops of this size fit into no picture"),
+        (("-v", "srgan", "--image-size", 256), "--image-size 256: crops of this size fit into no image"),
         (("-v", "srgan", "--image-size", 33), "--image-size 33: crops must be a multiple of --scale 4"),
     ],
 )

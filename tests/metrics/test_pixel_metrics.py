@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.data.idx import read_idx
+from gancli.data.named_formats import read_idx
 from gancli.metrics import sliced_wasserstein as sliced
 from gancli.metrics.neighbours import nearest
 from gancli.metrics.parzen import SIGMAS, parzen
