@@ -180,7 +180,7 @@ def test_inception_fid_of_made_up_weights_is_finite_and_less_for_likelier_pictur
     gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real weights cannot be had here: the way through torch-fidelity is tested with random ones."""
-    from gancli.metrics import inception
+    from gancli.metrics import distances
 
     network = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason="the extra metrics")
     saved: dict[str, Any] = {}
@@ -191,7 +191,7 @@ def test_inception_fid_of_made_up_weights_is_finite_and_less_for_likelier_pictur
         torch.manual_seed(0)
         extractor("inception-v3-compat", ["2048"])
     torch.save(saved, tmp_path / "weights.pth")
-    monkeypatch.setattr(inception, "SHA256_BEGINS", "")
+    monkeypatch.setattr(distances, "SHA256_BEGINS", "")
     outcome = gan(
         "evaluate", trained, "-n", 10, "--metrics", "modes", "--json", "--inception", tmp_path / "weights.pth"
     )

@@ -8,7 +8,7 @@ from PIL import Image
 
 import gancli
 from gancli import images
-from gancli.metrics.upscaled import bicubic, likeness
+from gancli.metrics.super_resolution import bicubic, similarity
 from tests.cli.test_errors import assert_one_line
 from tests.conftest import Gan
 from tests.pictures import files, noise
@@ -40,9 +40,9 @@ def test_a_picture_is_compared_and_measured_as_evaluate_does(gan: Gan, enlarger:
     (figures,) = document["figures"].values()
     assert document["files"][0]["output"] == "c.png"
     with Image.open("true/a.png") as true, Image.open(pairs / "a.jpg") as low:
-        plain = likeness(bicubic(images.from_pil(low), 4), images.from_pil(true), 4)
+        plain = similarity(bicubic(images.from_pil(low), 4), images.from_pil(true), 4)
         assert (figures["bicubic"]["psnr"], figures["bicubic"]["ssim"]) == pytest.approx(plain)
-        ours = likeness(images.from_pil(gancli.load(enlarger).enlarge(low)), images.from_pil(true), 4)
+        ours = similarity(images.from_pil(gancli.load(enlarger).enlarge(low)), images.from_pil(true), 4)
         assert (figures["model"]["psnr"], figures["model"]["ssim"]) == pytest.approx(ours)
     assert f"bicubic {plain.psnr:.2f} dB" in done.err
     Path("t").mkdir()

@@ -109,7 +109,7 @@ def test_what_no_file_can_hold_is_refused_before_the_work(
     plain("in/wide.png", (width, 1))
     plain("in/small.png")
     with monkeypatch.context() as patch:
-        patch.setattr(upscale.Upscaler, "num_parts", None)
+        patch.setattr(upscale.Upscaler, "parts", None)
         outcome = gan("sample", enlarger, "-i", "in/wide.png", "-o", name)
     assert outcome.code == 2
     assert str(width * 4) in outcome.err

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from gancli.data.idx import read_idx
 from gancli.metrics import sliced_wasserstein as sliced
-from gancli.metrics.neighbours import nearest
-from gancli.metrics.parzen import SIGMAS, parzen
+from gancli.metrics.pixel_metrics import SIGMAS, nearest, parzen
 from gancli.metrics.sliced_wasserstein import _expanded as expanded
 from gancli.metrics.sliced_wasserstein import _pyramid, sliced_wasserstein
 
