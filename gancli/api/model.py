@@ -141,7 +141,7 @@ class Model:
         name = str(getattr(image, "filename", "") or "the picture")
         set_aside = check_memory(upscaler, shape_of(image), ".png", name)
         layers = layers_of(image)
-        return enlarge_layers(upscaler.fitting(layers.colour, set_aside), layers, name, set_aside, ignore)
+        return enlarge_layers(upscaler, layers, name, set_aside, ignore)
 
     @options.spoken()
     def export(

@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,8 +129,12 @@ def _enlarge(
         console.print_message(f"{len(result.skipped)} of {len(planned.jobs)} skipped, as they already exist")
     if as_json:
         header = {"variant": model.facts.variant, "step": model.facts.step, "scale": model.variant.scale}
-        files = {"skipped": result.skipped, "files": [asdict(one) for one in result.done], "failed": result.failed}
-        console.print_json(header | files | (_metrics(comparer) if comparer else {}))
+        files = [
+            {"input": str(one.source), "output": str(one.target), "width": one.width, "height": one.height}
+            for one in result.done
+        ]
+        outcome = {"skipped": result.skipped, "files": files, "failed": result.failed}
+        console.print_json(header | outcome | (_metrics(comparer) if comparer else {}))
     elif planned.place is not None:
         console.print_path(planned.place)
         if not config.compare and not result.failed:

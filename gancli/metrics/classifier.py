@@ -7,9 +7,7 @@ labels the classifier learns to predict rotations (Gidaris et al. 2018). On stac
 
 import hashlib
 import json
-import time
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
@@ -22,11 +20,9 @@ from gancli import images
 from gancli.data import cache_entries, stacked
 from gancli.data.source import Source
 from gancli.errors import GancliError
-from gancli.events import Emit, Event, Preparing, Warned
+from gancli.events import Emit, Preparing, Warned
 from gancli.files import atomic
-from gancli.format import duration
 from gancli.machine.cpu_tuning import keep_freed_memory, this_processor
-from gancli.text import Note
 from gancli.variant import on_meta_device
 
 RECIPE = 2  # to be incremented with every change of the network or its training
@@ -38,14 +34,15 @@ NUM_STEPS, BATCH_SIZE, PEAK_LR = 1800, 128, 3e-3
 SMALL = 32  # pixels; larger images take four times as long per step: half as many steps, in bf16 where that is faster
 NUM_ROTATIONS = 4
 CHUNK = 500
-ESTIMATE_AFTER = 100  # steps
 
 
 class Classifier(nn.Module):
-    """Maps images, float `[B, C, size, size]` in [-1, 1], to logits, float `[B, num_classes]`."""
+    """Maps images, float `[B, C, size, size]` in [-1, 1], to logits, float `[B, num_classes]`; with 0 classes, those of the
+    four rotations. `stacked`: images are stacks of digits, and each channel is classified by itself."""
 
-    def __init__(self, channels: int, size: int, num_classes: int) -> None:
+    def __init__(self, channels: int, size: int, num_classes: int, stacked: bool = False) -> None:
         super().__init__()
+        self.labelled, self.stacked = num_classes > 0, stacked
         self.shrink = 1
         while size // self.shrink > LARGEST_INPUT and size % (2 * self.shrink) == 0:
             self.shrink *= 2
@@ -60,7 +57,7 @@ class Classifier(nn.Module):
             channels = width
         blocks += [nn.Flatten(), nn.Linear(channels * size**2, NUM_FEATURES), nn.ReLU()]
         self.body = nn.Sequential(*blocks)
-        self.head = nn.Linear(NUM_FEATURES, num_classes)
+        self.head = nn.Linear(NUM_FEATURES, num_classes or NUM_ROTATIONS)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the input of the last layer, float `[B, 128]`."""
@@ -72,17 +69,6 @@ class Classifier(nn.Module):
         logits: Tensor = self.head(self.features(images))
         return logits
 
-
-@dataclass(frozen=True)
-class FeatureExtractor:
-    """A trained classifier on `device`. `labelled`: it predicts the dataset's classes, not rotations. `stacked`: it
-    classifies each channel by itself."""
-
-    classifier: Classifier
-    device: torch.device
-    labelled: bool
-    stacked: bool = False
-
     @torch.inference_mode()
     def extract(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the features, float `[N, 128]`, and the most likely classes, int64 `[N]`, of uint8 `[N, C, H, W]`, on the
@@ -91,9 +77,9 @@ class FeatureExtractor:
         features, classes = [], []
         for chunk in torch.split(pixels, CHUNK):
             inputs = chunk.flatten(0, 1)[:, None] if self.stacked else chunk
-            found = self.classifier.features(images.to_float(inputs.to(self.device)))
+            found = self.features(images.to_float(inputs.to(self.head.weight.device)))
             features.append(found.float().cpu().view(len(chunk), -1))
-            predicted = self.classifier.head(found).argmax(1).cpu().view(len(chunk), -1)
+            predicted = self.head(found).argmax(1).cpu().view(len(chunk), -1)
             classes.append(stacked.together(predicted) if self.stacked else predicted[:, 0])
         return torch.cat(features), torch.cat(classes)
 
@@ -109,7 +95,7 @@ def training_data(source: Source, pixels: Tensor, labels: Tensor) -> tuple[Tenso
 
 def fit(
     pixels: Tensor, labels: Tensor, num_classes: int, device: torch.device, of_stacks: bool, emit: Emit
-) -> FeatureExtractor:
+) -> Classifier:
     """Train a classifier on uint8 `[N, C, H, W]` and their labels, int64 `[N]`, or, with 0 classes, on rotations. Torch's
     default random generator keeps its state."""
     keep_freed_memory()
@@ -118,7 +104,7 @@ def fit(
     layout = torch.channels_last
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(0)
-        network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes or NUM_ROTATIONS).to(device)
+        network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes, of_stacks).to(device)
         indices = torch.randint(0, len(pixels), (num_steps, BATCH_SIZE))
     network.to(memory_format=layout)
     adam = torch.optim.Adam(network.parameters(), PEAK_LR, fused=True)
@@ -140,50 +126,33 @@ def fit(
         adam.step()
         schedule.step()
     network.to(memory_format=torch.contiguous_format)  # as if read from the cache
-    return FeatureExtractor(network.eval().requires_grad_(False), device, bool(num_classes), of_stacks)
+    return network.eval().requires_grad_(False)
 
 
-def feature_extractor(source: Source, data_root: Path, device: torch.device, emit: Emit) -> FeatureExtractor:
+def evaluation_classifier(source: Source, data_root: Path, device: torch.device, emit: Emit) -> Classifier:
     """Return the classifier of a dataset: from the cache in `data_root`, or newly trained and cached there."""
     pixels, labels, num_classes = training_data(source, source.images, source.labels)
     content = [RECIPE, list(pixels.shape), num_classes, _checksum(pixels), _checksum(labels)]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]
     path = data_root / "cache" / f"classifier-{key}.safetensors"
     with on_meta_device():  # initial weights would take random numbers from the training
-        network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes or NUM_ROTATIONS)
+        network = Classifier(pixels.shape[1], pixels.shape[-1], num_classes, source.stacked)
     try:
         network.load_state_dict(safetensors.torch.load(path.read_bytes()), assign=True)
         cache_entries.touch(path)
-        network.to(device).eval().requires_grad_(False)
-        return FeatureExtractor(network, device, bool(num_classes), source.stacked)
+        return network.to(device).eval().requires_grad_(False)
     except (OSError, safetensors.SafetensorError, RuntimeError):
         pass  # missing or damaged: trained below
-    extractor = fit(pixels, labels, num_classes, device, source.stacked, _with_estimate(source.name, emit))
-    weights = {name: tensor.cpu() for name, tensor in extractor.classifier.state_dict().items()}
+    network = fit(pixels, labels, num_classes, device, source.stacked, emit)
+    weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(path, [safetensors.torch.save(weights, {"dataset": source.name})])
         cache_entries.tidy(path.parent)
     except (OSError, GancliError) as error:  # a read-only data root
         why = atomic.reason(error) if isinstance(error, OSError) else error
-        emit(
-            Warned(f"{path.parent}: the evaluation classifier cannot be cached ({why}); it is trained again each time")
-        )
-    return extractor
-
-
-def _with_estimate(dataset: str, emit: Emit) -> Emit:
-    """Return an `emit` for a training that starts now; it adds an estimate of the duration."""
-    began = time.monotonic()
-
-    def emit_with_estimate(event: Event) -> None:
-        emit(event)
-        if isinstance(event, Preparing) and event.done == ESTIMATE_AFTER:
-            seconds = (time.monotonic() - began) * event.total / ESTIMATE_AFTER
-            line = f"training the evaluation classifier takes about {duration(seconds)}, once for {dataset}"
-            emit(Warned(Note(line)))
-
-    return emit_with_estimate
+        emit(Warned(f"{path.parent}: the classifier cannot be cached ({why}); it is trained again each time"))
+    return network
 
 
 def _checksum(tensor: Tensor) -> int:

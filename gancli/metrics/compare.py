@@ -25,7 +25,7 @@ from gancli.files import atomic
 from gancli.machine.contention import yield_cpus
 from gancli.metrics import reference
 from gancli.metrics.distances import InceptionFid
-from gancli.metrics.entrants import Entrant, check_count, choose_images, open_pictures
+from gancli.metrics.entrants import Entrant, choose_images, open_pictures
 from gancli.metrics.metric import Figure, comparison
 from gancli.metrics.pixel_metrics import nearest
 from gancli.metrics.super_resolution import enlarged, read_pairs
@@ -34,7 +34,7 @@ from gancli.sampling.upscale import Upscaler
 from gancli.store import pretrained
 from gancli.store.checkpoint import Model
 from gancli.store.run_directory import RunDirectory
-from gancli.text import Note
+from gancli.text import Note, counted
 
 NUM_SHOWN, NUM_NEIGHBOURS = 10, 5
 NUM_DRAWN, NUM_STACKED = 10_000, 26_000  # the default number of images; 26,000 is that of papers that count modes
@@ -148,7 +148,7 @@ def _evaluate_generated(
     sources = _open_images(entrants, train, test, count, dataset, root.path, emit)
     real = reference.make(train, test, root.path, device, count, emit, config.wanted, config.gan_train)
     if fid is not None:
-        real.add_inception(fid, emit)
+        fid.set_reference(real.reference.pixels, real.others.pixels, emit)
     found: list[list[Figure]] = []
     for each in entrants:
         if each.model is None:
@@ -163,7 +163,7 @@ def _evaluate_generated(
         emit(Preparing("measuring", 0, 0, ""))
         fake = real.seen(pixels, labels)
         figures = real.figures(fake)
-        figures += [real.inception(fid, fake, emit)] if fid else []
+        figures += [fid.figure(pixels, emit)] if fid else []
         figures += [real.gan_train(fake, emit)] if config.gan_train else []
         if config.neighbours is not None and not found:
             _write_neighbours(paths.expanded(config.neighbours, "--neighbours"), pixels[:NUM_SHOWN], train.images)
@@ -180,8 +180,12 @@ def _open_images(
     for each in entrants:
         if each.model is None:
             found[each.path] = open_pictures(each.path, train, dataset, root, (*fits, "crop")[0], emit)
-            num_used = reference.split_real(train, test, count).num_used
-            check_count(each.path, len(found[each.path].images), num_used)
+            available, wanted = len(found[each.path].images), reference.split_real(train, test, count).num_used
+            if available < reference.MIN_IMAGES:
+                contains = f"contains {counted(available, 'image')}"
+                raise UsageError(f"{each.path}: {contains}; at least {reference.MIN_IMAGES} are needed")
+            if available < wanted:
+                raise UsageError(f"-n {wanted}: {each.path} contains {available} images; use -n {available}")
     return found
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gancli.config.paths import read_file
 from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Emit, Preparing
-from gancli.metrics.metric import Measure
+from gancli.metrics.metric import Figure, Measure, figure
 
 NEIGHBOURS = 5  # Naeem et al. 2020, section 4
 CHUNK = 1000
@@ -158,12 +158,16 @@ class InceptionFid:
             feature=2048, reset_real_features=False, feature_extractor_weights_path=str(weights)
         ).to(device)
 
-    def set_reference(self, real: Tensor, emit: Emit) -> None:
-        """Set the real images, uint8 `[N, C, H, W]`; grey ones become RGB."""
+    def set_reference(self, real: Tensor, others: Tensor, emit: Emit) -> None:
+        """Set the real images, uint8 `[N, C, H, W]`, and compute the distance of `others`; grey ones become RGB."""
         self._update(real, True, emit)
+        self._floor = self._distance(others, emit)
 
-    def distance(self, pixels: Tensor, emit: Emit) -> Measure:
-        """Return the distance of images, uint8 `[N, C, H, W]`, from the real ones."""
+    def figure(self, pixels: Tensor, emit: Emit) -> Figure:
+        """Return the FID of images, uint8 `[N, C, H, W]`."""
+        return figure("inception fid", self._distance(pixels, emit), len(pixels), self._floor)
+
+    def _distance(self, pixels: Tensor, emit: Emit) -> Measure:
         self._update(pixels, False, emit)
         value = self._metric.compute().item()
         self._metric.reset()

@@ -17,10 +17,9 @@ from gancli.data.probe import probe
 from gancli.data.source import Source
 from gancli.errors import DataError, GancliError, UsageError
 from gancli.events import Emit, Warned, ignore
-from gancli.metrics.reference import MIN_IMAGES
 from gancli.store.checkpoint import Model, load_model
 from gancli.store.run_directory import RunDirectory, model_file, require_model_file, runs_in
-from gancli.text import Note, counted, few
+from gancli.text import Note, few
 
 MAGIC = (b"PK\x03\x04", b"PAR1")  # zip, Parquet
 TAR, TAR_AT = b"ustar", 257
@@ -130,14 +129,6 @@ def _class_numbers(own: Sequence[str], known: Sequence[str], dataset: str) -> tu
     if all(name.isdecimal() for name in own) and max(map(int, own)) < len(known):
         return list(map(int, own)), f"its labels, {few(own)}, are used as the numbers of the classes of {dataset}"
     return [], f"its classes ({few(own)}) are not those of {dataset} ({few(known)}); measured without labels"
-
-
-def check_count(path: Path, count: int, wanted: int) -> None:
-    """Raises `UsageError` if there are fewer images than `wanted`."""
-    if count < MIN_IMAGES:
-        raise UsageError(f"{path}: contains {counted(count, 'image')}; at least {MIN_IMAGES} are needed")
-    if count < wanted:
-        raise UsageError(f"-n {wanted}: {path} contains {counted(count, 'image')}; use -n {count}")
 
 
 def choose_images(source: Source, count: int, seed: int) -> tuple[Tensor, Tensor | None]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gancli.events import Comparison
+from gancli.store.evaluations import KINDS, full_name
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class Figure:
     count: int
     model: Measure
     real: Measure | None
+
+
+def figure(name: str, measure: Measure, count: int, real: Measure | None = None) -> Figure:
+    """Return a metric of `count` images. `name`: a key into `KINDS`, which may be followed by " at …"."""
+    kind = KINDS[full_name(name)]
+    return Figure(name, kind.unit, kind.higher_is_better, count, measure, real)
 
 
 def mean(values: Sequence[float] | Tensor) -> Measure:

@@ -14,12 +14,10 @@ from gancli.data.source import Source
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing
 from gancli.metrics import distances
-from gancli.metrics.classifier import FeatureExtractor, feature_extractor, fit, training_data
-from gancli.metrics.distances import InceptionFid
-from gancli.metrics.metric import Figure, Measure, mean
+from gancli.metrics.classifier import Classifier, evaluation_classifier, fit, training_data
+from gancli.metrics.metric import Figure, Measure, figure, mean
 from gancli.metrics.pixel_metrics import nearest, parzen
 from gancli.metrics.sliced_wasserstein import sliced_wasserstein
-from gancli.store.evaluations import KINDS, full_name
 
 MIN_IMAGES = 10  # to compare with
 NUM_VALIDATION = 1000  # images that choose the width of Parzen's windows
@@ -56,7 +54,7 @@ class RealIndices(NamedTuple):
 def split_real(train: Source, test: Source, count: int) -> RealIndices:
     """Choose up to `count` real images to compare with, and as many others. Raises `DataError` if there are too few."""
     rest = _shuffled(len(train.images))
-    has_test_split = not _same(train, test)
+    has_test_split = train is not test and not torch.equal(train.images, test.images)
     half = len(rest) // 2
     reference, rest = (_shuffled(len(test.images)), rest) if has_test_split else (rest[:half], rest[half:])
     count = min(count, len(reference), len(rest) - _num_validation(len(rest)))
@@ -79,16 +77,16 @@ class Yardstick:
     """
 
     def __init__(
-        self, train: Source, test: Source, extractor: FeatureExtractor | None, count: int,
+        self, train: Source, test: Source, classifier: Classifier | None, count: int,
         metrics: Sequence[str] = METRICS,
     ) -> None:  # fmt: skip
-        self.train, self.extractor, self.metrics = train, extractor, tuple(metrics)
+        self.train, self.classifier, self.metrics = train, classifier, tuple(metrics)
         self.has_test_split, reference, rest, self.count = split_real(train, test, count)
         self.validation = train.images[rest[-_num_validation(len(rest)) :]]
         self.reference = self._real(test, reference[: self.count])
         self.others = self._real(train, rest[: self.count])
         floors = [*self._to_reference(self.others), *self._to_training(self.reference)]
-        self.floors = {figure.name: figure.model for figure in floors}
+        self.floors = {each.name: each.model for each in floors}
 
     @property
     def split(self) -> str:
@@ -97,7 +95,7 @@ class Yardstick:
 
     @property
     def _labelled(self) -> bool:
-        return self.extractor is not None and self.extractor.labelled
+        return self.classifier is not None and self.classifier.labelled
 
     def _real(self, source: Source, indices: Tensor) -> ImageSet:
         labels = source.labels[indices] if self._labelled and source.class_names else None
@@ -105,56 +103,47 @@ class Yardstick:
 
     def seen(self, pixels: Tensor, labels: Tensor | None) -> ImageSet:
         """Return images with their features."""
-        if self.extractor is None:
+        if self.classifier is None:
             return ImageSet(pixels, labels, torch.empty(0), torch.empty(0, dtype=torch.int64))
-        return ImageSet(pixels, labels, *self.extractor.extract(pixels))
+        return ImageSet(pixels, labels, *self.classifier.extract(pixels))
 
     def figures(self, fake: ImageSet) -> list[Figure]:
         """Return the metrics of a model's images."""
         found = [*self._to_reference(fake), *self._to_training(fake)]
-        return [dataclasses.replace(figure, real=self.floors.get(figure.name)) for figure in found]
-
-    def add_inception(self, fid: InceptionFid, emit: Emit) -> None:
-        """Pass the reference to `fid`, and compute its value for the other real images."""
-        fid.set_reference(self.reference.pixels, emit)
-        self.floors["inception fid"] = fid.distance(self.others.pixels, emit)
-
-    def inception(self, fid: InceptionFid, fake: ImageSet, emit: Emit) -> Figure:
-        """Return the Inception FID, after `add_inception`."""
-        measure = fid.distance(fake.pixels, emit)
-        return _figure("inception fid", measure, len(fake), self.floors["inception fid"])
+        return [dataclasses.replace(each, real=self.floors.get(each.name)) for each in found]
 
     def gan_train(self, fake: ImageSet, emit: Emit) -> Figure:
         """Return the GAN-train score: the accuracy in % on real images of a classifier trained on the model's images only
         (Shmelkov et al. 2018)."""
-        assert self.extractor is not None
+        assert self.classifier is not None
         assert fake.labels is not None
         assert self.reference.labels is not None
+        device = self.classifier.head.weight.device
         data = training_data(self.train, fake.pixels, fake.labels)
-        _, classes = fit(*data, self.extractor.device, self.train.stacked, emit).extract(self.reference.pixels)
+        _, classes = fit(*data, device, self.train.stacked, emit).extract(self.reference.pixels)
         measure = _percentage(classes == self.reference.labels)
-        return _figure("gan-train", measure, len(fake), self.floors.get("gan-test"))
+        return figure("gan-train", measure, len(fake), self.floors.get("gan-test"))
 
     def _to_reference(self, images: ImageSet) -> list[Figure]:
         """Return the metrics that compare images with the reference."""
         found, real, n = [], self.reference, len(images)
         if "frechet" in self.metrics:
-            found.append(_figure("frechet distance", distances.frechet(images.features, real.features), n))
+            found.append(figure("frechet distance", distances.frechet(images.features, real.features), n))
         if "kernel" in self.metrics:
-            found.append(_figure("kernel distance", distances.kernel(images.features, real.features), n))
+            found.append(figure("kernel distance", distances.kernel(images.features, real.features), n))
         if "prdc" in self.metrics:
             prdc = distances.neighbourhoods(images.features, real.features)
-            found += [_figure(name, Measure(value), n) for name, value in prdc._asdict().items()]
+            found += [figure(name, Measure(value), n) for name, value in prdc._asdict().items()]
         if "parzen" in self.metrics and images.pixels[0].numel() <= LARGEST_PARZEN:
-            found.append(_figure("parzen log-likelihood", parzen(images.pixels, self.validation, real.pixels), n))
+            found.append(figure("parzen log-likelihood", parzen(images.pixels, self.validation, real.pixels), n))
         if "swd" in self.metrics:
             few = min(MAX_COMPARED, n, len(real))
             levels = sliced_wasserstein(images.pixels[:few], real.pixels[:few])
-            found += [_figure(f"sliced wasserstein at {px} px", Measure(value), few) for px, value in levels.items()]
+            found += [figure(f"sliced wasserstein at {px} px", Measure(value), few) for px, value in levels.items()]
         if "modes" in self.metrics and self._labelled:
             found += self._modes(images.classes)
         if "diversity" in self.metrics:
-            found.append(_figure("diversity", Measure(distances.diversity(images.features)), n))
+            found.append(figure("diversity", Measure(distances.diversity(images.features)), n))
         return found
 
     def _modes(self, classes: Tensor) -> list[Figure]:
@@ -163,23 +152,23 @@ class Yardstick:
         counts = torch.bincount(classes, minlength=num_classes)
         if self.train.stacked:
             num_found, kl = distances.modes(counts)
-            return [_figure("modes", Measure(num_found), n), _figure("modes kl", Measure(kl), n)]
+            return [figure("modes", Measure(num_found), n), figure("modes kl", Measure(kl), n)]
         even = n / num_classes
         return [
-            _figure("classes found", Measure(int((counts > 0).sum())), n),
-            _figure("rarest class", Measure(counts.min().item() / even), n),
-            _figure("commonest class", Measure(counts.max().item() / even), n),
+            figure("classes found", Measure(int((counts > 0).sum())), n),
+            figure("rarest class", Measure(counts.min().item() / even), n),
+            figure("commonest class", Measure(counts.max().item() / even), n),
         ]
 
     def _to_training(self, images: ImageSet) -> list[Figure]:
         """Return the metrics that compare images with the training images, or with a classifier of them."""
         found = []
         if "labels" in self.metrics and images.labels is not None and self._labelled:
-            found.append(_figure("gan-test", _percentage(images.classes == images.labels), len(images)))
+            found.append(figure("gan-test", _percentage(images.classes == images.labels), len(images)))
         if "nearest" in self.metrics and self.has_test_split:
             few = images.pixels[:MAX_COMPARED]
             rms, _ = nearest(few, self.train.images, 1)
-            found.append(_figure("nearest training image", mean(rms[:, 0]), len(few)))
+            found.append(figure("nearest training image", mean(rms[:, 0]), len(few)))
         return found
 
 
@@ -196,25 +185,15 @@ def make(
     """Return the reference of a dataset. The classifier, if `metrics` or `gan_train` need it, comes from the cache or is
     trained first."""
     split_real(train, test, count)  # raises before the training
-    extractor = None
+    classifier = None
     if gan_train or not OF_CLASSIFIER.isdisjoint(metrics):
-        extractor = feature_extractor(train, data_root, device, emit)
+        classifier = evaluation_classifier(train, data_root, device, emit)
     emit(Preparing("measuring real images", 0, 0, ""))
-    return Yardstick(train, test, extractor, count, metrics)
-
-
-def _figure(name: str, measure: Measure, count: int, real: Measure | None = None) -> Figure:
-    """Return a metric of `count` images. `name`: a key into `KINDS`, which may be followed by " at …"."""
-    kind = KINDS[full_name(name)]
-    return Figure(name, kind.unit, kind.higher_is_better, count, measure, real)
+    return Yardstick(train, test, classifier, count, metrics)
 
 
 def _shuffled(count: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))
-
-
-def _same(a: Source, b: Source) -> bool:
-    return a is b or (a.images.shape == b.images.shape and torch.equal(a.images, b.images))
 
 
 def _percentage(hits: Tensor) -> Measure:

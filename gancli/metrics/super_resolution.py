@@ -23,7 +23,7 @@ from gancli.data.listing import opened_for
 from gancli.data.pictures import Pictures
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Preparing, Warned
-from gancli.metrics.metric import Figure, mean
+from gancli.metrics.metric import Figure, figure, mean
 from gancli.sampling.upscale import Upscaler
 from gancli.text import Note
 
@@ -205,6 +205,6 @@ def enlarged(upscaler: Upscaler, pairs: Sequence[Pair], emit: Emit) -> list[Figu
         except ValueError as error:
             raise UsageError(f"--dataset: {pair.name}: {error}") from None
     return [
-        Figure(name, unit, True, len(pairs), mean([each[i] for each in model]), mean([each[i] for each in baseline]))
-        for i, (name, unit) in enumerate((("psnr on Y", "dB"), ("ssim on Y", "")))
+        figure(name, mean([each[i] for each in model]), len(pairs), mean([each[i] for each in baseline]))
+        for i, name in enumerate(("psnr on Y", "ssim on Y"))
     ]

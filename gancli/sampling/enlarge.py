@@ -21,7 +21,6 @@ from gancli.machine.contention import yield_cpus
 from gancli.machine.cpu_tuning import keep_freed_memory
 from gancli.sampling.jobs import Job, Plan
 from gancli.sampling.upscale import Upscaler, check_file, check_memory
-from gancli.text import Note
 from gancli.variant import Variant
 
 Remarks = dict[str, list[str]]  # the names of images by the remark about them
@@ -35,10 +34,11 @@ DISK_ERRORS = frozenset(
 
 @dataclass(frozen=True)
 class ImageDone(Event):
-    """An image was enlarged and written: the `number`th of `count`, `width`×`height` pixels, in `seconds`."""
+    """An image was enlarged and written: the `number`th of `count`, now `width`×`height` pixels, in `seconds`."""
 
     number: int
     count: int
+    source: Path
     target: Path
     width: int
     height: int
@@ -52,21 +52,11 @@ class ImageFailed(Event):
     message: str
 
 
-@dataclass(frozen=True)
-class Done:
-    """An enlarged image: its files and its new size in pixels. The fields are those of `gan sample -i --json`."""
-
-    input: str
-    output: str
-    width: int
-    height: int
-
-
 @dataclass
 class Result:
     """The outcome of all jobs. `failed`: errors by input; `end`: the error of the disk that ended the work."""
 
-    done: list[Done] = field(default_factory=list)
+    done: list[ImageDone] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     end: GancliError | None = None
@@ -100,7 +90,7 @@ def enlarge_files(
             continue
         start = time.monotonic()
         try:
-            done = _enlarge_one(upscaler, job, planned.alone, told, deliver, make or _enlarged, emit)
+            width, height = _enlarge_one(upscaler, job, planned.alone, told, deliver, make or _enlarged, emit)
         except GancliError as error:
             if planned.alone:
                 raise
@@ -110,12 +100,13 @@ def enlarge_files(
                 break
             emit(ImageFailed(str(error)))
             continue
+        done = ImageDone(number, count, job.source, job.target, width, height, time.monotonic() - start)
         result.done.append(done)
-        emit(ImageDone(number, count, job.target, done.width, done.height, time.monotonic() - start))
+        emit(done)
     for line in remarks(told):
         emit(Warned(line))
     if not planned.alone:
-        for folder in {Path(done.output).parent for done in result.done}:
+        for folder in {done.target.parent for done in result.done}:
             with contextlib.suppress(OSError):
                 atomic.sync_directory(folder)
     return result
@@ -124,7 +115,8 @@ def enlarge_files(
 def _enlarge_one(
     upscaler: Upscaler, job: Job, alone: bool, told: Remarks, deliver: Callable[[bytes], None] | None, make: Make,
     emit: Emit,
-) -> Done:  # fmt: skip
+) -> tuple[int, int]:  # fmt: skip
+    """Enlarge an image, and write or deliver it. Returns its width and height."""
     suffix = ".png" if deliver else job.target.suffix.lower()
     if not deliver:
         _check_target(job.target)
@@ -137,7 +129,7 @@ def _enlarge_one(
         deliver(encoded)
     else:
         atomic.write(job.target, [encoded], durable=alone)
-    return Done(str(job.source), str(job.target), *image.size)
+    return image.size
 
 
 def _check_target(target: Path) -> None:
@@ -165,10 +157,7 @@ def _enlarged(upscaler: Upscaler, job: Job, suffix: str, told: Remarks, emit: Em
     add_remarks(told, layers.remarks, job.source.name)
     if layers.alpha is not None and suffix in (".jpg", ".jpeg"):
         raise UsageError(f"-o {job.target}: JPEG cannot store the transparency of {name}; use .png or .webp")
-    fitting = upscaler.fitting(layers.colour, reserved)
-    if fitting.tile != upscaler.tile:
-        emit(Warned(Note(f"--tile {upscaler.tile}: {name} is enlarged in tiles of {fitting.tile} to fit into memory")))
-    image = enlarge_layers(fitting, layers, job.source.name, reserved, emit)
+    image = enlarge_layers(upscaler, layers, job.source.name, reserved, emit)
     emit(Preparing(f"writing {job.target.name}", 0, 0, "files"))
     return image
 

@@ -83,8 +83,6 @@ def plan(config: EnlargeConfig, output: str | None, scale: int, emit: Emit) -> P
     try:
         is_folder = stat.S_ISDIR(source.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
-        if source.is_symlink():
-            raise UsageError(f"-i {source}: the target of the link does not exist") from None
         near: list[str] = []
         with contextlib.suppress(OSError):
             near = [path.name for path in source.parent.iterdir()]

@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from gancli import images
@@ -43,8 +42,8 @@ class Part:
 class Upscaler:
     """A model ready to enlarge, with its generator in eval mode on `device`.
 
-    `tile`: side of the tiles, in pixels of the low-resolution image; None: as large as memory allows. Tiles overlap by the
-    generator's receptive field, so that they change only the rounding.
+    `tile`: largest side of the tiles, in pixels of the low-resolution image; they are smaller where memory requires it.
+    Tiles overlap by the generator's receptive field, so that they change only the rounding.
     """
 
     variant: Variant
@@ -75,7 +74,8 @@ class Upscaler:
         channels, height, width = low_res.shape
         own = self.variant.images.channels
         inputs = low_res[:, None] if own == 1 else low_res[None].expand(-1, own, -1, -1)
-        side = self.tile or self._fitting_tile(height, width, len(inputs), reserved)
+        side = self._fitting_tile(height, width, len(inputs), reserved)
+        side = side if self.tile is None else min(side, self.tile)
         while True:
             try:
                 grid = list(tiles(height, width, side, self.variant.receptive_radius))
@@ -105,14 +105,6 @@ class Upscaler:
         """The faster memory format: convolutions in channels last take two fifths of the time on an EPYC of family 25."""
         fast = self.variant.convolutional and self.device.type in ("cpu", "cuda")
         return torch.channels_last if fast else torch.contiguous_format
-
-    def fitting(self, colour: Image.Image, reserved: int) -> "Upscaler":
-        """Return this, or the same with smaller tiles if an image does not fit into memory otherwise."""
-        if self.tile is None:
-            return self
-        count = len(colour.getbands()) if self.variant.images.channels == 1 else 1
-        side = self._fitting_tile(colour.height, colour.width, count, reserved)
-        return self if self.tile <= side or side >= max(colour.size) else replace(self, tile=side)
 
     def _fitting_tile(self, height: int, width: int, count: int, reserved: int) -> int:
         """Return the side of the largest tile that fits into memory; the longer side of the image if it fits as a whole."""

@@ -19,7 +19,7 @@ from gancli.data.cache import Cache
 from gancli.data.opening import open_source
 from gancli.data.photographs import open_photographs
 from gancli.data.source import Source
-from gancli.metrics.classifier import feature_extractor
+from gancli.metrics.classifier import evaluation_classifier
 from tests.conftest import warned
 
 SHAPE = (12, 1, 8, 8)
@@ -235,7 +235,7 @@ def test_where_nothing_can_be_written_that_is_said_once_and_all_goes_on(
     photographs, more = warned(open_photographs, str(tmp_path / "pics"), **how)
     assert photographs.num_images == 24
     monkeypatch.setattr("gancli.metrics.classifier.NUM_STEPS", 2)
-    _, of_classifier = warned(feature_extractor, opened, root, torch.device("cpu"))
+    _, of_classifier = warned(evaluation_classifier, opened, root, torch.device("cpu"))
     for told in (warnings, more, of_classifier):
         (line,) = told
         assert f"{root / 'cache'}: " in line

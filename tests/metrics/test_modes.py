@@ -14,12 +14,10 @@ from gancli.data.opening import open_source
 from gancli.data.source import Source
 from gancli.events import ignore
 from gancli.metrics import classifier, compare, reference
-from gancli.metrics.classifier import FeatureExtractor
+from gancli.metrics.classifier import Classifier
 from gancli.metrics.distances import modes
 from tests.conftest import SMALL, TINY, Gan
 from tests.pictures import tiny_digits, write_tiny_mnist
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +38,8 @@ def opened(root: Path, split: Split) -> Source:
     return open_source("stacked-mnist", ignore, data_root=root, split=split, **how)
 
 
-class Sees(FeatureExtractor):
-    """A judge of tiny MNIST that is never wrong."""
+class Perfect(Classifier):
+    """A classifier of tiny MNIST that is never wrong."""
 
     def extract(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         digits = tiny_digits(pixels)
@@ -71,8 +69,8 @@ def test_evenly_drawn_pictures_have_the_divergence_that_their_number_gives() -> 
 
 def test_the_yardstick_counts_the_modes_of_what_it_is_shown(tiny_root: Path) -> None:
     train, test = opened(tiny_root, "train"), opened(tiny_root, "test")
-    judge = Sees(classifier.Classifier(1, 4, 10), CPU, labelled=True, stacked=True)
-    statistics = reference.Yardstick(train, test, judge, 26_000, ("modes",))
+    perfect = Perfect(1, 4, 10, stacked=True)
+    statistics = reference.Yardstick(train, test, perfect, 26_000, ("modes",))
     seven = test.images[test.labels % 100 == 77]  # 077, 177, … 977
     wanted = modes(torch.bincount(test.labels[test.labels % 100 == 77], minlength=1000))
     found = {figure.name: figure for figure in statistics.figures(statistics.seen(seven, None))}

@@ -9,7 +9,7 @@ import torch
 from gancli.data.source import Source
 from gancli.events import Event, ignore
 from gancli.metrics import classifier, reference
-from gancli.metrics.classifier import Classifier, feature_extractor, fit
+from gancli.metrics.classifier import Classifier, evaluation_classifier, fit
 
 CPU = torch.device("cpu")
 
@@ -57,20 +57,20 @@ def test_without_labels_the_classifier_learns_which_way_is_up() -> None:
 
 def test_the_classifier_is_kept_beside_the_data_and_made_again_if_damaged(tmp_path: Path) -> None:
     source = bright_and_dark()
-    first = feature_extractor(source, tmp_path, CPU, ignore)
+    first = evaluation_classifier(source, tmp_path, CPU, ignore)
     (kept,) = (tmp_path / "cache").iterdir()
     sound, events = kept.read_bytes(), list[Event]()
-    again = feature_extractor(source, tmp_path, CPU, events.append)
+    again = evaluation_classifier(source, tmp_path, CPU, events.append)
     assert not events, "nothing is trained"
     assert torch.equal(again.extract(source.images)[0], first.extract(source.images)[0])
     kept.write_bytes(sound[: len(sound) // 2])
-    feature_extractor(source, tmp_path, CPU, ignore)
+    evaluation_classifier(source, tmp_path, CPU, ignore)
     assert kept.read_bytes() == sound
 
 
 def test_other_data_gets_another_classifier(tmp_path: Path) -> None:
-    feature_extractor(bright_and_dark(), tmp_path, CPU, ignore)
-    feature_extractor(bright_and_dark(seed=1), tmp_path, CPU, ignore)
+    evaluation_classifier(bright_and_dark(), tmp_path, CPU, ignore)
+    evaluation_classifier(bright_and_dark(seed=1), tmp_path, CPU, ignore)
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
