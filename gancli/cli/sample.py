@@ -70,7 +70,7 @@ def _generate(
         console.binary_stdout()
         files.check_animation(".png", output, config)
     else:
-        path = files.place(output, config)
+        path = files.output_path(output, config)
         write = files.writer(path, output, config)
     from gancli.cli.progress import shown_in_pieces
     from gancli.machine.device import choose_device
@@ -167,7 +167,7 @@ def _metrics(comparer: "Comparer") -> dict[str, Any]:
 
 
 def _print_end(event: Event, alone: bool) -> bool:
-    """Print the end of an image. Returns whether the event is one."""
+    """Print the result of an image. Returns whether the event is one."""
     from gancli.sampling.enlarge import ImageDone, ImageFailed
 
     if isinstance(event, ImageFailed):

@@ -28,7 +28,7 @@ from gancli.metrics.distances import InceptionFid
 from gancli.metrics.entrants import Entrant, choose_images, open_pictures
 from gancli.metrics.metric import Figure, comparison
 from gancli.metrics.pixel_metrics import nearest
-from gancli.metrics.super_resolution import enlarged, read_pairs
+from gancli.metrics.super_resolution import measure_enlarging, read_pairs
 from gancli.sampling import generate
 from gancli.sampling.upscale import Upscaler
 from gancli.store import pretrained
@@ -63,20 +63,16 @@ def check(config: EvaluateConfig, entrants: Sequence[Entrant], given: Collection
     """Check before any work what is to be compared. `given`: the names of the options that the user gave. Raises
     `UsageError`."""
     models = _models(entrants)
-    conditions = {each.variant.condition_type for each in models} | (
-        {"labels"} if len(models) < len(entrants) else set()
-    )
-    if "low_res" in conditions:
-        unused = [(f.flag, getattr(config, f.name)) for f in fields_of(EvaluateConfig)
-                  if f.name in FOR_GENERATORS and f.name in given]  # fmt: skip
-        reject_unused_options(
-            *unused, why=f"is for models that generate images; {models[0].facts.variant} enlarges them"
-        )
-    if len(conditions) > 1:
+    enlarging = [each.facts.variant for each in models if each.variant.condition_type == "low_res"]
+    if not enlarging:
+        reject_unused_options(("--low-res", config.low_res), why="is for srgan")
+        return
+    unused = [f for f in fields_of(EvaluateConfig) if f.name in FOR_GENERATORS and f.name in given]
+    why = f"is for models that generate images; {enlarging[0]} enlarges them"
+    reject_unused_options(*((f.flag, getattr(config, f.name)) for f in unused), why=why)
+    if len(enlarging) < len(entrants):
         what = "models that generate images" if len(models) == len(entrants) else "generated images"
         raise UsageError(f"CKPT: {what} and models that enlarge images cannot be compared in one table")
-    if config.low_res is not None and conditions == {"labels"}:
-        raise UsageError(f"--low-res {config.low_res}: is for srgan")
 
 
 def _models(entrants: Sequence[Entrant]) -> list[Model]:
@@ -129,7 +125,7 @@ def _evaluate_enlarging(
     for model in models:
         pairs = read_pairs(paths.expanded(dataset, "--dataset"), low_res, model.variant.scale, emit)
         model.variant.generator.to(device)
-        found.append(enlarged(Upscaler(model.variant, device), pairs, emit))
+        found.append(measure_enlarging(Upscaler(model.variant, device), pairs, emit))
     return found
 
 
@@ -163,7 +159,7 @@ def _evaluate_generated(
         emit(Preparing("measuring", 0, 0, ""))
         fake = real.seen(pixels, labels)
         figures = real.figures(fake)
-        figures += [fid.figure(pixels, emit)] if fid else []
+        figures += [fid.measure(pixels, emit)] if fid else []
         figures += [real.gan_train(fake, emit)] if config.gan_train else []
         if config.neighbours is not None and not found:
             _write_neighbours(paths.expanded(config.neighbours, "--neighbours"), pixels[:NUM_SHOWN], train.images)

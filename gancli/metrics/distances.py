@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gancli.config.paths import read_file
 from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Emit, Preparing
-from gancli.metrics.metric import Figure, Measure, figure
+from gancli.metrics.metric import Figure, Measure, make_metric
 
 NEIGHBOURS = 5  # Naeem et al. 2020, section 4
 CHUNK = 1000
@@ -163,9 +163,9 @@ class InceptionFid:
         self._update(real, True, emit)
         self._floor = self._distance(others, emit)
 
-    def figure(self, pixels: Tensor, emit: Emit) -> Figure:
+    def measure(self, pixels: Tensor, emit: Emit) -> Figure:
         """Return the FID of images, uint8 `[N, C, H, W]`."""
-        return figure("inception fid", self._distance(pixels, emit), len(pixels), self._floor)
+        return make_metric("inception fid", self._distance(pixels, emit), len(pixels), self._floor)
 
     def _distance(self, pixels: Tensor, emit: Emit) -> Measure:
         self._update(pixels, False, emit)

@@ -31,7 +31,7 @@ class Figure:
     real: Measure | None
 
 
-def figure(name: str, measure: Measure, count: int, real: Measure | None = None) -> Figure:
+def make_metric(name: str, measure: Measure, count: int, real: Measure | None = None) -> Figure:
     """Return a metric of `count` images. `name`: a key into `KINDS`, which may be followed by " at …"."""
     kind = KINDS[full_name(name)]
     return Figure(name, kind.unit, kind.higher_is_better, count, measure, real)

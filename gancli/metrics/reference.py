@@ -15,7 +15,7 @@ from gancli.errors import DataError
 from gancli.events import Emit, Preparing
 from gancli.metrics import distances
 from gancli.metrics.classifier import Classifier, evaluation_classifier, fit, training_data
-from gancli.metrics.metric import Figure, Measure, figure, mean
+from gancli.metrics.metric import Figure, Measure, make_metric, mean
 from gancli.metrics.pixel_metrics import nearest, parzen
 from gancli.metrics.sliced_wasserstein import sliced_wasserstein
 
@@ -122,28 +122,30 @@ class Yardstick:
         data = training_data(self.train, fake.pixels, fake.labels)
         _, classes = fit(*data, device, self.train.stacked, emit).extract(self.reference.pixels)
         measure = _percentage(classes == self.reference.labels)
-        return figure("gan-train", measure, len(fake), self.floors.get("gan-test"))
+        return make_metric("gan-train", measure, len(fake), self.floors.get("gan-test"))
 
     def _to_reference(self, images: ImageSet) -> list[Figure]:
         """Return the metrics that compare images with the reference."""
         found, real, n = [], self.reference, len(images)
         if "frechet" in self.metrics:
-            found.append(figure("frechet distance", distances.frechet(images.features, real.features), n))
+            found.append(make_metric("frechet distance", distances.frechet(images.features, real.features), n))
         if "kernel" in self.metrics:
-            found.append(figure("kernel distance", distances.kernel(images.features, real.features), n))
+            found.append(make_metric("kernel distance", distances.kernel(images.features, real.features), n))
         if "prdc" in self.metrics:
             prdc = distances.neighbourhoods(images.features, real.features)
-            found += [figure(name, Measure(value), n) for name, value in prdc._asdict().items()]
+            found += [make_metric(name, Measure(value), n) for name, value in prdc._asdict().items()]
         if "parzen" in self.metrics and images.pixels[0].numel() <= LARGEST_PARZEN:
-            found.append(figure("parzen log-likelihood", parzen(images.pixels, self.validation, real.pixels), n))
+            found.append(make_metric("parzen log-likelihood", parzen(images.pixels, self.validation, real.pixels), n))
         if "swd" in self.metrics:
             few = min(MAX_COMPARED, n, len(real))
             levels = sliced_wasserstein(images.pixels[:few], real.pixels[:few])
-            found += [figure(f"sliced wasserstein at {px} px", Measure(value), few) for px, value in levels.items()]
+            found += [
+                make_metric(f"sliced wasserstein at {px} px", Measure(value), few) for px, value in levels.items()
+            ]
         if "modes" in self.metrics and self._labelled:
             found += self._modes(images.classes)
         if "diversity" in self.metrics:
-            found.append(figure("diversity", Measure(distances.diversity(images.features)), n))
+            found.append(make_metric("diversity", Measure(distances.diversity(images.features)), n))
         return found
 
     def _modes(self, classes: Tensor) -> list[Figure]:
@@ -152,23 +154,23 @@ class Yardstick:
         counts = torch.bincount(classes, minlength=num_classes)
         if self.train.stacked:
             num_found, kl = distances.modes(counts)
-            return [figure("modes", Measure(num_found), n), figure("modes kl", Measure(kl), n)]
+            return [make_metric("modes", Measure(num_found), n), make_metric("modes kl", Measure(kl), n)]
         even = n / num_classes
         return [
-            figure("classes found", Measure(int((counts > 0).sum())), n),
-            figure("rarest class", Measure(counts.min().item() / even), n),
-            figure("commonest class", Measure(counts.max().item() / even), n),
+            make_metric("classes found", Measure(int((counts > 0).sum())), n),
+            make_metric("rarest class", Measure(counts.min().item() / even), n),
+            make_metric("commonest class", Measure(counts.max().item() / even), n),
         ]
 
     def _to_training(self, images: ImageSet) -> list[Figure]:
         """Return the metrics that compare images with the training images, or with a classifier of them."""
         found = []
         if "labels" in self.metrics and images.labels is not None and self._labelled:
-            found.append(figure("gan-test", _percentage(images.classes == images.labels), len(images)))
+            found.append(make_metric("gan-test", _percentage(images.classes == images.labels), len(images)))
         if "nearest" in self.metrics and self.has_test_split:
             few = images.pixels[:MAX_COMPARED]
             rms, _ = nearest(few, self.train.images, 1)
-            found.append(figure("nearest training image", mean(rms[:, 0]), len(few)))
+            found.append(make_metric("nearest training image", mean(rms[:, 0]), len(few)))
         return found
 
 

@@ -23,7 +23,7 @@ from gancli.data.listing import opened_for
 from gancli.data.pictures import Pictures
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Preparing, Warned
-from gancli.metrics.metric import Figure, figure, mean
+from gancli.metrics.metric import Figure, make_metric, mean
 from gancli.sampling.upscale import Upscaler
 from gancli.text import Note
 
@@ -142,8 +142,11 @@ def read_pairs(place: Path, low_res: Path | None, scale: int, emit: Emit) -> lis
             emit(Warned(note))
         if reduced is not None and low_res is not None:
             return _paired(originals, names, reduced, reduced_names, low_res, scale)
-        truths = _truths(originals, names, scale)
-        return [Pair(PurePath(name).name, truths[name], _downsampled(truths[name], scale)) for name in names]
+        truths, pairs = _truths(originals, names, scale), []
+        for name in names:
+            low = images.to_uint8(downsample_bicubic(images.to_float(truths[name][None]), scale))[0]
+            pairs.append(Pair(PurePath(name).name, truths[name], low))
+        return pairs
 
 
 def _in_folder(names: Sequence[str], folder: str) -> list[str]:
@@ -188,11 +191,7 @@ def _decoded(pictures: Pictures, names: Iterable[str]) -> Iterator[tuple[str, Te
         yield name, images.from_pil(decode(data, pictures.where(name)))
 
 
-def _downsampled(truth: Tensor, scale: int) -> Tensor:
-    return images.to_uint8(downsample_bicubic(images.to_float(truth[None]), scale))[0]
-
-
-def enlarged(upscaler: Upscaler, pairs: Sequence[Pair], emit: Emit) -> list[Figure]:
+def measure_enlarging(upscaler: Upscaler, pairs: Sequence[Pair], emit: Emit) -> list[Figure]:
     """Return PSNR and SSIM of a model, and of bicubic interpolation: the mean over the images, and its standard error.
     Raises `UsageError` for images that are too small."""
     scale = upscaler.variant.scale
@@ -205,6 +204,6 @@ def enlarged(upscaler: Upscaler, pairs: Sequence[Pair], emit: Emit) -> list[Figu
         except ValueError as error:
             raise UsageError(f"--dataset: {pair.name}: {error}") from None
     return [
-        figure(name, mean([each[i] for each in model]), len(pairs), mean([each[i] for each in baseline]))
+        make_metric(name, mean([each[i] for each in model]), len(pairs), mean([each[i] for each in baseline]))
         for i, name in enumerate(("psnr on Y", "ssim on Y"))
     ]

@@ -69,7 +69,7 @@ def check_animation(suffix: str, asked: str | None, config: SampleConfig) -> Non
         raise UsageError(f"--fps {config.fps}: a .gif has at most {MAX_GIF_FPS}; use .webp or .mp4")
 
 
-def place(asked: str | None, config: SampleConfig) -> Path:
+def output_path(asked: str | None, config: SampleConfig) -> Path:
     """Return the path to write to; a default name replaces nothing. Raises `GancliError` if it cannot be written."""
     default = ("samples", ".gif" if config.walk else ".png")
     path = paths.free_name(*default) if asked is None else paths.expanded(asked, "-o")

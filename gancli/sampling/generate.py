@@ -20,7 +20,7 @@ block of this size, in slot `seed % BLOCK`: its image is the same to the last bi
 NUM_PREVIEW = 64
 GAP = 1  # pixels between levels side by side
 
-Paint = Callable[..., Tensor]
+GeneratorFunction = Callable[..., Tensor]
 """A generator, or a function that shows its levels: arguments as for the variant's generator → float `[B, C, H, W]`."""
 
 
@@ -64,7 +64,11 @@ def truncated(variant: Variant, z: Tensor, bound: float) -> Tensor:
 
 
 def _to_pixels(
-    variant: Variant, generator: Paint, noise: Sequence[tuple[Tensor, ...]], labels: Sequence[int], device: torch.device
+    variant: Variant,
+    generator: GeneratorFunction,
+    noise: Sequence[tuple[Tensor, ...]],
+    labels: Sequence[int],
+    device: torch.device,
 ) -> Tensor:
     """Run the generator on the noise and label of each image: uint8 `[N, C, H, W]`, on the CPU."""
     joined = tuple(torch.cat(parts).to(device) for parts in zip(*noise, strict=True))
@@ -75,7 +79,7 @@ def _to_pixels(
 @torch.inference_mode()
 def draw(
     variant: Variant,
-    generator: Paint,
+    generator: GeneratorFunction,
     wanted: Sequence[Request],
     device: torch.device,
     truncation: float | None = None,
@@ -91,7 +95,7 @@ def draw(
                     yield Drawn(index, request, pixels[slot])
 
 
-def draw_all(variant: Variant, generator: Paint, wanted: Sequence[Request], device: torch.device) -> Tensor:
+def draw_all(variant: Variant, generator: GeneratorFunction, wanted: Sequence[Request], device: torch.device) -> Tensor:
     """Generate images and return them in the order of the requests: uint8 `[N, C, H, W]`."""
     found = {image.index: image.pixels for image in draw(variant, generator, wanted, device)}
     return torch.stack([found[index] for index in range(len(wanted))])
@@ -124,7 +128,7 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
 @torch.inference_mode()
 def interpolate(
     variant: Variant,
-    generator: Paint,
+    generator: GeneratorFunction,
     starts: Sequence[Request],
     num_stops: int,
     frames_per_leg: int,
@@ -149,7 +153,7 @@ def width_side_by_side(side: int, num_levels: int) -> int:
     return num_levels * (side + GAP) - GAP
 
 
-def side_by_side(variant: Variant, gap: int = GAP) -> Paint:
+def side_by_side(variant: Variant, gap: int = GAP) -> GeneratorFunction:
     """Return a function that generates all levels of each image, enlarged to the final size, side by side from coarse to
     fine with a grey gap."""
 

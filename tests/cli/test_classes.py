@@ -129,7 +129,7 @@ def test_a_test_split_without_labels_measures_without_them(gan: Gan, shades: tup
     assert real["classes found"] > 0
     refused = gan("evaluate", run, "-d", tmp_path / "set", "-n", 20, "--gan-train")
     assert refused.code == 2
-    assert "--gan-train: the pictures of" in refused.err
+    assert "--gan-train: the test images of" in refused.err
 
 
 def test_classes_of_the_model_and_of_the_data_are_matched_by_name(
