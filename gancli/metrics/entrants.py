@@ -84,6 +84,7 @@ def open_pictures(path: Path, like: Source, dataset: str, data_root: Path, fit: 
 
 
 def _resized(path: Path, size: int, dataset: str, data_root: Path, fit: Fit, emit: Emit) -> Source:
+    """Open images, resized to `size`. Emits a warning if they have another size."""
     name = f"./{path}" if str(path) in source_names() else str(path)
 
     def opened(image_size: int | None, emit: Emit) -> Source:

@@ -142,15 +142,20 @@ def read_pairs(place: Path, low_res: Path | None, scale: int, emit: Emit) -> lis
             emit(Warned(note))
         if reduced is not None and low_res is not None:
             return _paired(originals, names, reduced, reduced_names, low_res, scale)
-        truths, pairs = _truths(originals, names, scale), []
-        for name in names:
-            low = images.to_uint8(downsample_bicubic(images.to_float(truths[name][None]), scale))[0]
-            pairs.append(Pair(PurePath(name).name, truths[name], low))
-        return pairs
+        return _downsampled(originals, names, scale)
 
 
 def _in_folder(names: Sequence[str], folder: str) -> list[str]:
     return [name for name in names if PurePath(name).parent.name == folder]
+
+
+def _downsampled(originals: Pictures, names: Sequence[str], scale: int) -> list[Pair]:
+    """Pair images with their downsampled versions. Raises `DataError`."""
+    truths, pairs = _truths(originals, names, scale), []
+    for name in names:
+        low_res = images.to_uint8(downsample_bicubic(images.to_float(truths[name][None]), scale))[0]
+        pairs.append(Pair(PurePath(name).name, truths[name], low_res))
+    return pairs
 
 
 def _paired(

@@ -37,7 +37,7 @@ def photographs(tmp_path: Path) -> Path:
     return folder
 
 
-def test_evaluate_prints_a_table_with_real_pictures_beside(
+def test_evaluate_prints_a_table_with_real_images_beside(
     gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GAN_DATA", str(tmp_path / "root"))  # no other test has left its classifier there
@@ -61,7 +61,7 @@ def test_the_runs_metrics_get_the_figures_and_inspect_shows_them(gan: Gan, train
 
 
 def test_each_measurement_stays_with_what_it_was_made_with(gan: Gan, trained: Path) -> None:
-    """Those of other numbers of pictures do not replace each other."""
+    """Those of other numbers of images do not replace each other."""
     few = ("--metrics", "frechet,kernel")
     for count in (200, 100):
         assert gan("evaluate", trained, "-n", count, "--seed", 7, *few).code == 0
@@ -84,14 +84,14 @@ def test_each_measurement_stays_with_what_it_was_made_with(gan: Gan, trained: Pa
     assert text.index("against old") < text.index("100 images") < text.index("200 images"), "the newest first"
     document = json.loads(gan("inspect", trained, "--json").out)
     assert [each.get("n") for each in document["evaluations"]] == [None, 100, 200]
-    assert document["evaluated"] == rows[-2]["figures"], "the newest step's, of the most pictures"
+    assert document["evaluated"] == rows[-2]["figures"], "the newest step's, of the most images"
 
 
 def test_neighbours_are_drawn_as_rows(gan: Gan, trained: Path, tmp_path: Path) -> None:
     outcome = gan("evaluate", trained, "-n", 100, "--metrics", "modes", "--neighbours", tmp_path / "near.png")
     assert outcome.code == 0, outcome.err
-    with Image.open(tmp_path / "near.png") as picture:
-        assert picture.size == (6 * 10 - 2, 10 * 10 - 2)
+    with Image.open(tmp_path / "near.png") as image:
+        assert image.size == (6 * 10 - 2, 10 * 10 - 2)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_super_resolution_model_is_measured_beside_bicubic(gan: Gan, enlarger:
     assert outcome.code == 0, outcome.err
     found = figures(json.loads(outcome.out))
     assert set(found) == {"psnr on Y", "ssim on Y"}
-    assert found["psnr on Y"]["real"]["value"] > 20, "bicubic enlarges smooth pictures well"
+    assert found["psnr on Y"]["real"]["value"] > 20, "bicubic enlarges smooth images well"
     assert found["psnr on Y"]["count"] == 4
 
 
@@ -238,7 +238,7 @@ def test_inception_weights_are_opened_only_if_they_are_the_known_file(gan: Gan, 
 
 
 @pytest.mark.slow
-def test_inception_fid_of_made_up_weights_is_finite_and_less_for_likelier_pictures(
+def test_inception_fid_of_made_up_weights_is_finite_and_less_for_likelier_images(
     gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real weights cannot be had here: the way through torch-fidelity is tested with random ones."""
@@ -277,7 +277,7 @@ def test_eval_every_measures_a_super_resolution_run_by_psnr(gan: Gan, photograph
     assert json.loads(gan("inspect", out / "best.safetensors", "--json").out)["step"] == best["step"]
 
 
-def test_pictures_that_are_the_same_have_an_infinite_psnr_and_a_row(gan: Gan, enlarger: Path, tmp_path: Path) -> None:
+def test_images_that_are_the_same_have_an_infinite_psnr_and_a_row(gan: Gan, enlarger: Path, tmp_path: Path) -> None:
     """Of one colour: bicubic interpolation leaves no error to divide by."""
     (tmp_path / "plain").mkdir()
     for index in range(2):

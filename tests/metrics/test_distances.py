@@ -68,7 +68,7 @@ def test_neighbourhoods_are_their_definitions(k: int) -> None:
     assert found.recall == pytest.approx(sum(recalled) / 30)
 
 
-def test_pictures_all_alike_have_precision_but_neither_coverage_nor_diversity() -> None:
+def test_images_all_alike_have_precision_but_neither_coverage_nor_diversity() -> None:
     real = features(1, 200)
     found = neighbourhoods(real[:1].repeat(200, 1) + 1e-6 * features(2, 200), real)
     assert found.precision == 1

@@ -61,8 +61,8 @@ def test_modes_and_their_divergence_are_those_worked_out_by_hand(counts: list[in
     assert measured.kl == pytest.approx(kl, abs=1e-12)
 
 
-def test_evenly_drawn_pictures_have_the_divergence_that_their_number_gives() -> None:
-    """(K - 1) / 2n: what docstring and README tell of few pictures."""
+def test_evenly_drawn_images_have_the_divergence_that_their_number_gives() -> None:
+    """(K - 1) / 2n: what docstring and README tell of few images."""
     drawn = torch.randint(1000, (26_000,), generator=torch.Generator().manual_seed(0))
     assert modes(torch.bincount(drawn, minlength=1000)).kl == pytest.approx(999 / 52_000, rel=0.1)
 
@@ -79,7 +79,7 @@ def test_the_yardstick_counts_the_modes_of_what_it_is_shown(tiny_root: Path) -> 
     assert found["modes kl"].model.value == pytest.approx(wanted.kl, abs=1e-12)
     assert found["modes"].real is not None
     assert found["modes kl"].real is not None
-    assert found["modes"].real.value == 1000, "as many training pictures reach all"
+    assert found["modes"].real.value == 1000, "as many training images reach all"
     assert 0.01 < found["modes kl"].real.value < 0.03
 
 

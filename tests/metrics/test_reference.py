@@ -1,4 +1,4 @@
-"""The classifier that figures are taken on, and the figures of a data set together."""
+"""The evaluation classifier, and the metrics of a dataset together."""
 
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,9 @@ def bright_and_dark(count: int = 400, names: tuple[str, ...] = ("dark", "bright"
 @pytest.mark.parametrize(("channels", "size"), [(1, 8), (3, 28), (1, 128)])
 def test_the_classifier_takes_every_size(channels: int, size: int) -> None:
     network = Classifier(channels, size, 5)
-    pictures = torch.zeros(2, channels, size, size)
-    assert network.features(pictures).shape == (2, 128)
-    assert network(pictures).shape == (2, 5)
+    images = torch.zeros(2, channels, size, size)
+    assert network.features(images).shape == (2, 128)
+    assert network(images).shape == (2, 5)
 
 
 def test_the_classifier_learns_the_labels_and_repeats_bit_for_bit() -> None:
@@ -78,7 +78,7 @@ def figures(statistics: reference.Yardstick, pixels: Any, labels: Any = None) ->
     return {figure.name: figure.model.value for figure in statistics.figures(statistics.seen(pixels, labels))}
 
 
-def test_real_pictures_score_as_their_floor_and_worse_ones_worse(tmp_path: Path) -> None:
+def test_real_images_score_as_their_floor_and_worse_ones_worse(tmp_path: Path) -> None:
     train, test = bright_and_dark(600), bright_and_dark(300, seed=1)
     statistics = reference.make(train, test, tmp_path, CPU, 200, ignore)
     fresh = bright_and_dark(200, seed=2)
@@ -102,13 +102,13 @@ def test_a_data_set_without_a_test_split_is_measured_by_halves(tmp_path: Path) -
     whole = bright_and_dark(400)
     statistics = reference.make(whole, whole, tmp_path, CPU, 10_000, ignore)
     assert not statistics.has_test_split
-    assert statistics.count == 160, "half of it, less the pictures that choose the windows' width"
+    assert statistics.count == 160, "half of it, less the images that choose the windows' width"
     shared = (statistics.reference.pixels[:, None] == statistics.validation[None]).flatten(2).all(2)
     assert not shared.any()
 
 
 @pytest.mark.slow
-def test_gan_train_scores_a_classifier_of_the_models_pictures_on_real_ones(tmp_path: Path) -> None:
+def test_gan_train_scores_a_classifier_of_the_models_images_on_real_ones(tmp_path: Path) -> None:
     train, test = bright_and_dark(600), bright_and_dark(300, seed=1)
     statistics = reference.make(train, test, tmp_path, CPU, 200, ignore, ("labels",))
     fresh = bright_and_dark(200, seed=2)

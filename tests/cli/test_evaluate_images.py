@@ -1,4 +1,4 @@
-"""`gan evaluate` of pictures that other programs made: one more column of the table."""
+"""`gan evaluate` of images that other programs made: one more column of the table."""
 
 import json
 import tarfile
@@ -26,7 +26,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def cgan(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Path:
-    """A tiny finished cgan with the 60 pictures of its first seeds beside it: `made/`, `made.npz`. Tests only read them."""
+    """A tiny finished cgan with the 60 images of its first seeds beside it: `made/`, `made.npz`. Tests only read them."""
     folder = tmp_path_factory.mktemp("cgan")
     (folder / "run").symlink_to(finished("train", "-v", "cgan", *TINY, "--width", 16, "--latent-dim", 8, "--steps", 10))
     for place in ("made/", "made.npz"):
@@ -39,8 +39,8 @@ def values(document: dict[str, Any], which: int) -> dict[str, float]:
     return {name: figure["model"]["value"] for name, figure in figures(document, which).items()}
 
 
-def test_pictures_of_a_checkpoint_score_what_it_does(gan: Gan, cgan: Path) -> None:
-    """In a folder, an archive, an array: the same pictures, the same figures; labels where there are some."""
+def test_images_of_a_checkpoint_score_what_it_does(gan: Gan, cgan: Path) -> None:
+    """In a folder, an archive, an array: the same images, the same figures; labels where there are some."""
     with zipfile.ZipFile("made.zip", "w") as zipped, tarfile.open("classes.tar", "w") as tar:
         for path in sorted((cgan / "made").iterdir()):
             zipped.write(path, f"inside/{path.name}")
@@ -70,7 +70,7 @@ def saved(folder: str, count: int, mode: str, size: tuple[int, int]) -> Path:
     return Path(folder)
 
 
-def test_other_sizes_and_grey_pictures_in_colour_are_fitted_with_a_word(gan: Gan, cgan: Path) -> None:
+def test_other_sizes_and_grey_images_in_colour_are_fitted_with_a_word(gan: Gan, cgan: Path) -> None:
     saved("rgb", 12, "RGB", (16, 16))
     outcome = gan("evaluate", cgan / "run", "rgb", "-n", 12, "--metrics", "diversity")
     assert outcome.code == 0, outcome.err
