@@ -18,7 +18,7 @@ from gancli.text import counted
 if TYPE_CHECKING:
     from gancli.metrics.side_by_side import Comparer
     from gancli.sampling.enlarge import Result
-    from gancli.sampling.jobs import Plan
+    from gancli.sampling.jobs import EnlargePlan
     from gancli.store.checkpoint import Model
 
 QUIET_S = 2.0  # shorter work shows no progress
@@ -181,7 +181,7 @@ def _print_end(event: Event, alone: bool) -> bool:
     return True
 
 
-def _raise_failures(result: "Result", planned: "Plan") -> None:
+def _raise_failures(result: "Result", planned: "EnlargePlan") -> None:
     if result.end is not None:
         raise GancliError(
             f"{result.end}; {len(result.done)} of {len(planned.jobs)} images are done; continue with --skip-existing"

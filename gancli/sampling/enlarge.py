@@ -19,7 +19,7 @@ from gancli.events import Emit, Event, Preparing, Warned
 from gancli.files import atomic
 from gancli.machine.contention import yield_cpus
 from gancli.machine.cpu_tuning import keep_freed_memory
-from gancli.sampling.jobs import Job, Plan
+from gancli.sampling.jobs import EnlargePlan, Job
 from gancli.sampling.upscale import Upscaler, check_file, check_memory
 from gancli.variant import Variant
 
@@ -73,7 +73,7 @@ def ready(variant: Variant, device: torch.device, tile: int | None) -> Upscaler:
 @yield_cpus()
 def enlarge_files(
     upscaler: Upscaler,
-    planned: Plan,
+    planned: EnlargePlan,
     skip_existing: bool,
     emit: Emit,
     deliver: Callable[[bytes], None] | None = None,
@@ -82,8 +82,8 @@ def enlarge_files(
     """Enlarge the images of a plan. `deliver` receives an encoded image instead of a file; `make` replaces the enlarging.
     Raises the error of an image that was given alone."""
     result, count, told = Result(failed=dict(planned.refused)), len(planned.jobs), Remarks()
-    for event in (*map(Warned, planned.notes), *map(ImageFailed, planned.refused.values())):
-        emit(event)
+    for message in planned.refused.values():
+        emit(ImageFailed(message))
     for number, job in enumerate(planned.in_turn(skip_existing), 1):
         if skip_existing and job.is_done():
             result.skipped.append(str(job.source))

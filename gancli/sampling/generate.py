@@ -20,7 +20,7 @@ block of this size, in slot `seed % BLOCK`: its image is the same to the last bi
 NUM_PREVIEW = 64
 GAP = 1  # pixels between levels side by side
 
-GeneratorFunction = Callable[..., Tensor]
+GeneratorFn = Callable[..., Tensor]
 """A generator, or a function that shows its levels: arguments as for the variant's generator → float `[B, C, H, W]`."""
 
 
@@ -65,7 +65,7 @@ def truncated(variant: Variant, z: Tensor, bound: float) -> Tensor:
 
 def _to_pixels(
     variant: Variant,
-    generator: GeneratorFunction,
+    generator: GeneratorFn,
     noise: Sequence[tuple[Tensor, ...]],
     labels: Sequence[int],
     device: torch.device,
@@ -79,7 +79,7 @@ def _to_pixels(
 @torch.inference_mode()
 def draw(
     variant: Variant,
-    generator: GeneratorFunction,
+    generator: GeneratorFn,
     wanted: Sequence[Request],
     device: torch.device,
     truncation: float | None = None,
@@ -95,7 +95,7 @@ def draw(
                     yield Drawn(index, request, pixels[slot])
 
 
-def draw_all(variant: Variant, generator: GeneratorFunction, wanted: Sequence[Request], device: torch.device) -> Tensor:
+def draw_all(variant: Variant, generator: GeneratorFn, wanted: Sequence[Request], device: torch.device) -> Tensor:
     """Generate images and return them in the order of the requests: uint8 `[N, C, H, W]`."""
     found = {image.index: image.pixels for image in draw(variant, generator, wanted, device)}
     return torch.stack([found[index] for index in range(len(wanted))])
@@ -128,7 +128,7 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
 @torch.inference_mode()
 def interpolate(
     variant: Variant,
-    generator: GeneratorFunction,
+    generator: GeneratorFn,
     starts: Sequence[Request],
     num_stops: int,
     frames_per_leg: int,
@@ -153,7 +153,7 @@ def width_side_by_side(side: int, num_levels: int) -> int:
     return num_levels * (side + GAP) - GAP
 
 
-def side_by_side(variant: Variant, gap: int = GAP) -> GeneratorFunction:
+def side_by_side(variant: Variant, gap: int = GAP) -> GeneratorFn:
     """Return a function that generates all levels of each image, enlarged to the final size, side by side from coarse to
     fine with a grey gap."""
 

@@ -20,7 +20,7 @@ from gancli.data.listing import opened_for
 from gancli.data.patterns import is_archive, stem
 from gancli.data.pictures import Pictures
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean, os_problem
-from gancli.events import Emit
+from gancli.events import Emit, Warned
 from gancli.files import atomic
 from gancli.files.atomic import LONGEST_NAME
 from gancli.text import counted
@@ -45,15 +45,14 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EnlargePlan:
     """`place`: the path to print at the end (None: the image goes to stdout); `alone`: whether a single image was given;
-    `refused`: the errors of what cannot be read, by path; `notes`: to emit first; `archive`: that contains the images."""
+    `refused`: the errors of what cannot be read, by path; `archive`: the one that contains the images."""
 
     jobs: list[Job]
     place: Path | None
     alone: bool = False
     refused: Mapping[str, str] = field(default_factory=dict)
-    notes: Sequence[str] = ()
     archive: Pictures | None = None
 
     def in_turn(self, skip_existing: bool) -> Iterator[Job]:
@@ -75,7 +74,7 @@ class Plan:
             self.archive.close()
 
 
-def plan(config: EnlargeConfig, output: str | None, scale: int, emit: Emit) -> Plan:
+def plan(config: EnlargeConfig, output: str | None, scale: int, emit: Emit) -> EnlargePlan:
     """Return what to enlarge, for an image, a folder or an archive, and where to write it: to `output` (`-`: stdout; None:
     next to the input). Raises `UsageError`, and `DataError` if the input cannot be read."""
     assert config.input is not None
@@ -97,11 +96,11 @@ def plan(config: EnlargeConfig, output: str | None, scale: int, emit: Emit) -> P
     return _single_plan(config, source, output, f"{source.stem}{ending}.png")
 
 
-def _single_plan(config: EnlargeConfig, source: Path, output: str | None, name: str) -> Plan:
+def _single_plan(config: EnlargeConfig, source: Path, output: str | None, name: str) -> EnlargePlan:
     reject_unused_options(("--recursive", config.recursive), why=f"is for a folder, and -i {source} is none")
     reject_unused_options(("--skip-existing", config.skip_existing and output == "-"), why="has no effect on stdout")
     if output == "-":
-        return Plan([Job(source, source)], None, alone=True)
+        return EnlargePlan([Job(source, source)], None, alone=True)
     target = source.with_name(name) if output is None else paths.expanded(output, "-o")
     named = output is not None and not _is_directory(target)
     if _is_directory(target):
@@ -119,10 +118,10 @@ def _single_plan(config: EnlargeConfig, source: Path, output: str | None, name: 
         raise UsageError(
             f"{target}: already exists; name the output file with -o, or keep this one with --skip-existing"
         )
-    return Plan([Job(source, target)], target, alone=True)
+    return EnlargePlan([Job(source, target)], target, alone=True)
 
 
-def _folder_plan(config: EnlargeConfig, source: Path, output: str | None, ending: str, emit: Emit) -> Plan:
+def _folder_plan(config: EnlargeConfig, source: Path, output: str | None, ending: str, emit: Emit) -> EnlargePlan:
     whole = source.resolve()
     parent = whole.parent if source.name in ("", "..") else source.parent
     place = _output_folder(output, parent / f"{whole.name}{ending}", f"-i {source} is one")
@@ -137,10 +136,13 @@ def _folder_plan(config: EnlargeConfig, source: Path, output: str | None, ending
     if not found.marks:
         hints = [] if config.recursive else ["--recursive includes its subfolders"]
         raise _no_images(source, [*hints, *list(refused.values())[:1], *notes])
-    return Plan(_jobs(found.marks, source, place, config), place, refused=refused, notes=notes)
+    jobs = _jobs(found.marks, source, place, config)
+    for note in notes:
+        emit(Warned(note))
+    return EnlargePlan(jobs, place, refused=refused)
 
 
-def _archive_plan(config: EnlargeConfig, source: Path, output: str | None, ending: str, emit: Emit) -> Plan:
+def _archive_plan(config: EnlargeConfig, source: Path, output: str | None, ending: str, emit: Emit) -> EnlargePlan:
     reject_unused_options(("--recursive", config.recursive), why=f"is for a folder; of {source} all images are used")
     default = source.with_name(f"{stem(source)}{ending}")
     place = _output_folder(output, default, f"-i {source} contains several images")
@@ -149,9 +151,11 @@ def _archive_plan(config: EnlargeConfig, source: Path, output: str | None, endin
         names = [name for name in archive.found.marks if "\0" not in name]
         if not names:
             raise _no_images(source, archive.notes())
-        planned = Plan(_jobs(names, source, place, config), place, notes=archive.notes(), archive=archive)
+        jobs = _jobs(names, source, place, config)
+        for note in archive.notes():
+            emit(Warned(note))
         stack.pop_all()  # the plan closes it
-    return planned
+    return EnlargePlan(jobs, place, archive=archive)
 
 
 def _no_images(source: Path, notes: Sequence[str]) -> DataError:

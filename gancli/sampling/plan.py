@@ -11,7 +11,7 @@ from gancli.config.sample import SampleConfig
 from gancli.errors import UsageError
 from gancli.events import Emit, Preparing
 from gancli.sampling import generate
-from gancli.sampling.generate import Drawn, GeneratorFunction, Request
+from gancli.sampling.generate import Drawn, GeneratorFn, Request
 from gancli.sampling.labels import parse_labels
 from gancli.store.checkpoint import Model
 
@@ -28,7 +28,7 @@ class Order:
     held: Tensor | None = None  # the images, if they are already generated: uint8 [N, C, H, W], in order
 
     @property
-    def _generator(self) -> GeneratorFunction:
+    def _generator(self) -> GeneratorFn:
         """The generator, or all its levels side by side."""
         return generate.side_by_side(self.model.variant) if self.config.levels else self.model.variant.generator
 
