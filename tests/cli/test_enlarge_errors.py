@@ -119,6 +119,6 @@ def test_an_image_that_does_not_fit_into_memory_is_refused_before_the_work(
     plain("in/a.png", (300, 200))
     plain("in/b.png")
     monkeypatch.setattr(upscale, "free_bytes", lambda _: 1_500_000)
-    assert_one_line(gan("sample", enlarger, "-i", "in/a.png"), 1, "1200×800 pixels", "2 MB of memory are free")
+    assert_one_line(gan("sample", enlarger, "-i", "in/a.png"), 1, "1200×800 pixels", "only 2 MB are free")
     assert gan("sample", enlarger, "-i", "in").code == 3
     assert files(Path("in_x4")) == ["b.png"]
