@@ -10,7 +10,7 @@ from gancli.data import drawn
 from gancli.data.names import Split
 from gancli.data.source import Source
 from gancli.events import ignore
-from gancli.sampling import draw
+from gancli.sampling import generate
 from gancli.store.checkpoint import load_model
 from tests.conftest import Gan
 
@@ -35,7 +35,7 @@ def test_gan_train_without_options_leaves_digits(gan: Gan, monkeypatch: pytest.M
     outcome = gan("train")
     assert outcome.code == 0, outcome.err
     model = load_model(Path(outcome.out.strip()))
-    drawn = draw.draw_all(model.variant, model.variant.generator, draw.requests(COUNT), torch.device("cpu"))
+    drawn = generate.draw_all(model.variant, model.variant.generator, generate.requests(COUNT), torch.device("cpu"))
     train = digits("train")
     real_distances, real_labels = nearest(digits("test").images[:COUNT], train)
     fake_distances, fake_labels = nearest(drawn, train)

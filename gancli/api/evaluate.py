@@ -20,7 +20,7 @@ from gancli.machine.device import choose_device
 from gancli.metrics import compare
 from gancli.metrics.compare import Subject
 from gancli.metrics.entrants import Entrant, entrant
-from gancli.metrics.figure import Measure
+from gancli.metrics.metric import Measure
 from gancli.page import files
 from gancli.page.tables import measure
 from gancli.store import evaluations, pretrained

@@ -25,8 +25,9 @@ from gancli.events import ignore
 from gancli.machine.device import choose_device
 from gancli.metrics import side_by_side
 from gancli.metrics.side_by_side import Compared
-from gancli.sampling import enlarging, order
-from gancli.sampling.upscale import check_memory, enlarge_layers
+from gancli.sampling import enlarge, plan
+from gancli.sampling.enlarge import enlarge_layers
+from gancli.sampling.upscale import check_memory
 from gancli.store import checkpoint, pretrained
 from gancli.store.facts import Facts
 from gancli.store.run_directory import require_model_file
@@ -125,7 +126,7 @@ class Model:
             batch_size=batch_size,
         )
         config = SampleConfig(**checked(SampleConfig, asked))
-        return Samples.of(order.make(self.loaded, config, self.device))
+        return Samples.of(plan.make(self.loaded, config, self.device))
 
     @options.spoken()
     def enlarge(self, image: Picture, *, tile: Int | None = None) -> Image.Image:
@@ -136,11 +137,11 @@ class Model:
         self._check_reads("low_res")
         config = EnlargeConfig(**checked(EnlargeConfig, options.given(tile=tile)))
         image = _picture(image, "image")
-        upscaler = enlarging.ready(self.loaded.variant, self.device, config.tile)
+        upscaler = enlarge.ready(self.loaded.variant, self.device, config.tile)
         name = str(getattr(image, "filename", "") or "the picture")
         set_aside = check_memory(upscaler, shape_of(image), ".png", name)
         layers = layers_of(image)
-        return enlarge_layers(upscaler.fitting(layers.colour, set_aside), layers, name, set_aside, ignore)
+        return enlarge_layers(upscaler, layers, name, set_aside, ignore)
 
     @options.spoken()
     def export(
@@ -166,7 +167,7 @@ class Model:
         Raises `UsageError`, and `DataError` if `true` has another size than the enlarged image."""
         self._check_reads("low_res")
         config = EnlargeConfig(**checked(EnlargeConfig, options.given(tile=tile)))
-        upscaler = enlarging.ready(self.loaded.variant, self.device, config.tile)
+        upscaler = enlarge.ready(self.loaded.variant, self.device, config.tile)
         low_res = images.from_pil(_opaque(_picture(image, "image")))
         shown = None if true is None else images.from_pil(_opaque(_picture(true, "true")))
         truth = None if shown is None else side_by_side.fitting(shown, low_res, upscaler)

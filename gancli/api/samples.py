@@ -16,7 +16,7 @@ from gancli.config import paths
 from gancli.config.sample import SampleConfig
 from gancli.events import ignore
 from gancli.sampling import files
-from gancli.sampling.order import Order
+from gancli.sampling.plan import Order
 from gancli.text import counted
 
 

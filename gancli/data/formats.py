@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import io
 import posixpath
 from collections.abc import Mapping
 from functools import cache
@@ -48,15 +47,6 @@ def _recognised() -> tuple[str, ...]:
 
 def _decodes(kind: str) -> bool:
     return kind in Image.OPEN and (kind not in LIBRARIES or bool(features.check(LIBRARIES[kind])))
-
-
-def begins_as_picture(data: bytes) -> bool:
-    """Return whether bytes without a name begin like an image of a supported format."""
-    try:
-        with Image.open(io.BytesIO(data), formats=accepted("")):
-            return True
-    except Exception:  # broken files make Pillow's plugins raise anything
-        return False
 
 
 def is_image(name: str) -> bool:

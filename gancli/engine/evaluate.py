@@ -18,11 +18,11 @@ from gancli.engine.evaluation import Evaluation
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.events import Emit
-from gancli.metrics import yardstick
-from gancli.metrics.fidelity import psnr
-from gancli.metrics.figure import Figure, Measure, mean
-from gancli.metrics.yardstick import Yardstick
-from gancli.sampling import draw
+from gancli.metrics import reference
+from gancli.metrics.metric import Figure, Measure, mean
+from gancli.metrics.reference import Yardstick
+from gancli.metrics.super_resolution import psnr
+from gancli.sampling import generate
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
 from gancli.variant import Variant
@@ -84,7 +84,7 @@ def _drawn(run: RunConfig, session: Session, emit: Emit) -> "_Drawn":
     assert not isinstance(source, Photographs)
     root = data_root(run.data_root).path
     metrics = ("frechet", "prdc", "labels", *(("modes",) if source.stacked else ()))
-    stick = yardstick.make(source, source, root, session.machine.device, COUNT, emit, metrics)
+    stick = reference.make(source, source, root, session.machine.device, COUNT, emit, metrics)
     return _Drawn(stick, session.variant, session.machine.device)
 
 
@@ -101,10 +101,10 @@ class _Drawn:
         self.names |= {"gan-test": "gan-test"} if variant.conditional else {}
         self.names |= {"modes": "modes", "kl": "modes kl"} if stick.train.stacked else {}
         labels = tuple(range(variant.images.num_classes)) if variant.conditional else (0,)
-        self._wanted = draw.requests(COUNT, self.seed, labels)
+        self._wanted = generate.requests(COUNT, self.seed, labels)
         self._labels = torch.tensor([request.label for request in self._wanted]) if variant.conditional else None
 
     def __call__(self, generator: nn.Module) -> list[Figure]:
-        pixels = draw.draw_all(self._variant, generator, self._wanted, self._device)
+        pixels = generate.draw_all(self._variant, generator, self._wanted, self._device)
         found = {figure.name: figure for figure in self._stick.figures(self._stick.seen(pixels, self._labels))}
         return [dataclasses.replace(found[name], name=short) for short, name in self.names.items() if name in found]

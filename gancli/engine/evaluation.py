@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import nn
 
-from gancli.metrics.figure import Figure
+from gancli.metrics.metric import Figure
 from gancli.store.evaluations import higher_is_better
 
 

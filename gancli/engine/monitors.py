@@ -13,7 +13,7 @@ from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine.clock import Clock
 from gancli.engine.plan import Plan
-from gancli.sampling import preview
+from gancli.sampling import generate
 from gancli.text import Note
 from gancli.variant import Variant
 
@@ -123,7 +123,7 @@ class OverfittingMonitor:
     def measure(self, variant: Variant, generator: nn.Module) -> float:
         """Return how far D tells training from held-out images, relative to how far it tells training from generated
         ones: 0 is not at all (r_v of Karras et al. 2020, arXiv:2006.06676, equation 1)."""
-        fake, _ = preview.drawn(variant, generator, self._device)
+        fake, _ = generate.preview_samples(variant, generator, self._device)
         labels = torch.arange(len(fake)) % max(1, variant.images.num_classes if variant.conditional else 1)
         with _eval_mode(tuple(variant.networks.values())):
             train, held_out, generated = (

@@ -21,9 +21,9 @@ from gancli.engine.stop import Stop, next_commands, resume_command
 from gancli.errors import DivergedError, GancliError, UsageError
 from gancli.files import atomic
 from gancli.files.open_folder import OpenFolder
-from gancli.metrics.figure import comparison
+from gancli.metrics.metric import comparison
 from gancli.report.history import LossHistory
-from gancli.sampling import preview
+from gancli.sampling import generate
 from gancli.steps.ema import AveragedModel
 from gancli.steps.loss_accumulator import LossAccumulator
 from gancli.steps.runner import StepRunner
@@ -237,9 +237,11 @@ class Session:
         columns: int | None
         odd: Iterator[str] = iter(())
         if isinstance(self.batches, PairBatches):
-            pixels, columns = preview.compared(generator, self.batches.preview(PREVIEW_PHOTOGRAPHS), self.variant.scale)
+            pixels, columns = generate.preview_pairs(
+                generator, self.batches.preview(PREVIEW_PHOTOGRAPHS), self.variant.scale
+            )
         else:
-            pixels, columns = preview.drawn(self.variant, generator, self.machine.device)
+            pixels, columns = generate.preview_samples(self.variant, generator, self.machine.device)
             if self.step >= min(self.plan.sample_every, self.plan.steps):  # those before have hardly begun to differ
                 classes = self.variant.images.num_classes if self.variant.conditional else 1
                 odd = self.checks.check_samples(self.step, pixels, classes)

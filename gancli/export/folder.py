@@ -21,7 +21,7 @@ from gancli.export.card import CONFIG, SAMPLES, WEIGHTS, Card
 from gancli.files import atomic
 from gancli.files.atomic import temp_sibling
 from gancli.process import __version__
-from gancli.sampling import order
+from gancli.sampling import plan
 from gancli.store import checkpoint, evaluations
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
@@ -98,7 +98,7 @@ def samples(model: Model) -> tuple[Tensor, str]:
     if model.variant.condition_type == "low_res":
         about = "Dead leaves that `gan` draws: reduced, enlarged by bicubic interpolation, by this model, and the true ones."
         return _enlarged(model), about
-    wanted = order.make(model, SampleConfig(), CPU)
+    wanted = plan.make(model, SampleConfig(), CPU)
     about = f"Seeds 0 to {len(wanted.wanted) - 1}, none left out"
     about += ", a column for each class in turn." if 1 < len(wanted.class_names) == wanted.columns else "."
     return images.grid(wanted.pixels(ignore), wanted.columns), about

@@ -138,7 +138,7 @@ def test_reduced_photographs_are_those_that_came_with_set5() -> None:
 
 @pytest.mark.parametrize(("name", "db", "similarity"), [("Set5", 28.43, 0.8104), ("Set14", 26.00, 0.7027)])
 def test_bicubic_reads_what_the_papers_report(name: str, db: float, similarity: float) -> None:
-    from gancli.metrics.fidelity import psnr, ssim
+    from gancli.metrics.super_resolution import psnr, ssim
 
     pairs = [(images.to_uint8(upsample_bicubic(images.to_float(low[None]), 4))[0], truth) for low, truth in real(name)]
     assert sum(psnr(a, b, 4) for a, b in pairs) / len(pairs) == pytest.approx(db, abs=0.02)

@@ -129,7 +129,7 @@ def test_a_test_split_without_labels_measures_without_them(gan: Gan, shades: tup
     assert real["classes found"] > 0
     refused = gan("evaluate", run, "-d", tmp_path / "set", "-n", 20, "--gan-train")
     assert refused.code == 2
-    assert "--gan-train: the pictures of" in refused.err
+    assert "--gan-train: the test images of" in refused.err
 
 
 def test_classes_of_the_model_and_of_the_data_are_matched_by_name(
@@ -148,7 +148,7 @@ def test_classes_of_the_model_and_of_the_data_are_matched_by_name(
         shade = torch.tensor([233, 123, 13]).repeat(7)
         return shade.byte().view(-1, 1, 1, 1).expand(-1, 1, 8, 8).contiguous(), torch.arange(3).repeat(7)
 
-    monkeypatch.setattr("gancli.metrics.compare._drawn", perfect)
+    monkeypatch.setattr("gancli.metrics.compare._generate", perfect)
     outcome = gan("evaluate", tmp_path / "other.safetensors", "-d", data, "-n", 20, "--metrics", "labels", "--json")
     assert outcome.code == 0, outcome.err
     assert json.loads(outcome.out)["checkpoints"][0]["figures"][0]["model"]["value"] == 100

@@ -25,7 +25,7 @@ from gancli.data.opening import open_source
 from gancli.data.photographs import open_photographs
 from gancli.data.source import Source
 from gancli.errors import UsageError
-from gancli.metrics.classifier import judge_of
+from gancli.metrics.classifier import evaluation_classifier
 from tests.conftest import OPTIONS, warned
 
 SHAPE = (12, 1, 8, 8)
@@ -225,7 +225,7 @@ def test_if_nothing_can_be_written_a_warning_says_so_and_the_run_continues(
     photographs, more = warned(open_photographs, str(tmp_path / "images"), **how)
     assert photographs.num_images == 24
     monkeypatch.setattr("gancli.metrics.classifier.NUM_STEPS", 2)
-    _, of_classifier = warned(judge_of, opened, root, torch.device("cpu"))
+    _, of_classifier = warned(evaluation_classifier, opened, root, torch.device("cpu"))
     for lines in (warnings, more, of_classifier):
         (line,) = lines
         assert f"{root / 'cache'}: " in line

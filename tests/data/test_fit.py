@@ -120,4 +120,4 @@ def test_a_run_keeps_its_fit_and_is_measured_with_it(
     for run, fit in (("pad", "pad"), ("usual", "crop")):
         assert gan("evaluate", run).err == f"gan: opened with {fit}\n"
     mixed = gan("evaluate", "pad", "usual", "-d", places[0])
-    assert (mixed.code, mixed.err.count("gan: CKPT: models of pictures that were fitted by another --fit")) == (2, 1)
+    assert (mixed.code, mixed.err.count("gan: CKPT: models trained with different --fit")) == (2, 1)

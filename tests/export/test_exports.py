@@ -18,7 +18,7 @@ from gancli.export import pt2_file
 from gancli.files import atomic
 from gancli.images import to_uint8
 from gancli.metrics import classifier
-from gancli.sampling import draw
+from gancli.sampling import generate
 from gancli.store import checkpoint
 from gancli.store.checkpoint import Model
 from tests.conftest import Finished, Gan, gan_process
@@ -54,7 +54,7 @@ def inputs_of(model: Model, count: int, height: int, width: int) -> tuple[torch.
     if variant.condition_type == "low_res":
         shape = (count, variant.images.channels, height, width)
         return (torch.rand(shape, generator=torch.Generator().manual_seed(count)) * 2 - 1,)
-    noise = [draw.latents(variant, seed) for seed in range(count)]
+    noise = [generate.latents(variant, seed) for seed in range(count)]
     labels = torch.arange(count) % max(1, variant.images.num_classes)
     return variant.generator_inputs(tuple(torch.cat(parts) for parts in zip(*noise, strict=True)), labels)
 

@@ -1,14 +1,18 @@
-"""What `gan evaluate` gives: figures, each beside the same figure of real pictures."""
+"""The values that `gan evaluate` computes, each beside the value of a reference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from gancli.events import Comparison
+from gancli.store.evaluations import KINDS, full_name
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measured value, and its standard error if there is one."""
+    """The value of a metric, and its standard error if there is one."""
 
     value: float
     error: float | None = None
@@ -27,17 +31,22 @@ class Figure:
     real: Measure | None
 
 
-def mean(values: Sequence[float]) -> Measure:
-    """The mean, and its standard error where there are several values."""
-    centre = sum(values) / len(values)
-    if len(values) < 2:
-        return Measure(centre)
-    variance = sum((value - centre) ** 2 for value in values) / (len(values) - 1)
-    return Measure(centre, (variance / len(values)) ** 0.5)
+def make_metric(name: str, measure: Measure, count: int, real: Measure | None = None) -> Figure:
+    """Return a metric of `count` images. `name`: a key into `KINDS`, which may be followed by " at …"."""
+    kind = KINDS[full_name(name)]
+    return Figure(name, kind.unit, kind.higher_is_better, count, measure, real)
+
+
+def mean(values: Sequence[float] | Tensor) -> Measure:
+    """Return the mean in float64 and, for two or more values, its standard error."""
+    values = torch.as_tensor(values, dtype=torch.float64)
+    error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else None
+    return Measure(values.mean().item(), error)
 
 
 def comparison(figures: Sequence[Figure], dataset: str, split: str, seed: int | None, beside: str) -> Comparison:
-    """What figures were measured with, and what stands beside them."""
+    """Return the record of how metrics were computed, with their standard errors and the values of the reference, which
+    `beside` names."""
     most = max((figure.count for figure in figures), default=0)
     real = {figure.name: figure.real for figure in figures if figure.real is not None}
     return Comparison(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.metrics.fidelity import C1, C2, luma, psnr, ssim
+from gancli.metrics.super_resolution import C1, C2, luma, psnr, ssim
 
 
 def noisy(seed: int, channels: int = 3) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""`gan sample CKPT -i …` where something is in the way: disks, rights, memory, an interrupt."""
+"""`gan sample CKPT -i …` with obstacles: files in the way, permissions, full disks, too little memory, an interrupt."""
 
 import errno
 import json
@@ -13,24 +13,25 @@ from gancli import images
 from gancli.errors import GancliError
 from gancli.files import atomic
 from gancli.sampling import upscale
+from tests.cli.test_errors import assert_one_line
 from tests.conftest import Gan, sha256
 from tests.pictures import files, plain
 
 
-def test_what_is_in_the_way_of_one_picture_does_not_stop_the_rest(gan: Gan, enlarger: Path) -> None:
+def test_an_image_that_fails_does_not_stop_the_others(gan: Gan, enlarger: Path) -> None:
     for name in ("a.png", "b.png", "c/d.png", "e.png", "f.png"):
         plain(f"in/{name}")
-    Path("out/a.png").mkdir(parents=True)  # a directory where a picture must go
-    Path("out/c").write_text("mine")  # a file where a subfolder must
+    Path("out/a.png").mkdir(parents=True)  # a directory with the name of a file
+    Path("out/c").write_text("mine")  # a file with the name of a folder
     Path("out/e.png").symlink_to("nowhere.png")
     Path("in/gone.png").symlink_to("nowhere.png")
-    Path("in/f.png").write_bytes(b"no picture")
+    Path("in/f.png").write_bytes(b"no image")
     outcome = gan("sample", enlarger, "-i", "in", "-o", "out", "--recursive", "--skip-existing", "--json")
     assert outcome.code == 3
     document = json.loads(outcome.out)
     assert [one["output"] for one in document["files"]] == ["out/b.png"]
     assert sorted(document["failed"]) == ["in/a.png", "in/c/d.png", "in/e.png", "in/f.png", "in/gone.png"]
-    assert "out/c is or lies in a file" in document["failed"]["in/c/d.png"]
+    assert "out/c is a file or in a file" in document["failed"]["in/c/d.png"]
     assert "5 of 6 images failed" in outcome.err
     assert "unexpected" not in outcome.err
     assert (Path("out/c").read_text(), Path("out/e.png").readlink()) == ("mine", Path("nowhere.png"))
@@ -54,33 +55,25 @@ def test_a_subfolder_that_cannot_be_listed_is_named(gan: Gan, enlarger: Path, mo
     assert files(Path("out")) == ["a.png"]
 
 
-def refusing_write(code: int, name: str) -> Callable[..., None]:
-    """`atomic.write` on a disk that refuses one name."""
+def test_a_full_disk_ends_the_work(gan: Gan, enlarger: Path, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = atomic.write
 
     def refused(path: Path, pieces: list[bytes], **how: bool) -> None:
-        if path.name == name:
-            error = OSError(code, os.strerror(code))
-            raise GancliError(f"{path}: cannot be written ({error.strerror})") from error
+        if path.name == "a.png.png":
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise GancliError(f"{path}: cannot be written ({full.strerror})") from full
         write(path, pieces, **how)
 
-    return refused
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
-def test_a_full_disk_ends_the_work_at_once(
-    gan: Gan, enlarger: Path, album: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    monkeypatch.setattr(atomic, "write", refusing_write(code, "a.png.png"))
+    monkeypatch.setattr(atomic, "write", refused)
     outcome = gan("sample", enlarger, "-i", album, "-o", "out", "--json")
     assert outcome.code == 1
-    assert os.strerror(code) in outcome.err
+    assert os.strerror(errno.ENOSPC) in outcome.err
     assert "1 of 3 images are done; continue with --skip-existing" in outcome.err
     assert [one["output"] for one in json.loads(outcome.out)["files"]] == ["out/a.jpg.png"]
     assert files(Path("out")) == ["a.jpg.png"]
 
 
-def test_an_interrupt_leaves_whole_files_and_the_rest_can_be_done_later(
+def test_an_interrupt_leaves_whole_files_and_skip_existing_continues(
     gan: Gan, enlarger: Path, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encode, calls = images.encode, list[str]()
@@ -103,7 +96,7 @@ def test_an_interrupt_leaves_whole_files_and_the_rest_can_be_done_later(
 
 
 @pytest.mark.parametrize(("name", "width"), [("x.webp", 4096), ("x.jpg", 16_376), ("x.png", 250_001)])
-def test_what_no_file_can_hold_is_refused_before_the_work(
+def test_a_size_that_no_file_can_have_is_refused_before_the_work(
     gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch, name: str, width: int
 ) -> None:
     plain("in/wide.png", (width, 1))
@@ -113,24 +106,19 @@ def test_what_no_file_can_hold_is_refused_before_the_work(
         outcome = gan("sample", enlarger, "-i", "in/wide.png", "-o", name)
     assert outcome.code == 2
     assert str(width * 4) in outcome.err
-    assert ("take .png" in outcome.err) == (name != "x.png")
+    assert ("use .png" in outcome.err) == (name != "x.png")
     assert not Path(name).exists()
     if name == "x.png":
         assert gan("sample", enlarger, "-i", "in", "-o", "out").code == 3
         assert files(Path("out")) == ["small.png"]
 
 
-def test_what_does_not_fit_into_memory_is_refused_before_the_work_and_says_how_much_it_takes(
+def test_an_image_that_does_not_fit_into_memory_is_refused_before_the_work(
     gan: Gan, enlarger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain("in/a.png", (300, 200))
     plain("in/b.png")
     monkeypatch.setattr(upscale, "free_bytes", lambda _: 1_500_000)
-    alone = gan("sample", enlarger, "-i", "in/a.png")
-    assert alone.code == 1
-    assert "1200×800 pixels" in alone.err
-    assert "2 MB are free" in alone.err
-    assert alone.err.count("\n") == 1
-    both = gan("sample", enlarger, "-i", "in")
-    assert both.code == 3
+    assert_one_line(gan("sample", enlarger, "-i", "in/a.png"), 1, "1200×800 pixels", "only 2 MB are free")
+    assert gan("sample", enlarger, "-i", "in").code == 3
     assert files(Path("in_x4")) == ["b.png"]

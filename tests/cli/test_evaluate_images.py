@@ -1,4 +1,4 @@
-"""`gan evaluate` of pictures that other programs made: one more column of the table."""
+"""`gan evaluate` of images that other programs made: one more column of the table."""
 
 import json
 import tarfile
@@ -26,7 +26,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def cgan(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Path:
-    """A tiny finished cgan with the 60 pictures of its first seeds beside it: `made/`, `made.npz`. Tests only read them."""
+    """A tiny finished cgan with the 60 images of its first seeds beside it: `made/`, `made.npz`. Tests only read them."""
     folder = tmp_path_factory.mktemp("cgan")
     (folder / "run").symlink_to(finished("train", "-v", "cgan", *TINY, "--width", 16, "--latent-dim", 8, "--steps", 10))
     for place in ("made/", "made.npz"):
@@ -39,8 +39,8 @@ def values(document: dict[str, Any], which: int) -> dict[str, float]:
     return {name: figure["model"]["value"] for name, figure in figures(document, which).items()}
 
 
-def test_pictures_of_a_checkpoint_score_what_it_does(gan: Gan, cgan: Path) -> None:
-    """In a folder, an archive, an array: the same pictures, the same figures; labels where there are some."""
+def test_images_of_a_checkpoint_score_what_it_does(gan: Gan, cgan: Path) -> None:
+    """In a folder, an archive, an array: the same images, the same figures; labels where there are some."""
     with zipfile.ZipFile("made.zip", "w") as zipped, tarfile.open("classes.tar", "w") as tar:
         for path in sorted((cgan / "made").iterdir()):
             zipped.write(path, f"inside/{path.name}")
@@ -70,12 +70,12 @@ def saved(folder: str, count: int, mode: str, size: tuple[int, int]) -> Path:
     return Path(folder)
 
 
-def test_other_sizes_and_grey_pictures_in_colour_are_fitted_with_a_word(gan: Gan, cgan: Path) -> None:
+def test_other_sizes_and_grey_images_in_colour_are_fitted_with_a_word(gan: Gan, cgan: Path) -> None:
     saved("rgb", 12, "RGB", (16, 16))
     outcome = gan("evaluate", cgan / "run", "rgb", "-n", 12, "--metrics", "diversity")
     assert outcome.code == 0, outcome.err
-    assert "rgb: its pictures are 16×16 pixels: they are fitted to the 8×8 of digits" in outcome.err
-    assert "rgb: its pictures are grey ones in three channels; one is taken" in outcome.err
+    assert "rgb: its images are 16×16 pixels; they are resized to 8×8 as in digits" in outcome.err
+    assert "rgb: its images are grey with three equal channels; one channel is used" in outcome.err
 
 
 def test_labels_are_matched_by_name_or_by_number_or_left_out(gan: Gan, cgan: Path) -> None:
@@ -101,15 +101,15 @@ def test_errors_are_one_line_with_numbers(gan: Gan, cgan: Path, enlarger: Path) 
     Image.new("RGB", (8, 8), (255, 0, 0)).save("colour/red.png")
     saved("few", 5, "L", (8, 8))
     np.savez("floats.npz", images=np.full((12, 8, 8), -7, dtype=np.float32))
-    digits, apart = ("-d", "digits"), "pictures that were drawn and models that enlarge them cannot be compared"
+    digits, apart = ("-d", "digits"), "generated images and models that enlarge images cannot be compared"
     cases: list[tuple[tuple[object, ...], int, str]] = [
-        (("made.npz", "-n", 100, *digits), 2, "-n 100: made.npz holds 60 pictures; -n 60 measures with so many"),
-        (("few", *digits), 2, "few: holds 5 pictures, too few to measure with; 10 are the least"),
-        (("made.npz",), 2, "--dataset: say with -d what to compare the pictures of made.npz with"),
-        (("colour", *digits, "-n", 12), 2, "colour: its pictures are in colour, and those of digits are grey"),
+        (("made.npz", "-n", 100, *digits), 2, "-n 100: made.npz contains 60 images; use -n 60"),
+        (("few", *digits), 2, "few: contains 5 images; at least 10 are needed"),
+        (("made.npz",), 2, "--dataset: use -d to name the dataset to compare the images of made.npz with"),
+        (("colour", *digits, "-n", 12), 2, "colour: its images are in colour, those of digits are grey"),
         (("floats.npz", *digits), 1, "floats.npz: float32 values from -7 to -7; clip or scale them"),
         (("few", enlarger, *digits), 2, f"CKPT: {apart}"),
-        (("made", *digits, "-n", 20, "--gan-train"), 2, "--gan-train: the pictures of made have no labels"),
+        (("made", *digits, "-n", 20, "--gan-train"), 2, "--gan-train: the images of made have no labels"),
     ]
     Path("made.npz").symlink_to(cgan / "made.npz")
     Path("made").symlink_to(cgan / "made")
