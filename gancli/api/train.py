@@ -4,6 +4,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -15,10 +16,10 @@ from gancli.api.option_types import TrainOptions
 from gancli.config import RunConfig, fields_of
 from gancli.config.option import checked, with_current_names
 from gancli.config.paths import check_working_directory
-from gancli.config.resolve import FLAG, Layer, environment_layers, known_fields
-from gancli.engine import run as running
+from gancli.config.resolve import known_fields
 from gancli.engine import startup
 from gancli.engine.choice import choose as choose_variant
+from gancli.engine.run import prepare
 from gancli.engine.stop import Stop
 from gancli.errors import GancliError, StoppedError, UsageError
 from gancli.events import Event, LossRow, Progress, RunFinished, Status, ignore
@@ -73,12 +74,7 @@ class Run:
         self.rows: list[LossRow] = []
         self.finished: RunFinished | None = None
         self._resume = resume
-        self._layers = [
-            *([choice.layer] if choice.layer else []),
-            *([startup.config_layer(config, table, self.variant)] if config is not None else []),
-            *environment_layers(but=("progress",)),
-            Layer(FLAG, asked),
-        ]
+        self._layers = choice.layers(asked, table, config, but=("progress",))
         self._begun = False
 
     @property
@@ -124,8 +120,9 @@ class Run:
     def _events(self, on_event: OnEvent | None) -> Iterator[Event]:
         with given_options.spoken(), alone(), Stop(startup.max_seconds(self._layers)) as stop:
             check_working_directory()
-            start = startup.resolve_start(self.variant, self._layers, self._resume, dry_run=False)
-            job = running.alone(self.variant, start, stop)
+            start = partial(startup.resolve_start, self.variant, self._layers, self._resume, dry_run=False)
+            job = prepare(self.variant, start, stop)
+            assert job is not None, "only a process that follows another one may have no job"
             shown = "none" if startup.value_of(self._layers, "progress") is None else job.run.progress
             emitted = list[Event]()
             call: OnEvent = on_event or emitted.append
@@ -146,7 +143,7 @@ class Run:
                         except GeneratorExit:
                             if sys.is_finalizing():  # nothing can be started any more: the last saved state stays
                                 raise
-                            stop.ask("leaving its loop")
+                            stop.request("leaving its loop")
                             with suppress(StoppedError):  # nothing was trained yet
                                 deque(happened, maxlen=0)
                             return

@@ -121,12 +121,12 @@ def resolve_plan(
     )
 
 
-def choose_fit(run: RunConfig, reads: ConditionType) -> Fit | None:
+def choose_fit(run: RunConfig, condition: ConditionType) -> Fit | None:
     """Return how images are made square: `--fit`, by default a centre crop; None if nothing is to be made square, for
     which `--fit` raises `UsageError`."""
-    if reads == "low_res" or run.dataset in source_names():
+    if condition == "low_res" or run.dataset in source_names():
         why = f"the images of {run.dataset} are square"
-        if reads == "low_res":
+        if condition == "low_res":
             why = f"{run.variant} trains on crops of the original images"
         reject_unused_options(("--fit", run.fit), why=f"has no effect: {why}")
         return None
@@ -175,10 +175,10 @@ def _as_saved(own: VariantConfig, saved: Facts | None) -> VariantConfig:
     return dataclasses.replace(own, **{name: getattr(saved.config, name) for name in left_open})
 
 
-def _precision(asked: str, device: torch.device, variant_class: type[Variant], saved: Facts | None) -> Precision:
+def _precision(requested: str, device: torch.device, variant_class: type[Variant], saved: Facts | None) -> Precision:
     """Return `--precision`, by default that of the saved state, and for a new run that of `choose_precision`."""
-    if saved is None or asked != "auto":
-        return choose_precision(asked, device, variant_class.convolutional)
+    if saved is None or requested != "auto":
+        return choose_precision(requested, device, variant_class.convolutional)
     try:
         return choose_precision(saved.precision, device, variant_class.convolutional)
     except UsageError as error:
@@ -231,14 +231,13 @@ def batches(planned: Plan, source: Source | Photographs, variant: Variant) -> La
 
 def step_execution(planned: Plan, convolutional: bool, phase_steps: int, steps_left: int) -> StepExecution:
     """Return how the steps of a phase of `phase_steps` steps, of which `steps_left` are left, are executed."""
-    device, asked = planned.machine.device, planned.run.compile
+    device, compile_ = planned.machine.device, planned.run.compile
     captured = choose_strides(device, convolutional, steps_left) if planned.graph else ()
-    if not choose_compile(asked, device, convolutional, phase_steps):
+    if not choose_compile(compile_, device, convolutional, phase_steps):
         return StepExecution(captured)
     _set_compiler_cache(data_root(planned.run.data_root).path)
-    return StepExecution(
-        captured or (1,), None if planned.graph else no_capture, compiled=True, thorough=asked == "max"
-    )
+    capture = None if planned.graph else no_capture
+    return StepExecution(captured or (1,), capture, compiled=True, thorough=compile_ == "max")
 
 
 def _set_compiler_cache(root: Path) -> None:
