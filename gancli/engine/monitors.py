@@ -64,7 +64,7 @@ def data_messages(planned: Plan, variant_class: type[Variant], num_images: int, 
             f"--steps {planned.steps}: training on your own images takes a few thousand steps; omit --steps and --epochs "
             "to use the default length"
         )
-    if run.held_out and planned.asked.held_out is None and step == 0:
+    if run.held_out and planned.requested.held_out is None and step == 0:
         yield Note(
             f"--dataset {run.dataset}: {run.held_out} of its {num_images} images are held out of training to detect "
             "overfitting of D (--held-out 0: none)"

@@ -54,13 +54,13 @@ COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 @dataclass(frozen=True)
 class Plan:
-    """A run with every option resolved. `run` has None only for options without a value (max_time, out). `asked` and
-    `asked_own` are the options as given, without those that belong to this machine."""
+    """A run with every option resolved. `run` has None only for options without a value (max_time, out). `requested` and
+    `requested_own` are the options as given, without those that belong to this machine."""
 
     run: RunConfig
     own: VariantConfig
-    asked: RunConfig
-    asked_own: VariantConfig
+    requested: RunConfig
+    requested_own: VariantConfig
     machine: Machine
     steps: int
     sample_every: int
@@ -72,7 +72,9 @@ class Plan:
         """Whether samples are generated after so many steps: after every `sample_every`, and by default also after 1, 2,
         4, 8 … log intervals, when they change most."""
         intervals, rest = divmod(step, self.run.log_every)
-        early = self.asked.sample_every is None and step < self.sample_every and not rest and intervals.bit_count() == 1
+        early = (
+            self.requested.sample_every is None and step < self.sample_every and not rest and intervals.bit_count() == 1
+        )
         return early or step % self.sample_every == 0
 
 
@@ -83,10 +85,10 @@ def resolve_plan(
     variant_class: type[Variant],
     ranks: Ranks = SINGLE_PROCESS,
     saved: Facts | None = None,
-    asked: RunConfig | None = None,
+    requested: RunConfig | None = None,
 ) -> Plan:
     """Resolve all options for a dataset and a variant; in a resumed run, open options keep the values of the `saved`
-    state. `asked`: the options of `run` that belong to the run and not to this machine (by default all). Raises
+    state. `requested`: the options of `run` that belong to the run and not to this machine (by default all). Raises
     `UsageError` for options that this machine or the data do not allow."""
     held_out = _held_out(run, source, variant_class, saved)
     stream = IndexStream(source.num_images - (held_out or 0), run.batch_size, run.seed)
@@ -117,7 +119,7 @@ def resolve_plan(
     graph = choose_graph(run.graph, device)
     chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
     return Plan(
-        resolved, resolved_own, asked or run, own, chosen, steps, sample_every, save_every, graph, stream.num_images
+        resolved, resolved_own, requested or run, own, chosen, steps, sample_every, save_every, graph, stream.num_images
     )
 
 

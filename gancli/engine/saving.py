@@ -166,8 +166,8 @@ def write_config(session: Session) -> None:
     if not session.ranks.first:
         return
     planned = session.plan
-    given, own = _values(planned.asked), _values(planned.asked_own)
-    if session.run.data_root != planned.asked.data_root:
+    given, own = _values(planned.requested), _values(planned.requested_own)
+    if session.run.data_root != planned.requested.data_root:
         given["data_root"] = None  # from GAN_DATA, which belongs to this machine
     resolved = _values(session.run) | _values(planned.own) | {"steps": planned.steps, "graph": planned.graph}
     left_open = [name for name, value in (given | own).items() if value in (None, "auto")]

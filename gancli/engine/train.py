@@ -39,13 +39,13 @@ def train(
     emit: events.Emit,
     resumed: State | None = None,
     ranks: Ranks = SINGLE_PROCESS,
-    asked: RunConfig | None = None,
+    requested: RunConfig | None = None,
     weights: Weights | None = None,
 ) -> Generator[events.Event, None, None]:
     """Train a variant into `directory`, from the start or from a saved state, and yield events. What functions that open
     the data and prepare the variant and the evaluation report goes to `emit`, in the same order.
 
-    `asked`: the options of `run` that `config.toml` keeps (by default all); the others belong to this machine. `weights`:
+    `requested`: the options of `run` for `config.toml` (by default all); the others belong to this machine. `weights`:
     those of `--init-from`, in the first process. Of several processes (`ranks`), only the first writes files; the others
     yield the same losses.
 
@@ -57,7 +57,7 @@ def train(
         source = open_data(run, own, variant_class, stop.checked_by(emit))
         yield events.Progress(doing="waiting for the other processes" if ranks.world > 1 else "building the networks")
     saved = resumed.facts if resumed is not None else None
-    planned = plan.resolve_plan(run, own, source, variant_class, ranks, saved, asked)
+    planned = plan.resolve_plan(run, own, source, variant_class, ranks, saved, requested)
     planned.machine.configure(run.deterministic, choose_timing(run.compile, planned.steps))
     session = Session(planned, source, variant_class, directory)
     session.clock.stops_at = stop.deadline

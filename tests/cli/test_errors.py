@@ -127,7 +127,7 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_gan_debug(
         (RecursionError("maximum recursion depth exceeded"), "the input is nested too deeply"),
         (
             RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be"),
-            "--device: CUDA error: device-side assert triggered (--device cpu does without; GAN_DEBUG=1 shows where)",
+            "--device: CUDA error: device-side assert triggered (--device cpu does not use it; GAN_DEBUG=1 shows where)",
         ),
         (RuntimeError("Could not determine home directory."), "no home directory is known: HOME is not set"),
     ],
