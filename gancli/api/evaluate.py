@@ -49,16 +49,19 @@ class Figures:
         return f"<figures on {self.dataset} of {self.subjects[0].heading}: {few(values)}{more}>"
 
     def _repr_html_(self) -> str:
-        names = dict.fromkeys(figure.name for subject in self.subjects for figure in subject.figures)
-        rows = [{figure.name: figure for figure in subject.figures} for subject in self.subjects]
-        heads = ["", *(subject.heading for subject in self.subjects), self.subjects[0].compared.beside]
-        lines = [_html_row(_html_cells("th", heads))]
-        for name in names:
-            found = [row.get(name) for row in rows]
+        figures_by_name = [{figure.name: figure for figure in subject.figures} for subject in self.subjects]
+        cells = [["", *(subject.heading for subject in self.subjects), self.subjects[0].compared.beside]]
+        for name in dict.fromkeys(name for figures in figures_by_name for name in figures):
+            found = [figures.get(name) for figures in figures_by_name]
             real = next(figure.real for figure in found if figure)
-            cells = [figure.model if figure else None for figure in found]
-            lines.append(_html_row(_html_cells("th", [name]) + _html_cells("td", map(_cell, [*cells, real]))))
-        return Markup("<table>{}</table>").format(Markup().join(lines))
+            cells.append([name, *(_cell(figure.model if figure else None) for figure in found), _cell(real)])
+        lines = Markup()
+        for row, texts in enumerate(cells):
+            line = Markup()
+            for column, text in enumerate(texts):
+                line += Markup("<{0}>{1}</{0}>").format("td" if row and column else "th", text)
+            lines += Markup("<tr>{}</tr>").format(line)
+        return Markup("<table>{}</table>").format(lines)
 
     def document(self) -> dict[str, object]:
         """Return what `gan evaluate --json` prints, as a dictionary."""
@@ -73,14 +76,6 @@ class Figures:
             for subject in self.subjects
         ]
         return {"dataset": self.dataset, "seed": self.seed, "checkpoints": rows}
-
-
-def _html_row(cells: Markup) -> Markup:
-    return Markup("<tr>{}</tr>").format(cells)
-
-
-def _html_cells(tag: str, texts: Iterable[str]) -> Markup:
-    return Markup().join(Markup("<{0}>{1}</{0}>").format(tag, text) for text in texts)
 
 
 def _cell(found: Measure | None) -> str:

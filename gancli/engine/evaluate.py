@@ -4,8 +4,7 @@ Only training images are used, so that the test split stays unseen until `gan ev
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -30,25 +29,6 @@ COUNT = 2000  # images generated for each evaluation
 PHOTOGRAPHS = 16
 
 
-class Metrics(Protocol):
-    """Measures a generator. `names`: the metrics; `split`: the part of the dataset it is compared with; `seed`: that of the
-    first generated image, None if images are enlarged; `beside`: the reference, of which the figures have the score."""
-
-    @property
-    def names(self) -> Sequence[str]: ...
-
-    @property
-    def split(self) -> str: ...
-
-    @property
-    def seed(self) -> int | None: ...
-
-    @property
-    def beside(self) -> str: ...
-
-    def __call__(self, generator: nn.Module) -> list[Figure]: ...
-
-
 class Evaluation:
     """Evaluates the averaged generator every `--eval-every` steps, and knows the best value of `--eval-metric` so far.
 
@@ -59,11 +39,11 @@ class Evaluation:
         run = session.run
         assert run.eval_every is not None
         self.every = run.eval_every
-        self._metrics: Metrics = (
-            _EnlargedMetrics(session.batches, session.variant)
-            if isinstance(session.batches, PairBatches)
-            else _GeneratedMetrics(session, emit)
-        )
+        self._metrics: _EnlargedMetrics | _GeneratedMetrics
+        if isinstance(session.batches, PairBatches):
+            self._metrics = _EnlargedMetrics(session.batches, session.variant)
+        else:
+            self._metrics = _GeneratedMetrics(session, emit)
         names = self._metrics.names
         self._metric = names[0] if run.eval_metric == "auto" else run.eval_metric
         if self._metric not in names:
@@ -102,7 +82,10 @@ def _best_so_far(session: Session, metric: str) -> float | None:
 
 
 class _EnlargedMetrics:
-    """Computes the PSNR of the centres of the first training images: a guide, as the model was trained on them."""
+    """Computes the PSNR of the centres of the first training images: a guide, as the model was trained on them.
+
+    `names`: the metrics; `split`: the part of the dataset that a generator is compared with; `seed`: that of the first
+    generated image; `beside`: the reference, of which the figures have the score."""
 
     split, seed, beside, names = "train", None, "bicubic", ("psnr",)
 
@@ -125,7 +108,7 @@ class _EnlargedMetrics:
 
 class _GeneratedMetrics:
     """Computes the Fréchet distance, coverage and density against a half of the training images, and the modes of
-    stacked-mnist; with the same seeds each time."""
+    stacked-mnist; with the same seeds each time. Attributes: as above."""
 
     seed, beside = 0, "real pictures"
 

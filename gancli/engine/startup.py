@@ -54,11 +54,11 @@ def resolve_start(variant: str, layers: Sequence[Layer], resume: str | None, dry
         if path is None:
             raise UsageError("--resume auto: needs --out, the run directory to resume or to start")
         if not RunDirectory(path).states():
-            return _new(variant, layers, path, dry_run, again=True)
-        return _resumed(variant, path, layers, path, dry_run)
+            return _start_new(variant, layers, path, dry_run, again=True)
+        return _start_resumed(variant, path, layers, path, dry_run)
     if resume is not None:
-        return _resumed(variant, expanded(resume, "--resume"), layers, path, dry_run)
-    return _new(variant, layers, path, dry_run, again=False)
+        return _start_resumed(variant, expanded(resume, "--resume"), layers, path, dry_run)
+    return _start_new(variant, layers, path, dry_run, again=False)
 
 
 def forecast(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> Forecast:
@@ -128,7 +128,7 @@ def default_name(variant: str, dataset: str) -> str:
     return variant + "-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]
 
 
-def _new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
+def _start_new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
     resolved = _resolve_new(variant, layers, path, again)
     weights, warnings = _initial_weights(resolved.run)
     directory = None if path is None else RunDirectory(path) if dry_run else run_directory.make_writable(path)
@@ -170,7 +170,7 @@ def _initial_weights(run: RunConfig) -> "tuple[Weights | None, list[str]]":
     return found, warnings
 
 
-def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None, dry_run: bool) -> Start:
+def _start_resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None, dry_run: bool) -> Start:
     from gancli.store import state
 
     directory = run_directory_of(path)
