@@ -1,4 +1,4 @@
-"""The `gan` command: its subcommands, and how their errors become one line and an exit code."""
+"""The `gan` command: its subcommands, and the exit codes and messages of errors."""
 
 import importlib
 import os
@@ -60,8 +60,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         console.print_result(f"gan {__version__}")
         raise typer.Exit
 
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     streams.make_readable(sys.stdout)
     streams.make_readable(sys.stderr)
     try:
-        code = _invoked(args)
+        code = _run(args)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
@@ -102,8 +102,8 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
-def _invoked(args: list[str]) -> int:
-    """The exit code of a command. Typer converts Ctrl-C itself."""
+def _run(args: list[str]) -> int:
+    """Run a command and return its exit code. Typer converts Ctrl-C itself."""
     try:
         code = typer.main.get_command(app).main(args=args, prog_name="gan", standalone_mode=False)
     except SystemExit as end:  # of Tab completion
@@ -116,7 +116,7 @@ def _invoked(args: list[str]) -> int:
 
 
 def entry() -> NoReturn:
-    """The console script."""
+    """Run the console script."""
     streams.fix_standard_streams()
     for name in ("COLUMNS", "TERMINAL_WIDTH"):  # Rich and Typer take any value for the width
         if number_of_columns(os.environ.get(name, "")) is None:

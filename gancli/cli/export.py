@@ -1,4 +1,4 @@
-"""`gan export`: a model as other programs open it."""
+"""`gan export`: write a model for other programs."""
 
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +15,7 @@ def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -
     console.check_stdout()
     config = ExportConfig(**options.given(ExportConfig, values))
     if output is None:
-        raise UsageError("-o: say where to: model.onnx, model.pt2, or a folder for a model hub (end it with /)")
+        raise UsageError("-o: required: model.onnx, model.pt2, or a folder for a model hub (end it with /)")
     source = require_model_file(ckpt.resolve(checkpoint))
 
     from gancli.cli.progress import shown
@@ -25,12 +25,12 @@ def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -
     target = write.target(output, config)
     model = load_model(source)
     with shown() as emit:
-        done = write.written(target, source, model, emit)
+        exported = write.export(target, source, model, emit)
     if not as_json:
         console.print_path(target.path)
         return
-    about = {"variant": model.facts.variant, "step": model.facts.step, "inputs": contract.inputs(model.variant)}
-    console.print_json(about | asdict(done))
+    document = {"variant": model.facts.variant, "step": model.facts.step, "inputs": contract.inputs(model.variant)}
+    console.print_json(document | asdict(exported))
 
 
 export = options.with_signature(
@@ -39,8 +39,8 @@ export = options.with_signature(
         options.argument("checkpoint", str, metavar="CKPT", **ckpt.COMPLETION, help=(
             f"A ckpt.safetensors, a run directory, or {ckpt.PRETRAINED}.")),
         options.plain_option("output", str | None, "-o", "--output", metavar="PATH", help=(
-            "Where to: .onnx for onnxruntime and others; .pt2 for torch.export.load; a folder (end it with /) as model hubs "
-            "expect it.")),
+            "Output: .onnx for onnxruntime and others, .pt2 for torch.export.load, or a folder for a model hub (end it with "
+            "/).")),
         *(options.parameter(field) for field in fields_of(ExportConfig)),
         options.JSON,
     ],

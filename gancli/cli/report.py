@@ -8,7 +8,7 @@ DEFAULT = "report.html"
 
 
 def _report(runs: list[str], output: str | None, over: str, as_json: bool) -> None:
-    from gancli.api import report as reporting
+    from gancli.api import runs as reporting
     from gancli.page import files
     from gancli.page.run_data import document
 

@@ -1,6 +1,7 @@
 """Estimate the memory that a run needs, with fake tensors: nothing is allocated or computed."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from gancli.data.photographs import Photographs
 from gancli.data.source import Source
 from gancli.engine.plan import Plan
+from gancli.errors import GancliError
 from gancli.format import size as size_text
 from gancli.machine.memory import available_bytes
 from gancli.machine.torch_private import FakeTensorMode
@@ -33,11 +35,7 @@ def estimate_bytes(
         averaged = sum(t.numel() for t in variant.generator.state_dict().values())
         weights = 4 * (sum(counts.values()) * (2 + moments) + averaged)
         activations = max(_saved_bytes(variant, phase, fake_batch(planned.run.batch_size, variant)) for phase in phases)
-    return counts, {
-        "model": weights,
-        "activations": activations,
-        "data": source.num_bytes,
-    }
+    return counts, {"model": weights, "activations": activations, "data": source.num_bytes}
 
 
 def fitting_batch(planned: Plan, source: Source | Photographs, variant_class: type[Variant], num_bytes: int) -> int:
@@ -71,6 +69,20 @@ def check_memory(planned: Plan, source: Source | Photographs, variant_class: typ
             f"--batch-size {size}: needs about {size_text(total)} of memory, and {size_text(available)} are free on "
             f"{planned.machine.device}, so the run may be killed; {suggestion(planned, source, variant_class)}"
         )
+
+
+@contextmanager
+def errors_with_suggestion(planned: Plan, source: Source | Photographs, variant_class: type[Variant]) -> Iterator[None]:
+    """A context in which running out of memory raises a `GancliError` that suggests what to try."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        # torch's allocator of CPU memory raises a plain RuntimeError.
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "DefaultCPUAllocator" not in str(error):
+            raise
+        hint = suggestion(planned, source, variant_class)
+        where = f"--batch-size {planned.run.batch_size}: out of memory on {planned.machine.device}"
+        raise GancliError(f"{where}; {hint}") from error
 
 
 def fake_batch(size: int, variant: Variant) -> Batch:

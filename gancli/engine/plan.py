@@ -54,13 +54,13 @@ COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 @dataclass(frozen=True)
 class Plan:
-    """A run with every option resolved. `run` has None only for options without a value (max_time, out). `asked` and
-    `asked_own` are the options as given, without those that belong to this machine."""
+    """A run with every option resolved. `run` has None only for options without a value (max_time, out). `requested` and
+    `requested_own` are the options as given, without those that belong to this machine."""
 
     run: RunConfig
     own: VariantConfig
-    asked: RunConfig
-    asked_own: VariantConfig
+    requested: RunConfig
+    requested_own: VariantConfig
     machine: Machine
     steps: int
     sample_every: int
@@ -72,7 +72,9 @@ class Plan:
         """Whether samples are generated after so many steps: after every `sample_every`, and by default also after 1, 2,
         4, 8 … log intervals, when they change most."""
         intervals, rest = divmod(step, self.run.log_every)
-        early = self.asked.sample_every is None and step < self.sample_every and not rest and intervals.bit_count() == 1
+        early = (
+            self.requested.sample_every is None and step < self.sample_every and not rest and intervals.bit_count() == 1
+        )
         return early or step % self.sample_every == 0
 
 
@@ -83,10 +85,10 @@ def resolve_plan(
     variant_class: type[Variant],
     ranks: Ranks = SINGLE_PROCESS,
     saved: Facts | None = None,
-    asked: RunConfig | None = None,
+    requested: RunConfig | None = None,
 ) -> Plan:
     """Resolve all options for a dataset and a variant; in a resumed run, open options keep the values of the `saved`
-    state. `asked`: the options of `run` that belong to the run and not to this machine (by default all). Raises
+    state. `requested`: the options of `run` that belong to the run and not to this machine (by default all). Raises
     `UsageError` for options that this machine or the data do not allow."""
     held_out = _held_out(run, source, variant_class, saved)
     stream = IndexStream(source.num_images - (held_out or 0), run.batch_size, run.seed)
@@ -117,16 +119,16 @@ def resolve_plan(
     graph = choose_graph(run.graph, device)
     chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
     return Plan(
-        resolved, resolved_own, asked or run, own, chosen, steps, sample_every, save_every, graph, stream.num_images
+        resolved, resolved_own, requested or run, own, chosen, steps, sample_every, save_every, graph, stream.num_images
     )
 
 
-def choose_fit(run: RunConfig, reads: ConditionType) -> Fit | None:
+def choose_fit(run: RunConfig, condition: ConditionType) -> Fit | None:
     """Return how images are made square: `--fit`, by default a centre crop; None if nothing is to be made square, for
     which `--fit` raises `UsageError`."""
-    if reads == "low_res" or run.dataset in source_names():
+    if condition == "low_res" or run.dataset in source_names():
         why = f"the images of {run.dataset} are square"
-        if reads == "low_res":
+        if condition == "low_res":
             why = f"{run.variant} trains on crops of the original images"
         reject_unused_options(("--fit", run.fit), why=f"has no effect: {why}")
         return None
@@ -175,10 +177,10 @@ def _as_saved(own: VariantConfig, saved: Facts | None) -> VariantConfig:
     return dataclasses.replace(own, **{name: getattr(saved.config, name) for name in left_open})
 
 
-def _precision(asked: str, device: torch.device, variant_class: type[Variant], saved: Facts | None) -> Precision:
+def _precision(requested: str, device: torch.device, variant_class: type[Variant], saved: Facts | None) -> Precision:
     """Return `--precision`, by default that of the saved state, and for a new run that of `choose_precision`."""
-    if saved is None or asked != "auto":
-        return choose_precision(asked, device, variant_class.convolutional)
+    if saved is None or requested != "auto":
+        return choose_precision(requested, device, variant_class.convolutional)
     try:
         return choose_precision(saved.precision, device, variant_class.convolutional)
     except UsageError as error:
@@ -231,14 +233,13 @@ def batches(planned: Plan, source: Source | Photographs, variant: Variant) -> La
 
 def step_execution(planned: Plan, convolutional: bool, phase_steps: int, steps_left: int) -> StepExecution:
     """Return how the steps of a phase of `phase_steps` steps, of which `steps_left` are left, are executed."""
-    device, asked = planned.machine.device, planned.run.compile
+    device, compile_ = planned.machine.device, planned.run.compile
     captured = choose_strides(device, convolutional, steps_left) if planned.graph else ()
-    if not choose_compile(asked, device, convolutional, phase_steps):
+    if not choose_compile(compile_, device, convolutional, phase_steps):
         return StepExecution(captured)
     _set_compiler_cache(data_root(planned.run.data_root).path)
-    return StepExecution(
-        captured or (1,), None if planned.graph else no_capture, compiled=True, thorough=asked == "max"
-    )
+    capture = None if planned.graph else no_capture
+    return StepExecution(captured or (1,), capture, compiled=True, thorough=compile_ == "max")
 
 
 def _set_compiler_cache(root: Path) -> None:

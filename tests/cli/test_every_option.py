@@ -49,7 +49,7 @@ def other_value(field: Field, value: Any) -> object:
 def resolved(variant: str, texts: Mapping[str, object]) -> dict[str, Any]:
     request = train.parse({"variant": variant, **texts}, [])
     config_class = catalogue.variant_info(variant).config_class
-    layers = request.layers(request.choice, request.values)
+    layers = request.layers
     found = resolve(variant, config_class, [*preset_layers(variant, config_class, "default"), *layers])
     return {**vars(found.run), **vars(found.own)}
 

@@ -166,7 +166,7 @@ def test_a_run_reports_other_processes_once_with_what_fewer_threads_would_give(
         ("gancli.machine.contention", "IGNORED_CPUS", -100.0),  # others are always in the way
         ("gancli.machine.contention", "CHECK_S", 0.01),
         ("gancli.machine.contention", "TRIAL_S", 0.02),
-        ("gancli.engine.warnings", "CONTENDED_S", 0.02),
+        ("gancli.engine.monitors", "CONTENDED_S", 0.02),
         ("gancli.steps.runner", "TRIAL_S", 0.02),
     ):
         monkeypatch.setattr(f"{place}.{name}", value)
