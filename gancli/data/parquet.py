@@ -151,7 +151,7 @@ def open_table(path: Path, files: Sequence[Path], skip: bool, most: int | None, 
     """Open Parquet files as one dataset, whose name is `path`; given `most`, only as many files as have so many images.
     Raises `DataError` for a damaged file, for one without a single column of images, and if pyarrow is missing."""
     try:
-        import pyarrow.parquet
+        import pyarrow.parquet  # noqa: F401
     except ImportError as error:
         missing = error.name or "pyarrow"
         raise DataError(
