@@ -124,14 +124,14 @@ class SamplesDrawn(Event):
 
 @dataclass(frozen=True)
 class Comparison:
-    """How metrics were measured: `num_pictures` images, generated from `seed` on (None: enlarged images), compared with
+    """How metrics were measured: `num_images` images, generated from `seed` on (None: enlarged images), compared with
     `split` of `dataset`. By the name of the metric: its standard error (`errors`), the score of the reference (`real`; the
     reference `beside` is real images or bicubic enlargement) and its standard error (`real_errors`), and the number of
     images where it differs (`counts`)."""
 
     dataset: str = ""
     split: str = ""
-    num_pictures: int | None = None
+    num_images: int | None = None
     seed: int | None = None
     beside: str = "real pictures"
     errors: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -195,7 +195,7 @@ Emit = Callable[[Event], None]
 does not handle the error as one of its own."""
 
 
-class Pace:
+class RateLimiter:
     """Limits the rate of progress events: `due()` is true every `every_s` seconds, which is often enough to stop at once."""
 
     def __init__(self, every_s: float = 0.2) -> None:

@@ -18,8 +18,8 @@ from gancli.events import Emit, Event, Warned
 from gancli.machine.device import choose_device
 from gancli.metrics import compare
 from gancli.metrics.compare import Subject
-from gancli.metrics.entrants import Entrant, entrant
-from gancli.metrics.metric import Measure
+from gancli.metrics.entrants import Entrant, open_entrant
+from gancli.metrics.metric import MetricValue
 from gancli.page import files
 from gancli.page.tables import measure
 from gancli.store import evaluations, pretrained
@@ -78,11 +78,11 @@ class Figures:
         return {"dataset": self.dataset, "seed": self.seed, "checkpoints": rows}
 
 
-def _cell(found: Measure | None) -> str:
+def _cell(found: MetricValue | None) -> str:
     return measure(None, None) if found is None else measure(found.value, found.error)
 
 
-def measured(
+def evaluate_and_record(
     config: EvaluateConfig, given: Collection[str], entrants: Sequence[Entrant], device: torch.device, emit: Emit
 ) -> Figures:
     """Measure models, and images of other programs, and record the metrics in the models' runs. `given`: the names of the
@@ -91,7 +91,7 @@ def measured(
         raise UsageError("CKPT: no model to evaluate")
     compare.check(config, entrants, given)
     dataset = compare.dataset_of(config, entrants)
-    subjects = compare.measured(config, dataset, device, entrants, emit)
+    subjects = compare.evaluate_entrants(config, dataset, device, entrants, emit)
     for subject in subjects:
         if subject.model is None:
             continue
@@ -155,11 +155,11 @@ def evaluate(
             on_event(common.event_in_python(event))
 
     with common.exclusive_or_between_events():
-        return measured(config, given, entrants, device, emit)
+        return evaluate_and_record(config, given, entrants, device, emit)
 
 
 def _entrants(each: object) -> list[Entrant]:
     if isinstance(each, Model):
         return [Entrant(each.path, each.loaded)]
     path = common.path(each, "models", "models, runs or paths")
-    return [entrant(file) for file in pretrained.resolve_checkpoints([path], trained=True)[0]]
+    return [open_entrant(file) for file in pretrained.resolve_checkpoints([path], trained=True)[0]]

@@ -20,15 +20,15 @@ from gancli.api.option_types import Float, Int
 from gancli.config import RunConfig, paths
 from gancli.config.option import checked
 from gancli.config.sample import EnlargeConfig, ExportConfig, SampleConfig
-from gancli.data.decode import layers_of, shape_of
+from gancli.data.decode import shape_of, split_layers
 from gancli.errors import UsageError
 from gancli.events import ignore
 from gancli.machine.device import choose_device
 from gancli.metrics import side_by_side
-from gancli.metrics.side_by_side import Compared
+from gancli.metrics.side_by_side import SideBySide
 from gancli.sampling import enlarge, files, plan
 from gancli.sampling.enlarge import enlarge_layers
-from gancli.sampling.plan import Order
+from gancli.sampling.plan import SamplingPlan
 from gancli.sampling.upscale import check_memory
 from gancli.store import checkpoint, pretrained
 from gancli.store.facts import Facts
@@ -128,7 +128,7 @@ class Model:
             batch_size=batch_size,
         )
         config = SampleConfig(**checked(SampleConfig, given))
-        return Samples.of(plan.make(self.loaded, config, self.device))
+        return Samples.of(plan.make_plan(self.loaded, config, self.device))
 
     @common.errors_in_python()
     def enlarge(self, image: Picture, *, tile: Int | None = None) -> Image.Image:
@@ -139,10 +139,10 @@ class Model:
         self._check_condition("low_res")
         config = EnlargeConfig(**checked(EnlargeConfig, common.given(tile=tile)))
         image = _as_pillow(image, "image")
-        upscaler = enlarge.ready(self.loaded.variant, self.device, config.tile)
+        upscaler = enlarge.make_upscaler(self.loaded.variant, self.device, config.tile)
         name = str(getattr(image, "filename", "") or "the image")
         set_aside = check_memory(upscaler, shape_of(image), ".png", name)
-        layers = layers_of(image)
+        layers = split_layers(image)
         return enlarge_layers(upscaler, layers, name, set_aside, ignore)
 
     @common.errors_in_python()
@@ -163,17 +163,17 @@ class Model:
         return [Path(file) for file in exported.files]
 
     @common.errors_in_python()
-    def compare(self, image: Picture, true: Picture | None = None, *, tile: Int | None = None) -> Compared:
+    def compare(self, image: Picture, true: Picture | None = None, *, tile: Int | None = None) -> SideBySide:
         """Show an image, its bicubic enlargement, that of this model and, if given, the `true` high-resolution image side by
         side, as `gan sample --compare` does. With `true`, the `figures` of `"bicubic"` and `"model"` are PSNR and SSIM.
         Raises `UsageError`, and `DataError` if `true` has another size than the enlarged image."""
         self._check_condition("low_res")
         config = EnlargeConfig(**checked(EnlargeConfig, common.given(tile=tile)))
-        upscaler = enlarge.ready(self.loaded.variant, self.device, config.tile)
+        upscaler = enlarge.make_upscaler(self.loaded.variant, self.device, config.tile)
         low_res = images.from_pil(_opaque(_as_pillow(image, "image")))
         shown = None if true is None else images.from_pil(_opaque(_as_pillow(true, "true")))
-        truth = None if shown is None else side_by_side.fitting(shown, low_res, upscaler)
-        return side_by_side.compared(upscaler, low_res, truth, side_by_side.name_of(self.path))
+        truth = None if shown is None else side_by_side.crop_original(shown, low_res, upscaler)
+        return side_by_side.make_side_by_side(upscaler, low_res, truth, side_by_side.model_name(self.path))
 
     def _check_condition(self, condition: str) -> None:
         """Raises `UsageError` if the model needs another kind of input."""
@@ -210,7 +210,7 @@ def _as_pillow(image: object, name: str) -> Image.Image:
 
 def _opaque(image: Image.Image) -> Image.Image:
     """Return an image of mode L or RGB, on white where it is transparent."""
-    layers = layers_of(image)
+    layers = split_layers(image)
     if layers.alpha is None:
         return layers.colour
     white = Image.new(layers.colour.mode, layers.colour.size, "white")
@@ -226,15 +226,15 @@ class Samples:
     seeds: Tensor
     labels: Tensor
     class_names: tuple[str, ...]
-    order: Order
+    order: SamplingPlan
 
     @classmethod
-    def of(cls, order: Order) -> "Samples":
+    def of(cls, order: SamplingPlan) -> "Samples":
         """Generate the images of an order."""
         pixels = order.pixels(ignore)
-        seeds = torch.tensor([request.seed for request in order.wanted])
-        labels = torch.tensor([request.label for request in order.wanted])
-        return cls(pixels, seeds, labels, order.class_names, dataclasses.replace(order, held=pixels))
+        seeds = torch.tensor([request.seed for request in order.requests])
+        labels = torch.tensor([request.label for request in order.requests])
+        return cls(pixels, seeds, labels, order.class_names, dataclasses.replace(order, generated=pixels))
 
     def __len__(self) -> int:
         return len(self.pixels)

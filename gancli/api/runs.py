@@ -33,12 +33,12 @@ def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.h
     several = [runs] if isinstance(runs, str) or not isinstance(runs, Sequence) else runs
     arguments = [common.path(each, "runs", "runs or paths") for each in several]
     found = pretrained.resolve_checkpoints(arguments)[0] if arguments else []
-    output = checked(found, paths.expanded(common.path(path, "path"), "-o"))
-    files.write(read(found), output, check_axis(over))
+    output = check_output(found, paths.expanded(common.path(path, "path"), "-o"))
+    files.write(read_runs(found), output, check_axis(over))
     return output
 
 
-def checked(runs: Sequence[object], output: Path) -> Path:
+def check_output(runs: Sequence[object], output: Path) -> Path:
     """Return `output`, before anything is read. Raises `UsageError` for too many runs or a file that cannot be written."""
     if not 1 <= len(runs) <= MAX_RUNS:
         raise UsageError(f"{len(runs)} runs: a page shows 1 to {MAX_RUNS}, side by side")
@@ -47,7 +47,7 @@ def checked(runs: Sequence[object], output: Path) -> Path:
     return output
 
 
-def read(found: Sequence[Path]) -> list[RunData]:
+def read_runs(found: Sequence[Path]) -> list[RunData]:
     """Read run directories and checkpoints, and give each a distinct name."""
     data = []
     for path in found:

@@ -10,7 +10,7 @@ import typer
 from gancli.config.evaluate import METRICS
 from gancli.config.run import DATA_ROOT, DEVICES
 from gancli.data import cache_entries
-from gancli.data.names import source_names
+from gancli.data.names import dataset_names
 from gancli.errors import GancliError
 from gancli.store import pretrained
 from gancli.store.facts import from_header
@@ -53,7 +53,7 @@ def run(incomplete: str) -> list[str]:
 
 def dataset(incomplete: str) -> list[str]:
     """Complete a named dataset, a folder, or a file that contains images."""
-    return _names_and_paths(source_names(), incomplete, {".zip", ".tar", ".npz", ".npy", ".parquet"})
+    return _names_and_paths(dataset_names(), incomplete, {".zip", ".tar", ".npz", ".npy", ".parquet"})
 
 
 metrics = several_of(lambda: METRICS)

@@ -8,7 +8,7 @@ from typing import Any
 
 from gancli import catalogue
 from gancli.config import paths, suggestions
-from gancli.data.names import source_names
+from gancli.data.names import dataset_names
 from gancli.errors import GancliError, shell_quoted
 
 SMALLER = {
@@ -110,7 +110,7 @@ def argument_hint(argument: str, command: str) -> str:
             "--variant"
             if argument in catalogue.names()
             else "--dataset"
-            if exists or argument in source_names()
+            if exists or argument in dataset_names()
             else ""
         )
     elif Path(argument).suffix[1:].lower() in suggestions.ENDINGS.get(command, ()) and not exists:

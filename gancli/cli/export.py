@@ -18,13 +18,13 @@ def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -
         raise UsageError("-o: required: model.onnx, model.pt2, or a folder for a model hub (end it with /)")
     source = require_model_file(ckpt.resolve(checkpoint))
 
-    from gancli.cli.progress import shown
+    from gancli.cli.progress import show_progress
     from gancli.export import contract, write
     from gancli.store.checkpoint import load_model
 
     target = write.target(output, config)
     model = load_model(source)
-    with shown() as emit:
+    with show_progress() as emit:
         exported = write.export(target, source, model, emit)
     if not as_json:
         console.print_path(target.path)

@@ -15,7 +15,7 @@ from gancli.text import printable
 
 
 @contextmanager
-def shown() -> Iterator[Emit]:
+def show_progress() -> Iterator[Emit]:
     """Yield an `emit` that shows progress and warnings on stderr."""
     terminal = console.console(sys.stderr)
     with _bar(terminal) if terminal.is_terminal else Lines(sys.stderr) as emit:
@@ -44,9 +44,9 @@ def _bar(terminal: Console) -> Iterator[Emit]:
 
 
 @contextmanager
-def shown_in_pieces(quiet_s: float, show_result: Callable[[Event], bool] = lambda _: False) -> Iterator[Emit]:
-    """Like `shown`, for work in parts: the progress of each part is shown after its first `quiet_s` seconds, as most take
-    less. `show_result` shows an event that ends a part, and returns whether the event does."""
+def show_progress_of_parts(quiet_s: float, show_result: Callable[[Event], bool] = lambda _: False) -> Iterator[Emit]:
+    """Like `show_progress`, for work in parts: the progress of each part is shown after its first `quiet_s` seconds, as most
+    take less. `show_result` shows an event that ends a part, and returns whether the event does."""
     start = time.monotonic()
     with ExitStack() as stack:
         show: Emit | None = None
@@ -61,7 +61,7 @@ def shown_in_pieces(quiet_s: float, show_result: Callable[[Event], bool] = lambd
                 if show_result(event):
                     start = time.monotonic()
             elif show or time.monotonic() - start >= quiet_s:
-                show = show or stack.enter_context(shown())
+                show = show or stack.enter_context(show_progress())
                 show(event)
 
         yield emit

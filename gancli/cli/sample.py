@@ -72,18 +72,18 @@ def _generate(
     else:
         path = files.output_path(output, config)
         write = files.writer(path, output, config)
-    from gancli.cli.progress import shown_in_pieces
+    from gancli.cli.progress import show_progress_of_parts
     from gancli.machine.device import choose_device
 
     where = choose_device(device)
     model = _model(checkpoint, "labels")
-    planned = plan.make(model, config, where)
+    planned = plan.make_plan(model, config, where)
     if output == "-":
-        with shown_in_pieces(QUIET_S) as emit:
+        with show_progress_of_parts(QUIET_S) as emit:
             encoded = files.encoded_grid(planned, ".png", emit)
         console.write_stdout(encoded)
         return
-    with shown_in_pieces(QUIET_S) as emit:
+    with show_progress_of_parts(QUIET_S) as emit:
         written = write(planned, path, emit)
     if as_json:
         facts, count = model.facts, config.count
@@ -106,7 +106,7 @@ def _enlarge(
 ) -> None:
     """Enlarge an image, a folder or an archive. `typed`: the checkpoint as typed. Raises `PartlyFailedError` if some of
     several images failed."""
-    from gancli.cli.progress import shown_in_pieces
+    from gancli.cli.progress import show_progress_of_parts
     from gancli.machine.device import choose_device
     from gancli.sampling import enlarge, jobs
 
@@ -114,14 +114,14 @@ def _enlarge(
         console.binary_stdout()
     model = _model(checkpoint, "low_res")
     where = choose_device(device)
-    with shown_in_pieces(QUIET_S) as emit:
+    with show_progress_of_parts(QUIET_S) as emit:
         planned = jobs.plan(config, output, model.variant.scale, emit)
     with contextlib.closing(planned):
         comparer = _comparer(checkpoint, config) if config.compare else None
-        upscaler = enlarge.ready(model.variant, where, config.tile)
+        upscaler = enlarge.make_upscaler(model.variant, where, config.tile)
         deliver = None if planned.place else console.write_stdout
         make = comparer.make if comparer else None
-        with shown_in_pieces(QUIET_S, lambda event: _print_end(event, alone=planned.alone)) as emit:
+        with show_progress_of_parts(QUIET_S, lambda event: _print_end(event, alone=planned.alone)) as emit:
             result = enlarge.enlarge_files(upscaler, planned, config.skip_existing, emit, deliver, make)
     if comparer:
         _print_metrics(comparer)
@@ -143,13 +143,13 @@ def _enlarge(
 
 
 def _comparer(checkpoint: Path, config: EnlargeConfig) -> "Comparer":
-    from gancli.metrics.side_by_side import Comparer, check_true, name_of
+    from gancli.metrics.side_by_side import Comparer, check_true, model_name
 
     assert config.input is not None
     true = None if config.true is None else paths.expanded(config.true, "--true")
     if true is not None:
         check_true(config, true)
-    return Comparer(name_of(require_model_file(checkpoint)), paths.expanded(config.input, "-i"), true)
+    return Comparer(model_name(require_model_file(checkpoint)), paths.expanded(config.input, "-i"), true)
 
 
 def _print_metrics(comparer: "Comparer") -> None:

@@ -15,13 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from gancli.config.paths import open_file
-from gancli.data.decode import Fit, no_effect, square
+from gancli.data.dataset import Dataset
+from gancli.data.decode import CropMode, make_square, no_effect
 from gancli.data.label_files import MAX_CLASSES, check_label
 from gancli.data.layout import ANY_WORD, SPLIT_WORDS
-from gancli.data.names import Split, ordered
-from gancli.data.source import Source
+from gancli.data.names import Split, natural_order
 from gancli.errors import DataError
-from gancli.events import Emit, Pace, Preparing, Warned
+from gancli.events import Emit, Preparing, RateLimiter, Warned
 from gancli.machine.memory import free_bytes
 from gancli.text import Note, few
 
@@ -118,7 +118,7 @@ class Npz:
         return names if len(set(names)) == len(names) and all(names) else ()
 
 
-def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit, emit: Emit) -> Source:
+def open_arrays(path: Path, image_size: int | None, split: Split, fit: CropMode, emit: Emit) -> Dataset:
     """Open a file with images, `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` with C 1 or 3, and perhaps labels: class
     numbers, class names or one-hot. Of several arrays of images in a `.npz`, that of the split is used.
 
@@ -150,7 +150,7 @@ def open_arrays(path: Path, image_size: int | None, split: Split, fit: Fit, emit
     if pixels.shape[2:] != (size, size):
         pixels = _resized(path, pixels, size, fit, emit)
     numbers, names = _number(path, labels, class_names) if labels else (torch.zeros(len(pixels), dtype=torch.int64), ())
-    return Source(path.stem, pixels.contiguous(), numbers, names)
+    return Dataset(path.stem, pixels.contiguous(), numbers, names)
 
 
 def _check_size(where: str, shape: tuple[int, ...], dtype: "np.dtype[Any]", num_bytes: int) -> None:
@@ -215,7 +215,7 @@ def _number(path: Path, labels: Sequence[Array], class_names: Sequence[str]) -> 
     if len(distinct) == 1:
         return torch.zeros(own.size, dtype=torch.int64), ()
     if distinct.dtype.kind == "U":
-        names = ordered(distinct.tolist())
+        names = natural_order(distinct.tolist())
         index = {name: number for number, name in enumerate(names)}
         return torch.tensor([index[str(label)] for label in own.tolist()]), names
     numbers = distinct.tolist()
@@ -257,13 +257,13 @@ def _eight_bit(path: Path, images: Array, emit: Emit) -> Tensor:
     return pixels
 
 
-def _resized(path: Path, pixels: Tensor, size: int, fit: Fit, emit: Emit) -> Tensor:
+def _resized(path: Path, pixels: Tensor, size: int, fit: CropMode, emit: Emit) -> Tensor:
     """Return each image as a square of `size` pixels, as of a folder."""
     count, channels = pixels.shape[:2]
-    result, pace = torch.empty(count, channels, size, size, dtype=torch.uint8), Pace()
+    result, pace = torch.empty(count, channels, size, size, dtype=torch.uint8), RateLimiter()
     for number, image in enumerate(pixels):
         pillow = Image.fromarray(image.permute(1, 2, 0).contiguous().squeeze(2).numpy())
-        small = np.asarray(square(pillow, size, fit)).reshape(size, size, channels)
+        small = np.asarray(make_square(pillow, size, fit)).reshape(size, size, channels)
         result[number] = torch.from_numpy(small.copy()).permute(2, 0, 1)
         if pace.due() or number + 1 == count:
             emit(Preparing(f"resizing {path.name}", number + 1, count, "images"))

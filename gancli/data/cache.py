@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gancli.data import cache_entries
-from gancli.data.source import Source, digest
+from gancli.data.dataset import Dataset, digest
 from gancli.errors import GancliError, os_problem
 from gancli.events import Emit, Warned
 from gancli.files import atomic
@@ -89,17 +89,17 @@ class Cache:
                     raise ValueError("other pixels")
         return PixelArray(pixels, info, str(info["digest"]), self.description if mapped else None)
 
-    def load_source(self, name: str) -> Source | None:
+    def load_source(self, name: str) -> Dataset | None:
         """Return the entry as a dataset of square images, as `load` does."""
 
-        def build(found: PixelArray) -> Source:
+        def build(found: PixelArray) -> Dataset:
             labels = torch.tensor(found.info["labels"], dtype=torch.int64)
             names = tuple(map(str, found.info["class_names"]))
             is_whole = found.pixels.dim() == 4 and labels.shape == (len(found.pixels),)
             if not is_whole or not 0 <= int(labels.min()) <= int(labels.max()) < max(1, len(names)):
                 raise ValueError("other labels")
             note = str(found.info["note"])
-            return Source(name, found.pixels, labels, names, found.mapped_file, found.digest, note=note)
+            return Dataset(name, found.pixels, labels, names, found.mapped_file, found.digest, note=note)
 
         return self.load(build)
 
@@ -143,7 +143,7 @@ class Cache:
                 self._discard()
         return found
 
-    def save_source(self, source: Source) -> Source:
+    def save_source(self, source: Dataset) -> Dataset:
         """Make a dataset of square images the entry, as `save` does."""
         info = {"labels": source.labels.tolist(), "class_names": source.class_names, "note": source.note}
         found = self.save(source.images, info)

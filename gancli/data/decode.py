@@ -17,7 +17,7 @@ from gancli.data.image_metadata import ORIENTATION, read_metadata
 from gancli.errors import DataError
 from gancli.text import counted, few
 
-Fit = Literal["crop", "pad", "stretch"]
+CropMode = Literal["crop", "pad", "stretch"]
 ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 WIDE_MODES = ("I", "F")  # the beginnings of modes of more than 8 bits
 MOVING = frozenset(
@@ -65,10 +65,10 @@ def read_head(data: bytes, name: str) -> Head:
 
 
 @dataclass(frozen=True)
-class First:
+class DecodedImage:
     """A decoded image of mode L or RGB, and remarks about it (`ANIMATED`, …)."""
 
-    picture: Image.Image
+    image: Image.Image
     remarks: tuple[str, ...]
 
 
@@ -78,7 +78,7 @@ def add_remarks(names_by_remark: dict[str, list[str]], new: Iterable[str], name:
         names_by_remark.setdefault(remark, []).append(name)
 
 
-def remarks(names_by_remark: Mapping[str, Sequence[str]]) -> list[str]:
+def remark_messages(names_by_remark: Mapping[str, Sequence[str]]) -> list[str]:
     """Return a message for each remark: how many images it is about, and the first names."""
     return [f"{counted(len(names), 'image')} {remark} ({few(names)})" for remark, names in names_by_remark.items()]
 
@@ -89,10 +89,10 @@ def decode(data: bytes, name: str, side: int | None = None) -> Image.Image:
     Given the `side` it will be resized to, a large JPEG may be decoded at a half, quarter or eighth, but at no less than
     twice that side: several times faster, with no visible difference.
     """
-    return decode_first(data, name, side).picture
+    return decode_image(data, name, side).image
 
 
-def decode_first(data: bytes, name: str, side: int | None = None) -> First:
+def decode_image(data: bytes, name: str, side: int | None = None) -> DecodedImage:
     """Return what `decode` does, with remarks. Of several frames it is the first."""
     with _opened(data, name, "decoded") as image:
         if side is not None:
@@ -103,11 +103,11 @@ def decode_first(data: bytes, name: str, side: int | None = None) -> First:
         rgba = _rgba(upright)
         if rgba is not None and rgba.getchannel("A").getextrema() != (255, 255):
             remarks.append(ON_WHITE)
-        return First(_eight_bit(upright, rgba), tuple(remarks))
+        return DecodedImage(_eight_bit(upright, rgba), tuple(remarks))
 
 
 @dataclass(frozen=True)
-class Layers:
+class ImageLayers:
     """A decoded image in layers: colour (mode L or RGB) and transparency (mode L), if it has any. `info`: metadata for the
     file that it is saved in (`image_metadata`). Transparent pixels have the colour of the visible pixels around them."""
 
@@ -117,23 +117,23 @@ class Layers:
     remarks: tuple[str, ...] = ()
 
 
-def decode_layers(data: bytes, name: str) -> Layers:
+def decode_layers(data: bytes, name: str) -> ImageLayers:
     """Return an encoded image upright, in layers. Raises `DataError`."""
     with _opened(data, name, "decoded") as image:
-        return layers_of(image, tuple(_remarks(image, data)))
+        return split_layers(image, tuple(_remarks(image, data)))
 
 
-def layers_of(image: Image.Image, remarks: tuple[str, ...] = ()) -> Layers:
+def split_layers(image: Image.Image, remarks: tuple[str, ...] = ()) -> ImageLayers:
     """Return a Pillow image upright, in layers. Raises any error of Pillow if it cannot be loaded."""
     image.load()
     info, more = read_metadata(image, image.mode in GREY_MODES)
     remarks += more
     upright = _upright(image)
     if (rgba := _rgba(upright)) is None:
-        return Layers(_eight_bit(upright, None), None, info, remarks)
+        return ImageLayers(_eight_bit(upright, None), None, info, remarks)
     alpha = rgba.getchannel("A")
     colour = _filled(rgba).convert("L" if upright.mode in GREY_MODES else "RGB")
-    return Layers(colour, alpha, info, remarks)
+    return ImageLayers(colour, alpha, info, remarks)
 
 
 def _filled(rgba: Image.Image) -> Image.Image:
@@ -248,7 +248,7 @@ def _values(image: Image.Image) -> NDArray[np.float32]:
     return np.nan_to_num(np.asarray(image if image.mode == "F" else image.convert("I"), np.float32))
 
 
-def square(image: Image.Image, size: int, fit: Fit = "crop") -> Image.Image:
+def make_square(image: Image.Image, size: int, fit: CropMode = "crop") -> Image.Image:
     """Return an image of mode L or RGB as a square of `size` pixels, antialiased: its centre (`"crop"`), all of it between
     two bars (`"pad"`), or all of it distorted (`"stretch"`)."""
     if fit == "stretch":
@@ -262,7 +262,7 @@ def square(image: Image.Image, size: int, fit: Fit = "crop") -> Image.Image:
     return _resized(centre, size, size)
 
 
-def no_effect(fit: Fit) -> str:
+def no_effect(fit: CropMode) -> str:
     """Return the warning about a `fit` that has no effect."""
     return f"--fit {fit}: changes nothing, as all the images are square"
 

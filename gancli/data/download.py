@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gancli.data.names import Split
 from gancli.errors import DataError, os_problem
-from gancli.events import Emit, Pace, Preparing, Warned
+from gancli.events import Emit, Preparing, RateLimiter, Warned
 from gancli.files import atomic
 
 ROUNDS = 3  # over all mirrors
@@ -84,7 +84,7 @@ class RemoteFiles:
 
     def _download(self, target: Path, emit: Emit) -> dict[str, str]:
         """Download a file from the first mirror that has it. Returns the problems by address if none has."""
-        problems, what, pace = dict[str, str](), f"downloading {target.name}", Pace()
+        problems, what, pace = dict[str, str](), f"downloading {target.name}", RateLimiter()
         for attempt in range(ROUNDS):
             time.sleep(PAUSE_S * 2 ** (attempt - 1) if attempt else 0)
             for url in [f"{mirror}{target.name}" for mirror in self.mirrors]:

@@ -15,15 +15,24 @@ from PIL import Image
 from torch import Tensor
 
 from gancli.data.cache import Cache
-from gancli.data.decode import Fit, Head, add_remarks, decode_first, no_effect, read_head, remarks, square
-from gancli.data.image_files import Contents, Pictures
-from gancli.data.layout import Arranged, arranged
-from gancli.data.listing import OnBad, opened
+from gancli.data.dataset import Dataset
+from gancli.data.decode import (
+    CropMode,
+    Head,
+    add_remarks,
+    decode_image,
+    make_square,
+    no_effect,
+    read_head,
+    remark_messages,
+)
+from gancli.data.image_files import Contents, ImageFiles
+from gancli.data.layout import Layout, find_layout
+from gancli.data.listing import OnBad, open_image_files
 from gancli.data.names import Split
-from gancli.data.patterns import stem
-from gancli.data.source import Source
+from gancli.data.patterns import dataset_stem
 from gancli.errors import DataError
-from gancli.events import Emit, Pace, Preparing, Warned
+from gancli.events import Emit, Preparing, RateLimiter, Warned
 from gancli.images import from_pil
 from gancli.process import CPUS
 from gancli.spec import ImageSpec
@@ -42,19 +51,19 @@ def open_folder(
     image_size: int | None,
     on_bad: OnBad,
     split: Split,
-    fit: Fit,
+    fit: CropMode,
     check_spec: Callable[[ImageSpec], object] | None,
     emit: Emit,
-) -> Source:
+) -> Dataset:
     """Open a folder, a zip, tars or Parquet files, with the classes that `listing.arranged` finds.
 
     Images become RGB, or grey if all are, and squares of `image_size` (None: see `common_size`) by `fit`. `check_spec` is
     called before they are decoded. Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the
     first image that cannot be read.
     """
-    name = stem(path.resolve())
-    with opened(path, emit, on_bad == "skip") as pictures:
-        chosen = arranged(pictures, split)
+    name = dataset_stem(path.resolve())
+    with open_image_files(path, emit, on_bad == "skip") as pictures:
+        chosen = find_layout(pictures, split)
         marks = pictures.found.marks
         found = [chosen.class_names, [[name, label, *marks[name]] for name, label in chosen.labels.items()]]
         options = [image_size, on_bad, *([fit] if fit != "crop" else [])]
@@ -81,7 +90,7 @@ class DecodingReport:
     `has_effect`: whether an image was not square, so that `fit` matters."""
 
     on_bad: OnBad
-    fit: Fit = "crop"
+    fit: CropMode = "crop"
     unreadable: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, list[str]] = field(default_factory=dict)
     has_effect: bool = False
@@ -105,7 +114,7 @@ class DecodingReport:
             more = "; …" if len(problems) > 3 else ""
             lines.append(f"{counted(len(problems), 'unreadable image')} left out: {'; '.join(problems[:3])}{more}")
         named = {remark: sorted(names) for remark, names in self.remarks.items()}
-        lines += remarks(dict(sorted(named.items(), key=lambda item: item[1][0])))
+        lines += remark_messages(dict(sorted(named.items(), key=lambda item: item[1][0])))
         if self.fit != "crop" and not self.has_effect:
             lines.append(no_effect(self.fit))
         return "\n".join(lines)
@@ -113,14 +122,14 @@ class DecodingReport:
 
 def _decoded(
     dataset: str,
-    pictures: Pictures,
-    chosen: Arranged,
+    pictures: ImageFiles,
+    chosen: Layout,
     cache: Cache,
     image_size: int | None,
     report: DecodingReport,
     check_spec: Callable[[ImageSpec], object] | None,
     emit: Emit,
-) -> Source:
+) -> Dataset:
     """Decode all images into the cache."""
     names = list(chosen.labels)
     size, channels = _size_and_channels(pictures, names, image_size, report.on_bad, emit)
@@ -129,18 +138,18 @@ def _decoded(
 
     def finish(image: Image.Image, _: str) -> Tensor:
         report.has_effect |= image.width != image.height
-        return from_pil(square(image, size, report.fit)).flatten()
+        return from_pil(make_square(image, size, report.fit)).flatten()
 
     with cache.allocate((len(names), channels, size, size)) as images:
         lengths = dict.fromkeys(names, channels * size * size)
         decoded = decode_into(images.view(-1), lengths, pictures, channels, size, finish, report, emit)
         labels = torch.tensor([chosen.labels[name] for name in decoded])
         class_names = tuple(chosen.class_names)
-        return cache.save_source(Source(dataset, images[: len(decoded)], labels, class_names, note=report.note()))
+        return cache.save_source(Dataset(dataset, images[: len(decoded)], labels, class_names, note=report.note()))
 
 
 def _size_and_channels(
-    pictures: Pictures, names: Sequence[str], image_size: int | None, on_bad: OnBad, emit: Emit
+    pictures: ImageFiles, names: Sequence[str], image_size: int | None, on_bad: OnBad, emit: Emit
 ) -> tuple[int, int]:
     """Return them from the headers of no more images than necessary."""
     sizes, channels = set[tuple[int, int]](), 1
@@ -154,7 +163,7 @@ def _size_and_channels(
 
 
 def read_heads(
-    pictures: Pictures, names: Sequence[str], report: DecodingReport, emit: Emit
+    pictures: ImageFiles, names: Sequence[str], report: DecodingReport, emit: Emit
 ) -> Generator[tuple[str, Head], None, None]:
     """Yield the header of each image: from the beginning of its file, else from the whole file. Raises `DataError` if none
     can be read."""
@@ -179,7 +188,7 @@ def read_heads(
 def decode_into(
     flat: Tensor,
     lengths: Mapping[str, int],
-    pictures: Pictures,
+    pictures: ImageFiles,
     channels: int,
     size: int | None,
     finish: Callable[[Image.Image, str], Tensor],
@@ -192,8 +201,8 @@ def decode_into(
     begins = dict(zip(lengths, accumulate(lengths.values(), initial=0), strict=False))
 
     def pixels(name: str, data: bytes) -> tuple[Tensor, tuple[str, ...]]:
-        first = decode_first(data, pictures.where(name), size)
-        return finish(first.picture.convert("L" if channels == 1 else "RGB"), name), first.remarks
+        first = decode_image(data, pictures.where(name), size)
+        return finish(first.image.convert("L" if channels == 1 else "RGB"), name), first.remarks
 
     readable, what = set[str](), f"decoding {pictures.path.name}"
     for name, result in map_files(pixels, pictures.read(lengths), len(lengths), what, emit):
@@ -219,7 +228,7 @@ def map_files(
 
     This thread reads, the others work: Pillow decodes and resizes without the interpreter's lock.
     """
-    pending, pace, done = deque[Future[list[tuple[str, T | DataError]]]](), Pace(), 0
+    pending, pace, done = deque[Future[list[tuple[str, T | DataError]]]](), RateLimiter(), 0
     groups = _groups(contents)
     with contextlib.closing(contents), ThreadPoolExecutor(len(CPUS), initializer=_on_any_cpu) as pool:
         try:

@@ -54,7 +54,7 @@ def is_image(name: str) -> bool:
     return posixpath.splitext(name)[1].lower() in suffixes() and not any(map(is_junk, name.split("/")))
 
 
-def is_other_picture(name: str) -> bool:
+def is_unsupported_image(name: str) -> bool:
     """Return whether a name is that of an image in an unsupported format."""
     path = PurePosixPath(name)
     suffix = path.suffix.lower()

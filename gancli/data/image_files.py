@@ -15,7 +15,7 @@ from pathlib import Path
 from gancli.config.paths import LFS_POINTER, PointerError, open_file
 from gancli.data import label_files
 from gancli.data.label_files import Labels
-from gancli.data.walk import Found, Mark, name_in_archive, sort_files
+from gancli.data.walk import FolderListing, Mark, name_in_archive, sort_files
 from gancli.errors import DataError
 from gancli.text import printable
 
@@ -27,7 +27,7 @@ UTF8_NAME = 0x800
 Contents = Generator[tuple[str, bytes | DataError], None, None]
 
 
-class Pictures(ABC):
+class ImageFiles(ABC):
     """Images by their names, which are the keys of `found.marks`. A context manager that closes what is open.
 
     `own_labels`: labels that the container has besides label files, or None.
@@ -35,7 +35,7 @@ class Pictures(ABC):
 
     own_labels: Labels | None = None
 
-    def __init__(self, path: Path, found: Found) -> None:
+    def __init__(self, path: Path, found: FolderListing) -> None:
         self.path, self.found = path, found
         self._label_files: dict[str, Labels | None] = {}
 
@@ -102,14 +102,14 @@ class Pictures(ABC):
     def close(self) -> None:  # noqa: B027 - most have nothing open
         """Close what is open."""
 
-    def __enter__(self) -> "Pictures":
+    def __enter__(self) -> "ImageFiles":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-class Folder(Pictures):
+class ImageFolder(ImageFiles):
     """Files in a folder and below."""
 
     def read(self, names: Iterable[str], limit: int = MAX_FILE_BYTES) -> Contents:
@@ -124,7 +124,7 @@ class Folder(Pictures):
         return (self.path / name).is_file()
 
 
-class Zip(Pictures):
+class ImageZip(ImageFiles):
     """The entries of a zip. Raises `DataError` for a file that is not a zip, or that claims more than it can contain."""
 
     def __init__(self, path: Path) -> None:
@@ -136,7 +136,7 @@ class Zip(Pictures):
                 f"--dataset {path}: neither a folder nor a zip, tar or Parquet file of images ({error})"
             ) from None
         self._members: dict[str, zipfile.ZipInfo] = {}
-        super().__init__(path, Found())
+        super().__init__(path, FolderListing())
         try:
             self._list()
         except DataError:
@@ -159,7 +159,7 @@ class Zip(Pictures):
             elif raw.endswith("/"):
                 folders.add(name)
             else:
-                self.found.twice += [name] if name in self._members else []
+                self.found.duplicates += [name] if name in self._members else []
                 self._members[name] = info
         marks: dict[str, Mark] = {n: (info.file_size, info.CRC) for n, info in sorted(self._members.items())}
         sort_files(self.found, marks, folders)

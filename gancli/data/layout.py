@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gancli.data.image_files import Pictures
-from gancli.data.names import Split, canonical, ordered, renumbered
+from gancli.data.image_files import ImageFiles
+from gancli.data.names import Split, canonical, match_names, natural_order
 from gancli.errors import DataError
 from gancli.text import Note, counted, few, printable
 
@@ -25,7 +25,7 @@ Groups = Mapping[str, Sequence[str]]  # the images of each folder or class
 
 
 @dataclass(frozen=True)
-class Arranged:
+class Layout:
     """The images of a split, sorted by name, each with its class (0 without classes); the classes' names; messages."""
 
     labels: Mapping[str, int]
@@ -80,7 +80,7 @@ def find_split_pairs(folders: Iterable[str]) -> list[dict[Split, list[str]]]:
     return [{split: [folder for _, _, folder in sorted(names)] for split, names in pair.items()} for pair in pairs]
 
 
-def arranged(pictures: Pictures, split: Split, with_classes: bool = True) -> Arranged:
+def find_layout(pictures: ImageFiles, split: Split, with_classes: bool = True) -> Layout:
     """Return the images of `split` (without `with_classes`: of the train split) and their classes. A dataset without splits
     is its own test split, whose classes are those of the train split. Raises `DataError` if there are no images."""
     if not pictures.found.marks:
@@ -94,7 +94,7 @@ def arranged(pictures: Pictures, split: Split, with_classes: bool = True) -> Arr
 class LayoutFinder:
     """Finds the layout of a folder or archive. `notes`: messages on what was left out."""
 
-    def __init__(self, pictures: Pictures) -> None:
+    def __init__(self, pictures: ImageFiles) -> None:
         self._pictures, self._where = pictures, printable(f"--dataset {pictures.path}")
         self.notes: list[str] = []
         self._subfolders: dict[str, set[str]] = {}  # also those without images
@@ -102,8 +102,8 @@ class LayoutFinder:
             parent, slash, name = folder.rpartition("/")
             self._subfolders.setdefault(parent + slash, set()).add(name)
 
-    def find(self, split: Split, with_classes: bool) -> Arranged:
-        """Return the layout, as `arranged` does."""
+    def find(self, split: Split, with_classes: bool) -> Layout:
+        """Return the layout, as `find_layout` does."""
         top = self._enter(level_of("", sorted(self._pictures.found.marks)))
         train, test = self._find_splits(top)
         if not with_classes:
@@ -115,7 +115,7 @@ class LayoutFinder:
             groups = {}
         if len(groups) < 2:
             return self._unlabelled((test if test and split == "test" else train).images())
-        classes = ordered(groups)
+        classes = natural_order(groups)
         if test and split == "test":
             return self._find_test_classes(test, classes)
         self._leave_out(rest, f"not {what}, as the others are")
@@ -173,7 +173,7 @@ class LayoutFinder:
         if labels is None or labels.is_ignored:
             named = [name for name in level.folders if (found := parse_split(name)) is not None and not found[2]]
             if named and len(level.folders) > 1:
-                self.notes.append(Note(f"classes, not splits, as there is no pair: {few(ordered(named))}"))
+                self.notes.append(Note(f"classes, not splits, as there is no pair: {few(natural_order(named))}"))
             return level.folders, level.loose, "in a class folder"
         groups: dict[str, list[str]] = {}
         rest, images = list[str](), sorted(level.images())
@@ -191,14 +191,14 @@ class LayoutFinder:
             self.notes.append(f"{counted(len(gone), 'label')} {labels.place} without an image ({few(gone)})")
         return groups, rest, f"labelled {labels.place}"
 
-    def _find_test_classes(self, test: Level, classes: tuple[str, ...]) -> Arranged:
+    def _find_test_classes(self, test: Level, classes: tuple[str, ...]) -> Layout:
         """Return the test split, with the numbers of the `classes` of the train split."""
         groups, rest, _ = self._group(test := self._enter(test, classes))
         if not groups:
             self.notes.append(Note("the images of the test split have no classes: metrics use them without labels"))
             return self._unlabelled(rest)
-        numbers = renumbered(tuple(groups), classes)
-        strange = ordered(name for name, number in zip(groups, numbers, strict=True) if number is None)
+        numbers = match_names(tuple(groups), classes)
+        strange = natural_order(name for name, number in zip(groups, numbers, strict=True) if number is None)
         if len(strange) == len(groups):
             raise DataError(
                 f"{self._where}: none of the classes of the test split ({few(strange)}) is a class of the train split "
@@ -211,13 +211,13 @@ class LayoutFinder:
             self.notes.append(f"the test split has no images of {count} ({few(missing)})")
         return self._numbered(groups, classes)
 
-    def _numbered(self, groups: Groups, classes: tuple[str, ...]) -> Arranged:
-        numbers = zip(groups.values(), renumbered(tuple(groups), classes), strict=True)
+    def _numbered(self, groups: Groups, classes: tuple[str, ...]) -> Layout:
+        numbers = zip(groups.values(), match_names(tuple(groups), classes), strict=True)
         labels = {name: number for inside, number in numbers if number is not None for name in inside}
-        return Arranged(dict(sorted(labels.items())), classes, tuple(dict.fromkeys(self.notes)))
+        return Layout(dict(sorted(labels.items())), classes, tuple(dict.fromkeys(self.notes)))
 
-    def _unlabelled(self, images: Sequence[str]) -> Arranged:
-        return Arranged(dict.fromkeys(sorted(images), 0), (), tuple(dict.fromkeys(self.notes)))
+    def _unlabelled(self, images: Sequence[str]) -> Layout:
+        return Layout(dict.fromkeys(sorted(images), 0), (), tuple(dict.fromkeys(self.notes)))
 
     def _leave_out(self, images: Sequence[str], why: str) -> None:
         if images:

@@ -13,9 +13,9 @@ from PIL import Image
 from gancli.config.paths import expanded, open_file
 from gancli.data import parquet, patterns, tars
 from gancli.data.formats import GREY_MODES, accepted
-from gancli.data.image_files import Folder, Pictures, Zip
-from gancli.data.names import STACKED, own_size, source_names
-from gancli.data.walk import walked
+from gancli.data.image_files import ImageFiles, ImageFolder, ImageZip
+from gancli.data.names import STACKED, dataset_names, own_size
+from gancli.data.walk import list_folder
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean
 from gancli.events import Emit, ignore
 
@@ -25,18 +25,20 @@ NUM_PROBED = 16
 HEAD_BYTES = 1 << 16
 
 
-def opened(path: Path, emit: Emit, skip: bool = False, most: int | None = None, deep: bool = True) -> Pictures:
+def open_image_files(
+    path: Path, emit: Emit, skip: bool = False, most: int | None = None, deep: bool = True
+) -> ImageFiles:
     """Open a folder (with its subfolders if `deep`), a zip, tars or Parquet files; given `most`, list only so many images.
     Raises `DataError` for anything else, or if it cannot be listed; `skip` skips subfolders that cannot be, and all that
     follows on damage in a tar."""
     if path.is_dir():
-        found = walked(path, skip, emit, most=most, deep=deep)
+        found = list_folder(path, skip, emit, most=most, deep=deep)
         if found.marks or not found.archives:
-            return Folder(path, found)
+            return ImageFolder(path, found)
         files = [path / name for name in found.archives]
-        kind = patterns.only_kind(str(path), files)
-    elif not path.exists() and (files := patterns.matching(path)):
-        kind = patterns.only_kind(str(path), files)
+        kind = patterns.common_kind(str(path), files)
+    elif not path.exists() and (files := patterns.expand_pattern(path)):
+        kind = patterns.common_kind(str(path), files)
     elif not path.is_file():
         raise DataError(
             f"--dataset {path}: neither a folder nor a zip, tar or Parquet file of images (not a regular file)"
@@ -44,15 +46,15 @@ def opened(path: Path, emit: Emit, skip: bool = False, most: int | None = None, 
     elif known := patterns.kind_of(path.name) or _kind_by_content(path):
         files, kind = [path], known
     else:
-        return Zip(path)
+        return ImageZip(path)
     return (tars.open_shards if kind == "tar" else parquet.open_table)(path, files, skip, most, emit)
 
 
-def opened_for(flag: str, path: Path, emit: Emit) -> Pictures:
+def open_option(flag: str, path: Path, emit: Emit) -> ImageFiles:
     """Open the folder, without its subfolders, or the archive of an option. Raises `DataError` for anything else, and
     `UsageError` for the name of a dataset."""
     if not path.exists() and not path.is_symlink():
-        if str(path) in source_names():
+        if str(path) in dataset_names():
             raise UsageError(f"{flag} {path}: is the name of a dataset; expected a folder, zip or tar of images")
         try:
             near = [entry.name for entry in path.parent.iterdir()]
@@ -60,7 +62,7 @@ def opened_for(flag: str, path: Path, emit: Emit) -> Pictures:
             near = []
         raise DataError(f"{flag} {path}: does not exist{did_you_mean(path.name, near)}")
     try:
-        return opened(path, emit, deep=False)
+        return open_image_files(path, emit, deep=False)
     except DataError as error:
         message, _, _ = str(error).removeprefix("--dataset ").partition("; --on-bad-image")
         raise DataError(f"{flag} {message}") from error
@@ -94,7 +96,7 @@ def probe(dataset: str) -> Probe | None:
         return Probe(dataset in COLOURED, side, True)
     sizes, coloured = list[tuple[int, int]](), False
     try:
-        with opened(expanded(dataset, "--dataset"), ignore, most=NUM_PROBED) as pictures:
+        with open_image_files(expanded(dataset, "--dataset"), ignore, most=NUM_PROBED) as pictures:
             for name, data in pictures.read(list(pictures.found.marks)[:NUM_PROBED], HEAD_BYTES):
                 if isinstance(data, DataError):
                     continue

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancli.data.cache import Cache
+from gancli.data.dataset import Dataset
 from gancli.data.download import RemoteFiles, read_file
 from gancli.data.named_formats import read_cifar, read_cifar_names, read_idx, read_mat, read_stl10
 from gancli.data.names import Split
-from gancli.data.source import Source
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing
 
@@ -36,7 +36,7 @@ class Labelled(NamedTuple):
     class_names: tuple[str, ...]
 
 
-def open_named(name: str, root: Path, image_size: int | None, download: bool, split: Split, emit: Emit) -> Source:
+def open_named(name: str, root: Path, image_size: int | None, download: bool, split: Split, emit: Emit) -> Dataset:
     """Open one of `names.TORCHVISION`. Raises `DataError`, which says which files to put where.
 
     Images from large archives are cached below `root`; MNIST and the like are read as fast without a cache.
@@ -44,7 +44,7 @@ def open_named(name: str, root: Path, image_size: int | None, download: bool, sp
     emit(Preparing(f"reading {name}", 0, 0, "files"))
     if "mnist" in name:
         images, labels, class_names = read_mnist(name, name, root, download, split, emit)
-        return Source(name, resized(images, image_size, name, emit), labels, class_names)
+        return Dataset(name, resized(images, image_size, name, emit), labels, class_names)
     cache = Cache(root, f"{name}-{split}", [name, split, image_size], name, emit)
     if (cached := cache.load_source(name)) is not None:
         return cached
@@ -53,7 +53,7 @@ def open_named(name: str, root: Path, image_size: int | None, download: bool, sp
     contents = which.read(files, root, name, download, emit)
     emit(Preparing(f"unpacking {name}", 0, 0, "files"))
     images, labels, class_names = _parse(name, files, contents, tuple(which.class_names))
-    return cache.save_source(Source(name, resized(images, image_size, name, emit), labels, class_names))
+    return cache.save_source(Dataset(name, resized(images, image_size, name, emit), labels, class_names))
 
 
 def read_mnist(name: str, dataset: str, root: Path, download: bool, split: Split, emit: Emit) -> Labelled:

@@ -11,7 +11,7 @@ from gancli.text import printable
 
 Split = Literal["train", "test"]
 ARRAYS = (".npy", ".npz")  # suffixes
-DRAWN = ("digits", "shapes", "leaves")
+GENERATED = ("digits", "shapes", "leaves")
 TORCHVISION = ("mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "svhn", "stl10")
 STACKED = "stacked-mnist"
 DIGITS = re.compile(r"([0-9]+)")
@@ -20,15 +20,15 @@ DIGITS = re.compile(r"([0-9]+)")
 def own_size(name: str) -> int | None:
     """Return the side of a named dataset's images in pixels, or None for a path."""
     larger = {"shapes": 64, "leaves": 64, "cifar10": 32, "cifar100": 32, "svhn": 32, "stl10": 96}
-    return larger.get(name, 28) if name in source_names() else None
+    return larger.get(name, 28) if name in dataset_names() else None
 
 
-def source_names() -> tuple[str, ...]:
+def dataset_names() -> tuple[str, ...]:
     """Return all names that `--dataset` accepts, besides paths."""
-    return (*DRAWN, *TORCHVISION, STACKED)
+    return (*GENERATED, *TORCHVISION, STACKED)
 
 
-def ordered(names: Iterable[str]) -> tuple[str, ...]:
+def natural_order(names: Iterable[str]) -> tuple[str, ...]:
     """Sort names in natural order, case-insensitive: 2 before 10, class2 before class10."""
     return tuple(sorted(names, key=lambda name: (_natural_key(name), name)))
 
@@ -45,7 +45,7 @@ def canonical(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).strip()
 
 
-def renumbered(names: Sequence[str], known: Sequence[str]) -> tuple[int | None, ...]:
+def match_names(names: Sequence[str], known: Sequence[str]) -> tuple[int | None, ...]:
     """Return the index in `known` of each name: of the same name, else of the only equal one (`canonical`), else None."""
     exact = {name: index for index, name in enumerate(known)}
     taken = {exact[name] for name in names if name in exact}
@@ -62,10 +62,10 @@ def renumbered(names: Sequence[str], known: Sequence[str]) -> tuple[int | None, 
     return tuple(found)
 
 
-def translated(model: Sequence[str], data: Sequence[str], dataset: str) -> tuple[int, ...]:
+def match_classes(model: Sequence[str], data: Sequence[str], dataset: str) -> tuple[int, ...]:
     """Return the number in a dataset of each class of a model. Raises `UsageError` naming the classes that only one has:
     metrics of other classes would be meaningless."""
-    found = renumbered(model, data)
+    found = match_names(model, data)
     if gone := [name for name, index in zip(model, found, strict=True) if index is None]:
         has = f"it has {_some(data)}" if data else "it has no classes"
         raise UsageError(f"--dataset {dataset}: lacks classes that the model generates: {_some(gone)}; {has}")

@@ -7,16 +7,16 @@ from typing import Literal
 
 from gancli.config import suggestions
 from gancli.config.paths import expanded
-from gancli.data.decode import Fit
-from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
-from gancli.data.patterns import is_pattern, matching
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.decode import CropMode
+from gancli.data.names import ARRAYS, GENERATED, STACKED, TORCHVISION, Split, dataset_names
+from gancli.data.patterns import expand_pattern, is_pattern
 from gancli.errors import DataError, UsageError, did_you_mean, os_problem
 from gancli.events import Emit
 from gancli.spec import ImageSpec
 
 
-def open_source(
+def open_dataset(
     dataset: str,
     emit: Emit,
     *,
@@ -25,19 +25,19 @@ def open_source(
     download: bool,
     on_bad_image: Literal["fail", "skip"],
     split: Split = "train",
-    fit: Fit = "crop",
+    fit: CropMode = "crop",
     fits: Callable[[ImageSpec], object] | None = None,
-) -> Source:
+) -> Dataset:
     """Open a dataset by name or path.
 
     `image_size` None keeps the dataset's own (of a folder: see `folder.common_size`); `fit` is for images of folders,
     archives and arrays that are not square. `fits` is called with the spec of a folder's images before they are decoded, and
     may raise. Raises `UsageError` for a name or path that does not exist, and `DataError` for data that cannot be loaded.
     """
-    if dataset in DRAWN:
-        from gancli.data import drawn
+    if dataset in GENERATED:
+        from gancli.data import generated
 
-        source = drawn.open_drawn(dataset, data_root, image_size, split, emit)
+        source = generated.open_generated(dataset, data_root, image_size, split, emit)
     elif dataset in TORCHVISION:
         from gancli.data import named_sets
 
@@ -46,7 +46,7 @@ def open_source(
         from gancli.data import stacked
 
         source = stacked.open_stacked(data_root, image_size, download, split, emit)
-    elif (path := existing(dataset)) is not None:
+    elif (path := resolve_dataset_path(dataset)) is not None:
         if path.suffix.lower() in ARRAYS and path.is_file():
             from gancli.data import arrays
 
@@ -62,12 +62,12 @@ def open_source(
     return source
 
 
-def existing(dataset: str) -> Path | None:
+def resolve_dataset_path(dataset: str) -> Path | None:
     """Return the path of a dataset, or the pattern of several files, if it exists. Raises `UsageError` for the home of an
     unknown user, and `DataError` if files of a pattern are missing."""
     path = expanded(dataset, "--dataset")
     try:
-        return path if path.exists() or (is_pattern(path) and matching(path)) else None
+        return path if path.exists() or (is_pattern(path) and expand_pattern(path)) else None
     except ValueError:  # a name no file can have
         return None
     except OSError as error:
@@ -87,6 +87,6 @@ def _unknown(dataset: str) -> str:
         neighbours = {entry.name: str(entry) for entry in sorted(path.parent.iterdir())[:10_000]}
     except OSError:
         neighbours = {}
-    hint = suggestions.of_value("--dataset", dataset, source_names()) or did_you_mean(path.name, neighbours)
-    known = ", ".join(source_names())
+    hint = suggestions.of_value("--dataset", dataset, dataset_names()) or did_you_mean(path.name, neighbours)
+    known = ", ".join(dataset_names())
     return f"--dataset {dataset}: neither a dataset ({known}) nor a folder, zip, tar or Parquet file that exists{hint}"

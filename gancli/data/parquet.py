@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from gancli.config.paths import open_file
-from gancli.data.image_files import MAX_ENTRIES, MAX_FILE_BYTES, MAX_INFLATION, Contents, Pictures
+from gancli.data.image_files import MAX_ENTRIES, MAX_FILE_BYTES, MAX_INFLATION, Contents, ImageFiles
 from gancli.data.label_files import LABEL_NAMES, MAX_CLASSES, MAX_NAME_LENGTH, Label, Labels, check_label
 from gancli.data.patterns import shard_folders
-from gancli.data.walk import Found
+from gancli.data.walk import FolderListing
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing
 from gancli.text import Note, few, printable
@@ -41,11 +41,11 @@ class Columns:
     notes: Sequence[str]
 
 
-class Table(Pictures):
+class Table(ImageFiles):
     """Images in rows, whose names are their places: `_places` has the file and the row of each."""
 
     def __init__(self, path: Path, files: Sequence[Path]) -> None:
-        super().__init__(path, Found())
+        super().__init__(path, FolderListing())
         self._files, self._notes = files, list[str]()
         self._columns: list[Columns] = []  # of each file, as are:
         self._num_rows: list[list[int]] = []  # of each row group

@@ -40,7 +40,7 @@ def is_pattern(path: str | Path) -> bool:
     return bool(RANGE.search(name := Path(path).name) or WILDCARD.search(name))
 
 
-def matching(pattern: Path) -> list[Path]:
+def expand_pattern(pattern: Path) -> list[Path]:
     """Return the files that a pattern stands for, in their order; none if there is no such file. Raises `DataError` if files
     of a range are missing, or if there are too many."""
     expanded = list(itertools.islice(_expand_ranges(pattern.name), MAX_FILES + 1))
@@ -70,7 +70,7 @@ def _expand_ranges(pattern: str) -> Iterator[str]:
         yield from _expand_ranges(f"{pattern[: found.start()]}{number:0{digits}d}{pattern[found.end() :]}")
 
 
-def only_kind(where: str, files: Sequence[Path]) -> Kind:
+def common_kind(where: str, files: Sequence[Path]) -> Kind:
     """Return the kind of all of several files. Raises `DataError` if there are several kinds, or others."""
     kinds = {kind_of(path.name) for path in files}
     if kinds == {"tar"} or kinds == {"parquet"}:
@@ -96,7 +96,7 @@ def shard_name(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix)] or path.name
 
 
-def stem(path: Path) -> str:
+def dataset_stem(path: Path) -> str:
     """Return the name of the dataset at a path: the last part without an archive's suffix and a pattern's wildcards."""
     name = shard_name(path)
     if is_pattern(name) and not os.path.lexists(path):

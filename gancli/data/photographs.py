@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gancli.data import drawn, source
+from gancli.data import dataset, generated
 from gancli.data.cache import Cache, PixelArray
 from gancli.data.folder import DecodingReport, decode_into, read_heads
-from gancli.data.image_files import Pictures
-from gancli.data.layout import arranged
-from gancli.data.listing import OnBad, opened
-from gancli.data.names import ARRAYS, DRAWN, source_names
-from gancli.data.opening import existing, open_source
-from gancli.data.patterns import stem
+from gancli.data.image_files import ImageFiles
+from gancli.data.layout import find_layout
+from gancli.data.listing import OnBad, open_image_files
+from gancli.data.names import ARRAYS, GENERATED, dataset_names
+from gancli.data.opening import open_dataset, resolve_dataset_path
+from gancli.data.patterns import dataset_stem
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Warned
 from gancli.spec import ImageSpec
@@ -28,10 +28,10 @@ DEFAULT_CROP = 96  # pixels: Ledig et al. 2017, section 3.2
 
 
 @dataclass(frozen=True)
-class Photographs:
+class PhotoDataset:
     """A dataset of images of any sizes. `pixels`: uint8 `[sum of H·W·C]`, each image as `[H, W, C]`; image i begins at
     `offsets[i]` and has the size `heights[i]` × `widths[i]` (int64 `[N]`). `crop`: side of the training crops, in pixels.
-    `mapped_file`, `digest`, `note`: see `source.Source`."""
+    `mapped_file`, `digest`, `note`: see `dataset.Dataset`."""
 
     name: str
     pixels: Tensor
@@ -47,8 +47,8 @@ class Photographs:
     @cached_property
     def fingerprint(self) -> str:
         """The fingerprint by which a resumed run recognises its images, wherever they are."""
-        pixels = self.digest or source.digest(self.pixels)
-        return source.fingerprint(pixels, [self.offsets, self.heights, self.widths], ())
+        pixels = self.digest or dataset.digest(self.pixels)
+        return dataset.fingerprint(pixels, [self.offsets, self.heights, self.widths], ())
 
     @property
     def spec(self) -> ImageSpec:
@@ -62,7 +62,7 @@ class Photographs:
     def num_bytes(self) -> int:
         return self.pixels.numel()
 
-    def picture(self, index: int) -> Tensor:
+    def image(self, index: int) -> Tensor:
         """Return a whole image: uint8 `[C, H, W]`."""
         height, width = int(self.heights[index]), int(self.widths[index])
         start = int(self.offsets[index])
@@ -72,17 +72,17 @@ class Photographs:
 
 def open_photographs(
     dataset: str, emit: Emit, *, data_root: Path, image_size: int | None, download: bool, on_bad_image: OnBad
-) -> Photographs:
+) -> PhotoDataset:
     """Open a folder, an archive or a named dataset as photographs.
 
     `image_size` is the side of the crops; None is 96 pixels, or less if every image is smaller. Images with a side below the
     crop are left out, with a warning. Raises `UsageError` and `DataError` as `open_source` does, and if no image is large
     enough.
     """
-    path = None if dataset in source_names() else existing(dataset)
+    path = None if dataset in dataset_names() else resolve_dataset_path(dataset)
     if path is None or (path.suffix.lower() in ARRAYS and path.is_file()):
-        size = drawn.scene_size(dataset, image_size) if dataset in DRAWN else None
-        found = open_source(
+        size = generated.scene_size(dataset, image_size) if dataset in GENERATED else None
+        found = open_dataset(
             dataset, emit, data_root=data_root, image_size=size, download=download, on_bad_image=on_bad_image
         )
         flat, (count, channels, height, width) = found.images.permute(0, 2, 3, 1).flatten(), found.images.shape
@@ -95,15 +95,15 @@ def open_photographs(
 
 def _end_to_end(
     name: str, flat: Tensor, sizes: Tensor, channels: int, mapped_file: Path | None, digest: str = "", note: str = ""
-) -> Photographs:
+) -> PhotoDataset:
     """Return photographs that are one after the other in `flat`; `sizes`: int64 `[N, 2]`, heights and widths."""
     lengths = sizes.prod(1) * channels
     heights, widths = sizes[:, 0].clone(), sizes[:, 1].clone()
     offsets = lengths.cumsum(0) - lengths
-    return Photographs(name, flat, offsets, heights, widths, channels, 0, mapped_file, digest, note)
+    return PhotoDataset(name, flat, offsets, heights, widths, channels, 0, mapped_file, digest, note)
 
 
-def _large_enough(found: Photographs, crop: int | None, dataset: str, emit: Emit) -> Photographs:
+def _large_enough(found: PhotoDataset, crop: int | None, dataset: str, emit: Emit) -> PhotoDataset:
     shorter = torch.minimum(found.heights, found.widths)
     side = crop if crop is not None else min(DEFAULT_CROP, int(shorter.max()) // 8 * 8)
     enough = shorter >= max(1, side)
@@ -116,10 +116,10 @@ def _large_enough(found: Photographs, crop: int | None, dataset: str, emit: Emit
     )
 
 
-def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None, emit: Emit) -> Photographs:
-    name = stem(path.resolve())
+def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None, emit: Emit) -> PhotoDataset:
+    name = dataset_stem(path.resolve())
 
-    def build(found: PixelArray) -> Photographs:
+    def build(found: PixelArray) -> PhotoDataset:
         sizes = torch.tensor(found.info["sizes"], dtype=torch.int64).view(-1, 2)
         channels, note = int(found.info["channels"]), str(found.info["note"])
         if channels not in (1, 3) or not len(sizes) or int(sizes.min()) <= 0:
@@ -128,8 +128,8 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None, em
             raise ValueError("other pixels")
         return _end_to_end(name, found.pixels, sizes, channels, found.mapped_file, found.digest, note)
 
-    with opened(path, emit, on_bad == "skip") as pictures:
-        chosen = arranged(pictures, "train", with_classes=False)
+    with open_image_files(path, emit, on_bad == "skip") as pictures:
+        chosen = find_layout(pictures, "train", with_classes=False)
         names = list(chosen.labels)
         content = [[name, *pictures.found.marks[name]] for name in names]
         cache = Cache(data_root, name, ["photographs", on_bad, content], path.resolve(), emit)
@@ -140,12 +140,14 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None, em
 
 
 def _decoded(
-    pictures: Pictures, names: Sequence[str], cache: Cache, on_bad: OnBad, crop: int | None, emit: Emit
+    pictures: ImageFiles, names: Sequence[str], cache: Cache, on_bad: OnBad, crop: int | None, emit: Emit
 ) -> PixelArray:
     """Decode all images into the cache."""
     report = DecodingReport(on_bad)
     heads = dict(read_heads(pictures, names, report, emit))
-    _check_crop(crop or 0, max(min(head.width, head.height) for head in heads.values()), stem(pictures.path.resolve()))
+    _check_crop(
+        crop or 0, max(min(head.width, head.height) for head in heads.values()), dataset_stem(pictures.path.resolve())
+    )
     channels = 1 if all(head.grey for head in heads.values()) else 3
     lengths = {name: heads[name].width * heads[name].height * channels for name in names if name in heads}
 

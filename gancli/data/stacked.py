@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from gancli.data.cache import Cache, is_too_large
+from gancli.data.dataset import Dataset, digest
 from gancli.data.named_sets import read_mnist, resized
 from gancli.data.names import STACKED, Split
-from gancli.data.source import Source, digest
 from gancli.events import Emit, Preparing
 
 NUM_DIGITS, NUM_CHANNELS = 10, 3
@@ -23,7 +23,7 @@ COUNTS: dict[Split, int] = {"train": 128_000, "test": 26_000}
 SEEDS: dict[Split, int] = {"train": 28_003, "test": 28_004}
 
 
-def open_stacked(root: Path, image_size: int | None, download: bool, split: Split, emit: Emit) -> Source:
+def open_stacked(root: Path, image_size: int | None, download: bool, split: Split, emit: Emit) -> Dataset:
     """Stack the digits of a split of MNIST, whose files are found or downloaded as for `mnist`.
 
     This takes less than a second, so it is cached only if memory is too small for it (301 MB at 28 px), to be mapped.
@@ -31,32 +31,32 @@ def open_stacked(root: Path, image_size: int | None, download: bool, split: Spli
     emit(Preparing(f"reading {STACKED}", 0, 0, "files"))
     digits, labels, _ = read_mnist("mnist", STACKED, root, download, split, emit)
     digits = resized(digits, image_size, STACKED, emit)
-    chosen = draws(len(digits), split)
-    numbers = together(labels[chosen])
+    chosen = choose_digits(len(digits), split)
+    numbers = digits_to_number(labels[chosen])
     shape = (*chosen.shape, *digits.shape[2:])
     if not is_too_large(math.prod(shape)):
-        return Source(STACKED, digits[chosen.flatten()].view(shape), numbers, CLASS_NAMES, stacked=True)
+        return Dataset(STACKED, digits[chosen.flatten()].view(shape), numbers, CLASS_NAMES, stacked=True)
     cache = Cache(root, f"{STACKED}-{split}", [STACKED, split, image_size, digest(digits)], STACKED, emit)
     if (found := cache.load_source(STACKED)) is None:
         with cache.allocate(shape) as images:
             torch.index_select(digits, 0, chosen.flatten(), out=images.view(-1, *digits.shape[1:]))
-            found = cache.save_source(Source(STACKED, images, numbers, CLASS_NAMES))
+            found = cache.save_source(Dataset(STACKED, images, numbers, CLASS_NAMES))
     return replace(found, stacked=True)
 
 
-def draws(num_digits: int, split: Split) -> Tensor:
+def choose_digits(num_digits: int, split: Split) -> Tensor:
     """Return which of a split's digits each image consists of: int64 `[N, 3]`, always the same."""
     rng = torch.Generator().manual_seed(SEEDS[split])
     return torch.randint(num_digits, (COUNTS[split], NUM_CHANNELS), generator=rng)
 
 
-def together(digits: Tensor) -> Tensor:
+def digits_to_number(digits: Tensor) -> Tensor:
     """Return the numbers that digits, int64 in 0…9, form: `[N, 3]` → `[N]`. The first channel has the hundreds."""
     places = NUM_DIGITS ** torch.arange(digits.shape[1] - 1, -1, -1)
     return (digits * places).sum(1)
 
 
-def apart(pixels: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+def unstack(pixels: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
     """Return each channel as an image of its own, with its digit: uint8 `[N, 3, H, W]` and int64 `[N]` → `[3·N, 1, H, W]`
     and `[3·N]`."""
     places = NUM_DIGITS ** torch.arange(pixels.shape[1] - 1, -1, -1)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from gancli.config.paths import open_file
 from gancli.data.formats import is_image
-from gancli.data.image_files import MAX_ENTRIES, MAX_FILE_BYTES, Contents, Pictures
+from gancli.data.image_files import MAX_ENTRIES, MAX_FILE_BYTES, Contents, ImageFiles
 from gancli.data.label_files import (
     LABEL_FILES,
     MAX_SIDECAR_BYTES,
@@ -23,9 +23,9 @@ from gancli.data.label_files import (
     split_key,
 )
 from gancli.data.patterns import shard_folders, shard_name
-from gancli.data.walk import Found, Mark, name_in_archive, sort_files
+from gancli.data.walk import FolderListing, Mark, name_in_archive, sort_files
 from gancli.errors import DataError, os_problem
-from gancli.events import Emit, Pace, Preparing
+from gancli.events import Emit, Preparing, RateLimiter
 from gancli.text import counted, few, printable
 
 GZIP = b"\x1f\x8b"
@@ -49,11 +49,11 @@ class Member:
         return _read_at(file, self.offset, min(self.size, limit))
 
 
-class Shards(Pictures):
+class Shards(ImageFiles):
     """Images in tars."""
 
     def __init__(self, path: Path, files: Sequence[Path]) -> None:
-        super().__init__(path, Found())
+        super().__init__(path, FolderListing())
         self._files, self._folders = files, shard_folders(files)
         self._notes: list[str] = []
         self._sidecars = SidecarLabels()
@@ -130,7 +130,7 @@ class Shards(Pictures):
             if is_repeated and member.is_image:
                 parent, slash, last = name.rpartition("/")
                 name = f"{parent}{slash}{shard_name(self._files[member.shard])}.{last}"
-            self.found.twice += [name] if name in self._members else []
+            self.found.duplicates += [name] if name in self._members else []
             self._members[name] = member
 
     def read(self, names: Iterable[str], limit: int = MAX_FILE_BYTES) -> Contents:
@@ -157,7 +157,7 @@ class Shards(Pictures):
 def open_shards(path: Path, files: Sequence[Path], skip: bool, most: int | None, emit: Emit) -> Shards:
     """Open the tars `files` as one dataset, whose name is `path`; given `most`, list only so many images. Raises `DataError`
     for a damaged tar; `skip` takes what is before the damage."""
-    shards, pace, num_images = Shards(path, files), Pace(), 0
+    shards, pace, num_images = Shards(path, files), RateLimiter(), 0
     for is_picture in chain.from_iterable(shards.list_shard(shard, skip) for shard in range(len(files))):
         num_images += is_picture
         if pace.due():

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from gancli import events, images
 from gancli.batches.pairs import PairBatches, upsample_bicubic
 from gancli.config.paths import data_root
-from gancli.data.photographs import Photographs
+from gancli.data.photographs import PhotoDataset
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.events import Emit
 from gancli.metrics import reference
-from gancli.metrics.metric import Figure, Measure, comparison, mean
+from gancli.metrics.metric import Metric, MetricValue, comparison, mean
 from gancli.metrics.super_resolution import psnr
 from gancli.sampling import generate
 from gancli.store.evaluations import higher_is_better
@@ -94,11 +94,11 @@ class _EnlargedMetrics:
         self._scale = variant.scale
         self._bicubic = self._psnr(lambda low_res: upsample_bicubic(low_res, variant.scale))
 
-    def __call__(self, generator: nn.Module) -> list[Figure]:
-        return [Figure("psnr", "dB", True, len(self._batch.images), self._psnr(generator), self._bicubic)]
+    def __call__(self, generator: nn.Module) -> list[Metric]:
+        return [Metric("psnr", "dB", True, len(self._batch.images), self._psnr(generator), self._bicubic)]
 
     @torch.inference_mode()
-    def _psnr(self, enlarge: Callable[[Tensor], Tensor]) -> Measure:
+    def _psnr(self, enlarge: Callable[[Tensor], Tensor]) -> MetricValue:
         found = []
         for truth, low_res in zip(self._batch.images, self._batch.condition, strict=True):
             enlarged = images.to_uint8(enlarge(low_res[None]))[0].cpu()
@@ -114,11 +114,11 @@ class _GeneratedMetrics:
 
     def __init__(self, session: Session, emit: Emit) -> None:
         source, variant = session.source, session.variant
-        assert not isinstance(source, Photographs)
+        assert not isinstance(source, PhotoDataset)
         self._variant, self._device = variant, session.machine.device
         metrics = ("frechet", "prdc", "labels", *(("modes",) if source.stacked else ()))
         root = data_root(session.run.data_root).path
-        self._yardstick = reference.make(source, source, root, self._device, COUNT, emit, metrics)
+        self._yardstick = reference.make_reference(source, source, root, self._device, COUNT, emit, metrics)
         self.split = self._yardstick.split
         self._full_names = {"frechet": "frechet distance", "coverage": "coverage", "density": "density"}
         self._full_names |= {"gan-test": "gan-test"} if variant.conditional else {}
@@ -128,7 +128,10 @@ class _GeneratedMetrics:
         self._requests = generate.requests(COUNT, self.seed, labels)
         self._labels = torch.tensor([request.label for request in self._requests]) if variant.conditional else None
 
-    def __call__(self, generator: nn.Module) -> list[Figure]:
-        pixels = generate.draw_all(self._variant, generator, self._requests, self._device)
-        found = {figure.name: figure for figure in self._yardstick.figures(self._yardstick.seen(pixels, self._labels))}
+    def __call__(self, generator: nn.Module) -> list[Metric]:
+        pixels = generate.generate_all(self._variant, generator, self._requests, self._device)
+        found = {
+            figure.name: figure
+            for figure in self._yardstick.compute_metrics(self._yardstick.with_features(pixels, self._labels))
+        }
         return [dataclasses.replace(found[full], name=name) for name, full in self._full_names.items() if full in found]

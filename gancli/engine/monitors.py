@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from gancli import images
 from gancli.batches.index_stream import split_held_out
 from gancli.config import RunConfig, VariantConfig
-from gancli.data.names import source_names
-from gancli.data.photographs import Photographs
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.names import dataset_names
+from gancli.data.photographs import PhotoDataset
 from gancli.engine.clock import Clock
 from gancli.engine.plan import Plan
 from gancli.format import count
@@ -53,7 +53,7 @@ def data_messages(planned: Plan, variant_class: type[Variant], num_images: int, 
     """Yield warnings for too few images of the user's own, and too few steps on them; and at step 0 a note if images are
     held out by default."""
     run, low_res = planned.run, variant_class.condition_type == "low_res"
-    own = run.dataset not in source_names() and not low_res
+    own = run.dataset not in dataset_names() and not low_res
     if own and num_images < FEW_IMAGES:
         yield (
             f"--dataset {run.dataset}: only {counted(num_images, 'image')}: the model will memorise them; "
@@ -150,7 +150,7 @@ class OverfittingMonitor:
     It changes nothing in a run: it draws no random numbers, and networks are in eval mode.
     """
 
-    def __init__(self, source: Source, train: Tensor, held_out: Tensor, device: torch.device) -> None:
+    def __init__(self, source: Dataset, train: Tensor, held_out: Tensor, device: torch.device) -> None:
         chosen = train[torch.linspace(0, len(train) - 1, min(MAX_IMAGES, len(train))).long()]
         self._train, self._held_out = ((source.images[part], source.labels[part]) for part in (chosen, held_out))
         self._device = device
@@ -184,9 +184,9 @@ class OverfittingMonitor:
         return torch.cat([each.float().flatten().cpu() for each in logits])
 
 
-def overfitting_monitor(planned: Plan, source: Source | Photographs) -> OverfittingMonitor | None:
+def overfitting_monitor(planned: Plan, source: Dataset | PhotoDataset) -> OverfittingMonitor | None:
     """Return the monitor of overfitting, in the first process, if images are held out."""
-    if not planned.run.held_out or isinstance(source, Photographs) or not planned.machine.ranks.first:
+    if not planned.run.held_out or isinstance(source, PhotoDataset) or not planned.machine.ranks.first:
         return None
     train, held_out = split_held_out(source.num_images, planned.run.held_out)
     return OverfittingMonitor(source, train, held_out, planned.machine.device)

@@ -19,10 +19,10 @@ from gancli.config.interval import Interval
 from gancli.config.option import reject_unused_options
 from gancli.config.paths import data_root
 from gancli.data.cache_entries import COMPILED
-from gancli.data.decode import Fit
-from gancli.data.names import source_names
-from gancli.data.photographs import Photographs, check_scale
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.decode import CropMode
+from gancli.data.names import dataset_names
+from gancli.data.photographs import PhotoDataset, check_scale
 from gancli.errors import UsageError
 from gancli.machine.device import (
     SINGLE_PROCESS,
@@ -81,7 +81,7 @@ class Plan:
 def resolve_plan(
     run: RunConfig,
     own: VariantConfig,
-    source: Source | Photographs,
+    source: Dataset | PhotoDataset,
     variant_class: type[Variant],
     ranks: Ranks = SINGLE_PROCESS,
     saved: Facts | None = None,
@@ -123,10 +123,10 @@ def resolve_plan(
     )
 
 
-def choose_fit(run: RunConfig, condition: ConditionType) -> Fit | None:
+def choose_fit(run: RunConfig, condition: ConditionType) -> CropMode | None:
     """Return how images are made square: `--fit`, by default a centre crop; None if nothing is to be made square, for
     which `--fit` raises `UsageError`."""
-    if condition == "low_res" or run.dataset in source_names():
+    if condition == "low_res" or run.dataset in dataset_names():
         why = f"the images of {run.dataset} are square"
         if condition == "low_res":
             why = f"{run.variant} trains on crops of the original images"
@@ -135,20 +135,20 @@ def choose_fit(run: RunConfig, condition: ConditionType) -> Fit | None:
     return run.fit or "crop"
 
 
-def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Variant]) -> bool | None:
+def _mirror(run: RunConfig, source: Dataset | PhotoDataset, variant_class: type[Variant]) -> bool | None:
     """Whether images are mirrored: `--mirror`, by default where the user's own images are few and in colour, as grey
     ones are often text. Raises `UsageError` for a variant that always rotates and mirrors."""
     if variant_class.condition_type == "low_res":
         if run.mirror is not None:
             raise UsageError(f"--mirror: {run.variant} always rotates and mirrors its crops; omit it")
         return None
-    own = run.dataset not in source_names()
+    own = run.dataset not in dataset_names()
     few = own and source.spec.channels == 3 and source.num_images < MIRRORED_BELOW
     return few if run.mirror is None else run.mirror
 
 
 def _held_out(
-    run: RunConfig, source: Source | Photographs, variant_class: type[Variant], saved: Facts | None
+    run: RunConfig, source: Dataset | PhotoDataset, variant_class: type[Variant], saved: Facts | None
 ) -> int | None:
     """Return how many images are held out: `--held-out`, else as in the `saved` state, else some of the user's own images
     where they are few enough to be memorised. None for a variant without a D that judges images. Raises `UsageError`."""
@@ -164,7 +164,7 @@ def _held_out(
         return run.held_out
     if saved is not None:
         return saved.held_out
-    if run.dataset in source_names() or not HELD_OUT_FROM <= count <= HELD_OUT_TO:
+    if run.dataset in dataset_names() or not HELD_OUT_FROM <= count <= HELD_OUT_TO:
         return 0
     return max(MIN_HELD_OUT, min(MAX_HELD_OUT, int(count * HELD_OUT_SHARE)))
 
@@ -219,11 +219,11 @@ def step_flop(variant: Variant, batch_size: int) -> float:
     return sum(2.0 * batch_size * count * (3 if name.startswith("G") else 6) for name, count in weights.items())
 
 
-def batches(planned: Plan, source: Source | Photographs, variant: Variant) -> LabelledBatches | PairBatches:
+def batches(planned: Plan, source: Dataset | PhotoDataset, variant: Variant) -> LabelledBatches | PairBatches:
     """Return the batches that the variant reads: images with labels, or with their low-resolution versions."""
     run, machine = planned.run, planned.machine
     channels_last, share = variant.convolutional, machine.ranks.share
-    if isinstance(source, Photographs):
+    if isinstance(source, PhotoDataset):
         return PairBatches(source, machine.device, run.batch_size, run.seed, variant.scale, channels_last, share)
     indices = split_held_out(source.num_images, run.held_out)[0] if run.held_out else None
     return LabelledBatches(

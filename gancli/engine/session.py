@@ -9,8 +9,8 @@ import torch
 
 from gancli import events
 from gancli.batches.index_stream import IndexStream
-from gancli.data.photographs import Photographs
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.photographs import PhotoDataset
 from gancli.engine import memory, monitors, plan
 from gancli.engine.clock import Clock
 from gancli.engine.monitors import TimeEstimate, TrainingChecks
@@ -47,7 +47,7 @@ class Session:
     """The networks and their average, the data, the step, the losses so far, and what observes them."""
 
     def __init__(
-        self, planned: plan.Plan, source: Source | Photographs, variant_class: type[Variant], directory: RunDirectory
+        self, planned: plan.Plan, source: Dataset | PhotoDataset, variant_class: type[Variant], directory: RunDirectory
     ) -> None:
         self.plan, self.run, self.machine, self.directory = planned, planned.run, planned.machine, directory
         self.home = OpenFolder(directory.path)

@@ -11,8 +11,8 @@ from gancli import catalogue
 from gancli.config import RunConfig, VariantConfig, fields_of, interval, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import NOT_STORED, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
-from gancli.data.names import source_names
-from gancli.data.patterns import is_pattern, stem
+from gancli.data.names import dataset_names
+from gancli.data.patterns import dataset_stem, is_pattern
 from gancli.errors import CheckpointError, UsageError
 from gancli.store import pretrained, run_directory
 from gancli.store.facts import Facts, from_header
@@ -124,7 +124,7 @@ def run_directory_of(path: Path) -> RunDirectory:
 def default_name(variant: str, dataset: str) -> str:
     """Return the name, before its number, of a run directory without `--out`: the variant, and the last part of the
     dataset's path."""
-    last = stem(Path(dataset)) or "data"
+    last = dataset_stem(Path(dataset)) or "data"
     return variant + "-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]
 
 
@@ -152,7 +152,7 @@ def _length_on_own_images(dataset: str | None, presets: Sequence[Layer]) -> list
     """Return the number of steps that a preset's epochs take on MNIST, for a user's own images: few images take as many
     steps to learn as many images do."""
     epochs, batch_size = (value_of(presets, name) for name in ("epochs", "batch_size"))
-    if dataset is None or dataset in source_names() or epochs is None or value_of(presets, "steps") is not None:
+    if dataset is None or dataset in dataset_names() or epochs is None or value_of(presets, "steps") is not None:
         return []
     return [Layer("own images", {"steps": epochs * (MNIST_IMAGES // batch_size)})]
 
@@ -207,7 +207,7 @@ def _check_resumable(path: Path, directory: RunDirectory) -> None:
 
 def _check_dataset(dataset: str) -> None:
     """Raises `UsageError` if the folder or archive that a run was trained on is gone."""
-    if dataset not in source_names() and not (os.path.lexists(dataset) or is_pattern(dataset)):
+    if dataset not in dataset_names() and not (os.path.lexists(dataset) or is_pattern(dataset)):
         raise UsageError(f"--dataset {dataset}: the run's data no longer exists; give its new path with -d")
 
 
@@ -246,7 +246,7 @@ def _absolute(config: Config) -> Config:
     changed: dict[str, Any] = {}
     for field in fields_of(type(config)):
         value = getattr(config, field.name)
-        if not field.option.path or value is None or (field.name == "dataset" and value in source_names()):
+        if not field.option.path or value is None or (field.name == "dataset" and value in dataset_names()):
             continue
         if field.name == "data_root" and value.startswith("~"):
             continue

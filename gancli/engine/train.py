@@ -7,10 +7,10 @@ from functools import partial
 from gancli import events
 from gancli.config import RunConfig, VariantConfig
 from gancli.config.paths import data_root
+from gancli.data.dataset import Dataset
 from gancli.data.names import own_size
-from gancli.data.opening import open_source
-from gancli.data.photographs import Photographs, open_photographs
-from gancli.data.source import Source
+from gancli.data.opening import open_dataset
+from gancli.data.photographs import PhotoDataset, open_photographs
 from gancli.engine import initial, memory, monitors, plan, resume, saving
 from gancli.engine.evaluate import Evaluation
 from gancli.engine.session import NO_REQUESTS, Session
@@ -27,7 +27,7 @@ from gancli.store.state import State, Weights
 from gancli.text import Note
 from gancli.variant import Phase, Variant
 
-Opener = Callable[..., Source | Photographs]
+Opener = Callable[..., Dataset | PhotoDataset]
 
 
 def train(
@@ -165,7 +165,7 @@ def _save_best(session: Session, phase: Phase, runner: StepRunner) -> Iterator[e
 
 def open_data(
     run: RunConfig, own: VariantConfig, variant_class: type[Variant], emit: events.Emit
-) -> Source | Photographs:
+) -> Dataset | PhotoDataset:
     """Open the run's dataset as what the variant is trained on. Raises `UsageError` for images of a size that the variant
     does not support, before they are decoded if possible."""
     condition, check_images = variant_class.condition_type, partial(plan.check_images, own, variant_class)
@@ -176,7 +176,7 @@ def open_data(
     if root.note:
         emit(events.Warned(Note(root.note)))
     fit = plan.choose_fit(run, condition)
-    opener: Opener = open_photographs if condition == "low_res" else open_source
+    opener: Opener = open_photographs if condition == "low_res" else open_dataset
     return opener(
         run.dataset,
         emit,

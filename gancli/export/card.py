@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from gancli import catalogue
-from gancli.data.names import source_names
+from gancli.data.names import dataset_names
 from gancli.format import measure
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation, describe
@@ -150,7 +150,7 @@ def _metric_type(metric: str) -> str:
 def _dataset_name(each: Evaluation) -> str:
     """Return the dataset of an evaluation: of a path the last part, as the rest belongs to this machine."""
     dataset = str(each.get("evaluated_on", "unknown"))
-    return printable(dataset if dataset in source_names() else PurePath(dataset).name or dataset)
+    return printable(dataset if dataset in dataset_names() else PurePath(dataset).name or dataset)
 
 
 def _escaped(text: str) -> str:

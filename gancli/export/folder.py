@@ -95,8 +95,8 @@ def _samples(model: Model) -> tuple[Tensor, str]:
     if model.variant.condition_type == "low_res":
         caption = "Generated dead leaves: reduced, enlarged by bicubic interpolation, by this model, and the originals."
         return _enlarged(model), caption
-    samples = plan.make(model, SampleConfig(), CPU)
-    caption = f"Seeds 0 to {len(samples.wanted) - 1}, none left out"
+    samples = plan.make_plan(model, SampleConfig(), CPU)
+    caption = f"Seeds 0 to {len(samples.requests) - 1}, none left out"
     caption += ", a column for each class in turn." if 1 < len(samples.class_names) == samples.columns else "."
     return images.grid(samples.pixels(ignore), samples.columns), caption
 

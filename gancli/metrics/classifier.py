@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from gancli import images
 from gancli.data import cache_entries, stacked
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
 from gancli.errors import GancliError
 from gancli.events import Emit, Preparing, Warned
 from gancli.files import atomic
@@ -80,15 +80,15 @@ class Classifier(nn.Module):
             found = self.features(images.to_float(inputs.to(self.head.weight.device)))
             features.append(found.float().cpu().view(len(chunk), -1))
             predicted = self.head(found).argmax(1).cpu().view(len(chunk), -1)
-            classes.append(stacked.together(predicted) if self.stacked else predicted[:, 0])
+            classes.append(stacked.digits_to_number(predicted) if self.stacked else predicted[:, 0])
         return torch.cat(features), torch.cat(classes)
 
 
-def training_data(source: Source, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, int]:
+def training_data(source: Dataset, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, int]:
     """Return what a classifier of a dataset is trained on, given images like its own: images, labels and the number of
     classes, which is 0 without labels."""
     if source.stacked:
-        return *stacked.apart(pixels, labels), stacked.NUM_DIGITS
+        return *stacked.unstack(pixels, labels), stacked.NUM_DIGITS
     num_classes = source.spec.num_classes
     return pixels, labels, num_classes if num_classes > 1 else 0
 
@@ -129,7 +129,7 @@ def fit(
     return network.eval().requires_grad_(False)
 
 
-def evaluation_classifier(source: Source, data_root: Path, device: torch.device, emit: Emit) -> Classifier:
+def evaluation_classifier(source: Dataset, data_root: Path, device: torch.device, emit: Emit) -> Classifier:
     """Return the classifier of a dataset: from the cache in `data_root`, or newly trained and cached there."""
     pixels, labels, num_classes = training_data(source, source.images, source.labels)
     content = [RECIPE, list(pixels.shape), num_classes, _checksum(pixels), _checksum(labels)]

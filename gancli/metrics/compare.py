@@ -12,19 +12,19 @@ from gancli import images
 from gancli.config import fields_of, paths, toml
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import reject_unused_options
-from gancli.data.decode import Fit
-from gancli.data.names import source_names, translated
-from gancli.data.opening import open_source
+from gancli.data.dataset import Dataset
+from gancli.data.decode import CropMode
+from gancli.data.names import dataset_names, match_classes
+from gancli.data.opening import open_dataset
 from gancli.data.patterns import is_pattern
-from gancli.data.source import Source
 from gancli.errors import UsageError
-from gancli.events import Comparison, Emit, Pace, Preparing, Warned, without_repeats
+from gancli.events import Comparison, Emit, Preparing, RateLimiter, Warned, without_repeats
 from gancli.files import atomic
 from gancli.machine.contention import yield_cpus
 from gancli.metrics import reference
 from gancli.metrics.distances import InceptionFid
-from gancli.metrics.entrants import Entrant, choose_images, open_pictures
-from gancli.metrics.metric import Figure, comparison
+from gancli.metrics.entrants import Entrant, choose_images, open_images
+from gancli.metrics.metric import Metric, comparison
 from gancli.metrics.pixel_metrics import nearest
 from gancli.metrics.super_resolution import measure_enlarging, read_pairs
 from gancli.sampling import generate
@@ -46,7 +46,7 @@ class Subject:
 
     path: Path
     model: Model | None
-    figures: list[Figure]
+    figures: list[Metric]
     compared: Comparison
 
     @property
@@ -95,16 +95,16 @@ def _training_set(file: Path, model: Model) -> str:
     in_run = config.is_file()
     name = str(toml.read(config).get("dataset", "")) if in_run else ""
     name = name or model.facts.dataset
-    if name in source_names() or (in_run and (is_pattern(name) or paths.expanded(name, "--dataset").exists())):
+    if name in dataset_names() or (in_run and (is_pattern(name) or paths.expanded(name, "--dataset").exists())):
         return name
     raise UsageError(f"--dataset: {file} was trained on {name}, which does not exist here; use -d to name its place")
 
 
-def measured(
+def evaluate_entrants(
     config: EvaluateConfig, dataset: str, device: torch.device, entrants: Sequence[Entrant], emit: Emit
 ) -> list[Subject]:
     """Measure models, and images of other programs."""
-    place = dataset if dataset in source_names() else str(paths.expanded(dataset, "--dataset").resolve())
+    place = dataset if dataset in dataset_names() else str(paths.expanded(dataset, "--dataset").resolve())
     with yield_cpus():
         if any(model.variant.condition_type == "low_res" for model in _models(entrants)):
             figures = _evaluate_enlarging(config, dataset, device, _models(entrants), emit)
@@ -117,7 +117,7 @@ def measured(
 
 def _evaluate_enlarging(
     config: EvaluateConfig, dataset: str, device: torch.device, models: Sequence[Model], emit: Emit
-) -> list[list[Figure]]:
+) -> list[list[Metric]]:
     found, emit = [], without_repeats(emit)
     low_res = None if config.low_res is None else paths.expanded(config.low_res, "--low-res")
     for model in models:
@@ -129,7 +129,7 @@ def _evaluate_enlarging(
 
 def _evaluate_generated(
     config: EvaluateConfig, dataset: str, device: torch.device, entrants: Sequence[Entrant], emit: Emit
-) -> tuple[str, list[list[Figure]]]:
+) -> tuple[str, list[list[Metric]]]:
     """Return the split of the real images that were compared with, and the metrics of each model or set of images."""
     root = paths.data_root(config.data_root)
     if root.note:
@@ -140,10 +140,10 @@ def _evaluate_generated(
     fid = InceptionFid(paths.expanded(config.inception, "--inception"), device) if config.inception else None
     count = config.count or (NUM_STACKED if train.stacked else NUM_DRAWN)
     sources = _open_images(entrants, train, test, count, dataset, root.path, emit)
-    real = reference.make(train, test, root.path, device, count, emit, config.wanted, config.gan_train)
+    real = reference.make_reference(train, test, root.path, device, count, emit, config.wanted, config.gan_train)
     if fid is not None:
         fid.set_reference(real.reference.pixels, real.others.pixels, emit)
-    found: list[list[Figure]] = []
+    found: list[list[Metric]] = []
     for each in entrants:
         if each.model is None:
             pixels, labels = choose_images(sources[each.path], real.count, config.seed)
@@ -151,12 +151,12 @@ def _evaluate_generated(
             pixels, labels = _generate(config.seed, device, each.model, real.count, emit)
             if labels is not None:
                 own = each.model.facts.images.class_names
-                labels = torch.tensor(translated(own, train.class_names, dataset))[labels]
+                labels = torch.tensor(match_classes(own, train.class_names, dataset))[labels]
         if config.gan_train:
             _check_labels(each, labels, test, dataset)
         emit(Preparing("measuring", 0, 0, ""))
-        fake = real.seen(pixels, labels)
-        figures = real.figures(fake)
+        fake = real.with_features(pixels, labels)
+        figures = real.compute_metrics(fake)
         figures += [fid.measure(pixels, emit)] if fid else []
         figures += [real.gan_train(fake, emit)] if config.gan_train else []
         if config.neighbours is not None and not found:
@@ -166,14 +166,14 @@ def _evaluate_generated(
 
 
 def _open_images(
-    entrants: Sequence[Entrant], train: Source, test: Source, count: int, dataset: str, root: Path, emit: Emit
-) -> dict[Path, Source]:
+    entrants: Sequence[Entrant], train: Dataset, test: Dataset, count: int, dataset: str, root: Path, emit: Emit
+) -> dict[Path, Dataset]:
     """Open the images of other programs. Raises `UsageError` if there are fewer than will be measured."""
-    found: dict[Path, Source] = {}
-    fits: list[Fit] = [model.facts.fit for model in _models(entrants)]
+    found: dict[Path, Dataset] = {}
+    fits: list[CropMode] = [model.facts.fit for model in _models(entrants)]
     for each in entrants:
         if each.model is None:
-            found[each.path] = open_pictures(each.path, train, dataset, root, (*fits, "crop")[0], emit)
+            found[each.path] = open_images(each.path, train, dataset, root, (*fits, "crop")[0], emit)
             available, wanted = len(found[each.path].images), reference.split_real(train, test, count).num_used
             if available < reference.MIN_IMAGES:
                 contains = f"contains {counted(available, 'image')}"
@@ -185,7 +185,7 @@ def _open_images(
 
 def _open_splits(
     config: EvaluateConfig, dataset: str, root: Path, models: Sequence[Model], emit: Emit
-) -> tuple[Source, Source]:
+) -> tuple[Dataset, Dataset]:
     """Open the training and the test images, in the size of the models; without models in their own size."""
     specs = [model.facts.images for model in models]
     if len({(spec.channels, spec.size) for spec in specs}) > 1:
@@ -194,7 +194,7 @@ def _open_splits(
     if others:
         raise UsageError("CKPT: models trained with different --fit cannot be compared in one table")
     opened = partial(
-        open_source,
+        open_dataset,
         dataset,
         without_repeats(emit),
         data_root=root,
@@ -211,7 +211,7 @@ def _open_splits(
     return train, test
 
 
-def _check_labels(each: Entrant, labels: Tensor | None, test: Source, dataset: str) -> None:
+def _check_labels(each: Entrant, labels: Tensor | None, test: Dataset, dataset: str) -> None:
     if labels is None and each.model is None:
         raise UsageError(f"--gan-train: the images of {each.path} have no labels")
     if labels is None and each.model is not None:
@@ -222,13 +222,13 @@ def _check_labels(each: Entrant, labels: Tensor | None, test: Source, dataset: s
 
 def _generate(seed: int, device: torch.device, model: Model, count: int, emit: Emit) -> tuple[Tensor, Tensor | None]:
     """Generate `count` images, uint8 `[N, C, H, W]`, of all classes in turn, and return their labels if there are any."""
-    variant, pace = model.variant, Pace()
+    variant, pace = model.variant, RateLimiter()
     variant.generator.to(device)
     labels = tuple(range(variant.images.num_classes)) if variant.conditional else (0,)
     wanted = generate.requests(count, seed, labels)
     shape = (variant.images.channels, variant.images.size, variant.images.size)
     pixels = torch.empty(count, *shape, dtype=torch.uint8)
-    for done, image in enumerate(generate.draw(variant, variant.generator, wanted, device)):
+    for done, image in enumerate(generate.generate(variant, variant.generator, wanted, device)):
         pixels[image.index] = image.pixels
         if done == 0 or pace.due():
             emit(Preparing(f"generating images with {model.facts.variant}", done, count, "images"))

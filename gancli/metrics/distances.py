@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gancli.config.paths import read_file
 from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Emit, Preparing
-from gancli.metrics.metric import Figure, Measure, make_metric
+from gancli.metrics.metric import Metric, MetricValue, make_metric
 
 NEIGHBOURS = 5  # Naeem et al. 2020, section 4
 CHUNK = 1000
@@ -34,16 +34,16 @@ class _Identity(nn.Module):
         return features
 
 
-def frechet(fake: Tensor, real: Tensor) -> Measure:
+def frechet(fake: Tensor, real: Tensor) -> MetricValue:
     """Return the Fréchet distance of the two sets' Gaussians (Heusel et al. 2017), in float64. Raises `GancliError` if the
     extra `metrics` is missing."""
     metric = torchmetrics("fid").FrechetInceptionDistance(feature=_Identity(real.shape[1])).set_dtype(torch.float64)
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
-    return Measure(metric.compute().item())
+    return MetricValue(metric.compute().item())
 
 
-def kernel(fake: Tensor, real: Tensor) -> Measure:
+def kernel(fake: Tensor, real: Tensor) -> MetricValue:
     """Return the squared MMD with the cubic kernel (Bińkowski et al. 2018), ×10³: the mean over 100 subsets of at most
     1,000, and its standard error. Features are divided by the RMS of the real ones, so that their scale does not dominate
     the kernel. Raises `GancliError` if the extra `metrics` is missing."""
@@ -58,7 +58,7 @@ def kernel(fake: Tensor, real: Tensor) -> Measure:
         metric.update(real.double() / unit, real=True)
         metric.update(fake.double() / unit, real=False)
         mean, deviation = metric.compute()
-    return Measure(1e3 * mean.item(), 1e3 * deviation.item() / KERNEL_SUBSETS**0.5)
+    return MetricValue(1e3 * mean.item(), 1e3 * deviation.item() / KERNEL_SUBSETS**0.5)
 
 
 def torchmetrics(module: str) -> Any:
@@ -163,15 +163,15 @@ class InceptionFid:
         self._update(real, True, emit)
         self._floor = self._distance(others, emit)
 
-    def measure(self, pixels: Tensor, emit: Emit) -> Figure:
+    def measure(self, pixels: Tensor, emit: Emit) -> Metric:
         """Return the FID of images, uint8 `[N, C, H, W]`."""
         return make_metric("inception fid", self._distance(pixels, emit), len(pixels), self._floor)
 
-    def _distance(self, pixels: Tensor, emit: Emit) -> Measure:
+    def _distance(self, pixels: Tensor, emit: Emit) -> MetricValue:
         self._update(pixels, False, emit)
         value = self._metric.compute().item()
         self._metric.reset()
-        return Measure(value)
+        return MetricValue(value)
 
     def _update(self, pixels: Tensor, real: bool, emit: Emit) -> None:
         for start in range(0, len(pixels), INCEPTION_CHUNK):

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from gancli.config.paths import open_file
-from gancli.data.decode import Fit
+from gancli.data.dataset import Dataset
+from gancli.data.decode import CropMode
 from gancli.data.listing import probe
-from gancli.data.names import ARRAYS, renumbered, source_names
-from gancli.data.opening import open_source
-from gancli.data.patterns import is_archive, is_pattern, matching
-from gancli.data.source import Source
+from gancli.data.names import ARRAYS, dataset_names, match_names
+from gancli.data.opening import open_dataset
+from gancli.data.patterns import expand_pattern, is_archive, is_pattern
 from gancli.errors import DataError, GancliError, UsageError
 from gancli.events import Emit, Warned, ignore
 from gancli.store.checkpoint import Model, load_model
@@ -33,7 +33,7 @@ class Entrant:
     model: Model | None = None
 
 
-def entrant(place: Path) -> Entrant:
+def open_entrant(place: Path) -> Entrant:
     """Open a path of the command line. Raises `CheckpointError` if it is neither a model nor images."""
     if _has_images(place):
         return Entrant(place)
@@ -54,7 +54,7 @@ def _has_images(place: Path) -> bool:
         if place.suffix.lower() in ARRAYS or is_archive(place.name):
             return True
         if not place.exists():
-            return is_pattern(place) and bool(matching(place))
+            return is_pattern(place) and bool(expand_pattern(place))
         with open_file(place) as file:
             head = file.read(TAR_AT + len(TAR))
         return head.startswith(MAGIC) or head[TAR_AT:] == TAR
@@ -62,7 +62,7 @@ def _has_images(place: Path) -> bool:
         return False
 
 
-def open_pictures(path: Path, like: Source, dataset: str, data_root: Path, fit: Fit, emit: Emit) -> Source:
+def open_images(path: Path, like: Dataset, dataset: str, data_root: Path, fit: CropMode, emit: Emit) -> Dataset:
     """Open images with the size and channels of `like`, the dataset named `dataset`; with its labels, if their classes are
     the same. Emits a warning for each adaptation. Raises `DataError` for what cannot be read, and `UsageError` for colour
     images where `like` is grey."""
@@ -79,15 +79,15 @@ def open_pictures(path: Path, like: Source, dataset: str, data_root: Path, fit: 
         if note:
             emit(Warned(f"{path}: {note}"))
         labels, names = (torch.tensor(found)[labels], names) if found else (labels, ())
-    return Source(source.name, pixels, labels, names)
+    return Dataset(source.name, pixels, labels, names)
 
 
-def _resized(path: Path, size: int, dataset: str, data_root: Path, fit: Fit, emit: Emit) -> Source:
+def _resized(path: Path, size: int, dataset: str, data_root: Path, fit: CropMode, emit: Emit) -> Dataset:
     """Open images, resized to `size`. Emits a warning if they have another size."""
-    name = f"./{path}" if str(path) in source_names() else str(path)
+    name = f"./{path}" if str(path) in dataset_names() else str(path)
 
-    def opened(image_size: int | None, emit: Emit) -> Source:
-        return open_source(
+    def opened(image_size: int | None, emit: Emit) -> Dataset:
+        return open_dataset(
             name, emit, data_root=data_root, image_size=image_size, download=False, on_bad_image="skip", fit=fit
         )
 
@@ -123,7 +123,7 @@ def _with_channels(path: Path, pixels: Tensor, channels: int, dataset: str, emit
 
 def _class_numbers(own: Sequence[str], known: Sequence[str], dataset: str) -> tuple[list[int], str]:
     """Return the number in the dataset of each class, or none if they differ; and a warning if they were not the same."""
-    found = renumbered(own, known)
+    found = match_names(own, known)
     if None not in found:
         return [number for number in found if number is not None], ""
     if all(name.isdecimal() for name in own) and max(map(int, own)) < len(known):
@@ -131,7 +131,7 @@ def _class_numbers(own: Sequence[str], known: Sequence[str], dataset: str) -> tu
     return [], f"its classes ({few(own)}) are not those of {dataset} ({few(known)}); measured without labels"
 
 
-def choose_images(source: Source, count: int, seed: int) -> tuple[Tensor, Tensor | None]:
+def choose_images(source: Dataset, count: int, seed: int) -> tuple[Tensor, Tensor | None]:
     """Return `count` of the images, chosen at random by `seed`, in their order: uint8 `[count, C, H, W]`, and their labels
     if there are any."""
     rng = torch.Generator().manual_seed(seed)

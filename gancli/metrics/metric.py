@@ -11,7 +11,7 @@ from gancli.store.evaluations import KINDS, full_name
 
 
 @dataclass(frozen=True)
-class Measure:
+class MetricValue:
     """The value of a metric, and its standard error if there is one."""
 
     value: float
@@ -19,7 +19,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """A metric of a model's images and, as its bound, the same metric of other real images (`real`). `count`: the number of
     images."""
 
@@ -27,24 +27,24 @@ class Figure:
     unit: str
     higher_is_better: bool | None  # None: neither; nearest to `real` is best
     count: int
-    model: Measure
-    real: Measure | None
+    model: MetricValue
+    real: MetricValue | None
 
 
-def make_metric(name: str, measure: Measure, count: int, real: Measure | None = None) -> Figure:
+def make_metric(name: str, measure: MetricValue, count: int, real: MetricValue | None = None) -> Metric:
     """Return a metric of `count` images. `name`: a key into `KINDS`, which may be followed by " at …"."""
     kind = KINDS[full_name(name)]
-    return Figure(name, kind.unit, kind.higher_is_better, count, measure, real)
+    return Metric(name, kind.unit, kind.higher_is_better, count, measure, real)
 
 
-def mean(values: Sequence[float] | Tensor) -> Measure:
+def mean(values: Sequence[float] | Tensor) -> MetricValue:
     """Return the mean in float64 and, for two or more values, its standard error."""
     values = torch.as_tensor(values, dtype=torch.float64)
     error = values.std().item() / len(values) ** 0.5 if len(values) > 1 else None
-    return Measure(values.mean().item(), error)
+    return MetricValue(values.mean().item(), error)
 
 
-def comparison(figures: Sequence[Figure], dataset: str, split: str, seed: int | None, beside: str) -> Comparison:
+def comparison(figures: Sequence[Metric], dataset: str, split: str, seed: int | None, beside: str) -> Comparison:
     """Return the record of how metrics were computed, with their standard errors and the values of the reference, which
     `beside` names."""
     most = max((figure.count for figure in figures), default=0)
@@ -52,7 +52,7 @@ def comparison(figures: Sequence[Figure], dataset: str, split: str, seed: int | 
     return Comparison(
         dataset=dataset,
         split=split,
-        num_pictures=most,
+        num_images=most,
         seed=seed,
         beside=beside,
         errors={f.name: f.model.error for f in figures if f.model.error is not None},

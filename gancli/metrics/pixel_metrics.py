@@ -10,14 +10,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gancli.metrics.metric import Measure, mean
+from gancli.metrics.metric import MetricValue, mean
 
 SIGMAS = tuple(10 ** (-1 + step / 9) for step in range(10))  # of pixels in [0, 1]
 CHUNK = 500
 ROWS, COLUMNS = 256, 8192  # of a block of distances
 
 
-def parzen(samples: Tensor, validation: Tensor, test: Tensor) -> Measure:
+def parzen(samples: Tensor, validation: Tensor, test: Tensor) -> MetricValue:
     """Return the mean log-likelihood of `test` in nats, and its standard error: uint8 `[N, C, H, W]` each, as pixels in
     [0, 1]. The width of the windows is the one of `SIGMAS` that makes `validation` most likely."""
     centres = _flat(samples)

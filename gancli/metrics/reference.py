@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from gancli.config.evaluate import METRICS
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing
 from gancli.metrics import distances
 from gancli.metrics.classifier import Classifier, evaluation_classifier, fit, training_data
-from gancli.metrics.metric import Figure, Measure, make_metric, mean
+from gancli.metrics.metric import Metric, MetricValue, make_metric, mean
 from gancli.metrics.pixel_metrics import nearest, parzen
 from gancli.metrics.sliced_wasserstein import sliced_wasserstein
 
@@ -51,7 +51,7 @@ class RealIndices(NamedTuple):
     num_used: int
 
 
-def split_real(train: Source, test: Source, count: int) -> RealIndices:
+def split_real(train: Dataset, test: Dataset, count: int) -> RealIndices:
     """Choose up to `count` real images to compare with, and as many others. Raises `DataError` if there are too few."""
     rest = _shuffled(len(train.images))
     has_test_split = train is not test and not torch.equal(train.images, test.images)
@@ -69,7 +69,7 @@ def _num_validation(num_rest: int) -> int:
     return max(1, min(NUM_VALIDATION, num_rest // 5))
 
 
-class Yardstick:
+class ReferenceStatistics:
     """The real images that generated ones are compared with, and their statistics.
 
     `reference`: images of the test split, or half of a dataset without one. `floors`: the metrics of as many other real
@@ -77,7 +77,7 @@ class Yardstick:
     """
 
     def __init__(
-        self, train: Source, test: Source, classifier: Classifier | None, count: int,
+        self, train: Dataset, test: Dataset, classifier: Classifier | None, count: int,
         metrics: Sequence[str] = METRICS,
     ) -> None:  # fmt: skip
         self.train, self.classifier, self.metrics = train, classifier, tuple(metrics)
@@ -97,22 +97,22 @@ class Yardstick:
     def _labelled(self) -> bool:
         return self.classifier is not None and self.classifier.labelled
 
-    def _real(self, source: Source, indices: Tensor) -> ImageSet:
+    def _real(self, source: Dataset, indices: Tensor) -> ImageSet:
         labels = source.labels[indices] if self._labelled and source.class_names else None
-        return self.seen(source.images[indices], labels)
+        return self.with_features(source.images[indices], labels)
 
-    def seen(self, pixels: Tensor, labels: Tensor | None) -> ImageSet:
+    def with_features(self, pixels: Tensor, labels: Tensor | None) -> ImageSet:
         """Return images with their features."""
         if self.classifier is None:
             return ImageSet(pixels, labels, torch.empty(0), torch.empty(0, dtype=torch.int64))
         return ImageSet(pixels, labels, *self.classifier.extract(pixels))
 
-    def figures(self, fake: ImageSet) -> list[Figure]:
+    def compute_metrics(self, fake: ImageSet) -> list[Metric]:
         """Return the metrics of a model's images."""
         found = [*self._to_reference(fake), *self._to_training(fake)]
         return [dataclasses.replace(each, real=self.floors.get(each.name)) for each in found]
 
-    def gan_train(self, fake: ImageSet, emit: Emit) -> Figure:
+    def gan_train(self, fake: ImageSet, emit: Emit) -> Metric:
         """Return the GAN-train score: the accuracy in % on real images of a classifier trained on the model's images only
         (Shmelkov et al. 2018)."""
         assert self.classifier is not None
@@ -124,7 +124,7 @@ class Yardstick:
         measure = _percentage(classes == self.reference.labels)
         return make_metric("gan-train", measure, len(fake), self.floors.get("gan-test"))
 
-    def _to_reference(self, images: ImageSet) -> list[Figure]:
+    def _to_reference(self, images: ImageSet) -> list[Metric]:
         """Return the metrics that compare images with the reference."""
         found, real, n = [], self.reference, len(images)
         if "frechet" in self.metrics:
@@ -133,36 +133,36 @@ class Yardstick:
             found.append(make_metric("kernel distance", distances.kernel(images.features, real.features), n))
         if "prdc" in self.metrics:
             prdc = distances.neighbourhoods(images.features, real.features)
-            found += [make_metric(name, Measure(value), n) for name, value in prdc._asdict().items()]
+            found += [make_metric(name, MetricValue(value), n) for name, value in prdc._asdict().items()]
         if "parzen" in self.metrics and images.pixels[0].numel() <= LARGEST_PARZEN:
             found.append(make_metric("parzen log-likelihood", parzen(images.pixels, self.validation, real.pixels), n))
         if "swd" in self.metrics:
             few = min(MAX_COMPARED, n, len(real))
             levels = sliced_wasserstein(images.pixels[:few], real.pixels[:few])
             found += [
-                make_metric(f"sliced wasserstein at {px} px", Measure(value), few) for px, value in levels.items()
+                make_metric(f"sliced wasserstein at {px} px", MetricValue(value), few) for px, value in levels.items()
             ]
         if "modes" in self.metrics and self._labelled:
             found += self._modes(images.classes)
         if "diversity" in self.metrics:
-            found.append(make_metric("diversity", Measure(distances.diversity(images.features)), n))
+            found.append(make_metric("diversity", MetricValue(distances.diversity(images.features)), n))
         return found
 
-    def _modes(self, classes: Tensor) -> list[Figure]:
+    def _modes(self, classes: Tensor) -> list[Metric]:
         """Return how images are distributed over the classes."""
         num_classes, n = self.train.spec.num_classes, len(classes)
         counts = torch.bincount(classes, minlength=num_classes)
         if self.train.stacked:
             num_found, kl = distances.modes(counts)
-            return [make_metric("modes", Measure(num_found), n), make_metric("modes kl", Measure(kl), n)]
+            return [make_metric("modes", MetricValue(num_found), n), make_metric("modes kl", MetricValue(kl), n)]
         even = n / num_classes
         return [
-            make_metric("classes found", Measure(int((counts > 0).sum())), n),
-            make_metric("rarest class", Measure(counts.min().item() / even), n),
-            make_metric("commonest class", Measure(counts.max().item() / even), n),
+            make_metric("classes found", MetricValue(int((counts > 0).sum())), n),
+            make_metric("rarest class", MetricValue(counts.min().item() / even), n),
+            make_metric("commonest class", MetricValue(counts.max().item() / even), n),
         ]
 
-    def _to_training(self, images: ImageSet) -> list[Figure]:
+    def _to_training(self, images: ImageSet) -> list[Metric]:
         """Return the metrics that compare images with the training images, or with a classifier of them."""
         found = []
         if "labels" in self.metrics and images.labels is not None and self._labelled:
@@ -174,16 +174,16 @@ class Yardstick:
         return found
 
 
-def make(
-    train: Source,
-    test: Source,
+def make_reference(
+    train: Dataset,
+    test: Dataset,
     data_root: Path,
     device: torch.device,
     count: int,
     emit: Emit,
     metrics: Sequence[str] = METRICS,
     gan_train: bool = False,
-) -> Yardstick:
+) -> ReferenceStatistics:
     """Return the reference of a dataset. The classifier, if `metrics` or `gan_train` need it, comes from the cache or is
     trained first."""
     split_real(train, test, count)  # raises before the training
@@ -191,14 +191,14 @@ def make(
     if gan_train or not OF_CLASSIFIER.isdisjoint(metrics):
         classifier = evaluation_classifier(train, data_root, device, emit)
     emit(Preparing("measuring real images", 0, 0, ""))
-    return Yardstick(train, test, classifier, count, metrics)
+    return ReferenceStatistics(train, test, classifier, count, metrics)
 
 
 def _shuffled(count: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 
 
-def _percentage(hits: Tensor) -> Measure:
+def _percentage(hits: Tensor) -> MetricValue:
     """Return the share of hits in %, and its standard error."""
     p = hits.double().mean().item()
-    return Measure(100 * p, 100 * (p * (1 - p) / len(hits)) ** 0.5)
+    return MetricValue(100 * p, 100 * (p * (1 - p) / len(hits)) ** 0.5)

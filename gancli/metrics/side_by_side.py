@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gancli import images
 from gancli.config.sample import EnlargeConfig
-from gancli.data.decode import add_remarks, decode, decode_first, read_shape
+from gancli.data.decode import add_remarks, decode, decode_image, read_shape
 from gancli.data.formats import is_image
 from gancli.errors import DataError, UsageError, os_problem
 from gancli.events import Emit, Preparing
@@ -43,12 +43,12 @@ class Comparer:
         data = read_image(job)
         width, height, pixel_bytes = read_shape(data, name)
         check_memory(upscaler, (width * (4 if self.true else 3), height, pixel_bytes), suffix, name)
-        first = decode_first(data, name)
+        first = decode_image(data, name)
         add_remarks(remarks, first.remarks, job.source.name)
-        low_res = images.from_pil(first.picture)
+        low_res = images.from_pil(first.image)
         truth = None if self.true is None else self._original(self.true, job.source, low_res, upscaler)
         emit(Preparing(f"comparing {job.source.name}", 0, 0, "files"))
-        result = compared(upscaler, low_res, truth, self.model_name)
+        result = make_side_by_side(upscaler, low_res, truth, self.model_name)
         check_side(result.image.size, suffix, job)
         if result.figures:
             self.measured[name] = result.figures
@@ -72,7 +72,7 @@ class Comparer:
     def _original(self, true: Path, source: Path, low_res: Tensor, upscaler: Upscaler) -> Tensor:
         path = true if true.is_file() else _same_stem(true, source, self.source)
         job = Job(path, path)
-        return fitting(images.from_pil(decode(read_image(job), str(path))), low_res, upscaler, f" {path}")
+        return crop_original(images.from_pil(decode(read_image(job), str(path))), low_res, upscaler, f" {path}")
 
 
 def check_true(config: EnlargeConfig, place: Path) -> None:
@@ -96,13 +96,13 @@ def _same_stem(folder: Path, source: Path, inputs: Path) -> Path:
     return found[0]
 
 
-def name_of(file: Path) -> str:
+def model_name(file: Path) -> str:
     """Return the name of a model in captions: of a pretrained model, of its run, or of its file."""
     own = file.resolve().parent.name if file.name == "ckpt.safetensors" else file.stem
     return pretrained.pretrained_name(file) or own
 
 
-def fitting(truth: Tensor, low_res: Tensor, upscaler: Upscaler, path: str = "") -> Tensor:
+def crop_original(truth: Tensor, low_res: Tensor, upscaler: Upscaler, path: str = "") -> Tensor:
     """Crop an original, uint8 `[C, H, W]`, to multiples of the scale. Raises `DataError` if that is not the size of the
     enlarged image."""
     scale = upscaler.variant.scale
@@ -115,14 +115,14 @@ def fitting(truth: Tensor, low_res: Tensor, upscaler: Upscaler, path: str = "") 
 
 
 @dataclass(frozen=True)
-class Compared:
+class SideBySide:
     """Images side by side. `figures`: PSNR and SSIM of `"bicubic"` and `"model"`; empty without a true image."""
 
     image: Image.Image
     figures: dict[str, Similarity]
 
 
-def compared(upscaler: Upscaler, low_res: Tensor, truth: Tensor | None, model_name: str) -> Compared:
+def make_side_by_side(upscaler: Upscaler, low_res: Tensor, truth: Tensor | None, model_name: str) -> SideBySide:
     """Return an image, uint8 `[C, h, w]`, with its pixels enlarged, by bicubic interpolation, by the model, and its original
     `truth`, side by side. Raises `UsageError` for an original that is too small to measure."""
     scale = upscaler.variant.scale
@@ -141,7 +141,7 @@ def compared(upscaler: Upscaler, low_res: Tensor, truth: Tensor | None, model_na
         panels.append((images.to_pil(enlarged[kind]), name, _text(found[kind]) if found else ""))
     if truth is not None:
         panels.append((images.to_pil(truth), "true", ""))
-    return Compared(_side_by_side(panels), found)
+    return SideBySide(_side_by_side(panels), found)
 
 
 def _text(found: Similarity) -> str:

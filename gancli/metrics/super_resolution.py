@@ -19,11 +19,11 @@ from torch import Tensor
 from gancli import images
 from gancli.batches.pairs import downsample_bicubic, upsample_bicubic
 from gancli.data.decode import decode
-from gancli.data.image_files import Pictures
-from gancli.data.listing import opened_for
+from gancli.data.image_files import ImageFiles
+from gancli.data.listing import open_option
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Preparing, Warned
-from gancli.metrics.metric import Figure, make_metric, mean
+from gancli.metrics.metric import Metric, make_metric, mean
 from gancli.sampling.upscale import Upscaler
 from gancli.text import Note
 
@@ -124,8 +124,8 @@ def read_pairs(place: Path, low_res: Path | None, scale: int, emit: Emit) -> lis
     if has_hr and low_res is None and (place / folder).is_dir():
         low_res = place / folder
     with ExitStack() as stack:
-        originals = stack.enter_context(opened_for("--dataset", high, emit))
-        reduced = None if low_res is None else stack.enter_context(opened_for("--low-res", low_res, emit))
+        originals = stack.enter_context(open_option("--dataset", high, emit))
+        reduced = None if low_res is None else stack.enter_context(open_option("--low-res", low_res, emit))
         names = sorted(originals.found.marks)
         reduced_names = sorted(reduced.found.marks) if reduced else []
         if in_hr := _in_folder(names, HR):
@@ -149,7 +149,7 @@ def _in_folder(names: Sequence[str], folder: str) -> list[str]:
     return [name for name in names if PurePath(name).parent.name == folder]
 
 
-def _downsampled(originals: Pictures, names: Sequence[str], scale: int) -> list[Pair]:
+def _downsampled(originals: ImageFiles, names: Sequence[str], scale: int) -> list[Pair]:
     """Pair images with their downsampled versions. Raises `DataError`."""
     truths, pairs = _truths(originals, names, scale), []
     for name in names:
@@ -159,9 +159,9 @@ def _downsampled(originals: Pictures, names: Sequence[str], scale: int) -> list[
 
 
 def _paired(
-    originals: Pictures,
+    originals: ImageFiles,
     names: Sequence[str],
-    reduced: Pictures,
+    reduced: ImageFiles,
     reduced_names: Sequence[str],
     low_res: Path,
     scale: int,
@@ -184,11 +184,11 @@ def _paired(
     return [Pair(PurePath(name).name, truths[name], small[partner]) for name, partner in partners.items()]
 
 
-def _truths(originals: Pictures, names: Sequence[str], scale: int) -> dict[str, Tensor]:
+def _truths(originals: ImageFiles, names: Sequence[str], scale: int) -> dict[str, Tensor]:
     return {name: crop_to_multiple(image, scale) for name, image in _decoded(originals, names)}
 
 
-def _decoded(pictures: Pictures, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+def _decoded(pictures: ImageFiles, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
     """Decode images by name, uint8 `[C, H, W]`. Raises `DataError`."""
     for name, data in pictures.read(dict.fromkeys(names)):
         if isinstance(data, DataError):
@@ -196,7 +196,7 @@ def _decoded(pictures: Pictures, names: Iterable[str]) -> Iterator[tuple[str, Te
         yield name, images.from_pil(decode(data, pictures.where(name)))
 
 
-def measure_enlarging(upscaler: Upscaler, pairs: Sequence[Pair], emit: Emit) -> list[Figure]:
+def measure_enlarging(upscaler: Upscaler, pairs: Sequence[Pair], emit: Emit) -> list[Metric]:
     """Return PSNR and SSIM of a model, and of bicubic interpolation: the mean over the images, and its standard error.
     Raises `UsageError` for images that are too small."""
     scale = upscaler.variant.scale

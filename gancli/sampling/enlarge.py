@@ -13,7 +13,7 @@ from PIL import Image
 
 from gancli import images
 from gancli.config import paths
-from gancli.data.decode import Layers, add_remarks, decode_layers, read_shape, remarks
+from gancli.data.decode import ImageLayers, add_remarks, decode_layers, read_shape, remark_messages
 from gancli.errors import DataError, GancliError, UsageError, os_problem
 from gancli.events import Emit, Event, Preparing, Warned
 from gancli.files import atomic
@@ -62,7 +62,7 @@ class Result:
     end: GancliError | None = None
 
 
-def ready(variant: Variant, device: torch.device, tile: int | None) -> Upscaler:
+def make_upscaler(variant: Variant, device: torch.device, tile: int | None) -> Upscaler:
     """Return a model on its device, ready to enlarge in tiles of `tile` pixels of the input (None: by available memory)."""
     if device.type == "cpu":
         keep_freed_memory()  # the memory of a tile's layers is reused for the next: large images take half the time
@@ -103,7 +103,7 @@ def enlarge_files(
         done = ImageDone(number, count, job.source, job.target, width, height, time.monotonic() - start)
         result.done.append(done)
         emit(done)
-    for line in remarks(told):
+    for line in remark_messages(told):
         emit(Warned(line))
     if not planned.alone:
         for folder in {done.target.parent for done in result.done}:
@@ -172,7 +172,7 @@ def check_side(size: tuple[int, int], suffix: str, job: Job) -> None:
         )
 
 
-def enlarge_layers(upscaler: Upscaler, layers: Layers, name: str, reserved: int, emit: Emit) -> Image.Image:
+def enlarge_layers(upscaler: Upscaler, layers: ImageLayers, name: str, reserved: int, emit: Emit) -> Image.Image:
     """Enlarge a decoded image with its transparency and metadata. `reserved`: as for `Upscaler.parts`."""
     colour, scale = layers.colour, upscaler.variant.scale
     size = (colour.width * scale, colour.height * scale)

@@ -18,7 +18,7 @@ from gancli.events import Emit, Preparing
 from gancli.files import atomic
 from gancli.sampling import video
 from gancli.sampling.labels import file_names
-from gancli.sampling.plan import Order
+from gancli.sampling.plan import SamplingPlan
 from gancli.text import counted, printable
 
 GRIDS = (".png", ".jpg", ".jpeg", ".webp")
@@ -29,7 +29,7 @@ MAX_GIF_FPS = 50  # players show shorter frames for a tenth of a second
 MAX_SIDE = 65_000  # pixels; JPEG's limit is 65,535, WebP's 16,383
 MAX_WEBP_SIDE = 16_383
 
-Write = Callable[[Order, Path, Emit], list[str]]
+Write = Callable[[SamplingPlan, Path, Emit], list[str]]
 
 
 def writer(path: Path, asked: str | None, config: SampleConfig) -> Write:
@@ -77,20 +77,20 @@ def output_path(asked: str | None, config: SampleConfig) -> Path:
     return path
 
 
-def grid(order: Order, path: Path, emit: Emit) -> list[str]:
+def grid(order: SamplingPlan, path: Path, emit: Emit) -> list[str]:
     """Write one image with all images in a grid."""
     atomic.write(path, [encoded_grid(order, path.suffix.lower(), emit)])
     return [str(path)]
 
 
-def encoded_grid(order: Order, suffix: str, emit: Emit) -> bytes:
+def encoded_grid(order: SamplingPlan, suffix: str, emit: Emit) -> bytes:
     """Return the file of a grid. Raises `UsageError`, before anything is generated, for one that is too large."""
     _check_size(order, suffix)
     return images.encode(images.to_pil(images.grid(order.pixels(emit), order.columns), order.zoom), suffix)
 
 
-def _check_size(order: Order, suffix: str) -> None:
-    count, side = len(order.wanted), order.model.variant.images.size
+def _check_size(order: SamplingPlan, suffix: str) -> None:
+    count, side = len(order.requests), order.model.variant.images.size
     width, height = images.grid_size(count, side, order.width, order.columns)
     limit = {".webp": MAX_WEBP_SIDE, ".mp4": video.MAX_SIDE}.get(suffix, MAX_SIDE)
     longest = max(width, height)
@@ -106,11 +106,11 @@ def _check_size(order: Order, suffix: str) -> None:
         )
 
 
-def folder(order: Order, path: Path, emit: Emit) -> list[str]:
+def folder(order: SamplingPlan, path: Path, emit: Emit) -> list[str]:
     """Write one PNG per image, named by its seed (and class), with both in its metadata. Raises `UsageError`, before
     anything is generated, if one of the files exists."""
     endings = [f"-label-{name}" for name in file_names(order.class_names)] or [""]
-    files = {one: path / f"seed-{one.seed:06d}{endings[one.label]}.png" for one in order.wanted}
+    files = {one: path / f"seed-{one.seed:06d}{endings[one.label]}.png" for one in order.requests}
     if existing := sum(map(paths.is_there, files.values())):
         raise UsageError(
             f"-o {path}: already has {existing} of these {counted(len(files), 'file')}; choose another directory"
@@ -119,7 +119,7 @@ def folder(order: Order, path: Path, emit: Emit) -> list[str]:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GancliError(os_problem(f"-o {path}", "made a directory", error)) from error
-    for one in order.drawn(emit):
+    for one in order.generate(emit):
         info = PngImagePlugin.PngInfo()
         info.add_text("Software", "gancli")
         info.add_text("gan:seed", str(one.request.seed))
@@ -139,22 +139,22 @@ def _png_text(name: str) -> str:
     return "".join(c if c.isprintable() or (c.isspace() and c > "\x1f") else printable(c) for c in name)
 
 
-def array(order: Order, path: Path, emit: Emit) -> list[str]:
+def array(order: SamplingPlan, path: Path, emit: Emit) -> list[str]:
     """Write a NumPy `.npz`: `images` uint8 [N, H, W, C], `labels` int64 [N], `seeds` int64 [N], and `class_names`, str [K],
     empty for an unconditional model."""
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
         images=order.pixels(emit).permute(0, 2, 3, 1).numpy(),
-        labels=np.array([request.label for request in order.wanted], dtype=np.int64),
-        seeds=np.array([request.seed for request in order.wanted], dtype=np.int64),
+        labels=np.array([request.label for request in order.requests], dtype=np.int64),
+        seeds=np.array([request.seed for request in order.requests], dtype=np.int64),
         class_names=np.array(order.class_names, dtype=np.str_),
     )
     atomic.write(path, [buffer.getvalue()])
     return [str(path)]
 
 
-def animation(order: Order, path: Path, emit: Emit) -> list[str]:
+def animation(order: SamplingPlan, path: Path, emit: Emit) -> list[str]:
     """Write an interpolation in latent space, as a `.gif` or `.webp` that loops, or as an `.mp4`."""
     config, suffix = order.config, path.suffix.lower()
     assert config.walk is not None
@@ -175,7 +175,7 @@ def animation(order: Order, path: Path, emit: Emit) -> list[str]:
     return [str(path)]
 
 
-def _frames(order: Order) -> Iterator[Image.Image]:
+def _frames(order: SamplingPlan) -> Iterator[Image.Image]:
     grids = (images.grid(pixels, order.columns) for pixels in order.frames(FRAMES_PER_LEG))
     return (images.to_pil(grid, order.zoom) for grid in grids)
 

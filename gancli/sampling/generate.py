@@ -33,7 +33,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GeneratedImage:
     """A generated image: uint8 `[C, H, W]`, and the position of its request."""
 
     index: int
@@ -77,13 +77,13 @@ def _to_pixels(
 
 
 @torch.inference_mode()
-def draw(
+def generate(
     variant: Variant,
     generator: GeneratorFn,
     wanted: Sequence[Request],
     device: torch.device,
     truncation: float | None = None,
-) -> Iterator[Drawn]:
+) -> Iterator[GeneratedImage]:
     """Generate images with `generator` (the variant's, or an average of it), in eval mode on `device`. They come block by
     block, not in the order of the requests. `truncation`: see `truncated`."""
     with yield_cpus():
@@ -92,12 +92,12 @@ def draw(
             pixels = _to_pixels(variant, generator, noise, [request.label for _, request in block], device)
             for slot, (index, request) in enumerate(block):
                 if index >= 0:
-                    yield Drawn(index, request, pixels[slot])
+                    yield GeneratedImage(index, request, pixels[slot])
 
 
-def draw_all(variant: Variant, generator: GeneratorFn, wanted: Sequence[Request], device: torch.device) -> Tensor:
+def generate_all(variant: Variant, generator: GeneratorFn, wanted: Sequence[Request], device: torch.device) -> Tensor:
     """Generate images and return them in the order of the requests: uint8 `[N, C, H, W]`."""
-    found = {image.index: image.pixels for image in draw(variant, generator, wanted, device)}
+    found = {image.index: image.pixels for image in generate(variant, generator, wanted, device)}
     return torch.stack([found[index] for index in range(len(wanted))])
 
 
@@ -137,7 +137,7 @@ def interpolate(
 ) -> Iterator[Tensor]:
     """Interpolate in latent space, from seed to seed along great arcs and back to the first: yield
     `num_stops · frames_per_leg` frames of N images, uint8 `[N, C, H, W]`. Of the N `starts`, one with seed s visits s, s+N,
-    s+2N, …; its label stays. `truncation`: as in `draw`."""
+    s+2N, …; its label stays. `truncation`: as in `generate`."""
     count, labels = len(starts), [start.label for start in starts]
     seeds = [[(start.seed + stop * count) % 2**63 for stop in range(num_stops)] for start in starts]
     stops = [[latents(variant, seed, truncation) for seed in each] for each in seeds]
@@ -171,7 +171,7 @@ def preview_samples(variant: Variant, generator: nn.Module, device: torch.device
     columns of their grid."""
     num_classes = max(1, variant.images.num_classes)
     classes = range(0, num_classes, max(1, num_classes // NUM_PREVIEW)) if variant.conditional else (0,)
-    pixels = draw_all(variant, generator, requests(NUM_PREVIEW, labels=tuple(classes)), device)
+    pixels = generate_all(variant, generator, requests(NUM_PREVIEW, labels=tuple(classes)), device)
     return pixels, images.columns_for(NUM_PREVIEW, len(classes)) if 1 < len(classes) <= 16 else None
 
 

@@ -16,9 +16,9 @@ from gancli.config.option import reject_unused_options
 from gancli.config.sample import EnlargeConfig
 from gancli.data import walk
 from gancli.data.formats import is_image
-from gancli.data.image_files import Pictures
-from gancli.data.listing import opened_for
-from gancli.data.patterns import is_archive, stem
+from gancli.data.image_files import ImageFiles
+from gancli.data.listing import open_option
+from gancli.data.patterns import dataset_stem, is_archive
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean, os_problem
 from gancli.events import Emit, Warned
 from gancli.files import atomic
@@ -53,7 +53,7 @@ class EnlargePlan:
     place: Path | None
     alone: bool = False
     refused: Mapping[str, str] = field(default_factory=dict)
-    archive: Pictures | None = None
+    archive: ImageFiles | None = None
 
     def in_turn(self, skip_existing: bool) -> Iterator[Job]:
         """Yield the jobs, those of an archive with their content unless they will be skipped."""
@@ -128,11 +128,13 @@ def _folder_plan(config: EnlargeConfig, source: Path, output: str | None, ending
     if _is_same(place, source):
         raise UsageError(f"-o {place}: is the folder of the originals; choose another one")
     try:
-        found = walk.walked(source, True, emit, deep=config.recursive, left_out=place)
+        found = walk.list_folder(source, True, emit, deep=config.recursive, left_out=place)
     except DataError as error:
         raise DataError(f"-i {error}") from None
-    refused = {str(source / name): f"{source / name}: {why}" for name, why in (found.closed | found.broken).items()}
-    notes = walk.Found(others=found.others, runs=found.runs).notes()
+    refused = {
+        str(source / name): f"{source / name}: {why}" for name, why in (found.unlistable | found.unreadable).items()
+    }
+    notes = walk.FolderListing(undecodable=found.undecodable, runs=found.runs).notes()
     if not found.marks:
         hints = [] if config.recursive else ["--recursive includes its subfolders"]
         raise _no_images(source, [*hints, *list(refused.values())[:1], *notes])
@@ -144,10 +146,10 @@ def _folder_plan(config: EnlargeConfig, source: Path, output: str | None, ending
 
 def _archive_plan(config: EnlargeConfig, source: Path, output: str | None, ending: str, emit: Emit) -> EnlargePlan:
     reject_unused_options(("--recursive", config.recursive), why=f"is for a folder; of {source} all images are used")
-    default = source.with_name(f"{stem(source)}{ending}")
+    default = source.with_name(f"{dataset_stem(source)}{ending}")
     place = _output_folder(output, default, f"-i {source} contains several images")
     with contextlib.ExitStack() as stack:
-        archive = stack.enter_context(opened_for("-i", source, emit))
+        archive = stack.enter_context(open_option("-i", source, emit))
         names = [name for name in archive.found.marks if "\0" not in name]
         if not names:
             raise _no_images(source, archive.notes())

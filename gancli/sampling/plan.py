@@ -11,21 +11,21 @@ from gancli.config.sample import SampleConfig
 from gancli.errors import UsageError
 from gancli.events import Emit, Preparing
 from gancli.sampling import generate
-from gancli.sampling.generate import Drawn, GeneratorFn, Request
+from gancli.sampling.generate import GeneratedImage, GeneratorFn, Request
 from gancli.sampling.labels import parse_labels
 from gancli.store.checkpoint import Model
 
 
 @dataclass(frozen=True)
-class Order:
+class SamplingPlan:
     """Images to generate on `device`. `columns`: of a grid of them; None: as square as possible."""
 
     model: Model
     config: SampleConfig
-    wanted: list[Request]
+    requests: list[Request]
     device: torch.device
     columns: int | None
-    held: Tensor | None = None  # the images, if they are already generated: uint8 [N, C, H, W], in order
+    generated: Tensor | None = None  # the images, if they are already generated: uint8 [N, C, H, W], in order
 
     @property
     def _generator(self) -> GeneratorFn:
@@ -48,37 +48,39 @@ class Order:
         """The side in pixels, in files, of each pixel."""
         return self.config.zoom or 1
 
-    def drawn(self, emit: Emit) -> Iterator[Drawn]:
+    def generate(self, emit: Emit) -> Iterator[GeneratedImage]:
         """Yield the images, not in order, of which at most `config.batch_size` are in memory."""
-        if self.held is not None:
-            yield from map(Drawn, range(len(self.wanted)), self.wanted, self.held)
+        if self.generated is not None:
+            yield from map(GeneratedImage, range(len(self.requests)), self.requests, self.generated)
             return
-        chunk, total, count = self.config.batch_size, len(self.wanted), 0
+        chunk, total, count = self.config.batch_size, len(self.requests), 0
         for start in range(0, total, chunk):
-            some = self.wanted[start : start + chunk]
-            for one in generate.draw(self.model.variant, self._generator, some, self.device, self.config.truncation):
-                yield Drawn(start + one.index, one.request, one.pixels)
+            some = self.requests[start : start + chunk]
+            for one in generate.generate(
+                self.model.variant, self._generator, some, self.device, self.config.truncation
+            ):
+                yield GeneratedImage(start + one.index, one.request, one.pixels)
                 count += 1
                 if count % generate.BLOCK == 0:
                     emit(Preparing("generating images", count, total, "images"))
 
     def pixels(self, emit: Emit) -> Tensor:
         """Return the images in order: uint8 `[N, C, H, W]`."""
-        if self.held is not None:
-            return self.held
-        found = {one.index: one.pixels for one in self.drawn(emit)}
-        return torch.stack([found[index] for index in range(len(self.wanted))])
+        if self.generated is not None:
+            return self.generated
+        found = {one.index: one.pixels for one in self.generate(emit)}
+        return torch.stack([found[index] for index in range(len(self.requests))])
 
     def frames(self, frames_per_leg: int) -> Iterator[Tensor]:
         """Yield the frames of an interpolation between `config.walk` seeds."""
         assert self.config.walk is not None
         return generate.interpolate(
-            self.model.variant, self._generator, self.wanted, self.config.walk, frames_per_leg, self.device,
+            self.model.variant, self._generator, self.requests, self.config.walk, frames_per_leg, self.device,
             self.config.truncation,
         )  # fmt: skip
 
 
-def make(model: Model, config: SampleConfig, device: torch.device) -> Order:
+def make_plan(model: Model, config: SampleConfig, device: torch.device) -> SamplingPlan:
     """Return the plan for the given options, and move the generator to `device`. Raises `UsageError` for labels or levels
     that the model does not have."""
     variant = model.variant
@@ -89,7 +91,7 @@ def make(model: Model, config: SampleConfig, device: torch.device) -> Order:
     if columns is None and 1 < len(labels) <= 32:
         columns = images.columns_for(config.count, len(labels))
     variant.generator.to(device)
-    return Order(model, config, generate.requests(config.count, config.seed, labels), device, columns)
+    return SamplingPlan(model, config, generate.requests(config.count, config.seed, labels), device, columns)
 
 
 def _labels(model: Model, config: SampleConfig) -> tuple[int, ...]:

@@ -11,14 +11,14 @@ from torch import Tensor
 from gancli import images
 from gancli.batches.pairs import PairBatches, downsample_bicubic, upsample_bicubic
 from gancli.config import RunConfig
-from gancli.data.photographs import Photographs, open_photographs
+from gancli.data.photographs import PhotoDataset, open_photographs
 from gancli.errors import DataError, UsageError
 from tests.conftest import ROOT, warned
 
 CPU = torch.device("cpu")
 
 
-def opened(path: Path | str, root: Path, crop: int | None = None) -> tuple[Photographs, list[str]]:
+def opened(path: Path | str, root: Path, crop: int | None = None) -> tuple[PhotoDataset, list[str]]:
     run = RunConfig()
     how = {"image_size": crop, "download": False, "on_bad_image": run.on_bad_image}
     return warned(open_photographs, str(path), data_root=root, **how)
@@ -47,7 +47,7 @@ def test_mixed_sizes_are_kept_whole_and_cached(folder: Path, tmp_path: Path) -> 
         assert sorted(zip(found.widths.tolist(), found.heights.tolist(), strict=True)) == [(40, 60), (41, 43), (50, 40)]
         assert found.crop == 40  # the largest shorter side, 41, as a multiple of 8
         for index in range(3):
-            picture = found.picture(index)
+            picture = found.image(index)
             mark = int(picture[2, 0, 0])
             size = (int(found.widths[index]), int(found.heights[index]))
             assert torch.equal(picture, images.from_pil(photograph(*size, mark)))
@@ -67,7 +67,7 @@ def test_crops_lie_within_one_photograph_whatever_its_size_and_turn(folder: Path
     batches = PairBatches(found, CPU, 64, 0, 4)
     (crops,) = batches.fetch(3)
     assert crops.shape == (64, 3, 24, 24)
-    sizes = {int(found.picture(i)[2, 0, 0]): (int(found.widths[i]), int(found.heights[i])) for i in range(3)}
+    sizes = {int(found.image(i)[2, 0, 0]): (int(found.widths[i]), int(found.heights[i])) for i in range(3)}
     turns = set()
     for crop in crops.long():
         (mark,) = crop[2].unique().tolist()

@@ -148,7 +148,7 @@ def test_options_of_how_it_is_done_are_followed(gan: Gan, monkeypatch: pytest.Mo
 
 
 def test_options_of_memory_are_followed(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = Spy(generate.draw, lambda _variant, _generator, wanted, *_: len(wanted))
-    monkeypatch.setattr(generate, "draw", drawn)
+    drawn = Spy(generate.generate, lambda _variant, _generator, wanted, *_: len(wanted))
+    monkeypatch.setattr(generate, "generate", drawn)
     assert gan("sample", trained, "-n", 40, "--batch-size", 16, "-o", "a.png").code == 0
     assert drawn.notes == [16, 16, 8]

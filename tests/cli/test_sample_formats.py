@@ -69,7 +69,7 @@ def test_without_ffmpeg_the_way_out_is_said_before_anything_is_drawn(
     gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gancli.sampling.video.shutil.which", lambda _: None)
-    monkeypatch.setattr("gancli.sampling.generate.draw", None)
+    monkeypatch.setattr("gancli.sampling.generate.generate", None)
     assert_one_line(gan("sample", trained, *WALK, "-o", "a.mp4"), 1, "a.mp4", "apt install ffmpeg", ".webp")
 
 
@@ -105,7 +105,7 @@ def test_what_ffmpeg_says_is_passed_on_and_nothing_is_left(
 def test_what_cannot_be_is_refused_before_anything_is_drawn(
     gan: Gan, trained: Path, args: tuple[object, ...], words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gancli.sampling.generate.draw", None)
+    monkeypatch.setattr("gancli.sampling.generate.generate", None)
     assert_one_line(gan("sample", trained, *args), 2, *words)
 
 

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from gancli.data.arrays import open_arrays
-from gancli.data.decode import square
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.decode import make_square
 from gancli.errors import DataError
 from gancli.events import ignore
-from gancli.metrics.entrants import open_pictures
+from gancli.metrics.entrants import open_images
 from tests.conftest import SMALL, TINY, Gan, warned
 
 RNG = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def some(*shape: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
     return RNG.integers(0, 256, shape, np.uint8)
 
 
-def opened(path: Path, size: int | None = None, split: Any = "train") -> Source:
+def opened(path: Path, size: int | None = None, split: Any = "train") -> Dataset:
     return open_arrays(path, size, split, "crop", ignore)
 
 
@@ -96,8 +96,8 @@ def test_arrays_that_are_not_labels_are_named_in_one_line(arrays: Any, said: str
 @pytest.mark.parametrize("size", [8, 4])
 def test_notes_are_told_once_where_arrays_are_measured_at_another_size(size: int, tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", images=RNG.random((6, 8, 8)), id=np.arange(6))
-    like = Source("like", torch.zeros(1, 1, size, size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64), ())
-    _, said = warned(open_pictures, tmp_path / "x.npz", like, "like", tmp_path, "crop")
+    like = Dataset("like", torch.zeros(1, 1, size, size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64), ())
+    _, said = warned(open_images, tmp_path / "x.npz", like, "like", tmp_path, "crop")
     assert (
         len([line for line in said if "no classes" in line]) == len([line for line in said if "read as" in line]) == 1
     )
@@ -133,7 +133,7 @@ def test_another_size_is_that_of_a_folder(tmp_path: Path) -> None:
     array = some(3, 20, 30, 3)
     np.save(tmp_path / "x.npy", array)
     found = opened(tmp_path / "x.npy", 8)
-    expected = np.stack([np.asarray(square(Image.fromarray(each), 8)) for each in array]).transpose(0, 3, 1, 2)
+    expected = np.stack([np.asarray(make_square(Image.fromarray(each), 8)) for each in array]).transpose(0, 3, 1, 2)
     assert torch.equal(found.images, torch.from_numpy(expected.copy()))
     assert opened(tmp_path / "x.npy").spec.size == 20
 

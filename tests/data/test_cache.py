@@ -21,9 +21,9 @@ from gancli import events
 from gancli.data import cache as module
 from gancli.data import cache_entries
 from gancli.data.cache import Cache
-from gancli.data.opening import open_source
+from gancli.data.dataset import Dataset
+from gancli.data.opening import open_dataset
 from gancli.data.photographs import open_photographs
-from gancli.data.source import Source
 from gancli.errors import UsageError
 from gancli.metrics.classifier import evaluation_classifier
 from tests.conftest import OPTIONS, warned
@@ -37,12 +37,12 @@ def cache_of(root: Path, stem: str = "images", emit: events.Emit = events.ignore
     return Cache(root, stem, "content", f"/SOURCES/{stem}", emit)
 
 
-def source(images: torch.Tensor) -> Source:
+def source(images: torch.Tensor) -> Dataset:
     labels = torch.zeros(len(images), dtype=torch.int64)
-    return Source("images", images, labels, ("all",), note="three are damaged")
+    return Dataset("images", images, labels, ("all",), note="three are damaged")
 
 
-def save(cache: Cache, value: int = 5, num_images: int = SHAPE[0]) -> Source:
+def save(cache: Cache, value: int = 5, num_images: int = SHAPE[0]) -> Dataset:
     """Decode into the cache as a dataset does; `num_images` of its images can be read."""
     with cache.allocate(SHAPE) as images:
         return cache.save_source(source(images.fill_(value)[:num_images]))
@@ -220,7 +220,7 @@ def test_if_nothing_can_be_written_a_warning_says_so_and_the_run_continues(
     else:
         root.write_text("in the way")
     how: dict[str, Any] = {"data_root": root, "image_size": 8, "download": False, "on_bad_image": "fail"}
-    opened, warnings = warned(open_source, str(tmp_path / "images"), **how)
+    opened, warnings = warned(open_dataset, str(tmp_path / "images"), **how)
     assert opened.images[:, 0, 0, 0].sort().values.tolist() == list(range(24))
     photographs, more = warned(open_photographs, str(tmp_path / "images"), **how)
     assert photographs.num_images == 24

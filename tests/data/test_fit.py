@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gancli.data.decode import Fit, square
-from gancli.data.opening import open_source
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.decode import CropMode, make_square
+from gancli.data.opening import open_dataset
 from gancli.errors import DataError
 from gancli.metrics import compare
 from tests.conftest import SMALL, TINY, Gan, warned
 
-FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
+FITS: tuple[CropMode, ...] = ("crop", "pad", "stretch")
 
 
 def columns(*greys: int, height: int = 8, mode: str = "L") -> Image.Image:
@@ -27,31 +27,31 @@ def columns(*greys: int, height: int = 8, mode: str = "L") -> Image.Image:
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_a_wide_image_is_cropped_padded_or_stretched(mode: str) -> None:
     wide = columns(*[10] * 4, *[100] * 8, *[250] * 4, mode=mode)
-    assert set(np.asarray(square(wide, 8, "crop")).flat) == {100}
-    padded = np.asarray(square(wide, 16, "pad").convert("L"))
+    assert set(np.asarray(make_square(wide, 8, "crop")).flat) == {100}
+    padded = np.asarray(make_square(wide, 16, "pad").convert("L"))
     assert np.array_equal(padded[4:12], np.asarray(wide.convert("L")))
     assert set(padded[:4].flat) == set(padded[12:].flat) == {round((4 * 10 + 8 * 100 + 4 * 250) / 16)}
-    stretched = np.asarray(square(wide, 8, "stretch").convert("L")).astype(int)
+    stretched = np.asarray(make_square(wide, 8, "stretch").convert("L")).astype(int)
     assert abs(stretched[0, [0, -1]] - [10, 250]).max() < 12
 
 
 def test_each_bar_has_the_mean_colour_of_its_edge() -> None:
-    padded = np.asarray(square(columns(30, *[0] * 2, 200), 8, "pad"))
+    padded = np.asarray(make_square(columns(30, *[0] * 2, 200), 8, "pad"))
     assert padded.shape == (8, 8)
     assert (set(padded[:, :2].flat), set(padded[:, 6:].flat)) == ({30}, {200})
 
 
 @pytest.mark.parametrize("fit", FITS)
-def test_any_shape_becomes_a_square_and_a_square_is_the_same_whatever_the_fit(fit: Fit) -> None:
+def test_any_shape_becomes_a_square_and_a_square_is_the_same_whatever_the_fit(fit: CropMode) -> None:
     for size in [(1, 1), (1, 5000), (5000, 1), (7, 8), (8, 7), (9, 4), (8, 8)]:
-        assert square(Image.new("RGB", size, (9, 8, 7)), 8, fit).tobytes() == bytes((9, 8, 7)) * 64, size
+        assert make_square(Image.new("RGB", size, (9, 8, 7)), 8, fit).tobytes() == bytes((9, 8, 7)) * 64, size
     image = Image.effect_noise((20, 20), 50)
-    assert square(image, 8, fit).tobytes() == square(image, 8).tobytes()
+    assert make_square(image, 8, fit).tobytes() == make_square(image, 8).tobytes()
 
 
-def opened(place: Path, root: Path, fit: Fit) -> tuple[Tensor, list[str]]:
+def opened(place: Path, root: Path, fit: CropMode) -> tuple[Tensor, list[str]]:
     how: dict[str, Any] = {"image_size": 8, "download": False, "on_bad_image": "fail", "fit": fit}
-    source, notes = warned(open_source, str(place), data_root=root, **how)
+    source, notes = warned(open_dataset, str(place), data_root=root, **how)
     return source.images, notes
 
 
@@ -113,10 +113,10 @@ def test_a_run_keeps_its_fit_and_is_measured_with_it(
     other = gan(*train, "--steps", 4, "--fit", "stretch", "--out", "pad", "--resume", "auto")
     assert (other.code, other.err.count("gan: --fit stretch (flag): the run to resume has pad")) == (2, 1)
 
-    def opening(*_: object, fit: Fit, **__: object) -> Source:
+    def opening(*_: object, fit: CropMode, **__: object) -> Dataset:
         raise DataError(f"opened with {fit}")
 
-    monkeypatch.setattr(compare, "open_source", opening)
+    monkeypatch.setattr(compare, "open_dataset", opening)
     for run, fit in (("pad", "pad"), ("usual", "crop")):
         assert gan("evaluate", run).err == f"gan: opened with {fit}\n"
     mixed = gan("evaluate", "pad", "usual", "-d", places[0])

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gancli.data.decode import First, decode, layers_of, read_head
+from gancli.data.decode import DecodedImage, decode, read_head, split_layers
 from gancli.data.folder import open_folder
-from gancli.data.opening import open_source
+from gancli.data.opening import open_dataset
 from gancli.errors import DataError
 from gancli.events import Event, Preparing
 from tests.conftest import heard
@@ -45,14 +45,14 @@ def test_subfolders_are_classes_and_images_are_decoded_once_until_one_changes(
     classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how: dict[str, Any] = {"data_root": tmp_path, "image_size": None, "download": False, "on_bad_image": "fail"}
-    source, events = heard(open_source, str(classes), **how)
+    source, events = heard(open_dataset, str(classes), **how)
     assert events
     assert (source.class_names, source.labels.tolist()) == (("cat", "dog"), [0, 0, 0, 1, 1])
     assert source.images.shape == (5, 3, 16, 16)
     assert source.images[[0, 4], :, 0, 0].tolist() == [[255, 0, 0], [0, 0, 255]]
     with monkeypatch.context() as patched:
         patched.setattr("gancli.data.folder.decode_first", None)
-        again, events = heard(open_source, str(classes), **how)
+        again, events = heard(open_dataset, str(classes), **how)
     assert (again.fingerprint, events) == (source.fingerprint, [])
     Image.new("RGB", (16, 16), "lime").save(classes / "cat" / "0.png")
     assert opened(classes, root=tmp_path)[0].images[0, :, 0, 0].tolist() == [0, 255, 0]
@@ -84,10 +84,10 @@ def test_progress_is_emitted_during_decoding_and_an_error_stops_it(
     for index in range(400):
         Image.new("RGB", (8, 8), "red").save(tmp_path / "set" / f"{index}.png")
 
-    def slow(*args: object) -> First:
+    def slow(*args: object) -> DecodedImage:
         done.append(args)
         pause.wait(0.05)
-        return First(Image.new("RGB", (8, 8)), remarks=())
+        return DecodedImage(Image.new("RGB", (8, 8)), remarks=())
 
     done, pause = list[object](), threading.Event()
     monkeypatch.setattr("gancli.data.folder.decode_first", slow)
@@ -149,7 +149,7 @@ def white_disc(mode: str) -> Image.Image:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "I;16"])
 def test_colour_under_transparency_is_that_of_what_is_visible_around_it(mode: str) -> None:
-    layers = layers_of(white_disc(mode))
+    layers = split_layers(white_disc(mode))
     assert layers.alpha is not None
     assert layers.alpha.getextrema() == (0, 255)
     assert set(layers.colour.tobytes()) == {255}
@@ -157,11 +157,11 @@ def test_colour_under_transparency_is_that_of_what_is_visible_around_it(mode: st
 
 def test_visible_colours_stay_as_they_are() -> None:
     image = Image.merge("RGBA", [Image.effect_noise((33, 21), 90) for _ in range(4)])
-    colour = layers_of(image).colour
+    colour = split_layers(image).colour
     where = [n for n, value in enumerate(image.getchannel("A").tobytes()) if value > 31]
     before, after = image.convert("RGB").tobytes(), colour.tobytes()
     assert all(before[3 * n : 3 * n + 3] == after[3 * n : 3 * n + 3] for n in where)
-    assert layers_of(Image.new("RGBA", (5, 1))).colour.size == (5, 1)
+    assert split_layers(Image.new("RGBA", (5, 1))).colour.size == (5, 1)
 
 
 def test_a_postscript_file_in_disguise_is_not_run() -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from gancli import images
-from gancli.data.decode import Layers, decode, decode_layers
+from gancli.data.decode import ImageLayers, decode, decode_layers
 from gancli.data.image_metadata import MAX_PROFILE_BYTES, NO_EXIF, NO_PROFILE, read_metadata
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -42,7 +42,7 @@ def file(kind: str = "JPEG", mode: str = "RGB", **info: Any) -> bytes:
     return buffer.getvalue()
 
 
-def layers(data: bytes) -> Layers:
+def layers(data: bytes) -> ImageLayers:
     return decode_layers(data, "x")
 
 

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from gancli.data.image_files import Contents, Pictures
+from gancli.data.image_files import Contents, ImageFiles
 from gancli.data.label_files import Labels, read_label_file
-from gancli.data.layout import Arranged, arranged
-from gancli.data.names import Split, ordered, renumbered, translated
-from gancli.data.walk import Found
+from gancli.data.layout import Layout, find_layout
+from gancli.data.names import Split, match_classes, match_names, natural_order
+from gancli.data.walk import FolderListing
 from gancli.errors import DataError, UsageError
 
 PETS = ("cat/1.png", "dog/1.png")
 
 
-class Named(Pictures):
+class Named(ImageFiles):
     """Images of these names, never read; a name that ends in / is a folder without images. `files`: labels by folder."""
 
     def __init__(self, names: Iterable[str], files: dict[str, Labels]) -> None:
-        super().__init__(Path("set"), Found())
+        super().__init__(Path("set"), FolderListing())
         self._label_files |= dict.fromkeys([""]) | files
         for name in names:
             parts = name.split("/")
@@ -38,11 +38,11 @@ class Named(Pictures):
 
 def layout(
     names: Iterable[str], split: Split = "train", files: dict[str, Labels] | None = None, with_classes: bool = True
-) -> Arranged:
-    return arranged(Named(names, files or {}), split, with_classes)
+) -> Layout:
+    return find_layout(Named(names, files or {}), split, with_classes)
 
 
-def classes_of(result: Arranged) -> dict[str, str]:
+def classes_of(result: Layout) -> dict[str, str]:
     return {name: result.class_names[label] for name, label in result.labels.items()}
 
 
@@ -105,7 +105,7 @@ def test_splits_have_many_names(train: str, test: str, above: str) -> None:
 def test_of_test_and_val_test_is_the_test_split(test: str, val: str) -> None:
     names = ["train/1.png", f"{val}/1.png", f"{test}/1.png"]
     assert list(layout(names, "test").labels) == [f"{test}/1.png"]
-    assert layout(names) == Arranged({"train/1.png": 0}, (), ())
+    assert layout(names) == Layout({"train/1.png": 0}, (), ())
 
 
 def test_folders_that_are_no_pair_are_classes() -> None:
@@ -162,7 +162,7 @@ def test_a_test_split_of_other_classes_is_refused() -> None:
 
 def test_photographs_have_splits_but_no_classes() -> None:
     names = ["1.png", *PETS]
-    assert layout(names, with_classes=False) == Arranged(dict.fromkeys(names, 0), (), ())
+    assert layout(names, with_classes=False) == Layout(dict.fromkeys(names, 0), (), ())
     split = layout(["train/a/1.png", "train/2.png", "val/1.png", "x.png"], with_classes=False)
     assert list(split.labels) == ["train/2.png", "train/a/1.png"]
 
@@ -176,7 +176,7 @@ def test_a_label_file_has_the_classes_and_shards_are_none(above: str) -> None:
     names = [above + name for name in SHARDS]
     result = layout(names, files={above: Labels(NUMBERS)})
     assert classes_of(result) == {above + name: str(label) for name, label in NUMBERS.items()}
-    assert layout(names, files={above: Labels({})}) == Arranged(dict.fromkeys(names, 0), (), ())
+    assert layout(names, files={above: Labels({})}) == Layout(dict.fromkeys(names, 0), (), ())
 
 
 def test_a_label_file_of_some_images() -> None:
@@ -239,20 +239,20 @@ def test_classes_are_in_natural_order() -> None:
     twelve = [f"{number}/a.png" for number in range(1, 13)]
     assert layout(twelve).class_names == tuple(str(number) for number in range(1, 13))
     assert classes_of(layout(twelve))["10/a.png"] == "10"
-    assert ordered(["class10", "class2", "Class1"]) == ("Class1", "class2", "class10")
-    assert ordered(["010", "9", "08", "8", "008", "8a"]) == ("008", "08", "8", "8a", "9", "010")
-    assert ordered(["b", "B", "a", "\udce9", "10" * 3000, "2"])[0] == "2"
+    assert natural_order(["class10", "class2", "Class1"]) == ("Class1", "class2", "class10")
+    assert natural_order(["010", "9", "08", "8", "008", "8a"]) == ("008", "08", "8", "8a", "9", "010")
+    assert natural_order(["b", "B", "a", "\udce9", "10" * 3000, "2"])[0] == "2"
 
 
 def test_names_of_two_datasets_are_matched() -> None:
-    assert renumbered(("dog", "cat"), ("cat", "dog")) == (1, 0)
-    assert renumbered(("Dog", "cat ", "Zoë", "dataset.json"), ("cat", "dog", "Zoe\u0308")) == (1, 0, 2, None)
-    assert renumbered(("Cat", "CAT"), ("cat",)) == (None, None)
-    assert renumbered(("cat", "Cat"), ("cat",)) == (0, None)
-    assert translated(("2", "10"), ("10", "2"), "x") == (1, 0)
+    assert match_names(("dog", "cat"), ("cat", "dog")) == (1, 0)
+    assert match_names(("Dog", "cat ", "Zoë", "dataset.json"), ("cat", "dog", "Zoe\u0308")) == (1, 0, 2, None)
+    assert match_names(("Cat", "CAT"), ("cat",)) == (None, None)
+    assert match_names(("cat", "Cat"), ("cat",)) == (0, None)
+    assert match_classes(("2", "10"), ("10", "2"), "x") == (1, 0)
     with pytest.raises(UsageError, match="--dataset x: lacks classes that the model generates: wolf; it has cat, dog"):
-        translated(("cat", "wolf"), ("cat", "dog"), "x")
+        match_classes(("cat", "wolf"), ("cat", "dog"), "x")
     with pytest.raises(UsageError, match="--dataset x: has classes that the model does not know: dog"):
-        translated(("cat",), ("cat", "dog"), "x")
+        match_classes(("cat",), ("cat", "dog"), "x")
     with pytest.raises(UsageError, match="it has no classes"):
-        translated(("cat", "dog"), (), "x")
+        match_classes(("cat", "dog"), (), "x")

@@ -14,50 +14,50 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.data import drawn
+from gancli.data import generated
+from gancli.data.dataset import Dataset, digest
 from gancli.data.leaf_pile import GROUND, power_law, random_pile
 from gancli.data.leaves import CANVAS, draw_leaves, num_leaves
-from gancli.data.names import DRAWN, Split, source_names
-from gancli.data.opening import open_source
-from gancli.data.photographs import Photographs, open_photographs
-from gancli.data.source import Source, digest
+from gancli.data.names import GENERATED, Split, dataset_names
+from gancli.data.opening import open_dataset
+from gancli.data.photographs import PhotoDataset, open_photographs
 from gancli.events import ignore
 from tests.conftest import ROOT, Gan, warned
 
 PRINT_DIGEST = """
 import torch
-from gancli.data.source import digest
+from gancli.data.dataset import digest
 from gancli.data.leaves import draw_leaves
 print(digest(torch.cat([images for images, _ in draw_leaves(4, 320, 3)])))
 """
 
 
-def generated(count: int, size: int, seed: int) -> Tensor:
+def generated_images(count: int, size: int, seed: int) -> Tensor:
     return torch.cat([images for images, _ in draw_leaves(count, size, seed)])
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two canvases for training and one for testing."""
-    fewer = dataclasses.replace(drawn.DRAWN_SETS["leaves"], counts={"train": 2, "test": 1})
-    monkeypatch.setitem(drawn.DRAWN_SETS, "leaves", fewer)
+    fewer = dataclasses.replace(generated.GENERATED_SETS["leaves"], counts={"train": 2, "test": 1})
+    monkeypatch.setitem(generated.GENERATED_SETS, "leaves", fewer)
 
 
-def opened(root: Path, split: Split = "train", size: int | None = None) -> tuple[Source, list[str]]:
+def opened(root: Path, split: Split = "train", size: int | None = None) -> tuple[Dataset, list[str]]:
     how: dict[str, Any] = {"image_size": size, "download": False, "on_bad_image": "fail", "split": split}
-    return warned(open_source, "leaves", data_root=root, **how)
+    return warned(open_dataset, "leaves", data_root=root, **how)
 
 
-def photographs(root: Path, crop: int | None) -> Photographs:
+def photographs(root: Path, crop: int | None) -> PhotoDataset:
     how: dict[str, Any] = {"image_size": crop, "download": False, "on_bad_image": "fail"}
     return open_photographs("leaves", ignore, data_root=root, **how)
 
 
 def test_equal_seeds_give_equal_images_with_any_number_of_threads() -> None:
     threads = torch.get_num_threads()
-    first, other = generated(30, 64, 5), generated(30, 64, 6)
+    first, other = generated_images(30, 64, 5), generated_images(30, 64, 6)
     torch.set_num_threads(3 - min(2, threads))  # `conftest` resets it
-    assert torch.equal(first, generated(30, 64, 5))
+    assert torch.equal(first, generated_images(30, 64, 5))
     assert (first != other).float().mean() > 0.9
 
 
@@ -68,7 +68,7 @@ def test_a_processor_without_wide_registers_generates_the_same() -> None:
         plain.pop("NPY_DISABLE_CPU_FEATURES")
     command = [sys.executable, "-W", "ignore", "-c", PRINT_DIGEST]
     done = subprocess.run(command, env=os.environ | plain, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == digest(generated(4, 320, 3))
+    assert done.stdout.strip() == digest(generated_images(4, 320, 3))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_processor_without_wide_registers_generates_the_same() -> None:
 def test_images_of_any_size_are_tiles_or_canvases(canvases: int, size: int, count: int) -> None:
     assert num_leaves(canvases, size) == count
     some = min(count, 50 if size <= CANVAS else 1)
-    assert generated(some, size, 1).shape == (some, 3, size, size)
+    assert generated_images(some, size, 1).shape == (some, 3, size, size)
 
 
 def test_shapes_cover_the_canvas() -> None:
@@ -91,7 +91,7 @@ def test_shapes_cover_the_canvas() -> None:
 def test_the_spectrum_and_the_colours_are_like_those_of_photographs() -> None:
     """The power of photographs falls about as 1/f²: over 40 of BSD200's, this measure is -2.4 (10 % below -2.9, 10 % above
     -1.9)."""
-    images = generated(12, CANVAS, 4).double()
+    images = generated_images(12, CANVAS, 4).double()
     grey = images.mean(1)
     window = torch.hann_window(CANVAS, dtype=torch.float64)
     power = torch.fft.fft2((grey - grey.mean((1, 2), keepdim=True)) * window * window[:, None]).abs().square()
@@ -125,8 +125,8 @@ def test_splits_differ_have_no_classes_and_are_cached(tmp_path: Path, monkeypatc
     assert (len(train.images), len(test.images)) == (50, 25)
     assert not torch.equal(train.images[:25], test.images)
     assert (train.class_names, set(train.labels.tolist())) == ((), {0})
-    nobody = dataclasses.replace(drawn.DRAWN_SETS["leaves"], draw=lambda *_: pytest.fail("generated again"))
-    monkeypatch.setitem(drawn.DRAWN_SETS, "leaves", nobody)
+    nobody = dataclasses.replace(generated.GENERATED_SETS["leaves"], draw=lambda *_: pytest.fail("generated again"))
+    monkeypatch.setitem(generated.GENERATED_SETS, "leaves", nobody)
     again, warnings = opened(tmp_path)
     assert torch.equal(again.images, train.images)
     assert (again.fingerprint, warnings) == (train.fingerprint, [])
@@ -164,5 +164,5 @@ def test_variants_train_on_leaves(variant: tuple[object, ...], gan: Gan, tmp_pat
 
 def test_every_named_set_is_in_the_docs() -> None:
     text = (ROOT / "docs" / "data.md").read_text("utf-8")
-    assert [name for name in source_names() if f"`{name}`" not in text] == []
-    assert tuple(drawn.DRAWN_SETS) == DRAWN
+    assert [name for name in dataset_names() if f"`{name}`" not in text] == []
+    assert tuple(generated.GENERATED_SETS) == GENERATED

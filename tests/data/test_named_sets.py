@@ -19,21 +19,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gancli.data import named_sets
+from gancli.data.dataset import Dataset
 from gancli.data.listing import Probe, probe
 from gancli.data.named_formats import read_cifar, read_idx, read_mat
 from gancli.data.names import Split
-from gancli.data.opening import open_source
-from gancli.data.source import Source
-from gancli.data.stacked import COUNTS, apart, draws, together
+from gancli.data.opening import open_dataset
+from gancli.data.stacked import COUNTS, choose_digits, digits_to_number, unstack
 from gancli.engine.choice import choose
 from gancli.errors import DataError
 from gancli.events import ignore
 from tests.pictures import tiny_digits, write_idx, write_tiny_mnist
 
 
-def opened(name: str, root: Path, split: Split = "train", image_size: int | None = None) -> Source:
+def opened(name: str, root: Path, split: Split = "train", image_size: int | None = None) -> Dataset:
     how: dict[str, Any] = {"image_size": image_size, "download": False, "on_bad_image": "fail", "split": split}
-    return open_source(name, ignore, data_root=root, **how)
+    return open_dataset(name, ignore, data_root=root, **how)
 
 
 @pytest.mark.parametrize(("name", "shape"), [("digits", (1, 28, 28)), ("shapes", (3, 64, 64))])
@@ -242,18 +242,18 @@ def test_each_channel_of_a_stack_shows_the_digit_that_the_label_says(tmp_path: P
     assert source.images.shape == ({"train": 128_000, "test": 26_000}[split], 3, 4, 4)
     names = [source.class_names[label] for label in source.labels[:500].tolist()]
     assert names == ["".join(map(str, digits)) for digits in tiny_digits(source.images[:500]).tolist()]
-    assert torch.equal(together(tiny_digits(source.images)), source.labels)
+    assert torch.equal(digits_to_number(tiny_digits(source.images)), source.labels)
     assert len(source.class_names) == 1000
     assert torch.bincount(source.labels, minlength=1000).min() > 0, "all modes occur"
 
 
 def test_the_stacks_are_the_same_for_everybody_and_come_in_other_sizes(tmp_path: Path) -> None:
-    assert draws(60_000, "train")[[0, -1]].tolist() == [[41454, 31288, 33590], [40155, 55796, 24187]]
-    assert draws(10_000, "test")[[0, -1]].tolist() == [[4984, 1143, 5420], [9900, 45, 5175]]
+    assert choose_digits(60_000, "train")[[0, -1]].tolist() == [[41454, 31288, 33590], [40155, 55796, 24187]]
+    assert choose_digits(10_000, "test")[[0, -1]].tolist() == [[4984, 1143, 5420], [9900, 45, 5175]]
     write_tiny_mnist(tmp_path)
     source = opened("stacked-mnist", tmp_path, "test", 8)
     assert source.images.shape == (26_000, 3, 8, 8)
-    assert torch.equal(together(tiny_digits(source.images)), source.labels)
+    assert torch.equal(digits_to_number(tiny_digits(source.images)), source.labels)
 
 
 def test_no_file_is_opened_to_choose_a_variant_for_stacks() -> None:
@@ -263,11 +263,11 @@ def test_no_file_is_opened_to_choose_a_variant_for_stacks() -> None:
 
 def test_apart_undoes_together() -> None:
     pixels = torch.arange(2 * 3 * 4, dtype=torch.uint8).view(2, 3, 2, 2)
-    images, digits = apart(pixels, torch.tensor([907, 42]))
+    images, digits = unstack(pixels, torch.tensor([907, 42]))
     assert digits.tolist() == [9, 0, 7, 0, 4, 2]
     assert torch.equal(images[1], pixels[0, 1:2])
     assert torch.equal(images[5], pixels[1, 2:])
-    assert together(digits.view(2, 3)).tolist() == [907, 42]
+    assert digits_to_number(digits.view(2, 3)).tolist() == [907, 42]
 
 
 def test_mnists_files_are_checked_against_their_checksum_and_each_other(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_real_stacks_have_real_digits_and_all_modes(mnist_root: Path) -> None:
     for split in COUNTS:
         source, mnist = opened("stacked-mnist", mnist_root, split), opened("mnist", mnist_root, split)
         assert source.images.shape == (COUNTS[split], 3, 28, 28)
-        chosen = draws(len(mnist.images), split)
+        chosen = choose_digits(len(mnist.images), split)
         for channel in range(3):
             some = chosen[::997, channel]
             assert torch.equal(source.images[::997, channel], mnist.images[some, 0])

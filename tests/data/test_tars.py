@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from gancli.data.names import Split
-from gancli.data.opening import open_source
+from gancli.data.opening import open_dataset
 from gancli.data.photographs import open_photographs
 from gancli.errors import DataError, UsageError
-from gancli.events import Event, Pace, ignore
+from gancli.events import Event, RateLimiter, ignore
 from tests.conftest import SMALL, Gan
 from tests.data.packed import (
     features,
@@ -256,7 +256,7 @@ def test_the_order_in_an_archive_is_that_of_names_and_what_cannot_be_read_leaves
         for p in places
     ]
     assert len({one.fingerprint for one in photographs}) == 1
-    assert [int(photographs[3].picture(index)[0, 0, 0]) for index in range(6)] == [1, 2, 4, 5, 7, 8]
+    assert [int(photographs[3].image(index)[0, 0, 0]) for index in range(6)] == [1, 2, 4, 5, 7, 8]
 
 
 def test_another_tar_of_the_same_name_is_other_data(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_an_error_of_the_callback_is_not_taken_for_damage(
     def stop(_: Event) -> None:
         raise OSError("stop")
 
-    monkeypatch.setattr(Pace, "due", lambda _: True)
+    monkeypatch.setattr(RateLimiter, "due", lambda _: True)
     make: dict[str, Callable[[], Path]] = {
         "folder": lambda: in_folder(tmp_path / "a", pets()),
         "tar": lambda: in_tar(tmp_path / "a.tar", pets()),
@@ -281,7 +281,7 @@ def test_an_error_of_the_callback_is_not_taken_for_damage(
     }
     how: dict[str, Any] = {"image_size": 8, "download": False, "on_bad_image": "skip"}
     with pytest.raises(OSError, match=r"^stop$"):
-        open_source(str(make[kind]()), stop, data_root=tmp_path / "root", **how)
+        open_dataset(str(make[kind]()), stop, data_root=tmp_path / "root", **how)
 
 
 def test_a_run_trains_on_shards_by_a_pattern_and_goes_on_from_elsewhere(

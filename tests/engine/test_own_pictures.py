@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from gancli.batches.labelled import LabelledBatches
 from gancli.config import VariantConfig
+from gancli.data.dataset import Dataset
 from gancli.data.listing import probe
-from gancli.data.source import Source
 from gancli.variants.dcgan import Dcgan
 from gancli.variants.dcgan_config import Config
 from tests.conftest import SMALL, Gan
@@ -116,7 +116,7 @@ def test_mirrored_pictures_are_half_of_every_epoch_others_in_each_and_resume(gan
 def test_a_mirrored_row_is_its_picture_mirrored(channels_last: bool) -> None:
     pixels = torch.arange(6 * 3 * 4 * 4, dtype=torch.uint8).view(6, 3, 4, 4)
     labels = torch.arange(6)
-    source = Source("x", pixels, labels, tuple("abcdef"))
+    source = Dataset("x", pixels, labels, tuple("abcdef"))
     batches = LabelledBatches(source, torch.device("cpu"), 2, 0, channels_last, mirror=True)
     rows = torch.cat([batches.rows(step, 1)[0] for step in range(30)])
     assert 0.2 < (rows >= 6).double().mean() < 0.8

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from gancli.data.dataset import Dataset
 from gancli.data.names import Split
-from gancli.data.opening import open_source
-from gancli.data.source import Source
+from gancli.data.opening import open_dataset
 from gancli.events import ignore
 from gancli.metrics import classifier, compare, reference
 from gancli.metrics.classifier import Classifier
@@ -33,9 +33,9 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def opened(root: Path, split: Split) -> Source:
+def opened(root: Path, split: Split) -> Dataset:
     how: Any = {"image_size": None, "download": False, "on_bad_image": "fail"}
-    return open_source("stacked-mnist", ignore, data_root=root, split=split, **how)
+    return open_dataset("stacked-mnist", ignore, data_root=root, split=split, **how)
 
 
 class Perfect(Classifier):
@@ -70,10 +70,10 @@ def test_evenly_drawn_images_have_the_divergence_that_their_number_gives() -> No
 def test_the_yardstick_counts_the_modes_of_what_it_is_shown(tiny_root: Path) -> None:
     train, test = opened(tiny_root, "train"), opened(tiny_root, "test")
     perfect = Perfect(1, 4, 10, stacked=True)
-    statistics = reference.Yardstick(train, test, perfect, 26_000, ("modes",))
+    statistics = reference.ReferenceStatistics(train, test, perfect, 26_000, ("modes",))
     seven = test.images[test.labels % 100 == 77]  # 077, 177, … 977
     wanted = modes(torch.bincount(test.labels[test.labels % 100 == 77], minlength=1000))
-    found = {figure.name: figure for figure in statistics.figures(statistics.seen(seven, None))}
+    found = {figure.name: figure for figure in statistics.compute_metrics(statistics.with_features(seven, None))}
     assert set(found) == {"modes", "modes kl"}
     assert (found["modes"].model.value, found["modes"].unit, found["modes"].count) == (10, "of 1,000", len(seven))
     assert found["modes kl"].model.value == pytest.approx(wanted.kl, abs=1e-12)

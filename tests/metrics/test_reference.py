@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
 from gancli.events import Event, ignore
 from gancli.metrics import classifier, reference
 from gancli.metrics.classifier import Classifier, evaluation_classifier, fit
@@ -19,13 +19,13 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classifier, "NUM_STEPS", 60)
 
 
-def bright_and_dark(count: int = 400, names: tuple[str, ...] = ("dark", "bright"), seed: int = 0) -> Source:
+def bright_and_dark(count: int = 400, names: tuple[str, ...] = ("dark", "bright"), seed: int = 0) -> Dataset:
     """Two classes that a classifier learns at once: dark and bright noise, lighter at the top."""
     rng = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % 2
     noise = torch.randint(0, 60, (count, 1, 8, 8), generator=rng)
     slope = torch.arange(8).flip(0)[:, None] * 10
-    return Source("toy", (noise + slope + 120 * labels[:, None, None, None]).to(torch.uint8), labels, names)
+    return Dataset("toy", (noise + slope + 120 * labels[:, None, None, None]).to(torch.uint8), labels, names)
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 8), (3, 28), (1, 128)])
@@ -74,13 +74,16 @@ def test_other_data_gets_another_classifier(tmp_path: Path) -> None:
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
-def figures(statistics: reference.Yardstick, pixels: Any, labels: Any = None) -> dict[str, float]:
-    return {figure.name: figure.model.value for figure in statistics.figures(statistics.seen(pixels, labels))}
+def figures(statistics: reference.ReferenceStatistics, pixels: Any, labels: Any = None) -> dict[str, float]:
+    return {
+        figure.name: figure.model.value
+        for figure in statistics.compute_metrics(statistics.with_features(pixels, labels))
+    }
 
 
 def test_real_images_score_as_their_floor_and_worse_ones_worse(tmp_path: Path) -> None:
     train, test = bright_and_dark(600), bright_and_dark(300, seed=1)
-    statistics = reference.make(train, test, tmp_path, CPU, 200, ignore)
+    statistics = reference.make_reference(train, test, tmp_path, CPU, 200, ignore)
     fresh = bright_and_dark(200, seed=2)
     real = figures(statistics, fresh.images, fresh.labels)
     dark_only = figures(statistics, fresh.images[fresh.labels == 0].repeat(2, 1, 1, 1), torch.arange(200) % 2)
@@ -100,7 +103,7 @@ def test_real_images_score_as_their_floor_and_worse_ones_worse(tmp_path: Path) -
 
 def test_a_data_set_without_a_test_split_is_measured_by_halves(tmp_path: Path) -> None:
     whole = bright_and_dark(400)
-    statistics = reference.make(whole, whole, tmp_path, CPU, 10_000, ignore)
+    statistics = reference.make_reference(whole, whole, tmp_path, CPU, 10_000, ignore)
     assert not statistics.has_test_split
     assert statistics.count == 160, "half of it, less the images that choose the windows' width"
     shared = (statistics.reference.pixels[:, None] == statistics.validation[None]).flatten(2).all(2)
@@ -110,9 +113,9 @@ def test_a_data_set_without_a_test_split_is_measured_by_halves(tmp_path: Path) -
 @pytest.mark.slow
 def test_gan_train_scores_a_classifier_of_the_models_images_on_real_ones(tmp_path: Path) -> None:
     train, test = bright_and_dark(600), bright_and_dark(300, seed=1)
-    statistics = reference.make(train, test, tmp_path, CPU, 200, ignore, ("labels",))
+    statistics = reference.make_reference(train, test, tmp_path, CPU, 200, ignore, ("labels",))
     fresh = bright_and_dark(200, seed=2)
-    good = statistics.gan_train(statistics.seen(fresh.images, fresh.labels), ignore)
-    swapped = statistics.gan_train(statistics.seen(fresh.images, 1 - fresh.labels), ignore)
+    good = statistics.gan_train(statistics.with_features(fresh.images, fresh.labels), ignore)
+    swapped = statistics.gan_train(statistics.with_features(fresh.images, 1 - fresh.labels), ignore)
     assert good.model.value > 99
     assert swapped.model.value < 1

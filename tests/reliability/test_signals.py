@@ -108,7 +108,7 @@ def test_a_signal_while_images_are_decoded_leaves_nothing_behind(
     assert gan("sample", trained, "-n", 40, "-o", tmp_path / "pictures").code == 0
     args = ("train", "-d", tmp_path / "pictures", *SMALL, "--steps", 2, "--data-root", tmp_path / "root")
     with monkeypatch.context() as patched:
-        patched.setattr(folder, "decode_first", signalled(signal.SIGTERM, 5, decode.decode_first))
+        patched.setattr(folder, "decode_image", signalled(signal.SIGTERM, 5, decode.decode_image))
         stopped = gan(*args, "--out", "new", "--progress", "none")
     assert stopped.code == 75, stopped.err
     assert "before the first step" in stopped.err

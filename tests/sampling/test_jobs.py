@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gancli.data.walk import walked
+from gancli.data.walk import list_folder
 from gancli.events import ignore
 from gancli.sampling.jobs import targets
 
@@ -66,7 +66,7 @@ def test_links_are_followed_once_and_what_is_no_file_is_named(tmp_path: Path) ->
     (tmp_path / "nowhere.png").symlink_to("gone.png")
     (tmp_path / "circle.png").symlink_to("circle.png")
     os.mkfifo(tmp_path / "pipe.png")
-    found = walked(tmp_path, True, ignore, left_out=tmp_path / "out")
+    found = list_folder(tmp_path, True, ignore, left_out=tmp_path / "out")
     assert sorted(found.marks) == ["a.png", "b/c.png", "b/d/e.png"]
-    assert sorted(found.broken) == ["circle.png", "nowhere.png", "pipe.png"]
-    assert "No such file" in found.broken["nowhere.png"]
+    assert sorted(found.unreadable) == ["circle.png", "nowhere.png", "pipe.png"]
+    assert "No such file" in found.unreadable["nowhere.png"]

@@ -26,7 +26,7 @@ def fingerprint(pixels: str, numbers: Sequence[Tensor], names: Sequence[str]) ->
 
 
 @dataclass(frozen=True)
-class Source:
+class Dataset:
     """A dataset of square images of one size. `images`: uint8 `[N, C, H, W]`; `labels`: int64 `[N]`, all 0 without classes.
 
     `mapped_file`: see `cache.PixelArray`. `digest`: of the images, "" if unknown. `stacked`: each channel is the image of a

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from gancli.data.cache import Cache
+from gancli.data.dataset import Dataset
 from gancli.data.digits import draw_digits
 from gancli.data.leaves import CANVAS, draw_leaves, num_leaves
 from gancli.data.names import Split
 from gancli.data.shapes import SHAPES, draw_shapes
-from gancli.data.source import Source
-from gancli.events import Emit, Pace, Preparing
+from gancli.events import Emit, Preparing, RateLimiter
 
 VERSION = 1  # of the images that are cached
 Draw = Callable[[int, int, int], Iterator[tuple[Tensor, Tensor]]]
@@ -21,7 +21,7 @@ Seeds = dict[Split, int]
 
 
 @dataclass(frozen=True)
-class DrawnSet:
+class GeneratedSet:
     """A generated dataset. `counts` and `seeds`: by split; `size`: the default, in pixels. `count_at_size`: the number of
     images of a size that a count stands for. `scene`: the size of images that crops are taken of, None for `size`."""
 
@@ -38,22 +38,24 @@ class DrawnSet:
 DIGIT_SEEDS: Seeds = {"train": 28_001, "test": 28_002}
 SHAPE_SEEDS: Seeds = {"train": 64_001, "test": 64_002}
 LEAF_SEEDS: Seeds = {"train": 96_001, "test": 96_002}
-DRAWN_SETS = {
-    "digits": DrawnSet(draw_digits, 28, tuple("0123456789"), {"train": 6_400, "test": 4_000}, DIGIT_SEEDS),
-    "shapes": DrawnSet(draw_shapes, 64, tuple(SHAPES), {"train": 10_000, "test": 2_000}, SHAPE_SEEDS),
-    "leaves": DrawnSet(draw_leaves, 64, (), {"train": 400, "test": 80}, LEAF_SEEDS, num_leaves, CANVAS, cached=True),
+GENERATED_SETS = {
+    "digits": GeneratedSet(draw_digits, 28, tuple("0123456789"), {"train": 6_400, "test": 4_000}, DIGIT_SEEDS),
+    "shapes": GeneratedSet(draw_shapes, 64, tuple(SHAPES), {"train": 10_000, "test": 2_000}, SHAPE_SEEDS),
+    "leaves": GeneratedSet(
+        draw_leaves, 64, (), {"train": 400, "test": 80}, LEAF_SEEDS, num_leaves, CANVAS, cached=True
+    ),
 }
 
 
 def scene_size(name: str, crop: int | None) -> int | None:
     """Return the size at which to open a dataset for crops of `crop` pixels (None: any)."""
-    scene = DRAWN_SETS[name].scene
+    scene = GENERATED_SETS[name].scene
     return None if scene is None else max(scene, crop or 0)
 
 
-def open_drawn(name: str, data_root: Path, image_size: int | None, split: Split, emit: Emit) -> Source:
+def open_generated(name: str, data_root: Path, image_size: int | None, split: Split, emit: Emit) -> Dataset:
     """Generate a dataset at `image_size` pixels (None: its default). One that takes long is cached below `data_root`."""
-    which = DRAWN_SETS[name]
+    which = GENERATED_SETS[name]
     size = image_size or which.size
     if not which.cached:
         return _generated(name, size, split, emit)
@@ -61,8 +63,8 @@ def open_drawn(name: str, data_root: Path, image_size: int | None, split: Split,
     return cache.load_source(name) or cache.save_source(_generated(name, size, split, emit))
 
 
-def _generated(name: str, size: int, split: Split, emit: Emit) -> Source:
-    which, pace = DRAWN_SETS[name], Pace()
+def _generated(name: str, size: int, split: Split, emit: Emit) -> Dataset:
+    which, pace = GENERATED_SETS[name], RateLimiter()
     total, done = which.count_at_size(which.counts[split], size), 0
     emit(Preparing(f"generating {name}", 0, total, "images"))
     images, labels = [], []
@@ -72,4 +74,4 @@ def _generated(name: str, size: int, split: Split, emit: Emit) -> Source:
         done += len(some_labels)
         if pace.due() or done == total:
             emit(Preparing(f"generating {name}", done, total, "images"))
-    return Source(name, torch.cat(images), torch.cat(labels), which.class_names)
+    return Dataset(name, torch.cat(images), torch.cat(labels), which.class_names)
