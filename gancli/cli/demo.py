@@ -34,7 +34,9 @@ def _demo(checkpoints: list[str] | None, device: str, open_browser: bool | None,
         def ready() -> None:
             console.print_result(address)
             if config.host not in LOCAL:
-                console.print_message(f"note: --host {config.host}: everyone who can reach this address can use the page")
+                console.print_message(
+                    f"note: --host {config.host}: everyone who can reach this address can use the page"
+                )
             console.print_message("Ctrl-C ends")
             if _opens() if open_browser is None else open_browser:
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
@@ -55,7 +57,7 @@ demo = options.with_signature(
     _demo,
     [
         options.argument("checkpoints", list[str] | None, metavar="CKPT...", show_default=False, **ckpt.COMPLETION, help=(
-            f"Run directories, checkpoints, or {ckpt.PRETRAINED}; several are shown side by side.")),
+            f"Run directories, checkpoints, or {ckpt.PRETRAINED}; several are shown side by side.")).replace(default=None),
         *(options.parameter(field) for field in fields_of(DemoConfig)),
         options.plain_option("open_browser", bool | None, "--open/--no-open", show_default=False, help=(
             "Open the page in the browser. [dim](default: on a terminal with a display)[/]")),

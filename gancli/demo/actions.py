@@ -33,15 +33,20 @@ ALL_LABELS = -1
 NO_TRUNCATION = 3.0  # the end of the slider, where the noise stays as it is
 MAX_UPLOAD = MAX_BYTES  # bytes of a file, as of an image in an archive that `gan sample -i` reads
 GAP = 2  # pixels between the images of a grid
-SHOWN_WIDTH, SHOWN_HEIGHT = 1200, 800  # pixels up to which a grid is zoomed, as a browser finds no pixel of one it enlarges
+SHOWN_WIDTH, SHOWN_HEIGHT = (
+    1200,
+    800,
+)  # pixels up to which a grid is zoomed, as a browser finds no pixel of one it enlarges
+MAX_ZOOM = 64  # as of `gan sample --zoom`
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A model on the page, by the name that it has there."""
+    """A model on the page, by the name that it has there. `word`: what a command line calls it."""
 
     name: str
     model: Model
+    word: str
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -73,10 +78,10 @@ class Look:
 @dataclass(frozen=True)
 class Point:
     """A place in latent space: the noise of `seed`, moved along great arcs, each time a share of the way to the noise of
-    another seed. `label`: the class of the image that was kept."""
+    another seed. `label`: the name of the class of the image that was kept, if it has one."""
 
     seed: int
-    label: int = ALL_LABELS
+    label: str | None = None
     moves: tuple[tuple[int, float], ...] = ()
 
 
@@ -94,7 +99,11 @@ def load_all(paths: Sequence[Path], device: str | None = None) -> list[Shown]:
     models = [load(path, device) for path in paths]
     names = [printable(name_of(model.path)) for model in models]
     shown = [
-        Shown(name if names.count(name) == 1 else printable(str(path)), model)
+        Shown(
+            name if names.count(name) == 1 else printable(str(path)),
+            model,
+            pretrained.pretrained_name(path) or str(path),
+        )
         for name, path, model in zip(names, paths, models, strict=True)
     ]
     for one in shown:  # the first image takes longer than all others
@@ -118,7 +127,8 @@ def at(shown: Shown, look: Look, seed: int, number: int, place: Sequence[int]) -
     if index is None:
         return None
     request = wanted.wanted[index]
-    return Point(request.seed, request.label if shown.model.class_names else ALL_LABELS)
+    names = shown.model.class_names
+    return Point(request.seed, names[request.label] if names else None)
 
 
 def between(shown: Shown, look: Look, first: int, second: int, share: float) -> Image.Image:
@@ -187,13 +197,13 @@ def enlarge(shown: Shown, file: Path, emit: Emit = ignore) -> Enlarged:
 
 def command(shown: Shown, look: Look, seed: int, number: int) -> str:
     """Return the command line that makes the same grid."""
-    model, config = shown.model, _config(shown, look, seed, number)
-    words = ["gan", "sample", pretrained.pretrained_name(model.path) or str(model.path), "-n", str(number)]
+    config = _config(shown, look, seed, number)
+    words = ["gan", "sample", shown.word, "-n", str(number)]
     words += ["--seed", str(seed)]
     words += ["--label", config.label[0].replace(",", "\\,")] if config.label else []
     words += [] if config.truncation is None else ["--truncation", f"{config.truncation:g}"]
     words += ["--levels"] if config.levels else []
-    size, width = model.facts.images.size, _width(shown, look)
+    size, width = shown.model.facts.images.size, _width(shown, look)
     words += ["--zoom", str(_zoom(number, size, width, _order(shown, look, seed, number).columns))]
     return " ".join(map(shell_quoted, words))
 
@@ -226,12 +236,13 @@ def _width(shown: Shown, look: Look) -> int:
 def _zoom(number: int, height: int, width: int, columns: int | None) -> int:
     """Return how many pixels of the page's image each pixel of a grid becomes, across and down."""
     across, down = images.grid_size(number, height, width, columns, GAP)
-    return max(1, min(SHOWN_WIDTH // across, SHOWN_HEIGHT // down))
+    return max(1, min(SHOWN_WIDTH // across, SHOWN_HEIGHT // down, MAX_ZOOM))
 
 
 def _zoomed(pixels: Tensor, columns: int | None) -> Image.Image:
     """Return a grid of images, uint8 `[N, C, H, W]`, as the page shows it."""
-    return images.to_pil(images.grid(pixels, columns, GAP), _zoom(len(pixels), *pixels.shape[2:], columns))
+    count, _, height, width = pixels.shape
+    return images.to_pil(images.grid(pixels, columns, GAP), _zoom(count, height, width, columns))
 
 
 def _index(shown: Shown, look: Look, number: int, columns: int | None, place: Sequence[int]) -> int | None:
@@ -251,8 +262,9 @@ def _drawn(shown: Shown, look: Look, points: Sequence[Point]) -> Tensor:
     for point in points:
         if not 0 <= point.seed <= MAX_SEED:
             raise UsageError(f"seed {point.seed}: must be between 0 and {MAX_SEED}")
-    if look.label == ALL_LABELS:
-        look = replace(look, label=points[0].label)
+    names, label_kept = shown.model.class_names, points[0].label
+    if look.label == ALL_LABELS and label_kept in names:  # another model may know other classes
+        look = replace(look, label=names.index(label_kept))
     wanted = _order(shown, look, 0, 1)
     variant, truncation, label = wanted.model.variant, wanted.config.truncation, wanted.wanted[0].label
     found: dict[int, Tensor] = {}

@@ -26,7 +26,8 @@ CSS = """
 .gan-grid img { width: auto; height: auto; max-width: 100%; max-height: 65vh; margin: auto; }
 .gan-pick img { cursor: pointer; }
 .gan-line p { margin: 0 0 .25rem; overflow-wrap: anywhere; }
-.gan-problem { color: var(--error-text-color); }
+.gan-line p.gan-problem { color: #b91c1c; }
+.dark .gan-line p.gan-problem { color: #fca5a5; }
 """
 
 
@@ -51,6 +52,7 @@ def build(models: Sequence[Shown], stopped: threading.Event | None = None) -> gr
     generating = [model for model in models if not model.enlarges]
     enlarging = [model for model in models if model.enlarges]
     title = ", ".join(model.name for model in models)
+    page: gr.Blocks
     with gr.Blocks(
         title=f"{title} · gan demo", analytics_enabled=False, fill_width=True, delete_cache=(CLEANED_S, KEPT_S)
     ) as page:
@@ -109,7 +111,9 @@ class Generating:
             )  # fmt: skip
             self.shared.append(truncation)
             if any(model.has_levels for model in self.models):
-                self.shared.append(gr.Checkbox(False, label="levels", info="coarse to fine, side by side"))
+                self.shared.append(
+                    gr.Checkbox(False, label="levels", info="coarse to fine, side by side", min_width=200)
+                )
 
     def _looks(self, values: Sequence[Any]) -> list[Look]:
         """The look of each model's images, from the values of the shared widgets."""
@@ -175,7 +179,7 @@ class Generating:
                 0, 1, 0.3, step=0.01, label="distance", info="of the neighbours from the first image", buttons=[],
                 min_width=MIN_WIDTH, scale=2,
             )  # fmt: skip
-            other = gr.Button("Other neighbours", min_width=120)
+            other = gr.Button("Other neighbours", min_width=120, size="md")
         pictures = self._pictures("the image that was kept, and its neighbours", pick=True)
         about = _line()
         inputs = [kept, distance, directions, *self.shared]
@@ -208,7 +212,9 @@ class Generating:
         hidden: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         for index, picture in enumerate(pick[0]):
             keep = picture.select(_with_event(picked, index), [*pick[1], kept], kept, **hidden)
-            keep.then(lambda: gr.Tabs(selected="around"), None, self.tabs, **hidden).then(draw, inputs, outputs, **hidden)
+            keep.then(lambda: gr.Tabs(selected="around"), None, self.tabs, **hidden).then(
+                draw, inputs, outputs, **hidden
+            )
         for index, picture in enumerate(pictures):
             move = picture.select(_with_event(moved, index), inputs, kept, **hidden)
             move.then(draw, inputs, outputs, **hidden)
@@ -246,7 +252,7 @@ def _enlarging(models: Sequence[Shown], stopped: threading.Event | None) -> None
     with gr.Row():
         results = [
             gr.ImageSlider(
-                label=f"left: bicubic, right: {model.name}", type="pil", format="png", interactive=False, max_height=900,
+                label=f"left: bicubic, right: {model.name}", type="pil", format="png", interactive=False, max_height=600,
                 min_width=MIN_WIDTH, buttons=["download", "fullscreen"],
             )
             for model in models
@@ -273,5 +279,3 @@ def _enlarging(models: Sequence[Shown], stopped: threading.Event | None) -> None
         draw, file, [*results, about], api_name="enlarge", concurrency_limit=1, concurrency_id="enlarge",
         trigger_mode="always_last", show_progress_on=results,
     )  # fmt: skip
-
-

@@ -82,10 +82,14 @@ def serve(models: Sequence[Shown], listening: socket.socket, ready: Callable[[],
         blocks = page.build(models, stopped)
         app = mount_gradio_app(app, blocks, path="/", server_name=host, server_port=port, **page.settings())
         config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=GRACE_S)
-        server = uvicorn.Server(config)
-        ready()
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets=sockets)
+                ready()
+
         with contextlib.suppress(KeyboardInterrupt):
             try:
-                server.run(sockets=[listening])
+                Server(config).run(sockets=[listening])
             finally:
                 stopped.set()

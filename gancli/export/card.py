@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gancli import catalogue
+from gancli.export import space
 from gancli.export.front_matter import dataset_name, front_matter
 from gancli.format import measure
 from gancli.store.checkpoint import Model
@@ -19,17 +20,21 @@ WEIGHTS, CONFIG, SAMPLES = EXPORTED, "config.json", "samples.png"
 @dataclass(frozen=True)
 class Card:
     """What a card is made of. `title`: what the model is called; `measured`: figures of these very weights,
-    one measurement for each data set; `samples`: what the picture shows."""
+    one measurement for each data set; `samples`: what the picture shows; `space`: whether the folder is a Space."""
 
     title: str
     model: Model
     license: str | None
     measured: Sequence[Evaluation]
     samples: str
+    space: bool = False
 
     def text(self) -> str:
         """The whole file."""
-        head = front_matter(self.title, self.model, self.license, self.measured)
+        if self.space:
+            head = space.front_matter(printable(self.title), self.model, self.license)
+        else:
+            head = front_matter(self.title, self.model, self.license, self.measured)
         parts = [f"---\n{head}---", f"# {_plain(self.title)}", self._what(), f"![samples]({SAMPLES})", self.samples]
         parts += [self._use(), self._training(), self._figures(), self._limits()]
         return "\n\n".join(part for part in parts if part) + "\n"

@@ -16,7 +16,7 @@ from gancli.config.sample import SampleConfig
 from gancli.data.leaves import draw_leaves
 from gancli.errors import CheckpointError, GancliError, os_problem
 from gancli.events import Emit, Preparing, ignore
-from gancli.export import contract
+from gancli.export import contract, space
 from gancli.export.card import CONFIG, SAMPLES, WEIGHTS, Card
 from gancli.files import atomic
 from gancli.files.atomic import temp_sibling
@@ -28,25 +28,28 @@ from gancli.store.evaluations import Evaluation
 from gancli.store.header import read_header
 from gancli.store.run_directory import RunDirectory
 from gancli.store.run_info import RunInfo
+from gancli.text import printable
 
 CARD = "README.md"
 SIDE, NUM_SHOWN = 96, 4  # of pictures to enlarge, in pixels of the true one
 CPU = torch.device("cpu")
 
 
-def write(place: Path, source: Path, model: Model, title: str, license_: str | None, emit: Emit) -> list[str]:
+def write(
+    place: Path, source: Path, model: Model, title: str, license_: str | None, as_space: bool, emit: Emit
+) -> list[str]:
     """Make the folder `place`, whole or not at all, of a model that lies in `source`; gives the files. Raises `GancliError`
-    for what the disk refuses."""
+    for what the disk refuses. `as_space`: with what a Hugging Face Space needs to show the model."""
     emit(Preparing("drawing samples", 0, 0, ""))
     picture, about = samples(model)
-    card = Card(title, model, license_, measured(source, model), about)
+    card = Card(title, model, license_, measured(source, model), about, as_space)
     weights = weights_of(source, model)
     contents = {
         WEIGHTS: weights,
         CONFIG: (json.dumps(config(model), indent=2, ensure_ascii=True) + "\n").encode(),
         CARD: card.text().encode(),
         SAMPLES: images.encode(images.to_pil(picture), ".png"),
-    }
+    } | (space.files(printable(title), WEIGHTS) if as_space else {})
     emit(Preparing(f"writing {place.name}", 0, 0, ""))
     _put(place, contents)
     return [str(place / name) for name in contents]

@@ -47,6 +47,7 @@ def target(asked: str, config: ExportConfig) -> Target:
         reject_unused_options(("--opset", config.opset), why=f"is for .onnx; -o {asked} is a folder")
         _check_folder(path, asked)
         return Target(path, "folder", config)
+    reject_unused_options(("--space", config.space or None), why=f"is for a folder; -o {asked} is a file")
     if path.is_dir():
         raise UsageError(f"-o {asked}: is a folder; give a name that is none")
     paths.check_output(path, "-o")
@@ -92,7 +93,7 @@ def written(target: Target, source: Path, model: Model, emit: Emit) -> Exported:
     license_ = target.config.license.lower() if target.config.license else SHIPPED_LICENSE if shipped else None
     if target.kind == "folder":
         title = shipped or source.resolve().parent.name or model.facts.variant
-        return Exported(folder.write(target.path, source, model, title, license_, emit), 0.0)
+        return Exported(folder.write(target.path, source, model, title, license_, target.config.space, emit), 0.0)
     spec, about = contract.of(model.variant), contract.about(model, license_)
     if target.kind == "onnx":
         data = onnx_file.encoded(spec, target.config.opset or OPSET, about, emit)

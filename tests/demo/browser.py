@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,13 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 TIMEOUT_S = 60.0
+# Chromium reads from descriptor 3 and writes to 4, of which either may be the other's now.
+START = """
+import os, sys
+for place, there in zip(sys.argv[1:3], (100, 101)): os.dup2(int(place), there)
+for there, wanted in ((100, 3), (101, 4)): os.dup2(there, wanted); os.close(there)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -109,10 +117,9 @@ def browser(profile: Path) -> Iterator[Browser]:
         "--disable-background-networking", "--disable-component-update", f"--user-data-dir={profile}",
         "--remote-debugging-pipe",
     ]  # fmt: skip
-    # Chromium reads from descriptor 3 and writes to 4.
-    shell = ["sh", "-c", f'exec "$@" 3<&{their_read} 4>&{their_write}', "sh", *words]
+    start = [sys.executable, "-c", START, str(their_read), str(their_write), *words]
     process = subprocess.Popen(
-        shell, pass_fds=(their_read, their_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        start, pass_fds=(their_read, their_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     os.close(their_read)
     os.close(their_write)
