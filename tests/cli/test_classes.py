@@ -79,7 +79,7 @@ def test_files_are_named_by_class(gan: Gan, odd_run: Path, tmp_path: Path) -> No
     assert len(files) == len(ODD) == len(list((tmp_path / "all").iterdir()))
     assert (tmp_path / "all" / "seed-000000-label-9.png").exists()
     assert (tmp_path / "all" / "seed-000001-label-10.png").exists()
-    texts = {Path(file).name: Image.open(file).text["gan:label"] for file in files}  # type: ignore[attr-defined]
+    texts = {Path(file).name: Image.open(file).text["label"] for file in files}  # type: ignore[attr-defined]
     assert texts["seed-000003-label-caf.png"] == r"caf\xe9"
     assert texts["seed-000005-label-x.png"] == " x "
 
