@@ -84,6 +84,13 @@ def test_files_are_named_by_class(gan: Gan, odd_run: Path, tmp_path: Path) -> No
     assert texts["seed-000005-label-x.png"] == " x "
 
 
+def test_odd_class_names_have_captions(gan: Gan, odd_run: Path) -> None:
+    outcome = gan("sample", odd_run, "-n", len(ODD), "--captions", "-o", "grid.png")
+    assert outcome.code == 0, outcome.err
+    with Image.open("grid.png") as image:
+        assert image.width > len(ODD) * 8
+
+
 @pytest.fixture(scope="module")
 def shades(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Pictures of three shades in a train and a test split, and a tiny cgan run on them."""
