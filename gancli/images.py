@@ -2,9 +2,10 @@
 
 import io
 import math
+from collections.abc import Mapping
 
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 PNG_EFFORT = 4  # of zlib's 0 to 9: half the time of the default 6 for 0.2 % more bytes of an enlarged photograph
@@ -68,13 +69,17 @@ def grid(pixels: Tensor, columns: int | None = None, gap: int = 2) -> Tensor:
     return canvas
 
 
-def encode(image: Image.Image, suffix: str) -> bytes:
+def encode(image: Image.Image, suffix: str, texts: Mapping[str, str] | None = None) -> bytes:
     """Return the bytes of a `.png`, `.jpg`/`.jpeg` or (lossless) `.webp` file of `image`, with the metadata in its `info`
-    that the format supports: `icc_profile` and `exif` (bytes), `dpi` (two numbers)."""
+    that the format supports: `icc_profile` and `exif` (bytes), `dpi` (two numbers). `texts`: keywords and texts of a PNG's
+    text chunks (tEXt; iTXt for a text that is not Latin-1); other formats have none."""
     metadata = {name: image.info[name] for name in ("icc_profile", "exif", "dpi") if image.info.get(name)}
     buffer = io.BytesIO()
     if suffix == ".png":
-        image.save(buffer, "PNG", compress_level=PNG_EFFORT, **metadata)
+        chunks = PngImagePlugin.PngInfo()
+        for keyword, text in (texts or {}).items():
+            chunks.add_text(keyword, text)
+        image.save(buffer, "PNG", compress_level=PNG_EFFORT, pnginfo=chunks, **metadata)
     elif suffix == ".webp":
         image.save(buffer, "WEBP", lossless=True, exact=True, **WEBP_EFFORT, **metadata)
     else:

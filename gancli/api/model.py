@@ -1,10 +1,12 @@
 """`gancli.load`: a model that generates or enlarges images; and the images it generates."""
 
 import dataclasses
+import operator
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from gancli.api.common import PathLike
 from gancli.api.option_types import Float, Int
 from gancli.config import RunConfig, paths
 from gancli.config.option import checked
-from gancli.config.sample import EnlargeConfig, ExportConfig, SampleConfig
+from gancli.config.sample import EnlargeConfig, ExportConfig, SampleConfig, sample_config
+from gancli.config.seeds import MAX_SEEDS, format_seeds
 from gancli.data.decode import shape_of, split_layers
 from gancli.errors import UsageError
 from gancli.events import ignore
@@ -105,30 +108,36 @@ class Model:
         n: Int | None = None,
         *,
         seed: Int | None = None,
+        seeds: str | Int | Iterable[Int] | None = None,
         label: str | Int | Iterable[str | Int] | None = None,
         truncation: Float | None = None,
         levels: bool | None = None,
         columns: Int | None = None,
+        captions: bool | None = None,
         zoom: Int | None = None,
         batch_size: Int | None = None,
     ) -> "Samples":
         """Generate `n` images (default 64), bit for bit those of `gan sample`. The first has the seed `seed` (default 0),
-        the next one `seed + 1`. `label`: a class by name or number, or several that take turns. `truncation`: bound of the
-        noise, above 0 and at most 10. `columns`: of the grid. `zoom`: side of a pixel in the grid and in files, 1 to 64.
+        the next one `seed + 1`. `seeds`, instead of both: the seed of each image, as whole numbers or a text such as
+        `"1,5,9-12"`. `label`: a class by name or number, or several that take turns. `truncation`: bound of the noise,
+        above 0 and at most 10. `columns`: of the grid. `captions`: whether the class and the seed are under each image of
+        the grid. `zoom`: side of a pixel in the grid and in files, 1 to 64.
         `batch_size` bounds the memory and does not change the images. Raises `UsageError`."""
         self._check_condition("labels")
         given = common.given(
             count=n,
             seed=seed,
+            seeds=None if seeds is None else _seeds(seeds),
             label=None if label is None else _labels(label),
             truncation=truncation,
             levels=levels,
             columns=columns,
+            captions=captions,
             zoom=zoom,
             batch_size=batch_size,
         )
-        config = SampleConfig(**checked(SampleConfig, given))
-        return Samples.of(plan.make_plan(self.loaded, config, self.device))
+        config = sample_config(checked(SampleConfig, given))
+        return Samples.of(plan.make_plan(self.loaded, config, self.device, pretrained.model_name(self.path)))
 
     @common.errors_in_python()
     def enlarge(self, image: Picture, *, tile: Int | None = None) -> Image.Image:
@@ -175,7 +184,7 @@ class Model:
         low_res = images.from_pil(_opaque(_as_pillow(image, "image")))
         shown = None if true is None else images.from_pil(_opaque(_as_pillow(true, "true")))
         truth = None if shown is None else side_by_side.crop_original(shown, low_res, upscaler)
-        return side_by_side.make_side_by_side(upscaler, low_res, truth, side_by_side.model_name(self.path))
+        return side_by_side.make_side_by_side(upscaler, low_res, truth, pretrained.model_name(self.path))
 
     def _check_condition(self, condition: str) -> None:
         """Raises `UsageError` if the model needs another kind of input."""
@@ -193,6 +202,22 @@ def _labels(label: object) -> tuple[str, ...]:
     if not labels:
         raise UsageError("label: is empty; omit it for all classes in turn")
     return labels
+
+
+def _seeds(seeds: object) -> str:
+    """Return seeds as text, as on the command line. Raises `UsageError` for what are no whole numbers."""
+    if isinstance(seeds, str):
+        return seeds
+    several = seeds.flatten().tolist() if isinstance(seeds, np.ndarray | np.generic | Tensor) else seeds
+    try:
+        numbers = list(
+            map(operator.index, islice(several if isinstance(several, Iterable) else [several], MAX_SEEDS + 1))
+        )
+    except TypeError:
+        raise UsageError('seeds: must be whole numbers, or a text such as "1,5,9-12"') from None
+    if not numbers:
+        raise UsageError("seeds: is empty; omit it for the seeds 0, 1, 2, …")
+    return format_seeds(numbers)
 
 
 def _as_pillow(image: object, name: str) -> Image.Image:
@@ -253,7 +278,8 @@ class Samples:
     def grid(self, columns: Int | None = None) -> Image.Image:
         """Return all images as one, as `gan sample -o grid.png` writes it. `columns`: by default those given to `sample`."""
         chosen: int | None = common.field(SampleConfig, "columns").check(columns)
-        return images.to_pil(images.grid(self.pixels, chosen or self.order.columns), self.order.zoom)
+        order = dataclasses.replace(self.order, columns=chosen or self.order.columns)
+        return files.grid_image(order, self.pixels)
 
     @common.errors_in_python()
     def save(self, path: PathLike) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gancli.cli import ckpt, completing, console, options
 from gancli.config import fields_of, paths
 from gancli.config.option import reject_unused_options
-from gancli.config.sample import EnlargeConfig, SampleConfig
+from gancli.config.sample import EnlargeConfig, SampleConfig, sample_config
 from gancli.errors import GancliError, PartlyFailedError, UsageError, shell_quoted
 from gancli.events import Event
 from gancli.store import pretrained
@@ -27,7 +27,7 @@ QUIET_S = 2.0  # shorter work shows no progress
 def _sample(checkpoint: str, output: str | None, device: str, as_json: bool, **values: Any) -> None:
     paths.check_working_directory()
     for_sampling, for_enlarging = (options.given(config, values) for config in (SampleConfig, EnlargeConfig))
-    sampling, enlarging = SampleConfig(**for_sampling), EnlargeConfig(**for_enlarging)
+    sampling, enlarging = sample_config(for_sampling), EnlargeConfig(**for_enlarging)
     place, typed = ckpt.resolve(checkpoint), shell_quoted(checkpoint)
     reject_unused_options(("--json", as_json and output == "-"), why="stdout is used for the image; give -o a file")
     if enlarging.input is not None:
@@ -77,7 +77,7 @@ def _generate(
 
     where = choose_device(device)
     model = _model(checkpoint, "labels")
-    planned = plan.make_plan(model, config, where)
+    planned = plan.make_plan(model, config, where, pretrained.model_name(require_model_file(checkpoint)))
     if output == "-":
         with show_progress_of_parts(QUIET_S) as emit:
             encoded = files.encoded_grid(planned, ".png", emit)
@@ -88,7 +88,9 @@ def _generate(
     if as_json:
         facts, count = model.facts, config.count
         console.print_json(
-            {"variant": facts.variant, "step": facts.step, "count": count, "seed": config.seed, "files": written}
+            {"variant": facts.variant, "step": facts.step, "count": count, "seed": config.seed}
+            | ({"seeds": config.all_seeds()} if config.seeds else {})
+            | {"files": written}
         )
     else:
         console.print_path(path)
@@ -143,13 +145,13 @@ def _enlarge(
 
 
 def _comparer(checkpoint: Path, config: EnlargeConfig) -> "Comparer":
-    from gancli.metrics.side_by_side import Comparer, check_true, model_name
+    from gancli.metrics.side_by_side import Comparer, check_true
 
     assert config.input is not None
     true = None if config.true is None else paths.expanded(config.true, "--true")
     if true is not None:
         check_true(config, true)
-    return Comparer(model_name(require_model_file(checkpoint)), paths.expanded(config.input, "-i"), true)
+    return Comparer(pretrained.model_name(require_model_file(checkpoint)), paths.expanded(config.input, "-i"), true)
 
 
 def _print_metrics(comparer: "Comparer") -> None:

@@ -96,17 +96,19 @@ def save_samples(session: Session) -> Iterator[events.SamplesDrawn | events.Warn
     follow_directory(session)
     step, variant, generator = session.step, session.variant, session.average.refresh()
     columns: int | None
+    texts = {"Software": "gancli", "step": str(step)}
     warnings: Iterator[str] = iter(())
     if isinstance(session.batches, PairBatches):
         pixels, columns = generate.preview_pairs(generator, session.batches.preview(PREVIEW_PHOTOGRAPHS), variant.scale)
     else:
         pixels, columns = generate.preview_samples(variant, generator, session.machine.device)
+        texts["seeds"] = f"0-{len(pixels) - 1}"
         if step >= min(session.plan.sample_every, session.plan.steps):  # earlier samples hardly differ yet
             num_classes = variant.images.num_classes if variant.conditional else 1
             warnings = session.checks.check_samples(step, pixels, num_classes)
     grid = images.to_pil(images.grid(pixels, columns))
     path = session.directory.samples(step)
-    atomic.write(path, [images.encode(grid, ".png")])
+    atomic.write(path, [images.encode(grid, ".png", texts)])
     session.clock.restart()
     yield events.SamplesDrawn(step, str(path), *grid.size, grid.convert("RGB").tobytes())
     yield from map(events.Warned, warnings)

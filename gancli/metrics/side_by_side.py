@@ -19,7 +19,6 @@ from gancli.metrics.super_resolution import Similarity, bicubic, crop_to_multipl
 from gancli.sampling.enlarge import Remarks, check_side, read_image
 from gancli.sampling.jobs import Job
 from gancli.sampling.upscale import Upscaler, check_memory
-from gancli.store import pretrained
 from gancli.text import few
 
 MARGIN = 8  # pixels around panels and captions
@@ -94,12 +93,6 @@ def _same_stem(folder: Path, source: Path, inputs: Path) -> Path:
         several = f"several images named {source.stem} ({few([p.name for p in found])})"
         raise DataError(f"--true {folder}: has {several if found else f'no image named {source.stem}'}")
     return found[0]
-
-
-def model_name(file: Path) -> str:
-    """Return the name of a model in captions: of a pretrained model, of its run, or of its file."""
-    own = file.resolve().parent.name if file.name == "ckpt.safetensors" else file.stem
-    return pretrained.pretrained_name(file) or own
 
 
 def crop_original(truth: Tensor, low_res: Tensor, upscaler: Upscaler, path: str = "") -> Tensor:

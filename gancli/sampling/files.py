@@ -7,7 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
+from torch import Tensor
 
 from gancli import images
 from gancli.config import paths
@@ -17,9 +18,11 @@ from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Emit, Preparing
 from gancli.files import atomic
 from gancli.sampling import video
+from gancli.sampling.captions import captioned_grid
 from gancli.sampling.labels import file_names
 from gancli.sampling.plan import SamplingPlan
-from gancli.text import counted, printable
+from gancli.sampling.png_text import png_texts
+from gancli.text import counted
 
 GRIDS = (".png", ".jpg", ".jpeg", ".webp")
 ANIMATIONS = (".gif", ".webp", ".mp4")
@@ -52,7 +55,8 @@ def writer(path: Path, asked: str | None, config: SampleConfig) -> Write:
         raise UsageError(f"-o {asked}: {suffix} is for animations; add --walk N, or use .png")
     if suffix in GRIDS and not path.is_dir():
         return grid
-    reject_unused_options(("--columns", config.columns), why=f"has no effect: -o {path} is no grid")
+    unused = (("--columns", config.columns), ("--captions", config.captions))
+    reject_unused_options(*unused, why=f"has no effect: -o {path} is no grid")
     if suffix != ".npz":
         return folder
     reject_unused_options(("--zoom", config.zoom), why=f"has no effect: -o {path} contains the images themselves")
@@ -63,9 +67,13 @@ def check_animation(suffix: str, asked: str | None, config: SampleConfig) -> Non
     """Raises `UsageError` for a file that cannot contain the animation, and for options of an animation without one."""
     if config.walk is None:
         reject_unused_options(("--fps", config.fps), why="has an effect only with --walk")
-    elif suffix not in ANIMATIONS:
+        return
+    reject_unused_options(
+        ("--captions", config.captions), why="has no effect on --walk, whose frames are between seeds"
+    )
+    if suffix not in ANIMATIONS:
         raise UsageError(f"--walk {config.walk}: needs -o with {' or '.join(ANIMATIONS)}, not {asked}")
-    elif suffix == ".gif" and (config.fps or 0) > MAX_GIF_FPS:
+    if suffix == ".gif" and (config.fps or 0) > MAX_GIF_FPS:
         raise UsageError(f"--fps {config.fps}: a .gif has at most {MAX_GIF_FPS}; use .webp or .mp4")
 
 
@@ -86,7 +94,14 @@ def grid(order: SamplingPlan, path: Path, emit: Emit) -> list[str]:
 def encoded_grid(order: SamplingPlan, suffix: str, emit: Emit) -> bytes:
     """Return the file of a grid. Raises `UsageError`, before anything is generated, for one that is too large."""
     _check_size(order, suffix)
-    return images.encode(images.to_pil(images.grid(order.pixels(emit), order.columns), order.zoom), suffix)
+    return images.encode(grid_image(order, order.pixels(emit)), suffix, png_texts(order, order.requests))
+
+
+def grid_image(order: SamplingPlan, pixels: Tensor) -> Image.Image:
+    """Return the grid of the images, uint8 `[N, C, H, W]`, with captions if the plan has them."""
+    if order.config.captions:
+        return captioned_grid(order).image(pixels)
+    return images.to_pil(images.grid(pixels, order.columns), order.zoom)
 
 
 def _check_size(order: SamplingPlan, suffix: str) -> None:
@@ -95,8 +110,9 @@ def _check_size(order: SamplingPlan, suffix: str) -> None:
     limit = {".webp": MAX_WEBP_SIDE, ".mp4": video.MAX_SIDE}.get(suffix, MAX_SIDE)
     longest = max(width, height)
     if longest > limit:
+        option = "--seeds" if order.config.seeds else f"-n {count}"
         raise UsageError(
-            f"-n {count}: a grid of {width}×{height} pixels is over the limit of {limit} for {suffix}; change --columns, or "
+            f"{option}: a grid of {width}×{height} pixels is over the limit of {limit} for {suffix}; change --columns, or "
             "use a directory or .npz"
         )
     if longest * order.zoom > limit:
@@ -104,10 +120,15 @@ def _check_size(order: SamplingPlan, suffix: str) -> None:
             f"--zoom {order.zoom}: makes {width * order.zoom}×{height * order.zoom} pixels of {width}×{height}, over the "
             f"limit of {limit} for {suffix}; use at most --zoom {limit // longest}"
         )
+    if order.config.captions and max(size := captioned_grid(order).size) > limit:
+        raise UsageError(
+            f"--captions: makes a grid of {size[0]}×{size[1]} pixels, over the limit of {limit} for {suffix}; change "
+            "--columns, generate fewer images, or leave it out"
+        )
 
 
 def folder(order: SamplingPlan, path: Path, emit: Emit) -> list[str]:
-    """Write one PNG per image, named by its seed (and class), with both in its metadata. Raises `UsageError`, before
+    """Write one PNG per image, named by its seed (and class). Raises `UsageError`, before
     anything is generated, if one of the files exists."""
     endings = [f"-label-{name}" for name in file_names(order.class_names)] or [""]
     files = {one: path / f"seed-{one.seed:06d}{endings[one.label]}.png" for one in order.requests}
@@ -120,23 +141,12 @@ def folder(order: SamplingPlan, path: Path, emit: Emit) -> list[str]:
     except OSError as error:
         raise GancliError(os_problem(f"-o {path}", "made a directory", error)) from error
     for one in order.generate(emit):
-        info = PngImagePlugin.PngInfo()
-        info.add_text("Software", "gancli")
-        info.add_text("gan:seed", str(one.request.seed))
-        if order.class_names:
-            info.add_text("gan:label", _png_text(order.class_names[one.request.label]))
-        buffer = io.BytesIO()
-        images.to_pil(one.pixels, order.zoom).save(buffer, "PNG", pnginfo=info, compress_level=images.PNG_EFFORT)
+        encoded = images.encode(images.to_pil(one.pixels, order.zoom), ".png", png_texts(order, [one.request]))
         # Not synced: generating again takes less time than thousands of syncs.
-        atomic.write(files[one.request], [buffer.getvalue()], durable=False)
+        atomic.write(files[one.request], [encoded], durable=False)
     with contextlib.suppress(OSError):
         atomic.sync_directory(path)
     return sorted(map(str, files.values()))
-
-
-def _png_text(name: str) -> str:
-    """Return a class name for a PNG's metadata; undecodable bytes and control characters as `gan inspect` shows them."""
-    return "".join(c if c.isprintable() or (c.isspace() and c > "\x1f") else printable(c) for c in name)
 
 
 def array(order: SamplingPlan, path: Path, emit: Emit) -> list[str]:

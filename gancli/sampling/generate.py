@@ -43,7 +43,12 @@ class GeneratedImage:
 
 def requests(count: int, seed: int = 0, labels: Sequence[int] = (0,)) -> list[Request]:
     """Return `count` requests with the seeds `seed, seed+1, …` and the labels in turn."""
-    return [Request((seed + i) % 2**63, labels[i % len(labels)]) for i in range(count)]
+    return requests_of([(seed + i) % 2**63 for i in range(count)], labels)
+
+
+def requests_of(seeds: Sequence[int], labels: Sequence[int] = (0,)) -> list[Request]:
+    """Return a request for each seed, with the labels in turn."""
+    return [Request(seed, labels[i % len(labels)]) for i, seed in enumerate(seeds)]
 
 
 def latents(variant: Variant, seed: int, truncation: float | None = None) -> tuple[Tensor, ...]:

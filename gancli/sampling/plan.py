@@ -18,13 +18,16 @@ from gancli.store.checkpoint import Model
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """Images to generate on `device`. `columns`: of a grid of them; None: as square as possible."""
+    """Images to generate on `device`. `labels` take turns (0 for an unconditional model). `columns`: of a grid of the
+    images; None: as square as possible. `model_name`: in the metadata of files; `""`: not there."""
 
     model: Model
     config: SampleConfig
     requests: list[Request]
+    labels: tuple[int, ...]
     device: torch.device
     columns: int | None
+    model_name: str = ""
     generated: Tensor | None = None  # the images, if they are already generated: uint8 [N, C, H, W], in order
 
     @property
@@ -78,9 +81,9 @@ class SamplingPlan:
         )  # fmt: skip
 
 
-def make_plan(model: Model, config: SampleConfig, device: torch.device) -> SamplingPlan:
-    """Return the plan for the given options, and move the generator to `device`. Raises `UsageError` for labels or levels
-    that the model does not have."""
+def make_plan(model: Model, config: SampleConfig, device: torch.device, name: str = "") -> SamplingPlan:
+    """Return the plan for the given options, and move the generator to `device`. `name`: of the model, for the metadata of
+    files. Raises `UsageError` for labels or levels that the model does not have."""
     variant = model.variant
     labels = _labels(model, config)
     if config.levels and variant.num_levels == 1:
@@ -89,7 +92,8 @@ def make_plan(model: Model, config: SampleConfig, device: torch.device) -> Sampl
     if columns is None and 1 < len(labels) <= 32:
         columns = images.columns_for(config.count, len(labels))
     variant.generator.to(device)
-    return SamplingPlan(model, config, generate.requests(config.count, config.seed, labels), device, columns)
+    requests = generate.requests_of(config.all_seeds(), labels)
+    return SamplingPlan(model, config, requests, labels, device, columns, name)
 
 
 def _labels(model: Model, config: SampleConfig) -> tuple[int, ...]:

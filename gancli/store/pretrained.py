@@ -41,6 +41,12 @@ def pretrained_name(file: Path) -> str:
     return file.stem if file.parent == FOLDER else ""
 
 
+def model_name(file: Path) -> str:
+    """Return the name of a model in captions and metadata: of a pretrained model, of its run, or of its file."""
+    own = file.resolve().parent.name if file.name == "ckpt.safetensors" else file.stem
+    return pretrained_name(file) or own
+
+
 def resolve_model_path(word: str, flag: str) -> Path:
     """Return the path that an option for a model names: of a file or run in the working directory, else of the pretrained
     model of that name. Raises `UsageError` as `expanded` does."""

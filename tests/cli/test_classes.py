@@ -79,9 +79,16 @@ def test_files_are_named_by_class(gan: Gan, odd_run: Path, tmp_path: Path) -> No
     assert len(files) == len(ODD) == len(list((tmp_path / "all").iterdir()))
     assert (tmp_path / "all" / "seed-000000-label-9.png").exists()
     assert (tmp_path / "all" / "seed-000001-label-10.png").exists()
-    texts = {Path(file).name: Image.open(file).text["gan:label"] for file in files}  # type: ignore[attr-defined]
+    texts = {Path(file).name: Image.open(file).text["label"] for file in files}  # type: ignore[attr-defined]
     assert texts["seed-000003-label-caf.png"] == r"caf\xe9"
     assert texts["seed-000005-label-x.png"] == " x "
+
+
+def test_odd_class_names_have_captions(gan: Gan, odd_run: Path) -> None:
+    outcome = gan("sample", odd_run, "-n", len(ODD), "--captions", "-o", "grid.png")
+    assert outcome.code == 0, outcome.err
+    with Image.open("grid.png") as image:
+        assert image.width > len(ODD) * 8
 
 
 @pytest.fixture(scope="module")
