@@ -56,7 +56,7 @@ def open_folder(
         chosen = arranged(pictures, split)
         marks = pictures.found.marks
         found = [chosen.class_names, [[name, label, *marks[name]] for name, label in chosen.labels.items()]]
-        asked = [image_size, on_bad, *([fit] if fit != "crop" else [])]
+        asked = [image_size, on_bad, *([fit] if fit != "crop" else []), *([pictures.column] if pictures.column else [])]
         cache = Cache(data_root, name, [asked, found], path.resolve())
         source = cache.load_source(name)
         if source is None:

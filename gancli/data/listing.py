@@ -61,7 +61,7 @@ def opened(path: Path, emit: Emit, skip: bool = False, most: int | None = None, 
 def opened_for(flag: str, path: Path, emit: Emit) -> Pictures:
     """Open a folder, whose subfolders are passed over, or an archive, with all that lies in it, named by an option. Raises
     `DataError` for what is neither, and `UsageError` for the name of a data set."""
-    if not path.exists() and not path.is_symlink():
+    if not path.exists() and not path.is_symlink() and not (patterns.is_pattern(path) and patterns.matching(path)):
         if str(path) in source_names():
             raise UsageError(
                 f"{flag} {path}: is a data set with a name; a folder, zip or tar of pictures is wanted here"

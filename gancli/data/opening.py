@@ -10,9 +10,11 @@ from gancli.config.paths import expanded
 from gancli.data.fit import Fit
 from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
 from gancli.data.patterns import is_pattern, matching
+from gancli.data.selection import WHOLE, Selection
 from gancli.data.source import Source
 from gancli.errors import DataError, UsageError, did_you_mean
 from gancli.events import Emit
+from gancli.files.hub import is_reference
 from gancli.spec import ImageSpec
 
 
@@ -27,13 +29,30 @@ def open_source(
     split: Split = "train",
     fit: Fit = "crop",
     fits: Callable[[ImageSpec], object] | None = None,
+    selection: Selection = WHOLE,
 ) -> Source:
     """Open a data set by name or path.
 
     `image_size` None keeps the data set's own (for a folder: see `folder.common_size`); `fit` is for what is not square, in
     folders, zips and arrays. `fits` is asked about a folder's images before they are decoded. Raises
-    `UsageError` for a name or path that does not exist, and `DataError` for data that cannot be had or read.
-    """
+    `UsageError` for a name or path that does not exist, and `DataError` for data that cannot be had or read. `selection`:
+    the split of a dataset of the hub, and columns of Parquet files."""
+    with selection.in_use(dataset):
+        return _opened(dataset, emit, data_root, image_size, download, on_bad_image, split, fit, fits, selection)
+
+
+def _opened(
+    dataset: str,
+    emit: Emit,
+    data_root: Path,
+    image_size: int | None,
+    download: bool,
+    on_bad_image: Literal["fail", "skip"],
+    split: Split,
+    fit: Fit,
+    fits: Callable[[ImageSpec], object] | None,
+    selection: Selection,
+) -> Source:
     if dataset in DRAWN:
         from gancli.data import drawn
 
@@ -46,6 +65,21 @@ def open_source(
         from gancli.data import stacked
 
         source = stacked.open_stacked(data_root, image_size, download, split, emit)
+    elif is_reference(dataset):
+        from gancli.data import hub
+
+        source = hub.open_hub(
+            dataset,
+            selection,
+            emit,
+            data_root=data_root,
+            image_size=image_size,
+            download=download,
+            on_bad_image=on_bad_image,
+            split=split,
+            fit=fit,
+            fits=fits,
+        )
     elif (path := existing(dataset)) is not None:
         if path.suffix.lower() in ARRAYS and path.is_file():
             from gancli.data import arrays

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli.config.paths import open_file
-from gancli.data import patterns
+from gancli.data import patterns, selection
 from gancli.data.formats import begins_as_picture
 from gancli.data.manifest import Manifest
 from gancli.data.pace import Pace
@@ -43,6 +43,7 @@ class Table(Pictures):
     def __init__(self, path: Path, files: Sequence[Path], listed: Listed, strict: bool) -> None:
         super().__init__(path, listed.found)
         self._files, self._listed, self._strict = files, listed, strict
+        self.column = selection.columns()[0] or ""
         self._told = list(dict.fromkeys(note for columns in listed.columns for note in columns.notes))
         if listed.reasons and not listed.labels:
             self._told.append(f"no classes: column {self._label}: {next(iter(listed.reasons.values()))}")

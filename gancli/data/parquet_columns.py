@@ -3,10 +3,11 @@ keeps what a column is under the key "huggingface" of the schema; without it, ty
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gancli.data import selection
 from gancli.data.sidecar_labels import LONGEST, MAX_CLASSES
 from gancli.errors import DataError
 from gancli.text import Note, few, printable
@@ -15,7 +16,7 @@ IMAGES = ("image", "img", "picture", "images")  # where there are several, the f
 LABELS = ("label", "labels", "class", "cls", "fine_label", "target", "targets", "category", "label_name", "class_name")
 KEY, MAX_BYTES = b"huggingface", 1 << 22
 SHOWN = 8  # columns, in a message
-WAY_OUT = "keep one of them, or call it image"
+WAY_OUT = "choose one with --image-column"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ def columns_of(where: str, schema: Any, is_picture: Callable[[str], bool]) -> Co
     candidates = [name for name in features.images if name in bytes_columns]
     candidates = candidates or [name for name in bytes_columns if kinds[name] == "nested" or is_picture(name)]
     told = _told(kinds, schema)
+    asked, label = selection.columns()
+    _check(where, "--image-column", asked, bytes_columns, told)
+    _check(where, "--label-column", label, kinds, told)
+    candidates = candidates if asked is None else [asked]
     if not candidates:
         raise DataError(
             f"{where}: no column has pictures (bytes of .png, .jpg, …, or a struct with them); it has {told}"
@@ -58,18 +63,28 @@ def columns_of(where: str, schema: Any, is_picture: Callable[[str], bool]) -> Co
     others = [name for name in candidates if name != image]
     line = f"pictures are taken from the column {printable(image)}, not from {few(others, SHOWN)}"
     notes: list[str] = [Note(line)] if others else []
-    return _with_label(image, kinds, features, notes)
+    return _with_label(image, label, kinds, features, notes)
 
 
-def _with_label(image: str, kinds: Mapping[str, str], features: _Features, notes: list[str]) -> Columns:
+def _check(where: str, flag: str, asked: str | None, known: Collection[str], told: str) -> None:
+    """Raises `DataError` if a column that was asked for does not exist, or cannot have images."""
+    if asked is not None and asked not in known:
+        what = "column of images" if flag == "--image-column" else "column"
+        raise DataError(f"{flag} {asked}: no such {what} in {where}; it has {told}")
+
+
+def _with_label(
+    image: str, asked: str | None, kinds: Mapping[str, str], features: _Features, notes: list[str]
+) -> Columns:
     nested = kinds[image] == "nested"
     classes = [name for name in features.classes if name in kinds]
     named = [name for name in LABELS if name in kinds and name != image]
     chosen = next((name for name in (*(n for n in named if n in classes), *named)), classes[0] if classes else None)
+    chosen = chosen if asked is None else asked
     if chosen is None:
         return Columns(image, nested, None, notes=tuple(notes))
     beside = [name for name in classes if name != chosen]
-    if beside:
+    if beside and asked is None:
         notes.append(Note(f"classes are taken from the column {printable(chosen)}, not from {few(beside, SHOWN)}"))
     if kinds[chosen] not in ("numbers", "texts"):
         notes.append(f"no classes: the column {printable(chosen)} holds {kinds[chosen]}, neither numbers nor texts")

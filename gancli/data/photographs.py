@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gancli.data import drawn, fingerprint
+from gancli.data import drawn, fingerprint, hub
 from gancli.data.cache import Cache
 from gancli.data.decode import Head, decode_first
 from gancli.data.folder import Bad, decode_into, read_heads
@@ -18,8 +18,10 @@ from gancli.data.names import ARRAYS, DRAWN, source_names
 from gancli.data.opening import existing, open_source
 from gancli.data.patterns import stem
 from gancli.data.pictures import Pictures
+from gancli.data.selection import WHOLE, Selection
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Warned
+from gancli.files.hub import is_reference
 from gancli.spec import ImageSpec
 from gancli.text import counted
 
@@ -68,7 +70,14 @@ class Photographs:
 
 
 def open_photographs(
-    dataset: str, emit: Emit, *, data_root: Path, image_size: int | None, download: bool, on_bad_image: OnBad
+    dataset: str,
+    emit: Emit,
+    *,
+    data_root: Path,
+    image_size: int | None,
+    download: bool,
+    on_bad_image: OnBad,
+    selection: Selection = WHOLE,
 ) -> Photographs:
     """Open a folder, an archive or a named data set as photographs.
 
@@ -76,17 +85,30 @@ def open_photographs(
     below the crop are left out, with a word. Raises `UsageError` and `DataError` as `open_source` does, and where no
     picture is large enough.
     """
+    if is_reference(dataset):
+        with selection.in_use(dataset):
+            place = hub.local(dataset, selection, emit, download=download)
+            with place.named(emit) as emit:
+                found = _open_files(place.path, data_root, on_bad_image, image_size, emit)
+        return _large_enough(dataclasses.replace(found, name=dataset), image_size, dataset, emit)
     path = None if dataset in source_names() else existing(dataset)
     if path is None or (path.suffix.lower() in ARRAYS and path.is_file()):
         size = drawn.scene_size(dataset, image_size) if dataset in DRAWN else None
         source = open_source(
-            dataset, emit, data_root=data_root, image_size=size, download=download, on_bad_image=on_bad_image
+            dataset,
+            emit,
+            data_root=data_root,
+            image_size=size,
+            download=download,
+            on_bad_image=on_bad_image,
+            selection=selection,
         )
         flat, (count, channels, height, width) = source.images.permute(0, 2, 3, 1).flatten(), source.images.shape
         sizes = torch.tensor([[height, width]]).expand(count, 2)
         found = _laid_out(source.name, flat, sizes, channels, source.mapped_file)
     else:
-        found = _open_files(path, data_root, on_bad_image, image_size, emit)
+        with selection.in_use(dataset):
+            found = _open_files(path, data_root, on_bad_image, image_size, emit)
     return _large_enough(found, image_size, dataset, emit)
 
 
@@ -118,7 +140,8 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None, em
         chosen = arranged(pictures, "train", with_classes=False)
         names = list(chosen.labels)
         content = [[name, *pictures.found.marks[name]] for name in names]
-        cache = Cache(data_root, name, ["photographs", on_bad, content], path.resolve())
+        column = [pictures.column] if pictures.column else []
+        cache = Cache(data_root, name, ["photographs", on_bad, content, *column], path.resolve())
         if (kept := _from_cache(name, cache)) is not None:
             photographs, note = kept
         else:

@@ -26,7 +26,10 @@ Contents = Generator[tuple[str, bytes | DataError], None, None]
 
 
 class Pictures(ABC):
-    """Pictures by their names, which are the keys of `found.marks`. As a context manager it closes what is open."""
+    """Pictures by their names, which are the keys of `found.marks`. As a context manager it closes what is open.
+    `column`: of the pictures, if `--image-column` names it."""
+
+    column = ""
 
     def __init__(self, path: Path, found: Found) -> None:
         self.path, self.found = path, found

@@ -9,7 +9,9 @@ from gancli.config import fields_of, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import Layer
 from gancli.data.probe import probe
+from gancli.data.selection import Selection
 from gancli.engine.startup import run_directory_of
+from gancli.files.hub import is_reference
 from gancli.store import pretrained
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
@@ -45,7 +47,8 @@ def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | 
         return Choice(from_header(path, read_header(path)).variant)
     dataset, size = both.get("dataset"), both.get("image_size")
     asked = [*map(str, both), str(both.get("preset"))]
-    return _for_images(None if dataset is None else str(dataset), size if isinstance(size, int) else None, asked)
+    with Selection(image_column=both.get("image_column")).in_use():
+        return _for_images(None if dataset is None else str(dataset), size if isinstance(size, int) else None, asked)
 
 
 def _for_images(dataset: str | None, image_size: int | None, asked: Iterable[str]) -> Choice:
@@ -54,6 +57,9 @@ def _for_images(dataset: str | None, image_size: int | None, asked: Iterable[str
     usual, other = (catalogue.variant_info(name).config_class for name in (DEFAULT_VARIANT, CONVOLUTIONAL))
     known = {field.name for field in fields_of(other)} | set(other.presets)
     only_usual = ({field.name for field in fields_of(usual)} | set(usual.presets)) - known
+    if is_reference(dataset) and not only_usual & set(asked):
+        note = f"variant {CONVOLUTIONAL}, for a dataset of the hub (use --variant to choose another)"
+        return Choice(CONVOLUTIONAL, Layer("the images", {}, notes=(Note(note),)))
     if dataset is None or only_usual & set(asked) or (seen := probe(dataset)) is None:
         return Choice(DEFAULT_VARIANT)
     side = image_size or seen.side

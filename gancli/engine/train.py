@@ -10,6 +10,7 @@ from gancli.config.paths import data_root
 from gancli.data.names import own_size
 from gancli.data.opening import open_source
 from gancli.data.photographs import Photographs, open_photographs
+from gancli.data.selection import Selection
 from gancli.data.source import Source
 from gancli.engine import evaluate, initial, memory, plan, resume, saving, warnings
 from gancli.engine.evaluation import Evaluation
@@ -186,5 +187,6 @@ def open_data(
         image_size=run.image_size,
         download=run.download,
         on_bad_image=run.on_bad_image,
+        selection=Selection(run.split, run.image_column, run.label_column),
         **({} if fit is None else {"fit": fit, "fits": fits}),
     )

@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from gancli.data.names import source_names
+from gancli.files.hub import is_reference, parse
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation
 from gancli.text import printable
@@ -23,8 +24,8 @@ def front_matter(title: str, model: Model, license_: str | None, measured: Seque
     kind = ["super-resolution"] if enlarges else ["conditional"] if model.variant.conditional else []
     lines: list[tuple[str, Any]] = [("license", license_)] if license_ else []
     lines += [("library_name", "gancli"), ("pipeline_tag", task), ("tags", ["gan", facts.variant, *kind, "pytorch"])]
-    if facts.dataset in HUB:
-        lines.append(("datasets", [HUB[facts.dataset]]))
+    if (repository := _repository(facts.dataset)) is not None:
+        lines.append(("datasets", [repository]))
     if measured:
         kinds = dict.fromkeys(_type(name) for each in measured for name in each["figures"])
         results = [_result(task, each) for each in measured]
@@ -40,7 +41,7 @@ def _result(task: str, each: Evaluation) -> dict[str, object]:
         {"type": _type(figure), "name": f"{figure} (gan evaluate)", "value": value}
         for figure, value in each["figures"].items()
     ]
-    data = {"name": name, "type": HUB.get(name, name), **split}
+    data = {"name": name, "type": _repository(name) or name, **split}
     return {"task": {"type": task}, "dataset": data, "metrics": metrics}
 
 
@@ -51,4 +52,9 @@ def _type(figure: str) -> str:
 def dataset_name(each: Evaluation) -> str:
     """The data set that was measured with: of a path its last part, the rest being of this machine."""
     told = str(each.get("evaluated_on", "unknown"))
-    return printable(told if told in source_names() else PurePath(told).name or told)
+    return printable(told if told in source_names() or is_reference(told) else PurePath(told).name or told)
+
+
+def _repository(dataset: str) -> str | None:
+    """The repository of a dataset on the hub."""
+    return parse(dataset, "--dataset").repo if is_reference(dataset) else HUB.get(dataset)

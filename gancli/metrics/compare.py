@@ -1,5 +1,6 @@
 """Models' pictures drawn, or enlarged, and measured against a data set, so that they can be compared."""
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,16 +14,19 @@ from gancli import images
 from gancli.config import fields_of, paths, toml
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import reject_unused_options
+from gancli.data import hub
 from gancli.data.classes import translated
 from gancli.data.fit import Fit
 from gancli.data.names import source_names
 from gancli.data.opening import open_source
 from gancli.data.pace import Pace
 from gancli.data.patterns import is_pattern
+from gancli.data.selection import Selection
 from gancli.data.source import Source
 from gancli.errors import UsageError
 from gancli.events import Comparison, Emit, Preparing, Warned, without_repeats
 from gancli.files import atomic
+from gancli.files.hub import is_reference, with_commit
 from gancli.machine.contention import yield_cpus
 from gancli.metrics import yardstick
 from gancli.metrics.entrants import Entrant, check_count, chosen, open_pictures
@@ -58,7 +62,7 @@ class Subject:
         """The title of its column: variant and name of the run or model; of images, the name of their folder or file."""
         if self.model is None:
             return self.path.name or str(self.path)
-        return f"{self.model.facts.variant} {pretrained.pretrained_name(self.path) or self.path.parent.name}".strip()
+        return f"{self.model.facts.variant} {pretrained.model_name(self.path) or self.path.parent.name}".strip()
 
 
 class Found(NamedTuple):
@@ -89,12 +93,23 @@ def check(config: EvaluateConfig, entrants: Sequence[Entrant], given: Collection
 
 def dataset_of(config: EvaluateConfig, entrants: Sequence[Entrant]) -> str:
     """What to compare with: what was asked for, else what the first model was trained on. Raises `UsageError`."""
+    if config.dataset is not None and is_reference(config.dataset):
+        return with_commit(config.dataset, "dataset", "--dataset", download=config.download)
     if config.dataset is not None:
         return config.dataset
     for each in entrants:
         if each.model is not None:
             return trained_on(each.path, each.model)
     raise UsageError(f"--dataset: say with -d what to compare the pictures of {entrants[0].path} with")
+
+
+def selection_of(config: EvaluateConfig, entrants: Sequence[Entrant]) -> Selection:
+    """What to take of the dataset: what was asked for, else what the run took of its own dataset."""
+    files = [RunDirectory(each.path.parent).config for each in entrants if each.model is not None][:1]
+    recorded = toml.read(files[0]) if config.dataset is None and files and files[0].is_file() else {}
+    names = [field.name for field in dataclasses.fields(Selection)]
+    values = {name: getattr(config, name) or recorded.get(name) for name in names}
+    return Selection(**{name: None if value is None else str(value) for name, value in values.items()})
 
 
 def trained_on(file: Path, model: Model) -> str:
@@ -107,7 +122,7 @@ def trained_on(file: Path, model: Model) -> str:
     name = str(toml.read(recorded).get("dataset", "")) if recorded.is_file() else ""
     name = name or model.facts.dataset
     if name in source_names() or (
-        recorded.is_file() and (is_pattern(name) or paths.expanded(name, "--dataset").exists())
+        recorded.is_file() and (is_reference(name) or is_pattern(name) or paths.expanded(name, "--dataset").exists())
     ):
         return name
     raise UsageError(f"--dataset: {file} was trained on {name}, which is not there; say with -d where it lies")
@@ -123,7 +138,7 @@ def measured(
             found = _enlarging(config, dataset, device, models, emit)
         else:
             found = _drawing(config, dataset, device, entrants, emit)
-    named = dataset in source_names()
+    named = dataset in source_names() or is_reference(dataset)
     told = dataset if named else str(paths.expanded(dataset, "--dataset").resolve())
     return [
         Subject(each.path, each.model, figures, comparison(figures, told, found.split, found.seed, found.beside))
@@ -135,11 +150,16 @@ def _enlarging(
     config: EvaluateConfig, dataset: str, device: torch.device, models: Sequence[Model], emit: Emit
 ) -> Found:
     found, emit = [], without_repeats(emit)
-    place, low_res = paths.expanded(dataset, "--dataset"), _expanded(config.low_res, "--low-res")
-    for model in models:
-        pairs = read_pairs(place, low_res, model.variant.scale, emit)
-        model.variant.generator.to(device)
-        found.append(enlarged(Upscaler(model.variant, device), pairs, emit))
+    selection, low_res = selection_of(config, ()), _expanded(config.low_res, "--low-res")
+    if is_reference(dataset):
+        place = hub.local(dataset, selection, emit, "test", config.download).path
+    else:
+        place = paths.expanded(dataset, "--dataset")
+    with selection.in_use(dataset):
+        for model in models:
+            pairs = read_pairs(place, low_res, model.variant.scale, emit)
+            model.variant.generator.to(device)
+            found.append(enlarged(Upscaler(model.variant, device), pairs, emit))
     return Found(found, "all", None, "bicubic")
 
 
@@ -153,8 +173,7 @@ def _drawing(
     root = paths.data_root(config.data_root)
     if root.note:
         emit(Warned(Note(root.note)))
-    models = [each.model for each in entrants if each.model is not None]
-    train, test = _splits(config, dataset, root.path, models, emit)
+    train, test = _splits(config, dataset, root.path, entrants, emit)
     if config.metrics is not None and "modes" in config.wanted and train.spec.num_classes < 2:
         raise UsageError(f"--metrics modes: the pictures of {dataset} are of no classes that could be counted")
     inception = _expanded(config.inception, "--inception")
@@ -196,9 +215,10 @@ def _of_others(
 
 
 def _splits(
-    config: EvaluateConfig, dataset: str, root: Path, models: Sequence[Model], emit: Emit
+    config: EvaluateConfig, dataset: str, root: Path, entrants: Sequence[Entrant], emit: Emit
 ) -> tuple[Source, Source]:
     """The training and the test pictures, of the size that the models draw; of their own where there is no model."""
+    models = [each.model for each in entrants if each.model is not None]
     specs = [model.facts.images for model in models]
     if len({(spec.channels, spec.size) for spec in specs}) > 1:
         raise UsageError("CKPT: models of pictures of different sizes cannot be compared in one table")
@@ -214,6 +234,7 @@ def _splits(
         download=config.download,
         on_bad_image="fail",
         fit=fit,
+        selection=selection_of(config, entrants),
     )
     train, test = opened(split="train"), opened(split="test")
     if specs and train.spec.channels != specs[0].channels:
