@@ -1,12 +1,14 @@
 """From a name or a path to a data set, decoded once."""
 
 import errno
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from gancli.config import suggestions
 from gancli.config.paths import expanded
+from gancli.data import overview
 from gancli.data.fit import Fit
 from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
 from gancli.data.patterns import is_pattern, matching
@@ -16,6 +18,9 @@ from gancli.errors import DataError, UsageError, did_you_mean
 from gancli.events import Emit
 from gancli.files.hub import is_reference
 from gancli.spec import ImageSpec
+
+HUB_ADDRESS = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/datasets/([^/?#]+/[^/?#]+).*")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def open_source(
@@ -113,6 +118,8 @@ def existing(dataset: str) -> Path | None:
 def _unknown(dataset: str) -> str:
     """The message about a name or path that is not there, with the near miss among names or the path's neighbours."""
     path = expanded(dataset, "--dataset") if "/" in dataset else Path(dataset)
+    if (address := HUB_ADDRESS.fullmatch(dataset)) is not None:
+        return f"--dataset {dataset}: a dataset of the Hugging Face Hub is given as hf:{address[1]}"
     if is_pattern(path):
         return f"--dataset {dataset}: a pattern that fits no file's name"
     try:
@@ -121,6 +128,10 @@ def _unknown(dataset: str) -> str:
         neighbours = {entry.name: str(entry) for entry in sorted(path.parent.iterdir())[:10_000]}
     except OSError:
         neighbours = {}
+    if way := overview.elsewhere(dataset):
+        return f"--dataset {dataset}: {way}"
     hint = suggestions.of_value("--dataset", dataset, source_names()) or did_you_mean(path.name, neighbours)
+    if not hint and REPOSITORY.fullmatch(dataset) and not path.parent.exists():
+        hint = f" (did you mean hf:{dataset}, of the Hugging Face Hub?)"
     known = ", ".join(source_names())
     return f"--dataset {dataset}: neither a data set ({known}) nor a folder, zip, tar or Parquet file that exists{hint}"

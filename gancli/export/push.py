@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gancli.config.paths import expanded
 from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Emit, Preparing
 from gancli.files import hub
@@ -42,7 +43,7 @@ def folder(output: str | None, target: Reference, is_trial: bool) -> Iterator[Pa
     """The folder to write the model to: that of `-o`, else a temporary one, which is removed unless the upload fails. A
     dry run always takes a temporary one. Raises `UsageError` and `GancliError`."""
     if output is not None and not is_trial:
-        path = Path(output)
+        path = expanded(output, "-o")
         with _kept(path):
             yield path
         return
@@ -66,7 +67,7 @@ def _kept(path: Path) -> Iterator[None]:
     try:
         yield
     except UploadError as error:
-        raise GancliError(f"{error}; the folder is {path}") from error
+        raise GancliError(f"{error}; the folder is {path}, which `hf upload` can upload, too") from error
     except BaseException:
         if path.parent.name.startswith("gan-export-"):
             shutil.rmtree(path.parent, ignore_errors=True)
@@ -84,7 +85,7 @@ def upload(target: Reference, private: bool, path: Path, emit: Emit) -> Pushed:
     emit(Preparing(f"uploading to {target.repo}", 0, 0, ""))
     api = hub.imported(f"{FLAG} {target.repo}").HfApi()
     try:
-        with hub.explained(target, "model", FLAG):
+        with hub.explained(f"{FLAG} {target.repo}", target, "model"):
             api.create_repo(target.repo, private=private or None, exist_ok=True)
             if private and not api.repo_info(target.repo).private:
                 raise GancliError(f"--private: {target.repo} exists, and is public; change that in its settings")

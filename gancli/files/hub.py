@@ -106,7 +106,7 @@ def resolve(reference: Reference, kind: Kind, flag: str, download: bool = True) 
     Raises `DataError` or `CheckpointError`."""
     if reference.has_commit:
         return reference
-    with explained(reference, kind, flag):
+    with explained(f"{flag} {reference}", reference, kind):
         found = _api(reference, flag).resolve_revision(
             reference.repo, repo_type=kind, revision=reference.revision or None, local_files_only=not download
         )
@@ -120,7 +120,7 @@ def listed(reference: Reference, kind: Kind, flag: str, download: bool = True) -
     Raises what `resolve` does."""
     reference = resolve(reference, kind, flag, download)
     where = {"repo_id": reference.repo, "repo_type": kind, "revision": reference.revision}
-    with explained(reference, kind, flag):
+    with explained(f"{flag} {reference}", reference, kind):
         api = _api(reference, flag)
         hub = importlib.import_module("huggingface_hub")
         # Fetches no file, but the list of them.
@@ -159,7 +159,7 @@ def fetch(repository: Repository, names: Iterable[str], emit: Emit, download: bo
         )
     if missing and not download:
         raise _error(repository.kind)(f"{where}: not in the cache of huggingface_hub, and --no-download is given")
-    with explained(reference, repository.kind, repository.flag):
+    with explained(where, reference, repository.kind):
         _transfer(repository, missing, needed, emit)
     return sum(sizes[name] for name in names)
 
@@ -269,10 +269,10 @@ def _error(kind: Kind) -> type[GancliError]:
 
 
 @contextlib.contextmanager
-def explained(reference: Reference, kind: Kind, flag: str) -> Iterator[None]:
-    """Raise what huggingface_hub raises as `DataError` or `CheckpointError`, in one line that says how to fix it; meanwhile it
-    shows no progress bars of its own."""
-    hub = imported(f"{flag} {reference}")
+def explained(where: str, reference: Reference, kind: Kind) -> Iterator[None]:
+    """Raise what huggingface_hub raises as `DataError` or `CheckpointError`, in one line that says how to fix it;
+    meanwhile it shows no progress bars of its own."""
+    hub = imported(where)
     own = hub.constants.HF_HUB_DISABLE_PROGRESS_BARS is None
     try:
         with hub.utils.disable_progress_bars() if own else contextlib.nullcontext():
@@ -280,7 +280,7 @@ def explained(reference: Reference, kind: Kind, flag: str) -> Iterator[None]:
     except (GancliError, _StoppedTransferError):
         raise
     except Exception as error:  # of huggingface_hub's and its HTTP library's many kinds
-        raise _error(kind)(f"{flag} {reference}: {reason(error, reference, kind)}") from error
+        raise _error(kind)(f"{where}: {reason(error, reference, kind)}") from error
 
 
 def reason(error: BaseException, reference: Reference, kind: Kind) -> str:

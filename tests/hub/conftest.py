@@ -10,8 +10,9 @@ from tests.hub.server import Hub, serving
 
 @pytest.fixture
 def hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A running server, which huggingface_hub in this process and in others takes for the hub; its cache is `HF_HUB_CACHE`."""
-    client = pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
+    """A running server, which huggingface_hub in this process and in others takes for the hub; its cache is
+    `HF_HUB_CACHE`."""
+    constants = pytest.importorskip("huggingface_hub.constants", reason="the extra hub is not installed")
     home = tmp_path_factory.mktemp("hf")
     with serving() as server:
         values = {
@@ -24,7 +25,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
             "HF_HUB_DISABLE_XET": True,
         }
         for name, value in values.items():  # read from the environment when it was imported
-            monkeypatch.setattr(client.constants, name, value)
+            monkeypatch.setattr(constants, name, value)
         environment = {
             "HF_ENDPOINT": server.address,
             "HF_HOME": str(home),
@@ -41,15 +42,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
 def cache(hub: Hub) -> Path:
     """The cache of huggingface_hub."""
     del hub
-    import huggingface_hub
+    from huggingface_hub import constants
 
-    return Path(huggingface_hub.constants.HF_HUB_CACHE)
+    return Path(constants.HF_HUB_CACHE)
 
 
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set HF_HUB_OFFLINE for this process."""
-    import huggingface_hub
+    from huggingface_hub import constants
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-
-
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)

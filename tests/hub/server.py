@@ -1,4 +1,5 @@
-"""A server of the hub's HTTP interface on this machine, for the real client: repositories in memory, with faults on request."""
+"""A server of the hub's HTTP interface on this machine, for the real client: repositories in memory, with faults on
+request."""
 
 import base64
 import hashlib
@@ -117,7 +118,9 @@ def handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
                 return self.create(json.loads(self.body))
             if path == "/api/validate-yaml":
                 return self.answer(200, {"errors": [], "warnings": []})
-            found = re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|preupload|commit)/(.+?))?", path)
+            found = re.fullmatch(
+                r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|preupload|commit)/(.+?))?", path
+            )
             if found:
                 kind, name, what, revision = found.groups()
                 return self.about(kind, name, what or "revision", revision or "main")
@@ -144,7 +147,9 @@ def handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
                 return None
             if what == "preupload":
                 files = json.loads(self.body)["files"]
-                return self.answer(200, {"files": [{**each, "uploadMode": "regular", "shouldIgnore": False} for each in files]})
+                return self.answer(
+                    200, {"files": [{**each, "uploadMode": "regular", "shouldIgnore": False} for each in files]}
+                )
             if what == "commit":
                 return self.commit(repo, name)
             if (at := repo.at(revision.removesuffix("/"))) is None:
