@@ -79,6 +79,7 @@ inspect run
 inspect --json --tensors run/ckpt.safetensors
 inspect empty
 cache
+datasets --json
 runs .
 variants
 variants --json

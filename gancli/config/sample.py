@@ -102,5 +102,5 @@ class ExportConfig:
         "upload the folder for a model hub, as OWNER/NAME on the Hugging Face Hub (extra hub)",
         metavar="OWNER/NAME",
     )
-    private: bool = option(False, "make the repository private, if it is new", switch=True, only_with="push")
+    private: bool = option(False, "make the repository private", switch=True, only_with="push")
     dry_run: bool = option(False, "show what would be uploaded", switch=True, only_with="push")

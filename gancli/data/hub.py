@@ -161,13 +161,13 @@ def choose(repository: Repository, selection: Selection, configurations: "Mappin
     names = list(filter(KINDS[kind], within))
     if kind == "Parquet file" and not by_pattern:
         _check_one_configuration(reference, names)
-    splits = {split: list(filter(KINDS[kind], found)) for split, found in by_pattern.items()} or _by_split(names)
-    splits = {split: found for split, found in splits.items() if found}
+    by_folders = kind == "image" and not by_pattern and selection.split is None
+    splits = {"train": names} if by_folders else by_pattern or _by_split(names)
+    splits = {split: found for split in splits if (found := list(filter(KINDS[kind], splits[split])))}
     split = _split(where, splits, selection.split)
     tests = [other for other in ("test", "validation") if other in splits and other != split]
-    by_folders = kind == "image" and not by_pattern and selection.split is None and split == "train"
     labels = [name for name in below if posixpath.basename(name) in PARSERS] if kind == "image" else []
-    left_out = {*repository.files} - {*names, *labels, README, ".gitattributes"}
+    left_out = {*repository.files} - {*itertools.chain(*splits.values()), *labels, README, ".gitattributes"}
     return Chosen(kind, splits, split, [*tests, split][0], labels, prefix if by_folders else None, sorted(left_out))
 
 
@@ -198,11 +198,12 @@ def _nothing_to_read(repository: Repository, names: Sequence[str]) -> str:
 
 
 def _by_split(names: Sequence[str]) -> dict[str, list[str]]:
-    """Files by the split that their names say."""
+    """Files by the split that their names say, without those that say none; all are `train` if none says one."""
     found: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(_said_split(name) or "train", []).append(name)
-    return found
+        if (split := _said_split(name)) is not None:
+            found.setdefault(split, []).append(name)
+    return found or {"train": list(names)}
 
 
 def _said_split(name: str) -> str | None:

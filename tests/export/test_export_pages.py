@@ -13,6 +13,10 @@ from PIL import Image
 
 from gancli.metrics import classifier, compare
 from tests.conftest import ROOT, Gan
+from tests.hub.conftest import hub
+from tests.hub.server import Hub
+
+__all__ = ["hub"]  # a fixture
 
 WITHOUT = "import sys; sys.modules['torch'] = sys.modules['gancli'] = None\n"
 
@@ -45,7 +49,8 @@ def _there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_page_about_exports_runs(gan: Gan) -> None:
+def test_the_page_about_exports_runs(gan: Gan, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", hub.token)
     pytest.importorskip("onnxscript", reason="the extra onnx")
     page = (ROOT / "docs" / "export.md").read_text("utf-8")
     for words in command_lines(page):

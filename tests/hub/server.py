@@ -188,7 +188,7 @@ def handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
             name = f"{asked['organization']}/{asked['name']}"
             if not self.is_known:
                 return self.refuse(401, "", "Invalid username or password.")
-            if asked["organization"] != "me":
+            if asked["organization"] == "you":
                 return self.refuse(403, "", "You don't have the rights to create a model under this namespace")
             url = f"{hub.address}/{name}"
             if ("models", name) in hub.repos:

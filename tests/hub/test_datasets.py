@@ -175,6 +175,16 @@ def test_folders_of_parquet_files_are_configurations(hub: Hub, tmp_path: Path) -
     assert firsts(opened("hf:o/pets/b")[0]) == list(range(60, 66))
 
 
+def test_files_that_say_no_split_are_left_out_beside_those_that_do(hub: Hub, tmp_path: Path) -> None:
+    files = {f"{name}.parquet": parquet(tmp_path, some(at, "cat", "dog")) for name, at in (("train", 0), ("more", 60))}
+    hub.dataset("o/pets", files)
+    source, notes = opened("hf:o/pets")
+    assert firsts(source) == list(range(6))
+    assert any("left out: 1 other file (more.parquet)" in note for note in notes)
+    hub.dataset("o/vehicles", {f"{kind}/{n}.png": png(n) for kind in ("car", "train") for n in range(3)})
+    assert opened("hf:o/vehicles")[0].class_names == ("car", "train")
+
+
 def test_columns_are_chosen_by_options(hub: Hub, tmp_path: Path, gan: Gan) -> None:
     table: dict[str, list[Any]] = {
         "left": [{"bytes": png(value)} for value in range(6)], "right": [{"bytes": png(90 + value)} for value in range(6)],
