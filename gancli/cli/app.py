@@ -1,4 +1,4 @@
-"""The `gan` command: its subcommands, and how their errors become one line and an exit code."""
+"""The `gan` command: its subcommands, and the exit codes and messages of errors."""
 
 import importlib
 import os
@@ -32,7 +32,7 @@ class Group(help_page.Group):
         "report.html.",
         "variants": "List the variants and the pretrained models; or show one variant with its options and paper.",
         "runs": "List the runs in a folder: progress, status, latest losses and best metric.",
-        "datasets": "List the named datasets: images, classes, size of the download, and what is in the data root.",
+        "datasets": "List the named datasets: images, classes, and what is in the data root.",
         "cache": "List the decoded datasets in the data root, or remove them. They are made again when needed.\n\n"
         "GAN_CACHE_SIZE (such as 20G; by default a quarter of the disk) limits their size: the entry that was not used "
         "for the longest time is removed first, but none that was used within a day.",
@@ -61,8 +61,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         console.print_result(f"gan {__version__}")
         raise typer.Exit
 
@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     streams.make_readable(sys.stdout)
     streams.make_readable(sys.stderr)
     try:
-        code = _invoked(args)
+        code = _run(args)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
@@ -103,8 +103,8 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
-def _invoked(args: list[str]) -> int:
-    """The exit code of a command. Typer converts Ctrl-C itself."""
+def _run(args: list[str]) -> int:
+    """Run a command and return its exit code. Typer converts Ctrl-C itself."""
     try:
         code = typer.main.get_command(app).main(args=args, prog_name="gan", standalone_mode=False)
     except SystemExit as end:  # of Tab completion
@@ -117,7 +117,7 @@ def _invoked(args: list[str]) -> int:
 
 
 def entry() -> NoReturn:
-    """The console script."""
+    """Run the console script."""
     streams.fix_standard_streams()
     for name in ("COLUMNS", "TERMINAL_WIDTH"):  # Rich and Typer take any value for the width
         if number_of_columns(os.environ.get(name, "")) is None:

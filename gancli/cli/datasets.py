@@ -10,7 +10,6 @@ from gancli.cli import console
 from gancli.config import paths
 from gancli.config.run import DATA_ROOT
 from gancli.data.overview import NAMED_SETS, NamedSet
-from gancli.format import size
 from gancli.text import printable
 
 
@@ -24,15 +23,12 @@ def datasets(
         console.print_json({"data_root": str(root), "datasets": rows}, indent=2)
         return
     out, table = console.out(), Table(box=None, header_style="bold", pad_edge=False)
-    for head in ("name", "images", "train", "test", "classes", "download", ""):
-        table.add_column(
-            head, no_wrap=head != "", justify="right" if head in ("train", "test", "classes", "download") else "left"
-        )
+    for head in ("name", "images", "train", "test", "classes", ""):
+        table.add_column(head, no_wrap=head != "", justify="right" if head in ("train", "test", "classes") else "left")
     for name, each in NAMED_SETS.items():
         shape = f"{each.size}×{each.size} {'grey' if each.channels == 1 else 'colour'}"
         counts = [f"{count:,}" if count else "–" for count in (each.num_train, each.num_test, each.num_classes)]
-        download = size(each.download_bytes) if each.downloads else "–"
-        table.add_row(name, shape, *counts, download, f"{each.status(root)}; {each.what}")
+        table.add_row(name, shape, *counts, f"{each.status(root)}; {each.what}")
     out.print(table)
     more = "Other images: -d with a folder, archive or Parquet file, or hf:OWNER/NAME of the Hugging Face Hub"
     out.print(f"Data root: {printable(str(root))}. {more}.", markup=False, soft_wrap=True)
@@ -47,7 +43,6 @@ def _row(name: str, each: NamedSet, root: Path) -> dict[str, Any]:
         "train_images": each.num_train or None,
         "test_images": each.num_test or None,
         "classes": each.num_classes,
-        "download_bytes": each.download_bytes,
-        "present_bytes": each.present_bytes(root),
+        "downloads": each.downloads,
         "status": each.status(root),
     }

@@ -1,4 +1,4 @@
-"""`gan export`: a model as other programs open it."""
+"""`gan export`: write a model for other programs."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -23,25 +23,25 @@ def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -
             ("--private", config.private), ("--dry-run", config.dry_run), why="only applies with --push"
         )
         if output is None:
-            raise UsageError("-o: say where to: model.onnx, model.pt2, or a folder for a model hub (end it with /)")
+            raise UsageError("-o: required: model.onnx, model.pt2, or a folder for a model hub (end it with /)")
     source = require_model_file(ckpt.resolve(checkpoint))
     if config.push is not None:
         _push(source, output, config.push, config, as_json)
         return
 
-    from gancli.cli.progress import shown
+    from gancli.cli.progress import show_progress
     from gancli.export import contract, write
     from gancli.store.checkpoint import load_model
 
     target = write.target(str(output), config)
     model = load_model(source)
-    with shown() as emit:
-        done = write.written(target, source, model, emit)
+    with show_progress() as emit:
+        exported = write.export(target, source, model, emit)
     if not as_json:
         console.print_path(target.path)
         return
-    about = {"variant": model.facts.variant, "step": model.facts.step, "inputs": contract.inputs(model.variant)}
-    console.print_json(about | asdict(done))
+    document = {"variant": model.facts.variant, "step": model.facts.step, "inputs": contract.inputs(model.variant)}
+    console.print_json(document | asdict(exported))
 
 
 def _push(source: Path, output: str | None, word: str, config: ExportConfig, as_json: bool) -> None:
@@ -51,15 +51,15 @@ def _push(source: Path, output: str | None, word: str, config: ExportConfig, as_
     to = push.reference(word)
     imported(f"--push {to.repo}")
 
-    from gancli.cli.progress import shown
+    from gancli.cli.progress import show_progress
     from gancli.export import write
     from gancli.store.checkpoint import load_model
 
-    with shown() as emit, push.folder(output, to, config.dry_run) as path:
+    with show_progress() as emit, push.folder(output, to, config.dry_run) as path:
         target = write.target(output if output is not None and not config.dry_run else f"{path}/", config)
         if target.kind != "folder":
             raise UsageError(f"-o {output}: --push uploads a folder; end its name with /")
-        write.written(target, source, load_model(source), emit)
+        write.export(target, source, load_model(source), emit)
         done = (push.planned(to, config.private, target.path) if config.dry_run
                 else push.upload(to, config.private, target.path, emit))  # fmt: skip
     if as_json:
@@ -81,8 +81,8 @@ export = options.with_signature(
         options.argument("checkpoint", str, metavar="CKPT", **ckpt.COMPLETION, help=(
             f"A ckpt.safetensors, a run directory, hf:OWNER/NAME, or {ckpt.PRETRAINED}.")),
         options.plain_option("output", str | None, "-o", "--output", metavar="PATH", help=(
-            "Where to: .onnx for onnxruntime and others; .pt2 for torch.export.load; a folder (end it with /) as model hubs "
-            "expect it.")),
+            "Output: .onnx for onnxruntime and others, .pt2 for torch.export.load, or a folder for a model hub (end it with "
+            "/).")),
         *(options.parameter(field) for field in fields_of(ExportConfig)),
         options.JSON,
     ],

@@ -8,18 +8,18 @@ DEFAULT = "report.html"
 
 
 def _report(runs: list[str], output: str | None, over: str, as_json: bool) -> None:
-    from gancli.api import report as reporting
+    from gancli.api import runs as reporting
     from gancli.page import files
     from gancli.page.run_data import document
 
     check_axis(over)
     paths.check_working_directory()
     places = ckpt.resolve_all(runs)
-    path = reporting.checked(
+    path = reporting.check_output(
         places, paths.free_name("report", ".html") if output is None else paths.expanded(output, "-o")
     )
     console.check_stdout()
-    found = reporting.read(places)
+    found = reporting.read_runs(places)
     num_bytes = files.write(found, path, over)
     for run in found:
         for note in run.notes:

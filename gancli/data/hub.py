@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from gancli.data.formats import is_image
-from gancli.data.manifest import PARSERS
+from gancli.data.label_files import LABEL_FILES
 from gancli.data.names import Split
 from gancli.data.patterns import TABLES, TARS, ZIP
 from gancli.data.selection import Selection
@@ -27,8 +27,8 @@ from gancli.format import size
 from gancli.text import Note, counted, few
 
 if TYPE_CHECKING:
-    from gancli.data.fit import Fit
-    from gancli.data.source import Source
+    from gancli.data.dataset import Dataset
+    from gancli.data.decode import CropMode
     from gancli.spec import ImageSpec
 
 FLAG = "--dataset"
@@ -49,13 +49,14 @@ SPLITS = {
 WORDS = {word: name for name, words in SPLITS.items() for word in words.split()}
 SHARD = re.compile(r"(.+)-[0-9]{5}-of-[0-9]{5}")
 WORD = re.compile(rf"(?<![a-z0-9])({'|'.join(sorted(WORDS, key=len, reverse=True))})(?![a-z])")
-PLAIN = re.compile(r"[^{},*?\[\]]+")  # names that stand for themselves in a pattern
 
 
 class Local(NamedTuple):
-    """A folder, file or pattern of fetched files, and the split to take of it. `repository`: where they are from."""
+    """A folder or file that was fetched, and the split to take of it. `files`: of several shards in a folder, else none;
+    `repository`: where they are from."""
 
     path: Path
+    files: Sequence[Path]
     split: Split
     repository: Repository
 
@@ -102,16 +103,18 @@ def open_hub(
     download: bool,
     on_bad_image: Literal["fail", "skip"],
     split: Split,
-    fit: "Fit",
+    fit: "CropMode",
     fits: "Callable[[ImageSpec], object] | None",
-) -> "Source":
-    """Open a dataset of the hub as `opening.open_source` does. Raises `UsageError` and `DataError`."""
+) -> "Dataset":
+    """Open a dataset of the hub as `opening.open_dataset` does. Raises `UsageError` and `DataError`."""
     from gancli.data.folder import open_folder
 
-    def opened(which: Split, emit: Emit) -> "Source":
+    def opened(which: Split, emit: Emit) -> "Dataset":
         found = local(dataset, selection, emit, which, download)
         with found.named(emit) as emit:
-            return open_folder(found.path, data_root, image_size, on_bad_image, found.split, fit, fits, emit)
+            return open_folder(
+                found.path, data_root, image_size, on_bad_image, found.split, fit, fits, emit, found.files
+            )
 
     source = opened(split, emit)
     if split == "test" and source.class_names:
@@ -141,15 +144,17 @@ def local(dataset: str, selection: Selection, emit: Emit, split: Split = "train"
     if chosen.left_out:
         line += f"; left out: {counted(len(chosen.left_out), 'other file', ',')} ({few(chosen.left_out)})"
     emit(Warned(Note(line)))
-    path = repository.folder / (_pattern(names) if folder is None else folder)
-    return Local(path, "train" if chosen.folder is None else split, repository)
+    files = [repository.folder / name for name in names] if folder is None and len(names) > 1 else []
+    if folder is None:
+        folder = posixpath.commonpath(list(map(posixpath.dirname, names))) if files else names[0]
+    return Local(repository.folder / folder, files, "train" if chosen.folder is None else split, repository)
 
 
 def choose(repository: Repository, selection: Selection, configurations: "Mapping[str, _Configuration]") -> Chosen:
     """Choose the files of a repository. Raises `UsageError` if a choice must be made by the user, and `DataError` if no
     file can be read."""
     reference, where = repository.reference, f"{FLAG} {repository.reference}"
-    safe = [name for name in sorted(repository.files) if hub.is_safe(name) and PLAIN.fullmatch(name)]
+    safe = [name for name in sorted(repository.files) if hub.is_safe(name)]
     configuration = _configuration(reference, configurations)
     prefix = configuration.folder if configuration else reference.part
     below = [name for name in safe if not prefix or name.startswith(f"{prefix}/")]
@@ -166,7 +171,7 @@ def choose(repository: Repository, selection: Selection, configurations: "Mappin
     splits = {split: found for split in splits if (found := list(filter(KINDS[kind], splits[split])))}
     split = _split(where, splits, selection.split)
     tests = [other for other in ("test", "validation") if other in splits and other != split]
-    labels = [name for name in below if posixpath.basename(name) in PARSERS] if kind == "image" else []
+    labels = [name for name in below if posixpath.basename(name) in LABEL_FILES] if kind == "image" else []
     left_out = {*repository.files} - {*itertools.chain(*splits.values()), *labels, README, ".gitattributes"}
     return Chosen(kind, splits, split, [*tests, split][0], labels, prefix if by_folders else None, sorted(left_out))
 
@@ -335,30 +340,16 @@ def _only_folder(repository: Repository, names: Sequence[str], split: str) -> st
     return folder
 
 
-def _pattern(names: Sequence[str]) -> str:
-    """One file, or a pattern of several: `data/train-0000{0..2}-of-00003.parquet`."""
-    if len(names) == 1:
-        return names[0]
-    head = posixpath.commonprefix(names)
-    tail = posixpath.commonprefix([name[len(head) :][::-1] for name in names])[::-1]
-    middles = [name[len(head) : len(name) - len(tail)] for name in names]
-    if len({*map(len, middles)}) == 1 and all(re.fullmatch("[0-9]{1,9}", middle) for middle in middles):
-        first = int(middles[0])
-        if [*map(int, middles)] == [*range(first, first + len(names))]:
-            return f"{head}{{{middles[0]}..{middles[-1]}}}{tail}"
-    return f"{{{','.join(names)}}}"
-
-
-def _with_classes(test: "Source", known: Sequence[str], dataset: str, emit: Emit) -> "Source":
+def _with_classes(test: "Dataset", known: Sequence[str], dataset: str, emit: Emit) -> "Dataset":
     """A test split with the numbers that the training split gives its classes. Images of other classes are left out, with a
     warning. Raises `DataError` if none is left."""
     import torch
 
-    from gancli.data.classes import renumbered
+    from gancli.data.names import match_names
 
     if not known or tuple(known) == test.class_names:
         return test if known else dataclasses.replace(test, labels=torch.zeros_like(test.labels), class_names=())
-    numbers = renumbered(test.class_names, known)
+    numbers = match_names(test.class_names, known)
     table = torch.tensor([-1 if number is None else number for number in numbers])
     labels = table[test.labels]
     whole = labels >= 0

@@ -1,18 +1,20 @@
-"""The named datasets: images, classes, size of the download, and what the data root has. Imports no torch."""
+"""The named datasets: images, classes, files to download, and what the data root has of them. Imports no torch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import importlib.resources
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from gancli.data.names import source_names
+from gancli.data.names import dataset_names
 
 
 @dataclass(frozen=True)
 class NamedSet:
     """A dataset with a name. `channels`, `size`: of an image, in pixels; `num_train`, `num_test`: images; `num_classes`:
-    0 if there are no labels. `downloads`: the sizes in bytes of the files to download, by their paths below the data
-    root; `folder`: of the same files unpacked, which are then not needed."""
+    0 if there are no labels; `files_of`: the entry of `named_sets.toml` with its files, "" if it is generated."""
 
     what: str
     channels: int
@@ -20,64 +22,63 @@ class NamedSet:
     num_train: int
     num_test: int
     num_classes: int
-    downloads: Mapping[str, int] = field(default_factory=dict)
-    folder: str = ""
+    files_of: str = ""
 
     @property
-    def download_bytes(self) -> int:
-        return sum(self.downloads.values())
-
-    def present_bytes(self, data_root: Path) -> int:
-        """How much of the download is in a data root."""
-        return sum(num_bytes for path, num_bytes in self.downloads.items() if self._has(data_root / path, data_root))
-
-    def _has(self, file: Path, data_root: Path) -> bool:
-        """Whether a file is there, or what it unpacks to."""
-        unpacked = data_root / self.folder if self.folder else file.with_suffix("")
-        try:
-            return file.is_file() or (unpacked.is_dir() if self.folder else file.suffix == ".gz" and unpacked.is_file())
-        except OSError:
-            return False
+    def downloads(self) -> dict[str, str]:
+        """The address of each file to download, by its path below the data root."""
+        if not self.files_of:
+            return {}
+        remote = _remote_files()[self.files_of]
+        names = [remote["archive"]] if "archive" in remote else _split_files(remote)
+        folder = "" if "archive" in remote or not remote["folder"] else f"{remote['folder']}/"
+        return {f"{folder}{name}": f"{remote['mirrors'][0]}{name}" for name in names}
 
     def status(self, data_root: Path) -> Literal["generated", "downloaded", "incomplete", "not downloaded"]:
         """Whether the dataset can be used without a download."""
-        if not self.downloads:
+        if not self.files_of:
             return "generated"
-        found = self.present_bytes(data_root)
-        return "downloaded" if found == self.download_bytes else "incomplete" if found else "not downloaded"
+        try:
+            found = list(self._files_found(data_root))
+        except OSError:
+            found = [False]
+        return "downloaded" if all(found) else "incomplete" if any(found) else "not downloaded"
+
+    def _files_found(self, data_root: Path) -> Iterator[bool]:
+        """Yield whether each file is in a data root, or what it unpacks to."""
+        remote = _remote_files()[self.files_of]
+        folder = data_root / remote["folder"]
+        if "archive" in remote and (data_root / remote["archive"]).is_file():
+            yield True
+            return
+        for file in (folder / name for name in _split_files(remote)):
+            yield file.is_file() or (file.suffix == ".gz" and file.with_suffix("").is_file())
 
 
-def _idx(folder: str, sizes: Sequence[int]) -> dict[str, int]:
-    """The four files of MNIST and its kin, with their sizes."""
-    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    return {f"{folder}/raw/{name}-ubyte.gz": size for name, size in zip(names, sizes, strict=True)}
+@cache
+def _remote_files() -> Mapping[str, Any]:
+    table = importlib.resources.files("gancli.data").joinpath("named_sets.toml")
+    return tomllib.loads(table.read_text("utf-8"))
 
 
-MNIST = _idx("MNIST", (9_912_422, 28_881, 1_648_877, 4_542))
+def _split_files(remote: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(name for files in remote["splits"].values() for name in files))
+
+
 NAMED_SETS = {
     "digits": NamedSet("digits of one font", 1, 28, 6_400, 4_000, 10),
     "shapes": NamedSet("shapes in colour", 3, 64, 10_000, 2_000, 10),
     "leaves": NamedSet("dead leaves, for srgan", 3, 64, 10_000, 2_000, 0),
-    "mnist": NamedSet("handwritten digits", 1, 28, 60_000, 10_000, 10, MNIST),
-    "fashion-mnist": NamedSet(
-        "clothes", 1, 28, 60_000, 10_000, 10, _idx("FashionMNIST", (26_421_880, 29_515, 4_422_102, 5_148))
-    ),
-    "kmnist": NamedSet(
-        "cursive Japanese characters", 1, 28, 60_000, 10_000, 10, _idx("KMNIST", (18_165_135, 29_497, 3_041_136, 5_120))
-    ),
-    "cifar10": NamedSet(
-        "small photographs", 3, 32, 50_000, 10_000, 10, {"cifar-10-python.tar.gz": 170_498_071}, "cifar-10-batches-py"
-    ),
-    "cifar100": NamedSet(
-        "small photographs", 3, 32, 50_000, 10_000, 100, {"cifar-100-python.tar.gz": 169_001_437}, "cifar-100-python"
-    ),
-    "svhn": NamedSet(
-        "house numbers", 3, 32, 73_257, 26_032, 10, {"train_32x32.mat": 182_040_794, "test_32x32.mat": 64_275_384}
-    ),
-    "stl10": NamedSet("photographs", 3, 96, 5_000, 8_000, 10, {"stl10_binary.tar.gz": 2_640_397_119}, "stl10_binary"),
-    "stacked-mnist": NamedSet("three digits as red, green and blue", 3, 28, 128_000, 26_000, 1_000, MNIST),
+    "mnist": NamedSet("handwritten digits", 1, 28, 60_000, 10_000, 10, "mnist"),
+    "fashion-mnist": NamedSet("clothes", 1, 28, 60_000, 10_000, 10, "fashion-mnist"),
+    "kmnist": NamedSet("cursive Japanese characters", 1, 28, 60_000, 10_000, 10, "kmnist"),
+    "cifar10": NamedSet("small photographs", 3, 32, 50_000, 10_000, 10, "cifar10"),
+    "cifar100": NamedSet("small photographs", 3, 32, 50_000, 10_000, 100, "cifar100"),
+    "svhn": NamedSet("house numbers", 3, 32, 73_257, 26_032, 10, "svhn"),
+    "stl10": NamedSet("photographs", 3, 96, 5_000, 8_000, 10, "stl10"),
+    "stacked-mnist": NamedSet("three digits as red, green and blue", 3, 28, 128_000, 26_000, 1_000, "mnist"),
 }
-assert tuple(NAMED_SETS) == source_names()
+assert tuple(NAMED_SETS) == dataset_names()
 
 # Datasets that people look for by these names, and repositories of the Hugging Face Hub that have them.
 ELSEWHERE = {

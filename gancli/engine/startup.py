@@ -11,8 +11,8 @@ from gancli import catalogue
 from gancli.config import RunConfig, VariantConfig, fields_of, interval, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import NOT_STORED, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
-from gancli.data.names import source_names
-from gancli.data.patterns import is_pattern, stem
+from gancli.data.names import dataset_names
+from gancli.data.patterns import dataset_stem, is_pattern
 from gancli.errors import CheckpointError, UsageError
 from gancli.files import hub
 from gancli.store import pretrained, run_directory
@@ -55,11 +55,11 @@ def resolve_start(variant: str, layers: Sequence[Layer], resume: str | None, dry
         if path is None:
             raise UsageError("--resume auto: needs --out, the run directory to resume or to start")
         if not RunDirectory(path).states():
-            return _new(variant, layers, path, dry_run, again=True)
-        return _resumed(variant, path, layers, path, dry_run)
+            return _start_new(variant, layers, path, dry_run, again=True)
+        return _start_resumed(variant, path, layers, path, dry_run)
     if resume is not None:
-        return _resumed(variant, expanded(resume, "--resume"), layers, path, dry_run)
-    return _new(variant, layers, path, dry_run, again=False)
+        return _start_resumed(variant, expanded(resume, "--resume"), layers, path, dry_run)
+    return _start_new(variant, layers, path, dry_run, again=False)
 
 
 def forecast(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> Forecast:
@@ -75,9 +75,8 @@ def forecast(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> 
     except CheckpointError:
         return "resumes"  # from an earlier state, if there is one
     recorded, now = _resolve_resumed(variant, layers, _recorded_layer(variant, RunDirectory(path)), facts)
-    before, asked = recorded.run, now.run
-    changed = (asked.steps, asked.epochs) != (before.steps, before.epochs)
-    longer = changed and not (asked.steps and asked.steps <= facts.step)
+    changed = (now.run.steps, now.run.epochs) != (recorded.run.steps, recorded.run.epochs)
+    longer = changed and not (now.run.steps and now.run.steps <= facts.step)
     return "resumes" if facts.step < facts.steps or longer else "finished"
 
 
@@ -126,16 +125,17 @@ def run_directory_of(path: Path) -> RunDirectory:
 def default_name(variant: str, dataset: str) -> str:
     """Return the name, before its number, of a run directory without `--out`: the variant, and the last part of the
     dataset's path."""
-    last = hub.parse(dataset, "--dataset").repo if hub.is_reference(dataset) else stem(Path(dataset)) or "data"
+    last = hub.parse(dataset, "--dataset").repo if hub.is_reference(dataset) else dataset_stem(Path(dataset)) or "data"
     last = last.rpartition("/")[2]
     return variant + "-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]
 
 
-def _new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
+def _start_new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
     resolved = _resolve_new(variant, layers, path, again)
     weights, warnings = _initial_weights(resolved.run)
     directory = None if path is None else RunDirectory(path) if dry_run else run_directory.make_writable(path)
-    return Start(resolved, directory, warnings=(*_notes(layers), *warnings), weights=weights)
+    notes = [note for layer in layers for note in layer.notes]
+    return Start(resolved, directory, warnings=(*notes, *warnings), weights=weights)
 
 
 def _resolve_new(variant: str, layers: Sequence[Layer], path: Path | None, again: bool) -> Resolved:
@@ -154,7 +154,7 @@ def _length_on_own_images(dataset: str | None, presets: Sequence[Layer]) -> list
     """Return the number of steps that a preset's epochs take on MNIST, for a user's own images: few images take as many
     steps to learn as many images do."""
     epochs, batch_size = (value_of(presets, name) for name in ("epochs", "batch_size"))
-    if dataset is None or dataset in source_names() or epochs is None or value_of(presets, "steps") is not None:
+    if dataset is None or dataset in dataset_names() or epochs is None or value_of(presets, "steps") is not None:
         return []
     return [Layer("own images", {"steps": epochs * (MNIST_IMAGES // batch_size)})]
 
@@ -172,7 +172,7 @@ def _initial_weights(run: RunConfig) -> "tuple[Weights | None, list[str]]":
     return found, warnings
 
 
-def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None, dry_run: bool) -> Start:
+def _start_resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None, dry_run: bool) -> Start:
     from gancli.store import state
 
     directory = run_directory_of(path)
@@ -185,16 +185,14 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
     if saved.facts.variant != variant:
         raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
     recorded_layer = _recorded_layer(variant, directory)
-    warnings += _notes([recorded_layer, *layers])
+    warnings += [note for layer in (recorded_layer, *layers) for note in layer.notes]
     resolved = _resolve_resumed(variant, layers, recorded_layer, saved.facts)[1]
     if value_of(layers, "dataset") is None:
         _check_dataset(resolved.run.dataset)
     if out is not None and out.resolve() != directory.path.resolve():
         run_directory.check_new(out, again=False)
-        return Start(
-            resolved, RunDirectory(out) if dry_run else run_directory.make_writable(out), saved, tuple(warnings)
-        )
-    if is_file and directory.states()[:1] != [saved.path] and not path.name.startswith("ckpt"):
+        directory = RunDirectory(out) if dry_run else run_directory.make_writable(out)
+    elif is_file and directory.states()[:1] != [saved.path] and not path.name.startswith("ckpt"):
         raise UsageError(f"--resume {path}: not the newest state there; give --out for a directory of its own")
     return Start(resolved, directory, saved, tuple(warnings))
 
@@ -211,12 +209,9 @@ def _check_resumable(path: Path, directory: RunDirectory) -> None:
 
 def _check_dataset(dataset: str) -> None:
     """Raises `UsageError` if the folder or archive that a run was trained on is gone."""
-    if (
-        dataset not in source_names()
-        and not hub.is_reference(dataset)
-        and not (os.path.lexists(dataset) or is_pattern(dataset))
-    ):
-        raise UsageError(f"--dataset {dataset}: the run's data are not there any more; give their new path with -d")
+    is_named = dataset in dataset_names() or hub.is_reference(dataset)
+    if not is_named and not (os.path.lexists(dataset) or is_pattern(dataset)):
+        raise UsageError(f"--dataset {dataset}: the run's data no longer exists; give its new path with -d")
 
 
 def _resolve_resumed(
@@ -260,23 +255,18 @@ def _recorded_layer(variant: str, directory: RunDirectory) -> Layer:
     return dataclasses.replace(layer, values=values)
 
 
-def _notes(layers: Sequence[Layer]) -> list[str]:
-    return [note for layer in layers for note in layer.notes]
-
-
 def _with_absolute_paths(resolved: Resolved) -> Resolved:
     """Return the values with absolute paths, which are valid from any directory. Homes stay `~`, as they differ between
     machines."""
-    return dataclasses.replace(
-        resolved, run=_absolute(resolved.run), own=_absolute(resolved.own), stored=_absolute(resolved.stored)
-    )
+    run, own, stored = _absolute(resolved.run), _absolute(resolved.own), _absolute(resolved.stored)
+    return dataclasses.replace(resolved, run=run, own=own, stored=stored)
 
 
 def _absolute(config: Config) -> Config:
     changed: dict[str, Any] = {}
     for field in fields_of(type(config)):
         value = getattr(config, field.name)
-        if not field.option.path or value is None or (field.name == "dataset" and value in source_names()):
+        if not field.option.path or value is None or (field.name == "dataset" and value in dataset_names()):
             continue
         if field.name == "data_root" and value.startswith("~"):
             continue

@@ -18,7 +18,7 @@ from PIL import Image
 
 import gancli
 from gancli import images
-from gancli.api.options import in_python
+from gancli.api.common import in_python
 from tests.conftest import Finished, Gan
 from tests.engine.test_resume import train_args
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gancli.data.drawn import DRAWN_SETS
-from gancli.data.names import TORCHVISION, own_size, source_names
+from gancli.data.generated import GENERATED_SETS
+from gancli.data.listing import COLOURED
+from gancli.data.named_sets import REMOTE
+from gancli.data.names import TORCHVISION, dataset_names, own_size
 from gancli.data.overview import ELSEWHERE, NAMED_SETS
 from tests.conftest import Gan
 
@@ -16,30 +18,42 @@ def test_datasets_are_listed_with_what_the_data_root_has(gan: Gan, tmp_path: Pat
     raw.mkdir(parents=True)
     for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz"):
         (raw / name).touch()
-    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-python.tar.gz").touch()
+    (tmp_path / "cifar-100-python").mkdir()
+    for name in ("train", "test", "meta"):
+        (tmp_path / "cifar-100-python" / name).touch()
+    (tmp_path / "train_32x32.mat").touch()
     found = json.loads(gan("datasets", "--data-root", tmp_path, "--json").out)
     rows = {row["name"]: row for row in found["datasets"]}
-    assert tuple(rows) == source_names()
+    assert tuple(rows) == dataset_names()
     assert {name: row["status"] for name, row in rows.items() if row["status"] != "not downloaded"} == {
         "digits": "generated", "shapes": "generated", "leaves": "generated", "mnist": "incomplete", "cifar10": "downloaded",
-        "stacked-mnist": "incomplete",
+        "cifar100": "downloaded", "svhn": "incomplete", "stacked-mnist": "incomplete",
     }  # fmt: skip
     (raw / "t10k-labels-idx1-ubyte").touch()  # unpacked
     done = gan("datasets", "--data-root", tmp_path)
     assert done.code == 0
     (line,) = [line for line in done.out.splitlines() if line.startswith("mnist ")]
-    assert line.split()[:7] == ["mnist", "28×28", "grey", "60,000", "10,000", "10", "12"]
+    assert line.split()[:6] == ["mnist", "28×28", "grey", "60,000", "10,000", "10"]
     assert "downloaded" in line
     assert str(tmp_path) in done.out
 
 
 def test_what_is_listed_is_so() -> None:
-    for name, drawn in DRAWN_SETS.items():
+    for name, generated in GENERATED_SETS.items():
         row = NAMED_SETS[name]
-        counts = tuple(drawn.at_size(count, drawn.size) for count in drawn.counts.values())
-        assert (row.num_train, row.num_test, row.num_classes, row.size) == (*counts, len(drawn.class_names), drawn.size)
+        counts = tuple(generated.count_at_size(count, generated.size) for count in generated.counts.values())
+        assert (row.num_train, row.num_test, row.num_classes, row.size) == (
+            *counts,
+            len(generated.class_names),
+            generated.size,
+        )
     assert all(row.size == own_size(name) for name, row in NAMED_SETS.items())
-    assert all(NAMED_SETS[name].download_bytes > 10**7 for name in TORCHVISION)
+    assert all((row.channels == 3) == (name in COLOURED) for name, row in NAMED_SETS.items())
+    for name in TORCHVISION:
+        for file, address in NAMED_SETS[name].downloads.items():
+            assert Path(file).name in REMOTE[name].md5
+            assert address.endswith(f"/{Path(file).name}")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from gancli.config.resolve import known_fields, preset_layers, resolve
 from gancli.config.run import TrainCommandConfig
 from gancli.config.sample import EnlargeConfig, ExportConfig, SampleConfig
 from gancli.machine import device as machine
-from gancli.sampling import draw
+from gancli.sampling import generate
 from gancli.steps import runner
 from gancli.steps.trace import capture_by_trace
 from tests.cli.test_errors import assert_one_line
@@ -49,7 +49,7 @@ def other_value(field: Field, value: Any) -> object:
 def resolved(variant: str, texts: Mapping[str, object]) -> dict[str, Any]:
     request = train.parse({"variant": variant, **texts}, [])
     config_class = catalogue.variant_info(variant).config_class
-    layers = request.layers(request.choice, request.values)
+    layers = request.layers
     found = resolve(variant, config_class, [*preset_layers(variant, config_class, "default"), *layers])
     return {**vars(found.run), **vars(found.own)}
 
@@ -148,7 +148,7 @@ def test_options_of_how_it_is_done_are_followed(gan: Gan, monkeypatch: pytest.Mo
 
 
 def test_options_of_memory_are_followed(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = Spy(draw.draw, lambda _variant, _generator, wanted, *_: len(wanted))
-    monkeypatch.setattr(draw, "draw", drawn)
+    drawn = Spy(generate.generate, lambda _variant, _generator, wanted, *_: len(wanted))
+    monkeypatch.setattr(generate, "generate", drawn)
     assert gan("sample", trained, "-n", 40, "--batch-size", 16, "-o", "a.png").code == 0
     assert drawn.notes == [16, 16, 8]

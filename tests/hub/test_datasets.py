@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from gancli.data.opening import open_source
+from gancli.data.dataset import Dataset
+from gancli.data.opening import open_dataset
 from gancli.data.photographs import open_photographs
 from gancli.data.selection import Selection
-from gancli.data.source import Source
 from gancli.errors import DataError, StoppedError, UsageError
 from gancli.events import Event, Preparing
 from gancli.files import hub as client
@@ -38,14 +38,14 @@ def some(start: int, *pets: str) -> dict[str, bytes]:
     return {f"{pet}/{n}.png": png(start + 3 * index + n) for index, pet in enumerate(pets) for n in range(3)}
 
 
-def opened(word: str, split: Any = "train", download: bool = True, **selection: Any) -> tuple[Source, list[str]]:
+def opened(word: str, split: Any = "train", download: bool = True, **selection: Any) -> tuple[Dataset, list[str]]:
     return warned(
-        open_source, word, data_root=Path("root"), image_size=8, download=download, on_bad_image="fail", split=split,
+        open_dataset, word, data_root=Path("root"), image_size=8, download=download, on_bad_image="fail", split=split,
         selection=Selection(**selection),
     )  # fmt: skip
 
 
-def firsts(source: Source) -> list[int]:
+def firsts(source: Dataset) -> list[int]:
     """The first pixel of each image."""
     return sorted(source.images[:, 0, 0, 0].tolist())
 
@@ -110,9 +110,9 @@ def test_splits_are_told_by_names_and_chosen_with_split() -> None:
     assert all("data/" not in note for note in notes)
 
 
-def opened_split(word: str, name: str) -> Source:
+def opened_split(word: str, name: str) -> Dataset:
     return warned(
-        open_source, word, data_root=Path("root"), image_size=8, download=True, on_bad_image="fail",
+        open_dataset, word, data_root=Path("root"), image_size=8, download=True, on_bad_image="fail",
         selection=Selection(split=name),
     )[0]  # fmt: skip
 
@@ -193,7 +193,7 @@ def test_columns_are_chosen_by_options(hub: Hub, tmp_path: Path, gan: Gan) -> No
     path = in_parquet(tmp_path / "eyes.parquet", table)
     hub.dataset("o/eyes", {"eyes.parquet": path.read_bytes()})
     with pytest.raises(
-        DataError, match=r"several columns have pictures \(left, right\); choose one with --image-column"
+        DataError, match=r"several columns may have images \(left, right\); choose one with --image-column"
     ):
         opened("hf:o/eyes")
     for word in ("hf:o/eyes", str(path)):
@@ -461,7 +461,7 @@ def test_a_stop_ends_the_download(hub: Hub, tmp_path: Path) -> None:
             raise StoppedError("stopped")
 
     with pytest.raises(StoppedError):
-        open_source("hf:o/pets", stop, data_root=Path("root"), image_size=8, download=True, on_bad_image="fail")
+        open_dataset("hf:o/pets", stop, data_root=Path("root"), image_size=8, download=True, on_bad_image="fail")
 
 
 def test_no_telemetry_is_sent(shards: Hub) -> None:
