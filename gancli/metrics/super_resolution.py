@@ -120,7 +120,7 @@ def read_pairs(place: Path, low_res: Path | None, scale: int, emit: Emit, shards
     Raises `UsageError` for the name of a dataset, and `DataError` for what cannot be read or does not match.
     """
     folder = LR.format(scale)
-    has_hr = (place / HR).is_dir()
+    has_hr = not shards and (place / HR).is_dir()
     high = place / HR if has_hr else place
     if has_hr and low_res is None and (place / folder).is_dir():
         low_res = place / folder

@@ -185,6 +185,16 @@ def test_files_that_say_no_split_are_left_out_beside_those_that_do(hub: Hub, tmp
     assert opened("hf:o/vehicles")[0].class_names == ("car", "train")
 
 
+def test_shards_of_any_names_and_folders_are_one_dataset(hub: Hub, tmp_path: Path) -> None:
+    names = ("x/[1]-{a,b}.parquet", "x/y/0000.parquet", "z.parquet")
+    tables = {name: parquet(tmp_path, some(6 * n, "cat", "dog")) for n, name in enumerate(names)}
+    readme = b"---\nconfigs:\n- config_name: default\n  data_files: ['x/**/*.parquet', z.parquet]\n---\n"
+    hub.dataset("o/pets", {**tables, "other.parquet": tables["z.parquet"], "README.md": readme})
+    source, _ = opened("hf:o/pets")
+    assert firsts(source) == list(range(18))
+    assert source.num_images == 18
+
+
 def test_columns_are_chosen_by_options(hub: Hub, tmp_path: Path, gan: Gan) -> None:
     table: dict[str, list[Any]] = {
         "left": [{"bytes": png(value)} for value in range(6)], "right": [{"bytes": png(90 + value)} for value in range(6)],
