@@ -13,6 +13,7 @@ from gancli.api.model import Model
 from gancli.api.option_types import Int
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import checked, from_environment
+from gancli.data.dataset_object import DatasetObject, MapDataset, as_dataset
 from gancli.errors import UsageError
 from gancli.events import Emit, Event, Warned
 from gancli.machine.device import choose_device
@@ -102,13 +103,13 @@ def evaluate_and_record(
             warning = files.write_page(run)
         if warning:
             emit(Warned(warning))
-    return Figures(dataset, config.seed, tuple(subjects))
+    return Figures(str(dataset), config.seed, tuple(subjects))
 
 
 @common.errors_in_python()
 def evaluate(
     models: PathLike | Iterable[PathLike],
-    dataset: PathLike | None = None,
+    dataset: PathLike | MapDataset | None = None,
     n: Int | None = None,
     *,
     seed: Int | None = None,
@@ -124,12 +125,13 @@ def evaluate(
     """Measure models as `gan evaluate` does, and return their metrics.
 
     `models`: one or several of: a model, a run, a checkpoint, a run directory, a folder of runs, or images that another
-    program made (a folder, a zip, an `.npz` array). `dataset`: what to compare with; by default what the model was trained
-    on. `n`: images per model, at least 10. `metrics`: a list of names, or text with commas. `on_event` is called with each
-    event. Raises `UsageError`, `DataError` and `CheckpointError`.
+    program made (a folder, a zip, an `.npz` array). `dataset`: what to compare with, also a map-style dataset object
+    (which has no splits); by default what the model was trained on. `n`: images per model, at least 10. `metrics`: a list
+    of names, or text with commas. `on_event` is called with each event. Raises `UsageError`, `DataError` and
+    `CheckpointError`.
     """
     given = common.given(
-        dataset=dataset,
+        dataset=as_dataset(dataset),
         count=n,
         seed=seed,
         metrics=metrics
@@ -142,7 +144,8 @@ def evaluate(
         data_root=data_root,
         download=download,
     )
-    config = EvaluateConfig(**(from_environment(EvaluateConfig) | checked(EvaluateConfig, given)))
+    texts = {name: value for name, value in given.items() if not isinstance(value, DatasetObject)}
+    config = EvaluateConfig(**{**from_environment(EvaluateConfig), **given, **checked(EvaluateConfig, texts)})
     config.check_places()
     one = isinstance(models, str | os.PathLike) or not isinstance(models, Iterable)
     several: list[object] = [models] if one else list(models)  # type: ignore[arg-type]  # a path may be iterable, too

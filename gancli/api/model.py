@@ -152,12 +152,14 @@ class Model:
         *,
         opset: Int | None = None,
         license: str | None = None,  # noqa: A002 - the option's name
+        space: bool | None = None,
     ) -> list[Path]:
         """Write the model for other programs, as `gan export` does, and return the files. `path`: `.onnx`, `.pt2`, or a
-        folder for a model hub. Raises `UsageError`, and `GancliError` if a file cannot be written."""
+        folder for a model hub. `space`: add what a Hugging Face Space needs to the folder. Raises `UsageError`, and
+        `GancliError` if a file cannot be written."""
         from gancli.export import write
 
-        config = ExportConfig(**checked(ExportConfig, common.given(opset=opset, license=license)))
+        config = ExportConfig(**checked(ExportConfig, common.given(opset=opset, license=license, space=space)))
         target = write.target(common.path(path, "path"), config)
         exported = write.export(target, self.path, checkpoint.load_model(self.path), ignore)
         return [Path(file) for file in exported.files]

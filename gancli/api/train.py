@@ -16,6 +16,7 @@ from gancli.config import Field, RunConfig, fields_of, suggestions
 from gancli.config.option import checked, with_current_names
 from gancli.config.paths import check_working_directory
 from gancli.config.resolve import known_fields
+from gancli.data.dataset_object import DatasetObject, as_dataset
 from gancli.engine import startup
 from gancli.engine.choice import choose as choose_variant
 from gancli.engine.run import prepare
@@ -31,9 +32,10 @@ def train(variant: str | None = None, *, on_event: OnEvent | None = None, **opti
     """Train a variant to its end, as `gan train` does, and return the run.
 
     `variant`: by default the one that suits the images. `options`: those of `gan train` with `_` for `-`; None selects the
-    default. Nothing is printed unless `progress` is given. `on_event` is called with each event; if it raises an error, the
-    run saves its state and ends. Ctrl-C, SIGTERM and `max_time` save the state and return a run with the status "stopped".
-    Raises `UsageError`, `DataError`, `CheckpointError`, `DivergedError`, and `StoppedError` before the first step.
+    default. `dataset` may also be a map-style dataset object, such as a `torch.utils.data.Dataset`. Nothing is printed
+    unless `progress` is given. `on_event` is called with each event; if it raises an error, the run saves its state and
+    ends. Ctrl-C, SIGTERM and `max_time` save the state and return a run with the status "stopped". Raises `UsageError`,
+    `DataError`, `CheckpointError`, `DivergedError`, and `StoppedError` before the first step.
     """
     run = training(variant, **options)
     call = on_event or ignore
@@ -62,7 +64,10 @@ class Run:
         resume = None if resume is None else common.path(resume, "resume", '"auto", a run or a path')
         config = None if config is None else common.path(config, "config")
         shared = {field.name for field in fields_of(RunConfig)}
-        given |= checked(RunConfig, {name: value for name, value in given.items() if name in shared})
+        given["dataset"] = as_dataset(given.get("dataset"))
+        given = common.given(**given)
+        texts = {name: value for name, value in given.items() if not isinstance(value, DatasetObject)}
+        given |= checked(RunConfig, {name: value for name, value in texts.items() if name in shared})
         table = startup.read_config(config)
         choice = choose_variant(given if variant is None else {"variant": variant}, table, config, resume)
         self.variant = choice.variant

@@ -27,6 +27,7 @@ class Group(help_page.Group):
         "sample": "Generate images from a checkpoint, or enlarge images. A seed always gives the same image.",
         "evaluate": "Measure the quality of generated images, compared with that of real images. Needs no download.",
         "export": "Export a model to ONNX, to torch.export, or to a folder for a model hub.",
+        "demo": "Show models on a page in the browser: generate images, move between them, enlarge a photograph.",
         "inspect": "Describe a checkpoint or run directory, without loading its tensors (unless --verify).",
         "report": "Show runs as one page: curves, samples over the run, metrics, options. Each run writes its own, "
         "report.html.",

@@ -48,6 +48,7 @@ def _push(source: Path, output: str | None, word: str, config: ExportConfig, as_
     """Write the folder and upload it, or show what would be uploaded."""
     from gancli.export import push
 
+    reject_unused_options(("--space", config.space), why="has no effect with --push, which uploads a model")
     to = push.reference(word)
     imported(f"--push {to.repo}")
 

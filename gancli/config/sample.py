@@ -1,4 +1,4 @@
-"""The options of the commands that use one model, `gan sample` and `gan export`, and of a `Model` in Python."""
+"""The options of the commands that use models, `gan sample`, `gan export` and `gan demo`, and of a `Model` in Python."""
 
 import re
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from gancli.config.option import option
 
 GENERATING, ENLARGING = "Generating images", "Enlarging images (srgan)"
 MAX_COUNT, MAX_SEED = 1_000_000, 2**63 - 1
+DEMO_PORT = 7860  # as Gradio's users know it
 OPSET = 20  # the default of torch's exporter since 2.9
 
 
@@ -104,3 +105,14 @@ class ExportConfig:
     )
     private: bool = option(False, "make the repository private", switch=True, only_with="push")
     dry_run: bool = option(False, "show what would be uploaded", switch=True, only_with="push")
+    space: bool = option(
+        False, "add what a Hugging Face Space needs to show the page of gan demo, for a folder", switch=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """Where the page of `gan demo` is served."""
+
+    host: str = option("127.0.0.1", "address to serve the page at; 0.0.0.0 for every machine that can reach this one")
+    port: int | None = option(None, "port", ge=0, le=65535, default_text=f"{DEMO_PORT}, or a free one; 0: a free one")

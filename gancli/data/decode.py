@@ -97,13 +97,22 @@ def decode_image(data: bytes, name: str, side: int | None = None) -> DecodedImag
     with _opened(data, name, "decoded") as image:
         if side is not None:
             image.draft(None, (2 * side, 2 * side))
-        remarks = _remarks(image, data)
-        image.load()
-        upright = _upright(image)
-        rgba = _rgba(upright)
-        if rgba is not None and rgba.getchannel("A").getextrema() != (255, 255):
-            remarks.append(ON_WHITE)
-        return DecodedImage(_eight_bit(upright, rgba), tuple(remarks))
+        return _decoded(image, _remarks(image, data))
+
+
+def eight_bit(image: Image.Image) -> DecodedImage:
+    """Return a Pillow image upright, in mode L or RGB, with alpha composited on white, and remarks. Raises any error of
+    Pillow if it cannot be loaded."""
+    return _decoded(image, [DEEP] * image.mode.startswith(WIDE_MODES))
+
+
+def _decoded(image: Image.Image, remarks: list[str]) -> DecodedImage:
+    image.load()
+    upright = _upright(image)
+    rgba = _rgba(upright)
+    if rgba is not None and rgba.getchannel("A").getextrema() != (255, 255):
+        remarks.append(ON_WHITE)
+    return DecodedImage(_eight_bit(upright, rgba), tuple(remarks))
 
 
 @dataclass(frozen=True)

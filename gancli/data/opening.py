@@ -10,6 +10,7 @@ from gancli.config import suggestions
 from gancli.config.paths import expanded
 from gancli.data import overview
 from gancli.data.dataset import Dataset
+from gancli.data.dataset_object import NEEDS_OBJECT, DatasetObject, is_python
 from gancli.data.decode import CropMode
 from gancli.data.names import ARRAYS, GENERATED, STACKED, TORCHVISION, Split, dataset_names
 from gancli.data.patterns import expand_pattern, is_pattern
@@ -59,6 +60,12 @@ def _open(
     fits: Callable[[ImageSpec], object] | None,
     selection: Selection,
 ) -> Dataset:
+    if isinstance(dataset, DatasetObject):  # it has no splits
+        from gancli.data import torch_dataset
+
+        return torch_dataset.open_dataset_object(
+            dataset, emit, data_root=data_root, image_size=image_size, on_bad=on_bad_image, fit=fit
+        )
     if dataset in GENERATED:
         from gancli.data import generated
 
@@ -118,6 +125,8 @@ def resolve_dataset_path(dataset: str) -> Path | None:
 
 def _unknown(dataset: str) -> str:
     """Return the message about a name or path that does not exist, with a similar name of a dataset or file."""
+    if is_python(dataset):
+        return f"--dataset {dataset}: {NEEDS_OBJECT}"
     path = expanded(dataset, "--dataset") if "/" in dataset else Path(dataset)
     if (address := HUB_ADDRESS.fullmatch(dataset)) is not None:
         return f"--dataset {dataset}: a dataset of the Hugging Face Hub is given as hf:{address[1]}"

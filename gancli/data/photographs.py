@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gancli.data import dataset, generated, hub
 from gancli.data.cache import Cache, PixelArray
+from gancli.data.dataset_object import DatasetObject
 from gancli.data.folder import DecodingReport, decode_into, read_heads
 from gancli.data.image_files import ImageFiles
 from gancli.data.layout import find_layout
@@ -88,6 +89,14 @@ def open_photographs(
     crop are left out, with a warning. Raises `UsageError` and `DataError` as `open_dataset` does, and if no image is large
     enough.
     """
+    if isinstance(dataset, DatasetObject):
+        from gancli.data import torch_dataset
+
+        flat, sizes, channels, note = torch_dataset.read_photographs(dataset, on_bad_image, emit)
+        for line in note.splitlines():
+            emit(Warned(line))
+        found = _end_to_end(str(dataset), flat, sizes, channels, mapped_file=None)
+        return _large_enough(found, image_size, dataset, emit)
     if is_reference(dataset):
         with selection.in_use(dataset):
             place = hub.local(dataset, selection, emit, download=download)
@@ -97,7 +106,7 @@ def open_photographs(
     path = None if dataset in dataset_names() else resolve_dataset_path(dataset)
     if path is None or (path.suffix.lower() in ARRAYS and path.is_file()):
         size = generated.scene_size(dataset, image_size) if dataset in GENERATED else None
-        found = open_dataset(
+        squares = open_dataset(
             dataset,
             emit,
             data_root=data_root,
@@ -106,9 +115,9 @@ def open_photographs(
             on_bad_image=on_bad_image,
             selection=selection,
         )
-        flat, (count, channels, height, width) = found.images.permute(0, 2, 3, 1).flatten(), found.images.shape
+        flat, (count, channels, height, width) = squares.images.permute(0, 2, 3, 1).flatten(), squares.images.shape
         sizes = torch.tensor([[height, width]]).expand(count, 2)
-        photographs = _end_to_end(found.name, flat, sizes, channels, mapped_file=found.mapped_file)
+        photographs = _end_to_end(squares.name, flat, sizes, channels, mapped_file=squares.mapped_file)
     else:
         with selection.in_use(dataset):
             photographs = _open_files(path, data_root, on_bad_image, image_size, emit)

@@ -8,7 +8,8 @@ from gancli import catalogue
 from gancli.config import fields_of, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import FLAG, Layer, environment_layers
-from gancli.data.listing import probe
+from gancli.data.dataset_object import DatasetObject
+from gancli.data.listing import Probe, probe
 from gancli.data.selection import Selection
 from gancli.engine.startup import config_layer, run_directory_of
 from gancli.files.hub import is_reference
@@ -55,9 +56,11 @@ def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | 
         path = weights_file(pretrained.resolve_model_path(str(init_from), "--init-from"))
         return Choice(from_header(path, read_header(path)).variant)
     dataset, size = both.get("dataset"), both.get("image_size")
+    if dataset is not None and not isinstance(dataset, DatasetObject):
+        dataset = str(dataset)
     names = {*both, str(both.get("preset"))}
     with Selection(image_column=both.get("image_column")).in_use():
-        return _for_images(None if dataset is None else str(dataset), size if isinstance(size, int) else None, names)
+        return _for_images(dataset, size if isinstance(size, int) else None, names)
 
 
 def _for_images(dataset: str | None, image_size: int | None, given: Iterable[str]) -> Choice:
@@ -69,7 +72,7 @@ def _for_images(dataset: str | None, image_size: int | None, given: Iterable[str
     if is_reference(dataset) and not only_default & set(given):
         note = f"variant {CONVOLUTIONAL}, for a dataset of the hub (use --variant to choose another)"
         return Choice(CONVOLUTIONAL, Layer("the images", {}, notes=(Note(note),)))
-    if dataset is None or only_default & set(given) or (images := probe(dataset)) is None:
+    if dataset is None or only_default & set(given) or (images := _probe(dataset)) is None:
         return Choice(DEFAULT_VARIANT)
     side = image_size or images.side
     why = "in colour" if images.coloured else f"of {side} pixels" if side > MAX_FLAT_SIZE else ""
@@ -81,3 +84,11 @@ def _for_images(dataset: str | None, image_size: int | None, given: Iterable[str
         values["image_size"] = max(size for size in DCGAN_SIZES if size <= side)
         note += f"; resized from {side} to {values['image_size']} pixels, which it can halve (--image-size)"
     return Choice(CONVOLUTIONAL, Layer("the images", values, notes=(Note(note),)))
+
+
+def _probe(dataset: str) -> Probe | None:
+    if not isinstance(dataset, DatasetObject):
+        return probe(dataset)
+    from gancli.data import torch_dataset  # imports torch
+
+    return torch_dataset.probe(dataset)

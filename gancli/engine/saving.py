@@ -12,6 +12,7 @@ from gancli.batches.pairs import PairBatches
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.resolve import NOT_STORED
 from gancli.data import cache_entries
+from gancli.data.dataset_object import is_python
 from gancli.engine.session import Session
 from gancli.engine.stop import resume_command
 from gancli.errors import DivergedError, GancliError
@@ -124,7 +125,7 @@ def follow_directory(session: Session) -> None:
     session.directory = RunDirectory(path)
     session.directory.make_folders()
     if what:
-        session.moved_message = f"{before}: {what}; to resume: {resume_command(path)}"
+        session.moved_message = f"{before}: {what}; to resume: {resume_command(path, session.run.dataset)}"
         session.home.close()
         session.home = OpenFolder(path)
     if not session.directory.holds_run:
@@ -172,7 +173,10 @@ def write_config(session: Session) -> None:
     resolved = _values(session.run) | _values(planned.own) | {"steps": planned.steps, "graph": planned.graph}
     left_open = [name for name, value in (given | own).items() if value in (None, "auto")]
     chosen = {name: resolved[name] for name in left_open if resolved.get(name) not in (None, "auto")}
-    heading = f"{__version__}: repeat this run with  gan train --config config.toml --out DIR"
+    repeat = "gan train --config config.toml --out DIR"
+    if is_python(planned.requested.dataset):
+        repeat = 'gancli.train(config="config.toml", out=DIR, dataset=OBJECT), not by a command line'
+    heading = f"{__version__}: repeat this run with  {repeat}"
     text = toml.dump(given, session.run.variant, own, heading, chosen)
     atomic.write(session.directory.config, [text.encode()])
 

@@ -242,7 +242,7 @@ class Session:
             out=str(self.directory.path),
             checkpoint=str(self.directory.checkpoint),
             reason=reason,
-            resume_command=resume_command(self.directory.path),
+            resume_command=resume_command(self.directory.path, self.run.dataset),
             next_commands=next_commands(self.directory.path, self.variant.condition_type),
         )
 

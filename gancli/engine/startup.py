@@ -11,6 +11,7 @@ from gancli import catalogue
 from gancli.config import RunConfig, VariantConfig, fields_of, interval, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import NOT_STORED, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
+from gancli.data.dataset_object import NEEDS_OBJECT, PREFIX, DatasetObject, is_python
 from gancli.data.names import dataset_names
 from gancli.data.patterns import dataset_stem, is_pattern
 from gancli.errors import CheckpointError, UsageError
@@ -125,8 +126,8 @@ def run_directory_of(path: Path) -> RunDirectory:
 def default_name(variant: str, dataset: str) -> str:
     """Return the name, before its number, of a run directory without `--out`: the variant, and the last part of the
     dataset's path."""
-    last = hub.parse(dataset, "--dataset").repo if hub.is_reference(dataset) else dataset_stem(Path(dataset)) or "data"
-    last = last.rpartition("/")[2]
+    name = hub.parse(dataset, "--dataset").repo if hub.is_reference(dataset) else dataset.removeprefix(PREFIX)
+    last = (name.rpartition("/")[2] if hub.is_reference(dataset) else dataset_stem(Path(name))) or "data"
     return variant + "-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]
 
 
@@ -208,7 +209,9 @@ def _check_resumable(path: Path, directory: RunDirectory) -> None:
 
 
 def _check_dataset(dataset: str) -> None:
-    """Raises `UsageError` if the folder or archive that a run was trained on is gone."""
+    """Raises `UsageError` if the folder or archive that a run was trained on is gone, or if it was an object of Python."""
+    if is_python(dataset):
+        raise UsageError(f"--dataset {dataset}: {NEEDS_OBJECT}")
     is_named = dataset in dataset_names() or hub.is_reference(dataset)
     if not is_named and not (os.path.lexists(dataset) or is_pattern(dataset)):
         raise UsageError(f"--dataset {dataset}: the run's data no longer exists; give its new path with -d")
@@ -269,6 +272,8 @@ def _absolute(config: Config) -> Config:
         if not field.option.path or value is None or (field.name == "dataset" and value in dataset_names()):
             continue
         if field.name == "data_root" and value.startswith("~"):
+            continue
+        if isinstance(value, DatasetObject):
             continue
         if field.name in ("dataset", "init_from") and hub.is_reference(value):
             continue

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from gancli.data.dataset_object import is_python
 from gancli.errors import StoppedError, shell_quoted
 from gancli.events import Emit, Event
 
@@ -80,8 +81,10 @@ class Stop:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]
 
 
-def resume_command(directory: Path) -> str:
-    """Return the command that resumes a stopped run."""
+def resume_command(directory: Path, dataset: str = "") -> str:
+    """Return the command that resumes a stopped run on a dataset; in Python, if that is an object of Python."""
+    if is_python(dataset):
+        return f"gancli.train(resume={str(directory)!r}, dataset=...)"
     return f"gan train --resume {shell_quoted(str(directory))}"
 
 

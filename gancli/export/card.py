@@ -9,6 +9,7 @@ from typing import Any
 
 from gancli import catalogue
 from gancli.data.names import dataset_names
+from gancli.export import space
 from gancli.files.hub import is_reference, parse
 from gancli.format import measure
 from gancli.store.checkpoint import Model
@@ -27,17 +28,21 @@ HUB_DATASETS = {  # names on the Hugging Face Hub
 @dataclass(frozen=True)
 class Card:
     """The contents of a card. `evaluations`: those of exactly these weights, one per dataset; `samples`: what the image of
-    samples shows."""
+    samples shows; `space`: whether the folder is a Hugging Face Space."""
 
     title: str
     model: Model
     license: str | None
     evaluations: Sequence[Evaluation]
     samples: str
+    space: bool = False
 
     def text(self) -> str:
         """Return the whole file."""
-        parts = [f"---\n{self._front_matter()}---", f"# {_escaped(self.title)}", self._description()]
+        head = self._front_matter()
+        if self.space:
+            head = space.front_matter(printable(self.title), self.model, self.license)
+        parts = [f"---\n{head}---", f"# {_escaped(self.title)}", self._description()]
         parts += [f"![samples]({SAMPLES})", self.samples, self._usage(), self._training(), self._metrics()]
         return "\n\n".join([*parts, self._limits()]) + "\n"
 

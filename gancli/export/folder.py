@@ -16,7 +16,7 @@ from gancli.config.sample import SampleConfig
 from gancli.data.leaves import draw_leaves
 from gancli.errors import CheckpointError, GancliError, os_problem
 from gancli.events import Emit, Preparing, ignore
-from gancli.export import contract
+from gancli.export import contract, space
 from gancli.export.card import CONFIG, SAMPLES, WEIGHTS, Card
 from gancli.files import atomic
 from gancli.process import __version__
@@ -27,24 +27,27 @@ from gancli.store.evaluations import Evaluation
 from gancli.store.header import read_header
 from gancli.store.run_directory import RunDirectory
 from gancli.store.run_info import RunInfo
+from gancli.text import printable
 
 CARD = "README.md"
 SIDE, NUM_SHOWN = 96, 4  # pixels and number of the images that a model enlarges
 CPU = torch.device("cpu")
 
 
-def write_folder(folder: Path, source: Path, model: Model, title: str, license_: str | None, emit: Emit) -> list[str]:
-    """Write the folder of the model in the file `source`, completely or not at all, and return its files. Raises
-    `GancliError`."""
+def write_folder(
+    folder: Path, source: Path, model: Model, title: str, license_: str | None, as_space: bool, emit: Emit
+) -> list[str]:
+    """Write the folder of the model in the file `source`, completely or not at all, and return its files. `as_space`:
+    with what a Hugging Face Space needs to show the model. Raises `GancliError`."""
     emit(Preparing("generating samples", 0, 0, ""))
     grid, caption = _samples(model)
-    card = Card(title, model, license_, _evaluations(source, model), caption)
+    card = Card(title, model, license_, _evaluations(source, model), caption, as_space)
     contents = {
         WEIGHTS: _weights(source, model),
         CONFIG: (json.dumps(_config(model), indent=2, ensure_ascii=True) + "\n").encode(),
         CARD: card.text().encode(),
         SAMPLES: images.encode(images.to_pil(grid), ".png"),
-    }
+    } | (space.files(printable(title), WEIGHTS) if as_space else {})
     emit(Preparing(f"writing {folder.name}", 0, 0, ""))
     _write_files(folder, contents)
     return [str(folder / name) for name in contents]

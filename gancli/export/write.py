@@ -61,6 +61,8 @@ def target(output: str, config: ExportConfig) -> Target:
             raise UsageError(f"-o {output}: {state}; give the name of a new folder")
     elif path.is_dir():
         raise UsageError(f"-o {output}: is a folder; give the name of a file")
+    if kind != "folder":
+        reject_unused_options(("--space", config.space or None), why=f"is for a folder; -o {output} is a file")
     paths.check_output(path, "-o")
     if not path.parent.is_dir():
         raise GancliError(f"-o {output}: there is no directory {path.parent}")
@@ -82,7 +84,7 @@ def export(target: Target, source: Path, model: Model, emit: Emit) -> Exported:
     license_ = target.config.license.lower() if target.config.license else PRETRAINED_LICENSE if name else None
     if target.kind == "folder":
         title = name or source.resolve().parent.name or model.facts.variant
-        return Exported(write_folder(target.path, source, model, title, license_, emit), 0.0)
+        return Exported(write_folder(target.path, source, model, title, license_, target.config.space, emit), 0.0)
     spec, metadata = contract.contract_of(model.variant), contract.metadata(model, license_)
     if target.kind == "onnx":
         data = programs.encode_onnx(spec, target.config.opset or OPSET, metadata, emit)

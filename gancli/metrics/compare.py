@@ -15,6 +15,7 @@ from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import reject_unused_options
 from gancli.data import hub
 from gancli.data.dataset import Dataset
+from gancli.data.dataset_object import NEEDS_OBJECT, DatasetObject, is_python
 from gancli.data.decode import CropMode
 from gancli.data.names import dataset_names, match_classes
 from gancli.data.opening import open_dataset
@@ -113,6 +114,8 @@ def _training_set(file: Path, model: Model) -> str:
     exists_in_run = in_run and (is_reference(name) or is_pattern(name) or paths.expanded(name, "--dataset").exists())
     if name in dataset_names() or exists_in_run:
         return name
+    if is_python(name):
+        raise UsageError(f"--dataset {name}: {NEEDS_OBJECT}")
     raise UsageError(f"--dataset: {file} was trained on {name}, which does not exist here; use -d to name its place")
 
 
@@ -120,8 +123,8 @@ def evaluate_entrants(
     config: EvaluateConfig, dataset: str, device: torch.device, entrants: Sequence[Entrant], emit: Emit
 ) -> list[Subject]:
     """Measure models, and images of other programs."""
-    is_named = dataset in dataset_names() or is_reference(dataset)
-    place = dataset if is_named else str(paths.expanded(dataset, "--dataset").resolve())
+    is_name = dataset in dataset_names() or is_reference(dataset) or is_python(dataset)
+    place = str(dataset) if is_name else str(paths.expanded(dataset, "--dataset").resolve())
     with yield_cpus():
         if any(model.variant.condition_type == "low_res" for model in _models(entrants)):
             figures = _evaluate_enlarging(config, dataset, device, _models(entrants), emit)
@@ -135,6 +138,8 @@ def evaluate_entrants(
 def _evaluate_enlarging(
     config: EvaluateConfig, dataset: str, device: torch.device, models: Sequence[Model], emit: Emit
 ) -> list[list[Metric]]:
+    if isinstance(dataset, DatasetObject):
+        raise UsageError(f"--dataset {dataset}: srgan is measured on files; save the images as PNG in a folder")
     found, emit = [], without_repeats(emit)
     selection = selection_of(config, ())
     low_res = None if config.low_res is None else paths.expanded(config.low_res, "--low-res")

@@ -28,7 +28,7 @@ class SamplingPlan:
     generated: Tensor | None = None  # the images, if they are already generated: uint8 [N, C, H, W], in order
 
     @property
-    def _generator(self) -> GeneratorFn:
+    def generator(self) -> GeneratorFn:
         """The generator, or all its levels side by side."""
         return generate.side_by_side(self.model.variant) if self.config.levels else self.model.variant.generator
 
@@ -56,9 +56,7 @@ class SamplingPlan:
         chunk, total, count = self.config.batch_size, len(self.requests), 0
         for start in range(0, total, chunk):
             some = self.requests[start : start + chunk]
-            for one in generate.generate(
-                self.model.variant, self._generator, some, self.device, self.config.truncation
-            ):
+            for one in generate.generate(self.model.variant, self.generator, some, self.device, self.config.truncation):
                 yield GeneratedImage(start + one.index, one.request, one.pixels)
                 count += 1
                 if count % generate.BLOCK == 0:
@@ -75,7 +73,7 @@ class SamplingPlan:
         """Yield the frames of an interpolation between `config.walk` seeds."""
         assert self.config.walk is not None
         return generate.interpolate(
-            self.model.variant, self._generator, self.requests, self.config.walk, frames_per_leg, self.device,
+            self.model.variant, self.generator, self.requests, self.config.walk, frames_per_leg, self.device,
             self.config.truncation,
         )  # fmt: skip
 

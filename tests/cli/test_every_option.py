@@ -14,7 +14,7 @@ from gancli.config import Field, fields_of
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.resolve import known_fields, preset_layers, resolve
 from gancli.config.run import TrainCommandConfig
-from gancli.config.sample import EnlargeConfig, ExportConfig, SampleConfig
+from gancli.config.sample import DemoConfig, EnlargeConfig, ExportConfig, SampleConfig
 from gancli.machine import device as machine
 from gancli.sampling import generate
 from gancli.steps import runner
@@ -65,7 +65,7 @@ def test_every_option_of_a_run_changes_its_configuration(variant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "config_class", [TrainCommandConfig, SampleConfig, EnlargeConfig, EvaluateConfig, ExportConfig]
+    "config_class", [TrainCommandConfig, SampleConfig, EnlargeConfig, EvaluateConfig, ExportConfig, DemoConfig]
 )
 def test_every_option_of_a_command_changes_its_configuration(config_class: type) -> None:
     for field in fields_of(config_class):

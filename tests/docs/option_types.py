@@ -13,6 +13,8 @@ import datetime
 import os
 from typing import Literal, SupportsFloat, SupportsIndex, TypedDict
 
+from gancli.data.dataset_object import MapDataset
+
 Int = int | SupportsIndex  # NumPy's and torch's, too
 Float = float | SupportsFloat
 Path = str | os.PathLike[str]
@@ -46,6 +48,8 @@ def _union(hints: set[str]) -> str:
 def _type(field: Field) -> str:
     if field.choices:
         return "Literal[" + ", ".join(f'"{choice}"' for choice in field.choices) + "]"
+    if field.name == "dataset":
+        return "Path | MapDataset"
     if field.option.path:
         return "Path"
     if (field.option.metavar or "").startswith("TIME"):
