@@ -19,6 +19,9 @@ class TrainOptions(TypedDict, total=False):
     preset: str | None
     init_from: Path | None
     dataset: Path | MapDataset | None
+    split: str | None
+    image_column: str | None
+    label_column: str | None
     data_root: Path | None
     download: bool | None
     image_size: Int | None

@@ -33,6 +33,7 @@ class Group(help_page.Group):
         "report.html.",
         "variants": "List the variants and the pretrained models; or show one variant with its options and paper.",
         "runs": "List the runs in a folder: progress, status, latest losses and best metric.",
+        "datasets": "List the named datasets: images, classes, and what is in the data root.",
         "cache": "List the decoded datasets in the data root, or remove them. They are made again when needed.\n\n"
         "GAN_CACHE_SIZE (such as 20G; by default a quarter of the disk) limits their size: the entry that was not used "
         "for the longest time is removed first, but none that was used within a day.",

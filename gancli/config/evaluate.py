@@ -27,9 +27,27 @@ class EvaluateConfig:
     """What models are evaluated on, and which metrics are computed."""
 
     dataset: str | None = option(
-        None, "dataset to compare with; for srgan a folder, zip or tar of high-resolution images",
+        None, "dataset to compare with, also hf:OWNER/NAME; for srgan a folder, zip or tar of high-resolution images",
         short="-d", metavar="NAME|PATH", path=True, raw=True, default_text="the model's training data",
     )  # fmt: skip
+    split: str | None = option(
+        None,
+        "split of an hf: dataset that stands for the training data",
+        metavar="NAME",
+        default_text="that of the run, or train",
+    )
+    image_column: str | None = option(
+        None,
+        "column of the images in Parquet files",
+        metavar="NAME",
+        default_text="that of the run, or by type and name",
+    )
+    label_column: str | None = option(
+        None,
+        "column of the labels in Parquet files",
+        metavar="NAME",
+        default_text="that of the run, or by type and name",
+    )
     count: int | None = option(
         None, "number of images to generate", ge=10, le=MAX_SEEDS, short="-n", spelt="-n",
         default_text="10,000; 26,000 for stacked-mnist, as in the papers",

@@ -135,6 +135,13 @@ class ExportConfig:
         None, "licence of the weights, written into the exported model: mit, cc-by-4.0, …",
         metavar="NAME", default_text="none; mit for a pretrained model", validate=license_name,
     )  # fmt: skip
+    push: str | None = option(
+        None,
+        "upload the folder for a model hub, as OWNER/NAME on the Hugging Face Hub (extra hub)",
+        metavar="OWNER/NAME",
+    )
+    private: bool = option(False, "make the repository private", switch=True, only_with="push")
+    dry_run: bool = option(False, "show what would be uploaded", switch=True, only_with="push")
     space: bool = option(
         False, "add what a Hugging Face Space needs to show the page of gan demo, for a folder", switch=True
     )

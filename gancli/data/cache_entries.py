@@ -16,11 +16,11 @@ from typing import Any
 
 from gancli.errors import UsageError
 from gancli.files import atomic
+from gancli.format import parse_size
 from gancli.text import counted
 
 SIZE_VARIABLE = "GAN_CACHE_SIZE"
 SHARE = 1 / 4  # of the disk that a cache may fill without GAN_CACHE_SIZE
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 FILE_NAME = re.compile(r"(?!\.).*-[0-9a-f]{20}\.(?:npy|u8|json|safetensors)", re.DOTALL)  # u8: of earlier versions
 COMPILED = "compiled"  # the folder of compiled steps
 MAX_HEADER_BYTES = 1 << 16
@@ -125,10 +125,9 @@ def own_limit() -> int | None:
     text = os.environ.get(SIZE_VARIABLE, "").strip()
     if not text:
         return None
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?|\d{1,18}) ?([KMGT]?)B?", text.upper())
-    if found is None:
+    if (limit := parse_size(text)) is None:
         raise UsageError(f"{SIZE_VARIABLE}={text}: must be a size such as 500M or 20G")
-    return int(float(found[1]) * UNITS[found[2]])
+    return limit
 
 
 def limit(folder: Path) -> int | None:

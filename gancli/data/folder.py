@@ -54,19 +54,21 @@ def open_folder(
     fit: CropMode,
     check_spec: Callable[[ImageSpec], object] | None,
     emit: Emit,
+    shards: Sequence[Path] = (),
 ) -> Dataset:
-    """Open a folder, a zip, tars or Parquet files, with the classes that `listing.arranged` finds.
+    """Open a folder, a zip, tars or Parquet files, with the classes that `layout.find_layout` finds.
 
     Images become RGB, or grey if all are, and squares of `image_size` (None: see `common_size`) by `fit`. `check_spec` is
-    called before they are decoded. Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the
-    first image that cannot be read.
+    called before they are decoded; `shards`: see `open_image_files`. Raises `DataError` for a folder without images and,
+    unless `on_bad` is "skip", for the first image that cannot be read.
     """
     name = dataset_stem(path.resolve())
-    with open_image_files(path, emit, on_bad == "skip") as pictures:
+    with open_image_files(path, emit, on_bad == "skip", shards=shards) as pictures:
         chosen = find_layout(pictures, split)
         marks = pictures.found.marks
         found = [chosen.class_names, [[name, label, *marks[name]] for name, label in chosen.labels.items()]]
-        options = [image_size, on_bad, *([fit] if fit != "crop" else [])]
+        column = [pictures.column] if pictures.column else []
+        options = [image_size, on_bad, *([fit] if fit != "crop" else []), *column]
         cache = Cache(data_root, name, [options, found], path.resolve(), emit)
         source = cache.load_source(name)
         if source is None:

@@ -30,10 +30,12 @@ Contents = Generator[tuple[str, bytes | DataError], None, None]
 class ImageFiles(ABC):
     """Images by their names, which are the keys of `found.marks`. A context manager that closes what is open.
 
-    `own_labels`: labels that the container has besides label files, or None.
+    `own_labels`: labels that the container has besides label files, or None. `column`: of the images, if `--image-column`
+    names it.
     """
 
     own_labels: Labels | None = None
+    column = ""
 
     def __init__(self, path: Path, found: FolderListing) -> None:
         self.path, self.found = path, found

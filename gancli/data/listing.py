@@ -3,6 +3,7 @@
 import contextlib
 import io
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tarfile import BLOCKSIZE
@@ -26,12 +27,19 @@ HEAD_BYTES = 1 << 16
 
 
 def open_image_files(
-    path: Path, emit: Emit, skip: bool = False, most: int | None = None, deep: bool = True
+    path: Path,
+    emit: Emit,
+    skip: bool = False,
+    most: int | None = None,
+    deep: bool = True,
+    shards: Sequence[Path] = (),
 ) -> ImageFiles:
     """Open a folder (with its subfolders if `deep`), a zip, tars or Parquet files; given `most`, list only so many images.
     Raises `DataError` for anything else, or if it cannot be listed; `skip` skips subfolders that cannot be, and all that
-    follows on damage in a tar."""
-    if path.is_dir():
+    follows on damage in a tar. `shards`: tars or Parquet files of the folder `path` to read instead of it."""
+    if shards:
+        files, kind = list(shards), patterns.common_kind(str(path), shards)
+    elif path.is_dir():
         found = list_folder(path, skip, emit, most=most, deep=deep)
         if found.marks or not found.archives:
             return ImageFolder(path, found)
@@ -50,7 +58,7 @@ def open_image_files(
     return (tars.open_shards if kind == "tar" else parquet.open_table)(path, files, skip, most, emit)
 
 
-def open_option(flag: str, path: Path, emit: Emit) -> ImageFiles:
+def open_option(flag: str, path: Path, emit: Emit, shards: Sequence[Path] = ()) -> ImageFiles:
     """Open the folder, without its subfolders, or the archive of an option. Raises `DataError` for anything else, and
     `UsageError` for the name of a dataset."""
     if not path.exists() and not path.is_symlink():
@@ -62,7 +70,7 @@ def open_option(flag: str, path: Path, emit: Emit) -> ImageFiles:
             near = []
         raise DataError(f"{flag} {path}: does not exist{did_you_mean(path.name, near)}")
     try:
-        return open_image_files(path, emit, deep=False)
+        return open_image_files(path, emit, deep=False, shards=shards)
     except DataError as error:
         message, _, _ = str(error).removeprefix("--dataset ").partition("; --on-bad-image")
         raise DataError(f"{flag} {message}") from error

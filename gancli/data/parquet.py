@@ -5,7 +5,7 @@ Hugging Face's `datasets` describes the columns in the schema, under the key "hu
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli.config.paths import open_file
+from gancli.data import selection
 from gancli.data.image_files import MAX_ENTRIES, MAX_FILE_BYTES, MAX_INFLATION, Contents, ImageFiles
 from gancli.data.label_files import LABEL_NAMES, MAX_CLASSES, MAX_NAME_LENGTH, Label, Labels, check_label
 from gancli.data.patterns import shard_folders
@@ -46,6 +47,7 @@ class Table(ImageFiles):
 
     def __init__(self, path: Path, files: Sequence[Path]) -> None:
         super().__init__(path, FolderListing())
+        self.column = selection.columns()[0] or ""
         self._files, self._notes = files, list[str]()
         self._columns: list[Columns] = []  # of each file, as are:
         self._num_rows: list[list[int]] = []  # of each row group
@@ -238,10 +240,14 @@ def find_columns(where: str, schema: Any) -> Columns:
     candidates = [name for name in images if kinds.get(name) in (STRUCT, BYTES)]
     candidates = candidates or [name for name in kinds if kinds[name] == STRUCT]
     candidates = candidates or [name for name in kinds if kinds[name] == BYTES]
+    has = few([f"{name} ({schema.field(name).type})"[:80] for name in kinds], NUM_SHOWN) or "no column"
+    wanted, wanted_label = selection.columns()
+    _check_column(where, "--image-column", wanted, [name for name in kinds if kinds[name] in (STRUCT, BYTES)], has)
+    _check_column(where, "--label-column", wanted_label, kinds, has)
+    candidates = candidates if wanted is None else [wanted]
     image = next((name for name in IMAGE_NAMES if name in candidates), candidates[0] if len(candidates) == 1 else None)
     if image is None:
-        has = few([f"{name} ({schema.field(name).type})"[:80] for name in kinds], NUM_SHOWN) or "no column"
-        several = f"several columns may have images ({few(candidates, NUM_SHOWN)}); keep one of them, or call it image"
+        several = f"several columns may have images ({few(candidates, NUM_SHOWN)}); choose one with --image-column"
         problem = several if candidates else "no column has images (bytes of .png, .jpg, …, or a struct with them)"
         raise DataError(f"{where}: {problem}; it has {has}")
     notes = list[str]()
@@ -250,7 +256,8 @@ def find_columns(where: str, schema: Any) -> Columns:
     named = [name for name in LABEL_NAMES if name in kinds and name != image]
     known = [name for name in classes if name in kinds]
     label = next(iter([*(name for name in named if name in known), *named, *known]), None)
-    if others := [name for name in known if name != label]:
+    label = label if wanted_label is None else wanted_label
+    if (others := [name for name in known if name != label]) and wanted_label is None:
         notes.append(
             Note(f"classes are taken from the column {printable(str(label))}, not from {few(others, NUM_SHOWN)}")
         )
@@ -261,6 +268,13 @@ def find_columns(where: str, schema: Any) -> Columns:
         label = None
     names = classes.get(label or "", ()) if kinds.get(label or "") == NUMBERS else ()
     return Columns(f"{image}.bytes" if kinds[image] == STRUCT else image, label, names, notes)
+
+
+def _check_column(where: str, flag: str, name: str | None, known: Collection[str], has: str) -> None:
+    """Raises `DataError` if the column of an option does not exist, or cannot have images."""
+    if name is not None and name not in known:
+        kind = "column of images" if flag == "--image-column" else "column"
+        raise DataError(f"{flag} {name}: no such {kind} in {where}; it has {has}")
 
 
 def _kind(column: Any) -> str:

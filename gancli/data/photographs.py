@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gancli.data import dataset, generated
+from gancli.data import dataset, generated, hub
 from gancli.data.cache import Cache, PixelArray
 from gancli.data.dataset_object import DatasetObject
 from gancli.data.folder import DecodingReport, decode_into, read_heads
@@ -20,8 +20,10 @@ from gancli.data.listing import OnBad, open_image_files
 from gancli.data.names import ARRAYS, GENERATED, dataset_names
 from gancli.data.opening import open_dataset, resolve_dataset_path
 from gancli.data.patterns import dataset_stem
+from gancli.data.selection import WHOLE, Selection
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Warned
+from gancli.files.hub import is_reference
 from gancli.spec import ImageSpec
 from gancli.text import counted
 
@@ -72,12 +74,19 @@ class PhotoDataset:
 
 
 def open_photographs(
-    dataset: str, emit: Emit, *, data_root: Path, image_size: int | None, download: bool, on_bad_image: OnBad
+    dataset: str,
+    emit: Emit,
+    *,
+    data_root: Path,
+    image_size: int | None,
+    download: bool,
+    on_bad_image: OnBad,
+    selection: Selection = WHOLE,
 ) -> PhotoDataset:
     """Open a folder, an archive or a named dataset as photographs.
 
     `image_size` is the side of the crops; None is 96 pixels, or less if every image is smaller. Images with a side below the
-    crop are left out, with a warning. Raises `UsageError` and `DataError` as `open_source` does, and if no image is large
+    crop are left out, with a warning. Raises `UsageError` and `DataError` as `open_dataset` does, and if no image is large
     enough.
     """
     if isinstance(dataset, DatasetObject):
@@ -88,17 +97,30 @@ def open_photographs(
             emit(Warned(line))
         found = _end_to_end(str(dataset), flat, sizes, channels, mapped_file=None)
         return _large_enough(found, image_size, dataset, emit)
+    if is_reference(dataset):
+        with selection.in_use(dataset):
+            place = hub.local(dataset, selection, emit, download=download)
+            with place.named(emit) as emit:
+                photographs = _open_files(place.path, data_root, on_bad_image, image_size, emit, place.files)
+        return _large_enough(dataclasses.replace(photographs, name=dataset), image_size, dataset, emit)
     path = None if dataset in dataset_names() else resolve_dataset_path(dataset)
     if path is None or (path.suffix.lower() in ARRAYS and path.is_file()):
         size = generated.scene_size(dataset, image_size) if dataset in GENERATED else None
         squares = open_dataset(
-            dataset, emit, data_root=data_root, image_size=size, download=download, on_bad_image=on_bad_image
+            dataset,
+            emit,
+            data_root=data_root,
+            image_size=size,
+            download=download,
+            on_bad_image=on_bad_image,
+            selection=selection,
         )
         flat, (count, channels, height, width) = squares.images.permute(0, 2, 3, 1).flatten(), squares.images.shape
         sizes = torch.tensor([[height, width]]).expand(count, 2)
         photographs = _end_to_end(squares.name, flat, sizes, channels, mapped_file=squares.mapped_file)
     else:
-        photographs = _open_files(path, data_root, on_bad_image, image_size, emit)
+        with selection.in_use(dataset):
+            photographs = _open_files(path, data_root, on_bad_image, image_size, emit)
     return _large_enough(photographs, image_size, dataset, emit)
 
 
@@ -125,7 +147,9 @@ def _large_enough(found: PhotoDataset, crop: int | None, dataset: str, emit: Emi
     )
 
 
-def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None, emit: Emit) -> PhotoDataset:
+def _open_files(
+    path: Path, data_root: Path, on_bad: OnBad, crop: int | None, emit: Emit, shards: Sequence[Path] = ()
+) -> PhotoDataset:
     name = dataset_stem(path.resolve())
 
     def build(found: PixelArray) -> PhotoDataset:
@@ -137,11 +161,12 @@ def _open_files(path: Path, data_root: Path, on_bad: OnBad, crop: int | None, em
             raise ValueError("other pixels")
         return _end_to_end(name, found.pixels, sizes, channels, found.mapped_file, found.digest, note)
 
-    with open_image_files(path, emit, on_bad == "skip") as pictures:
+    with open_image_files(path, emit, on_bad == "skip", shards=shards) as pictures:
         chosen = find_layout(pictures, "train", with_classes=False)
         names = list(chosen.labels)
         content = [[name, *pictures.found.marks[name]] for name in names]
-        cache = Cache(data_root, name, ["photographs", on_bad, content], path.resolve(), emit)
+        column = [pictures.column] if pictures.column else []
+        cache = Cache(data_root, name, ["photographs", on_bad, content, *column], path.resolve(), emit)
         photographs = cache.load(build) or build(_decoded(pictures, names, cache, on_bad, crop, emit))
     for line in (*pictures.notes(), *chosen.notes, *photographs.note.splitlines()):
         emit(Warned(line))

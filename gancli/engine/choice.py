@@ -10,7 +10,9 @@ from gancli.config.paths import expanded
 from gancli.config.resolve import FLAG, Layer, environment_layers
 from gancli.data.dataset_object import DatasetObject
 from gancli.data.listing import Probe, probe
+from gancli.data.selection import Selection
 from gancli.engine.startup import config_layer, run_directory_of
+from gancli.files.hub import is_reference
 from gancli.store import pretrained
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
@@ -57,7 +59,8 @@ def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | 
     if dataset is not None and not isinstance(dataset, DatasetObject):
         dataset = str(dataset)
     names = {*both, str(both.get("preset"))}
-    return _for_images(dataset, size if isinstance(size, int) else None, names)
+    with Selection(image_column=both.get("image_column")).in_use():
+        return _for_images(dataset, size if isinstance(size, int) else None, names)
 
 
 def _for_images(dataset: str | None, image_size: int | None, given: Iterable[str]) -> Choice:
@@ -66,6 +69,9 @@ def _for_images(dataset: str | None, image_size: int | None, given: Iterable[str
     default, other = (catalogue.variant_info(name).config_class for name in (DEFAULT_VARIANT, CONVOLUTIONAL))
     known = {field.name for field in fields_of(other)} | set(other.presets)
     only_default = ({field.name for field in fields_of(default)} | set(default.presets)) - known
+    if is_reference(dataset) and not only_default & set(given):
+        note = f"variant {CONVOLUTIONAL}, for a dataset of the hub (use --variant to choose another)"
+        return Choice(CONVOLUTIONAL, Layer("the images", {}, notes=(Note(note),)))
     if dataset is None or only_default & set(given) or (images := _probe(dataset)) is None:
         return Choice(DEFAULT_VARIANT)
     side = image_size or images.side

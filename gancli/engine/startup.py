@@ -15,6 +15,7 @@ from gancli.data.dataset_object import NEEDS_OBJECT, PREFIX, DatasetObject, is_p
 from gancli.data.names import dataset_names
 from gancli.data.patterns import dataset_stem, is_pattern
 from gancli.errors import CheckpointError, UsageError
+from gancli.files import hub
 from gancli.store import pretrained, run_directory
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
@@ -125,7 +126,8 @@ def run_directory_of(path: Path) -> RunDirectory:
 def default_name(variant: str, dataset: str) -> str:
     """Return the name, before its number, of a run directory without `--out`: the variant, and the last part of the
     dataset's path."""
-    last = dataset_stem(Path(dataset.removeprefix(PREFIX))) or "data"
+    name = hub.parse(dataset, "--dataset").repo if hub.is_reference(dataset) else dataset.removeprefix(PREFIX)
+    last = (name.rpartition("/")[2] if hub.is_reference(dataset) else dataset_stem(Path(name))) or "data"
     return variant + "-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]
 
 
@@ -140,7 +142,7 @@ def _start_new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run
 def _resolve_new(variant: str, layers: Sequence[Layer], path: Path | None, again: bool) -> Resolved:
     """Return all values of a new run. Raises `UsageError` for values that contradict each other, and an occupied
     `path`."""
-    config_class = catalogue.variant_info(variant).config_class
+    config_class, layers = catalogue.variant_info(variant).config_class, _with_commits(layers)
     presets = preset_layers(variant, config_class, value_of(layers, "preset") or "default")
     presets += _length_on_own_images(value_of(layers, "dataset"), presets)
     resolved = _with_absolute_paths(resolve(variant, config_class, [*presets, *layers]))
@@ -210,7 +212,8 @@ def _check_dataset(dataset: str) -> None:
     """Raises `UsageError` if the folder or archive that a run was trained on is gone, or if it was an object of Python."""
     if is_python(dataset):
         raise UsageError(f"--dataset {dataset}: {NEEDS_OBJECT}")
-    if dataset not in dataset_names() and not (os.path.lexists(dataset) or is_pattern(dataset)):
+    is_named = dataset in dataset_names() or hub.is_reference(dataset)
+    if not is_named and not (os.path.lexists(dataset) or is_pattern(dataset)):
         raise UsageError(f"--dataset {dataset}: the run's data no longer exists; give its new path with -d")
 
 
@@ -219,7 +222,7 @@ def _resolve_resumed(
 ) -> tuple[Resolved, Resolved]:
     """Return the values of a run as recorded, and as resumed. Raises `UsageError` for options that a resumed run cannot
     change."""
-    config_class = catalogue.variant_info(variant).config_class
+    config_class, layers = catalogue.variant_info(variant).config_class, _with_commits(layers, recorded_layer)
     resolved_before = {
         "image_size": facts.images.size,
         "fit": facts.fit,
@@ -229,6 +232,23 @@ def _resolve_resumed(
     recorded = resolve(variant, config_class, [recorded_layer])
     check_resumed(recorded, layers, resolved_before)
     return recorded, _with_absolute_paths(resolve(variant, config_class, [recorded_layer, *layers]))
+
+
+def _with_commits(layers: Sequence[Layer], recorded: Layer | None = None) -> list[Layer]:
+    """Return the layers with the commit of each dataset and model of the hub, so that the run can be repeated; that of the
+    `recorded` run, if it is resumed. Raises `UsageError`, and `DataError` or `CheckpointError` if the hub cannot be
+    asked."""
+    kinds: Mapping[str, hub.Kind] = {"dataset": "dataset", "init_from": "model"}
+    download, found = value_of(layers, "download") is not False, list[Layer]()
+    for layer in layers:
+        values = {
+            name: hub.with_commit(str(layer.values[name]), kind, f"--{name.replace('_', '-')}", known, download)
+            for name, kind in kinds.items()
+            if hub.is_reference(layer.values.get(name))
+            for known in [recorded.values.get(name) if recorded else None]
+        }
+        found.append(dataclasses.replace(layer, values={**layer.values, **values}))
+    return found
 
 
 def _recorded_layer(variant: str, directory: RunDirectory) -> Layer:
@@ -254,6 +274,8 @@ def _absolute(config: Config) -> Config:
         if field.name == "data_root" and value.startswith("~"):
             continue
         if isinstance(value, DatasetObject):
+            continue
+        if field.name in ("dataset", "init_from") and hub.is_reference(value):
             continue
         path = expanded(value, field.flag)
         if field.name == "init_from" and pretrained.pretrained_name(pretrained.resolve_model_path(value, field.flag)):

@@ -11,6 +11,7 @@ from gancli.data.dataset import Dataset
 from gancli.data.names import own_size
 from gancli.data.opening import open_dataset
 from gancli.data.photographs import PhotoDataset, open_photographs
+from gancli.data.selection import Selection
 from gancli.engine import initial, memory, monitors, plan, resume, saving
 from gancli.engine.evaluate import Evaluation
 from gancli.engine.session import NO_REQUESTS, Session
@@ -184,5 +185,6 @@ def open_data(
         image_size=run.image_size,
         download=run.download,
         on_bad_image=run.on_bad_image,
+        selection=Selection(run.split, run.image_column, run.label_column),
         **({} if fit is None else {"fit": fit, "fits": check_images}),
     )

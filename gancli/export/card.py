@@ -10,6 +10,7 @@ from typing import Any
 from gancli import catalogue
 from gancli.data.names import dataset_names
 from gancli.export import space
+from gancli.files.hub import is_reference, parse
 from gancli.format import measure
 from gancli.store.checkpoint import Model
 from gancli.store.evaluations import Evaluation, describe
@@ -57,8 +58,8 @@ class Card:
         lines: list[tuple[str, Any]] = [("license", self.license)] if self.license else []
         lines += [("library_name", "gancli"), ("pipeline_tag", task)]
         lines += [("tags", ["gan", facts.variant, *kind, "pytorch"])]
-        if facts.dataset in HUB_DATASETS:
-            lines.append(("datasets", [HUB_DATASETS[facts.dataset]]))
+        if (repository := _repository(facts.dataset)) is not None:
+            lines.append(("datasets", [repository]))
         if self.evaluations:
             types = dict.fromkeys(_metric_type(name) for each in self.evaluations for name in each["figures"])
             results = [_result(task, each) for each in self.evaluations]
@@ -144,7 +145,7 @@ def _result(task: str, each: Evaluation) -> dict[str, object]:
         {"type": _metric_type(metric), "name": f"{metric} (gan evaluate)", "value": value}
         for metric, value in each["figures"].items()
     ]
-    dataset = {"name": name, "type": HUB_DATASETS.get(name, name), **split}
+    dataset = {"name": name, "type": _repository(name) or name, **split}
     return {"task": {"type": task}, "dataset": dataset, "metrics": metrics}
 
 
@@ -155,7 +156,14 @@ def _metric_type(metric: str) -> str:
 def _dataset_name(each: Evaluation) -> str:
     """Return the dataset of an evaluation: of a path the last part, as the rest belongs to this machine."""
     dataset = str(each.get("evaluated_on", "unknown"))
-    return printable(dataset if dataset in dataset_names() else PurePath(dataset).name or dataset)
+    return printable(
+        dataset if dataset in dataset_names() or is_reference(dataset) else PurePath(dataset).name or dataset
+    )
+
+
+def _repository(dataset: str) -> str | None:
+    """Return the repository of a dataset on the Hugging Face Hub."""
+    return parse(dataset, "--dataset").repo if is_reference(dataset) else HUB_DATASETS.get(dataset)
 
 
 def _escaped(text: str) -> str:

@@ -1,5 +1,6 @@
 """Evaluation: models, and images of other programs, compared in one table on one dataset."""
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,15 +13,18 @@ from gancli import images
 from gancli.config import fields_of, paths, toml
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import reject_unused_options
+from gancli.data import hub
 from gancli.data.dataset import Dataset
 from gancli.data.dataset_object import NEEDS_OBJECT, DatasetObject, is_python
 from gancli.data.decode import CropMode
 from gancli.data.names import dataset_names, match_classes
 from gancli.data.opening import open_dataset
 from gancli.data.patterns import is_pattern
+from gancli.data.selection import Selection
 from gancli.errors import UsageError
 from gancli.events import Comparison, Emit, Preparing, RateLimiter, Warned, without_repeats
 from gancli.files import atomic
+from gancli.files.hub import is_reference, with_commit
 from gancli.machine.contention import yield_cpus
 from gancli.metrics import reference
 from gancli.metrics.distances import InceptionFid
@@ -55,7 +59,7 @@ class Subject:
         """The title of its column: variant and name of the run or model; of images, the name of their folder or file."""
         if self.model is None:
             return self.path.name or str(self.path)
-        return f"{self.model.facts.variant} {pretrained.pretrained_name(self.path) or self.path.parent.name}".strip()
+        return f"{self.model.facts.variant} {pretrained.model_name(self.path) or self.path.parent.name}".strip()
 
 
 def check(config: EvaluateConfig, entrants: Sequence[Entrant], given: Collection[str]) -> None:
@@ -80,12 +84,23 @@ def _models(entrants: Sequence[Entrant]) -> list[Model]:
 
 def dataset_of(config: EvaluateConfig, entrants: Sequence[Entrant]) -> str:
     """Return the dataset to compare with: as given, or that of the first model. Raises `UsageError`."""
+    if config.dataset is not None and is_reference(config.dataset):
+        return with_commit(config.dataset, "dataset", "--dataset", download=config.download)
     if config.dataset is not None:
         return config.dataset
     for each in entrants:
         if each.model is not None:
             return _training_set(each.path, each.model)
     raise UsageError(f"--dataset: use -d to name the dataset to compare the images of {entrants[0].path} with")
+
+
+def selection_of(config: EvaluateConfig, entrants: Sequence[Entrant]) -> Selection:
+    """Return what to take of the dataset: as given, else what the run of the first model took of its own."""
+    files = [RunDirectory(each.path.parent).config for each in entrants if each.model is not None][:1]
+    recorded = toml.read(files[0]) if config.dataset is None and files and files[0].is_file() else {}
+    names = [field.name for field in dataclasses.fields(Selection)]
+    values = {name: getattr(config, name) or recorded.get(name) for name in names}
+    return Selection(**{name: None if value is None else str(value) for name, value in values.items()})
 
 
 def _training_set(file: Path, model: Model) -> str:
@@ -96,7 +111,8 @@ def _training_set(file: Path, model: Model) -> str:
     in_run = config.is_file()
     name = str(toml.read(config).get("dataset", "")) if in_run else ""
     name = name or model.facts.dataset
-    if name in dataset_names() or (in_run and (is_pattern(name) or paths.expanded(name, "--dataset").exists())):
+    exists_in_run = in_run and (is_reference(name) or is_pattern(name) or paths.expanded(name, "--dataset").exists())
+    if name in dataset_names() or exists_in_run:
         return name
     if is_python(name):
         raise UsageError(f"--dataset {name}: {NEEDS_OBJECT}")
@@ -107,7 +123,7 @@ def evaluate_entrants(
     config: EvaluateConfig, dataset: str, device: torch.device, entrants: Sequence[Entrant], emit: Emit
 ) -> list[Subject]:
     """Measure models, and images of other programs."""
-    is_name = dataset in dataset_names() or is_python(dataset)
+    is_name = dataset in dataset_names() or is_reference(dataset) or is_python(dataset)
     place = str(dataset) if is_name else str(paths.expanded(dataset, "--dataset").resolve())
     with yield_cpus():
         if any(model.variant.condition_type == "low_res" for model in _models(entrants)):
@@ -125,11 +141,19 @@ def _evaluate_enlarging(
     if isinstance(dataset, DatasetObject):
         raise UsageError(f"--dataset {dataset}: srgan is measured on files; save the images as PNG in a folder")
     found, emit = [], without_repeats(emit)
+    selection = selection_of(config, ())
     low_res = None if config.low_res is None else paths.expanded(config.low_res, "--low-res")
-    for model in models:
-        pairs = read_pairs(paths.expanded(dataset, "--dataset"), low_res, model.variant.scale, emit)
-        model.variant.generator.to(device)
-        found.append(measure_enlarging(Upscaler(model.variant, device), pairs, emit))
+    shards: Sequence[Path] = ()
+    if is_reference(dataset):
+        local = hub.local(dataset, selection, emit, "test", config.download)
+        place, shards = local.path, local.files
+    else:
+        place = paths.expanded(dataset, "--dataset")
+    with selection.in_use(dataset):
+        for model in models:
+            pairs = read_pairs(place, low_res, model.variant.scale, emit, shards)
+            model.variant.generator.to(device)
+            found.append(measure_enlarging(Upscaler(model.variant, device), pairs, emit))
     return found
 
 
@@ -140,7 +164,7 @@ def _evaluate_generated(
     root = paths.data_root(config.data_root)
     if root.note:
         emit(Warned(Note(root.note)))
-    train, test = _open_splits(config, dataset, root.path, _models(entrants), emit)
+    train, test = _open_splits(config, dataset, root.path, entrants, emit)
     if config.metrics is not None and "modes" in config.wanted and train.spec.num_classes < 2:
         raise UsageError(f"--metrics modes: {dataset} has no classes to count")
     fid = InceptionFid(paths.expanded(config.inception, "--inception"), device) if config.inception else None
@@ -190,9 +214,10 @@ def _open_images(
 
 
 def _open_splits(
-    config: EvaluateConfig, dataset: str, root: Path, models: Sequence[Model], emit: Emit
+    config: EvaluateConfig, dataset: str, root: Path, entrants: Sequence[Entrant], emit: Emit
 ) -> tuple[Dataset, Dataset]:
     """Open the training and the test images, in the size of the models; without models in their own size."""
+    models = _models(entrants)
     specs = [model.facts.images for model in models]
     if len({(spec.channels, spec.size) for spec in specs}) > 1:
         raise UsageError("CKPT: models of images of different sizes cannot be compared in one table")
@@ -208,6 +233,7 @@ def _open_splits(
         download=config.download,
         on_bad_image="fail",
         fit=fit,
+        selection=selection_of(config, entrants),
     )
     train, test = opened(split="train"), opened(split="test")
     if specs and train.spec.channels != specs[0].channels:

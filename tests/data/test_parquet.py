@@ -69,7 +69,7 @@ def test_of_several_columns_one_is_taken_by_its_name_or_all_are_named(tmp_path: 
         "classes are taken from the column fine_label, not from coarse_label",
     ]
     with pytest.raises(
-        DataError, match=r"several columns may have images \(left, right\); keep one of them, or call it image"
+        DataError, match=r"several columns may have images \(left, right\); choose one with --image-column"
     ):
         opened(in_parquet(tmp_path / "b.parquet", {"left": STRUCTS, "right": STRUCTS}))
     with pytest.raises(DataError, match=r"no column has images .* it has x \(double\)"):

@@ -14,6 +14,10 @@ from PIL import Image
 
 from gancli.metrics import classifier, compare
 from tests.conftest import ROOT, Gan
+from tests.hub.conftest import hub
+from tests.hub.server import Hub
+
+__all__ = ["hub"]  # a fixture
 
 WITHOUT = "import sys; sys.modules['torch'] = sys.modules['gancli'] = None\n"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -63,7 +67,8 @@ def test_the_page_about_python() -> None:
         assert Path(file).is_file()
 
 
-def test_the_page_about_exports(gan: Gan) -> None:
+def test_the_page_about_exports(gan: Gan, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", hub.token)
     pytest.importorskip("onnxscript", reason="the extra onnx")
     run_commands(gan, "export.md")
     first, second, *with_torch = blocks("export.md")
