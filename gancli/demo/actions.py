@@ -16,7 +16,6 @@ from gancli.data.decode import ImageLayers, decode_image, read_shape
 from gancli.data.download import MAX_BYTES
 from gancli.errors import DataError, GancliError, UsageError, os_problem, shell_quoted
 from gancli.events import Emit, ignore
-from gancli.metrics.side_by_side import model_name
 from gancli.metrics.super_resolution import bicubic
 from gancli.sampling import generate, plan
 from gancli.sampling.enlarge import enlarge_layers, make_upscaler
@@ -24,6 +23,7 @@ from gancli.sampling.generate import Request, slerp
 from gancli.sampling.plan import SamplingPlan
 from gancli.sampling.upscale import check_file, check_memory
 from gancli.store import pretrained
+from gancli.store.pretrained import model_name
 from gancli.text import counted, printable
 
 MAX_NUMBER = 64  # images of a grid

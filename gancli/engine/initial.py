@@ -14,7 +14,7 @@ from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.spec import ImageSpec
 from gancli.store.facts import Facts
-from gancli.store.pretrained import model_name
+from gancli.store.pretrained import known_name
 from gancli.store.state import Weights
 from gancli.text import Note, few
 from gancli.variant import Variant, on_meta_device
@@ -87,7 +87,7 @@ def describe_unused(weights: Weights, variant: Variant, pairs: Pairs) -> Iterato
     helpful = list(_helpful_options(weights, variant)) if missing else []
     if helpful:
         facts.append(f"more would match with the options of that model: {' '.join(helpful)}")
-    line = f"--init-from {model_name(weights.path) or weights.path}: " + "; ".join(facts)
+    line = f"--init-from {known_name(weights.path) or weights.path}: " + "; ".join(facts)
     yield line if helpful or not _has_weights(pairs) else Note(line)
 
 

@@ -59,7 +59,7 @@ class Subject:
         """The title of its column: variant and name of the run or model; of images, the name of their folder or file."""
         if self.model is None:
             return self.path.name or str(self.path)
-        return f"{self.model.facts.variant} {pretrained.model_name(self.path) or self.path.parent.name}".strip()
+        return f"{self.model.facts.variant} {pretrained.known_name(self.path) or self.path.parent.name}".strip()
 
 
 def check(config: EvaluateConfig, entrants: Sequence[Entrant], given: Collection[str]) -> None:

@@ -157,7 +157,7 @@ def _loss_row(event: LossRow) -> dict[str, object]:
 def evaluation_row(step: int, figures: Mapping[str, float], compared: Comparison, **more: object) -> dict[str, object]:
     """Return the row of a measurement: the metrics, and with what they were measured and compared."""
     fields = {name: value for name, value in dataclasses.asdict(compared).items() if value not in ("", None, {})}
-    renamed = {"evaluated_on": "dataset", "n": "num_pictures"}
+    renamed = {"evaluated_on": "dataset", "n": "num_images"}
     first = {name: fields.pop(field) for name, field in renamed.items() if field in fields}
     return {"step": step, "time": utc(), **more, **first, "figures": figures, **fields}
 

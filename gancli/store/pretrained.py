@@ -44,9 +44,10 @@ def pretrained_name(file: Path) -> str:
 
 
 def model_name(file: Path) -> str:
-    """Return the name of a model in captions and metadata: of a pretrained model, of its run, or of its file."""
+    """Return the name of a model in captions and metadata: of a pretrained model or one of the hub, of its run, or of its
+    file."""
     own = file.resolve().parent.name if file.name == "ckpt.safetensors" else file.stem
-    return pretrained_name(file) or own
+    return known_name(file) or own
 
 
 def resolve_model_path(word: str, flag: str) -> Path:
@@ -72,7 +73,7 @@ def hub_file(word: str, flag: str) -> Path:
     return repository.folder / EXPORTED
 
 
-def model_name(file: Path) -> str:
+def known_name(file: Path) -> str:
     """Return the name of a pretrained model's file, or the reference of a model of the hub; `""` for any other file."""
     return pretrained_name(file) or hub.name_of(file)
 
