@@ -44,9 +44,9 @@ def pretrained_name(file: Path) -> str:
 
 
 def model_name(file: Path) -> str:
-    """Return the name of a model in captions and metadata: of a pretrained model or one of the hub, of its run, or of its
-    file."""
-    own = file.resolve().parent.name if file.name == "ckpt.safetensors" else file.stem
+    """Return the name of a model in captions and metadata: of a pretrained model or one of the hub, of its run or exported
+    folder, or of its file."""
+    own = file.resolve().parent.name if file.name in ("ckpt.safetensors", "model.safetensors") else file.stem
     return known_name(file) or own
 
 

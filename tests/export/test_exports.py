@@ -169,8 +169,10 @@ def test_a_folder_holds_weights_card_configuration_and_a_picture(gan: Gan, runs:
         assert grid.size == (10 * 10 - 2, 7 * 10 - 2), "64 pictures of 8 px, a column per class"
     for model in ("hub/model.safetensors", "hub", run):
         assert gan("sample", model, "-n", 4, "-o", f"{Path(model).name}.png").code == 0
-    assert Path("model.safetensors.png").read_bytes() == Path(f"{run.name}.png").read_bytes()
-    assert Path("hub.png").read_bytes() == Path(f"{run.name}.png").read_bytes()
+    assert Path("model.safetensors.png").read_bytes() == Path("hub.png").read_bytes()
+    with Image.open("hub.png") as of_folder, Image.open(f"{run.name}.png") as of_run:
+        assert of_folder.tobytes() == of_run.tobytes()
+        assert of_folder.text | {"model": run.name} == of_run.text  # type: ignore[attr-defined]
 
 
 def test_a_card_has_the_figures_of_these_weights_and_their_data_set(

@@ -103,9 +103,9 @@ def test_what_is_no_model_of_ours_says_so(hub: Hub, gan: Gan) -> None:
 def test_names_of_files_in_the_cache() -> None:
     commit = "0123456789" * 4
     file = Path(f"/hf/hub/models--me--a--b/snapshots/{commit}/model.safetensors")
-    assert pretrained.model_name(file) == f"hf:me/a--b@{commit}"
-    assert pretrained.model_name(Path("/hf/hub/models--me--a/snapshots/main/model.safetensors")) == ""
-    assert pretrained.model_name(pretrained_file("digits")) == "digits"
+    assert pretrained.known_name(file) == f"hf:me/a--b@{commit}"
+    assert pretrained.known_name(Path("/hf/hub/models--me--a/snapshots/main/model.safetensors")) == ""
+    assert pretrained.known_name(pretrained_file("digits")) == "digits"
 
 
 # gan export --push
