@@ -1,5 +1,6 @@
 """`progress="notebook"`, `run.plot` and `run.table`: in IPython shells without a terminal, and in a real kernel."""
 
+import builtins
 import importlib.util
 import json
 import re
@@ -41,6 +42,7 @@ def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Outputs
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
 
     found = Outputs()
 
@@ -49,15 +51,13 @@ def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Outputs
         found.publish(data, transient, update)
 
     monkeypatch.setattr(DisplayPublisher, "publish", publish)
-    hook, builtin = sys.displayhook, {**vars(__import__("builtins"))}
-    shell = InteractiveShell.instance()
+    hook, before = sys.displayhook, {*vars(builtins)}
+    InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     yield found
-    if shell.history_manager is not None:
-        shell.history_manager.end_session()
     InteractiveShell.clear_instance()
     sys.displayhook = hook
-    for name in {*vars(__import__("builtins"))} - {*builtin}:
-        delattr(__import__("builtins"), name)
+    for name in {*vars(builtins)} - before:
+        delattr(builtins, name)
 
 
 def test_a_run_is_one_table_and_one_grid(outputs: Outputs, capfd: pytest.CaptureFixture[str]) -> None:
