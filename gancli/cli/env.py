@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,9 +87,12 @@ def _imported(name: str, problems: dict[str, str]) -> Any:
             raise ImportError(f"{', '.join(getattr(module, '__path__', [])) or 'its module'} is another package")
         return module
     except Exception as error:
-        first = (str(error).strip() or "no message").splitlines()[0]
-        problems[name] = f"cannot be imported ({type(error).__name__}: {first})"
+        problems[name] = f"cannot be imported ({type(error).__name__}: {_first_line(error)})"
         return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or "no message").splitlines()[0][:MAX_VALUE]
 
 
 def _distribution(name: str) -> str | None:
@@ -104,7 +108,7 @@ def _of_torch(torch: Any, name: str, problems: dict[str, str]) -> str | None:
         found = torch.backends.cudnn.version() if name == "cudnn" else getattr(torch.version, name)
     except Exception as error:
         if torch is not None:
-            problems[name] = str(error).splitlines()[0] if str(error) else type(error).__name__
+            problems[name] = _first_line(error)
         return None
     return None if found is None else str(found)
 
@@ -116,13 +120,17 @@ def _devices(torch: Any, problems: dict[str, str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     unknown = {"total_bytes": None, "free_bytes": None}  # that of the machine is under `memory`
     try:
-        for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        with warnings.catch_warnings(action="ignore"):  # of an old driver, which `init` raises as an error
+            available = torch.cuda.is_available()
+        if torch.version.cuda and not available:
+            torch.cuda.init()  # raises why not
+        for index in range(torch.cuda.device_count() if available else 0):
             about = torch.cuda.get_device_properties(index)
             row = {"device": f"cuda:{index}", "name": about.name, "total_bytes": about.total_memory, "free_bytes": None}
             found.append({**row, "capability": f"{about.major}.{about.minor}"})
             found[-1]["free_bytes"] = torch.cuda.mem_get_info(index)[0]  # fails where another process has it alone
     except Exception as error:
-        problems["cuda"] = " ".join(str(error).split())[:MAX_VALUE]
+        problems["cuda"] = _first_line(error)
     if torch.backends.mps.is_available():
         found.append({"device": "mps", "name": platform.machine(), **unknown})
     return [*found, {"device": "cpu", "name": _processor(), **unknown}]
@@ -220,8 +228,8 @@ def _rows(found: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name, version in found["versions"].items():
         if version is not None or name not in ("cuda", "hip", "cudnn"):
             yield name, "; ".join(filter(None, (version or "not installed", problems.get(name))))
-    if found["versions"]["torch"] and not found["versions"]["cuda"] and not found["versions"]["hip"]:
-        yield "cuda", problems.get("cuda", "none: torch was built without it")
+    if "torch" not in problems and not found["versions"]["cuda"] and not found["versions"]["hip"]:
+        yield "cuda", "none: torch was built without it"
     yield "system", found["system"]["platform"]
     yield "python is", _home(found["system"]["python"])
     yield "gan is", _home(found["system"]["gancli"])
@@ -241,7 +249,7 @@ def _rows(found: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if places["cache"]["folder"]:
         yield "cache", _cache_text(places["cache"], problems)
     for name, value in found["variables"].items():
-        yield name, _home(value)
+        yield name, _home(value) or "(empty)"
     if not found["extras"]:
         yield "extras", "unknown: gan was not installed as a package"
     for name, packages in found["extras"].items():

@@ -35,7 +35,8 @@ def test_versions_machine_and_paths_are_described(gan: Gan, data_root: Path, tmp
     assert found["memory"]["total_bytes"] > 0
     assert (found["paths"]["data_root"], found["paths"]["data_root_from"]) == (str(data_root), "GAN_DATA")
     assert found["paths"]["working_directory"] == str(tmp_path)
-    assert found["problems"] == {}
+    assert found["problems"].keys() <= {"cuda"}, "why there is no GPU"
+    assert ("cuda" in found["problems"]) == (bool(torch.version.cuda) and not torch.cuda.is_available())
 
 
 def test_the_text_has_a_line_for_each_fact(gan: Gan, data_root: Path) -> None:
@@ -107,6 +108,7 @@ def test_a_broken_torch_is_described(tmp_path: Path, source: str, words: str) ->
     assert (done.returncode, done.stderr) == (0, "")
     lines = dict(re.split(r"  +", line, maxsplit=1) for line in done.stdout.splitlines())
     assert words in lines["torch"]
+    assert "cuda" not in lines
     assert lines["devices"] == "unknown without torch"
     assert " usable" in lines["CPUs"]
     document = subprocess.run(
@@ -132,6 +134,7 @@ class BrokenGpu:
             raise RuntimeError("CUDA error: all CUDA-capable devices are busy\nmore")
 
     backends = torch.backends
+    version = torch.version
 
 
 def test_a_gpu_that_is_taken_is_listed_without_its_free_memory() -> None:
