@@ -50,7 +50,7 @@ class TrainOptions(TypedDict, total=False):
     tensorboard: bool | None
     keep: Int | None
     report: bool | None
-    progress: Literal["auto", "live", "plain", "json", "none"] | None
+    progress: Literal["auto", "live", "plain", "json", "none", "notebook"] | None
     latent_dim: Int | None
     noise: Literal["normal", "uniform", "unit-uniform"] | None
     width: Int | None

@@ -27,7 +27,7 @@ def runs(folder: PathLike = "runs") -> list[RunInfo]:
 def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.html", over: str = STEPS) -> Path:
     """Write the page of one run, or of several side by side, as `gan report` does, and return its path. `runs`: run
     directories, checkpoints, folders of runs, or names of pretrained models. `path`: a page (`.html`), or the curves alone
-    (`.png`, `.svg`, `.pdf`, with the extra `report`); an existing file is replaced. `over`: the x axis, `"steps"`,
+    (`.csv`; `.png`, `.svg`, `.pdf`, with the extra `report`); an existing file is replaced. `over`: the x axis, `"steps"`,
     `"images"` trained on, or `"time"` of training. Raises `UsageError`, and `GancliError` if a file cannot be read or
     written."""
     several = [runs] if isinstance(runs, str) or not isinstance(runs, Sequence) else runs
@@ -40,7 +40,7 @@ def write_report(runs: PathLike | Sequence[PathLike], path: PathLike = "report.h
 
 def check_output(runs: Sequence[object], output: Path) -> Path:
     """Return `output`, before anything is read. Raises `UsageError` for too many runs or a file that cannot be written."""
-    if not 1 <= len(runs) <= MAX_RUNS:
+    if not runs or (len(runs) > MAX_RUNS and output.suffix.lower() not in files.TABLES):
         raise UsageError(f"{len(runs)} runs: a page shows 1 to {MAX_RUNS}, side by side")
     paths.check_output(output, "-o")
     files.check_ending(output)

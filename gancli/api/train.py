@@ -23,8 +23,11 @@ from gancli.engine.run import prepare
 from gancli.engine.stop import Stop
 from gancli.errors import GancliError, StoppedError, UsageError
 from gancli.events import Event, LossRow, Progress, RunFinished, Status, ignore
+from gancli.page.x_axis import STEPS, check_axis
+from gancli.report import jsonl, notebook
 from gancli.report.choose import choose_reporter
 
+NOTEBOOK = "notebook"  # a value of `progress` in Python alone
 OnEvent = Callable[[Event], object]
 
 
@@ -33,9 +36,10 @@ def train(variant: str | None = None, *, on_event: OnEvent | None = None, **opti
 
     `variant`: by default the one that suits the images. `options`: those of `gan train` with `_` for `-`; None selects the
     default. `dataset` may also be a map-style dataset object, such as a `torch.utils.data.Dataset`. Nothing is printed
-    unless `progress` is given. `on_event` is called with each event; if it raises an error, the run saves its state and
-    ends. Ctrl-C, SIGTERM and `max_time` save the state and return a run with the status "stopped". Raises `UsageError`,
-    `DataError`, `CheckpointError`, `DivergedError`, and `StoppedError` before the first step.
+    unless `progress` is given; `progress="notebook"` shows one table and one grid of samples, which change in place.
+    `on_event` is called with each event; if it raises an error, the run saves its state and ends. Ctrl-C, SIGTERM and
+    `max_time` save the state and return a run with the status "stopped". Raises `UsageError`, `DataError`,
+    `CheckpointError`, `DivergedError`, and `StoppedError` before the first step.
     """
     run = training(variant, **options)
     call = on_event or ignore
@@ -60,6 +64,10 @@ class Run:
         if not isinstance(variant, str | None):
             raise UsageError(f"variant: must be the name of a variant, not {type(variant).__name__}")
         given = common.given(**options)
+        self._notebook = given.get("progress") == NOTEBOOK
+        if self._notebook:
+            notebook.check()
+            given["progress"] = "none"
         resume, config = given.pop("resume", None), given.pop("config", None)
         resume = None if resume is None else common.path(resume, "resume", '"auto", a run or a path')
         config = None if config is None else common.path(config, "config")
@@ -98,6 +106,23 @@ class Run:
             raise GancliError("the run has not ended: it has no model yet")
         return load(self.finished.checkpoint)
 
+    def table(self) -> list[dict[str, Any]]:
+        """Return `rows` as dicts without nested ones: `step`, `epoch`, `phase`, each loss term by its name, `images_per_s`,
+        `elapsed_s` and `memory_bytes`. `pandas.DataFrame(run.table())` takes them."""
+        return [jsonl.loss_row(row) for row in self.rows]
+
+    @common.errors_in_python()
+    def plot(self, over: str = STEPS) -> Any:
+        """Return a `matplotlib.figure.Figure` of the losses, as `gan report -o curves.png` draws them: before the end, those
+        in `rows`; at the end, all that the run directory holds. `over`: the x axis, `"steps"`, and at the end also
+        `"images"` or `"time"`. Raises `GancliError` without matplotlib (the extra `report`), and if there are no losses."""
+        from gancli.page import figure, files, run_data
+
+        check_axis(over)
+        run = run_data.of_rows(self.variant, self.table()) if self.out is None else run_data.of_directory(self.out)
+        files.require_axis(over, [run])
+        return figure.draw([run], over, "plot")
+
     def __fspath__(self) -> str:
         if self.finished is None:
             raise GancliError("the run has not ended: it has no directory yet")
@@ -130,7 +155,7 @@ class Run:
             progress = "none" if startup.value_of(self._layers, "progress") is None else job.run.progress
             emitted = list[Event]()
             call: OnEvent = on_event or emitted.append
-            with choose_reporter(progress) as report:
+            with notebook.Notebook() if self._notebook else choose_reporter(progress) as report:
 
                 def emit(event: Event) -> None:
                     event = self._handle(event, report)

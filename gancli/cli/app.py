@@ -37,6 +37,7 @@ class Group(help_page.Group):
         "cache": "List the decoded datasets in the data root, or remove them. They are made again when needed.\n\n"
         "GAN_CACHE_SIZE (such as 20G; by default a quarter of the disk) limits their size: the entry that was not used "
         "for the longest time is removed first, but none that was used within a day.",
+        "env": "Describe gan, its packages, the machine and the paths, for a bug report.",
     }
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

@@ -35,6 +35,7 @@ def source() -> str:
         fields += fields_of(catalogue.variant_info(name).config_class)
     for field in fields:
         found.setdefault(field.name, set()).add(_type(field))
+    found["progress"] = {hint.replace("]", ', "notebook"]') for hint in found["progress"]}  # in Python alone
     return HEAD + "".join(f"    {name}: {_union(hints)}\n" for name, hints in found.items())
 
 
