@@ -9,7 +9,7 @@ from gancli.config.seeds import MAX_SEED, MAX_SEEDS
 from gancli.errors import UsageError
 
 METRICS = ("frechet", "kernel", "prdc", "parzen", "swd", "labels", "modes", "diversity", "nearest")
-"""Groups of metrics: see `metrics.yardstick`."""
+"""Groups of metrics: see `metrics.reference`."""
 
 
 def metric_names(text: object) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def test_subfolders_are_classes_and_images_are_decoded_once_until_one_changes(
     assert source.images.shape == (5, 3, 16, 16)
     assert source.images[[0, 4], :, 0, 0].tolist() == [[255, 0, 0], [0, 0, 255]]
     with monkeypatch.context() as patched:
-        patched.setattr("gancli.data.folder.decode_first", None)
+        patched.setattr("gancli.data.folder.decode_image", None)
         again, events = heard(open_dataset, str(classes), **how)
     assert (again.fingerprint, events) == (source.fingerprint, [])
     Image.new("RGB", (16, 16), "lime").save(classes / "cat" / "0.png")
@@ -90,7 +90,7 @@ def test_progress_is_emitted_during_decoding_and_an_error_stops_it(
         return DecodedImage(Image.new("RGB", (8, 8)), remarks=())
 
     done, pause = list[object](), threading.Event()
-    monkeypatch.setattr("gancli.data.folder.decode_first", slow)
+    monkeypatch.setattr("gancli.data.folder.decode_image", slow)
 
     def stop(event: Event) -> None:
         if isinstance(event, Preparing) and event.what.startswith("decoding"):
