@@ -96,7 +96,7 @@ def resolve_plan(
     resolved_own = variant_class.resolve_defaults(_as_saved(own, saved), steps, source.num_images)
     with on_meta_device():
         variant = variant_class(resolved_own, source.spec)
-    _check_batch(run.batch_size, variant)
+    _check_batch(run.batch_size, variant, variant_class.num_parts(resolved_own, run.batch_size))
     flop = step_flop(variant, run.batch_size // ranks.world)
     threads = choose_threads(run.threads, flop, ranks.local_world)
     every = interval_steps(steps, SAVES_PER_RUN, run.log_every)
@@ -197,12 +197,19 @@ def check_images(own: VariantConfig, variant_class: type[Variant], images: Image
     check_scale(images.size, variant.scale)
 
 
-def _check_batch(batch_size: int, variant: Variant) -> None:
-    """Raises `UsageError` for a batch of one image if a layer normalises each unit over the batch only."""
+def _check_batch(batch_size: int, variant: Variant, num_parts: int) -> None:
+    """Raises `UsageError` for a batch with too few images for its parts: one each, or two if a layer normalises units over
+    the batch only."""
     modules = (module for network in variant.networks.values() for module in network.modules())
-    if batch_size < 2 and any(isinstance(module, nn.BatchNorm1d) for module in modules):
+    if batch_size < 2 * num_parts and any(isinstance(module, nn.BatchNorm1d) for module in modules):
+        updates = "step" if num_parts == 1 else f"update, and a step has {num_parts} of D"
         raise UsageError(
-            f"--batch-size {batch_size}: batch normalisation needs at least 2 images per step; give 2, or --norm none"
+            f"--batch-size {batch_size}: batch normalisation needs at least 2 images per {updates}; give "
+            f"{2 * num_parts}, or --norm none"
+        )
+    if batch_size < num_parts:
+        raise UsageError(
+            f"--batch-size {batch_size}: cannot be divided into {num_parts} parts; give at least {num_parts}"
         )
 
 
