@@ -19,6 +19,7 @@ from gancli.engine.startup import Forecast
 from gancli.engine.stop import Stop
 from gancli.engine.sweep import Member
 from gancli.errors import PartlyFailedError, StoppedError, UsageError, shell_quoted
+from gancli.machine import launch
 from gancli.store import run_directory
 from gancli.store.run_directory import RunDirectory
 from gancli.store.run_info import RunInfo
@@ -64,7 +65,7 @@ def run(request: Request) -> int:
             return 0
         if command.only is None:
             return _train_all(request, planned, folder, stop)
-        code = _train(planned[0], command.resume, stop)
+        code = _train(planned[0], request, folder, stop)
         if code == STOPPED:
             _print_resume_command(request, folder)
         return code
@@ -127,9 +128,12 @@ def _planned(request: Request, member: Member, path: Path) -> Planned:
     return Planned(member, path, choice.variant, layers, outlook)
 
 
-def _train(one: Planned, resume: str | None, stop: Stop) -> int:
-    start = functools.partial(startup.resolve_start, one.variant, one.layers, resume, False)
-    with running.joined() as ranks:
+def _train(one: Planned, request: Request, folder: Path, stop: Stop) -> int:
+    command = request.command
+    start = functools.partial(startup.resolve_start, one.variant, one.layers, command.resume, False)
+    count = launch.resolve_count(command.processes, startup.value_of(one.layers, "device"))
+    words = [*request.words, "--out", str(folder), "--only", str(one.member.index)]
+    with launch.launched(count, words), running.joined() as ranks:
         return train.trained(running.prepared(one.variant, start, stop, ranks))
 
 
@@ -146,7 +150,7 @@ def _train_all(request: Request, planned: Sequence[Planned], folder: Path, stop:
         tell(f"run {number} of {len(planned)}: {one.member.label}{', finished before' if finished else ''}: {one.path}")
         if finished and progress != "json":
             train.print_checkpoint(str(RunDirectory(one.path).checkpoint))
-        codes.append(0 if finished else _outcome(one, request.command.resume, stop))
+        codes.append(0 if finished else _outcome(one, request, folder, stop))
         gc.collect()  # free networks, graphs and data of this run
         if codes[-1] == STOPPED:
             break
@@ -167,10 +171,10 @@ def _train_all(request: Request, planned: Sequence[Planned], folder: Path, stop:
     return _code(codes)
 
 
-def _outcome(one: Planned, resume: str | None, stop: Stop) -> int:
+def _outcome(one: Planned, request: Request, folder: Path, stop: Stop) -> int:
     """Train one run and return its exit code; an error is printed."""
     try:
-        return _train(one, resume, stop)
+        return _train(one, request, folder, stop)
     except Exception as error:
         if os.environ.get("GAN_DEBUG", "") not in ("", "0"):
             raise

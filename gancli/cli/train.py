@@ -20,6 +20,7 @@ from gancli.engine.run import Job
 from gancli.engine.stop import Stop
 from gancli.engine.sweep import Axis, parse_values
 from gancli.errors import StdoutError, UsageError
+from gancli.machine import launch
 from gancli.report.choose import choose_reporter
 from gancli.report.reporter import Silence, abandon
 
@@ -95,7 +96,8 @@ def run(request: Request) -> int:
 
             dry_run.show(start())
             return 0
-        with running.joined() as ranks:
+        count = launch.resolve_count(command.processes, startup.value_of(layers, "device"))
+        with launch.launched(count, request.words), running.joined() as ranks:
             return trained(running.prepared(variant, start, stop, ranks))
 
 

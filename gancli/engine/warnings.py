@@ -48,7 +48,7 @@ def contention(session: Session, runner: StepRunner, others: ContentionMonitor) 
     if session.contention_reported or others.duration_s() < CONTENDED_S or not others.steps_per_s:
         return
     session.contention_reported = True
-    threads, batch_size = session.machine.threads, session.run.batch_size
+    threads, batch_size = session.machine.threads, session.plan.batch_size
     fewer = max(1, min(threads - 1, len(CPUS) - math.ceil(others.other_cpus - 0.5)))
     now, with_fewer = (
         batch_size * rate for rate in (others.steps_per_s, runner.steps_per_second_with(session.step, fewer))

@@ -1,12 +1,13 @@
 """One training step: the updates that a variant yields, each minimised by its network's optimizer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 
 from torch import Tensor, nn
 
 from gancli.machine.device import Machine
 from gancli.spec import Batch
+from gancli.steps.accumulation import compute_in_parts
 from gancli.steps.optimizer import NetworkOptimizer
 from gancli.variant import Phase, Update
 
@@ -14,23 +15,26 @@ from gancli.variant import Phase, Update
 class TrainingStep:
     """Does the training steps of a phase, one at a time, with one optimizer for each network that the phase trains.
 
+    `generators`: the networks whose activations are computed again in the backward pass, if a step comes in parts.
     `for_compiler`: a step consists of operations that a compiler can join, instead of fused kernels and of matrix products
     by oneDNN, which Inductor takes with constant weights only.
     """
 
-    def __init__(self, phase: Phase, networks: Mapping[str, nn.Module], machine: Machine) -> None:
+    def __init__(
+        self, phase: Phase, networks: Mapping[str, nn.Module], machine: Machine, generators: Iterable[nn.Module] = ()
+    ) -> None:
         self.phase = phase
         self.machine = machine
         self.for_compiler = False
-        self._networks = tuple(networks.values())
+        self.networks, self.generators = tuple(networks.values()), tuple(generators)
         self.optimizers = {
             name: NetworkOptimizer(networks[name], rule, machine) for name, rule in phase.optimizers.items()
         }
 
-    def run(self, batch: Batch) -> dict[str, Tensor]:
-        """Do one step on a batch. Returns the reported terms: detached scalars on the device."""
+    def run(self, *parts: Batch) -> dict[str, Tensor]:
+        """Do one step on a batch, or on the parts of one. Returns the reported terms: detached scalars on the device."""
         self.prepare()
-        return self.compute(batch)
+        return self.compute(*parts) if len(parts) == 1 else compute_in_parts(self, parts)
 
     def prepare(self) -> None:
         """Do the host's part of a step: set what changes from step to step."""
@@ -49,7 +53,7 @@ class TrainingStep:
 
     def tensors(self) -> Iterator[Tensor]:
         """Yield all tensors that a step changes: weights, buffers, the state of the optimizers."""
-        for network in self._networks:
+        for network in self.networks:
             yield from network.state_dict().values()
         for optimizer in self.optimizers.values():
             yield from optimizer.method.tensors().values()
