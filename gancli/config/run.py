@@ -142,6 +142,7 @@ class RunConfig:
         only_with="eval_every",
     )
     tensorboard: bool = option(False, "also write TensorBoard event files (extra tensorboard)", panel=OUTPUT)
+    wandb: bool = option(False, "also log to Weights & Biases (extra wandb)", panel=OUTPUT)
     keep: int = option(2, "number of saved states to keep", ge=2, le=10**6, panel=OUTPUT)
     report: bool = option(True, "write report.html, a page about the run, when it ends", panel=OUTPUT)
     progress: Literal["auto", "live", "plain", "json", "none"] = option(

@@ -23,6 +23,7 @@ from gancli.text import Note
 if TYPE_CHECKING:
     from gancli.machine.ranks import Ranks
     from gancli.report.tensorboard import TensorBoardFile
+    from gancli.report.wandb import WandbRun
 
 Steps = Generator[events.Event, None, None]
 
@@ -85,13 +86,15 @@ def _train(
         MetricsFile(directory.metrics) as metrics,
         LogFile(directory.log) as log,
         _board(start, directory) as board,
+        _wandb(start, directory) as tracker,
     ):
 
         def record(event: events.Event) -> None:
             metrics(event)
             log(event)
-            if board and (problem := board(event)):
-                emit(events.Warned(problem))
+            for written in filter(None, (board, tracker)):
+                if problem := written(event):
+                    emit(events.Warned(problem))
 
         def record_and_emit(event: events.Event) -> None:
             record(event)
@@ -123,15 +126,27 @@ def _train(
 
 def _board(start: Start, directory: RunDirectory) -> "TensorBoardFile | contextlib.nullcontext[None]":
     """Where `--tensorboard` asks for it, who writes its event files. Raises `GancliError` where TensorBoard is missing."""
-    run, own = start.resolved.run, start.resolved.own
-    if not run.tensorboard:
+    if not start.resolved.run.tensorboard:
         return contextlib.nullcontext()
     from gancli.report.tensorboard import TensorBoardFile
 
+    return TensorBoardFile(directory.tensorboard, _options(start))
+
+
+def _wandb(start: Start, directory: RunDirectory) -> "WandbRun | contextlib.nullcontext[None]":
+    """Return what logs to Weights & Biases, with `--wandb`. Raises `GancliError` if wandb is missing."""
+    if not start.resolved.run.wandb:
+        return contextlib.nullcontext()
+    from gancli.report.wandb import WandbRun
+
+    return WandbRun(directory.wandb, _options(start))
+
+
+def _options(start: Start) -> dict[str, object]:
+    """Return all options of a run."""
+    run, own = start.resolved.run, start.resolved.own
     named = {f.name: getattr(config, f.name) for config in (run, own) for f in fields_of(type(config))}
-    return TensorBoardFile(
-        directory.tensorboard, {name: value for name, value in named.items() if name not in NOT_STORED}
-    )
+    return {name: value for name, value in named.items() if name not in NOT_STORED}
 
 
 def _page(run: RunConfig, directory: RunDirectory, log: LogFile, emit: events.Emit) -> str:

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from gancli.errors import UsageError
 from gancli.machine.device import Machine
 from gancli.machine.ranks import Ranks
+from gancli.nn import penalties
 from gancli.spec import Batch
 
 if TYPE_CHECKING:
     from gancli.steps.training_step import TrainingStep
 
-TRIAL_IMAGES = 16
 RTOL, ATOL = 1e-3, 1e-5  # of losses in fp32 that differ by rounding only
 
 
@@ -145,8 +145,7 @@ def is_exact(step: "TrainingStep", batch: Batch, num_parts: int) -> bool:
     """Return whether the losses of a few images are the means of those of their halves, as they are unless a loss is no mean
     over images, or a layer computes an image from others of the batch. `num_parts`: the variant's `num_parts`. Nothing is
     trained. True if there are too few images to try."""
-    smallest = 4 * num_parts  # two images in each part of a half
-    count = max(smallest, TRIAL_IMAGES // smallest * smallest)
+    count = 2 * penalties.ONE_IN * num_parts  # D is penalised on an eighth of each part of a half
     if len(batch.images) < count:
         return True
     machine = dataclasses.replace(step.machine, precision="fp32")

@@ -63,6 +63,11 @@ class RunDirectory:
         return self.path / "tensorboard"
 
     @property
+    def wandb(self) -> Path:
+        """The folder of Weights & Biases, with `--wandb`."""
+        return self.path / "wandb"
+
+    @property
     def log(self) -> Path:
         """The start, the end and the warnings of the run."""
         return self.path / "log.jsonl"
