@@ -92,8 +92,8 @@ def _train(
         def record(event: events.Event) -> None:
             metrics(event)
             log(event)
-            for written in filter(None, (board, tracker)):
-                if problem := written(event):
+            for write in (board, tracker):
+                if write and (problem := write(event)):
                     emit(events.Warned(problem))
 
         def record_and_emit(event: events.Event) -> None:

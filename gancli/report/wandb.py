@@ -1,7 +1,7 @@
 """Weights & Biases (`--wandb`): losses, samples, metrics and options of a run, by the package `wandb`.
 
-Its environment variables apply, such as WANDB_MODE=offline, WANDB_PROJECT, WANDB_NAME and WANDB_BASE_URL. Whatever fails in it
-is a warning, after which it gets no more of the run.
+Its environment variables apply, such as WANDB_MODE=offline, WANDB_PROJECT, WANDB_NAME and WANDB_BASE_URL. Whatever fails
+is a warning, after which nothing more is logged.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ class WandbRun:
     """Sends the events of a run to Weights & Biases; its files are in `folder`, the `wandb` of the run directory. A call
     returns `""`, or a warning if that failed. `options`: those of the run.
 
-    The id of the run is kept in `folder`, so that a resumed run continues it. Raises `GancliError` if wandb is not installed.
+    The id of the run is kept in `folder`, so that a resumed run continues it. Raises `GancliError` if wandb is missing.
     """
 
     def __init__(self, folder: Path, options: Mapping[str, object]) -> None:
@@ -87,6 +87,7 @@ class WandbRun:
             self._run = self._wandb.init(
                 dir=self._folder.parent,
                 id=self._id(),
+                mode=os.environ.get("WANDB_MODE") or None,  # of now, not of the first import
                 resume="allow",
                 config=dict(self._options),
                 allow_val_change=True,
@@ -105,9 +106,8 @@ class WandbRun:
     def _log(self, step: int, values: Mapping[str, float], images: Mapping[str, object] | None = None) -> None:
         """Log numbers and images of a step, unless it has been before: a resumed run repeats the steps after its state."""
         if step >= self._run.step:
-            self._run.log(
-                {name: value for name, value in values.items() if is_number(value)} | dict(images or {}), step=step
-            )
+            numbers = {name: value for name, value in values.items() if is_number(value)}
+            self._run.log(numbers | dict(images or {}), step=step)
 
 
 @contextlib.contextmanager
