@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-import gancli
 from gancli.errors import GancliError, UsageError
 from gancli.text import printable
 
@@ -89,7 +88,7 @@ def _free_port() -> str:
 
 def _start(rank: int, words: Sequence[str], place: dict[str, str], output: IO[bytes]) -> "subprocess.Popen[bytes]":
     """Start the process of a rank, with this process's Python and package."""
-    package = str(Path(gancli.__file__).parent.parent)
+    package = str(Path(__file__).parents[2])
     paths = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     environment = os.environ | place | {"RANK": f"{rank}", "LOCAL_RANK": f"{rank}", "PYTHONPATH": paths}
     return subprocess.Popen(

@@ -10,7 +10,7 @@ and G's call, whose activations are computed again in the backward pass of G's u
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +20,7 @@ from gancli.machine.device import Machine
 from gancli.machine.ranks import Ranks
 from gancli.nn import penalties
 from gancli.spec import Batch
-
-if TYPE_CHECKING:
-    from gancli.steps.training_step import TrainingStep
+from gancli.steps.training_step import TrainingStep
 
 RTOL, ATOL = 1e-3, 1e-5  # of losses in fp32 that differ by rounding only
 
@@ -54,9 +52,12 @@ def random_state(device: torch.device) -> bytes:
     return state.numpy().tobytes()
 
 
-def compute_in_parts(step: "TrainingStep", parts: Sequence[Batch]) -> dict[str, Tensor]:
+def run_in_parts(step: TrainingStep, parts: Sequence[Batch]) -> dict[str, Tensor]:
     """Do one step on a batch that comes in parts, one for each `Ranks.part`. Returns the means of the reported terms:
     detached scalars on the device."""
+    if len(parts) == 1:
+        return step.run(parts[0])
+    step.prepare()
     machine, count = step.machine, len(parts)
     shares = [machine.ranks.part(index, count) for index in range(count)]
     updates = [step.phase.step(part) for part in parts]
@@ -141,7 +142,7 @@ class _Again(AbstractContextManager[None]):
         self._now.set_buffers()
 
 
-def is_exact(step: "TrainingStep", batch: Batch, num_parts: int) -> bool:
+def is_exact(step: TrainingStep, batch: Batch, num_parts: int) -> bool:
     """Return whether the losses of a few images are the means of those of their halves, as they are unless a loss is no mean
     over images, or a layer computes an image from others of the batch. `num_parts`: the variant's `num_parts`. Nothing is
     trained. True if there are too few images to try."""
@@ -161,7 +162,7 @@ def is_exact(step: "TrainingStep", batch: Batch, num_parts: int) -> bool:
     return torch.allclose(whole, torch.stack(halves).mean(0), RTOL, ATOL)
 
 
-def _losses(step: "TrainingStep", batch: Batch, machine: Machine, share: Ranks) -> Tensor:
+def _losses(step: TrainingStep, batch: Batch, machine: Machine, share: Ranks) -> Tensor:
     """Return the losses of a step whose networks are not updated, float `[updates]`."""
     updates, losses = step.phase.step(batch), list[Tensor]()
     while True:

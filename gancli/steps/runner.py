@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gancli.batches.batch import Batches
 from gancli.machine.ranks import without_reduction
+from gancli.steps.accumulation import run_in_parts
 from gancli.steps.capture import (
     Capture,
     Replay,
@@ -147,7 +148,7 @@ class StepRunner:
 
     def _plain_step(self, step: int) -> None:
         self._average.prepare(step + 1)
-        terms = self.training_step.run(*self._batches.parts(step, self._execution.parts))
+        terms = run_in_parts(self.training_step, self._batches.parts(step, self._execution.parts))
         self._average.apply()
         self._losses.add(terms)
         self._names = tuple(terms)
@@ -167,7 +168,7 @@ class StepRunner:
             self.training_step.prepare()
             self._replays[1](step)
         else:
-            self.training_step.run(*self._batches.parts(step, self._execution.parts))
+            run_in_parts(self.training_step, self._batches.parts(step, self._execution.parts))
             self._average.apply()
 
     def _replay(self, count: int, step: int) -> None:

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from gancli.machine.device import Machine
 from gancli.spec import Batch
-from gancli.steps.accumulation import compute_in_parts
 from gancli.steps.optimizer import NetworkOptimizer
 from gancli.variant import Phase, Update
 
@@ -31,10 +30,10 @@ class TrainingStep:
             name: NetworkOptimizer(networks[name], rule, machine) for name, rule in phase.optimizers.items()
         }
 
-    def run(self, *parts: Batch) -> dict[str, Tensor]:
-        """Do one step on a batch, or on the parts of one. Returns the reported terms: detached scalars on the device."""
+    def run(self, batch: Batch) -> dict[str, Tensor]:
+        """Do one step on a batch. Returns the reported terms: detached scalars on the device."""
         self.prepare()
-        return self.compute(*parts) if len(parts) == 1 else compute_in_parts(self, parts)
+        return self.compute(batch)
 
     def prepare(self) -> None:
         """Do the host's part of a step: set what changes from step to step."""

@@ -68,6 +68,7 @@ def place(gan: Gan, enlarger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(classifier, "NUM_STEPS", 5)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GAN_THREADS", "1")
+    monkeypatch.setenv("WANDB_MODE", "offline")
     for folder in ("home/pictures", "home/photographs", "BSD200"):
         photographs(tmp_path / folder, 24, (128, 112))
     photographs(tmp_path / "Set5", 2, (64, 48))

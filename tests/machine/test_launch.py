@@ -50,7 +50,7 @@ def wait_for_losses(run: Path, process: "subprocess.Popen[str]") -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_torchrun_trains_and_one_reports(gan: Gan) -> None:
+def test_two_processes_train_what_torchrun_trains_and_one_reports() -> None:
     args = (*ARGS, "--steps", 12, "--log-every", 4)
     code, _, err = together(*args, "--progress", "none", "--out", "torchrun")
     assert code == 0, err
@@ -107,7 +107,7 @@ def test_an_error_of_the_options_is_told_once() -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_trains_each_of_its_runs_in_several_processes(gan: Gan) -> None:
+def test_a_sweep_trains_each_of_its_runs_in_several_processes() -> None:
     args = (*ARGS, "--steps", 4, "--progress", "none", "--no-report")
     with started(*args, "--seed", "0,1", "--out", "sweep", "--processes", 2) as process:
         out, err = process.communicate(timeout=240)

@@ -17,7 +17,7 @@ from gancli.errors import UsageError
 from gancli.machine.device import Machine
 from gancli.report.jsonl import read_metrics
 from gancli.spec import Batch, ImageSpec
-from gancli.steps.accumulation import is_exact
+from gancli.steps.accumulation import is_exact, run_in_parts
 from gancli.steps.training_step import TrainingStep
 from gancli.variant import Update, Variant
 from tests.conftest import SMALL, Gan, sha256
@@ -65,7 +65,7 @@ def trained(variant: Variant, num_parts: int) -> dict[str, Tensor]:
     for phase in variant.phases(20):
         step = stepper(variant, phase)
         for seed in range(3):
-            terms = step.run(*in_parts(batch_for(variant, seed), num_parts))
+            terms = run_in_parts(step, in_parts(batch_for(variant, seed), num_parts))
         found |= {f"{phase.name}: {name}": term for name, term in terms.items()}
     for network, module in variant.networks.items():
         found |= {f"{network}.{name}": tensor for name, tensor in module.state_dict().items()}
@@ -188,15 +188,16 @@ def test_batch_norm_in_a_function_is_refused() -> None:
 @pytest.mark.slow
 def test_memory_is_that_of_a_part(tmp_path: Path, data_root: Path) -> None:
     """By the peak of the process: eight parts take little more than one, and far less than the batch."""
-    small = "-v srgan -d leaves --image-size 64 --width 32 --blocks 4 --d-width 16 --content mse --pretrain-steps 0 --steps 2"
-    more = "--precision fp32 --no-graph --device cpu --threads 1 --log-every 1 --progress none --no-report"
+    small = "-v srgan -d leaves --image-size 64 --width 32 --blocks 4 --d-width 16 --content mse --steps 2"
+    more = "--pretrain-steps 0 --precision fp32 --no-graph --device cpu --threads 1"
+    quiet = "--log-every 1 --progress none --no-report"
     peaks = []
     for out, size in (
         ("part", "--batch-size 4"),
         ("parts", "--batch-size 4 --accumulate 8"),
         ("all", "--batch-size 32"),
     ):
-        line = f"train {small} {more} {size} --data-root {data_root} --out {tmp_path / out}"
+        line = f"train {small} {more} {quiet} {size} --data-root {data_root} --out {tmp_path / out}"
         subprocess.run([sys.executable, "-m", "gancli", *line.split()], capture_output=True, check=True)
         peaks.append(read_metrics(tmp_path / out / "metrics.jsonl")[-1]["memory_bytes"])
     part, parts, whole = peaks
