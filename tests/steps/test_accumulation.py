@@ -195,7 +195,8 @@ def peak_bytes(count: int, num_parts: int) -> int:
         run_in_parts(step, parts)
     events: Any = profile.profiler
     found = [event for event in events.kineto_results.events() if event.name() == "[memory]"]
-    return max(itertools.accumulate(event.nbytes() for event in sorted(found, key=lambda event: event.start_ns())))
+    most: int = max(itertools.accumulate(event.nbytes() for event in sorted(found, key=lambda event: event.start_ns())))
+    return most
 
 
 @pytest.mark.slow
