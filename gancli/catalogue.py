@@ -71,30 +71,29 @@ def unknown_variant_message(name: str, file: str) -> str:
 def variant_info(name: str) -> VariantInfo:
     """Return the description and options of a variant; imports no torch if they have a module of their own. Raises
     `UsageError` for an unknown name."""
-    return _card(check_name(name))
+    return _read_info(check_name(name))
 
 
 @functools.cache
-def _card(name: str) -> VariantInfo:
+def _read_info(name: str) -> VariantInfo:
     module = _config_module(name)
     docstring = ast.get_docstring(ast.parse(inspect.getsource(module)))  # `python -OO` leaves `__doc__` out
-    paragraphs = [" ".join(paragraph.split()) for paragraph in (docstring or name).split("\n\n")]
-    papers = [p.removeprefix("Paper:").strip() for p in paragraphs if p.startswith("Paper:")]
-    described = [p for p in paragraphs[1:] if not p.startswith("Paper:")]
+    title, *others = [" ".join(paragraph.split()) for paragraph in (docstring or name).split("\n\n")]
+    papers = " ".join(each.removeprefix("Paper:").strip() for each in others if each.startswith("Paper:"))
+    description = "\n\n".join(each for each in others if not each.startswith("Paper:"))
     config_class: type[VariantConfig] = module.Config
-    return VariantInfo(
-        name, paragraphs[0], " ".join(papers), "\n\n".join(described), config_class, config_class.presets
-    )
-
-
-def _config_module(name: str) -> ModuleType:
-    module = f"{_module_name(name)}{CONFIG_SUFFIX}"
-    return importlib.import_module(module if importlib.util.find_spec(module) else _module_name(name))
+    return VariantInfo(name, title, papers, description, config_class, config_class.presets)
 
 
 def _module_name(name: str) -> str:
-    """Return the full name of a variant's module."""
+    """Return the full name of a variant's module: the only place that says where it is."""
     return f"gancli.variants.{name}"
+
+
+def _config_module(name: str) -> ModuleType:
+    """Import the module with a variant's options: its own, or else the variant's."""
+    module = _module_name(name) + CONFIG_SUFFIX
+    return importlib.import_module(module if importlib.util.find_spec(module) else _module_name(name))
 
 
 def variant_options(variants: Iterable[str]) -> dict[str, dict[str, Field]]:

@@ -31,7 +31,7 @@ class Command(help_page.Command):
 
 @functools.cache
 def command(variants: tuple[str, ...]) -> Any:
-    """The Typer command with the options of these variants: of all to parse a command line, of one to show its help."""
+    """Return the Typer command with the options of these variants: all to parse a command line, one to show its help."""
     return help_page.built(
         "train", options.with_signature(_train, list(_parameters(variants))), _page(variants), Command
     )
@@ -64,6 +64,7 @@ def _parameters(variants: Sequence[str]) -> Iterable[inspect.Parameter]:
 
 
 def _page(variants: Sequence[str]) -> str:
+    """Return the paragraphs of the help."""
     others = ", ".join(name for name in catalogue.names() if name not in variants)
     titles = "\n\n".join(catalogue.variant_info(variant).title for variant in variants)
     return (
