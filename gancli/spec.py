@@ -33,3 +33,11 @@ class Batch:
 
     images: "Tensor"
     condition: "Tensor"
+
+    def parts(self, count: int) -> "tuple[Batch, ...]":
+        """Return so many equal parts of the batch, in its order; the first ones have one image more if it cannot be divided
+        evenly."""
+        if count == 1:
+            return (self,)
+        split = zip(self.images.tensor_split(count), self.condition.tensor_split(count), strict=True)
+        return tuple(Batch(images, condition) for images, condition in split)

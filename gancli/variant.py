@@ -7,11 +7,12 @@ precision, optimizers, processes or CUDA graphs. Logits that were computed befor
 used after it: `backward` raises an error.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +42,19 @@ Schedule = Callable[[int], float]
 state."""
 
 
+class LearningRateOptions(Protocol):
+    """The options of a variant's `Config` that `learning_rate_schedule` reads (`config.shared_options`)."""
+
+    @property
+    def lr_decay(self) -> float: ...
+
+    @property
+    def lr_schedule(self) -> Literal["linear", "cosine"]: ...
+
+    @property
+    def warmup(self) -> int: ...
+
+
 def constant(_: int) -> float:
     """Return 1. A learning rate with this schedule is known not to change, so that many steps can be captured as one."""
     return 1.0
@@ -50,6 +64,23 @@ def linear_decay(share: float, updates: int) -> Schedule:
     """Return a factor for the learning rate over `updates` updates: 1, then linearly to 0 over the last `share` of
     them."""
     return (lambda done: min(1.0, (1 - done / updates) / share)) if share else constant
+
+
+def learning_rate_schedule(config: LearningRateOptions, steps: int, updates_per_step: int = 1) -> Schedule:
+    """Return the factor for the learning rate of a network that is updated so many times in each of the `steps` steps of a
+    run: that of `--lr-decay` in the shape of `--lr-schedule`, times that of `--warmup`."""
+    updates, first = steps * updates_per_step, config.warmup * updates_per_step
+    decay = linear_decay(config.lr_decay, updates)
+    if config.lr_schedule == "cosine":
+        decay = _half_cosine(decay)
+    if not first:
+        return decay
+    return lambda done: decay(done) * min(1.0, (done + 1) / first)
+
+
+def _half_cosine(linear: Schedule) -> Schedule:
+    """Return half a period of a cosine from 1 to 0, where `linear` is a straight line (Loshchilov & Hutter 2017)."""
+    return lambda done: (1 - math.cos(math.pi * linear(done))) / 2
 
 
 @dataclass(frozen=True)

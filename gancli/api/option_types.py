@@ -33,6 +33,7 @@ class TrainOptions(TypedDict, total=False):
     steps: Int | None
     max_time: Time | None
     batch_size: Int | None
+    accumulate: Int | None
     seed: Int | None
     ema: Float | None
     device: str | None
@@ -48,6 +49,7 @@ class TrainOptions(TypedDict, total=False):
     eval_every: Int | None
     eval_metric: Literal["auto", "frechet", "coverage", "density", "gan-test", "modes", "kl", "psnr"] | None
     tensorboard: bool | None
+    wandb: bool | None
     keep: Int | None
     report: bool | None
     progress: Literal["auto", "live", "plain", "json", "none", "notebook"] | None
@@ -66,7 +68,11 @@ class TrainOptions(TypedDict, total=False):
     gp: Float | None
     optimizer: Literal["adam", "sgd"] | None
     lr: Float | None
+    d_lr: Float | None
+    d_steps: Int | None
     lr_decay: Float | None
+    lr_schedule: Literal["linear", "cosine"] | None
+    warmup: Int | None
     beta1: Float | None
     latent_width: Int | None
     label_width: Int | None

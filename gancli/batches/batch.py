@@ -37,6 +37,13 @@ class Batches(ABC):
         """Return the batch of a step (0 is the first)."""
         return self.to_batch(self.fetch(step))
 
+    def parts(self, step: int, count: int) -> list[Batch]:
+        """Return the batch of a step in `count` parts, of every `count`-th image each."""
+        if count == 1:
+            return [self.batch(step)]
+        gathered = self.fetch(step)
+        return [self.to_batch(tuple(_strided(tensor, index, count) for tensor in gathered)) for index in range(count)]
+
     def fetch(self, step: int) -> tuple[Tensor, ...]:
         """Return the step's gathered data on the training device, as `to_batch` takes them."""
         return self.gather(self.rows(step, 1)[0]) if self.on_device else self._prefetcher.get(step)
@@ -64,6 +71,12 @@ class Batches(ABC):
     @abstractmethod
     def to_batch(self, gathered: tuple[Tensor, ...]) -> Batch:
         """Return the batch of gathered data that are on the training device."""
+
+
+def _strided(tensor: Tensor, start: int, step: int) -> Tensor:
+    """Return every `step`-th image from `start` on, in the tensor's memory format."""
+    nhwc = tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return tensor[start::step].contiguous(memory_format=torch.channels_last if nhwc else torch.contiguous_format)
 
 
 def fits_in_memory(num_bytes: int, device: torch.device) -> bool:

@@ -13,6 +13,7 @@ from rich.table import Table
 from gancli import catalogue
 from gancli.cli import ckpt, completing, console, runs
 from gancli.config import paths
+from gancli.config.run import images_per_step
 from gancli.engine.startup import run_directory_of
 from gancli.errors import CheckpointError, UsageError
 from gancli.format import number
@@ -207,7 +208,7 @@ def _unsaved_document(info: RunInfo, values: Mapping[str, Any]) -> dict[str, Any
         "options": {name: value for name, value in config.items() if not isinstance(value, dict)},
         "dataset": config.get("dataset"),
         "seed": config.get("seed"),
-        "batch_size": config.get("batch_size"),
+        "batch_size": images_per_step(config),
         "step": last.get("step", 0),
         "steps": config.get("steps"),
         "epoch": last.get("epoch", 0.0),

@@ -62,7 +62,7 @@ def run(request: Request) -> int:
         if command.dry_run:
             dry_run.show(startup.resolve_start(one.variant, one.layers, command.resume, dry_run=True))
             return 0
-        code = train.train(one.variant, one.layers, command.resume, stop)
+        code = _train(one, request, folder, stop)
         if code == STOPPED:
             _print_resume_command(request, folder)
         return code
@@ -117,6 +117,11 @@ def _planned(request: Request, member: Member, path: Path) -> Planned:
     return Planned(member, path, choice.variant, layers, forecast)
 
 
+def _train(one: Planned, request: Request, folder: Path, stop: Stop) -> int:
+    arguments = [*request.arguments, "--out", str(folder), "--only", str(one.member.index)]
+    return train.train(one.variant, one.layers, request.command, arguments, stop)
+
+
 def _train_all(request: Request, planned: Sequence[Planned], folder: Path, stop: Stop) -> int:
     """Train one run after the other; the error of one is printed, and the others continue."""
     progress = startup.value_of(planned[0].layers, "progress")
@@ -131,7 +136,7 @@ def _train_all(request: Request, planned: Sequence[Planned], folder: Path, stop:
             console.print_message(f"run {number} of {len(planned)}: {one.member.label}{before}: {one.path}")
         if finished and progress != "json":
             train.print_checkpoint(str(RunDirectory(one.path).checkpoint))
-        codes.append(0 if finished else _train_one(one, request.command.resume, stop))
+        codes.append(0 if finished else _train_one(one, request, folder, stop))
         gc.collect()  # free networks, graphs and data of this run
         if codes[-1] == STOPPED:
             break
@@ -146,10 +151,10 @@ def _train_all(request: Request, planned: Sequence[Planned], folder: Path, stop:
     return _exit_code(codes)
 
 
-def _train_one(one: Planned, resume: str | None, stop: Stop) -> int:
+def _train_one(one: Planned, request: Request, folder: Path, stop: Stop) -> int:
     """Train one run and return its exit code; an error is printed."""
     try:
-        return train.train(one.variant, one.layers, resume, stop)
+        return _train(one, request, folder, stop)
     except Exception as error:
         if os.environ.get("GAN_DEBUG", "") not in ("", "0"):
             raise

@@ -19,6 +19,7 @@ from gancli.engine.run import join_processes, prepare
 from gancli.engine.stop import Stop
 from gancli.engine.sweep import Axis, parse_values
 from gancli.errors import StdoutError, UsageError
+from gancli.machine import launch
 from gancli.report.choose import choose_reporter
 from gancli.report.reporter import Silence, abandon
 
@@ -85,13 +86,17 @@ def run(request: Request) -> int:
         if command.dry_run:
             dry_run.show(startup.resolve_start(variant, layers, command.resume, dry_run=True))
             return 0
-        return train(variant, layers, command.resume, stop)
+        return train(variant, layers, command, request.arguments, stop)
 
 
-def train(variant: str, layers: Sequence[Layer], resume: str | None, stop: Stop) -> int:
-    """Train one run, report progress, and print the checkpoint's path on stdout. Returns the exit code."""
-    start = functools.partial(startup.resolve_start, variant, layers, resume, dry_run=False)
-    with join_processes() as ranks:
+def train(
+    variant: str, layers: Sequence[Layer], command: TrainCommandConfig, arguments: Sequence[str], stop: Stop
+) -> int:
+    """Train one run, report progress, and print the checkpoint's path on stdout. `arguments`: those of `gan train` for this
+    run alone, which other processes are started with (`--processes`). Returns the exit code."""
+    start = functools.partial(startup.resolve_start, variant, layers, command.resume, dry_run=False)
+    count = launch.resolve_count(command.processes, startup.value_of(layers, "device"))
+    with launch.launched(count, arguments), join_processes() as ranks:
         job = prepare(variant, start, stop, ranks)
         if job is None:
             return 0  # the first process reports the error

@@ -17,7 +17,7 @@ MAY_CHANGE = frozenset({
     "epochs", "steps", "max_time", "dataset", "data_root", "download", "on_bad_image", "device", "precision", "graph",
     "compile",
     "threads", "log_every", "sample_every", "save_every", "eval_every", "eval_metric", "keep", "report", "tensorboard",
-    "progress", "out",
+    "wandb", "progress", "out",
 })  # fmt: skip
 """Options that may change when a run is resumed: its length, place and output. (The dataset may have moved, but must be the
 same: `engine.resume.restore` checks that.)"""

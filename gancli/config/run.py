@@ -1,6 +1,7 @@
 """The options of `gan train` that all variants share: data, length, machine, output."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,7 @@ from gancli.config.option import option
 
 DATA_ROOT = "~/.cache/gancli"
 MODEL, DATA, BUDGET, MACHINE, OUTPUT = "Model", "Data", "Training", "Machine", "Output"
+MAX_PROCESSES = 1024
 DEVICES = ("auto", "cpu", "cuda", "cuda:0", "mps")
 
 
@@ -17,6 +19,18 @@ def device_name(text: object) -> None:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", str(text)):
         hint = suggestions.of_value("--device", str(text), DEVICES)
         raise ValueError(f"must be auto, cpu, cuda, cuda:N or mps{hint}")
+
+
+def process_count(text: object) -> None:
+    """Raises `ValueError` for a text that is neither `auto` nor a possible number of processes."""
+    if text != "auto" and not (str(text).isdecimal() and 1 <= int(str(text)) <= MAX_PROCESSES):
+        raise ValueError(f"must be auto, or a number from 1 to {MAX_PROCESSES}")
+
+
+def images_per_step(config: Mapping[str, object]) -> int | None:
+    """Return the number of images of a step by the options in a `config.toml`; None if it is unknown."""
+    size, count = config.get("batch_size"), config.get("accumulate", 1)
+    return size * count if type(size) is int and type(count) is int else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +97,10 @@ class RunConfig:
         metavar="TIME", panel=BUDGET, validate=interval.seconds,
     )  # fmt: skip
     batch_size: int = option(128, "images per step", ge=1, le=65536, panel=BUDGET, default_text="the variant's")
+    accumulate: int = option(
+        1, "batches per step, computed one after the other: the update of a batch so many times as large, in the memory "
+        "of one", ge=1, le=65536, panel=BUDGET,
+    )  # fmt: skip
     seed: int = option(0, "seed of every random choice of the run", ge=0, lt=2**63, panel=BUDGET)
     ema: float = option(
         0.999, "decay of the moving average of G's weights, per step; 0: no average", ge=0, lt=1, panel=BUDGET
@@ -141,6 +159,7 @@ class RunConfig:
         only_with="eval_every",
     )
     tensorboard: bool = option(False, "also write TensorBoard event files (extra tensorboard)", panel=OUTPUT)
+    wandb: bool = option(False, "also log to Weights & Biases (extra wandb)", panel=OUTPUT)
     keep: int = option(2, "number of saved states to keep", ge=2, le=10**6, panel=OUTPUT)
     report: bool = option(True, "write report.html, a page about the run, when it ends", panel=OUTPUT)
     progress: Literal["auto", "live", "plain", "json", "none"] = option(
@@ -159,6 +178,10 @@ class TrainCommandConfig:
     config: str | None = option(
         None, "read values from a file, such as a run's config.toml",
         metavar="FILE.toml", panel=OUTPUT, path=True, raw=True,
+    )  # fmt: skip
+    processes: str | None = option(
+        None, "train in so many processes on this machine; auto: one per GPU", metavar="N|auto", panel=MACHINE,
+        validate=process_count, default_text="1",
     )  # fmt: skip
     dry_run: bool = option(
         False, "show every value and its origin, or the runs of a sweep, without training", panel=OUTPUT, switch=True

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from gancli.config.option import option
+from gancli.errors import UsageError
 
 Loss = Literal["non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"]
 UpdateRule = Literal["adam", "sgd"]
+DecayShape = Literal["linear", "cosine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +53,35 @@ def learning_rate(rate: float = 1e-3, part: str = "") -> Any:
     return option(rate, f"learning rate{part}", gt=0, le=1)
 
 
+def d_learning_rate() -> Any:
+    return option(None, "learning rate of D", gt=0, le=1, default_text="that of --lr")
+
+
+def d_steps() -> Any:
+    help_text = "updates of D per update of G, each on its own part of the batch"
+    return option(1, help_text, ge=1, le=100, source="k in Goodfellow et al. 2014, Algorithm 1")
+
+
 def final_decay(fraction: float, only_with: str | None = None) -> Any:
-    help_text = "decay the learning rate linearly to 0 over this last fraction of the run"
+    help_text = "decay the learning rate to 0 over this last fraction of the run"
     return option(fraction, help_text, ge=0, le=1, only_with=only_with, former="falling")
+
+
+def decay_shape(only_with: str | None = None) -> Any:
+    return option("linear", "shape of the decay of --lr-decay", only_with=only_with)
+
+
+def warmup_steps(only_with: str | None = None) -> Any:
+    help_text = "first steps, over which the learning rate rises linearly to its value; 0: none"
+    return option(0, help_text, ge=0, le=10**9, only_with=only_with)
+
+
+def check_schedule(lr_decay: float, lr_schedule: DecayShape) -> None:
+    """Raises `UsageError` for a shape of a decay that does not take place."""
+    if lr_schedule != "linear" and not lr_decay:
+        raise UsageError(
+            f"--lr-schedule {lr_schedule}: the learning rate does not decay; give --lr-decay too (1: over the whole run)"
+        )
 
 
 def adam_beta1(value: float = 0.5, only_with: str | None = None, source: str | None = None) -> Any:
@@ -81,5 +109,12 @@ class FullyConnectedConfig(VariantConfig):
     gp: float = gp_weight()
     optimizer: UpdateRule = update_rule()
     lr: float = learning_rate()
+    d_lr: float | None = d_learning_rate()
+    d_steps: int = d_steps()
     lr_decay: float = final_decay(0.0, only_with="optimizer=adam")
+    lr_schedule: DecayShape = decay_shape(only_with="optimizer=adam")
+    warmup: int = warmup_steps(only_with="optimizer=adam")
     beta1: float = adam_beta1(only_with="optimizer=adam")
+
+    def check(self) -> None:
+        check_schedule(self.lr_decay, self.lr_schedule)

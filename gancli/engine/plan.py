@@ -37,6 +37,7 @@ from gancli.machine.device import (
     choose_threads,
 )
 from gancli.machine.ranks import Ranks
+from gancli.nn import penalties
 from gancli.spec import ImageSpec
 from gancli.steps.capture import no_capture
 from gancli.steps.runner import StepExecution
@@ -49,6 +50,7 @@ SAVES_PER_RUN = 10  # of samples and states
 MIRRORED_BELOW = 10_000  # images
 HELD_OUT_FROM, HELD_OUT_TO = 100, 20_000  # images: fewer cannot spare any; of more, none is seen often
 HELD_OUT_SHARE, MIN_HELD_OUT, MAX_HELD_OUT = 1 / 16, 8, 256
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
@@ -67,6 +69,11 @@ class Plan:
     save_every: Interval
     graph: bool  # whether whole steps are captured and replayed
     num_images: int  # of the training, without held-out ones
+
+    @property
+    def batch_size(self) -> int:
+        """The number of images of a step."""
+        return self.run.batch_size * self.run.accumulate
 
     def samples_due(self, step: int) -> bool:
         """Whether samples are generated after so many steps: after every `sample_every`, and by default also after 1, 2,
@@ -91,14 +98,15 @@ def resolve_plan(
     state. `requested`: the options of `run` that belong to the run and not to this machine (by default all). Raises
     `UsageError` for options that this machine or the data do not allow."""
     held_out = _held_out(run, source, variant_class, saved)
-    stream = IndexStream(source.num_images - (held_out or 0), run.batch_size, run.seed)
+    stream = IndexStream(source.num_images - (held_out or 0), run.batch_size * run.accumulate, run.seed)
     steps = run.steps if run.steps is not None else (run.epochs or 1) * stream.steps_per_epoch
     device = choose_device(run.device, ranks)
     precision = _precision(run.precision, device, variant_class, saved)
     resolved_own = variant_class.resolve_defaults(_as_saved(own, saved), steps, source.num_images)
     with on_meta_device():
         variant = variant_class(resolved_own, source.spec)
-    _check_batch(run.batch_size, variant)
+    _check_batch(run.batch_size, variant, variant_class.num_parts(resolved_own, run.batch_size))
+    _check_accumulate(run, resolved_own, variant, ranks)
     flop = step_flop(variant, run.batch_size // ranks.world)
     threads = choose_threads(run.threads, flop, ranks.local_world)
     every = interval_steps(steps, SAVES_PER_RUN, run.log_every)
@@ -116,7 +124,7 @@ def resolve_plan(
         sample_every=sample_every,
         save_every=str(save_every),
     )
-    graph = choose_graph(run.graph, device)
+    graph = run.accumulate == 1 and choose_graph(run.graph, device)
     chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
     return Plan(
         resolved, resolved_own, requested or run, own, chosen, steps, sample_every, save_every, graph, stream.num_images
@@ -199,13 +207,52 @@ def check_images(own: VariantConfig, variant_class: type[Variant], images: Image
     check_scale(images.size, variant.scale)
 
 
-def _check_batch(batch_size: int, variant: Variant) -> None:
-    """Raises `UsageError` for a batch of one image if a layer normalises each unit over the batch only."""
+def _check_batch(batch_size: int, variant: Variant, num_parts: int) -> None:
+    """Raises `UsageError` for a batch with too few images for its parts: one each, or two if a layer normalises units over
+    the batch only."""
     modules = (module for network in variant.networks.values() for module in network.modules())
-    if batch_size < 2 and any(isinstance(module, nn.BatchNorm1d) for module in modules):
+    if batch_size < 2 * num_parts and any(isinstance(module, nn.BatchNorm1d) for module in modules):
+        updates = "step" if num_parts == 1 else f"update, and a step has {num_parts} of D"
         raise UsageError(
-            f"--batch-size {batch_size}: batch normalisation needs at least 2 images per step; give 2, or --norm none"
+            f"--batch-size {batch_size}: batch normalisation needs at least 2 images per {updates}; give "
+            f"{2 * num_parts}, or --norm none"
         )
+    if batch_size < num_parts:
+        raise UsageError(
+            f"--batch-size {batch_size}: cannot be divided into {num_parts} parts; give at least {num_parts}"
+        )
+
+
+def _check_accumulate(run: RunConfig, own: VariantConfig, variant: Variant, ranks: Ranks) -> None:
+    """Raises `UsageError` if a step cannot be computed in `--accumulate` parts: with batch norm, a capture, or parts that
+    the variant would split otherwise than the batch."""
+    if run.accumulate == 1:
+        return
+    asked = f"--accumulate {run.accumulate}"
+    normalised = [
+        name
+        for name, network in variant.networks.items()
+        if any(isinstance(module, BATCH_NORMS) for module in network.modules())
+    ]
+    if normalised:
+        raise UsageError(
+            f"{asked}: the {' and '.join(normalised)} of this {run.variant} has batch norm, which needs the whole batch at "
+            "once; use --batch-size alone, or networks without it (--norm none in vanilla, cgan and lapgan)"
+        )
+    reject_unused_options(
+        ("--graph", run.graph), ("--compile", run.compile in ("yes", "max") and run.compile),
+        why=f"steps in the parts of {asked} are neither captured nor compiled; omit one of the two",
+    )  # fmt: skip
+    modules = [module for network in variant.networks.values() for module in network.modules()]
+    drops = any(isinstance(module, nn.Dropout) and module.p for module in modules)
+    parts, share = (
+        type(variant).num_parts(own, size) for size in (run.batch_size * run.accumulate, run.batch_size // ranks.world)
+    )
+    # Of an eighth of the batch, on which D is penalised, all parts must have as many images if D draws numbers for them.
+    multiple = parts * ranks.world * (penalties.ONE_IN if drops else 1)
+    if parts != share or run.batch_size % multiple:
+        why = "dropout and penalties" if drops else f"the {parts} updates in a step of {run.variant}"
+        raise UsageError(f"--batch-size {run.batch_size}: must be a multiple of {multiple} with {asked}, for {why}")
 
 
 def step_flop(variant: Variant, batch_size: int) -> float:
@@ -224,16 +271,18 @@ def batches(planned: Plan, source: Dataset | PhotoDataset, variant: Variant) -> 
     run, machine = planned.run, planned.machine
     channels_last, share = variant.convolutional, machine.ranks.share
     if isinstance(source, PhotoDataset):
-        return PairBatches(source, machine.device, run.batch_size, run.seed, variant.scale, channels_last, share)
+        return PairBatches(source, machine.device, planned.batch_size, run.seed, variant.scale, channels_last, share)
     indices = split_held_out(source.num_images, run.held_out)[0] if run.held_out else None
     return LabelledBatches(
-        source, machine.device, run.batch_size, run.seed, channels_last, share, bool(run.mirror), indices
+        source, machine.device, planned.batch_size, run.seed, channels_last, share, bool(run.mirror), indices
     )
 
 
 def step_execution(planned: Plan, convolutional: bool, phase_steps: int, steps_left: int) -> StepExecution:
     """Return how the steps of a phase of `phase_steps` steps, of which `steps_left` are left, are executed."""
     device, compile_ = planned.machine.device, planned.run.compile
+    if planned.run.accumulate > 1:
+        return StepExecution(parts=planned.run.accumulate)
     captured = choose_strides(device, convolutional, steps_left) if planned.graph else ()
     if not choose_compile(compile_, device, convolutional, phase_steps):
         return StepExecution(captured)

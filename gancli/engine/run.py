@@ -23,6 +23,7 @@ from gancli.text import Note
 if TYPE_CHECKING:
     from gancli.machine.ranks import Ranks
     from gancli.report.tensorboard import TensorBoardFile
+    from gancli.report.wandb import WandbRun
 
 Events = Generator[events.Event, None, None]
 
@@ -119,13 +120,15 @@ def _train(
         MetricsFile(directory.metrics) as metrics,
         LogFile(directory.log) as log,
         _tensorboard(start, directory) as board,
+        _wandb(start, directory) as tracker,
     ):
 
         def record(event: events.Event) -> None:
             metrics(event)
             log(event)
-            if board and (problem := board(event)):
-                emit(events.Warned(problem))
+            for write in (board, tracker):
+                if write and (problem := write(event)):
+                    emit(events.Warned(problem))
 
         def record_and_emit(event: events.Event) -> None:
             record(event)
@@ -162,11 +165,23 @@ def _tensorboard(start: Start, directory: RunDirectory) -> "TensorBoardFile | co
         return contextlib.nullcontext()
     from gancli.report.tensorboard import TensorBoardFile
 
+    return TensorBoardFile(directory.tensorboard, _options(start))
+
+
+def _wandb(start: Start, directory: RunDirectory) -> "WandbRun | contextlib.nullcontext[None]":
+    """Return what logs to Weights & Biases, with `--wandb`. Raises `GancliError` if wandb is missing."""
+    if not start.resolved.run.wandb:
+        return contextlib.nullcontext()
+    from gancli.report.wandb import WandbRun
+
+    return WandbRun(directory.wandb, _options(start))
+
+
+def _options(start: Start) -> dict[str, object]:
+    """Return all options of a run."""
     configs = (start.resolved.run, start.resolved.own)
     values = {f.name: getattr(config, f.name) for config in configs for f in fields_of(type(config))}
-    return TensorBoardFile(
-        directory.tensorboard, {name: value for name, value in values.items() if name not in NOT_STORED}
-    )
+    return {name: value for name, value in values.items() if name not in NOT_STORED}
 
 
 def _write_page(run: RunConfig, directory: RunDirectory, log: LogFile, emit: events.Emit) -> str:

@@ -199,7 +199,7 @@ def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
         dataset=source.name,
         num_images=source.num_images,
         seed=run.seed,
-        batch_size=run.batch_size,
+        batch_size=session.plan.batch_size,
         ema=run.ema,
         precision=session.machine.precision,
         step=session.step,

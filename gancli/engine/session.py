@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from gancli import events
 from gancli.batches.index_stream import IndexStream
@@ -20,6 +21,7 @@ from gancli.errors import DivergedError, UsageError
 from gancli.files.open_folder import OpenFolder
 from gancli.machine.contention import ContentionMonitor
 from gancli.report.history import LossHistory
+from gancli.steps.accumulation import is_exact
 from gancli.steps.ema import AveragedModel
 from gancli.steps.loss_accumulator import LossAccumulator
 from gancli.steps.runner import StepRunner
@@ -54,7 +56,7 @@ class Session:
         self.moved_message = ""  # says so if the directory was moved or removed
         self.ranks = planned.machine.ranks
         self.source = source
-        self.stream = IndexStream(planned.num_images, self.run.batch_size, self.run.seed)
+        self.stream = IndexStream(planned.num_images, planned.batch_size, self.run.seed)
         torch.manual_seed(self.run.seed)
         self.variant = variant_class(planned.own, source.spec)
         layout = torch.channels_last if variant_class.convolutional else torch.contiguous_format
@@ -81,8 +83,9 @@ class Session:
 
     def enter(self, phase: Phase, resumed: State | None) -> StepRunner:
         """Return the runner of a phase's steps, with the optimizers of the `resumed` state if it was saved in this phase.
-        Raises `UsageError` if the step was saved in another phase, and `CheckpointError`."""
-        step = TrainingStep(phase, self.variant.networks, self.machine)
+        Raises `UsageError` if the step was saved in another phase, and for `--accumulate` if the step cannot be computed in
+        parts; and `CheckpointError`."""
+        step = TrainingStep(phase, self.variant.networks, self.machine, self._generators())
         start, end = self.phases.span_of(phase)
         if resumed is not None and start < resumed.facts.step < end:
             if resumed.facts.phase != phase.name:
@@ -96,9 +99,26 @@ class Session:
                 except (KeyError, ValueError, IndexError) as error:
                     why = f"its optimizer of {name}: {error}"
                     raise another_version(resumed.path, resumed.facts, why) from None
+        if self.run.accumulate > 1:
+            self._check_accumulate(step)
         self.clock.restart()
         execution = step_execution(self.plan, self.variant.convolutional, end - start, end - max(start, self.step))
         return StepRunner(step, self.batches, self.average, self.losses, execution)
+
+    def _generators(self) -> list[nn.Module]:
+        """Return the networks that are parts of the generator."""
+        own = {id(parameter) for parameter in self.variant.generator.parameters()}
+        return [each for each in self.variant.networks.values() if {id(p) for p in each.parameters()} <= own]
+
+    def _check_accumulate(self, step: TrainingStep) -> None:
+        """Raises `UsageError` if a step in parts would not be the step of the whole batch."""
+        batch = self.batches.parts(self.step, self.run.accumulate)[0]
+        exact = is_exact(step, batch, self.variant.num_parts(self.plan.own, self.plan.batch_size))
+        if max(self.ranks.maximum(not exact)):
+            raise UsageError(
+                f"--accumulate {self.run.accumulate}: a loss of this {self.run.variant} depends on the batch as a whole, so "
+                "it cannot be computed in parts; use --batch-size alone"
+            )
 
     def compile(self, runner: StepRunner) -> Iterator[events.Warned]:
         """Compile the phase's step if that is due; yield a warning if it cannot be compiled."""
@@ -152,7 +172,7 @@ class Session:
             device=self.machine.describe(),
             precision=self.machine.precision,
             threads=self.machine.threads,
-            batch_size=self.run.batch_size,
+            batch_size=self.plan.batch_size,
             start_step=self.step,
             steps=self.plan.steps,
             steps_per_epoch=self.stream.steps_per_epoch,
@@ -175,7 +195,7 @@ class Session:
             epoch=self.stream.epoch(self.step),
             phase=phase.name,
             terms=means,
-            images_per_s=self.run.batch_size / seconds_per_step,
+            images_per_s=self.plan.batch_size / seconds_per_step,
             elapsed_s=self.clock.elapsed(),
             left_s=self.clock.seconds_for(self.plan.steps - self.step),
             memory_bytes=self.machine.peak_memory_bytes(),
@@ -197,7 +217,7 @@ class Session:
         """Yield a note the first time that other processes have competed for the CPUs for a while."""
         if self.contention_reported:
             return
-        if note := monitors.contention_note(self.machine, self.run.batch_size, self.step, runner, others):
+        if note := monitors.contention_note(self.machine, self.plan.batch_size, self.step, runner, others):
             self.contention_reported = True
             self.clock.restart()
             yield note
@@ -225,7 +245,7 @@ class Session:
             step=self.step,
             steps=self.plan.steps,
             epoch=self.stream.epoch(self.step),
-            images_per_s=0.0 if math.isnan(seconds_per_step) else self.run.batch_size / seconds_per_step,
+            images_per_s=0.0 if math.isnan(seconds_per_step) else self.plan.batch_size / seconds_per_step,
             left_s=self.clock.seconds_for(self.plan.steps - self.step),
             **more,
         )
@@ -238,7 +258,7 @@ class Session:
             step=self.step,
             steps=self.plan.steps,
             elapsed_s=seconds,
-            images_per_s=(self.step - self.start_step) * self.run.batch_size / max(seconds, 1e-9),
+            images_per_s=(self.step - self.start_step) * self.plan.batch_size / max(seconds, 1e-9),
             out=str(self.directory.path),
             checkpoint=str(self.directory.checkpoint),
             reason=reason,

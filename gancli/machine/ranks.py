@@ -7,6 +7,7 @@ processes have equal weights, moments and random states, and a run can resume wi
 """
 
 import contextlib
+import dataclasses
 import datetime
 import importlib
 import os
@@ -33,12 +34,17 @@ POLL_S = 0.01
 
 @dataclass(frozen=True)
 class Ranks:
-    """The rank of this process among `world` processes, of which `local_world` run on this machine; by default one."""
+    """The rank of this process among `world` processes, of which `local_world` run on this machine; by default one.
+
+    `parts`: more than 1 for one of so many parts of this process's share of a batch (`part`); `rank` and `world` then count
+    the parts of all processes.
+    """
 
     rank: int = 0
     world: int = 1
     local_rank: int = 0
     local_world: int = 1
+    parts: int = 1
 
     @property
     def alone(self) -> bool:
@@ -70,6 +76,10 @@ class Ranks:
     def share(self) -> slice:
         """The slice of a batch's first dimension that this process computes."""
         return slice(self.rank, None, self.world)
+
+    def part(self, index: int, count: int) -> "Ranks":
+        """Return the rank of the part that has every `count`-th image of this process's share, from `index` on."""
+        return dataclasses.replace(self, rank=self.rank + self.world * index, world=self.world * count, parts=count)
 
     def as_one_batch(self) -> contextlib.AbstractContextManager[object]:
         """Return a context in which a step on this process's share computes what a step on the whole batch would."""
@@ -265,6 +275,8 @@ class AsOneBatch(TorchFunctionMode):
     ) -> Tensor:  # fmt: skip
         if not training:
             return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+        if self.ranks.parts > 1:
+            raise UsageError("--accumulate: batch norm needs the whole batch at once; omit --accumulate")
         with torch.autocast(x.device.type, enabled=False):
             return _whole_batch_norm(x, running_mean, running_var, weight, bias, momentum, eps, self.ranks.world)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gancli import catalogue
+from gancli.config.run import images_per_step
 from gancli.errors import CheckpointError
 from gancli.format import duration, size
 from gancli.page import samples
@@ -181,7 +182,7 @@ def _add_speed(run: RunData, first: Mapping[str, Any], last: Mapping[str, Any]) 
 
 
 def _add_config(run: RunData, info: RunInfo) -> None:
-    variant, batch_size = info.config.get("variant"), info.chosen.get("batch_size")
+    variant = info.config.get("variant")
     run.variant, run.dataset = _text(variant or ""), _text(info.config.get("dataset", ""))
     if variant in catalogue.names():
         run.title = catalogue.variant_info(str(variant)).title
@@ -189,7 +190,7 @@ def _add_config(run: RunData, info: RunInfo) -> None:
     run.chosen = {name: _text(value) for name, value in info.chosen.items()}
     run.command = info.command
     run.steps = _whole(info.config.get("steps")) or None
-    run.batch_size = _whole(batch_size) or _whole(info.config.get("batch_size"))
+    run.batch_size = _whole(images_per_step(info.config))
 
 
 def _text(value: object) -> str:

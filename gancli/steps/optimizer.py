@@ -40,9 +40,20 @@ class NetworkOptimizer:
     def minimise(self, loss: Tensor, fused: bool = True) -> None:
         """Update this network alone; no gradients of other networks' weights are computed. `fused`: by a fused kernel, where
         there is one, instead of operations that a compiler can join."""
+        self.clear_gradients()
+        self.add_gradients(loss)
+        self.update(fused)
+
+    def clear_gradients(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
+
+    def add_gradients(self, loss: Tensor) -> None:
+        """Add the gradient of a loss with respect to this network's parameters to those since `clear_gradients`."""
         torch.autograd.backward(self.scaler.scaled(loss) if self.scaler else loss, inputs=self.parameters)
+
+    def update(self, fused: bool = True) -> None:
+        """Update this network by the gradients that were added. `fused`: as in `minimise`."""
         used = [index for index, p in enumerate(self.parameters) if p.grad is not None]
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         self.ranks.average(gradients)

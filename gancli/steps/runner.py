@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gancli.batches.batch import Batches
 from gancli.machine.ranks import without_reduction
+from gancli.steps.accumulation import run_in_parts
 from gancli.steps.capture import (
     Capture,
     Replay,
@@ -34,13 +35,15 @@ class StepExecution:
 
     `steps_per_replay`: the numbers of steps that may be captured as one, in falling order; empty: nothing is captured.
     `capture`: None is the capture of the device. `compiled`: the step is compiled first. `thorough`: the compiler chooses
-    kernels by timing.
+    kernels by timing. `parts`: the number of parts in which a step is computed, one after the other; more than 1 is neither
+    captured nor compiled.
     """
 
     steps_per_replay: tuple[int, ...] = ()
     capture: Capture | None = None
     compiled: bool = False
     thorough: bool = False
+    parts: int = 1
 
 
 class StepRunner:
@@ -145,7 +148,7 @@ class StepRunner:
 
     def _plain_step(self, step: int) -> None:
         self._average.prepare(step + 1)
-        terms = self.training_step.run(self._batches.batch(step))
+        terms = run_in_parts(self.training_step, self._batches.parts(step, self._execution.parts))
         self._average.apply()
         self._losses.add(terms)
         self._names = tuple(terms)
@@ -165,7 +168,7 @@ class StepRunner:
             self.training_step.prepare()
             self._replays[1](step)
         else:
-            self.training_step.run(self._batches.batch(step))
+            run_in_parts(self.training_step, self._batches.parts(step, self._execution.parts))
             self._average.apply()
 
     def _replay(self, count: int, step: int) -> None:

@@ -1,6 +1,6 @@
 """One training step: the updates that a variant yields, each minimised by its network's optimizer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 
 from torch import Tensor, nn
@@ -14,15 +14,18 @@ from gancli.variant import Phase, Update
 class TrainingStep:
     """Does the training steps of a phase, one at a time, with one optimizer for each network that the phase trains.
 
+    `generators`: the networks whose activations are computed again in the backward pass, if a step comes in parts.
     `for_compiler`: a step consists of operations that a compiler can join, instead of fused kernels and of matrix products
     by oneDNN, which Inductor takes with constant weights only.
     """
 
-    def __init__(self, phase: Phase, networks: Mapping[str, nn.Module], machine: Machine) -> None:
+    def __init__(
+        self, phase: Phase, networks: Mapping[str, nn.Module], machine: Machine, generators: Iterable[nn.Module] = ()
+    ) -> None:
         self.phase = phase
         self.machine = machine
         self.for_compiler = False
-        self._networks = tuple(networks.values())
+        self.networks, self.generators = tuple(networks.values()), tuple(generators)
         self.optimizers = {
             name: NetworkOptimizer(networks[name], rule, machine) for name, rule in phase.optimizers.items()
         }
@@ -49,7 +52,7 @@ class TrainingStep:
 
     def tensors(self) -> Iterator[Tensor]:
         """Yield all tensors that a step changes: weights, buffers, the state of the optimizers."""
-        for network in self._networks:
+        for network in self.networks:
             yield from network.state_dict().values()
         for optimizer in self.optimizers.values():
             yield from optimizer.method.tensors().values()

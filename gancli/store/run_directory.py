@@ -27,7 +27,7 @@ UNSAVED = (
     "tensorboard/events.out.tfevents.*",
 )
 """What a run that was killed before its first state leaves; and these, if `config.toml` was written by gan:"""
-UNSAVED_WITH_CONFIG = ("config.toml", "metrics.jsonl", "log.jsonl", "report.html")
+UNSAVED_WITH_CONFIG = ("config.toml", "metrics.jsonl", "log.jsonl", "report.html", "wandb", "wandb/*")
 EXPORTED = "model.safetensors"  # the name that model hubs use
 MARKS = ("config.toml", "ckpt.safetensors", LOCK, "metrics.jsonl", "state")
 STATE = re.compile(r"step-(\d{8,})\.safetensors")
@@ -61,6 +61,11 @@ class RunDirectory:
     def tensorboard(self) -> Path:
         """The folder of TensorBoard's event files, with `--tensorboard`."""
         return self.path / "tensorboard"
+
+    @property
+    def wandb(self) -> Path:
+        """The folder of Weights & Biases, with `--wandb`."""
+        return self.path / "wandb"
 
     @property
     def log(self) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from gancli.config import toml
+from gancli.config.run import images_per_step
 from gancli.data.names import natural_order
 from gancli.errors import GancliError, os_problem
 from gancli.files.lock import Holder
@@ -108,7 +109,7 @@ class RunInfo:
         """The time that a running run still needs at its latest speed."""
         last = last_losses(self.newest_rows)
         speed: Any = last.get("images_per_s")
-        batch_size: Any = (self.metadata or self._newer_config).get("batch_size")
+        batch_size: Any = self.metadata.get("batch_size", images_per_step(self._newer_config))
         if self.owner is None or self.steps is None or not is_number(speed) or not is_number(batch_size):
             return None
         return max(0, self.steps - _step(last)) * batch_size / speed if speed > 0 else None

@@ -11,7 +11,7 @@ from gancli.nn import adversarial
 from gancli.nn.layers import Maxout, Tanh, dropout, norm_activation
 from gancli.nn.penalties import Penalties
 from gancli.spec import Batch, ImageSpec
-from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, linear_decay
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, learning_rate_schedule
 from gancli.variants.cgan_config import Config
 
 LOWEST_LR_FACTOR = 1e-5  # the paper's learning rate falls from 0.1 to 1e-6
@@ -113,19 +113,24 @@ class Cgan(Variant):
         return True
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """Yield an update of D and one of G (equation 2 of the paper). D has no batch norm, so it takes real and fake
-        images in one batch."""
-        labels = batch.condition
-        fake = self.generator(*self.sample_inputs(labels))
-        both = torch.cat([batch.images, fake.detach()])
-        real_logits, fake_logits = self.D(both, labels.repeat(2)).chunk(2)
-        d_loss = self.loss.discriminator(real_logits, fake_logits)
-        probabilities = adversarial.d_probabilities(real_logits, fake_logits)
-        penalty = self.penalties(self.D, batch.images, fake, labels)
-        yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
+        """Yield the updates of D, each on its part of the batch, and one of G on the last part (equation 2 of the paper). D
+        has no batch norm, so it takes real and fake images in one batch."""
+        for part in batch.parts(self.config.d_steps):
+            labels = part.condition
+            fake = self.generator(*self.sample_inputs(labels))
+            both = torch.cat([part.images, fake.detach()])
+            real_logits, fake_logits = self.D(both, labels.repeat(2)).chunk(2)
+            d_loss = self.loss.discriminator(real_logits, fake_logits)
+            probabilities = adversarial.d_probabilities(real_logits, fake_logits)
+            penalty = self.penalties(self.D, part.images, fake, labels)
+            yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
 
-        g_loss = self.loss.generator(self.D(fake, labels), lambda: self.D(batch.images, labels))
+        g_loss = self.loss.generator(self.D(fake, labels), lambda: self.D(part.images, labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
+
+    @classmethod
+    def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
+        return config.d_steps
 
     def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:
         logits: Tensor = self.D(images, labels)
@@ -133,10 +138,18 @@ class Cgan(Variant):
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
         """Return Adam or, for `--optimizer sgd`, the paper's schedules: momentum rises from 0.5 to 0.7."""
-        rule: Optimizer = Adam(self.config.lr, self.config.beta1, schedule=linear_decay(self.config.lr_decay, steps))
+        config = self.config
+        return {
+            "G": self.rule(config.lr, steps, 1),
+            "D": self.rule(config.d_lr or config.lr, steps, config.d_steps),
+        }
+
+    def rule(self, lr: float, steps: int, updates_per_step: int) -> Optimizer:
+        """Return the optimizer of one network, for a run of `steps` steps."""
         if self.config.optimizer == "sgd":
-            rule = Sgd(self.config.lr, momentum=_paper_momentum, schedule=_paper_decay)
-        return {"G": rule, "D": rule}
+            return Sgd(lr, momentum=_paper_momentum, schedule=_paper_decay)
+        schedule = learning_rate_schedule(self.config, steps, updates_per_step)
+        return Adam(lr, self.config.beta1, schedule=schedule)
 
 
 def num_pixels(images: ImageSpec) -> int:

@@ -12,7 +12,7 @@ from gancli.nn.augment import diff_augment
 from gancli.nn.layers import ConvAfterDoubling, Tanh, dcgan_init, norm_activation, spectral_norms
 from gancli.nn.penalties import Penalties
 from gancli.spec import Batch, ImageSpec
-from gancli.variant import Adam, Optimizer, Update, Variant, linear_decay
+from gancli.variant import Adam, Optimizer, Update, Variant, learning_rate_schedule
 from gancli.variants.dcgan_config import Config
 
 ALL_POLICIES, FEW_IMAGES = "colour,translation,cutout", 5_000
@@ -112,24 +112,29 @@ class Dcgan(Variant):
         return dataclasses.replace(config, augment=ALL_POLICIES if num_images < FEW_IMAGES else "none")
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """Yield an update of D and one of G. A D with batch norm takes real and fake images in separate batches, as their
-        statistics differ."""
-        labels = batch.condition
-        fake = self.generator(*self.sample_inputs(labels))
-        if self.config.norm == "batch":
-            real_logits = self.augmented_logits(batch.images, labels)
-            fake_logits = self.augmented_logits(fake.detach(), labels)
-        else:
-            both = torch.cat([batch.images, fake.detach()])
-            real_logits, fake_logits = self.augmented_logits(both, labels.repeat(2)).chunk(2)
-        d_loss = self.loss.discriminator(real_logits, fake_logits)
-        probabilities = adversarial.d_probabilities(real_logits, fake_logits)
-        penalty = self.penalties(self.augmented_logits, batch.images, fake, labels)
-        yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
+        """Yield the updates of D, each on its part of the batch, and one of G on the last part. A D with batch norm takes
+        real and fake images in separate batches, as their statistics differ."""
+        for part in batch.parts(self.config.d_steps):
+            labels = part.condition
+            fake = self.generator(*self.sample_inputs(labels))
+            if self.config.norm == "batch":
+                real_logits = self.augmented_logits(part.images, labels)
+                fake_logits = self.augmented_logits(fake.detach(), labels)
+            else:
+                both = torch.cat([part.images, fake.detach()])
+                real_logits, fake_logits = self.augmented_logits(both, labels.repeat(2)).chunk(2)
+            d_loss = self.loss.discriminator(real_logits, fake_logits)
+            probabilities = adversarial.d_probabilities(real_logits, fake_logits)
+            penalty = self.penalties(self.augmented_logits, part.images, fake, labels)
+            yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
 
         fake_logits = self.augmented_logits(fake, labels)
-        g_loss = self.loss.generator(fake_logits, lambda: self.augmented_logits(batch.images, labels))
+        g_loss = self.loss.generator(fake_logits, lambda: self.augmented_logits(part.images, labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
+
+    @classmethod
+    def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
+        return config.d_steps
 
     def augmented_logits(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return D's logits of augmented images."""
@@ -141,8 +146,11 @@ class Dcgan(Variant):
         return logits
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
-        adam = Adam(self.config.lr, self.config.beta1, schedule=linear_decay(self.config.lr_decay, steps))
-        return {"G": adam, "D": adam}
+        config = self.config
+        return {
+            name: Adam(lr, config.beta1, schedule=learning_rate_schedule(config, steps, updates))
+            for name, lr, updates in (("G", config.lr, 1), ("D", config.d_lr or config.lr, config.d_steps))
+        }
 
 
 def halvings(size: int) -> list[Kernel]:

@@ -46,7 +46,11 @@ class Config(VariantConfig):
         default_text="all three for fewer than 5,000 images",
     )
     lr: float = shared_options.learning_rate()
+    d_lr: float | None = shared_options.d_learning_rate()
+    d_steps: int = shared_options.d_steps()
     lr_decay: float = shared_options.final_decay(0.0)
+    lr_schedule: shared_options.DecayShape = shared_options.decay_shape()
+    warmup: int = shared_options.warmup_steps()
     beta1: float = shared_options.adam_beta1(source="section 4")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
@@ -59,6 +63,7 @@ class Config(VariantConfig):
     }  # fmt: skip
 
     def check(self) -> None:
+        shared_options.check_schedule(self.lr_decay, self.lr_schedule)
         policies = {"none"} if self.augment is None else set(self.augment.split(","))
         if policies != {"none"} and not policies <= {"colour", "translation", "cutout"}:
             raise UsageError(f"--augment {self.augment}: must be none, or some of colour,translation,cutout")

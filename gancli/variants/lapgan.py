@@ -12,7 +12,7 @@ from gancli.nn.penalties import Penalties, penalty_subset
 from gancli.nn.pyramid import Chain, laplacian
 from gancli.nn.pyramid_networks import CoarseGenerator, Discriminator, Generator
 from gancli.spec import Batch, ImageSpec
-from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, linear_decay
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, learning_rate_schedule
 from gancli.variants.lapgan_config import Config
 
 COARSEST = (4, 7, 8)  # pixels
@@ -157,7 +157,7 @@ class Lapgan(Variant):
         lr = self.config.coarse_lr if k == self.num_levels - 1 else self.config.lr
         if self.config.optimizer == "sgd":
             return Sgd(lr, momentum=_paper_momentum, schedule=_paper_decay)
-        return Adam(lr, self.config.beta1, schedule=linear_decay(self.config.lr_decay, steps * self.num_updates(k)))
+        return Adam(lr, self.config.beta1, schedule=learning_rate_schedule(self.config, steps, self.num_updates(k)))
 
 
 def level_sizes(size: int) -> tuple[int, ...]:

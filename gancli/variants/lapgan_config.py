@@ -64,6 +64,8 @@ class Config(VariantConfig):
     lr: float = shared_options.learning_rate()
     coarse_lr: float = shared_options.learning_rate(2e-3, " of the coarsest level")
     lr_decay: float = shared_options.final_decay(1.0, only_with="optimizer=adam")
+    lr_schedule: shared_options.DecayShape = shared_options.decay_shape(only_with="optimizer=adam")
+    warmup: int = shared_options.warmup_steps(only_with="optimizer=adam")
     beta1: float = shared_options.adam_beta1(only_with="optimizer=adam")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
@@ -78,3 +80,6 @@ class Config(VariantConfig):
             "optimizer": "sgd", "lr": 0.02, "coarse_lr": 0.02, "batch_size": 100, "epochs": 375, "ema": 0.0,
         },
     }  # fmt: skip
+
+    def check(self) -> None:
+        shared_options.check_schedule(self.lr_decay, self.lr_schedule)

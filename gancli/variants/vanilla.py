@@ -10,7 +10,7 @@ from gancli.nn.augment import translation
 from gancli.nn.layers import Maxout, Tanh, dropout, norm_activation
 from gancli.nn.penalties import Penalties
 from gancli.spec import Batch, ImageSpec
-from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, linear_decay
+from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, learning_rate_schedule
 from gancli.variants.vanilla_config import Config
 
 MAX_SHIFT = 1 / 14  # of the side: two pixels of MNIST
@@ -57,18 +57,23 @@ class Vanilla(Variant):
         return nn.Sequential(nn.Flatten(), *dropout(config.input_dropout), *first, *hidden, *second, *hidden, last)
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """Yield the updates of Algorithm 1 of the paper with k = 1. D has no batch norm, so it takes real and fake
-        images in one batch."""
-        fake = self.generator(*self.sample_inputs(batch.condition))
-        both = torch.cat([self.shift(batch.images), self.shift(fake.detach())])
-        real_logits, fake_logits = self.D(both).chunk(2)
-        d_loss = self.d_loss(real_logits, fake_logits)
-        probabilities = adversarial.d_probabilities(real_logits, fake_logits)
-        penalty = self.penalties(self.D, batch.images, fake)
-        yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
+        """Yield the updates of Algorithm 1 of the paper, with k = `--d-steps`, and G's on the last part of the batch. D has
+        no batch norm, so it takes real and fake images in one batch."""
+        for part in batch.parts(self.config.d_steps):
+            fake = self.generator(*self.sample_inputs(part.condition))
+            both = torch.cat([self.shift(part.images), self.shift(fake.detach())])
+            real_logits, fake_logits = self.D(both).chunk(2)
+            d_loss = self.d_loss(real_logits, fake_logits)
+            probabilities = adversarial.d_probabilities(real_logits, fake_logits)
+            penalty = self.penalties(self.D, part.images, fake)
+            yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
 
-        g_loss = self.loss.generator(self.D(self.shift(fake)), lambda: self.D(self.shift(batch.images)))
+        g_loss = self.loss.generator(self.D(self.shift(fake)), lambda: self.D(self.shift(part.images)))
         yield Update("G", g_loss, {"g_loss": g_loss})
+
+    @classmethod
+    def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
+        return config.d_steps
 
     def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return D's loss, with one-sided label smoothing if it is the cross-entropy."""
@@ -91,10 +96,18 @@ class Vanilla(Variant):
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
         """Return Adam or, for `--optimizer sgd`, the paper's schedules: momentum rises from 0.5 to 0.7 over 250 epochs."""
-        rule: Optimizer = Adam(self.config.lr, self.config.beta1, schedule=linear_decay(self.config.lr_decay, steps))
+        config = self.config
+        return {
+            "G": self.rule(config.lr, steps, 1),
+            "D": self.rule(config.d_lr or config.lr, steps, config.d_steps),
+        }
+
+    def rule(self, lr: float, steps: int, updates_per_step: int) -> Optimizer:
+        """Return the optimizer of one network, for a run of `steps` steps."""
         if self.config.optimizer == "sgd":
-            rule = Sgd(self.config.lr, momentum=_paper_momentum, schedule=lambda updates: 1.000004**-updates)
-        return {"G": rule, "D": rule}
+            return Sgd(lr, momentum=_paper_momentum, schedule=lambda updates: 1.000004**-updates)
+        schedule = learning_rate_schedule(self.config, steps, updates_per_step)
+        return Adam(lr, self.config.beta1, schedule=schedule)
 
 
 def _paper_momentum(updates: int) -> float:

@@ -27,6 +27,7 @@ class Config(shared_options.FullyConnectedConfig):
     )
 
     def check(self) -> None:
+        super().check()
         if self.smoothing and self.loss != "non-saturating":
             raise UsageError(f"--loss {self.loss}: has no targets to smooth; give --smoothing 0, not {self.smoothing}")
 

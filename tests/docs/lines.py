@@ -15,7 +15,17 @@ ELSEWHERE = {
     "export.md",
     "measuring.md",
 }  # test_examples.py runs two of them, the first has patterns only
-LONG = ("--steps", "--epochs", "--pretrain-steps", "--max-time", "--width", "--blocks", "--batch-size", "--eval-every")
+LONG = (
+    "--steps",
+    "--epochs",
+    "--pretrain-steps",
+    "--max-time",
+    "--width",
+    "--blocks",
+    "--batch-size",
+    "--eval-every",
+    "--processes",
+)
 SMALL_SETS = {"mnist": "digits", "cifar10": "shapes", "leaves": "~/photographs"}  # a download, and a minute of drawing
 
 

@@ -95,6 +95,7 @@ def place(gan: Gan, hub: Hub, enlarger: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(classifier, "NUM_STEPS", 5)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GAN_THREADS", "1")
+    monkeypatch.setenv("WANDB_MODE", "offline")
     for folder in ("home/pictures", "home/photographs", "BSD200"):
         photographs(tmp_path / folder, 24, (128, 112))
     photographs(tmp_path / "Set5", 2, (64, 48))
