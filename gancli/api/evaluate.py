@@ -11,7 +11,7 @@ from gancli.api import options
 from gancli.api.alone import between_events
 from gancli.api.model import Model
 from gancli.api.option_types import Int
-from gancli.api.options import PathLike
+from gancli.api.options import PathLike, VariantLike
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import checked, from_environment
 from gancli.errors import UsageError
@@ -125,15 +125,20 @@ def evaluate(
     low_res: PathLike | None = None,
     data_root: PathLike | None = None,
     download: bool | None = None,
+    variant: VariantLike | Iterable[VariantLike] | None = None,
     on_event: Callable[[Event], object] | None = None,
 ) -> Figures:
     """Measure models as `gan evaluate` does, and return their metrics.
 
     `models`: one or several of: a model, a run, a checkpoint, a run directory, a folder of runs, or images that another
     program made (a folder, a zip, an `.npz` array). `dataset`: what to compare with; by default what the model was trained
-    on. `n`: images per model, at least 10. `metrics`: a list of names, or text with commas. `on_event` is called with each
-    event. Raises `UsageError`, `DataError` and `CheckpointError`.
+    on. `n`: images per model, at least 10. `variant`: code from files, as for `load`. `metrics`: a list of
+    names, or text with commas. `on_event` is called with each event. Raises `UsageError`, `DataError` and `CheckpointError`.
     """
+    if variant is not None:
+        alone = isinstance(variant, str | os.PathLike | type)
+        for each in [variant] if alone else variant:  # type: ignore[union-attr]
+            options.variant(each)
     asked = options.given(
         dataset=dataset,
         count=n,

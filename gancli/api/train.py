@@ -12,6 +12,7 @@ from gancli.api import options as given_options
 from gancli.api.alone import alone
 from gancli.api.model import Model, load
 from gancli.api.option_types import TrainOptions
+from gancli.api.options import VariantLike
 from gancli.config import RunConfig, fields_of
 from gancli.config.option import checked, with_current_names
 from gancli.config.paths import check_working_directory
@@ -20,20 +21,24 @@ from gancli.engine import run as running
 from gancli.engine import startup
 from gancli.engine.choice import choose as choose_variant
 from gancli.engine.stop import Stop
-from gancli.errors import GancliError, StoppedError, UsageError
+from gancli.errors import GancliError, StoppedError
 from gancli.events import Event, LossRow, Progress, RunFinished, Status, ignore
 from gancli.report.choose import choose_reporter
 
 OnEvent = Callable[[Event], object]
 
 
-def train(variant: str | None = None, *, on_event: OnEvent | None = None, **options: Unpack[TrainOptions]) -> "Run":
+def train(
+    variant: VariantLike | None = None, *, on_event: OnEvent | None = None, **options: Unpack[TrainOptions]
+) -> "Run":
     """Train a variant to its end, as `gan train` does, and return the run.
 
-    `variant`: by default the one that suits the images. `options`: those of `gan train` with `_` for `-`; None selects the
-    default. Nothing is printed unless `progress` is given. `on_event` is called with each event; if it raises an error, the
-    run saves its state and ends. Ctrl-C, SIGTERM and `max_time` save the state and return a run with the status "stopped".
-    Raises `UsageError`, `DataError`, `CheckpointError`, `DivergedError`, and `StoppedError` before the first step.
+    `variant`: a name, the path of a `.py` file, or a class derived from `gancli.variant.Variant`, whose `Config` is in its
+    module or in the class; by default the one that suits the images. `options`: those of `gan train` with `_` for `-`;
+    None selects the default. Nothing is printed unless `progress` is given. `on_event` is called with each event; if it
+    raises an error, the run saves its state and ends. Ctrl-C, SIGTERM and `max_time` save the state and return a run with
+    the status "stopped". Raises `UsageError`, `VariantError`, `DataError`, `CheckpointError`, `DivergedError`, and
+    `StoppedError` before the first step.
     """
     run = training(variant, **options)
     call = on_event or ignore
@@ -42,7 +47,7 @@ def train(variant: str | None = None, *, on_event: OnEvent | None = None, **opti
     return run
 
 
-def training(variant: str | None = None, **options: Unpack[TrainOptions]) -> "Run":
+def training(variant: VariantLike | None = None, **options: Unpack[TrainOptions]) -> "Run":
     """Return a run that trains while you iterate over it, and yields its events. If you leave the loop (`break`, `return` or
     an error), the run stops and saves its state, as with Ctrl-C. Variant, options and errors: as `train`. Events of
     opening the data come once the data are open."""
@@ -54,9 +59,8 @@ class Run:
     finished run can be passed wherever the path of a run is expected."""
 
     @given_options.spoken()
-    def __init__(self, variant: str | None, options: Mapping[str, Any]) -> None:
-        if not isinstance(variant, str | None):
-            raise UsageError(f"variant: must be the name of a variant, not {type(variant).__name__}")
+    def __init__(self, variant: VariantLike | None, options: Mapping[str, Any]) -> None:
+        variant = None if variant is None else given_options.variant(variant)
         asked = given_options.given(**options)
         resume, config = asked.pop("resume", None), asked.pop("config", None)
         resume = None if resume is None else given_options.path(resume, "resume", '"auto", a run or a path')

@@ -43,7 +43,7 @@ class Group(help_page.Group):
             return None
         module = importlib.import_module(f"gancli.cli.{'train_command' if cmd_name == 'train' else cmd_name}")
         if cmd_name == "train":
-            return module.command(catalogue.names())
+            return module.command(catalogue.built_in())
         return help_page.built(cmd_name, getattr(module, cmd_name), self.pages[cmd_name])
 
 

@@ -10,7 +10,8 @@ from gancli.errors import UsageError
 from gancli.store.run_directory import require_model_file
 
 
-def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -> None:
+def _export(checkpoint: str, output: str | None, as_json: bool, variant: list[str] | None, **values: Any) -> None:
+    ckpt.name_variants(variant)
     paths.check_working_directory()
     console.check_stdout()
     config = ExportConfig(**options.given(ExportConfig, values))
@@ -24,6 +25,7 @@ def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -
 
     target = write.target(output, config)
     model = load_model(source)
+    ckpt.print_changed(source, model.facts)
     with shown() as emit:
         done = write.written(target, source, model, emit)
     if not as_json:
@@ -41,6 +43,7 @@ export = options.with_signature(
         options.plain_option("output", str | None, "-o", "--output", metavar="PATH", help=(
             "Where to: .onnx for onnxruntime and others; .pt2 for torch.export.load; a folder (end it with /) as model hubs "
             "expect it.")),
+        options.annotated("variant", ckpt.Variants),
         *(options.parameter(field) for field in fields_of(ExportConfig)),
         options.JSON,
     ],

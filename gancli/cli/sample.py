@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 QUIET_S = 2.0  # shorter work shows no progress
 
 
-def _sample(checkpoint: str, output: str | None, device: str, as_json: bool, **values: Any) -> None:
+def _sample(
+    checkpoint: str, output: str | None, device: str, as_json: bool, variant: list[str] | None, **values: Any
+) -> None:
     paths.check_working_directory()
+    ckpt.name_variants(variant)
     drawing, enlarging = (options.given(config, values) for config in (SampleConfig, EnlargeConfig))
     drawn, enlarged = SampleConfig(**drawing), EnlargeConfig(**enlarging)
     place, word = ckpt.resolve(checkpoint), shell_quoted(checkpoint)
@@ -59,6 +62,7 @@ sample = options.with_signature(
             ".webp .mp4 with --walk for an animation; - for a PNG on stdout. The default with -i is next to the input. An "
             "existing file is replaced if you name it, never if gan does (by default, or in a directory).")),
         options.DEVICE,
+        options.annotated("variant", ckpt.Variants),
         options.plain_option("as_json", bool, "--json", default=False, help="Print one JSON document about the files."),
         *(options.parameter(f, completing.label if f.name == "label" else None)
           for config in (SampleConfig, EnlargeConfig) for f in fields_of(config)),
@@ -194,6 +198,8 @@ def _model(checkpoint: Path, reads: str) -> "Model":
     from gancli.sampling.order import check_reads
     from gancli.store.checkpoint import load_model
 
-    model = load_model(require_model_file(checkpoint))
+    file = require_model_file(checkpoint)
+    model = load_model(file)
+    ckpt.print_changed(file, model.facts)
     check_reads(model, checkpoint, reads)
     return model

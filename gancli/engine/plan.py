@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gancli import contract
 from gancli.batches.index_stream import IndexStream, split_held_out
 from gancli.batches.labelled import LabelledBatches
 from gancli.batches.pairs import PairBatches
@@ -23,7 +24,7 @@ from gancli.data.fit import Fit
 from gancli.data.names import source_names
 from gancli.data.photographs import Photographs, check_scale
 from gancli.data.source import Source
-from gancli.errors import UsageError
+from gancli.errors import UsageError, VariantError
 from gancli.machine.device import (
     SINGLE_PROCESS,
     Machine,
@@ -96,6 +97,7 @@ def resolve_plan(
     resolved_own = variant_class.resolve_defaults(_as_saved(own, saved), steps, source.num_images)
     with on_meta_device():
         variant = variant_class(resolved_own, source.spec)
+    contract.check_built(variant)
     _check_batch(run.batch_size, variant)
     flop = step_flop(variant, run.batch_size // ranks.world)
     threads = choose_threads(run.threads, flop, ranks.local_world)
@@ -267,7 +269,10 @@ class PhaseSchedule:
         for phase in phases:
             self.spans.append((phase, start, start + phase.steps))
             start += phase.steps
-        assert start == steps, "a variant's phases add up to the run's steps"
+        if start != steps:
+            raise VariantError(
+                f"phases: have {start} steps together, and the run has {steps}; the variant must divide them"
+            )
         self._steps = steps
 
     def __len__(self) -> int:

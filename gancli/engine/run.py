@@ -14,7 +14,7 @@ from gancli.config import RunConfig, fields_of
 from gancli.config.resolve import NOT_STORED
 from gancli.engine.startup import Start
 from gancli.engine.stop import Stop
-from gancli.errors import DivergedError, UsageError
+from gancli.errors import DivergedError, UsageError, VariantError
 from gancli.report.jsonl import LogFile, MetricsFile
 from gancli.store import run_directory
 from gancli.store.run_directory import RunDirectory
@@ -46,6 +46,7 @@ class Orders:
     own: dict[str, Any]
     directory: RunDirectory
     state: Path | None
+    code: str  # the sha256 of a variant from outside, which all must have
 
 
 @contextlib.contextmanager
@@ -159,11 +160,12 @@ def _led(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -
         directory = started.make_directory()
         try:
             ranks.check_batch(run.batch_size, functools.partial(catalogue.load(variant).num_parts, own))
-        except UsageError:
+        except (UsageError, VariantError):
             directory.discard_if_empty()
             raise
         path = started.state.path if started.state else None
-        orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path)
+        code = catalogue.origin_of(variant).sha256
+        orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path, code)
     finally:
         ranks.send(orders)  # None: there is nothing to follow
     return Job(run, functools.partial(_train, variant, started, directory, stop, ranks))
@@ -182,5 +184,9 @@ def _follow(variant: str, run: RunConfig, orders: Orders, stop: Stop, ranks: "Ra
     from gancli.store import state
 
     own = catalogue.variant_info(variant).config_class(**orders.own)
+    variant_class = catalogue.load(variant)
+    if (code := catalogue.origin_of(variant).sha256) != orders.code:
+        where = catalogue.origin_of(variant)
+        raise VariantError(f"{where}: differs (sha256 {code[:12]}) from the first process's ({orders.code[:12]})")
     saved = state.load(orders.state) if orders.state else None
-    yield from train(run, own, catalogue.load(variant), orders.directory, stop, emit, saved, ranks)
+    yield from train(run, own, variant_class, orders.directory, stop, emit, saved, ranks)

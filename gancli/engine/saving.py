@@ -7,7 +7,7 @@ from pathlib import Path
 import PIL
 import torch
 
-from gancli import events
+from gancli import catalogue, events
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.resolve import NOT_STORED
 from gancli.data import cache_entries
@@ -90,7 +90,7 @@ def follow(session: Session) -> None:
     session.directory = RunDirectory(place)
     session.directory.make_folders()
     if what:
-        session.moved_message = f"{before}: {what}; to resume: {resume_command(place)}"
+        session.moved_message = f"{before}: {what}; to resume: {resume_command(place, session.code_flag)}"
         session.home.close()
         session.home = OpenFolder(place)
     if not session.directory.holds_run:
@@ -159,6 +159,12 @@ def write_config(session: Session) -> None:
     came_to = {name: done[name] for name in left_open if done.get(name) not in (None, "auto")}
     heading = f"{__version__}: repeat this run with  gan train --config config.toml --out DIR"
     text = toml.dump(asked, session.run.variant, own, heading, came_to)
+    origin = catalogue.origin_of(session.run.variant)
+    if recorded := origin.record():
+        path = {"path": str(origin.path)} if origin.path and origin.kind != "package" else {}
+        text += toml.dump_table(
+            toml.ORIGIN, "The code of the variant, which is never imported by this.", recorded | path
+        )
     atomic.write(session.directory.config, [text.encode()])
 
 
@@ -190,6 +196,7 @@ def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
         fingerprint=source.fingerprint,
         fit=run.fit or "crop",
         held_out=run.held_out or 0,
+        origin=catalogue.origin_of(run.variant).record(),
     )
 
 

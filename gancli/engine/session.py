@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from gancli import events, images
+from gancli import catalogue, contract, events, images
 from gancli.batches.index_stream import IndexStream
 from gancli.batches.pairs import PairBatches
 from gancli.data.photographs import Photographs
@@ -70,7 +70,11 @@ class Session:
         self.average = AveragedModel(self.variant.generator, self.run.ema)
         self.batches = plan.batches(planned, source, self.variant)
         self.overfitting = monitors.overfitting_monitor(planned, source)
-        self.phases = PhaseSchedule(self.variant.phases(planned.steps), planned.steps)
+        phases = self.variant.phases(planned.steps)
+        if not catalogue.is_own(self.run.variant):
+            contract.check_phases(self.variant, phases)
+            contract.check_generator(self.variant, self.machine.device)
+        self.phases = PhaseSchedule(phases, planned.steps)
         self.losses = LossAccumulator()
         self.history = LossHistory({})
         self.step = 0
@@ -271,9 +275,14 @@ class Session:
             out=str(self.directory.path),
             checkpoint=str(self.directory.checkpoint),
             reason=reason,
-            resume_command=resume_command(self.directory.path),
-            next_commands=next_commands(self.directory.path, self.variant.condition_type),
+            resume_command=resume_command(self.directory.path, self.code_flag),
+            next_commands=next_commands(self.directory.path, self.variant.condition_type, self.code_flag),
         )
+
+    @property
+    def code_flag(self) -> str:
+        """` -v ./mygan.py` for a variant of a file, with which commands are given its code again."""
+        return catalogue.flag_of(self.run.variant)
 
     def check_losses(self) -> None:
         """Raises `DivergedError` naming the first loss since the last row that is not finite, and its step."""

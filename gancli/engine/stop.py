@@ -79,14 +79,14 @@ class Stop:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]
 
 
-def resume_command(directory: Path) -> str:
-    """Return the command that resumes a stopped run."""
-    return f"gan train --resume {shell_quoted(str(directory))}"
+def resume_command(directory: Path, code: str = "") -> str:
+    """Return the command that resumes a stopped run. `code`: as of `catalogue.flag_of`."""
+    return f"gan train{code} --resume {shell_quoted(str(directory))}"
 
 
-def next_commands(directory: Path, reads: str) -> tuple[str, ...]:
+def next_commands(directory: Path, reads: str, code: str = "") -> tuple[str, ...]:
     """Return the commands that generate and measure images with the model of a finished run."""
     run = shell_quoted(str(directory))
     if reads == "low_res":
-        return f"gan sample {run} -i IMAGE", f"gan evaluate {run} -d FOLDER"
-    return f"gan sample {run}", f"gan evaluate {run}"
+        return f"gan sample {run}{code} -i IMAGE", f"gan evaluate {run}{code} -d FOLDER"
+    return f"gan sample {run}{code}", f"gan evaluate {run}{code}"

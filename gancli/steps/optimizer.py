@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from gancli.contract import UntrainedError
 from gancli.machine import torch_private
 from gancli.machine.device import Machine
 from gancli.variant import Adam, Optimizer, Schedule, Sgd, constant
@@ -44,6 +45,8 @@ class NetworkOptimizer:
             parameter.grad = None
         torch.autograd.backward(self.scaler.scaled(loss) if self.scaler else loss, inputs=self.parameters)
         used = [index for index, p in enumerate(self.parameters) if p.grad is not None]
+        if not used:
+            raise UntrainedError
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         self.ranks.average(gradients)
         with torch.no_grad():
