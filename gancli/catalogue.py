@@ -123,9 +123,14 @@ def resolve(word: str, flag: str = "--variant") -> str:
     return add(name, origin, f"{flag} {word}")
 
 
-def add(name: str, origin: Origin, what: str) -> str:
-    """Make a variant from outside known to this process, and return its name. `what` names it in the `UsageError` for a name
-    that another variant has."""
+def check_new(word: str) -> str:
+    """Return the name of the variant that a new file would have. Raises `UsageError` if it cannot have it."""
+    name, _ = outside.file_origin(word, "FILE")
+    _check_free(name, f"FILE {word}")
+    return name
+
+
+def _check_free(name: str, what: str) -> None:
     if name in built_in():
         raise UsageError(f"{what}: {name} is a variant of gan's own; give yours another name")
     if name in {field.name for config in (RunConfig, TrainCommandConfig) for field in fields_of(config)} | {
@@ -133,6 +138,12 @@ def add(name: str, origin: Origin, what: str) -> str:
         toml.ORIGIN,
     }:
         raise UsageError(f"{what}: {name} is the name of an option; give the variant another name")
+
+
+def add(name: str, origin: Origin, what: str) -> str:
+    """Make a variant from outside known to this process, and return its name. `what` names it in the `UsageError` for a name
+    that another variant has."""
+    _check_free(name, what)
     others = [*outside.packages().get(name, ())]
     before = _given.get(name)
     if before is not None and before.path != origin.path:
@@ -223,7 +234,7 @@ def flag_of(name: str) -> str:
     word = word_of(name)
     if word == name:
         return ""
-    return f" -v {shell_quoted(word if '/' in word else f'./{word}')}"
+    return f" -v {shell_quoted(outside.as_path(Path(word)))}"
 
 
 def changed_since(name: str, recorded: Mapping[str, object], file: str) -> str:

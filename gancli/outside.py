@@ -201,6 +201,12 @@ def shown(path: Path) -> str:
     return str(path)
 
 
+def as_path(path: Path) -> str:
+    """Return a path of a file as it is typed: `./mygan.py` in the working directory."""
+    word = shown(path)
+    return word if "/" in word or os.sep in word else f"./{word}"
+
+
 def place(trace: TracebackType | FrameType | None) -> str:
     """Return the innermost place in imported code from outside, as `mygan.py:42`, of a traceback, or of a frame and its
     callers; `""` if it was not involved."""
