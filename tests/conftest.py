@@ -139,9 +139,7 @@ def gan_process(*args: object, **environment: str) -> "subprocess.CompletedProce
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Adds the toy variants, and CONTRIBUTING's worked example, to the catalogue: two more folders of one-file variants."""
-    more = [ROOT / "tests" / "toys"]
-    if not (Path(gancli.variants.__file__).parent / "wgan_gp.py").exists():  # copied there, as CONTRIBUTING tells to
-        more.append(ROOT / "examples" / "variants")
+    more = [ROOT / "tests" / "toys", ROOT / "examples" / "variants" / "wgan_gp" / "gan_wgan_gp"]
     monkeypatch.setattr(gancli.variants, "__path__", [*gancli.variants.__path__, *map(str, more)])
 
 

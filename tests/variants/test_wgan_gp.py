@@ -23,7 +23,7 @@ from tests.conftest import ROOT, SMALL, Gan
 pytestmark = pytest.mark.usefixtures("toys")
 
 CPU = Machine(torch.device("cpu"), "fp32", 1)
-FILE = ROOT / "examples" / "variants" / "wgan_gp.py"
+FILE = ROOT / "examples" / "variants" / "wgan_gp" / "gan_wgan_gp" / "wgan_gp.py"
 Penalty = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
