@@ -5,8 +5,8 @@ Paper: Huang, Gokaslan, Kuleshov, Tompkin: The GAN is dead; long live the GAN! A
 D compares: its loss is that of the difference between the logits of a real and a fake image (RpGAN). A penalty on the slope
 of D at real images (R1) and one at fake images (R2) make training converge. G and D mirror each other: stages of residual
 blocks, each a 1×1 convolution, a grouped 3×3 one and a 1×1 one, with bilinear resizing between stages, and neither
-normalisation nor other devices of StyleGAN. Initial weights keep the variance of a deep network without normalisation (Fixup): the last
-convolution of a block is 0. Scaled down from the paper, for images of 28 to 64 pixels.
+normalisation nor other devices of StyleGAN. Initial weights keep the variance in a deep network without normalisation
+(Fixup): the last convolution of a block is 0. Scaled down from the paper, for images of 28 to 64 pixels.
 """
 
 import itertools
