@@ -12,7 +12,6 @@ import torch
 from gancli import catalogue
 from gancli.spec import ImageSpec
 from tests.conftest import ROOT, TINY, Gan
-from tests.variants.test_outside import _forgets as _forgets
 
 EXAMPLES = ROOT / "examples" / "variants"
 R3GAN = EXAMPLES / "r3gan.py"

@@ -8,7 +8,6 @@ import pytest
 from gancli.machine import device as machine
 from tests.conftest import Gan, gan_process
 from tests.variants.outside import MYGAN, RUN
-from tests.variants.test_outside import _forgets as _forgets
 
 STEP = "        real = batch.images\n"
 LOSS = 'yield Update("D", loss, {"d_loss": loss})'

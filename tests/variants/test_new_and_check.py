@@ -8,7 +8,6 @@ import pytest
 from gancli import catalogue
 from tests.conftest import ROOT, Gan
 from tests.variants.outside import MYGAN, RUN
-from tests.variants.test_outside import _forgets as _forgets
 
 
 def test_a_new_variant_trains_at_once(gan: Gan) -> None:

@@ -19,11 +19,8 @@ from tests.variants.outside import MYGAN, RUN
 
 
 @pytest.fixture(autouse=True)
-def _forgets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A process that was given no variants, before and after a test."""
-    for name in ("_given", "_imported"):
-        monkeypatch.setattr(catalogue, name, {})
-    monkeypatch.setattr(outside, "_folders", {})
+def _forgets() -> Iterator[None]:
+    """The packages of a test are looked for, and forgotten after it."""
     outside._packages.cache_clear()
     yield
     outside._packages.cache_clear()
