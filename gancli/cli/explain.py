@@ -114,7 +114,8 @@ def argument_hint(word: str, command: str) -> str:
     """`" (did you mean --dataset photos?)"` for a surplus argument of a command, or `""`."""
     exists = os.path.lexists(word)
     if command == "train":
-        option = "--variant" if word in catalogue.names() else "--dataset" if exists or word in source_names() else ""
+        is_variant = outside.is_file(word) or word in catalogue.names()
+        option = "--variant" if is_variant else "--dataset" if exists or word in source_names() else ""
     elif Path(word).suffix[1:].lower() in suggestions.ENDINGS.get(command, ()) and not exists:
         option = "-o"
     else:
