@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
 from gancli import catalogue, images
-from gancli.data.photographs import Photographs
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.photographs import PhotoDataset
 from gancli.spec import ImageSpec
 
 Loop = Callable[[int], None]
@@ -26,10 +27,10 @@ LAPGAN = {"preset": "default", "r1": 0.0, "coarse_r1": 0.0, "coarse_updates": 1,
 SRGAN = {"preset": "paper", "content": "mse", "pretrain_steps": 0}
 
 
-class Pictures(Dataset[Tensor]):
+class Pictures(TorchDataset[Tensor]):
     """As torchvision's own data sets do it: an array in memory, a PIL image of it, transforms."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Dataset) -> None:
         self.pixels = source.images.permute(0, 2, 3, 1).squeeze(-1).numpy()
         mean = (0.5,) * source.spec.channels
         self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, mean)])
@@ -45,7 +46,7 @@ class Pictures(Dataset[Tensor]):
 class Labelled(Pictures):
     """The same, with labels."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Dataset) -> None:
         super().__init__(source)
         self.labels = source.labels.tolist()
 
@@ -53,11 +54,11 @@ class Labelled(Pictures):
         return super().__getitem__(index), self.labels[index]
 
 
-class Crops(Dataset[tuple[Tensor, Tensor]]):
+class Crops(TorchDataset[tuple[Tensor, Tensor]]):
     """A random crop of 96 px and its bicubic quarter, by PIL. As many to an epoch as 100 batches need."""
 
-    def __init__(self, photographs: Photographs) -> None:
-        self.photographs = [images.to_pil(photographs.picture(i)) for i in range(photographs.num_images)]
+    def __init__(self, photographs: PhotoDataset) -> None:
+        self.photographs = [images.to_pil(photographs.image(i)) for i in range(photographs.num_images)]
         self.crop = transforms.RandomCrop(96)
         self.shrink = transforms.Resize(24, interpolation=transforms.InterpolationMode.BICUBIC)
         self.tensor = transforms.ToTensor()
@@ -70,7 +71,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return self.tensor(self.shrink(crop)), self.tensor(crop)
 
 
-def article(source: Source, device: torch.device, ready: Ready) -> Loop:
+def article(source: Dataset, device: torch.device, ready: Ready) -> Loop:
     """The TensorFlow tutorial's network, as PyTorch tutorials train it."""
     batch, leaky = 100, nn.LeakyReLU(0.2)
     generator = nn.Sequential(
@@ -85,7 +86,7 @@ def article(source: Source, device: torch.device, ready: Ready) -> Loop:
     )
 
 
-def dcgan(source: Source, device: torch.device, ready: Ready) -> Loop:
+def dcgan(source: Dataset, device: torch.device, ready: Ready) -> Loop:
     """DCGAN of 32 px, width 64, batch norm in both."""
     batch, width = 128, 64
 
@@ -109,7 +110,7 @@ def dcgan(source: Source, device: torch.device, ready: Ready) -> Loop:
     )
 
 
-def srresnet(photographs: Photographs, device: torch.device, ready: Ready) -> Loop:
+def srresnet(photographs: PhotoDataset, device: torch.device, ready: Ready) -> Loop:
     """SRResNet with 16 blocks of width 64, by squared error."""
 
     class Block(nn.Module):
@@ -159,7 +160,7 @@ def srresnet(photographs: Photographs, device: torch.device, ready: Ready) -> Lo
     return train
 
 
-def cgan(source: Source, device: torch.device, ready: Ready) -> Loop:
+def cgan(source: Dataset, device: torch.device, ready: Ready) -> Loop:
     """cgan's own networks: real and fake pictures judged one after the other, with their labels."""
     batch, networks = 64, _networks("cgan", source.spec, CGAN, device, ready)
     generator, discriminator = networks["G"], networks["D"]
@@ -186,7 +187,7 @@ def cgan(source: Source, device: torch.device, ready: Ready) -> Loop:
     return train
 
 
-def lapgan(source: Source, device: torch.device, ready: Ready) -> Loop:
+def lapgan(source: Dataset, device: torch.device, ready: Ready) -> Loop:
     """lapgan's own networks, one update of each per step, pyramid made anew for each level."""
     batch, networks = 64, _networks("lapgan", source.spec, LAPGAN, device, ready)
     loader = _endless(Pictures(source), batch, device)
@@ -223,7 +224,7 @@ def lapgan(source: Source, device: torch.device, ready: Ready) -> Loop:
     return train
 
 
-def srgan(photographs: Photographs, device: torch.device, ready: Ready) -> Loop:
+def srgan(photographs: PhotoDataset, device: torch.device, ready: Ready) -> Loop:
     """The adversarial phase, with the paper's networks and pixels as content."""
     networks = _networks("srgan", photographs.spec, SRGAN, device, ready)
     generator, discriminator = networks["G"], networks["D"]
@@ -263,7 +264,7 @@ def _networks(
     return networks
 
 
-def _endless(data: "Dataset[Any]", batch: int, device: torch.device) -> Iterator[Any]:
+def _endless(data: "TorchDataset[Any]", batch: int, device: torch.device) -> Iterator[Any]:
     loader = DataLoader(data, batch_size=batch, shuffle=True, drop_last=True)
     for batch_of in itertools.chain.from_iterable(itertools.repeat(loader)):
         yield [x.to(device) for x in batch_of] if isinstance(batch_of, list) else batch_of.to(device)

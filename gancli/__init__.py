@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from gancli.api.evaluate import Figures as Figures
     from gancli.api.evaluate import evaluate as evaluate
     from gancli.api.model import Model as Model
+    from gancli.api.model import Samples as Samples
     from gancli.api.model import load as load
-    from gancli.api.report import write_report as write_report
     from gancli.api.runs import runs as runs
-    from gancli.api.samples import Samples as Samples
+    from gancli.api.runs import write_report as write_report
     from gancli.api.train import Run as Run
     from gancli.api.train import train as train
     from gancli.api.train import training as training
@@ -36,12 +36,12 @@ _LAZY = {
     "GancliError": "gancli.errors",
     "Model": "gancli.api.model",
     "load": "gancli.api.model",
-    "Samples": "gancli.api.samples",
+    "Samples": "gancli.api.model",
     "runs": "gancli.api.runs",
     "Run": "gancli.api.train",
     "train": "gancli.api.train",
     "training": "gancli.api.train",
-    "write_report": "gancli.api.report",
+    "write_report": "gancli.api.runs",
 }
 __all__ = ["CPUS", "__version__", "events", *_LAZY]
 

@@ -255,7 +255,7 @@ def changed_since(name: str, recorded: Mapping[str, object], file: str) -> str:
 def variant_info(name: str) -> VariantInfo:
     """Return the description and options of a variant; imports no torch if they have a module of their own. Raises
     `UsageError` for an unknown name, and `VariantError` for code from outside that is wrong."""
-    return _card(name) if check_name(name) in built_in() else _from_outside(name).info
+    return _read_info(name) if check_name(name) in built_in() else _from_outside(name).info
 
 
 def title_of(name: str) -> str:
@@ -264,7 +264,7 @@ def title_of(name: str) -> str:
 
 
 @functools.cache
-def _card(name: str) -> VariantInfo:
+def _read_info(name: str) -> VariantInfo:
     module = _config_module(f"gancli.variants.{name}")
     config_class: type[VariantConfig] = module.Config
     return _described(

@@ -1,7 +1,8 @@
-"""What reporters are told of: what `engine.train.train` yields, and what functions that take long `emit`, as it happens."""
+"""The events of a run, which `engine.train.train` yields, and functions that take long `emit`, when they happen."""
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -12,8 +13,8 @@ Status = Literal["done", "stopped"]
 FileKind = Literal["state", "model"]
 
 TRAINING = "training"
-STEADY_S = 30.0  # what a stop of this length adds to the time left: as much again
-STEADY_STEPS = 3  # or one of so many steps, where these take longer
+DOUBLING_S = 30.0  # a step that is late by this doubles the time left
+DOUBLING_STEPS = 3  # or by the time of so many steps, if that is longer
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,11 @@ class Progress(Event):
         longer than expected, and grows after that."""
         left = self.left_s
         if self.doing == TRAINING and self.steps > self.step:
-            foreseen = left / (self.steps - self.step)  # seconds per step
-            late = seconds - foreseen
+            per_step = left / (self.steps - self.step)
+            late = seconds - per_step
             left = left - seconds
             if late > 0:
-                left = (self.left_s - foreseen) * (1 + late / max(STEADY_S, STEADY_STEPS * foreseen)) + late
+                left = (self.left_s - per_step) * (1 + late / max(DOUBLING_S, DOUBLING_STEPS * per_step)) + late
         return dataclasses.replace(self, doing_s=self.doing_s + seconds, left_s=left)
 
 
@@ -123,14 +124,14 @@ class SamplesDrawn(Event):
 
 @dataclass(frozen=True)
 class Comparison:
-    """How metrics were measured: `num_pictures` images, generated from `seed` on (None: enlarged images), compared with
+    """How metrics were measured: `num_images` images, generated from `seed` on (None: enlarged images), compared with
     `split` of `dataset`. By the name of the metric: its standard error (`errors`), the score of the reference (`real`; the
     reference `beside` is real images or bicubic enlargement) and its standard error (`real_errors`), and the number of
     images where it differs (`counts`)."""
 
     dataset: str = ""
     split: str = ""
-    num_pictures: int | None = None
+    num_images: int | None = None
     seed: int | None = None
     beside: str = "real pictures"
     errors: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -190,8 +191,23 @@ class RunFinished(Event):
 
 
 Emit = Callable[[Event], None]
-"""Receives each event of a function when it happens. It may raise, which ends the function: whoever calls it must clean up,
-and must not mistake the error for one of its own."""
+"""Receives each event of a function when it happens. It may raise an error to stop the function, which then cleans up and
+does not handle the error as one of its own."""
+
+
+class RateLimiter:
+    """Limits the rate of progress events: `due()` is true every `every_s` seconds, which is often enough to stop at once."""
+
+    def __init__(self, every_s: float = 0.2) -> None:
+        self.every_s = every_s
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < self.every_s:
+            return False
+        self._last = now
+        return True
 
 
 def ignore(event: Event) -> None:

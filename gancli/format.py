@@ -1,6 +1,7 @@
 """Numbers, counts, sizes and durations as text, each kind in one form wherever it is shown."""
 
 import math
+import re
 
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -47,6 +48,13 @@ def size(num_bytes: float) -> str:
             scaled = num_bytes / scale
             return f"{scaled:.1f} {letter}B" if letter in "TG" and scaled < 99.95 else f"{scaled:.0f} {letter}B"
     return f"{num_bytes:.0f} B"
+
+
+def parse_size(text: str) -> int | None:
+    """The bytes that a text such as `500M`, `20G` or `1.5 TB` names; None for other texts."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?|\d{1,18}) ?([KMGT]?)B?", text.strip().upper())
+    units = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+    return None if found is None else int(float(found[1]) * units[found[2]])
 
 
 def duration(seconds: float) -> str:

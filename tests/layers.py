@@ -33,6 +33,7 @@ LAYERS = (
     Layer(("metrics", "export"), "evaluation; ONNX, torch.export and model folders"),
     Layer(("engine",), "a run, from its plan to its end"),
     Layer(("api",), "the Python interface"),
+    Layer(("demo",), "the page of `gan demo`"),
     Layer(("cli",), "the command line: parses, calls, prints"),
     Layer(("__main__",), "`python -m gancli`"),
 )

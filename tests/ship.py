@@ -22,7 +22,7 @@ from torch import Tensor
 from gancli import images
 from gancli.config import RunConfig, fields_of
 from gancli.errors import GancliError, UsageError
-from gancli.sampling import draw
+from gancli.sampling import generate
 from gancli.store import checkpoint, pretrained
 from gancli.store.checkpoint import GENERATOR, Model
 from gancli.store.facts import Facts
@@ -80,7 +80,7 @@ def pictures(model: Model) -> Tensor:
     variant, device = model.variant, torch.device("cpu")
     if variant.condition_type == "labels":
         labels = tuple(range(variant.images.num_classes)) if variant.conditional else (0,)
-        return draw.draw_all(variant, variant.generator, draw.requests(COUNT, 0, labels), device)
+        return generate.generate_all(variant, variant.generator, generate.requests(COUNT, 0, labels), device)
     rng = torch.Generator().manual_seed(0)
     coarse = torch.rand(1, variant.images.channels, SIDE // 4, SIDE // 4, generator=rng) * 2 - 1
     low_res = torch.nn.functional.interpolate(coarse, (SIDE, SIDE), mode="bicubic").clamp(-1, 1)

@@ -64,11 +64,12 @@ from gancli.cli.app import main
 for line in sys.stdin.read().splitlines():
     print(line, main(line.split()), *(name for name in %r if name in sys.modules), sep=";", file=sys.stderr)
 """
-TORCH = ("torch", "torchvision", "numpy")
+TORCH = ("torch", "torchvision", "numpy", "huggingface_hub", "gradio")
 COMPILERS = ("torch._dynamo", "torch._inductor", "sympy")
 LIGHT = """\
 --help
 --version
+demo --help
 evaluate --help
 export --help
 sample --help
@@ -79,6 +80,7 @@ inspect run
 inspect --json --tensors run/ckpt.safetensors
 inspect empty
 cache
+datasets --json
 runs .
 variants
 variants --json

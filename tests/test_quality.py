@@ -6,22 +6,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.data import drawn
+from gancli.data import generated
+from gancli.data.dataset import Dataset
 from gancli.data.names import Split
-from gancli.data.source import Source
 from gancli.events import ignore
-from gancli.sampling import draw
+from gancli.sampling import generate
 from gancli.store.checkpoint import load_model
 from tests.conftest import Gan
 
 COUNT = 500
 
 
-def digits(split: Split) -> Source:
-    return drawn.open_drawn("digits", Path(), None, split, ignore)
+def digits(split: Split) -> Dataset:
+    return generated.open_generated("digits", Path(), None, split, ignore)
 
 
-def nearest(pictures: Tensor, among: Source) -> tuple[Tensor, Tensor]:
+def nearest(pictures: Tensor, among: Dataset) -> tuple[Tensor, Tensor]:
     """Distance to the nearest training picture, pixels in [0, 1], and its label."""
     flat = among.images.flatten(1).float() / 255
     distances, indices = torch.cdist(pictures.flatten(1).float() / 255, flat).min(1)
@@ -35,7 +35,7 @@ def test_gan_train_without_options_leaves_digits(gan: Gan, monkeypatch: pytest.M
     outcome = gan("train")
     assert outcome.code == 0, outcome.err
     model = load_model(Path(outcome.out.strip()))
-    drawn = draw.draw_all(model.variant, model.variant.generator, draw.requests(COUNT), torch.device("cpu"))
+    drawn = generate.generate_all(model.variant, model.variant.generator, generate.requests(COUNT), torch.device("cpu"))
     train = digits("train")
     real_distances, real_labels = nearest(digits("test").images[:COUNT], train)
     fake_distances, fake_labels = nearest(drawn, train)

@@ -7,20 +7,20 @@ from dataclasses import asdict, dataclass
 import torch
 from markupsafe import Markup
 
-from gancli.api import options
-from gancli.api.alone import between_events
+from gancli.api import common
+from gancli.api.common import PathLike, VariantLike
 from gancli.api.model import Model
 from gancli.api.option_types import Int
-from gancli.api.options import PathLike, VariantLike
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.option import checked, from_environment
+from gancli.data.dataset_object import DatasetObject, MapDataset, as_dataset
 from gancli.errors import UsageError
 from gancli.events import Emit, Event, Warned
 from gancli.machine.device import choose_device
 from gancli.metrics import compare
 from gancli.metrics.compare import Subject
-from gancli.metrics.entrants import Entrant, entrant
-from gancli.metrics.figure import Measure
+from gancli.metrics.entrants import Entrant, open_entrant
+from gancli.metrics.metric import MetricValue
 from gancli.page import files
 from gancli.page.tables import measure
 from gancli.store import evaluations, pretrained
@@ -45,21 +45,24 @@ class Figures:
         return {figure.name: figure.model.value for figure in self.subjects[index].figures}
 
     def __repr__(self) -> str:
-        told = [f"{figure.name} {measure(figure.model.value, None)}" for figure in self.subjects[0].figures]
+        values = [f"{figure.name} {measure(figure.model.value, None)}" for figure in self.subjects[0].figures]
         more = f", and of {len(self) - 1} more" if len(self) > 1 else ""
-        return f"<figures on {self.dataset} of {self.subjects[0].heading}: {few(told)}{more}>"
+        return f"<figures on {self.dataset} of {self.subjects[0].heading}: {few(values)}{more}>"
 
     def _repr_html_(self) -> str:
-        names = dict.fromkeys(figure.name for subject in self.subjects for figure in subject.figures)
-        rows = [{figure.name: figure for figure in subject.figures} for subject in self.subjects]
-        heads = ["", *(subject.heading for subject in self.subjects), self.subjects[0].compared.beside]
-        lines = [_html_row(_html_cells("th", heads))]
-        for name in names:
-            found = [row.get(name) for row in rows]
+        figures_by_name = [{figure.name: figure for figure in subject.figures} for subject in self.subjects]
+        cells = [["", *(subject.heading for subject in self.subjects), self.subjects[0].compared.beside]]
+        for name in dict.fromkeys(name for figures in figures_by_name for name in figures):
+            found = [figures.get(name) for figures in figures_by_name]
             real = next(figure.real for figure in found if figure)
-            cells = [figure.model if figure else None for figure in found]
-            lines.append(_html_row(_html_cells("th", [name]) + _html_cells("td", map(_cell, [*cells, real]))))
-        return Markup("<table>{}</table>").format(Markup().join(lines))
+            cells.append([name, *(_cell(figure.model if figure else None) for figure in found), _cell(real)])
+        lines = Markup()
+        for row, texts in enumerate(cells):
+            line = Markup()
+            for column, text in enumerate(texts):
+                line += Markup("<{0}>{1}</{0}>").format("td" if row and column else "th", text)
+            lines += Markup("<tr>{}</tr>").format(line)
+        return Markup("<table>{}</table>").format(lines)
 
     def document(self) -> dict[str, object]:
         """Return what `gan evaluate --json` prints, as a dictionary."""
@@ -76,28 +79,20 @@ class Figures:
         return {"dataset": self.dataset, "seed": self.seed, "checkpoints": rows}
 
 
-def _html_row(cells: Markup) -> Markup:
-    return Markup("<tr>{}</tr>").format(cells)
-
-
-def _html_cells(tag: str, texts: Iterable[str]) -> Markup:
-    return Markup().join(Markup("<{0}>{1}</{0}>").format(tag, text) for text in texts)
-
-
-def _cell(found: Measure | None) -> str:
+def _cell(found: MetricValue | None) -> str:
     return measure(None, None) if found is None else measure(found.value, found.error)
 
 
-def measured(
+def evaluate_and_record(
     config: EvaluateConfig, given: Collection[str], entrants: Sequence[Entrant], device: torch.device, emit: Emit
 ) -> Figures:
-    """Measure models, and pictures of others; figures are kept with the runs that models lie in. `given`: the names of the
-    options that were. Raises `UsageError` for what cannot be compared."""
+    """Measure models, and images of other programs, and record the metrics in the models' runs. `given`: the names of the
+    options that were given. Raises `UsageError` if they cannot be compared."""
     if not entrants:
-        raise UsageError("CKPT: no model to measure")
+        raise UsageError("CKPT: no model to evaluate")
     compare.check(config, entrants, given)
     dataset = compare.dataset_of(config, entrants)
-    subjects = compare.measured(config, dataset, device, entrants, emit)
+    subjects = compare.evaluate_entrants(config, dataset, device, entrants, emit)
     for subject in subjects:
         if subject.model is None:
             continue
@@ -108,13 +103,13 @@ def measured(
             warning = files.write_page(run)
         if warning:
             emit(Warned(warning))
-    return Figures(dataset, config.seed, tuple(subjects))
+    return Figures(str(dataset), config.seed, tuple(subjects))
 
 
-@options.spoken()
+@common.errors_in_python()
 def evaluate(
     models: PathLike | Iterable[PathLike],
-    dataset: PathLike | None = None,
+    dataset: PathLike | MapDataset | None = None,
     n: Int | None = None,
     *,
     seed: Int | None = None,
@@ -131,21 +126,22 @@ def evaluate(
     """Measure models as `gan evaluate` does, and return their metrics.
 
     `models`: one or several of: a model, a run, a checkpoint, a run directory, a folder of runs, or images that another
-    program made (a folder, a zip, an `.npz` array). `dataset`: what to compare with; by default what the model was trained
-    on. `n`: images per model, at least 10. `variant`: code from files, as for `load`. `metrics`: a list of
-    names, or text with commas. `on_event` is called with each event. Raises `UsageError`, `DataError` and `CheckpointError`.
+    program made (a folder, a zip, an `.npz` array). `dataset`: what to compare with, also a map-style dataset object
+    (which has no splits); by default what the model was trained on. `n`: images per model, at least 10. `variant`: code
+    from files, as for `load`. `metrics`: a list of names, or text with commas. `on_event` is called with each event.
+    Raises `UsageError`, `VariantError`, `DataError` and `CheckpointError`.
     """
     if variant is not None:
-        alone = isinstance(variant, str | os.PathLike | type)
-        for each in [variant] if alone else variant:  # type: ignore[union-attr]
-            options.variant(each)
-    asked = options.given(
-        dataset=dataset,
+        one_variant = isinstance(variant, str | os.PathLike | type)
+        for each in [variant] if one_variant else variant:  # type: ignore[union-attr]
+            common.variant(each)
+    given = common.given(
+        dataset=as_dataset(dataset),
         count=n,
         seed=seed,
-        metrics=",".join(map(str, metrics))
-        if isinstance(metrics, Iterable) and not isinstance(metrics, str)
-        else metrics,
+        metrics=metrics
+        if isinstance(metrics, str) or not isinstance(metrics, Iterable)
+        else ",".join(map(str, metrics)),
         gan_train=gan_train,
         neighbours=neighbours,
         inception=inception,
@@ -153,7 +149,8 @@ def evaluate(
         data_root=data_root,
         download=download,
     )
-    config = EvaluateConfig(**(from_environment(EvaluateConfig) | checked(EvaluateConfig, asked)))
+    texts = {name: value for name, value in given.items() if not isinstance(value, DatasetObject)}
+    config = EvaluateConfig(**{**from_environment(EvaluateConfig), **given, **checked(EvaluateConfig, texts)})
     config.check_places()
     one = isinstance(models, str | os.PathLike) or not isinstance(models, Iterable)
     several: list[object] = [models] if one else list(models)  # type: ignore[arg-type]  # a path may be iterable, too
@@ -163,14 +160,14 @@ def evaluate(
 
     def emit(event: Event) -> None:
         if on_event:
-            on_event(options.event_in_python(event))
+            on_event(common.event_in_python(event))
 
-    with between_events():
-        return measured(config, asked, entrants, device, emit)
+    with common.exclusive_or_between_events():
+        return evaluate_and_record(config, given, entrants, device, emit)
 
 
 def _entrants(each: object) -> list[Entrant]:
     if isinstance(each, Model):
         return [Entrant(each.path, each.loaded)]
-    word = options.path(each, "models", "models, runs or paths")
-    return [entrant(place) for place in pretrained.resolve_checkpoints([word], trained=True)[0]]
+    path = common.path(each, "models", "models, runs or paths")
+    return [open_entrant(file) for file in pretrained.resolve_checkpoints([path], trained=True)[0]]

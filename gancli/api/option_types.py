@@ -5,6 +5,8 @@ import datetime
 import os
 from typing import Literal, SupportsFloat, SupportsIndex, TypedDict
 
+from gancli.data.dataset_object import MapDataset
+
 Int = int | SupportsIndex  # NumPy's and torch's, too
 Float = float | SupportsFloat
 Path = str | os.PathLike[str]
@@ -16,7 +18,10 @@ class TrainOptions(TypedDict, total=False):
     resume: Path | None
     preset: str | None
     init_from: Path | None
-    dataset: Path | None
+    dataset: Path | MapDataset | None
+    split: str | None
+    image_column: str | None
+    label_column: str | None
     data_root: Path | None
     download: bool | None
     image_size: Int | None
@@ -45,7 +50,7 @@ class TrainOptions(TypedDict, total=False):
     tensorboard: bool | None
     keep: Int | None
     report: bool | None
-    progress: Literal["auto", "live", "plain", "json", "none"] | None
+    progress: Literal["auto", "live", "plain", "json", "none", "notebook"] | None
     latent_dim: Int | None
     noise: Literal["normal", "uniform", "unit-uniform"] | None
     width: Int | None

@@ -11,8 +11,8 @@ from torch import Tensor
 from gancli.spec import Batch
 
 if TYPE_CHECKING:  # they take 0.1 s to import, which sampling does without
-    from gancli.data.photographs import Photographs
-    from gancli.data.source import Source
+    from gancli.data.dataset import Dataset
+    from gancli.data.photographs import PhotoDataset
 
 WHOLE_BATCH = slice(None)  # the share of a process that trains alone
 
@@ -26,7 +26,7 @@ class Batches(ABC):
     this process takes.
     """
 
-    def __init__(self, source: "Source | Photographs", device: torch.device, block_steps: int, share: slice) -> None:
+    def __init__(self, source: "Dataset | PhotoDataset", device: torch.device, block_steps: int, share: slice) -> None:
         self.on_device = source.mapped_file is None and fits_in_memory(source.num_bytes, device)
         self._data_device = device if self.on_device else torch.device("cpu")
         self._block_steps, self._share = block_steps, share

@@ -6,7 +6,7 @@ from torch import Tensor
 from gancli import images
 from gancli.batches.batch import WHOLE_BATCH, Batches
 from gancli.batches.index_stream import IndexStream
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
 from gancli.spec import Batch
 
 
@@ -19,7 +19,7 @@ class LabelledBatches(Batches):
     """
 
     def __init__(
-        self, source: Source, device: torch.device, batch_size: int, seed: int, channels_last: bool = False,
+        self, source: Dataset, device: torch.device, batch_size: int, seed: int, channels_last: bool = False,
         share: slice = WHOLE_BATCH, mirror: bool = False, kept: Tensor | None = None,
     ) -> None:  # fmt: skip
         self.stream = IndexStream(source.num_images if kept is None else len(kept), batch_size, seed)

@@ -7,7 +7,7 @@ from torch import Tensor
 from gancli import images
 from gancli.batches.batch import WHOLE_BATCH, Batches
 from gancli.batches.index_stream import IndexStream, seeded_generator
-from gancli.data.photographs import Photographs, check_scale
+from gancli.data.photographs import PhotoDataset, check_scale
 from gancli.spec import Batch
 
 BLOCK_STEPS = 64  # steps whose crops are chosen together
@@ -37,7 +37,7 @@ class PairBatches(Batches):
     """
 
     def __init__(
-        self, source: Photographs, device: torch.device, batch_size: int, seed: int, scale: int,
+        self, source: PhotoDataset, device: torch.device, batch_size: int, seed: int, scale: int,
         channels_last: bool = False, share: slice = WHOLE_BATCH,
     ) -> None:  # fmt: skip
         check_scale(source.crop, scale)
@@ -79,7 +79,7 @@ class PairBatches(Batches):
         side = min(2 * self.source.crop, shorter) // self.scale * self.scale
         centres = []
         for index in range(count):
-            photograph = self.source.picture(index)
+            photograph = self.source.image(index)
             top, left = (photograph.shape[1] - side) // 2, (photograph.shape[2] - side) // 2
             centres.append(photograph[:, top : top + side, left : left + side])
         high_res = images.to_float(torch.stack(centres).to(self._device))

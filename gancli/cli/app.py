@@ -1,4 +1,4 @@
-"""The `gan` command: its subcommands, and how their errors become one line and an exit code."""
+"""The `gan` command: its subcommands, and the exit codes and messages of errors."""
 
 import importlib
 import os
@@ -27,6 +27,7 @@ class Group(help_page.Group):
         "sample": "Generate images from a checkpoint, or enlarge images. A seed always gives the same image.",
         "evaluate": "Measure the quality of generated images, compared with that of real images. Needs no download.",
         "export": "Export a model to ONNX, to torch.export, or to a folder for a model hub.",
+        "demo": "Show models on a page in the browser: generate images, move between them, enlarge a photograph.",
         "inspect": "Describe a checkpoint or run directory, without loading its tensors (unless --verify).",
         "report": "Show runs as one page: curves, samples over the run, metrics, options. Each run writes its own, "
         "report.html.",
@@ -35,9 +36,11 @@ class Group(help_page.Group):
         "check": "Check whether a variant keeps to the contract: its updates, its precision, resuming, capturing; on small "
         "images of `digits`. The exit code is 1 if it does not.",
         "runs": "List the runs in a folder: progress, status, latest losses and best metric.",
+        "datasets": "List the named datasets: images, classes, and what is in the data root.",
         "cache": "List the decoded datasets in the data root, or remove them. They are made again when needed.\n\n"
         "GAN_CACHE_SIZE (such as 20G; by default a quarter of the disk) limits their size: the entry that was not used "
         "for the longest time is removed first, but none that was used within a day.",
+        "env": "Describe gan, its packages, the machine and the paths, for a bug report.",
     }
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -63,8 +66,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         console.print_result(f"gan {__version__}")
         raise typer.Exit
 
@@ -84,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
     streams.make_readable(sys.stdout)
     streams.make_readable(sys.stderr)
     try:
-        code = _invoked(args)
+        code = _run(args)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
@@ -105,8 +108,8 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
-def _invoked(args: list[str]) -> int:
-    """The exit code of a command. Typer converts Ctrl-C itself."""
+def _run(args: list[str]) -> int:
+    """Run a command and return its exit code. Typer converts Ctrl-C itself."""
     try:
         code = typer.main.get_command(app).main(args=args, prog_name="gan", standalone_mode=False)
     except SystemExit as end:  # of Tab completion
@@ -119,7 +122,7 @@ def _invoked(args: list[str]) -> int:
 
 
 def entry() -> NoReturn:
-    """The console script."""
+    """Run the console script."""
     streams.fix_standard_streams()
     for name in ("COLUMNS", "TERMINAL_WIDTH"):  # Rich and Typer take any value for the width
         if number_of_columns(os.environ.get(name, "")) is None:

@@ -1,4 +1,4 @@
-"""Output: results to stdout, messages to stderr. We decide what is a terminal, not Rich."""
+"""Print results to stdout and messages to stderr. Whether a stream is a terminal is decided here, not by Rich."""
 
 import contextlib
 import io
@@ -29,7 +29,7 @@ def takes_codes(stream: TextIO | None) -> bool:
 
 
 def console(stream: TextIO) -> Console:
-    """A Rich console on `stream`, with escape codes only if it supports them."""
+    """Return a Rich console on `stream`, with escape codes only if it supports them."""
     terminal, columns = takes_codes(stream), piped_columns()
     return Console(
         file=stream if terminal else cast(TextIO, Trimmed(stream)),
@@ -64,7 +64,7 @@ class Trimmed(io.TextIOBase):
 
 
 def out() -> Console:
-    """The console for results."""
+    """Return the console for results."""
     return console(sys.stdout)
 
 

@@ -1,4 +1,4 @@
-"""`gan train --dry-run`: each value with its origin, the parameter counts and the expected memory."""
+"""Print the plan of `gan train --dry-run`: each value with its origin, the parameter counts and the expected memory."""
 
 import dataclasses
 
@@ -51,14 +51,14 @@ def show(start: Start) -> None:
 
 
 def _values(run: RunConfig, own: VariantConfig, resolved: Resolved) -> Table:
+    """Return the table of options; the origin of a value that was chosen automatically is `auto`."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("option", "value", "origin"):
         table.add_column(heading, no_wrap=heading == "option", overflow="fold")
-    rows: list[tuple[RunConfig | VariantConfig, str]] = [(run, f.name) for f in fields_of(RunConfig)]
-    rows += [(own, f.name) for f in fields_of(type(own))]
-    for config, name in rows:
-        value = getattr(config, name)
-        requested = getattr(resolved.run if config is run else resolved.own, name)
-        origin = resolved.origins[name] if value == requested else "auto"
-        table.add_row("--" + name.replace("_", "-"), escape("–" if value is None else str(value)), escape(origin))
+    for config, requested in ((run, resolved.run), (own, resolved.own)):
+        for field in fields_of(type(config)):
+            value = getattr(config, field.name)
+            origin = resolved.origins[field.name] if value == getattr(requested, field.name) else "auto"
+            text = "–" if value is None else str(value)
+            table.add_row(f"--{field.name.replace('_', '-')}", escape(text), escape(origin))
     return table

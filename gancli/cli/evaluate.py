@@ -28,18 +28,18 @@ def _evaluate(checkpoints: list[str], device: str, as_json: bool, variant: list[
     console.check_stdout()
     config.check_places()
 
-    from gancli.api.evaluate import measured
-    from gancli.cli.progress import shown
+    from gancli.api.evaluate import evaluate_and_record
+    from gancli.cli.progress import show_progress
     from gancli.machine.device import choose_device
-    from gancli.metrics.entrants import entrant
+    from gancli.metrics.entrants import open_entrant
 
     where = choose_device(device)
-    entrants = [entrant(place) for place in ckpt.resolve_all(checkpoints, trained=True)]
+    entrants = [open_entrant(place) for place in ckpt.resolve_all(checkpoints, trained=True)]
     for each in entrants:
         if each.model is not None:
             ckpt.print_changed(each.path, each.model.facts)
-    with shown() as emit:
-        figures = measured(config, given, entrants, where, emit)
+    with show_progress() as emit:
+        figures = evaluate_and_record(config, given, entrants, where, emit)
     if as_json:
         console.print_json(figures.document())
     else:

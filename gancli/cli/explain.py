@@ -1,4 +1,4 @@
-"""The exit code and the one-line message for each error."""
+"""Explain errors: the exit code and the message of one line."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 from gancli import catalogue, outside
 from gancli.config import paths, suggestions
-from gancli.data.names import source_names
+from gancli.data.names import dataset_names
 from gancli.errors import GancliError, shell_quoted
 
 SMALLER = {
@@ -20,7 +20,7 @@ CUDA_ERRORS = ("CUDA error", "CUDA driver", "CUDA out of memory", "NVIDIA driver
 
 
 def explained(error: Exception, args: list[str]) -> tuple[int, str]:
-    """Exit code and message; the message is empty if it was already printed."""
+    """Return the exit code and the message, which is empty if it was already printed."""
     if isinstance(error, GancliError):
         return error.exit_code, str(error)
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # Typer's own errors
@@ -34,14 +34,14 @@ def explained(error: Exception, args: list[str]) -> tuple[int, str]:
     elif module:
         line = f"{module} cannot be loaded ({error}); is it broken? pip install --force-reinstall {module}"
     elif isinstance(error, OSError):
-        line = _refused(error)
+        line = _os_message(error)
     elif isinstance(error, RecursionError):
         line = "the input is nested too deeply"
     elif isinstance(error, RuntimeError) and "home directory" in str(error):
         line = "no home directory is known: HOME is not set"
-    elif isinstance(error, RuntimeError) and any(words in str(error) for words in CUDA_ERRORS):
+    elif isinstance(error, RuntimeError) and any(text in str(error) for text in CUDA_ERRORS):
         first = str(error).strip().partition("\n")[0]
-        line = f"--device: {first} (--device cpu does without; GAN_DEBUG=1 shows where)"
+        line = f"--device: {first} (--device cpu does not use it; GAN_DEBUG=1 shows where)"
     elif "can't start new thread" in str(error):
         line = "cannot start another thread: the limit on processes (ulimit -u, or the container's) is reached"
     else:
@@ -58,14 +58,15 @@ def _in_variant(error: Exception) -> str:
 
 def _out_of_memory(error: Exception) -> bool:
     # torch.OutOfMemoryError by name, without importing torch; CPU allocator and library loader have no type of their own
-    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    cannot = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    words = ("DefaultCPUAllocator", "failed to map segment", "annot allocate memory")
-    return known or cannot or (isinstance(error, RuntimeError | ImportError) and any(w in str(error) for w in words))
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    texts = ("DefaultCPUAllocator", "failed to map segment", "annot allocate memory")
+    in_text = isinstance(error, RuntimeError | ImportError) and any(text in str(error) for text in texts)
+    return in_text or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _broken_module(error: Exception) -> str:
-    """The installed package whose import failed (with an `OSError` if a library that it loads is missing), or `""`."""
+    """Return the installed package whose import failed (with `OSError` if a library that it loads is missing), or `""`."""
     if not isinstance(error, ImportError | OSError):
         return ""
     found, trace = str(getattr(error, "name", None) or "").partition(".")[0], error.__traceback__
@@ -77,8 +78,8 @@ def _broken_module(error: Exception) -> str:
     return "" if found == "gancli" else found
 
 
-def _refused(error: OSError) -> str:
-    """The system's error, with its file."""
+def _os_message(error: OSError) -> str:
+    """Return the message of the operating system, with its file."""
     if error.filename is not None:
         name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
         return f"{name or 'a file'}: {error.strerror or error}"
@@ -100,8 +101,8 @@ def _usage(error: Any, args: list[str]) -> str:
 
 def _unknown_option(error: Any, command: str) -> str:
     parameters = [] if error.ctx is None else error.ctx.command.get_params(error.ctx)
-    shown = (parameter for parameter in parameters if not getattr(parameter, "hidden", False))
-    known = [name for parameter in shown for name in (*parameter.opts, *parameter.secondary_opts)]
+    visible = (parameter for parameter in parameters if not getattr(parameter, "hidden", False))
+    known = [name for parameter in visible for name in (*parameter.opts, *parameter.secondary_opts)]
     hint = suggestions.of_option(error.option_name, known, command)
     if command == "train" and (meant := re.search(r"mean --(\S+?)\?", hint)):
         owners = catalogue.variant_options(catalogue.known_names()).get(meant[1].replace("-", "_"), {})
@@ -110,14 +111,14 @@ def _unknown_option(error: Any, command: str) -> str:
     return f"{error.option_name}: no such option{hint}"
 
 
-def argument_hint(word: str, command: str) -> str:
-    """`" (did you mean --dataset photos?)"` for a surplus argument of a command, or `""`."""
-    exists = os.path.lexists(word)
+def argument_hint(argument: str, command: str) -> str:
+    """Return `" (did you mean --dataset photos?)"` for a surplus argument of a command, or `""`."""
+    exists = os.path.lexists(argument)
     if command == "train":
-        is_variant = outside.is_file(word) or word in catalogue.names()
-        option = "--variant" if is_variant else "--dataset" if exists or word in source_names() else ""
-    elif Path(word).suffix[1:].lower() in suggestions.ENDINGS.get(command, ()) and not exists:
+        is_variant = outside.is_file(argument) or argument in catalogue.names()
+        option = "--variant" if is_variant else "--dataset" if exists or argument in dataset_names() else ""
+    elif Path(argument).suffix[1:].lower() in suggestions.ENDINGS.get(command, ()) and not exists:
         option = "-o"
     else:
         option = "-i" if command == "sample" and exists else ""
-    return f" (did you mean {option} {shell_quoted(word)}?)" if option and word else ""
+    return f" (did you mean {option} {shell_quoted(argument)}?)" if option and argument else ""

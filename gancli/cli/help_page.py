@@ -1,5 +1,5 @@
-"""Commands with our `--help` page (Typer's has six columns, which break option names at 80 columns) and our errors for
-unknown commands and surplus arguments."""
+"""Typer commands with a `--help` page of three columns (Typer's own has six, which break option names in a terminal of 80),
+and with error messages for unknown commands and surplus arguments."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ HEADING, NAME, VALUE = "bold", "cyan", "yellow"
 
 
 class Command(TyperCommand):
-    """A command with our page. It keeps its arguments for completion, as Typer stops parsing at an option without value."""
+    """A command with this help page. It keeps its arguments for completion: Typer stops at an option without a value."""
 
     allow_extra_args = True  # they are refused here
 
@@ -32,9 +32,9 @@ class Command(TyperCommand):
         ctx.meta[completing.ARGUMENTS] = list(args)
         rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
-            word, command = " ".join(rest), str(ctx.info_name)
-            hint = explain.argument_hint(word, command)
-            raise UsageError(f"unexpected argument {word!r}{hint}; see gan {command} --help")
+            argument, command = " ".join(rest), str(ctx.info_name)
+            hint = explain.argument_hint(argument, command)
+            raise UsageError(f"unexpected argument {argument!r}{hint}; see gan {command} --help")
         return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -55,7 +55,7 @@ class Group(TyperGroup):
         name = args[0]
         if name not in self.pages and not name.startswith("-") and not ctx.resilient_parsing:
             hint = suggestions.of_command(name, self.pages)
-            raise UsageError(f"{name or 'an empty word'}: no such command{hint}; gan --help lists them")
+            raise UsageError(f"{name or 'an empty argument'}: no such command{hint}; gan --help lists them")
         return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -64,7 +64,7 @@ class Group(TyperGroup):
 
 
 def built(name: str, function: Callable[..., Any], page: str, command_class: type[Command] = Command) -> Any:
-    """The Typer command of a function. `page`: the paragraphs of its help."""
+    """Return the Typer command of a function. `page`: the paragraphs of its help."""
     app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
     settings = {"help_option_names": ["-h", "--help"]}
     app.command(name, cls=command_class, help=page, context_settings=settings)(function)
@@ -96,6 +96,7 @@ def _show(command: Any, ctx: Any, commands: Sequence[list[Text]] = ()) -> None:
 
 
 def _section(heading: str, rows: Iterable[list[Text]]) -> list[RenderableType]:
+    """Return a heading and a table of names and helps."""
     table = Table.grid(padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*row)
@@ -105,7 +106,7 @@ def _section(heading: str, rows: Iterable[list[Text]]) -> list[RenderableType]:
 
 
 def _row(parameter: Any) -> list[Text]:
-    """An argument's name and help; for an option the short name first: `-v`, `--variant NAME`, its help."""
+    """Return an argument's name and help; for an option the short name first: `-v`, `--variant NAME`, its help."""
     if parameter.param_type_name != "option":
         return [Text(parameter.metavar, NAME), _help(parameter, [])]
     short = next((name for name in parameter.opts if not name.startswith("--")), "  ")
@@ -117,7 +118,7 @@ def _row(parameter: Any) -> list[Text]:
 
 
 def _help(parameter: Any, choices: Sequence[str]) -> Text:
-    """A parameter's help, with its choices and its default."""
+    """Return a parameter's help, with its choices and its default."""
     facts = [f"one of {', '.join(choices)}"] if choices else []
     default = parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
     if parameter.show_default and isinstance(default, str) and default:

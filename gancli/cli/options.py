@@ -1,4 +1,4 @@
-"""Command-line options from configuration fields, and the commands built of them."""
+"""Build the options of commands from the fields of configurations."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,8 +15,8 @@ METAVARS = {int: "N", float: "X", str: "TEXT"}
 
 
 def parameter(field: Field, complete: Callable[..., list[str]] | None = None, panel: str = "") -> inspect.Parameter:
-    """A Typer option for a field. Its value is a text for `Field.parse` (a bool for a flag), or None if it is not given, as
-    `config.resolve` decides the precedence of environment and defaults."""
+    """Return a Typer option for a field. Its value is a text for `Field.parse` (a bool for a flag), or None if the option is
+    not given, as `config.resolve` decides the precedence of environment and defaults."""
     declared = field.option
     names = [field.long, *([declared.short] if declared.short else [])]
     if field.kind is bool and not declared.switch:
@@ -35,7 +35,7 @@ def parameter(field: Field, complete: Callable[..., list[str]] | None = None, pa
 
 
 def former_parameter(field: Field) -> inspect.Parameter:
-    """A hidden Typer option with the former name of a field."""
+    """Return a hidden Typer option with the former name of a field."""
     former = str(field.option.former)
     return plain_option(former, _hint(field), f"--{former.replace('_', '-')}", hidden=True)
 
@@ -45,7 +45,7 @@ def _hint(field: Field) -> Any:
 
 
 def with_yes(args: Sequence[str], fields: Iterable[Field]) -> list[str]:
-    """The arguments of a command line with a value for each option that has the choices `yes` and `no`: `--name` alone
+    """Return the arguments of a command line with a value for each option with the choices `yes` and `no`: `--name` alone
     becomes `--name=yes`, and `--no-name` becomes `--name=no`."""
     choices = {f.long: f.choices for f in fields if {"yes", "no"} <= set(f.choices)}
     found = list(args)
@@ -60,15 +60,15 @@ def with_yes(args: Sequence[str], fields: Iterable[Field]) -> list[str]:
     return found
 
 
-def argument(name: str, hint: Any, **about: Any) -> inspect.Parameter:
-    """A Typer argument."""
+def argument(name: str, hint: Any, **settings: Any) -> inspect.Parameter:
+    """Return a Typer argument."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Parameter(name, kind, annotation=Annotated[hint, typer.Argument(**about)])
+    return inspect.Parameter(name, kind, annotation=Annotated[hint, typer.Argument(**settings)])
 
 
-def plain_option(name: str, hint: Any, *names: str, default: object = None, **about: Any) -> inspect.Parameter:
-    """A Typer option that is not a field of a configuration."""
-    annotation = Annotated[hint, typer.Option(*names, **about)]
+def plain_option(name: str, hint: Any, *names: str, default: object = None, **settings: Any) -> inspect.Parameter:
+    """Return a Typer option that is not a field of a configuration."""
+    annotation = Annotated[hint, typer.Option(*names, **settings)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
@@ -101,7 +101,7 @@ def given(config_class: type, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def flags(config_class: type, values: Mapping[str, Any]) -> list[Given]:
-    """The names in messages and the values of options that were given."""
+    """Return the names in messages and the values of the options that were given."""
     return [
         (f.flag, ",".join(values[f.name]) if f.many else values[f.name])
         for f in fields_of(config_class)
@@ -110,7 +110,7 @@ def flags(config_class: type, values: Mapping[str, Any]) -> list[Given]:
 
 
 def with_signature(function: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> Callable[..., Any]:
-    """`function` with a signature made of `parameters`, which Typer reads; it receives them as keywords."""
+    """Return `function` with a signature of `parameters`, which Typer reads; it receives them as keywords."""
 
     def command(**given: Any) -> Any:
         return function(**given)

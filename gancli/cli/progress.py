@@ -1,4 +1,4 @@
-"""How far a command has come: a bar where stderr is a terminal, else a line now and then."""
+"""Shows the progress of a command on stderr: a bar on a terminal, otherwise lines."""
 
 import sys
 import time
@@ -15,8 +15,8 @@ from gancli.text import printable
 
 
 @contextmanager
-def shown() -> Iterator[Emit]:
-    """Give an `emit` that shows progress and warnings on stderr."""
+def show_progress() -> Iterator[Emit]:
+    """Yield an `emit` that shows progress and warnings on stderr."""
     terminal = console.console(sys.stderr)
     with _bar(terminal) if terminal.is_terminal else Lines(sys.stderr) as emit:
         yield emit
@@ -44,24 +44,24 @@ def _bar(terminal: Console) -> Iterator[Emit]:
 
 
 @contextmanager
-def shown_in_pieces(quiet_s: float, show_result: Callable[[Event], bool] = lambda _: False) -> Iterator[Emit]:
-    """As `shown`, for work in pieces, whose progress is silent for the first `quiet_s` seconds of each, in which most are
-    done. `show_result` shows an event that ends a piece, and returns whether it does."""
-    begun = time.monotonic()
+def show_progress_of_parts(quiet_s: float, show_result: Callable[[Event], bool] = lambda _: False) -> Iterator[Emit]:
+    """Like `show_progress`, for work in parts: the progress of each part is shown after its first `quiet_s` seconds, as most
+    take less. `show_result` shows an event that ends a part, and returns whether the event does."""
+    start = time.monotonic()
     with ExitStack() as stack:
         show: Emit | None = None
 
         def emit(event: Event) -> None:
-            nonlocal begun, show
+            nonlocal start, show
             if isinstance(event, Warned):
                 console.print_message(f"{event.kind}: {event.message}")
             elif not isinstance(event, Preparing):
-                stack.close()  # a bar that is on the screen goes before a line comes
+                stack.close()  # the bar is removed before a line is printed
                 show = None
                 if show_result(event):
-                    begun = time.monotonic()
-            elif show or time.monotonic() - begun >= quiet_s:
-                show = show or stack.enter_context(shown())
+                    start = time.monotonic()
+            elif show or time.monotonic() - start >= quiet_s:
+                show = show or stack.enter_context(show_progress())
                 show(event)
 
         yield emit

@@ -1,6 +1,8 @@
 """`gan runs`: the runs in a folder. Imports no torch."""
 
 import contextlib
+import dataclasses
+import json
 import sys
 import time
 from collections import Counter
@@ -18,7 +20,9 @@ from gancli.cli import completing, console
 from gancli.config import paths
 from gancli.errors import GancliError, UsageError, did_you_mean
 from gancli.format import duration, number
-from gancli.store.evaluations import full_name
+from gancli.report import csv_text
+from gancli.report.jsonl import dump
+from gancli.store.evaluations import Best, full_name
 from gancli.store.run_info import RunInfo, runs_under
 from gancli.text import counted, printable
 
@@ -29,6 +33,12 @@ UNKNOWN = "–"
 MAX_LOSSES = 2  # of a run of many networks
 STATES = {"running": "green", "stopped": "yellow", "diverged": "red", "damaged": "red", "finished": ""}
 """In the order of `--sort state`, with the colours."""
+VALUES = ("state", "variant", "preset", "dataset", "seed", "step", "steps", "left_s", "losses", "best", "changed")
+OBJECTS: dict[str, tuple[str, ...]] = {  # of a run's JSON document, with the keys that each has
+    "losses": (),  # those of its variant
+    "best": tuple(field.name for field in dataclasses.fields(Best)),
+    "owner": ("pid", "host"),
+}
 KEYS: dict[str, Callable[[RunInfo], Any]] = {  # None: not known, and last in either order
     "run": lambda _: 0,  # as they are listed
     "variant": lambda run: run.variant,
@@ -49,25 +59,30 @@ def runs(
         "dataset are together."))] = "run",
     watch: Annotated[bool, typer.Option("--watch", help="Refresh the table every two seconds, until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table as CSV, with the values of --json.")] = False,
 ) -> None:  # fmt: skip
     """List the runs in a folder: progress, status, latest losses and best metric."""
     place = paths.expanded(DEFAULT_FOLDER if folder is None else folder, "DIR")
     if (name := sort.removeprefix("-")) not in KEYS:
         raise UsageError(f"--sort {sort}: must be one of {', '.join(KEYS)}, or - and one{did_you_mean(name, KEYS)}")
+    if as_json and as_csv:
+        raise UsageError("--csv: cannot be combined with --json; give one of them")
     if watch:
-        _watch(place, sort, as_json)
+        _watch(place, sort, "JSON" if as_json else "CSV" if as_csv else "")
     elif folder is None and not place.exists():
         console.print_message(
             f"there is no folder {DEFAULT_FOLDER} here, where gan train puts its runs; for others: gan runs DIR"
         )
         if as_json:
             console.print_json({"folder": str(place), "runs": [], "unreadable": []}, indent=2)
+        if as_csv:
+            console.print_result(csv_of([]))
     else:
-        show(place, as_json, sort)
+        show(place, as_json, sort, as_csv)
 
 
-def show(place: Path, as_json: bool, sort: str = "run") -> None:
-    """Print the runs in a folder, as a table or as JSON."""
+def show(place: Path, as_json: bool, sort: str = "run", as_csv: bool = False) -> None:
+    """Print the runs in a folder, as a table, as JSON or as CSV."""
     unreadable: list[str] = []
     found = _listed(place, sort, unreadable)
     for problem in unreadable:
@@ -75,6 +90,9 @@ def show(place: Path, as_json: bool, sort: str = "run") -> None:
     if as_json:
         rows = [document(run) for run in found]
         console.print_json({"folder": str(place), "runs": rows, "unreadable": unreadable}, indent=2)
+        return
+    if as_csv:
+        console.print_result(csv_of(found))
         return
     out = console.out()
     if found:
@@ -114,16 +132,30 @@ def _comparable(run: RunInfo) -> tuple[str, str | None]:
 
 def document(run: RunInfo) -> dict[str, Any]:
     """Return a run as an object of the JSON document."""
-    names = ("state", "variant", "preset", "dataset", "seed", "step", "steps", "left_s", "losses", "best", "changed")
-    values = {name: getattr(run, name) for name in names}
+    values = {name: getattr(run, name) for name in VALUES}
     owner = None if run.owner is None else {"pid": run.pid, "host": run.host}
     return {"path": str(run.path), **values, "problem": run.problem or None, "owner": owner}
 
 
-def _watch(place: Path, sort: str, as_json: bool) -> None:
-    """Refresh the table on a terminal until Ctrl-C, which is no failure."""
-    if as_json or not console.takes_codes(sys.stdout):
-        why = "shows a table, not JSON" if as_json else "needs a terminal, and stdout is not one"
+def csv_of(found: Sequence[RunInfo]) -> str:
+    """Return runs as CSV without a last line end: a column for each key of the JSON document, such as `path`, and for each
+    key of an object in it, such as `losses.d_loss`. A run without a value has an empty cell."""
+    documents = [json.loads(dump(document(run))) for run in found]  # what JSON has, and as JSON has it
+    columns: list[str] = []
+    for key in ("path", *VALUES, "problem", "owner"):
+        if key in OBJECTS:
+            names = [*OBJECTS[key], *(name for each in documents for name in each[key] or ())]
+            columns += [f"{key}.{name}" for name in dict.fromkeys(names)]
+        else:
+            columns.append(key)
+    rows = [csv_text.flat(each) for each in documents]
+    return csv_text.text(columns, ([row.get(column) for column in columns] for row in rows)).rstrip("\n")
+
+
+def _watch(place: Path, sort: str, other_form: str) -> None:
+    """Refresh the table on a terminal until Ctrl-C, which is no failure. `other_form`: JSON or CSV, which it is not."""
+    if other_form or not console.takes_codes(sys.stdout):
+        why = f"shows a table, not {other_form}" if other_form else "needs a terminal, and stdout is not one"
         raise UsageError(f"--watch: {why}; call gan runs without it, as often as you like")
     out = console.out()
     live = Live(console=out, auto_refresh=False, redirect_stdout=False)

@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, full, disconnected, or of any encoding."""
+"""Make standard streams usable that are closed, full, disconnected, or of any encoding."""
 
 import errno
 import io
@@ -49,7 +49,7 @@ def _written(write: "Callable[[ReadableBuffer], int | None]", data: "ReadableBuf
 
 
 def reason(error: OSError) -> str:
-    """Why a stream cannot be written to."""
+    """Return why a stream cannot be written to."""
     return "it is closed" if error.errno == errno.EBADF else str(error.strerror)
 
 
@@ -71,7 +71,7 @@ def fix_standard_streams() -> None:
 
 
 def open_stream(descriptor: int, kind: type[io.FileIO], like: io.TextIOWrapper | None = None) -> TextIO:
-    """A text stream over an open descriptor, with the settings of the stream `like`."""
+    """Return a text stream over an open descriptor, with the settings of the stream `like`."""
     raw = io.BufferedWriter(kind(descriptor, "w", closefd=False))
     if like is None:
         return io.TextIOWrapper(raw, encoding="utf-8", errors=READABLE, newline="\n")
@@ -80,6 +80,7 @@ def open_stream(descriptor: int, kind: type[io.FileIO], like: io.TextIOWrapper |
 
 
 def _rebuilt(stream: TextIO | None, descriptor: int, kind: type[io.FileIO]) -> TextIO:
+    """Return a stream with a descriptor of this `kind`, or the stream itself if it is not a plain file."""
     if stream is None:
         return open_stream(descriptor, kind)
     inner = getattr(stream, "buffer", None)
@@ -98,5 +99,5 @@ def make_readable(stream: TextIO | None) -> None:
 
 
 def _errors(stream: io.TextIOWrapper) -> str:
-    asked: str = stream.errors or "strict"
-    return READABLE if asked in DEFAULT_ERRORS else asked
+    handler: str = stream.errors or "strict"
+    return READABLE if handler in DEFAULT_ERRORS else handler

@@ -1,4 +1,4 @@
-"""`gan train`: parsing its options, and training one run."""
+"""Parse the options of `gan train`, and train one run."""
 
 import functools
 import sys
@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gancli import catalogue, events, outside
-from gancli.cli import console, options
+from gancli.cli import console, dry_run, options
 from gancli.config import Field, RunConfig, fields_of
 from gancli.config.option import with_current_names
-from gancli.config.resolve import FLAG, Layer, environment_layers
+from gancli.config.resolve import Layer
 from gancli.config.run import TrainCommandConfig
-from gancli.engine import run as running
 from gancli.engine import startup
 from gancli.engine.choice import Choice, choose
-from gancli.engine.run import Job
+from gancli.engine.run import join_processes, prepare
 from gancli.engine.stop import Stop
 from gancli.engine.sweep import Axis, parse_values
 from gancli.errors import StdoutError, UsageError
@@ -29,30 +28,24 @@ from gancli.report.reporter import Silence, abandon
 class Request:
     """A `gan train` command line, parsed."""
 
-    words: Sequence[str]  # as typed
+    arguments: Sequence[str]  # as typed
     command: TrainCommandConfig
     table: Mapping[str, object]  # of the --config file
     values: Mapping[str, Any]  # of the given options; the first of several values
     axes: Sequence[Axis]  # the options with several values, which make a sweep
     choice: Choice
 
-    def layers(self, choice: Choice, values: Mapping[str, Any]) -> list[Layer]:
-        """The layers for `values` on the command line, by rising precedence: consequences of the choice of the variant,
-        `--config` file, environment, flags."""
-        config = self.command.config
-        return [
-            *([choice.layer] if choice.layer else []),
-            *([startup.config_layer(config, self.table, choice.variant)] if config is not None else []),
-            *environment_layers(),
-            Layer(FLAG, values),
-        ]
+    @property
+    def layers(self) -> list[Layer]:
+        """The values of options by rising precedence."""
+        return self.layers_of(self.choice, self.values)
 
-    def choose(self, values: Mapping[str, Any]) -> Choice:
-        """The variant for these values on the command line."""
-        return choose(values, self.table, self.command.config, self.command.resume)
+    def layers_of(self, choice: Choice, values: Mapping[str, Any]) -> list[Layer]:
+        """Return the same for other `values` on the command line."""
+        return choice.layers(values, self.table, self.command.config)
 
 
-def parse(texts: Mapping[str, Any], words: Sequence[str]) -> Request:
+def parse(texts: Mapping[str, Any], arguments: Sequence[str]) -> Request:
     """Parse the texts of the given options, by name. Raises `UsageError`."""
     if "variant" in texts:
         texts = {**texts, "variant": ",".join(map(catalogue.resolve, variants(texts["variant"])))}
@@ -67,7 +60,7 @@ def parse(texts: Mapping[str, Any], words: Sequence[str]) -> Request:
             owners = ", ".join(own_options[name])
             raise UsageError(f"--{name.replace('_', '-')}: {choice.variant} has no such option (an option of {owners})")
     own_values, own_axes = _parsed(fields_of(catalogue.variant_info(choice.variant).config_class), texts)
-    return Request(words, command, table, {**values, **own_values}, [*axes, *own_axes], choice)
+    return Request(arguments, command, table, {**values, **own_values}, [*axes, *own_axes], choice)
 
 
 def variants(text: str) -> list[str]:
@@ -76,7 +69,7 @@ def variants(text: str) -> list[str]:
 
 
 def _parsed(fields: Iterable[Field], texts: Mapping[str, Any]) -> tuple[dict[str, Any], list[Axis]]:
-    """The values of options, the first of several values; and the options with several values."""
+    """Return the values of options, the first of several values, and the options with several values."""
     values: dict[str, Any] = {}
     axes = []
     for field in (field for field in fields if field.name in texts):
@@ -95,34 +88,33 @@ def run(request: Request) -> int:
         raise UsageError(
             f"--only {command.only}: only applies to a sweep (several values of an option, such as --seed 0-9)"
         )
-    variant, layers = request.choice.variant, request.layers(request.choice, request.values)
+    variant, layers = request.choice.variant, request.layers
     with Stop(startup.max_seconds(layers)) as stop:  # before torch, whose import takes seconds
-        start = functools.partial(startup.resolve_start, variant, layers, command.resume, command.dry_run)
         if command.dry_run:
-            from gancli.cli import dry_run
-
-            dry_run.show(start())
+            dry_run.show(startup.resolve_start(variant, layers, command.resume, dry_run=True))
             return 0
-        with running.joined() as ranks:
-            return trained(running.prepared(variant, start, stop, ranks))
+        return train(variant, layers, command.resume, stop)
 
 
-def trained(job: Job | None) -> int:
-    """Train, report progress, and print the checkpoint's path on stdout. Returns the exit code."""
-    if job is None:
-        return 0  # the first process reports what is wrong
-    finished: events.Event | None = None
-    with (
-        choose_reporter(job.run.progress) if job.leads else Silence() as report,
-        closing(job.train(report)) as steps,
-    ):
-        for event in steps:
-            report(event)
-            finished = event
-    assert isinstance(finished, events.RunFinished)
-    if job.leads and job.run.progress != "json":
-        print_checkpoint(finished.checkpoint)
-    return 75 if finished.status == "stopped" else 0
+def train(variant: str, layers: Sequence[Layer], resume: str | None, stop: Stop) -> int:
+    """Train one run, report progress, and print the checkpoint's path on stdout. Returns the exit code."""
+    start = functools.partial(startup.resolve_start, variant, layers, resume, dry_run=False)
+    with join_processes() as ranks:
+        job = prepare(variant, start, stop, ranks)
+        if job is None:
+            return 0  # the first process reports the error
+        finished: events.Event | None = None
+        with (
+            choose_reporter(job.run.progress) if job.leads else Silence() as report,
+            closing(job.train(report)) as steps,
+        ):
+            for event in steps:
+                report(event)
+                finished = event
+        assert isinstance(finished, events.RunFinished)
+        if job.leads and job.run.progress != "json":
+            print_checkpoint(finished.checkpoint)
+        return 75 if finished.status == "stopped" else 0
 
 
 def print_checkpoint(checkpoint: str) -> None:

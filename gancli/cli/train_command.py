@@ -15,6 +15,7 @@ from gancli.config.run import TrainCommandConfig
 from gancli.engine import startup
 from gancli.engine.choice import DEFAULT_VARIANT, named
 from gancli.errors import GancliError, UsageError
+from gancli.files.hub import is_reference
 
 
 class Command(help_page.Command):
@@ -52,7 +53,10 @@ def _from_outside(parsed: Any, ctx: Any, args: list[str]) -> tuple[str, ...]:
     if not words:
         config, resume = given.get("config"), given.get("resume")
         try:
-            name = named(given, startup.read_config(config), config, resume)
+            table = startup.read_config(config)
+            if ctx.resilient_parsing and is_reference(str({**table, **given}.get("init_from"))):
+                return ()  # the Tab key downloads nothing
+            name = named(given, table, config, resume)
         except GancliError:
             return ()  # told when the variant is chosen
         found = [] if name is None else [name]
@@ -60,7 +64,7 @@ def _from_outside(parsed: Any, ctx: Any, args: list[str]) -> tuple[str, ...]:
 
 
 def command(variants: tuple[str, ...]) -> Any:
-    """The Typer command with the options of these variants: of all to parse a command line, of one to show its help."""
+    """Return the Typer command with the options of these variants: all to parse a command line, one to show its help."""
     return _command(variants, tuple(catalogue.variant_info(variant).config_class for variant in variants))
 
 
@@ -99,6 +103,7 @@ def _parameters(variants: Sequence[str]) -> Iterable[inspect.Parameter]:
 
 
 def _page(variants: Sequence[str]) -> str:
+    """Return the paragraphs of the help."""
     others = ", ".join(name for name in catalogue.built_in() if name not in variants)
     titles = "\n\n".join(catalogue.variant_info(variant).title for variant in variants)
     return (

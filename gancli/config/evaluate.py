@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gancli.config import paths, suggestions
 from gancli.config.option import option
 from gancli.config.run import DATA_ROOT
-from gancli.config.sample import MAX_COUNT, MAX_SEED
+from gancli.config.seeds import MAX_SEED, MAX_SEEDS
 from gancli.errors import UsageError
 
 METRICS = ("frechet", "kernel", "prdc", "parzen", "swd", "labels", "modes", "diversity", "nearest")
@@ -27,11 +27,29 @@ class EvaluateConfig:
     """What models are evaluated on, and which metrics are computed."""
 
     dataset: str | None = option(
-        None, "dataset to compare with; for srgan a folder, zip or tar of high-resolution images",
+        None, "dataset to compare with, also hf:OWNER/NAME; for srgan a folder, zip or tar of high-resolution images",
         short="-d", metavar="NAME|PATH", path=True, raw=True, default_text="the model's training data",
     )  # fmt: skip
+    split: str | None = option(
+        None,
+        "split of an hf: dataset that stands for the training data",
+        metavar="NAME",
+        default_text="that of the run, or train",
+    )
+    image_column: str | None = option(
+        None,
+        "column of the images in Parquet files",
+        metavar="NAME",
+        default_text="that of the run, or by type and name",
+    )
+    label_column: str | None = option(
+        None,
+        "column of the labels in Parquet files",
+        metavar="NAME",
+        default_text="that of the run, or by type and name",
+    )
     count: int | None = option(
-        None, "number of images to generate", ge=10, le=MAX_COUNT, short="-n", spelt="-n",
+        None, "number of images to generate", ge=10, le=MAX_SEEDS, short="-n", spelt="-n",
         default_text="10,000; 26,000 for stacked-mnist, as in the papers",
     )  # fmt: skip
     seed: int = option(0, "seed of the first image; each further image has the next seed", ge=0, le=MAX_SEED)

@@ -26,14 +26,31 @@ class RunConfig:
     variant: str = option("vanilla", "the model: see `gan variants`", short="-v", metavar="NAME", panel=MODEL)
     preset: str = option("default", "a named set of option values of the variant", metavar="NAME", panel=MODEL)
     init_from: str | None = option(
-        None, "initialise from another model (matching weights only): a run directory (D's too), a checkpoint or a "
-        "pretrained model", metavar="RUN|CKPT", panel=MODEL, path=True, default_text="random weights",
+        None, "initialise from another model (matching weights only): a run directory (D's too), a checkpoint, a "
+        "pretrained model or hf:OWNER/NAME", metavar="RUN|CKPT", panel=MODEL, path=True, default_text="random weights",
     )  # fmt: skip
 
     dataset: str = option(
-        "digits", "name of a dataset, or a folder, zip, tar or Parquet file of images",
+        "digits", "name of a dataset; folder, zip, tar or Parquet file of images; or hf:OWNER/NAME (Hugging Face Hub)",
         short="-d", metavar="NAME|PATH", panel=DATA, path=True,
     )  # fmt: skip
+    split: str | None = option(
+        None, "split of an hf: dataset to train on", metavar="NAME", panel=DATA, default_text="train, or the only one"
+    )
+    image_column: str | None = option(
+        None,
+        "column of the images in Parquet files",
+        metavar="NAME",
+        panel=DATA,
+        default_text="chosen by its type and name",
+    )
+    label_column: str | None = option(
+        None,
+        "column of the labels in Parquet files",
+        metavar="NAME",
+        panel=DATA,
+        default_text="chosen by its type and name",
+    )
     data_root: str = option(
         DATA_ROOT, "folder of downloaded and cached datasets", env="GAN_DATA", metavar="DIR", panel=DATA, path=True
     )

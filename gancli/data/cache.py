@@ -1,4 +1,4 @@
-"""Decoded datasets on disk: for each an array, `KEY.npy`, and its description, `KEY.json`. What is damaged is made again."""
+"""Decoded datasets on disk: for each an array, `KEY.npy`, and its description, `KEY.json`. Damaged ones are made again."""
 
 import contextlib
 import errno
@@ -7,25 +7,26 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gancli.data import cache_entries
-from gancli.data.fingerprint import digest
-from gancli.data.source import Source
-from gancli.errors import GancliError
+from gancli.data.dataset import Dataset, digest
+from gancli.errors import GancliError, os_problem
+from gancli.events import Emit, Warned
 from gancli.files import atomic
 from gancli.machine import memory
 
 VERSION = 5  # of the decoders and of the description
 ZEROS = bytes(1 << 20)
-DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError)
+DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError, RuntimeError)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,28 +41,29 @@ class PixelArray:
 
 
 class Cache:
-    """The cache entry of one decoded dataset. `content` (JSON): everything that the decoded pixels depend on. `source`: what
-    `gan cache` calls it.
+    """The cache entry of one decoded dataset. `content` (JSON): everything that the decoded pixels depend on. `source`: its
+    name in `gan cache`.
 
-    A file that has its final name never changes or shrinks: other processes may have it mapped.
+    A file that has its final name never changes or shrinks: other processes may have it mapped. If the cache cannot be
+    written, a warning says so, and nothing is saved.
     """
 
-    def __init__(self, data_root: Path, stem: str, content: object, source: str | Path = "") -> None:
+    def __init__(self, data_root: Path, stem: str, content: object, source: str | Path, emit: Emit) -> None:
         cache_entries.own_limit()  # raises here rather than after hours of decoding
         key = hashlib.sha256(json.dumps([VERSION, content]).encode()).hexdigest()[:20]
         safe = "".join(c if c.isalnum() else "-" for c in stem)[:40]
         self.folder = data_root / "cache"
         self.array = self.folder / f"{safe}-{key}.npy"
         self.description = self.array.with_suffix(".json")
-        self._source = str(source)
+        self._source, self._emit = str(source), emit
         self._part: atomic.Part | None = None  # the file that `allocate` mapped
         self._is_writable = True
 
-    def load(self) -> PixelArray | None:
-        """Return the entry if it is there and whole, and remove a damaged one. The digest of a map is not verified."""
+    def load(self, build: Callable[[PixelArray], T]) -> T | None:
+        """Return what `build` makes of the entry if it exists; remove it if it is damaged: if `build` raises one of
+        `DAMAGED`, or the digest is wrong (which is not checked for a map)."""
         try:
-            info = json.loads(self.description.read_text("utf-8"))
-            found = self._read(info)
+            found = build(self._read(json.loads(self.description.read_text("utf-8"))))
         except OSError:
             return None
         except DAMAGED:
@@ -87,74 +89,73 @@ class Cache:
                     raise ValueError("other pixels")
         return PixelArray(pixels, info, str(info["digest"]), self.description if mapped else None)
 
-    def load_source(self, name: str) -> Source | None:
-        """Return the entry as a dataset of equal squares if it is there and whole."""
-        if (found := self.load()) is None:
-            return None
-        try:
-            info = found.info
-            names, labels = tuple(map(str, info["class_names"])), torch.tensor(info["labels"], dtype=torch.int64)
+    def load_source(self, name: str) -> Dataset | None:
+        """Return the entry as a dataset of square images, as `load` does."""
+
+        def build(found: PixelArray) -> Dataset:
+            labels = torch.tensor(found.info["labels"], dtype=torch.int64)
+            names = tuple(map(str, found.info["class_names"]))
             is_whole = found.pixels.dim() == 4 and labels.shape == (len(found.pixels),)
             if not is_whole or not 0 <= int(labels.min()) <= int(labels.max()) < max(1, len(names)):
-                return None
-            note = str(info["note"])
-        except (*DAMAGED, RuntimeError):
-            return None
-        return Source(name, found.pixels, labels, names, found.mapped_file, found.digest, note=note)
+                raise ValueError("other labels")
+            note = str(found.info["note"])
+            return Dataset(name, found.pixels, labels, names, found.mapped_file, found.digest, note=note)
 
-    def allocate(self, shape: Sequence[int]) -> tuple[Tensor, str]:
-        """Return a uint8 tensor of `shape` to decode into, and a warning or "".
+        return self.load(build)
 
-        It is in memory or, if it is too large for that, a map of a file. Where the cache cannot be written, it is in memory,
-        the warning says so, and `save` writes nothing.
-        """
+    @contextlib.contextmanager
+    def allocate(self, shape: Sequence[int]) -> Iterator[Tensor]:
+        """Provide a uint8 tensor of `shape` to decode into: in memory or, if it is too large for that, a map of a file,
+        which is removed at the end unless it was saved."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if not is_too_large(math.prod(shape)):
-                atomic.check_writable(self.folder)
-                return torch.empty(*shape, dtype=torch.uint8), ""
-            self._part = self._created(shape)
-            offset = len(_header(tuple(shape)))
-            return torch.from_numpy(np.memmap(self._part.file, np.uint8, "r+", offset, tuple(shape))), ""
-        except OSError as error:
-            self.discard()
-            self._is_writable = False
-            return torch.empty(*shape, dtype=torch.uint8), self._warning(error)
-
-    def save(self, pixels: Tensor, info: Mapping[str, object]) -> tuple[PixelArray, str]:
-        """Make `pixels` the entry: the tensor of `allocate`, its first rows, or any other one in memory. Return them, and a
-        warning or "". `info` (JSON): their description."""
-        mapped_file = self.description if self._part else None
-        about = {"source": self._source, **info, "shape": list(pixels.shape), "digest": digest(pixels)}
-        found, text = PixelArray(pixels, about, str(about["digest"]), mapped_file), json.dumps(about)
-        if not self._is_writable:
-            return found, ""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if not self._is_saved(text):
-                self._write(pixels)
-                atomic.write(self.description, [text.encode()])
-        except (OSError, GancliError) as error:
-            return found, self._warning(error)
+            yield self._allocated(tuple(shape))
         finally:
-            self.discard()
-        cache_entries.tidy(self.folder)
-        return found, ""
+            self._discard()
 
-    def save_source(self, source: Source) -> tuple[Source, str]:
-        """The same as `save` for a dataset of equal squares."""
+    def _allocated(self, shape: tuple[int, ...]) -> Tensor:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if is_too_large(math.prod(shape)):
+                self._part = self._created(shape)
+                return torch.from_numpy(np.memmap(self._part.file, np.uint8, "r+", len(_header(shape)), shape))
+            atomic.check_writable(self.folder)
+        except OSError as error:
+            self._discard()
+            self._give_up(error)
+        return torch.empty(*shape, dtype=torch.uint8)
+
+    def save(self, pixels: Tensor, info: Mapping[str, object]) -> PixelArray:
+        """Make `pixels` the entry, and return them: the tensor of `allocate`, its first rows, or any other one in memory.
+        `info` (JSON): their description."""
+        mapped_file = self.description if self._part else None
+        described = {"source": self._source, **info, "shape": list(pixels.shape), "digest": digest(pixels)}
+        found, text = PixelArray(pixels, described, str(described["digest"]), mapped_file), json.dumps(described)
+        if self._is_writable:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                if not self._is_saved(text):
+                    self._write(pixels)
+                    atomic.write(self.description, [text.encode()])
+                cache_entries.tidy(self.folder)
+            except (OSError, GancliError) as error:
+                self._give_up(error)
+            finally:
+                self._discard()
+        return found
+
+    def save_source(self, source: Dataset) -> Dataset:
+        """Make a dataset of square images the entry, as `save` does."""
         info = {"labels": source.labels.tolist(), "class_names": source.class_names, "note": source.note}
-        found, warning = self.save(source.images, info)
-        return replace(source, mapped_file=found.mapped_file, digest=found.digest), warning
+        found = self.save(source.images, info)
+        return replace(source, mapped_file=found.mapped_file, digest=found.digest)
 
-    def discard(self) -> None:
-        """Remove what `allocate` made and `save` did not take."""
+    def _discard(self) -> None:
         if self._part is not None:
             self._part.discard()
             self._part = None
 
     def _is_saved(self, text: str) -> bool:
-        """Whether another run that decoded the same was faster. Its file stays: others may have it mapped over a network."""
+        """Whether another run has decoded the same already. Its file stays: others may have it mapped over a network."""
         try:
             return self.description.read_text("utf-8") == text and self.array.exists()
         except (OSError, ValueError):
@@ -162,62 +163,56 @@ class Cache:
 
     def _write(self, pixels: Tensor) -> None:
         """Raises `OSError`."""
-        part, header = self._part, _header(tuple(pixels.shape))
-        if part is None:
-            self._part = part = self._created(pixels.shape)
-            part.file.seek(len(header))
+        header, is_mapped = _header(tuple(pixels.shape)), self._part is not None
+        part = self._part = self._part or self._created(pixels.shape)
+        part.file.seek(0)
+        part.file.write(header)  # as long as that of the allocated shape, of which these may be the first rows
+        if not is_mapped:
             part.file.write(pixels.contiguous().numpy().data)
-        else:
-            part.file.seek(0)
-            part.file.write(header)  # fewer pictures than were allocated, perhaps; its length does not depend on that
         part.file.flush()
         atomic.sync(part.file.fileno())
         part.put()
 
     def _created(self, shape: Sequence[int]) -> atomic.Part:
-        """A temporary file with the header of an array, whose size is taken of the disk, if need be from entries that were
-        not used for long. Raises `OSError`."""
-        header = _header(tuple(shape))
-        part, size = atomic.Part(self.array), len(header) + math.prod(shape)
+        """Create a temporary file for an array, whose size is reserved on the disk, if necessary by removing old entries.
+        Raises `OSError`."""
+        part, size = atomic.Part(self.array), len(_header(tuple(shape))) + math.prod(shape)
         try:
             try:
                 _reserve(part, size)
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
-                cache_entries.make_room(self.folder, size)
+                cache_entries.remove_oldest(self.folder, size)
                 _reserve(part, size)
-            part.file.seek(0)
-            part.file.write(header)
-            part.file.flush()
         except OSError:
             part.discard()
             raise
         return part
 
-    def _warning(self, error: OSError | GancliError) -> str:
-        reason = atomic.reason(error) if isinstance(error, OSError) else str(error)
-        return (
-            f"{self.folder}: cannot be written ({reason}); the images are prepared anew each time "
-            "(--data-root says where to keep them)"
-        )
+    def _give_up(self, error: OSError | GancliError) -> None:
+        """Save nothing, and warn."""
+        self._is_writable = False
+        problem = os_problem(self.folder, "written", error) if isinstance(error, OSError) else str(error)
+        advice = "the images are prepared again each time (--data-root selects another directory)"
+        self._emit(Warned(f"{problem}; {advice}"))
 
 
 def is_too_large(num_bytes: int) -> bool:
-    """Whether a dataset is mapped rather than read: above a quarter of the memory that this process may have."""
+    """Return whether a dataset is mapped rather than read: above a quarter of the memory that this process may have."""
     return num_bytes > min([memory.total_bytes(), *memory.limits()]) / 4
 
 
 def _header(shape: tuple[int, ...]) -> bytes:
-    """What a `.npy` file of uint8 begins with."""
+    """Return what a `.npy` file of uint8 begins with. Its length is the same for fewer rows."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return file.getvalue()
 
 
 def _reserve(part: atomic.Part, size: int) -> None:
-    """Take `size` bytes of the disk: writing to a map of what is not there would end the process on a full disk (SIGBUS).
-    Raises `OSError`."""
+    """Reserve `size` bytes of the disk: on a full one, writing to a map of a hole would kill the process (SIGBUS). Raises
+    `OSError`."""
     try:
         os.posix_fallocate(part.file.fileno(), 0, size)
         return

@@ -1,142 +1,163 @@
-"""Fetching one file: mirrors, retries, resumption and a checksum, without ever blocking for long.
+"""Files of named datasets: read from the data root, downloaded if they are missing, and checked by their MD5.
 
-Torchvision's own downloader is not used: it has no timeout, cannot be stopped, and draws a progress bar of its own.
+Torchvision's downloader is not used: it has no time-out and cannot be stopped.
 """
 
 import contextlib
-import errno
 import hashlib
 import http.client
-import threading
-import urllib.error
+import tarfile
+import time
 import urllib.request
+import zlib
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from gancli.data.remote import RemoteFile
-from gancli.errors import DataError, GancliError
-from gancli.events import Emit, Preparing, Warned
+from gancli.data.names import Split
+from gancli.errors import DataError, os_problem
+from gancli.events import Emit, Preparing, RateLimiter, Warned
 from gancli.files import atomic
-from gancli.files.atomic import temp_sibling
 
-TRIES = 3  # rounds over all mirrors
+ROUNDS = 3  # over all mirrors
 PAUSE_S = 1.0  # before the second round; doubles
-TIMEOUT_S = 30.0  # without a byte
-POLL_S = 0.25
-PIECE = 1 << 18
-OWN_FAULT = {
-    errno.ENOSPC,
-    errno.EACCES,
-    errno.EROFS,
-    errno.EDQUOT,
-    errno.EPERM,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-    errno.EFBIG,
-    errno.ELOOP,
-}
+TIMEOUT_S = 20.0  # without a byte; a stop may wait so long
+CHUNK_BYTES = 1 << 18
+MAX_BYTES = 1 << 30  # of a file that is read into memory
 
 
-def fetch(file: RemoteFile, root: Path, dataset: str, by_hand: str, emit: Emit) -> Path:
-    """Download `file` to its place below `root`; it appears there whole and with the right checksum, or not at all.
+class TransferError(Exception):
+    """A download failed; another attempt may succeed."""
 
-    Raises `DataError` that names what was tried and, in the words of `by_hand`, what to put where. An error that `emit`
-    raises stops the transfer; what was fetched so far is removed.
-    """
-    target = root / file.path
-    part = temp_sibling(target)
-    atomic.sweep(target.parent, atomic.AGE_S)
-    reasons: dict[str, str] = {}
+
+@dataclass(frozen=True)
+class RemoteFiles:
+    """The files of a dataset. `folder`: where they are below the data root; `mirrors`: addresses that a file's name is
+    appended to; `md5`: checksums by file name; `splits`: the files of each split; `archive`: the tar that contains the
+    folder, "" if there is none."""
+
+    folder: str
+    mirrors: Sequence[str]
+    md5: Mapping[str, str]
+    splits: Mapping[Split, Sequence[str]]
+    class_names: Sequence[str] = ()
+    archive: str = ""
+
+    def read(self, names: Sequence[str], root: Path, dataset: str, download: bool, emit: Emit) -> list[bytes]:
+        """Return the contents of the named files, checked by their MD5. Nothing is unpacked to disk.
+
+        Raises `DataError`, which says which files to put where, or which file is damaged.
+        """
+        paths, contents = [root / self.folder / name for name in names], dict[str, bytes]()
+        if self.archive and not all(path.is_file() for path in paths):
+            paths = [root / self.archive] * len(names)
+            self.fetch(paths[:1], dataset, download, emit)
+            for name, content in _read_members(paths[0], self.folder, set(names)):
+                contents[name] = content
+                emit(Preparing(f"unpacking {self.archive}", len(contents), len(names), "files"))
+        else:
+            self.fetch(paths, dataset, download, emit)
+            for name, path in zip(names, paths, strict=True):
+                emit(Preparing(f"reading {dataset}", len(contents), len(names), "files"))
+                contents[name] = read_file(path)
+        for name, path in zip(names, paths, strict=True):
+            digest = hashlib.md5(contents.get(name, b""), usedforsecurity=False).hexdigest()
+            if digest != self.md5[name]:
+                raise DataError(f"{path}: damaged: the MD5 of {name} is not {self.md5[name]}; delete it and try again")
+        return [contents[name] for name in names]
+
+    def fetch(self, paths: Sequence[Path], dataset: str, download: bool, emit: Emit) -> None:
+        """Download those of `paths` that do not exist, unless `download` is false. Each appears whole, or not at all.
+
+        Raises `DataError`, which says what was tried, and which files to put where.
+        """
+        for path in paths:
+            if path.exists():
+                continue
+            wanted = " and ".join(f"{each.name} (from {self.mirrors[0]}{each.name})" for each in paths)
+            advice = f"put {wanted} into {path.parent}"
+            if not download:
+                raise DataError(f"--dataset {dataset}: not in {path.parent}, and --no-download is given; {advice}")
+            if problems := self._download(path, emit):
+                tried = "; ".join(f"{url}: {problem}" for url, problem in problems.items())
+                raise DataError(f"--dataset {dataset}: {path.name} cannot be downloaded (tried {tried}); {advice}")
+
+    def _download(self, target: Path, emit: Emit) -> dict[str, str]:
+        """Download a file from the first mirror that has it. Returns the problems by address if none has."""
+        problems, what, pace = dict[str, str](), f"downloading {target.name}", RateLimiter()
+        for attempt in range(ROUNDS):
+            time.sleep(PAUSE_S * 2 ** (attempt - 1) if attempt else 0)
+            for url in [f"{mirror}{target.name}" for mirror in self.mirrors]:
+                emit(Preparing(what, 0, 0, "bytes"))
+                try:
+                    with contextlib.closing(_transfer(url, target, self.md5[target.name])) as progress:
+                        for done, total in progress:
+                            if pace.due() or done == total:
+                                emit(Preparing(what, done, total, "bytes"))
+                    return {}
+                except TransferError as error:
+                    problems[url] = str(error)
+                if attempt + 1 < ROUNDS:
+                    emit(Warned(f"{url}: {problems[url]}; trying again"))
+        return problems
+
+
+def _transfer(url: str, target: Path, md5: str) -> Generator[tuple[int, int], None, None]:
+    """Download `target`, and yield how many bytes of how many (0: unknown) are done. Raises `TransferError`, and
+    `DataError` if the file cannot be written."""
+    digest, done = hashlib.md5(usedforsecurity=False), 0
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        atomic.sweep(target.parent, atomic.AGE_S)
+        part = atomic.Part(target)
     try:
-        for attempt in range(TRIES):
-            if attempt:
-                _pause(PAUSE_S * 2 ** (attempt - 1), target.name, emit)
-            for url in file.urls:
-                error = _transfer(url, part, file.md5, emit)
-                if error is None:
-                    error = _placed(part, target)
-                if error is None:
-                    return target
-                reasons[url] = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-                if isinstance(error, OSError) and error.errno in OWN_FAULT:
-                    raise DataError(f"{target}: cannot be written ({atomic.reason(error)}); {by_hand}")
-                if attempt + 1 < TRIES:
-                    emit(Warned(f"{url}: {reasons[url]}; trying again"))
+        request = urllib.request.Request(url, headers={"User-Agent": "gancli"})
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            total = response.length or 0
+            while chunk := response.read1(CHUNK_BYTES):
+                digest.update(chunk)
+                done += len(chunk)
+                with _writing(target):
+                    part.file.write(chunk)
+                yield done, total
+        if digest.hexdigest() != md5:
+            broken = f"broke off after {done} of {total} bytes"
+            raise TransferError(broken if done < total else f"the MD5 is {digest.hexdigest()}, not {md5}")
+        with _writing(target):
+            part.put()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise TransferError(" ".join(f"{type(error).__name__}: {error}".split())[:160]) from error
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    tried = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
-    raise DataError(f"--dataset {dataset}: {target.name} cannot be downloaded (tried {tried}); {by_hand}")
+        part.discard()
 
 
-def _placed(part: Path, target: Path) -> Exception | None:
-    """Put what was fetched in its place. Returns what went wrong."""
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
     try:
-        atomic.replace(part, target)
-    except (OSError, GancliError) as error:
-        return error
-    return None
+        yield
+    except OSError as error:
+        raise DataError(os_problem(target, "written", error)) from error
 
 
-def _pause(seconds: float, name: str, emit: Emit) -> None:
-    while seconds > 0:
-        threading.Event().wait(min(seconds, POLL_S))
-        seconds -= POLL_S
-        emit(Preparing(f"downloading {name}", 0, 0, "bytes"))
-
-
-def _transfer(url: str, part: Path, md5: str, emit: Emit) -> Exception | None:
-    """One attempt, in a thread of its own, so that a silent host holds nobody up. Returns what went wrong."""
-    transfer = _Transfer(url, part, md5)
-    what = f"downloading {url.rsplit('/', 1)[-1]}"
-    transfer.start()
+def read_file(path: Path) -> bytes:
+    """Return the contents of a file, at most 1 GiB. Raises `DataError`."""
     try:
-        while transfer.is_alive():
-            transfer.join(POLL_S)
-            emit(Preparing(what, transfer.done, transfer.total, "bytes"))
-    finally:
-        transfer.unwanted.set()
-    return transfer.error
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES)
+    except OSError as error:
+        raise DataError(os_problem(path, "read", error)) from error
 
 
-class _Transfer(threading.Thread):
-    def __init__(self, url: str, part: Path, md5: str) -> None:
-        super().__init__(daemon=True)
-        self.url, self.part, self.md5 = url, part, md5
-        self.done = self.total = 0
-        self.error: Exception | None = None
-        self.unwanted = threading.Event()
-
-    def run(self) -> None:
-        try:
-            self.part.parent.mkdir(parents=True, exist_ok=True)
-            self._pull()
-            with self.part.open("rb") as file:
-                digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-            if digest != self.md5:
-                self.part.unlink()
-                raise ValueError(f"what came has MD5 {digest}, not {self.md5}")
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                self.part.unlink(missing_ok=True)
-            self.error = error
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            self.error = error
-
-    def _pull(self) -> None:
-        """Append what is missing, if the server can; else start afresh. Nobody else has this file."""
-        have = self.part.stat().st_size if self.part.exists() else 0
-        headers = {"User-Agent": "gancli"} | ({"Range": f"bytes={have}-"} if have else {})
-        with urllib.request.urlopen(urllib.request.Request(self.url, headers=headers), timeout=TIMEOUT_S) as response:
-            resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
-            self.done = have if resumed else 0
-            self.total = self.done + (response.length or 0)
-            with self.part.open("ab" if resumed else "wb") as file:
-                while not self.unwanted.is_set() and (piece := response.read(PIECE)):
-                    file.write(piece)
-                    self.done += len(piece)
-        if self.done < self.total:
-            raise ConnectionError(f"broke off after {self.done} of {self.total} bytes")
+def _read_members(archive: Path, folder: str, names: set[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the named files of a folder in a tar with their contents. Raises `DataError`."""
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                name = member.name.removeprefix("./").removeprefix(f"{folder}/")
+                if name in names and member.size <= MAX_BYTES and (file := tar.extractfile(member)) is not None:
+                    names.remove(name)
+                    yield name, file.read()
+                if not names:
+                    return
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+        raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and try again") from error

@@ -1,30 +1,39 @@
-"""A folder or archive of images as a data set: decoded once, by all cores, and cached."""
+"""Images in a folder or archive as a dataset: decoded once, on all cores, and cached."""
 
 import contextlib
 import os
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+from PIL import Image
 from torch import Tensor
 
-from gancli.data.arrange import Arranged
 from gancli.data.cache import Cache
-from gancli.data.decode import Head, add_remarks, decode_first, read_head, remarks
-from gancli.data.fit import Fit, no_effect, square
-from gancli.data.listing import OnBad, arranged, opened
+from gancli.data.dataset import Dataset
+from gancli.data.decode import (
+    CropMode,
+    Head,
+    add_remarks,
+    decode_image,
+    make_square,
+    no_effect,
+    read_head,
+    remark_messages,
+)
+from gancli.data.image_files import Contents, ImageFiles
+from gancli.data.layout import Layout, find_layout
+from gancli.data.listing import OnBad, open_image_files
 from gancli.data.names import Split
-from gancli.data.pace import PACE_S, Pace
-from gancli.data.patterns import stem
-from gancli.data.pictures import Contents, Pictures
-from gancli.data.source import Source
+from gancli.data.patterns import dataset_stem
 from gancli.errors import DataError
-from gancli.events import Emit, Preparing, Warned
+from gancli.events import Emit, Preparing, RateLimiter, Warned
+from gancli.images import from_pil
 from gancli.process import CPUS
 from gancli.spec import ImageSpec
 from gancli.text import counted
@@ -32,7 +41,7 @@ from gancli.text import counted
 DEFAULT_SIZE = 64
 SMALLEST, LARGEST_OWN_SIZE = 4, 128
 HEAD_BYTES = 1 << 16
-GROUP_BYTES, GROUP_ENTRIES = 1 << 18, 64  # decoded by one thread in one go: many small files, or one photograph
+GROUP_BYTES, GROUP_ENTRIES = 1 << 18, 64  # decoded by one thread at a time: many small files, or one photograph
 T = TypeVar("T")
 
 
@@ -42,32 +51,35 @@ def open_folder(
     image_size: int | None,
     on_bad: OnBad,
     split: Split,
-    fit: Fit,
-    fits: Callable[[ImageSpec], object] | None,
+    fit: CropMode,
+    check_spec: Callable[[ImageSpec], object] | None,
     emit: Emit,
-) -> Source:
-    """Open a folder, a zip, tars or Parquet files; `arrange.Arranger` says what its subfolders mean.
+    shards: Sequence[Path] = (),
+) -> Dataset:
+    """Open a folder, a zip, tars or Parquet files, with the classes that `layout.find_layout` finds.
 
-    Images become RGB, or grey if all are. Each becomes a square, as `fit` says, of `image_size` (None: see `common_size`).
-    Raises `DataError` for a folder without images and, unless `on_bad` is "skip", for the first image that cannot be read.
+    Images become RGB, or grey if all are, and squares of `image_size` (None: see `common_size`) by `fit`. `check_spec` is
+    called before they are decoded; `shards`: see `open_image_files`. Raises `DataError` for a folder without images and,
+    unless `on_bad` is "skip", for the first image that cannot be read.
     """
-    name = stem(path.resolve())
-    with opened(path, emit, on_bad == "skip") as pictures:
-        chosen = arranged(pictures, split)
+    name = dataset_stem(path.resolve())
+    with open_image_files(path, emit, on_bad == "skip", shards=shards) as pictures:
+        chosen = find_layout(pictures, split)
         marks = pictures.found.marks
         found = [chosen.class_names, [[name, label, *marks[name]] for name, label in chosen.labels.items()]]
-        asked = [image_size, on_bad, *([fit] if fit != "crop" else [])]
-        cache = Cache(data_root, name, [asked, found], path.resolve())
+        column = [pictures.column] if pictures.column else []
+        options = [image_size, on_bad, *([fit] if fit != "crop" else []), *column]
+        cache = Cache(data_root, name, [options, found], path.resolve(), emit)
         source = cache.load_source(name)
         if source is None:
-            source = _decoded(name, pictures, chosen, cache, image_size, on_bad, fit, fits, emit)
+            source = _decoded(name, pictures, chosen, cache, image_size, DecodingReport(on_bad, fit), check_spec, emit)
     for note in (*pictures.notes(), *chosen.notes, *source.note.splitlines()):
         emit(Warned(note))
     return source
 
 
 def common_size(sizes: Iterable[tuple[int, int]]) -> int:
-    """The size of images nobody chose a size for: their own if they are all equal squares of 4 to 128 px, else 64."""
+    """Return the default size of a dataset: that of its images if they are equal squares of 4 to 128 px, else 64."""
     distinct = set(sizes)
     width, height = next(iter(distinct))
     own = len(distinct) == 1 and width == height and SMALLEST <= width <= LARGEST_OWN_SIZE
@@ -75,215 +87,195 @@ def common_size(sizes: Iterable[tuple[int, int]]) -> int:
 
 
 @dataclass
-class Bad:
-    """The images that could not be read: the first ends it all, or they are counted. And those that something is to be told
-    of, by what that is, and how many were in need of `fit`."""
+class DecodingReport:
+    """What is reported of the images of a dataset. `unreadable`: the problems by name; `remarks`: names by remark;
+    `has_effect`: whether an image was not square, so that `fit` matters."""
 
     on_bad: OnBad
-    fit: Fit = "crop"
-    reasons: dict[str, str] = field(default_factory=dict)
-    told: dict[str, list[str]] = field(default_factory=dict)
-    not_square: list[str] = field(default_factory=list)
+    fit: CropMode = "crop"
+    unreadable: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, list[str]] = field(default_factory=dict)
+    has_effect: bool = False
 
-    def take(self, name: str, error: DataError) -> None:
+    def add_unreadable(self, name: str, error: DataError) -> None:
+        """Raises `DataError` unless unreadable images are skipped."""
         if self.on_bad == "fail":
             raise DataError(f"{error}; --on-bad-image skip leaves such files out") from None
-        self.reasons[name] = str(error)
+        self.unreadable[name] = str(error)
 
-    def check(self, path: Path, num_read: int) -> None:
-        """Raise `DataError` where no image could be read."""
-        if not num_read:
-            raise DataError(f"--dataset {path}: none of its images can be read; the first: {self._in_order()[0]}")
-
-    def _in_order(self) -> list[str]:
-        return [self.reasons[name] for name in sorted(self.reasons)]
+    def check(self, path: Path, num_readable: int) -> None:
+        """Raises `DataError` if no image could be read."""
+        if not num_readable:
+            first = self.unreadable[min(self.unreadable)]
+            raise DataError(f"--dataset {path}: none of its images can be read; the first: {first}")
 
     def note(self) -> str:
-        """What to warn of each time the images are used, a line for each kind, in the order of names."""
+        """Return the warnings, a line each. They are repeated whenever the cached images are used."""
         lines = []
-        if reasons := self._in_order():
-            more = "; …" if len(reasons) > 3 else ""
-            lines.append(f"{counted(len(reasons), 'unreadable image')} left out: {'; '.join(reasons[:3])}{more}")
-        told = {words: sorted(names) for words, names in self.told.items()}
-        lines += remarks(dict(sorted(told.items(), key=lambda one: one[1][0])))
-        if self.fit != "crop" and not self.not_square:
+        if problems := [self.unreadable[name] for name in sorted(self.unreadable)]:
+            more = "; …" if len(problems) > 3 else ""
+            lines.append(f"{counted(len(problems), 'unreadable image')} left out: {'; '.join(problems[:3])}{more}")
+        named = {remark: sorted(names) for remark, names in self.remarks.items()}
+        lines += remark_messages(dict(sorted(named.items(), key=lambda item: item[1][0])))
+        if self.fit != "crop" and not self.has_effect:
             lines.append(no_effect(self.fit))
         return "\n".join(lines)
 
 
 def _decoded(
     dataset: str,
-    pictures: Pictures,
-    chosen: Arranged,
+    pictures: ImageFiles,
+    chosen: Layout,
     cache: Cache,
     image_size: int | None,
-    on_bad: OnBad,
-    fit: Fit,
-    fits: Callable[[ImageSpec], object] | None,
+    report: DecodingReport,
+    check_spec: Callable[[ImageSpec], object] | None,
     emit: Emit,
-) -> Source:
-    """Decode everything, into the cache's file where it can be written, else into memory."""
+) -> Dataset:
+    """Decode all images into the cache."""
     names = list(chosen.labels)
-    size, channels = _size_and_channels(pictures, names, image_size, on_bad, emit)
-    if fits is not None:
-        fits(ImageSpec(channels, size, tuple(chosen.class_names)))
-    bad, num_bytes = Bad(on_bad, fit), channels * size * size
-    places = {name: slice(index * num_bytes, (index + 1) * num_bytes) for index, name in enumerate(names)}
-    try:
-        images, warning = cache.allocate((len(names), channels, size, size))
-        if warning:
-            emit(Warned(warning))
+    size, channels = _size_and_channels(pictures, names, image_size, report.on_bad, emit)
+    if check_spec is not None:
+        check_spec(ImageSpec(channels, size, tuple(chosen.class_names)))
 
-        def pixels(name: str, data: bytes) -> tuple[Tensor, tuple[str, ...]]:
-            first = decode_first(data, pictures.where(name), size)
-            picture = first.picture.convert("L" if channels == 1 else "RGB")
-            if picture.width != picture.height:
-                bad.not_square.append(name)
-            flat = torch.frombuffer(bytearray(square(picture, size, fit).tobytes()), dtype=torch.uint8)
-            return flat.view(size, size, channels).permute(2, 0, 1).flatten(), first.remarks
+    def finish(image: Image.Image, _: str) -> Tensor:
+        report.has_effect |= image.width != image.height
+        return from_pil(make_square(image, size, report.fit)).flatten()
 
-        what = f"decoding {pictures.path.name}"
-        whole = decode_into(images.view(-1), places, pictures, what, pixels, bad, emit)
-        labels = torch.tensor([chosen.labels[name] for name in whole])
-        done = Source(dataset, images[: len(whole)], labels, tuple(chosen.class_names), note=bad.note())
-        source, warning = cache.save_source(done)
-        if warning:
-            emit(Warned(warning))
-        return source
-    finally:
-        cache.discard()
+    with cache.allocate((len(names), channels, size, size)) as images:
+        lengths = dict.fromkeys(names, channels * size * size)
+        decoded = decode_into(images.view(-1), lengths, pictures, channels, size, finish, report, emit)
+        labels = torch.tensor([chosen.labels[name] for name in decoded])
+        class_names = tuple(chosen.class_names)
+        return cache.save_source(Dataset(dataset, images[: len(decoded)], labels, class_names, note=report.note()))
 
 
 def _size_and_channels(
-    pictures: Pictures, names: Sequence[str], image_size: int | None, on_bad: OnBad, emit: Emit
+    pictures: ImageFiles, names: Sequence[str], image_size: int | None, on_bad: OnBad, emit: Emit
 ) -> tuple[int, int]:
-    """From the headers, of no more images than it takes to decide."""
-    sizes: set[tuple[int, int]] = set()
-    colours: set[bool] = set()
-
-    def take(_: str, found: Head) -> bool:
-        sizes.add((found.width, found.height))
-        colours.add(not found.grey)
-        return (image_size is None and len(sizes) == 1) or True not in colours
-
-    bad = Bad(on_bad)
-    read_heads(pictures, names, f"looking at {pictures.path.name}", take, bad, emit)
-    return image_size or common_size(sizes), 3 if True in colours else 1
+    """Return them from the headers of no more images than necessary."""
+    sizes, channels = set[tuple[int, int]](), 1
+    with contextlib.closing(read_heads(pictures, names, DecodingReport(on_bad), emit)) as heads:
+        for _, head in heads:
+            sizes.add((head.width, head.height))
+            channels = channels if head.grey else 3
+            if channels == 3 and (image_size is not None or len(sizes) > 1):
+                break
+    return image_size or common_size(sizes), channels
 
 
 def read_heads(
-    pictures: Pictures, names: Sequence[str], what: str, take: Callable[[str, Head], bool], bad: Bad, emit: Emit
-) -> None:
-    """`take` the header of each image, as long as it says so. The beginning of a file nearly always has it. Raises
-    `DataError` where none can be read."""
-    unclear = list[str]()
+    pictures: ImageFiles, names: Sequence[str], report: DecodingReport, emit: Emit
+) -> Generator[tuple[str, Head], None, None]:
+    """Yield the header of each image: from the beginning of its file, else from the whole file. Raises `DataError` if none
+    can be read."""
+    unclear, what = list[str](), f"reading the headers of {pictures.path.name}"
 
     def head(name: str, data: bytes) -> Head:
         return read_head(data, pictures.where(name))
 
-    beginnings = pictures.read(names, HEAD_BYTES)
-    goes_on = each(head, beginnings, len(names), what, take, lambda name, _: unclear.append(name), emit)
-    if goes_on and unclear:
-        each(head, pictures.read(unclear), len(unclear), what, take, bad.take, emit)
-    bad.check(pictures.path, len(names) - len(bad.reasons))
+    for name, found in map_files(head, pictures.read(names, HEAD_BYTES), len(names), what, emit):
+        if isinstance(found, DataError):
+            unclear.append(name)
+        else:
+            yield name, found
+    for name, found in map_files(head, pictures.read(unclear), len(unclear), what, emit) if unclear else ():
+        if isinstance(found, DataError):
+            report.add_unreadable(name, found)
+        else:
+            yield name, found
+    report.check(pictures.path, len(names) - len(report.unreadable))
 
 
 def decode_into(
     flat: Tensor,
-    places: Mapping[str, slice],
-    pictures: Pictures,
-    what: str,
-    pixels: Callable[[str, bytes], tuple[Tensor, tuple[str, ...]]],
-    bad: Bad,
+    lengths: Mapping[str, int],
+    pictures: ImageFiles,
+    channels: int,
+    size: int | None,
+    finish: Callable[[Image.Image, str], Tensor],
+    report: DecodingReport,
     emit: Emit,
 ) -> list[str]:
-    """Decode pictures into their places, which lie end to end in `flat`, uint8 `[n]`. `pixels` gives the bytes of one, and
-    what is to be told of it. Returns the names of those that could be read, whose bytes then lie end to end."""
-    whole = set[str]()
+    """Decode images end to end into `flat`, uint8 `[n]`. `lengths`: the bytes of each; `size`: see `decode`; `finish`
+    returns the pixels of an image, uint8. Returns the names of the readable ones, in the order of `lengths` and their bytes.
+    """
+    begins = dict(zip(lengths, accumulate(lengths.values(), initial=0), strict=False))
 
-    def take(name: str, found: tuple[Tensor, tuple[str, ...]]) -> bool:
-        flat[places[name]], said = found
-        whole.add(name)
-        add_remarks(bad.told, said, name)
-        return True
+    def pixels(name: str, data: bytes) -> tuple[Tensor, tuple[str, ...]]:
+        first = decode_image(data, pictures.where(name), size)
+        return finish(first.image.convert("L" if channels == 1 else "RGB"), name), first.remarks
 
-    each(pixels, pictures.read(places), len(places), what, take, bad.take, emit)
-    bad.check(pictures.path, len(whole))
-    names, filled = [name for name in places if name in whole], 0
+    readable, what = set[str](), f"decoding {pictures.path.name}"
+    for name, result in map_files(pixels, pictures.read(lengths), len(lengths), what, emit):
+        if isinstance(result, DataError):
+            report.add_unreadable(name, result)
+            continue
+        flat[begins[name] : begins[name] + lengths[name]] = result[0]
+        add_remarks(report.remarks, result[1], name)
+        readable.add(name)
+    report.check(pictures.path, len(readable))
+    names, end = [name for name in lengths if name in readable], 0
     for name in names:
-        begin, filled = filled, filled + places[name].stop - places[name].start
-        if begin != places[name].start:  # a gap is before it
-            flat[begin:filled] = flat[places[name]].clone()
+        begin, end = end, end + lengths[name]
+        if begin != begins[name]:  # an unreadable image left a gap
+            flat[begin:end] = flat[begins[name] : begins[name] + lengths[name]].clone()
     return names
 
 
-def each(
-    work: Callable[[str, bytes], T],
-    contents: Contents,
-    count: int,
-    what: str,
-    take: Callable[[str, T], bool],
-    refuse: Callable[[str, DataError], object],
-    emit: Emit,
-) -> bool:
-    """`take` the results of `work` on each of `count` files in their order, as long as it says so, with progress; `refuse`
-    what cannot be read. Returns whether all were worked on.
+def map_files(
+    work: Callable[[str, bytes], T], contents: Contents, count: int, what: str, emit: Emit
+) -> Iterator[tuple[str, T | DataError]]:
+    """Yield the results of `work` for `count` files in their order, with progress `what`; for an unreadable one its error.
 
-    One thread reads ahead, the others work: Pillow decodes and resizes outside the interpreter's lock, and signals reach
-    the main thread only.
+    This thread reads, the others work: Pillow decodes and resizes without the interpreter's lock.
     """
-    closed = threading.Event()
-
-    def next_group() -> list[tuple[str, bytes | DataError]]:
-        group, num_bytes = list[tuple[str, bytes | DataError]](), 0
-        while num_bytes < GROUP_BYTES and len(group) < GROUP_ENTRIES and not closed.is_set():
-            if (item := next(contents, None)) is None:
-                break
-            group.append(item)
-            num_bytes += len(item[1]) if isinstance(item[1], bytes) else 0
-        return group
-
-    def work_on(reading: "Future[list[tuple[str, bytes | DataError]]]") -> list[tuple[str, T | DataError]]:
-        return [(name, _attempt(work, name, data)) for name, data in reading.result() if not closed.is_set()]
-
-    workers, pace, done = len(CPUS), Pace(), 0
-    waiting: deque[Future[list[tuple[str, T | DataError]]]] = deque()
-    with (
-        contextlib.closing(contents),
-        ThreadPoolExecutor(1, initializer=_on_any_cpu) as reader,
-        ThreadPoolExecutor(workers, initializer=_on_any_cpu) as pool,
-    ):
+    pending, pace, done = deque[Future[list[tuple[str, T | DataError]]]](), RateLimiter(), 0
+    groups = _groups(contents)
+    with contextlib.closing(contents), ThreadPoolExecutor(len(CPUS), initializer=_on_any_cpu) as pool:
         try:
             while True:
-                while len(waiting) < 2 * workers:
-                    waiting.append(pool.submit(work_on, reader.submit(next_group)))
-                future = waiting.popleft()
-                while not future.done() and not wait([future], PACE_S).done:
+                while len(pending) < 2 * len(CPUS) and (group := next(groups, None)) is not None:
+                    pending.append(pool.submit(_work_on, work, group))
+                if not pending:
+                    return
+                future = pending.popleft()
+                while not wait([future], pace.every_s).done:
                     emit(Preparing(what, done, count, "images"))
-                if not (results := future.result()):
-                    return True
-                for name, result in results:
-                    if isinstance(result, DataError):
-                        refuse(name, result)
-                    elif not take(name, result):
-                        return False
-                    done += 1
+                results = future.result()
+                yield from results
+                done += len(results)
                 if pace.due() or done == count:
                     emit(Preparing(what, done, count, "images"))
         finally:
-            closed.set()
-            for future in waiting:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _groups(contents: Contents) -> Iterator[list[tuple[str, bytes | DataError]]]:
+    group, num_bytes = list[tuple[str, bytes | DataError]](), 0
+    for name, data in contents:
+        group.append((name, data))
+        num_bytes += len(data) if isinstance(data, bytes) else 0
+        if num_bytes >= GROUP_BYTES or len(group) >= GROUP_ENTRIES:
+            yield group
+            group, num_bytes = [], 0
+    if group:
+        yield group
+
+
+def _work_on(
+    work: Callable[[str, bytes], T], group: Iterable[tuple[str, bytes | DataError]]
+) -> list[tuple[str, T | DataError]]:
+    results = list[tuple[str, T | DataError]]()
+    for name, data in group:
+        try:
+            results.append((name, data if isinstance(data, DataError) else work(name, data)))
+        except DataError as error:
+            results.append((name, error))
+    return results
 
 
 def _on_any_cpu() -> None:
-    """Let this thread run on all of the process's CPUs, wherever its parent was tied to."""
+    """Let this thread run on all CPUs of the process, whichever its parent was tied to."""
     with contextlib.suppress(AttributeError, OSError):  # not Linux, or some have been taken from the process meanwhile
         os.sched_setaffinity(0, CPUS)
-
-
-def _attempt(work: Callable[[str, bytes], T], name: str, data: bytes | DataError) -> T | DataError:
-    try:
-        return data if isinstance(data, DataError) else work(name, data)
-    except DataError as error:
-        return error

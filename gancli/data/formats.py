@@ -1,8 +1,7 @@
-"""Which files are pictures: by name, what this Pillow decodes within our bounds; and what it knows but we leave alone."""
+"""The files that are images, by name: those that this Pillow decodes within bounds, and those that are not supported."""
 
 import contextlib
 import importlib
-import io
 import posixpath
 from collections.abc import Mapping
 from functools import cache
@@ -11,8 +10,8 @@ from types import MappingProxyType
 
 from PIL import Image, features
 
-# No others: EPS and WMF would start other programs, ICO, ICNS and FITS unpack without a bound, DDS and XPM take seconds.
-# The first ones, told by their first bytes, are tried on any file; the rest only where the name says so.
+# Without EPS and WMF (start other programs), ICO, ICNS and FITS (unpack without bounds), DDS and XPM (take seconds).
+# KNOWN are recognised by their first bytes, and tried on any file; BY_NAME only on files with such a name.
 KNOWN = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "PSD", "QOI", "SGI", "SUN", "HEIF")
 BY_NAME = ("TGA", "PCX", "DIB")
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
@@ -27,22 +26,22 @@ JUNK = frozenset({"@eadir", "$recycle.bin", "system volume information", "lost+f
 
 @cache
 def suffixes() -> Mapping[str, str]:
-    """The suffixes of files that are pictures, and the format that each says: what this Pillow can decode of ours."""
-    with contextlib.suppress(ImportError):  # HEIC, as phones write it, where somebody installed pillow-heif
+    """Return the suffixes of image files with their formats, as far as this Pillow can decode them."""
+    with contextlib.suppress(ImportError):  # HEIC, the format of phones, if pillow-heif is installed
         importlib.import_module("pillow_heif").register_heif_opener()
     endings = Image.registered_extensions()
-    read = [*(kind for kind in (*KNOWN, *BY_NAME) if _decodes(kind)), "MPO"]  # several JPEGs in one file; read as JPEG
+    read = [*(kind for kind in (*KNOWN, *BY_NAME) if _decodes(kind)), "MPO"]  # several JPEGs in one file, read as JPEG
     return MappingProxyType({ending: kind for ending, kind in endings.items() if kind in read})
 
 
 def accepted(name: str) -> tuple[str, ...]:
-    """The formats that the file of a name may have."""
-    said = suffixes().get(PurePosixPath(name).suffix.lower(), "")
-    return (*_told_by_bytes(), said) if said in BY_NAME else _told_by_bytes()
+    """Return the formats that a file of this name may have."""
+    named = suffixes().get(PurePosixPath(name).suffix.lower(), "")
+    return (*_recognised(), named) if named in BY_NAME else _recognised()
 
 
 @cache
-def _told_by_bytes() -> tuple[str, ...]:
+def _recognised() -> tuple[str, ...]:
     return tuple(kind for kind in KNOWN if kind in suffixes().values())
 
 
@@ -50,27 +49,18 @@ def _decodes(kind: str) -> bool:
     return kind in Image.OPEN and (kind not in LIBRARIES or bool(features.check(LIBRARIES[kind])))
 
 
-def begins_as_picture(data: bytes) -> bool:
-    """Whether bytes without a name begin as a picture that is read here does."""
-    try:
-        with Image.open(io.BytesIO(data), formats=accepted("")):
-            return True
-    except Exception:  # broken files make Pillow's plugins raise anything
-        return False
-
-
 def is_image(name: str) -> bool:
-    """Whether a file's name, relative to its folder, says it is an image; hidden files and other programs' are none."""
+    """Return whether a name, relative to the dataset, is that of an image, and neither hidden nor of a system's files."""
     return posixpath.splitext(name)[1].lower() in suffixes() and not any(map(is_junk, name.split("/")))
 
 
-def is_other_picture(name: str) -> bool:
-    """Whether a file's name says that it is a picture, but of a kind that is not read here."""
+def is_unsupported_image(name: str) -> bool:
+    """Return whether a name is that of an image in an unsupported format."""
     path = PurePosixPath(name)
     suffix = path.suffix.lower()
     return suffix in OTHER_PICTURES and suffix not in suffixes() and not any(map(is_junk, path.parts))
 
 
 def is_junk(part: str) -> bool:
-    """Whether a part of a path is hidden, or kept by a system or another program for itself."""
+    """Return whether a part of a path is hidden, or that of a file of a system or another program."""
     return part.startswith((".", "__MACOSX")) or part.lower() in JUNK

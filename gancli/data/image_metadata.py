@@ -1,36 +1,28 @@
-"""What an image's file says beside its pixels, as far as an enlarged one keeps it: colour profile, EXIF, resolution."""
+"""Metadata of an image's file that an enlarged image keeps: colour profile, EXIF and resolution."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL import ExifTags, Image
 
 ORIENTATION = 0x0112
-# Of EXIF's first directory, what describes the image; the rest is how its file was laid out (a TIFF's strips).
+# Tags of EXIF's first directory that describe the image; the others are about the layout of its file (a TIFF's strips).
 DESCRIPTIVE = frozenset({
     0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298, 0x9C9B, 0x9C9C,
     0x9C9D, 0x9C9E, 0x9C9F,
 })  # fmt: skip
 IN_PIXELS = frozenset({0x9214, 0xA002, 0xA003, 0xA005, 0xA214})  # sizes and places in the original, and a pointer
-MAX_PROFILE_BYTES = 1 << 20  # what readers of PNG take
-MAX_EXIF_BYTES = 65_000  # what a JPEG holds
-MAX_DPI = 65_535  # a JPEG's 16 bits
-# What is told of images, after their number.
+MAX_PROFILE_BYTES = 1 << 20  # the limit of readers of PNG
+MAX_EXIF_BYTES = 65_000  # the limit of JPEG
+MAX_DPI = 65_535  # 16 bits in JPEG
+# Remarks about images, for a message that begins with their number.
 NO_PROFILE = "with a colour profile that does not fit: it is left out"
 NO_EXIF = "with EXIF that cannot be kept: it is left out"
 
 
-class ImageMetadata(NamedTuple):
-    """`info`: what Pillow takes when it saves an image (`icc_profile`, `exif`, `dpi`); `remarks`: what is told of
-    the rest."""
-
-    info: dict[str, Any]
-    remarks: tuple[str, ...]
-
-
-def read_metadata(image: Image.Image, grey: bool) -> ImageMetadata:
-    """The metadata of a loaded image, which is grey once decoded, or RGB, as of an upright one of any size. Raises nothing:
-    what is broken is left out."""
+def read_metadata(image: Image.Image, grey: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the metadata of a loaded image for Pillow to save (`icc_profile`, `exif`, `dpi`), as of an upright image of any
+    size, and remarks about damaged metadata, which is left out. `grey`: whether the decoded image is grey, or RGB."""
     info, remarks = dict[str, Any](), list[str]()
     if profile := image.info.get("icc_profile"):
         if _is_profile(profile, grey):
@@ -45,21 +37,25 @@ def read_metadata(image: Image.Image, grey: bool) -> ImageMetadata:
         remarks.append(NO_EXIF)
     elif exif:
         info["exif"] = exif
-    dpi = image.info.get("dpi")
-    if isinstance(dpi, tuple) and len(dpi) == 2 and all(map(_is_resolution, dpi)):
-        info["dpi"] = float(dpi[0]), float(dpi[1])
-    return ImageMetadata(info, tuple(remarks))
+    try:
+        dpi = image.info.get("dpi")
+        x, y = map(float, dpi if isinstance(dpi, tuple) else ())
+        if all(math.isfinite(value) and 1 <= value <= MAX_DPI for value in (x, y)):
+            info["dpi"] = x, y
+    except (TypeError, ValueError, ZeroDivisionError):  # Pillow's fractions may have the denominator 0
+        pass
+    return info, tuple(remarks)
 
 
 def _is_profile(profile: object, grey: bool) -> bool:
-    """Whether it is a whole ICC profile of the image's colour space (ICC.1:2022, section 7.2)."""
+    """Return whether it is a whole ICC profile of the image's colour space (ICC.1:2022, section 7.2)."""
     if not isinstance(profile, bytes) or not 132 <= len(profile) <= MAX_PROFILE_BYTES or profile[36:40] != b"acsp":
         return False
     return int.from_bytes(profile[:4], "big") <= len(profile) and profile[16:20] == (b"GRAY" if grey else b"RGB ")
 
 
 def _exif(image: Image.Image) -> bytes:
-    """The descriptive part of an image's EXIF, as of an upright one; without a thumbnail. `b""` where there is none."""
+    """Return the descriptive part of an image's EXIF, as of an upright image, without a thumbnail; b"" if there is none."""
     old, new = image.getexif(), Image.Exif()
     for tag in DESCRIPTIVE & set(old):
         new[tag] = old[tag]
@@ -69,10 +65,3 @@ def _exif(image: Image.Image) -> bytes:
     if len(new) and ORIENTATION in old:
         new[ORIENTATION] = 1
     return new.tobytes() if len(new) else b""
-
-
-def _is_resolution(value: object) -> bool:
-    try:
-        return math.isfinite(value) and 1 <= value <= MAX_DPI  # type: ignore[arg-type, operator]
-    except (TypeError, ValueError, ZeroDivisionError):  # Pillow's fractions may have no denominator
-        return False

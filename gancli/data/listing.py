@@ -1,85 +1,83 @@
-"""A folder, a zip, tars or Parquet files: opened by a path or a pattern, with their pictures' classes."""
+"""Open a folder, a zip, tars or Parquet files of images, by a path or a pattern. Imports no torch."""
 
+import contextlib
+import io
 import zipfile
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tarfile import BLOCKSIZE
 from typing import Literal
 
-from gancli.config.paths import open_file
-from gancli.data import patterns, tars
-from gancli.data.arrange import Arranged, Arranger
-from gancli.data.names import Split, source_names
-from gancli.data.pictures import Folder, Pictures, Zip
-from gancli.data.walk import walked
-from gancli.errors import DataError, UsageError, did_you_mean
-from gancli.events import Emit
-from gancli.text import printable
+from PIL import Image
+
+from gancli.config.paths import expanded, open_file
+from gancli.data import parquet, patterns, tars
+from gancli.data.formats import GREY_MODES, accepted
+from gancli.data.image_files import ImageFiles, ImageFolder, ImageZip
+from gancli.data.names import STACKED, dataset_names, own_size
+from gancli.data.walk import list_folder
+from gancli.errors import DataError, GancliError, UsageError, did_you_mean
+from gancli.events import Emit, ignore
 
 OnBad = Literal["fail", "skip"]
+COLOURED = frozenset({"shapes", "leaves", "cifar10", "cifar100", "svhn", "stl10", STACKED})
+NUM_PROBED = 16
+HEAD_BYTES = 1 << 16
 
 
-def arranged(pictures: Pictures, split: Split, with_classes: bool = True) -> Arranged:
-    """The pictures of a split, in a stable order, with their classes; `arrange.Arranger` says what subfolders mean. Raises
-    `DataError` for a container without pictures of the split."""
-    if not pictures.found.marks:
-        more = "".join(f"; {note}" for note in pictures.notes())
-        raise DataError(
-            f"--dataset {pictures.path}: holds no images (.png .jpg .webp .bmp .gif .tif, also in subfolders){more}"
-        )
-    arranger = Arranger(printable(f"--dataset {pictures.path}"), pictures.found, cache(pictures.labels))
-    return arranger.arrange(split, with_classes)
-
-
-def opened(path: Path, emit: Emit, skip: bool = False, most: int | None = None, deep: bool = True) -> Pictures:
-    """Open a folder (with its subfolders if `deep`), a zip, or what `patterns` says; given `most`, so far that so many
-    pictures are listed. Raises `DataError` for what is none of them, or cannot be listed; with `skip` a subfolder that
-    cannot be, or what follows on damage in a tar, is passed over."""
-    if path.is_dir():
-        found = walked(path, skip, emit, most=most, deep=deep)
+def open_image_files(
+    path: Path,
+    emit: Emit,
+    skip: bool = False,
+    most: int | None = None,
+    deep: bool = True,
+    shards: Sequence[Path] = (),
+) -> ImageFiles:
+    """Open a folder (with its subfolders if `deep`), a zip, tars or Parquet files; given `most`, list only so many images.
+    Raises `DataError` for anything else, or if it cannot be listed; `skip` skips subfolders that cannot be, and all that
+    follows on damage in a tar. `shards`: tars or Parquet files of the folder `path` to read instead of it."""
+    if shards:
+        files, kind = list(shards), patterns.common_kind(str(path), shards)
+    elif path.is_dir():
+        found = list_folder(path, skip, emit, most=most, deep=deep)
         if found.marks or not found.archives:
-            return Folder(path, found)
+            return ImageFolder(path, found)
         files = [path / name for name in found.archives]
-        kind = patterns.only_kind(str(path), files)
-    elif not path.exists() and (matching := patterns.matching(path)):
-        files, kind = matching, patterns.only_kind(str(path), matching)
+        kind = patterns.common_kind(str(path), files)
+    elif not path.exists() and (files := patterns.expand_pattern(path)):
+        kind = patterns.common_kind(str(path), files)
     elif not path.is_file():
         raise DataError(
-            f"--dataset {path}: neither a folder nor a zip, tar or Parquet file of images (it is no regular file)"
+            f"--dataset {path}: neither a folder nor a zip, tar or Parquet file of images (not a regular file)"
         )
-    elif known := patterns.kind_of(path.name) or _kind_inside(path):
+    elif known := patterns.kind_of(path.name) or _kind_by_content(path):
         files, kind = [path], known
     else:
-        return Zip(path)
-    if kind == "tar":
-        return tars.open_shards(path, files, skip, most, emit)
-    from gancli.data import parquet
-
-    return parquet.open_table(path, files, skip, most, emit)
+        return ImageZip(path)
+    return (tars.open_shards if kind == "tar" else parquet.open_table)(path, files, skip, most, emit)
 
 
-def opened_for(flag: str, path: Path, emit: Emit) -> Pictures:
-    """Open a folder, whose subfolders are passed over, or an archive, with all that lies in it, named by an option. Raises
-    `DataError` for what is neither, and `UsageError` for the name of a data set."""
+def open_option(flag: str, path: Path, emit: Emit, shards: Sequence[Path] = ()) -> ImageFiles:
+    """Open the folder, without its subfolders, or the archive of an option. Raises `DataError` for anything else, and
+    `UsageError` for the name of a dataset."""
     if not path.exists() and not path.is_symlink():
-        if str(path) in source_names():
-            raise UsageError(
-                f"{flag} {path}: is a data set with a name; a folder, zip or tar of pictures is wanted here"
-            )
+        if str(path) in dataset_names():
+            raise UsageError(f"{flag} {path}: is the name of a dataset; expected a folder, zip or tar of images")
         try:
             near = [entry.name for entry in path.parent.iterdir()]
         except OSError:
             near = []
         raise DataError(f"{flag} {path}: does not exist{did_you_mean(path.name, near)}")
     try:
-        return opened(path, emit, deep=False)
+        return open_image_files(path, emit, deep=False, shards=shards)
     except DataError as error:
-        words, _, _ = str(error).removeprefix("--dataset ").partition("; --on-bad-image")
-        raise DataError(f"{flag} {words}") from error
+        message, _, _ = str(error).removeprefix("--dataset ").partition("; --on-bad-image")
+        raise DataError(f"{flag} {message}") from error
 
 
-def _kind_inside(path: Path) -> patterns.Kind | None:
-    """What a file is whose name does not tell, by its first bytes; None: perhaps a zip."""
+def _kind_by_content(path: Path) -> patterns.Kind | None:
+    """Return the kind of a file by its first bytes; None may be a zip."""
     try:
         with open_file(path) as file:
             head = file.read(BLOCKSIZE)
@@ -88,3 +86,36 @@ def _kind_inside(path: Path) -> patterns.Kind | None:
     if head.startswith(b"PAR1"):
         return "parquet"
     return "tar" if head[257:262] == b"ustar" and not zipfile.is_zipfile(path) else None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The first images of a dataset. `coloured`: at least one is; `square`: all are squares of one size; `side`: of these
+    squares, else the shortest side of all, in pixels."""
+
+    coloured: bool
+    side: int
+    square: bool
+
+
+def probe(dataset: str) -> Probe | None:
+    """Return what the first images of a dataset are like; None if none can be read, which opening it will report."""
+    if (side := own_size(dataset)) is not None:
+        return Probe(dataset in COLOURED, side, True)
+    sizes, coloured = list[tuple[int, int]](), False
+    try:
+        with open_image_files(expanded(dataset, "--dataset"), ignore, most=NUM_PROBED) as pictures:
+            for name, data in pictures.read(list(pictures.found.marks)[:NUM_PROBED], HEAD_BYTES):
+                if isinstance(data, DataError):
+                    continue
+                # Whatever Pillow raises for half an image, or none: the others are probed.
+                with contextlib.suppress(Exception), Image.open(io.BytesIO(data), formats=accepted(name)) as image:
+                    sizes.append(image.size)
+                    coloured |= image.mode not in GREY_MODES
+    except (GancliError, OSError, ValueError):
+        return None
+    if not sizes:
+        return None
+    width, height = sizes[0]
+    square = len(set(sizes)) == 1 and width == height
+    return Probe(coloured, width if square else min(map(min, sizes)), square)

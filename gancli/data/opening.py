@@ -1,22 +1,30 @@
-"""From a name or a path to a data set, decoded once."""
+"""Open a dataset by its name or path."""
 
 import errno
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from gancli.config import suggestions
 from gancli.config.paths import expanded
-from gancli.data.fit import Fit
-from gancli.data.names import ARRAYS, DRAWN, STACKED, TORCHVISION, Split, source_names
-from gancli.data.patterns import is_pattern, matching
-from gancli.data.source import Source
-from gancli.errors import DataError, UsageError, did_you_mean
+from gancli.data import overview
+from gancli.data.dataset import Dataset
+from gancli.data.dataset_object import NEEDS_OBJECT, DatasetObject, is_python
+from gancli.data.decode import CropMode
+from gancli.data.names import ARRAYS, GENERATED, STACKED, TORCHVISION, Split, dataset_names
+from gancli.data.patterns import expand_pattern, is_pattern
+from gancli.data.selection import WHOLE, Selection
+from gancli.errors import DataError, UsageError, did_you_mean, os_problem
 from gancli.events import Emit
+from gancli.files.hub import is_reference
 from gancli.spec import ImageSpec
 
+HUB_ADDRESS = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/datasets/([^/?#]+/[^/?#]+).*")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
-def open_source(
+
+def open_dataset(
     dataset: str,
     emit: Emit,
     *,
@@ -25,28 +33,67 @@ def open_source(
     download: bool,
     on_bad_image: Literal["fail", "skip"],
     split: Split = "train",
-    fit: Fit = "crop",
+    fit: CropMode = "crop",
     fits: Callable[[ImageSpec], object] | None = None,
-) -> Source:
-    """Open a data set by name or path.
+    selection: Selection = WHOLE,
+) -> Dataset:
+    """Open a dataset by name or path.
 
-    `image_size` None keeps the data set's own (for a folder: see `folder.common_size`); `fit` is for what is not square, in
-    folders, zips and arrays. `fits` is asked about a folder's images before they are decoded. Raises
-    `UsageError` for a name or path that does not exist, and `DataError` for data that cannot be had or read.
+    `image_size` None keeps the dataset's own (of a folder: see `folder.common_size`); `fit` is for images of folders,
+    archives and arrays that are not square. `fits` is called with the spec of a folder's images before they are decoded, and
+    may raise. `selection`: the split of a dataset of the hub, and columns of Parquet files. Raises `UsageError` for a name
+    or path that does not exist, and `DataError` for data that cannot be loaded.
     """
-    if dataset in DRAWN:
-        from gancli.data import drawn
+    with selection.in_use(dataset):
+        return _open(dataset, emit, data_root, image_size, download, on_bad_image, split, fit, fits, selection)
 
-        source = drawn.open_drawn(dataset, data_root, image_size, split, emit)
+
+def _open(
+    dataset: str,
+    emit: Emit,
+    data_root: Path,
+    image_size: int | None,
+    download: bool,
+    on_bad_image: Literal["fail", "skip"],
+    split: Split,
+    fit: CropMode,
+    fits: Callable[[ImageSpec], object] | None,
+    selection: Selection,
+) -> Dataset:
+    if isinstance(dataset, DatasetObject):  # it has no splits
+        from gancli.data import torch_dataset
+
+        return torch_dataset.open_dataset_object(
+            dataset, emit, data_root=data_root, image_size=image_size, on_bad=on_bad_image, fit=fit
+        )
+    if dataset in GENERATED:
+        from gancli.data import generated
+
+        source = generated.open_generated(dataset, data_root, image_size, split, emit)
     elif dataset in TORCHVISION:
-        from gancli.data import torchvision_sets
+        from gancli.data import named_sets
 
-        source = torchvision_sets.open_torchvision(dataset, data_root, image_size, download, split, emit)
+        source = named_sets.open_named(dataset, data_root, image_size, download, split, emit)
     elif dataset == STACKED:
         from gancli.data import stacked
 
         source = stacked.open_stacked(data_root, image_size, download, split, emit)
-    elif (path := existing(dataset)) is not None:
+    elif is_reference(dataset):
+        from gancli.data import hub
+
+        source = hub.open_hub(
+            dataset,
+            selection,
+            emit,
+            data_root=data_root,
+            image_size=image_size,
+            download=download,
+            on_bad_image=on_bad_image,
+            split=split,
+            fit=fit,
+            fits=fits,
+        )
+    elif (path := resolve_dataset_path(dataset)) is not None:
         if path.suffix.lower() in ARRAYS and path.is_file():
             from gancli.data import arrays
 
@@ -62,31 +109,39 @@ def open_source(
     return source
 
 
-def existing(dataset: str) -> Path | None:
-    """The folder or file that a data set's name stands for, if there is one, or the pattern of several that are there.
-    Raises `UsageError` for a home of nobody, and `DataError` where a pattern's files are not all there."""
+def resolve_dataset_path(dataset: str) -> Path | None:
+    """Return the path of a dataset, or the pattern of several files, if it exists. Raises `UsageError` for the home of an
+    unknown user, and `DataError` if files of a pattern are missing."""
     path = expanded(dataset, "--dataset")
     try:
-        return path if path.exists() or (is_pattern(path) and matching(path)) else None
+        return path if path.exists() or (is_pattern(path) and expand_pattern(path)) else None
     except ValueError:  # a name no file can have
         return None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return None
-        raise DataError(f"--dataset {dataset}: cannot be read ({error.strerror})") from None
+        raise DataError(os_problem(f"--dataset {dataset}", "read", error)) from None
 
 
 def _unknown(dataset: str) -> str:
-    """The message about a name or path that is not there, with the near miss among names or the path's neighbours."""
+    """Return the message about a name or path that does not exist, with a similar name of a dataset or file."""
+    if is_python(dataset):
+        return f"--dataset {dataset}: {NEEDS_OBJECT}"
     path = expanded(dataset, "--dataset") if "/" in dataset else Path(dataset)
+    if (address := HUB_ADDRESS.fullmatch(dataset)) is not None:
+        return f"--dataset {dataset}: a dataset of the Hugging Face Hub is given as hf:{address[1]}"
     if is_pattern(path):
-        return f"--dataset {dataset}: a pattern that fits no file's name"
+        return f"--dataset {dataset}: no file matches the pattern"
     try:
         if path.is_symlink():
-            return f"--dataset {dataset}: a link to what does not exist"
+            return f"--dataset {dataset}: a broken link"
         neighbours = {entry.name: str(entry) for entry in sorted(path.parent.iterdir())[:10_000]}
     except OSError:
         neighbours = {}
-    hint = suggestions.of_value("--dataset", dataset, source_names()) or did_you_mean(path.name, neighbours)
-    known = ", ".join(source_names())
-    return f"--dataset {dataset}: neither a data set ({known}) nor a folder, zip, tar or Parquet file that exists{hint}"
+    if way := overview.elsewhere(dataset):
+        return f"--dataset {dataset}: {way}"
+    hint = suggestions.of_value("--dataset", dataset, dataset_names()) or did_you_mean(path.name, neighbours)
+    if not hint and REPOSITORY.fullmatch(dataset) and not path.parent.exists():
+        hint = f" (did you mean hf:{dataset}, of the Hugging Face Hub?)"
+    known = ", ".join(dataset_names())
+    return f"--dataset {dataset}: neither a dataset ({known}) nor a folder, zip, tar or Parquet file that exists{hint}"

@@ -1,287 +1,310 @@
-"""Parquet files of pictures, one or many, as hubs serve image data sets. pyarrow, the extra `parquet`, reads them."""
+"""Images in the rows of one Parquet file or several, as hubs serve image datasets. pyarrow, the extra `parquet`, reads them.
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+Hugging Face's `datasets` describes the columns in the schema, under the key "huggingface"; otherwise types and names decide.
+"""
+
+import contextlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from gancli.config.paths import open_file
-from gancli.data import patterns
-from gancli.data.formats import begins_as_picture
-from gancli.data.manifest import Manifest
-from gancli.data.pace import Pace
-from gancli.data.parquet_columns import Columns, columns_of
-from gancli.data.pictures import MAX_ENTRIES, MAX_FILE_BYTES, MAX_INFLATION, Contents, Pictures, labelled
-from gancli.data.sidecar_labels import LONGEST, MAX_CLASSES, checked
-from gancli.data.walk import Found
+from gancli.data import selection
+from gancli.data.image_files import MAX_ENTRIES, MAX_FILE_BYTES, MAX_INFLATION, Contents, ImageFiles
+from gancli.data.label_files import LABEL_NAMES, MAX_CLASSES, MAX_NAME_LENGTH, Label, Labels, check_label
+from gancli.data.patterns import shard_folders
+from gancli.data.walk import FolderListing
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing
-from gancli.text import printable
+from gancli.text import Note, few, printable
 
-FIRST_ROWS, LABEL_ROWS, HEAD_BYTES = 4, 1 << 16, 1 << 16
-BATCH_ROWS = 4  # a damaged file may claim that each is the largest there can be
+IMAGE_NAMES = ("image", "img", "picture", "images")  # of several columns with images, the first of these
+FEATURES_KEY, MAX_FEATURES_BYTES = b"huggingface", 1 << 22
+STRUCT, BYTES, NUMBERS, TEXTS = "a struct with bytes", "bytes", "numbers", "texts"
+NUM_SHOWN = 8  # columns in a message
+BATCH_ROWS = 4  # a damaged file may claim that each is as large as possible
+LABEL_ROWS = 1 << 16
 READ_BYTES = 1 << 20
 
 
-@dataclass
-class Listed:
-    """What the files hold. `places`: of each picture, by name, its file and row."""
+@dataclass(frozen=True)
+class Columns:
+    """The columns to read. `image`: the path of a column of bytes, such as `image.bytes`; `label`: of numbers or texts, or
+    None; `class_names`: those that the numbers stand for, or none."""
 
-    found: Found = field(default_factory=Found)
-    places: dict[str, tuple[int, int]] = field(default_factory=dict)
-    num_rows: list[list[int]] = field(default_factory=list)  # of each row group of each file
-    labels: dict[str, int | str] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    columns: list[Columns] = field(default_factory=list)
+    image: str
+    label: str | None
+    class_names: Sequence[str]
+    notes: Sequence[str]
 
 
-class Table(Pictures):
-    """Pictures in rows. `strict`: whether each must have a label where one has."""
+class Table(ImageFiles):
+    """Images in rows, whose names are their places: `_places` has the file and the row of each."""
 
-    def __init__(self, path: Path, files: Sequence[Path], listed: Listed, strict: bool) -> None:
-        super().__init__(path, listed.found)
-        self._files, self._listed, self._strict = files, listed, strict
-        self._told = list(dict.fromkeys(note for columns in listed.columns for note in columns.notes))
-        if listed.reasons and not listed.labels:
-            self._told.append(f"no classes: column {self._label}: {next(iter(listed.reasons.values()))}")
-        distinct = len(set(map(str, listed.labels.values())))
-        if distinct > MAX_CLASSES:
-            self._told.append(f"no classes: the column {self._label} has {distinct} different values")
-            listed.labels.clear()
+    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+        super().__init__(path, FolderListing())
+        self.column = selection.columns()[0] or ""
+        self._files, self._notes = files, list[str]()
+        self._columns: list[Columns] = []  # of each file, as are:
+        self._num_rows: list[list[int]] = []  # of each row group
+        self._places: dict[str, tuple[int, int]] = {}
+        self._labels: dict[str, Label] = {}
+        self._problem = ""  # of the first row without a label
 
-    @property
-    def _label(self) -> str:
-        return printable(next((columns.label for columns in self._listed.columns if columns.label), ""))
+    def add_file(self, path: Path, folder: str) -> None:
+        """List the rows of the next file. Raises what pyarrow does, and `DataError`."""
+        where, number, mtime = printable(str(path)), len(self._columns), path.stat().st_mtime_ns
+        with open_parquet(path) as file:
+            columns = find_columns(where, file.schema_arrow)
+            groups = _row_groups(path, file, columns.image)
+        first = self._columns[0] if self._columns else columns
+        if columns.image != first.image:
+            own, others = (printable(each.image.removesuffix(".bytes")) for each in (columns, first))
+            raise DataError(f"{where}: its images are in the column {own}, those of the others in {others}")
+        self._columns.append(columns)
+        self._num_rows.append([count for count, _ in groups])
+        names = [f"{folder}{number:05d}-{row:09d}" for row in range(sum(self._num_rows[-1]))]
+        if len(self._places) + len(names) > MAX_ENTRIES:
+            raise DataError(f"{where}: over the limit of {MAX_ENTRIES} rows, with those of the files before")
+        self._places |= {name: (number, row) for row, name in enumerate(names)}
+        begin = 0
+        for count, size in groups:
+            mark = max(1, size // max(1, count)), mtime  # the average size: of single images it is unknown
+            self.found.marks |= dict.fromkeys(names[begin : begin + count], mark)
+            begin += count
+        parents = folder.rstrip("/").split("/")
+        self.found.folders |= {"/".join(parents[: depth + 1]) for depth in range(len(parents))} - {""}
+        if columns.label is not None:
+            self._add_labels(path, names, columns.label, columns.class_names or first.class_names)
+
+    def _add_labels(self, path: Path, names: Sequence[str], column: str, class_names: Sequence[str]) -> None:
+        """Read the labels of one file: numbers, or the `class_names` that they stand for, or texts."""
+        row = 0
+        with open_parquet(path, column) as file:
+            for batch in file.iter_batches(LABEL_ROWS, columns=[column], use_threads=False):
+                cells = batch.column(0).dictionary_encode()
+                labels = [_label(cell, class_names) for cell in cells.dictionary]  # each is checked once
+                for index in cells.indices:
+                    label = labels[index.as_py()] if index.is_valid else ValueError("null")
+                    if isinstance(label, ValueError):
+                        self._problem = self._problem or f"in row {row} of {printable(path.name)} it is {label}"
+                    else:
+                        self._labels[names[row]] = label
+                    row += 1
+
+    def choose_labels(self, strict: bool) -> None:
+        """Use the labels of the files. `strict`: if any image has one, all must have one."""
+        self._notes = list(dict.fromkeys(note for columns in self._columns for note in columns.notes))
+        column = printable(f"the column {next((columns.label for columns in self._columns if columns.label), '')}")
+        if (count := len(set(map(str, self._labels.values())))) > MAX_CLASSES:
+            self._notes.append(f"no classes: {column} has {count} different values")
+        elif self._labels:
+            self.own_labels = Labels(self._labels, f"in {column}", is_required=strict, reason=self._problem)
+        elif self._problem:
+            self._notes.append(f"no classes: {column}: {self._problem}")
 
     def read(self, names: Iterable[str], limit: int = MAX_FILE_BYTES) -> Contents:
-        places = sorted((*self._listed.places[name], name) for name in names)
-        for number, wanted in groupby(places, key=lambda place: place[0]):
-            name_of = {row: name for _, row, name in wanted}
+        places = sorted((*self._places[name], name) for name in names)
+        for number, chosen in groupby(places, key=lambda place: place[0]):
+            name_of, begin = {row: name for _, row, name in chosen}, 0
             try:
-                file = opened(self._files[number])
+                with open_parquet(self._files[number]) as file:
+                    for group, count in enumerate(self._num_rows[number]):
+                        here = {row: name_of[row] for row in range(begin, begin + count) if row in name_of}
+                        if here:
+                            yield from self._read_group(file, group, begin, here, limit)
+                        begin += count
             except Exception as error:  # of pyarrow's many kinds; it could be read a moment ago
-                raise _unsound(self._files[number], error) from None
-            try:
-                begin = 0
-                for group, count in enumerate(self._listed.num_rows[number]):
-                    here = {row: name_of[row] for row in range(begin, begin + count) if row in name_of}
-                    if here:
-                        yield from self._rows(file, group, begin, here, limit)
-                    begin += count
-            finally:
-                file.close(force=True)
+                raise _unreadable(self._files[number], error) from None
 
-    def _rows(self, file: Any, group: int, row: int, names: dict[int, str], limit: int) -> Contents:
-        """The named rows of a row group, which begins at a `row` of the file. What follows on damage in it is lost."""
-        columns = self._listed.columns[0]
+    def _read_group(self, file: Any, group: int, row: int, names: dict[int, str], limit: int) -> Contents:
+        """Yield the named rows of a row group, which begins at a `row` of the file. What follows on damage in it is lost."""
+        reason: Exception = ValueError("its row group has fewer rows than the file claims")
+        column = self._columns[0].image
         try:
-            for record in _records(file, columns, BATCH_ROWS, [group]):
-                for cell in record:
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[column], use_threads=False):
+                cells = batch.column(0).field("bytes") if column.endswith(".bytes") else batch.column(0)
+                for cell in cells:
                     if (name := names.pop(row, None)) is not None:
                         yield name, self.content(name, partial(_beginning, cell, limit))
                     row += 1
                 if not names:
                     return
-            lost: Exception = ValueError("its row group has fewer rows than the file says")
         except Exception as error:  # of pyarrow's many kinds
-            lost = error
-        yield from ((name, self.unreadable(name, lost)) for name in names.values())
+            reason = error
+        yield from ((name, self.unreadable(name, reason)) for name in names.values())
 
     def holds(self, name: str) -> bool:
-        return name in self._listed.places
+        return name in self._places
 
     def where(self, name: str) -> str:
-        file, row = self._listed.places[name]
+        file, row = self._places[name]
         return printable(f"{self._files[file]}/row {row}")
 
     def notes(self) -> list[str]:
-        return [*self.found.notes(), *self._told]
-
-    def labels(self, prefix: str) -> Manifest | None:
-        reasons = self._listed.reasons if self._strict else None
-        return labelled(self._listed.labels, self.found, prefix, f"in the column {self._label}", reasons)
+        return [*self.found.notes(), *self._notes]
 
 
 def open_table(path: Path, files: Sequence[Path], skip: bool, most: int | None, emit: Emit) -> Table:
-    """List Parquet files that are one data set, told as `path`; given `most`, no more files than have so many pictures.
-    Raises `DataError` for a damaged one, for one without one column of pictures, and where pyarrow is missing."""
-    check_installed(path)
-    listed, pace = Listed(), Pace()
-    for number, (file, group) in enumerate(zip(files, patterns.groups(files), strict=True)):
-        for _ in _list_sound(file, number, group, listed):
-            if pace.due():
-                emit(Preparing(f"listing {path.name}", len(listed.places), 0, "images"))
-        if most is not None and len(listed.places) >= most:
+    """Open Parquet files as one dataset, whose name is `path`; given `most`, only as many files as have so many images.
+    Raises `DataError` for a damaged file, for one without a single column of images, and if pyarrow is missing."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        missing = error.name or "pyarrow"
+        raise DataError(
+            f"--dataset {path}: {missing} is missing, which reads Parquet files: pip install 'gancli[parquet]'"
+        ) from error
+    table = Table(path, files)
+    for file, folder in zip(files, shard_folders(files), strict=True):
+        try:
+            table.add_file(file, folder)
+        except DataError:
+            raise
+        except Exception as error:  # of pyarrow's many kinds
+            raise _unreadable(file, error) from None
+        emit(Preparing(f"listing {path.name}", len(table.found.marks), 0, "images"))
+        if most is not None and len(table.found.marks) >= most:
             break
-    return Table(path, files, listed, strict=not skip)
+    table.choose_labels(strict=not skip)
+    return table
 
 
-def _unsound(path: Path, error: Exception) -> DataError:
-    why = printable(" ".join(str(error).split()))[:200] or type(error).__name__
-    return DataError(f"{printable(str(path))}: cannot be read as a Parquet file ({why})")
-
-
-def opened(path: Path, dictionary: str | None = None) -> Any:
-    """A `pyarrow.parquet.ParquetFile`; the texts of the column `dictionary` are kept once each. Raises what pyarrow does,
-    and `OSError`."""
+@contextlib.contextmanager
+def open_parquet(path: Path, dictionary: str | None = None) -> Iterator[Any]:
+    """Open a `pyarrow.parquet.ParquetFile`, with each text of the column `dictionary` in memory once. Raises what pyarrow
+    does, and `OSError`."""
     from pyarrow import parquet
 
-    file = open_file(path)
-    try:
-        return parquet.ParquetFile(
+    with open_file(path) as file:
+        yield parquet.ParquetFile(
             file,
             read_dictionary=None if dictionary is None else [dictionary],
             buffer_size=READ_BYTES,
             pre_buffer=False,
             page_checksum_verification=True,
         )
-    except BaseException:
-        file.close()
-        raise
 
 
-def _records(file: Any, columns: Columns, num_rows: int, groups: Sequence[int]) -> Iterator[Any]:
-    """The cells of the column of pictures, so many rows at a time."""
-    own = f"{columns.image}.bytes" if columns.nested else columns.image
-    for record in file.iter_batches(num_rows, row_groups=groups, columns=[own], use_threads=False):
-        yield record.column(0).field("bytes") if columns.nested else record.column(0)
+def _unreadable(path: Path, error: Exception) -> DataError:
+    why = printable(" ".join(str(error).split()))[:200] or type(error).__name__
+    return DataError(f"{printable(str(path))}: cannot be read as a Parquet file ({why})")
+
+
+def _row_groups(path: Path, file: Any, column: str) -> list[tuple[int, int]]:
+    """Return the number of rows of each row group, and the bytes of its images. Raises `DataError` for a file that claims
+    more than one of its size can contain."""
+    facts, length = file.metadata, path.stat().st_size
+    index = [file.schema.column(i).path for i in range(facts.num_columns)].index(column)
+    groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
+    found = [(group.num_rows, int(group.column(index).total_uncompressed_size)) for group in groups]
+    num_rows, num_bytes = sum(count for count, _ in found), sum(size for _, size in found)
+    if min((min(one) for one in found), default=0) < 0 or num_rows > length or num_bytes > MAX_INFLATION * length:
+        claim = f"claims {num_rows} rows of {num_bytes} bytes"
+        raise DataError(f"{printable(str(path))}: {claim}, more than a file of its size can contain")
+    return found
 
 
 def _beginning(cell: Any, limit: int) -> bytes:
-    """The first bytes of a cell. Raises `ValueError` for one of null, or too large."""
+    """Return the first bytes of a cell. Raises `ValueError` for a null, or too many bytes."""
     if not cell.is_valid:
-        raise ValueError("the row has no bytes of a picture")
-    data = getattr(cell, "value", cell).as_buffer()  # of a dictionary: what it stands for
+        raise ValueError("the row has no bytes of an image")
+    data = getattr(cell, "value", cell).as_buffer()  # of a dictionary: the value at its index
     if data.size > MAX_FILE_BYTES:
         raise ValueError(f"over the limit of {MAX_FILE_BYTES} bytes")
     first: bytes = data.slice(0, min(limit, data.size)).to_pybytes()
     return first
 
 
-def check_installed(path: Path) -> None:
-    """Raises `DataError` that names the extra where pyarrow is not installed."""
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError as error:
-        raise DataError(
-            f"--dataset {path}: {error.name or 'pyarrow'} is missing, which reads Parquet files: "
-            "pip install 'gancli[parquet]'"
-        ) from error
-
-
-def _list_sound(path: Path, number: int, group: str, listed: Listed) -> Iterator[None]:
-    """As `_list_one`. Raises `DataError` for a damaged file."""
-    try:
-        yield from _list_one(path, number, group, listed)
-    except DataError:
-        raise
-    except Exception as error:  # of pyarrow's many kinds
-        raise _unsound(path, error) from None
-
-
-def _list_one(path: Path, number: int, group: str, listed: Listed) -> Iterator[None]:
-    """Note in `listed` what is in one file. Yields now and then. Raises what pyarrow does, and `DataError`."""
-    file = opened(path)
-    try:
-        facts, columns = (
-            file.metadata,
-            columns_of(printable(str(path)), file.schema_arrow, lambda name: _is_picture(file, name)),
-        )
-        first = listed.columns[0] if listed.columns else columns
-        if (columns.image, columns.nested) != (first.image, first.nested):
-            raise DataError(
-                f"{printable(str(path))}: its pictures are in the column {printable(columns.image)}, those of the others in "
-                f"{printable(first.image)}"
-            )
-        listed.columns.append(columns)
-        counts = [facts.row_group(index).num_rows for index in range(facts.num_row_groups)]
-        _check(path, counts, sizes := _sizes(file, columns), len(listed.places))
-        listed.num_rows.append(counts)
-        mtime, row = path.stat().st_mtime_ns, 0
-        for count, size in zip(counts, sizes, strict=True):
-            for _ in range(count):
-                name = f"{group}{number:05d}-{row:09d}"
-                listed.places[name] = number, row
-                listed.found.marks[name] = max(1, size // count), mtime  # on average: more is not known
-                row += 1
-            yield
-    finally:
-        file.close(force=True)
-    parents = group.rstrip("/").split("/")
-    listed.found.folders |= {"/".join(parents[: depth + 1]) for depth in range(len(parents))} - {""}
-    yield from _labels(path, number, group, columns.class_names or first.class_names, columns, listed)
-
-
-def _sizes(file: Any, columns: Columns) -> list[int]:
-    """The bytes that the pictures of each row group are said to take, unpacked."""
-    facts, own = file.metadata, f"{columns.image}.bytes" if columns.nested else columns.image
-    index = next(index for index in range(facts.num_columns) if file.schema.column(index).path == own)
-    groups = (facts.row_group(number) for number in range(facts.num_row_groups))
-    return [int(group.column(index).total_uncompressed_size) for group in groups]
-
-
-def _check(path: Path, counts: Sequence[int], sizes: Sequence[int], before: int) -> None:
-    """Raises `DataError` for a file that claims more than one of its size can hold, or than is read."""
-    where, length = printable(str(path)), path.stat().st_size
-    if min([*counts, *sizes], default=0) < 0 or sum(counts) > length or sum(sizes) > MAX_INFLATION * length:
-        raise DataError(
-            f"{where}: claims {sum(counts)} rows of {sum(sizes)} bytes, more than a file of its size can hold"
-        )
-    if before + sum(counts) > MAX_ENTRIES:
-        raise DataError(f"{where}: {before + sum(counts)} rows are over the limit of {MAX_ENTRIES}")
-
-
-def _is_picture(file: Any, name: str) -> bool:
-    """Whether the first value of a binary column begins as a picture does."""
-    for record in _records(file, Columns(name, False, None), FIRST_ROWS, range(file.metadata.num_row_groups)[:1]):
-        for cell in record:
-            if cell.is_valid:
-                return begins_as_picture(_beginning(cell, HEAD_BYTES))
-    return False
-
-
-def _labels(
-    path: Path, number: int, group: str, names: Sequence[str], columns: Columns, listed: Listed
-) -> Iterator[None]:
-    """Note the labels of one file: numbers, or the `names` that they stand for, or texts."""
-    if columns.label is None:
-        return
-    file, row = opened(path, columns.label), 0
-    try:
-        for record in file.iter_batches(LABEL_ROWS, columns=[columns.label], use_threads=False):
-            for value in _values(record.column(0), names):
-                name = f"{group}{number:05d}-{row:09d}"
-                if isinstance(value, ValueError):
-                    listed.reasons[name] = f"in row {row} of {printable(path.name)} it is {value}"
-                elif name in listed.places:
-                    listed.labels[name] = value
-                row += 1
-            yield
-    finally:
-        file.close(force=True)
-
-
-def _values(column: Any, names: Sequence[str]) -> Iterator[int | str | ValueError]:
-    """The labels in a column of numbers, or of texts as a dictionary, of which each is looked at once; or why it is none."""
-    if hasattr(column, "dictionary"):
-        known = [_value(cell, names) for cell in column.dictionary]
-        for cell in column.indices:
-            yield known[cell.as_py()] if cell.is_valid else ValueError("null")
-    else:
-        yield from (_value(cell, names) for cell in column)
-
-
-def _value(cell: Any, names: Sequence[str]) -> int | str | ValueError:
-    if not cell.is_valid:
-        return ValueError("null")
-    if hasattr(cell, "as_buffer") and cell.as_buffer().size > 4 * LONGEST:  # bytes, of UTF-8
+def _label(cell: Any, class_names: Sequence[str]) -> Label | ValueError:
+    if hasattr(cell, "as_buffer") and cell.as_buffer().size > 4 * MAX_NAME_LENGTH:  # bytes, of UTF-8
         return ValueError(f"a text of {cell.as_buffer().size} bytes")
     value = cell.as_py()
-    if names and isinstance(value, int):
-        return names[value] if 0 <= value < len(names) else ValueError(f"{value}, of {len(names)} classes")
+    if class_names and isinstance(value, int):
+        in_range = 0 <= value < len(class_names)
+        return class_names[value] if in_range else ValueError(f"{value}, of {len(class_names)} classes")
     try:
-        return checked(int(value) if isinstance(value, bool) else value, "")
+        return check_label(int(value) if isinstance(value, bool) else value)
     except ValueError as error:
         return error
+
+
+def find_columns(where: str, schema: Any) -> Columns:
+    """Return the columns to read, by a `pyarrow.Schema`. Raises `DataError` if there is no single column with images."""
+    kinds = {name: _kind(schema.field(name).type) for name in dict.fromkeys(schema.names)}
+    images, classes = _features(schema.metadata or {})
+    candidates = [name for name in images if kinds.get(name) in (STRUCT, BYTES)]
+    candidates = candidates or [name for name in kinds if kinds[name] == STRUCT]
+    candidates = candidates or [name for name in kinds if kinds[name] == BYTES]
+    has = few([f"{name} ({schema.field(name).type})"[:80] for name in kinds], NUM_SHOWN) or "no column"
+    wanted, wanted_label = selection.columns()
+    _check_column(where, "--image-column", wanted, [name for name in kinds if kinds[name] in (STRUCT, BYTES)], has)
+    _check_column(where, "--label-column", wanted_label, kinds, has)
+    candidates = candidates if wanted is None else [wanted]
+    image = next((name for name in IMAGE_NAMES if name in candidates), candidates[0] if len(candidates) == 1 else None)
+    if image is None:
+        several = f"several columns may have images ({few(candidates, NUM_SHOWN)}); choose one with --image-column"
+        problem = several if candidates else "no column has images (bytes of .png, .jpg, …, or a struct with them)"
+        raise DataError(f"{where}: {problem}; it has {has}")
+    notes = list[str]()
+    if others := [name for name in candidates if name != image]:
+        notes.append(Note(f"images are taken from the column {printable(image)}, not from {few(others, NUM_SHOWN)}"))
+    named = [name for name in LABEL_NAMES if name in kinds and name != image]
+    known = [name for name in classes if name in kinds]
+    label = next(iter([*(name for name in named if name in known), *named, *known]), None)
+    label = label if wanted_label is None else wanted_label
+    if (others := [name for name in known if name != label]) and wanted_label is None:
+        notes.append(
+            Note(f"classes are taken from the column {printable(str(label))}, not from {few(others, NUM_SHOWN)}")
+        )
+    if label is not None and kinds[label] not in (NUMBERS, TEXTS):
+        notes.append(
+            f"no classes: the column {printable(label)} has the type {kinds[label]}, neither numbers nor texts"
+        )
+        label = None
+    names = classes.get(label or "", ()) if kinds.get(label or "") == NUMBERS else ()
+    return Columns(f"{image}.bytes" if kinds[image] == STRUCT else image, label, names, notes)
+
+
+def _check_column(where: str, flag: str, name: str | None, known: Collection[str], has: str) -> None:
+    """Raises `DataError` if the column of an option does not exist, or cannot have images."""
+    if name is not None and name not in known:
+        kind = "column of images" if flag == "--image-column" else "column"
+        raise DataError(f"{flag} {name}: no such {kind} in {where}; it has {has}")
+
+
+def _kind(column: Any) -> str:
+    """Return what a column has, by its type; for other columns, the name of the type."""
+    from pyarrow import types
+
+    if types.is_struct(column) and column.get_field_index("bytes") >= 0:
+        return STRUCT if _kind(column.field("bytes").type) == BYTES else "struct"
+    name = str(column.value_type if types.is_dictionary(column) else column)
+    bare = name.removeprefix("large_").removesuffix("_view")
+    if bare in ("binary", "string"):
+        return BYTES if bare == "binary" else TEXTS
+    return NUMBERS if types.is_integer(column) or types.is_boolean(column) else printable(name)[:60]
+
+
+def _features(metadata: Mapping[bytes, bytes]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
+    """Return the columns of images, and those of classes with the names of the classes, that `datasets` describes; none if
+    the metadata is damaged, or of another program."""
+    text = metadata.get(FEATURES_KEY, b"")
+    try:
+        features = json.loads(text)["info"]["features"] if 0 < len(text) <= MAX_FEATURES_BYTES else {}
+        described = {str(name): feature for name, feature in features.items() if isinstance(feature, dict)}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return [], {}
+    images = [name for name, feature in described.items() if feature.get("_type") == "Image"]
+    classes: dict[str, tuple[str, ...]] = {}
+    for column, feature in described.items():
+        given = feature.get("names")
+        if feature.get("_type") == "ClassLabel" and isinstance(given, list) and 0 < len(given) <= MAX_CLASSES:
+            names = tuple(name.strip() for name in given if isinstance(name, str))
+            if len(given) == len(set(names)) and all(0 < len(name) <= MAX_NAME_LENGTH for name in names):
+                classes[column] = names
+    return images, classes

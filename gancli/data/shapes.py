@@ -1,7 +1,7 @@
-"""`shapes`: one filled shape of random colour, size, place and turn, on a gradient with a texture; a class per shape.
+"""`shapes`: one filled shape of random colour, size, place and rotation, on a gradient with a texture; a class per shape.
 
-A shape is a function of two coordinates that is negative inside and grows with the distance outside, so that its edge
-can be drawn smoothly at any size. Coordinates run from -1 to 1 over the picture, y downwards.
+A shape is a function of two coordinates that is negative inside and grows with the distance outside, so that its edge is
+smooth at any size. Coordinates run from -1 to 1 over the image, y downwards.
 """
 
 import math
@@ -62,7 +62,7 @@ def _crescent(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _heart(x: Tensor, y: Tensor) -> Tensor:
-    """A square on its corner with a half disc on each upper side."""
+    """Return the distance from a square on its corner with a half disc on each upper side."""
     side = 0.62
     square = torch.maximum((x + y).abs(), (x - y).abs()) / math.sqrt(2) - side
     shift = side / math.sqrt(2)
@@ -85,7 +85,7 @@ SHAPES: dict[str, Distance] = {
 
 
 def draw_shapes(count: int, size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pictures in chunks: uint8 `[n, 3, size, size]` and labels int64 `[n]` (order of `SHAPES`)."""
+    """Yield images in chunks: uint8 `[n, 3, size, size]` and labels int64 `[n]` (order of `SHAPES`)."""
     rng = torch.Generator().manual_seed(seed)
     axis = (torch.arange(size) + 0.5) * (2 / size) - 1
     for start in range(0, count, CHUNK):
@@ -94,11 +94,11 @@ def draw_shapes(count: int, size: int, seed: int) -> Iterator[tuple[Tensor, Tens
         behind = _backgrounds(n, axis, rng)
         cover = _cover(labels, axis, rng)
         colour = _colours(n, rng)
-        # A shape must be told from its ground: where their means are near, the colour is turned to its opposite.
+        # If a shape's mean is close to that of its background, its colour is replaced by the opposite one.
         near = (colour.mean((1, 2, 3)) - behind.mean((1, 2, 3))).abs() < 0.2
         colour = torch.where(near[:, None, None, None], (colour + 0.5) % 1.0, colour)
-        picture = (colour - behind).mul_(cover).add_(behind)
-        yield picture.mul_(255).round_().clamp_(0, 255).to(torch.uint8), labels
+        image = (colour - behind).mul_(cover).add_(behind)
+        yield image.mul_(255).round_().clamp_(0, 255).to(torch.uint8), labels
 
 
 def _uniform(rng: torch.Generator, n: int, low: float, high: float) -> Tensor:
@@ -110,7 +110,7 @@ def _colours(n: int, rng: torch.Generator) -> Tensor:
 
 
 def _cover(labels: Tensor, axis: Tensor, rng: torch.Generator) -> Tensor:
-    """How much of each pixel the shape covers, float `[n, 1, size, size]` in [0, 1]."""
+    """Return how much of each pixel the shape covers, float `[n, 1, size, size]` in [0, 1]."""
     n = len(labels)
     radius = _uniform(rng, n, 0.35, 0.65)
     turn = _uniform(rng, n, -0.35, 0.35)
@@ -127,7 +127,7 @@ def _cover(labels: Tensor, axis: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _backgrounds(n: int, axis: Tensor, rng: torch.Generator) -> Tensor:
-    """Two colours along a random direction, under stripes, checks or noise: float `[n, 3, size, size]` in [0, 1]."""
+    """Return two colours along a random direction, with stripes, checks or noise: float `[n, 3, size, size]` in [0, 1]."""
     x, y = axis[None, None, :], axis[None, :, None]
     angle = _uniform(rng, n, 0, 2 * math.pi)
     along = x * angle.cos() + y * angle.sin()

@@ -1,15 +1,18 @@
-"""Choose the variant of a run: the one that is named, or the one that suits the images."""
+"""Choose the variant of a run, the one that is named or one that suits the images, and order the values of its options."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gancli import catalogue
 from gancli.config import fields_of, toml
 from gancli.config.paths import expanded
-from gancli.config.resolve import Layer
-from gancli.data.probe import probe
-from gancli.engine.startup import run_directory_of
+from gancli.config.resolve import FLAG, Layer, environment_layers
+from gancli.data.dataset_object import DatasetObject
+from gancli.data.listing import Probe, probe
+from gancli.data.selection import Selection
+from gancli.engine.startup import config_layer, run_directory_of
+from gancli.files.hub import is_reference
 from gancli.store import pretrained
 from gancli.store.facts import from_header
 from gancli.store.header import read_header
@@ -28,16 +31,28 @@ class Choice:
     variant: str
     layer: Layer | None = None
 
+    def layers(
+        self, given: Mapping[str, Any], table: Mapping[str, object], config: str | None, but: Collection[str] = ()
+    ) -> list[Layer]:
+        """Return the values of options by rising precedence: those that follow from the choice, the `table` of the file
+        `config`, the environment (`but` some options), and the options `given`."""
+        lowest = [self.layer] if self.layer else []
+        from_file = [config_layer(config, table, self.variant)] if config is not None else []
+        return [*lowest, *from_file, *environment_layers(but), Layer(FLAG, given)]
+
 
 def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | None, resume: str | None) -> Choice:
-    """Return the variant that the options `given`, the `table` of the file `config`, the run to `resume` or the model to
-    initialise from have, in this order; else one that suits the images. Raises `UsageError` and `CheckpointError`."""
+    """Return the variant of the options `given`, the `table` of the file `config`, the run to `resume` or the model to
+    initialise from, in this order; else one that suits the images. Raises `UsageError` and `CheckpointError`."""
     if (name := named(given, table, config, resume)) is not None:
         return Choice(name)
     both = {**table, **given}
     dataset, size = both.get("dataset"), both.get("image_size")
-    asked = [*map(str, both), str(both.get("preset"))]
-    return _for_images(None if dataset is None else str(dataset), size if isinstance(size, int) else None, asked)
+    if dataset is not None and not isinstance(dataset, DatasetObject):
+        dataset = str(dataset)
+    names = {*both, str(both.get("preset"))}
+    with Selection(image_column=both.get("image_column")).in_use():
+        return _for_images(dataset, size if isinstance(size, int) else None, names)
 
 
 def named(given: Mapping[str, Any], table: Mapping[str, object], config: str | None, resume: str | None) -> str | None:
@@ -66,21 +81,32 @@ def _recorded(table: Mapping[str, object], file: str) -> str:
     )
 
 
-def _for_images(dataset: str | None, image_size: int | None, asked: Iterable[str]) -> Choice:
-    """Return dcgan for images in colour or of more than 32 pixels, unless an option (by name) or preset in `asked`
-    belongs to vanilla only."""
-    usual, other = (catalogue.variant_info(name).config_class for name in (DEFAULT_VARIANT, CONVOLUTIONAL))
+def _for_images(dataset: str | None, image_size: int | None, given: Iterable[str]) -> Choice:
+    """Return dcgan for images in colour or of more than 32 pixels, unless an option or preset in `given` (names) belongs
+    to vanilla only."""
+    default, other = (catalogue.variant_info(name).config_class for name in (DEFAULT_VARIANT, CONVOLUTIONAL))
     known = {field.name for field in fields_of(other)} | set(other.presets)
-    only_usual = ({field.name for field in fields_of(usual)} | set(usual.presets)) - known
-    if dataset is None or only_usual & set(asked) or (seen := probe(dataset)) is None:
+    only_default = ({field.name for field in fields_of(default)} | set(default.presets)) - known
+    if is_reference(dataset) and not only_default & set(given):
+        note = f"variant {CONVOLUTIONAL}, for a dataset of the hub (use --variant to choose another)"
+        return Choice(CONVOLUTIONAL, Layer("the images", {}, notes=(Note(note),)))
+    if dataset is None or only_default & set(given) or (images := _probe(dataset)) is None:
         return Choice(DEFAULT_VARIANT)
-    side = image_size or seen.side
-    why = "in colour" if seen.coloured else f"of {side} pixels" if side > MAX_FLAT_SIZE else ""
+    side = image_size or images.side
+    why = "in colour" if images.coloured else f"of {side} pixels" if side > MAX_FLAT_SIZE else ""
     if not why:
         return Choice(DEFAULT_VARIANT)
     values: dict[str, object] = {}
     note = f"variant {CONVOLUTIONAL}, as the images are {why} (use --variant to choose another)"
-    if image_size is None and seen.square and DCGAN_SIZES[0] <= side <= DCGAN_SIZES[-1] and side not in DCGAN_SIZES:
+    if image_size is None and images.square and DCGAN_SIZES[0] <= side <= DCGAN_SIZES[-1] and side not in DCGAN_SIZES:
         values["image_size"] = max(size for size in DCGAN_SIZES if size <= side)
         note += f"; resized from {side} to {values['image_size']} pixels, which it can halve (--image-size)"
     return Choice(CONVOLUTIONAL, Layer("the images", values, notes=(Note(note),)))
+
+
+def _probe(dataset: str) -> Probe | None:
+    if not isinstance(dataset, DatasetObject):
+        return probe(dataset)
+    from gancli.data import torch_dataset  # imports torch
+
+    return torch_dataset.probe(dataset)

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancli.config import Field, fields_of
+from gancli.config import fields_of
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.spec import ImageSpec
 from gancli.store.facts import Facts
-from gancli.store.pretrained import pretrained_name
+from gancli.store.pretrained import known_name
 from gancli.store.state import Weights
 from gancli.text import Note, few
 from gancli.variant import Variant, on_meta_device
@@ -25,16 +25,15 @@ Pairs = dict[str, tuple[Tensor, Tensor]]  # name → the tensor of the run, and 
 def initialise(session: Session, weights: Weights | None) -> list[str]:
     """Copy `weights` into the networks of a new session, and start the average from them. Only the first process has
     weights, the others None. Returns warnings and notes. Raises `UsageError` if no tensor matches."""
-    messages = list[str]()
-    nothing = False
+    messages, nothing_matches = list[str](), False
     if weights is not None:
         pairs = matching_tensors(weights, session.variant)
-        nothing = no_start(pairs)
+        nothing_matches = not _has_weights(pairs)
         with torch.no_grad():
             for live, saved in pairs.values():
                 live.copy_(saved)
         messages = list(describe_unused(weights, session.variant, pairs))
-    if session.ranks.maximum(nothing)[0]:
+    if session.ranks.maximum(nothing_matches)[0]:
         raise UsageError(" ".join(messages) or f"--init-from {session.run.init_from}: no weight matches")
     for network in session.variant.networks.values():
         session.ranks.broadcast(network.state_dict())
@@ -45,21 +44,21 @@ def initialise(session: Session, weights: Weights | None) -> list[str]:
 def matching_tensors(weights: Weights, variant: Variant) -> Pairs:
     """Return the tensors of `weights` that match a variant's networks in name, shape and dtype."""
     pairs: Pairs = {}
-    for place, module in _places(weights, variant).items():
-        found = weights.networks.get(place, weights.generator)
-        for name, live in module.state_dict().items():
-            saved = found.get(name)
-            if saved is not None and saved.shape == live.shape and saved.dtype == live.dtype:
-                pairs[f"{place}.{name}"] = (live, saved)
+    for name, module in _modules(weights, variant).items():
+        saved = weights.networks.get(name, weights.generator)
+        for key, live in module.state_dict().items():
+            other = saved.get(key)
+            if other is not None and other.shape == live.shape and other.dtype == live.dtype:
+                pairs[f"{name}.{key}"] = (live, other)
     return pairs
 
 
-def no_start(pairs: Pairs) -> bool:
-    """Whether no weight matches: biases and counters match nearly any network."""
-    return all(live.dim() < 2 for live, _ in pairs.values())
+def _has_weights(pairs: Pairs) -> bool:
+    """Whether a weight matches; biases and counters match nearly any network."""
+    return any(live.dim() >= 2 for live, _ in pairs.values())
 
 
-def _places(weights: Weights, variant: Variant) -> Mapping[str, nn.Module]:
+def _modules(weights: Weights, variant: Variant) -> Mapping[str, nn.Module]:
     """Return the variant's modules that `weights` has tensors of, by name."""
     if not weights.networks:
         return {"generator": variant.generator}
@@ -73,27 +72,23 @@ def _count(names: Iterable[str]) -> int:
 
 def describe_unused(weights: Weights, variant: Variant, pairs: Pairs) -> Iterator[str]:
     """Yield a message about the tensors that are not copied, if there are any."""
-    places = _places(weights, variant)
-    names = [f"{place}.{name}" for place, module in places.items() for name in module.state_dict()]
+    modules = _modules(weights, variant)
+    names = [f"{name}.{key}" for name, module in modules.items() for key in module.state_dict()]
     missing = [name for name in names if name not in pairs and _count([name])]
-    known = {id(parameter) for module in places.values() for parameter in module.parameters()}
+    known = {id(parameter) for module in modules.values() for parameter in module.parameters()}
     absent = [name for name, net in variant.networks.items() if not known & {id(p) for p in net.parameters()}]
     if not missing and not absent:
         return
-    facts = []
-    if no_start(pairs):
-        facts.append("no weight matches")
-    else:
-        facts.append(f"{_count(pairs)} of {_count(names)} tensors copied")
-        if missing:
-            facts.append(f"not copied, so new: {few(missing)}")
-        if absent:
-            facts.append(f"not in that file, so new: {', '.join(absent)} (a run's states have all networks)")
+    facts = ["no weight matches"]
+    if _has_weights(pairs):
+        facts = [f"{_count(pairs)} of {_count(names)} tensors copied"]
+        facts += [f"not copied, so new: {few(missing)}"] if missing else []
+        facts += [f"not in that file, so new: {', '.join(absent)} (a run's states have all networks)"] if absent else []
     helpful = list(_helpful_options(weights, variant)) if missing else []
     if helpful:
         facts.append(f"more would match with the options of that model: {' '.join(helpful)}")
-    line = f"--init-from {pretrained_name(weights.path) or weights.path}: " + "; ".join(facts)
-    yield line if helpful or no_start(pairs) else Note(line)
+    line = f"--init-from {known_name(weights.path) or weights.path}: " + "; ".join(facts)
+    yield line if helpful or not _has_weights(pairs) else Note(line)
 
 
 def _helpful_options(weights: Weights, variant: Variant) -> Iterator[str]:
@@ -105,18 +100,16 @@ def _helpful_options(weights: Weights, variant: Variant) -> Iterator[str]:
                 yield flag
 
 
-def _others(theirs: Facts, variant: Variant) -> Iterator[tuple[str, Any, ImageSpec]]:
-    """Yield flag, options and images for each single value that the other model has and this run has not."""
-    for field in fields_of(type(variant.config)):
-        value = getattr(theirs.config, field.name)
-        if field.kind is not float and value not in (None, getattr(variant.config, field.name)):
+def _others(facts: Facts, variant: Variant) -> Iterator[tuple[str, Any, ImageSpec]]:
+    """Yield flag, options and images for each single value that differs in the other model."""
+    config, images = variant.config, variant.images
+    for field in fields_of(type(config)):
+        value = getattr(facts.config, field.name)
+        if field.kind is not float and value not in (None, getattr(config, field.name)):
+            flag = f"{field.long} {value}"
+            if isinstance(value, bool):
+                flag = field.long if value else f"--no-{field.long[2:]}"
             with contextlib.suppress(UsageError):  # the other values do not allow it
-                yield _as_flag(field, value), dataclasses.replace(variant.config, **{field.name: value}), variant.images
-    if (size := theirs.images.size) != variant.images.size:
-        yield f"--image-size {size}", variant.config, dataclasses.replace(variant.images, size=size)
-
-
-def _as_flag(field: Field, value: object) -> str:
-    if isinstance(value, bool):
-        return field.long if value else f"--no-{field.long[2:]}"
-    return f"{field.long} {value}"
+                yield flag, dataclasses.replace(config, **{field.name: value}), images
+    if (size := facts.images.size) != images.size:
+        yield f"--image-size {size}", config, dataclasses.replace(images, size=size)

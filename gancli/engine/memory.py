@@ -1,13 +1,15 @@
 """Estimate the memory that a run needs, with fake tensors: nothing is allocated or computed."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from gancli.data.photographs import Photographs
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.photographs import PhotoDataset
 from gancli.engine.plan import Plan
+from gancli.errors import GancliError
 from gancli.format import size as size_text
 from gancli.machine.memory import available_bytes
 from gancli.machine.torch_private import FakeTensorMode
@@ -18,7 +20,7 @@ MAX_ACTIVATIONS = 2000  # per value of an image: far more than the networks here
 
 
 def estimate_bytes(
-    planned: Plan, source: Source | Photographs, variant_class: type[Variant]
+    planned: Plan, source: Dataset | PhotoDataset, variant_class: type[Variant]
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Return the parameter count per network, and the bytes of: weights, gradients and moments; activations; the dataset.
 
@@ -33,14 +35,10 @@ def estimate_bytes(
         averaged = sum(t.numel() for t in variant.generator.state_dict().values())
         weights = 4 * (sum(counts.values()) * (2 + moments) + averaged)
         activations = max(_saved_bytes(variant, phase, fake_batch(planned.run.batch_size, variant)) for phase in phases)
-    return counts, {
-        "model": weights,
-        "activations": activations,
-        "data": source.num_bytes,
-    }
+    return counts, {"model": weights, "activations": activations, "data": source.num_bytes}
 
 
-def fitting_batch(planned: Plan, source: Source | Photographs, variant_class: type[Variant], num_bytes: int) -> int:
+def fitting_batch(planned: Plan, source: Dataset | PhotoDataset, variant_class: type[Variant], num_bytes: int) -> int:
     """Return the largest batch size below the run's own that should fit into `num_bytes`: a power of two, or 0 if model
     and data alone do not fit. Activations grow with the batch; a quarter is left for what `estimate_bytes` does not
     count."""
@@ -50,7 +48,7 @@ def fitting_batch(planned: Plan, source: Source | Photographs, variant_class: ty
     return 1 << (largest.bit_length() - 1) if largest > 0 else 0
 
 
-def suggestion(planned: Plan, source: Source | Photographs, variant_class: type[Variant]) -> str:
+def suggestion(planned: Plan, source: Dataset | PhotoDataset, variant_class: type[Variant]) -> str:
     """Return what to try on a device that is too small for a run."""
     size = fitting_batch(planned, source, variant_class, available_bytes(planned.machine.device))
     if size:
@@ -58,7 +56,7 @@ def suggestion(planned: Plan, source: Source | Photographs, variant_class: type[
     return "the model alone does not fit; try a smaller --width or --image-size"
 
 
-def check_memory(planned: Plan, source: Source | Photographs, variant_class: type[Variant]) -> Iterator[str]:
+def check_memory(planned: Plan, source: Dataset | PhotoDataset, variant_class: type[Variant]) -> Iterator[str]:
     """Yield a warning, before the first step, if a run needs more memory than there is: on a CPU the system would kill it
     without a message. Small runs are not checked, as `estimate_bytes` takes a second."""
     available = available_bytes(planned.machine.device)
@@ -71,6 +69,22 @@ def check_memory(planned: Plan, source: Source | Photographs, variant_class: typ
             f"--batch-size {size}: needs about {size_text(total)} of memory, and {size_text(available)} are free on "
             f"{planned.machine.device}, so the run may be killed; {suggestion(planned, source, variant_class)}"
         )
+
+
+@contextmanager
+def errors_with_suggestion(
+    planned: Plan, source: Dataset | PhotoDataset, variant_class: type[Variant]
+) -> Iterator[None]:
+    """A context in which running out of memory raises a `GancliError` that suggests what to try."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        # torch's allocator of CPU memory raises a plain RuntimeError.
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "DefaultCPUAllocator" not in str(error):
+            raise
+        hint = suggestion(planned, source, variant_class)
+        where = f"--batch-size {planned.run.batch_size}: out of memory on {planned.machine.device}"
+        raise GancliError(f"{where}; {hint}") from error
 
 
 def fake_batch(size: int, variant: Variant) -> Batch:

@@ -1,5 +1,7 @@
-"""Monitors that watch a run for problems, and warn once: losses, samples, overfitting of D, and hours of training."""
+"""Warn once about a run: too few images or steps, a D that is always right, samples that are all alike, overfitting of D,
+hours of training, and other processes that slow it down."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -9,13 +11,21 @@ from torch import Tensor, nn
 from gancli import images
 from gancli.batches.index_stream import split_held_out
 from gancli.config import RunConfig, VariantConfig
-from gancli.data.photographs import Photographs
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.names import dataset_names
+from gancli.data.photographs import PhotoDataset
 from gancli.engine.clock import Clock
 from gancli.engine.plan import Plan
-from gancli.sampling import preview
-from gancli.text import Note
+from gancli.format import count
+from gancli.machine.contention import ContentionMonitor
+from gancli.machine.device import Machine
+from gancli.process import CPUS
+from gancli.sampling import generate
+from gancli.steps.runner import StepRunner
+from gancli.text import Note, counted
 from gancli.variant import Variant
+
+FEW_IMAGES, FEW_STEPS = 100, 2_000
 
 PERFECT_D_LOSS = 0.05  # nats: D is right about nearly every image (by chance its loss is 2 ln 2 = 1.39)
 PERFECT_INTERVALS = 5  # in a row
@@ -30,10 +40,35 @@ EVALUATIONS = 10  # of a run that takes hours
 
 MAX_IMAGES = 256  # of training, held-out and generated images each
 CHUNK = 64
-OVERFITTING_CHECKS = 50  # checks for overfitting in a run
-CHECKS_IN_A_ROW = 3  # checks in a row
+OVERFITTING_CHECKS = 50  # in a run
+CHECKS_IN_A_ROW = 3  # that find D overfitting, before the warning
 OVERFIT_SHARE = 0.5
 STANDARD_ERRORS = 3.0  # of the difference of means
+
+CONTENDED_S = 10.0  # for which other processes must compete for the CPUs
+MIN_SPEEDUP = 1.1  # that is worth another number of threads
+
+
+def data_messages(planned: Plan, variant_class: type[Variant], num_images: int, step: int) -> Iterator[str]:
+    """Yield warnings for too few images of the user's own, and too few steps on them; and at step 0 a note if images are
+    held out by default."""
+    run, low_res = planned.run, variant_class.condition_type == "low_res"
+    own = run.dataset not in dataset_names() and not low_res
+    if own and num_images < FEW_IMAGES:
+        yield (
+            f"--dataset {run.dataset}: only {counted(num_images, 'image')}: the model will memorise them; "
+            "use a few hundred or more"
+        )
+    if own and planned.steps < FEW_STEPS:
+        yield (
+            f"--steps {planned.steps}: training on your own images takes a few thousand steps; omit --steps and --epochs "
+            "to use the default length"
+        )
+    if run.held_out and planned.requested.held_out is None and step == 0:
+        yield Note(
+            f"--dataset {run.dataset}: {run.held_out} of its {num_images} images are held out of training to detect "
+            "overfitting of D (--held-out 0: none)"
+        )
 
 
 class TrainingChecks:
@@ -71,9 +106,10 @@ class TrainingChecks:
             )
 
     def _is_first(self, warning: str) -> bool:
-        first = warning not in self._warned
+        if warning in self._warned:
+            return False
         self._warned.add(warning)
-        return first
+        return True
 
 
 class TimeEstimate:
@@ -114,7 +150,7 @@ class OverfittingMonitor:
     It changes nothing in a run: it draws no random numbers, and networks are in eval mode.
     """
 
-    def __init__(self, source: Source, train: Tensor, held_out: Tensor, device: torch.device) -> None:
+    def __init__(self, source: Dataset, train: Tensor, held_out: Tensor, device: torch.device) -> None:
         chosen = train[torch.linspace(0, len(train) - 1, min(MAX_IMAGES, len(train))).long()]
         self._train, self._held_out = ((source.images[part], source.labels[part]) for part in (chosen, held_out))
         self._device = device
@@ -123,7 +159,7 @@ class OverfittingMonitor:
     def measure(self, variant: Variant, generator: nn.Module) -> float:
         """Return how far D tells training from held-out images, relative to how far it tells training from generated
         ones: 0 is not at all (r_v of Karras et al. 2020, arXiv:2006.06676, equation 1)."""
-        fake, _ = preview.drawn(variant, generator, self._device)
+        fake, _ = generate.preview_samples(variant, generator, self._device)
         labels = torch.arange(len(fake)) % max(1, variant.images.num_classes if variant.conditional else 1)
         with _eval_mode(tuple(variant.networks.values())):
             train, held_out, generated = (
@@ -140,17 +176,17 @@ class OverfittingMonitor:
 
     @torch.no_grad()
     def _logits(self, variant: Variant, pixels: Tensor, labels: Tensor) -> Tensor:
-        """float `[N]`, on the CPU."""
-        found = [
-            variant.d_logits(images.to_float(some.to(self._device)), which.to(self._device)).float().flatten().cpu()
-            for some, which in zip(torch.split(pixels, CHUNK), torch.split(labels, CHUNK), strict=True)
+        """Return D's logits for uint8 images: float `[N]`, on the CPU."""
+        chunks = zip(torch.split(pixels, CHUNK), torch.split(labels, CHUNK), strict=True)
+        logits = [
+            variant.d_logits(images.to_float(some.to(self._device)), which.to(self._device)) for some, which in chunks
         ]
-        return torch.cat(found)
+        return torch.cat([each.float().flatten().cpu() for each in logits])
 
 
-def overfitting_monitor(planned: Plan, source: Source | Photographs) -> OverfittingMonitor | None:
+def overfitting_monitor(planned: Plan, source: Dataset | PhotoDataset) -> OverfittingMonitor | None:
     """Return the monitor of overfitting, in the first process, if images are held out."""
-    if not planned.run.held_out or isinstance(source, Photographs) or not planned.machine.ranks.first:
+    if not planned.run.held_out or isinstance(source, PhotoDataset) or not planned.machine.ranks.first:
         return None
     train, held_out = split_held_out(source.num_images, planned.run.held_out)
     return OverfittingMonitor(source, train, held_out, planned.machine.device)
@@ -188,3 +224,22 @@ def _eval_mode(networks: Sequence[nn.Module]) -> Iterator[None]:
     finally:
         for network in networks:
             network.train()
+
+
+def contention_note(
+    machine: Machine, batch_size: int, step: int, runner: StepRunner, others: ContentionMonitor
+) -> Note | None:
+    """Return a note with the speed, and the speed with fewer threads in a trial, if other processes have competed for the
+    CPUs for a while; else None. The trial does not change the run."""
+    if others.duration_s() < CONTENDED_S or not others.steps_per_s:
+        return None
+    fewer = max(1, min(machine.threads - 1, len(CPUS) - math.ceil(others.other_cpus - 0.5)))
+    now, with_fewer = (batch_size * rate for rate in (others.steps_per_s, runner.steps_per_second_with(step, fewer)))
+    cause = f"other processes use {others.other_cpus:.1f} of the {len(CPUS)} CPUs"
+    if with_fewer > MIN_SPEEDUP * now:
+        return Note(
+            f"{cause}: training runs at {count(now)} images/s with {machine.threads} threads, and at {count(with_fewer)} "
+            f"in a trial with --threads {fewer}; to change it, stop and resume with that option (results differ by "
+            "rounding)"
+        )
+    return Note(f"{cause}, which slows down training; fewer threads do not help (tried --threads {fewer})")

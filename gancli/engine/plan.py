@@ -20,10 +20,10 @@ from gancli.config.interval import Interval
 from gancli.config.option import reject_unused_options
 from gancli.config.paths import data_root
 from gancli.data.cache_entries import COMPILED
-from gancli.data.fit import Fit
-from gancli.data.names import source_names
-from gancli.data.photographs import Photographs, check_scale
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.decode import CropMode
+from gancli.data.names import dataset_names
+from gancli.data.photographs import PhotoDataset, check_scale
 from gancli.errors import UsageError, VariantError
 from gancli.machine.device import (
     SINGLE_PROCESS,
@@ -55,13 +55,13 @@ COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 @dataclass(frozen=True)
 class Plan:
-    """A run with every option resolved. `run` has None only for options without a value (max_time, out). `asked` and
-    `asked_own` are the options as given, without those that belong to this machine."""
+    """A run with every option resolved. `run` has None only for options without a value (max_time, out). `requested` and
+    `requested_own` are the options as given, without those that belong to this machine."""
 
     run: RunConfig
     own: VariantConfig
-    asked: RunConfig
-    asked_own: VariantConfig
+    requested: RunConfig
+    requested_own: VariantConfig
     machine: Machine
     steps: int
     sample_every: int
@@ -73,21 +73,23 @@ class Plan:
         """Whether samples are generated after so many steps: after every `sample_every`, and by default also after 1, 2,
         4, 8 … log intervals, when they change most."""
         intervals, rest = divmod(step, self.run.log_every)
-        early = self.asked.sample_every is None and step < self.sample_every and not rest and intervals.bit_count() == 1
+        early = (
+            self.requested.sample_every is None and step < self.sample_every and not rest and intervals.bit_count() == 1
+        )
         return early or step % self.sample_every == 0
 
 
 def resolve_plan(
     run: RunConfig,
     own: VariantConfig,
-    source: Source | Photographs,
+    source: Dataset | PhotoDataset,
     variant_class: type[Variant],
     ranks: Ranks = SINGLE_PROCESS,
     saved: Facts | None = None,
-    asked: RunConfig | None = None,
+    requested: RunConfig | None = None,
 ) -> Plan:
     """Resolve all options for a dataset and a variant; in a resumed run, open options keep the values of the `saved`
-    state. `asked`: the options of `run` that belong to the run and not to this machine (by default all). Raises
+    state. `requested`: the options of `run` that belong to the run and not to this machine (by default all). Raises
     `UsageError` for options that this machine or the data do not allow."""
     held_out = _held_out(run, source, variant_class, saved)
     stream = IndexStream(source.num_images - (held_out or 0), run.batch_size, run.seed)
@@ -119,36 +121,36 @@ def resolve_plan(
     graph = choose_graph(run.graph, device)
     chosen = Machine(device, precision, threads, ranks, choose_onednn(device, ranks))
     return Plan(
-        resolved, resolved_own, asked or run, own, chosen, steps, sample_every, save_every, graph, stream.num_images
+        resolved, resolved_own, requested or run, own, chosen, steps, sample_every, save_every, graph, stream.num_images
     )
 
 
-def choose_fit(run: RunConfig, reads: ConditionType) -> Fit | None:
+def choose_fit(run: RunConfig, condition: ConditionType) -> CropMode | None:
     """Return how images are made square: `--fit`, by default a centre crop; None if nothing is to be made square, for
     which `--fit` raises `UsageError`."""
-    if reads == "low_res" or run.dataset in source_names():
+    if condition == "low_res" or run.dataset in dataset_names():
         why = f"the images of {run.dataset} are square"
-        if reads == "low_res":
+        if condition == "low_res":
             why = f"{run.variant} trains on crops of the original images"
         reject_unused_options(("--fit", run.fit), why=f"has no effect: {why}")
         return None
     return run.fit or "crop"
 
 
-def _mirror(run: RunConfig, source: Source | Photographs, variant_class: type[Variant]) -> bool | None:
+def _mirror(run: RunConfig, source: Dataset | PhotoDataset, variant_class: type[Variant]) -> bool | None:
     """Whether images are mirrored: `--mirror`, by default where the user's own images are few and in colour, as grey
     ones are often text. Raises `UsageError` for a variant that always rotates and mirrors."""
     if variant_class.condition_type == "low_res":
         if run.mirror is not None:
             raise UsageError(f"--mirror: {run.variant} always rotates and mirrors its crops; omit it")
         return None
-    own = run.dataset not in source_names()
+    own = run.dataset not in dataset_names()
     few = own and source.spec.channels == 3 and source.num_images < MIRRORED_BELOW
     return few if run.mirror is None else run.mirror
 
 
 def _held_out(
-    run: RunConfig, source: Source | Photographs, variant_class: type[Variant], saved: Facts | None
+    run: RunConfig, source: Dataset | PhotoDataset, variant_class: type[Variant], saved: Facts | None
 ) -> int | None:
     """Return how many images are held out: `--held-out`, else as in the `saved` state, else some of the user's own images
     where they are few enough to be memorised. None for a variant without a D that judges images. Raises `UsageError`."""
@@ -164,7 +166,7 @@ def _held_out(
         return run.held_out
     if saved is not None:
         return saved.held_out
-    if run.dataset in source_names() or not HELD_OUT_FROM <= count <= HELD_OUT_TO:
+    if run.dataset in dataset_names() or not HELD_OUT_FROM <= count <= HELD_OUT_TO:
         return 0
     return max(MIN_HELD_OUT, min(MAX_HELD_OUT, int(count * HELD_OUT_SHARE)))
 
@@ -177,10 +179,10 @@ def _as_saved(own: VariantConfig, saved: Facts | None) -> VariantConfig:
     return dataclasses.replace(own, **{name: getattr(saved.config, name) for name in left_open})
 
 
-def _precision(asked: str, device: torch.device, variant_class: type[Variant], saved: Facts | None) -> Precision:
+def _precision(requested: str, device: torch.device, variant_class: type[Variant], saved: Facts | None) -> Precision:
     """Return `--precision`, by default that of the saved state, and for a new run that of `choose_precision`."""
-    if saved is None or asked != "auto":
-        return choose_precision(asked, device, variant_class.convolutional)
+    if saved is None or requested != "auto":
+        return choose_precision(requested, device, variant_class.convolutional)
     try:
         return choose_precision(saved.precision, device, variant_class.convolutional)
     except UsageError as error:
@@ -219,11 +221,11 @@ def step_flop(variant: Variant, batch_size: int) -> float:
     return sum(2.0 * batch_size * count * (3 if name.startswith("G") else 6) for name, count in weights.items())
 
 
-def batches(planned: Plan, source: Source | Photographs, variant: Variant) -> LabelledBatches | PairBatches:
+def batches(planned: Plan, source: Dataset | PhotoDataset, variant: Variant) -> LabelledBatches | PairBatches:
     """Return the batches that the variant reads: images with labels, or with their low-resolution versions."""
     run, machine = planned.run, planned.machine
     channels_last, share = variant.convolutional, machine.ranks.share
-    if isinstance(source, Photographs):
+    if isinstance(source, PhotoDataset):
         return PairBatches(source, machine.device, run.batch_size, run.seed, variant.scale, channels_last, share)
     indices = split_held_out(source.num_images, run.held_out)[0] if run.held_out else None
     return LabelledBatches(
@@ -233,14 +235,13 @@ def batches(planned: Plan, source: Source | Photographs, variant: Variant) -> La
 
 def step_execution(planned: Plan, convolutional: bool, phase_steps: int, steps_left: int) -> StepExecution:
     """Return how the steps of a phase of `phase_steps` steps, of which `steps_left` are left, are executed."""
-    device, asked = planned.machine.device, planned.run.compile
+    device, compile_ = planned.machine.device, planned.run.compile
     captured = choose_strides(device, convolutional, steps_left) if planned.graph else ()
-    if not choose_compile(asked, device, convolutional, phase_steps):
+    if not choose_compile(compile_, device, convolutional, phase_steps):
         return StepExecution(captured)
     _set_compiler_cache(data_root(planned.run.data_root).path)
-    return StepExecution(
-        captured or (1,), None if planned.graph else no_capture, compiled=True, thorough=asked == "max"
-    )
+    capture = None if planned.graph else no_capture
+    return StepExecution(captured or (1,), capture, compiled=True, thorough=compile_ == "max")
 
 
 def _set_compiler_cache(root: Path) -> None:

@@ -35,11 +35,10 @@ def _check_data(session: Session, saved: State) -> Iterator[str]:
     where = f"--dataset {session.run.dataset}: not the data that {saved.path} was trained on"
     if (facts.images, facts.num_images) != (source.spec, source.num_images):
         before, now = _describe(facts.images, facts.num_images), _describe(source.spec, source.num_images)
-        if before == now:
-            raise UsageError(f"{where}: its classes have other names")
-        raise UsageError(f"{where} ({facts.dataset}: {before}), but {now}")
+        other_names = f"{where}: its classes have other names"
+        raise UsageError(other_names if before == now else f"{where} ({facts.dataset}: {before}), but {now}")
     if not facts.fingerprint:
-        yield f"{saved.path}: written by an older gan, without a fingerprint of its data: make sure that they are the same"
+        yield f"{saved.path}: written by an older gan, without a fingerprint of its data: make sure that it is the same"
     elif facts.fingerprint != source.fingerprint:
         version = facts.versions.get("pillow")
         if version == PIL.__version__:
@@ -61,12 +60,10 @@ def _changed(session: Session, saved: State) -> Iterator[str]:
     if now != facts.precision:
         yield f"--precision {now}: the run was saved in {facts.precision}, so it does not resume bit for bit"
     if steps != facts.steps and facts.step < steps and (jumps := _jumps(session, saved)):
+        changes = ", ".join(f"that of {network} changes from {old:.2g} to {new:.2g}" for network, old, new in jumps)
         yield (
             f"the run has {counted(steps, 'step')} now, not {facts.steps}, on which the learning rates depend: at step "
-            f"{facts.step} "
-            + ", ".join(
-                f"that of {network} changes from {before:.2g} to {after:.2g}" for network, before, after in jumps
-            )
+            f"{facts.step} {changes}"
         )
 
 

@@ -1,4 +1,4 @@
-"""A run from where it starts to its end, by one process or as one of several: what `gan train` and `gancli.train` do."""
+"""A run from its start to its end, in one process or in one of several: what `gan train` and `gancli.train` do."""
 
 import contextlib
 import dataclasses
@@ -24,23 +24,25 @@ if TYPE_CHECKING:
     from gancli.machine.ranks import Ranks
     from gancli.report.tensorboard import TensorBoardFile
 
-Steps = Generator[events.Event, None, None]
+Events = Generator[events.Event, None, None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run that is ready to train: iterating over `train(emit)` does it. What happens is yielded or, deep in a function,
-    emitted; both are in order if `emit` handles an event as the loop does. `leads`: this process reports and writes, the
-    others follow."""
+    """A run that is ready to train: iterate over `train(emit)`.
+
+    Events are yielded or, from within long functions, emitted; they are in order if `emit` handles an event as the loop
+    does. `leads`: this process reports and writes files; other processes follow it.
+    """
 
     run: RunConfig
-    train: Callable[[events.Emit], Steps]
+    train: Callable[[events.Emit], Events]
     leads: bool = True
 
 
 @dataclass(frozen=True)
 class Orders:
-    """What the first of several processes tells the others: all options, where, and the state to go on from."""
+    """What the first process sends to the others: all options, the run directory, and the state to resume from."""
 
     run: dict[str, Any]
     own: dict[str, Any]
@@ -49,43 +51,80 @@ class Orders:
     code: str  # the sha256 of a variant from outside, which all must have
 
 
+def several_processes() -> bool:
+    """Whether a launcher (torchrun) started several processes for one run."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 @contextlib.contextmanager
-def joined() -> Iterator["Ranks | None"]:
-    """The other processes of this run, where a launcher (torchrun) started several; else None."""
-    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
+def join_processes() -> Iterator["Ranks | None"]:
+    """Join the other processes of this run, if there are any; else yields None, and imports no torch."""
+    if not several_processes():
         yield None
         return
     from gancli.machine import ranks
 
-    with ranks.join_processes() as several:
-        yield several
+    with ranks.join_processes() as joined:
+        yield joined
 
 
-def alone(variant: str, start: Start, stop: Stop) -> Job:
-    """A run by this process alone."""
-    return Job(start.resolved.run, functools.partial(_train, variant, start, start.make_directory(), stop, None))
+def prepare(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks | None" = None) -> Job | None:
+    """Return the job of this process. Only the first of several processes calls `start`; the others receive its orders, or
+    None if it raised an error, which it reports."""
+    if ranks is not None and not ranks.first:
+        return _follow(variant, stop, ranks)
+    orders: Orders | None = None
+    try:
+        started = start()
+        run, own = started.resolved.run, started.resolved.own
+        directory = started.make_directory()
+        if ranks is not None:
+            try:
+                ranks.check_batch(run.batch_size, functools.partial(catalogue.load(variant).num_parts, own))
+            except (UsageError, VariantError):
+                directory.discard_if_empty()
+                raise
+            path = started.state.path if started.state else None
+            code = catalogue.origin_of(variant).sha256
+            orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path, code)
+    finally:
+        if ranks is not None:
+            ranks.send(orders)
+    return Job(run, functools.partial(_train, variant, started, directory, stop, ranks))
 
 
-def prepared(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks | None") -> Job | None:
-    """What this process does of a run that begins with `start`; None: nothing, as the first process says what is wrong.
+def _follow(variant: str, stop: Stop, ranks: "Ranks") -> Job | None:
+    """Return the job of a process that follows the first one."""
+    orders: Orders | None = ranks.receive()
+    if orders is None:
+        return None
+    run = RunConfig(**orders.run)
 
-    Only the first process looks where it starts, decides what is done and where, and reports; the others follow.
-    """
-    if ranks is None:
-        return alone(variant, start(), stop)
-    return _led(variant, start, stop, ranks) if ranks.first else _followed(variant, stop, ranks)
+    def follow(emit: events.Emit) -> Events:
+        from gancli.engine.train import train
+        from gancli.store import state
+
+        own = catalogue.variant_info(variant).config_class(**orders.own)
+        variant_class = catalogue.load(variant)
+        origin = catalogue.origin_of(variant)
+        if (code := origin.sha256) != orders.code:
+            raise VariantError(f"{origin}: differs (sha256 {code[:12]}) from the first process's ({orders.code[:12]})")
+        saved = state.load(orders.state) if orders.state else None
+        return train(run, own, variant_class, orders.directory, stop, emit, saved, ranks)
+
+    return Job(run, follow, leads=False)
 
 
 def _train(
     variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None", emit: events.Emit
-) -> Steps:
-    """Train under the directory's lock. Each event is written to `metrics.jsonl`, `log.jsonl` and TensorBoard's files before
-    it is yielded or emitted. Where the run comes to an end, its page is written."""
+) -> Events:
+    """Train under the directory's lock. Each event is written to `metrics.jsonl`, `log.jsonl` and TensorBoard's files
+    before it is yielded or emitted. At the end of the run, its page is written."""
     with (
         run_directory.locked(directory) as notes,
         MetricsFile(directory.metrics) as metrics,
         LogFile(directory.log) as log,
-        _board(start, directory) as board,
+        _tensorboard(start, directory) as board,
     ):
 
         def record(event: events.Event) -> None:
@@ -102,46 +141,47 @@ def _train(
         from gancli.engine.train import train
         from gancli.machine.device import SINGLE_PROCESS
 
-        run, own = start.resolved.run, start.resolved.own
-        several, asked, weights = ranks or SINGLE_PROCESS, start.resolved.stored, start.weights
+        resolved, ranks = start.resolved, ranks or SINGLE_PROCESS
         variant_class = catalogue.load(variant)
         for line in (*start.warnings, *notes):
             record_and_emit(events.Warned(line))
+        steps = train(
+            resolved.run, resolved.own, variant_class, directory, stop, record_and_emit, start.state, ranks,
+            resolved.stored, start.weights,
+        )  # fmt: skip
         try:
-            for event in train(
-                run, own, variant_class, directory, stop, record_and_emit, start.state, several, asked, weights
-            ):
+            for event in steps:
                 record(event)
                 if isinstance(event, events.RunFinished):
-                    event = dataclasses.replace(event, report=_page(run, directory, log, emit))
+                    event = dataclasses.replace(event, report=_write_page(resolved.run, directory, log, emit))
                 yield event
         except DivergedError as error:
             log.diverged(error)
-            if page := _page(run, directory, log, emit):
+            if page := _write_page(resolved.run, directory, log, emit):
                 yield events.Warned(Note(f"the report of this run is {page}"))
             raise
 
 
-def _board(start: Start, directory: RunDirectory) -> "TensorBoardFile | contextlib.nullcontext[None]":
-    """Where `--tensorboard` asks for it, who writes its event files. Raises `GancliError` where TensorBoard is missing."""
-    run, own = start.resolved.run, start.resolved.own
-    if not run.tensorboard:
+def _tensorboard(start: Start, directory: RunDirectory) -> "TensorBoardFile | contextlib.nullcontext[None]":
+    """Return the writer of TensorBoard's files, with `--tensorboard`. Raises `GancliError` if TensorBoard is missing."""
+    if not start.resolved.run.tensorboard:
         return contextlib.nullcontext()
     from gancli.report.tensorboard import TensorBoardFile
 
-    named = {f.name: getattr(config, f.name) for config in (run, own) for f in fields_of(type(config))}
+    configs = (start.resolved.run, start.resolved.own)
+    values = {f.name: getattr(config, f.name) for config in configs for f in fields_of(type(config))}
     return TensorBoardFile(
-        directory.tensorboard, {name: value for name, value in named.items() if name not in NOT_STORED}
+        directory.tensorboard, {name: value for name, value in values.items() if name not in NOT_STORED}
     )
 
 
-def _page(run: RunConfig, directory: RunDirectory, log: LogFile, emit: events.Emit) -> str:
-    """Write the page of a run that has ended, and return its path, `""` where there is none. Warns where it, or the log
-    before it, could not be written."""
+def _write_page(run: RunConfig, directory: RunDirectory, log: LogFile, emit: events.Emit) -> str:
+    """Write the page of a run that has ended, and return its path, or `""` without one. Emits a warning if the page, or
+    the log before it, cannot be written."""
     page = ""
     if run.report:
         emit(events.Progress(doing="writing the report"))
-        from gancli.page import files  # only here: no run shall begin later for its page
+        from gancli.page import files  # imported here, so that the run starts sooner
 
         if note := files.write_page(directory):
             emit(events.Warned(note))
@@ -150,43 +190,3 @@ def _page(run: RunConfig, directory: RunDirectory, log: LogFile, emit: events.Em
     if log.problem:
         emit(events.Warned(log.problem))
     return page
-
-
-def _led(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks") -> Job:
-    orders: Orders | None = None
-    try:
-        started = start()
-        run, own = started.resolved.run, started.resolved.own
-        directory = started.make_directory()
-        try:
-            ranks.check_batch(run.batch_size, functools.partial(catalogue.load(variant).num_parts, own))
-        except (UsageError, VariantError):
-            directory.discard_if_empty()
-            raise
-        path = started.state.path if started.state else None
-        code = catalogue.origin_of(variant).sha256
-        orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path, code)
-    finally:
-        ranks.send(orders)  # None: there is nothing to follow
-    return Job(run, functools.partial(_train, variant, started, directory, stop, ranks))
-
-
-def _followed(variant: str, stop: Stop, ranks: "Ranks") -> Job | None:
-    orders: Orders | None = ranks.receive()
-    if orders is None:
-        return None
-    run = RunConfig(**orders.run)
-    return Job(run, functools.partial(_follow, variant, run, orders, stop, ranks), leads=False)
-
-
-def _follow(variant: str, run: RunConfig, orders: Orders, stop: Stop, ranks: "Ranks", emit: events.Emit) -> Steps:
-    from gancli.engine.train import train
-    from gancli.store import state
-
-    own = catalogue.variant_info(variant).config_class(**orders.own)
-    variant_class = catalogue.load(variant)
-    if (code := catalogue.origin_of(variant).sha256) != orders.code:
-        where = catalogue.origin_of(variant)
-        raise VariantError(f"{where}: differs (sha256 {code[:12]}) from the first process's ({orders.code[:12]})")
-    saved = state.load(orders.state) if orders.state else None
-    yield from train(run, own, variant_class, orders.directory, stop, emit, saved, ranks)

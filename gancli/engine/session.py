@@ -1,29 +1,25 @@
-"""What lives while a run runs."""
+"""The state of a run while it trains: networks, data, step and losses."""
 
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import torch
 
-from gancli import catalogue, contract, events, images
+from gancli import catalogue, contract, events
 from gancli.batches.index_stream import IndexStream
-from gancli.batches.pairs import PairBatches
-from gancli.data.photographs import Photographs
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.photographs import PhotoDataset
 from gancli.engine import memory, monitors, plan
 from gancli.engine.clock import Clock
-from gancli.engine.evaluation import Evaluation
 from gancli.engine.monitors import TimeEstimate, TrainingChecks
 from gancli.engine.plan import PhaseSchedule, step_execution
 from gancli.engine.stop import Stop, next_commands, resume_command
-from gancli.errors import DivergedError, GancliError, UsageError
-from gancli.files import atomic
+from gancli.errors import DivergedError, UsageError
 from gancli.files.open_folder import OpenFolder
-from gancli.metrics.figure import comparison
+from gancli.machine.contention import ContentionMonitor
 from gancli.report.history import LossHistory
-from gancli.sampling import preview
 from gancli.steps.ema import AveragedModel
 from gancli.steps.loss_accumulator import LossAccumulator
 from gancli.steps.runner import StepRunner
@@ -33,13 +29,12 @@ from gancli.store.run_directory import RunDirectory
 from gancli.store.state import State, Writer
 from gancli.variant import Phase, Variant
 
-PREVIEW_PHOTOGRAPHS = 6
-AGREE_EVERY = 16  # at most so many steps between two questions to the other processes whether to stop or save
-AGREE_S = 1.0  # and about so many seconds where steps are slow
+AGREE_EVERY = 16  # steps, at most, between two agreements of all processes whether to stop or save
+AGREE_S = 1.0  # and seconds, where steps are slow
 
 
 class Requests(NamedTuple):
-    """What is to be done before the next step: stop (why), save."""
+    """What to do before the next step. `stop`: the reason to stop; `save`: whether to save."""
 
     stop: str | None
     save: bool
@@ -49,14 +44,14 @@ NO_REQUESTS = Requests(None, False)
 
 
 class Session:
-    """What lives while a run runs: the networks and their average, the data, the step, the losses so far."""
+    """The networks and their average, the data, the step, the losses so far, and what observes them."""
 
     def __init__(
-        self, planned: plan.Plan, source: Source | Photographs, variant_class: type[Variant], directory: RunDirectory
+        self, planned: plan.Plan, source: Dataset | PhotoDataset, variant_class: type[Variant], directory: RunDirectory
     ) -> None:
         self.plan, self.run, self.machine, self.directory = planned, planned.run, planned.machine, directory
         self.home = OpenFolder(directory.path)
-        self.moved_message = ""  # what became of the directory, where it was moved or removed
+        self.moved_message = ""  # says so if the directory was moved or removed
         self.ranks = planned.machine.ranks
         self.source = source
         self.stream = IndexStream(planned.num_images, self.run.batch_size, self.run.seed)
@@ -86,65 +81,58 @@ class Session:
         )
         self.writer = Writer()
         self.contention_reported = False
-        self._agree_at = 0  # the step of the next question to the other processes
+        self._agree_at = 0  # the step of the next agreement
 
     def enter(self, phase: Phase, resumed: State | None) -> StepRunner:
-        """What does the phase's steps, with its optimizers as saved if the run was stopped inside this phase."""
-        stepper = TrainingStep(phase, self.variant.networks, self.machine)
+        """Return the runner of a phase's steps, with the optimizers of the `resumed` state if it was saved in this phase.
+        Raises `UsageError` if the step was saved in another phase, and `CheckpointError`."""
+        step = TrainingStep(phase, self.variant.networks, self.machine)
         start, end = self.phases.span_of(phase)
         if resumed is not None and start < resumed.facts.step < end:
             if resumed.facts.phase != phase.name:
                 raise UsageError(
-                    f"--steps {self.plan.steps}: step {self.step} would lie in phase {phase.name}, "
-                    f"but was saved in {resumed.facts.phase}; resume with the run's own length"
+                    f"--steps {self.plan.steps}: step {self.step} is in phase {phase.name}, but was saved in "
+                    f"{resumed.facts.phase}; resume with the same number of steps"
                 )
-            for name, optimizer in stepper.optimizers.items():
+            for name, optimizer in step.optimizers.items():
                 try:
                     optimizer.restore(resumed.group(f"optimizer.{name}"))
                 except (KeyError, ValueError, IndexError) as error:
                     why = f"its optimizer of {name}: {error}"
                     raise another_version(resumed.path, resumed.facts, why) from None
         self.clock.restart()
-        how = step_execution(self.plan, self.variant.convolutional, end - start, end - max(start, self.step))
-        return StepRunner(stepper, self.batches, self.average, self.losses, how)
+        execution = step_execution(self.plan, self.variant.convolutional, end - start, end - max(start, self.step))
+        return StepRunner(step, self.batches, self.average, self.losses, execution)
 
     def compile(self, runner: StepRunner) -> Iterator[events.Warned]:
-        """Make the phase's step ready, if it is to be compiled and is not yet; a word if it cannot be."""
-        with self._memory():
+        """Compile the phase's step if that is due; yield a warning if it cannot be compiled."""
+        with self._memory_errors():
             reason = runner.compile(self.step)
         if reason:
             yield events.Warned(f"--compile: not available here ({reason}); training continues uncompiled")
         self.clock.restart()
 
-    def advance(self, runner: StepRunner, room: int = 1) -> None:
-        """One step, or as many up to `steps_until` as can be done together."""
-        with self._memory():
-            done = runner.advance(self.step, room)
+    def advance(self, runner: StepRunner, max_steps: int = 1) -> None:
+        """Train for one step, or for as many as can be launched together, up to `max_steps`."""
+        with self._memory_errors():
+            done = runner.advance(self.step, max_steps)
         self.step += done
         self.clock.count(done)
 
-    @contextmanager
-    def _memory(self) -> Iterator[None]:
-        """Memory that runs out within is told with what helps."""
-        try:
-            yield
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise self._out_of_memory() from error
-        except RuntimeError as error:  # what torch's allocator of CPU memory raises
-            if "DefaultCPUAllocator" not in str(error):
-                raise
-            raise self._out_of_memory() from error
+    def _memory_errors(self) -> AbstractContextManager[None]:
+        return memory.errors_with_suggestion(self.plan, self.source, type(self.variant))
 
     def due(self, every: int | None) -> bool:
+        """Whether the step is a multiple of `every`; False for None."""
         return every is not None and self.step % every == 0
 
     def steps_until(self, end: int, intervals: Iterable[int]) -> int:
-        """How many steps there are to `end` or to the next multiple of one of `intervals`."""
+        """Return the number of steps to `end`, or to the next multiple of one of `intervals`."""
         return min(end - self.step, *(every - self.step % every for every in intervals))
 
     def requests(self, stop: Stop) -> Requests:
-        """Whether to stop now, and whether to save because the last state is too old. Of several processes all say whether
-        to stop, and the first one, by its clock, whether to save; they agree every few steps."""
+        """Return whether to stop, and whether to save because the last state is too old. Several processes agree on both
+        every few steps: each may ask to stop, and the clock of the first one decides when to save."""
         reason = stop.reason or self.moved_message or None
         late = self.ranks.first and self.clock.save_due(self.plan.save_every.seconds) and not self.writer.busy
         if self.ranks.alone:
@@ -157,6 +145,7 @@ class Session:
         return Requests((reason or "another process") if stopping else None, bool(saving))
 
     def started(self) -> events.RunStarted:
+        """Return the event of the start."""
         spec = self.source.spec
         return events.RunStarted(
             variant=self.run.variant,
@@ -178,7 +167,8 @@ class Session:
         )
 
     def loss_row(self, phase: Phase) -> Iterator[events.LossRow | events.Warned]:
-        """The interval's means, and what is odd about them. Raises `DivergedError` if one of them is not finite."""
+        """Yield the means of the log interval, and a warning if D is always right. Raises `DivergedError` for a loss that is
+        not finite."""
         self.check_losses()
         means = self.losses.pop_means()
         self.history.add(self.step, means)
@@ -197,7 +187,7 @@ class Session:
         yield from map(events.Warned, self.checks.check_losses(self.step, means))
 
     def check_overfitting(self) -> Iterator[events.Warned]:
-        """Warn if D is overfitting, where images are held out and it is time to check."""
+        """Yield a warning if images are held out, a check is due, and it finds D overfitting."""
         if self.overfitting is None or not self.due(
             plan.interval_steps(self.plan.steps, monitors.OVERFITTING_CHECKS, self.run.log_every)
         ):
@@ -207,8 +197,17 @@ class Session:
         if self.overfitting.is_overfitting(share):
             yield events.Warned(monitors.overfitting_warning(self.run, self.plan.own, self.step, share))
 
+    def check_contention(self, runner: StepRunner, others: ContentionMonitor) -> Iterator[str]:
+        """Yield a note the first time that other processes have competed for the CPUs for a while."""
+        if self.contention_reported:
+            return
+        if note := monitors.contention_note(self.machine, self.run.batch_size, self.step, runner, others):
+            self.contention_reported = True
+            self.clock.restart()
+            yield note
+
     def activity(self, what: str) -> events.Progress:
-        """What begins here may take long."""
+        """Return the progress at the start of an activity that may take long."""
         return self._progress(doing=what)
 
     def heartbeat(self) -> Iterator[events.Progress | events.Warned]:
@@ -235,36 +234,8 @@ class Session:
             **more,
         )
 
-    def save_samples(self) -> Iterator[events.SamplesDrawn | events.Warned]:
-        """The same seeds (and labels), or the same photographs, drawn once more as a grid in `samples/`."""
-        generator = self.average.refresh()
-        columns: int | None
-        odd: Iterator[str] = iter(())
-        if isinstance(self.batches, PairBatches):
-            pixels, columns = preview.compared(generator, self.batches.preview(PREVIEW_PHOTOGRAPHS), self.variant.scale)
-        else:
-            pixels, columns = preview.drawn(self.variant, generator, self.machine.device)
-            if self.step >= min(self.plan.sample_every, self.plan.steps):  # those before have hardly begun to differ
-                classes = self.variant.images.num_classes if self.variant.conditional else 1
-                odd = self.checks.check_samples(self.step, pixels, classes)
-        picture = images.to_pil(images.grid(pixels, columns))
-        path = self.directory.samples(self.step)
-        atomic.write(path, [images.encode(picture, ".png")])
-        self.clock.restart()
-        yield events.SamplesDrawn(self.step, str(path), *picture.size, picture.convert("RGB").tobytes())
-        yield from map(events.Warned, odd)
-
-    def evaluate(self, evaluation: Evaluation) -> events.Evaluated:
-        """Measure the averaged generator."""
-        found, how = evaluation.measure(self.average.refresh()), evaluation.measure
-        figures = {figure.name: figure.model.value for figure in found}
-        self.history.add(self.step, figures)
-        best = evaluation.note(found)
-        self.clock.restart()
-        compared = comparison(found, self.run.dataset, how.split, how.seed, how.beside)
-        return events.Evaluated(self.step, figures, evaluation.metric, best, str(self.directory.best), compared)
-
     def finished(self, status: events.Status, reason: str = "") -> events.RunFinished:
+        """Return the event of the end. `reason`: of an early stop."""
         seconds = self.clock.elapsed()
         return events.RunFinished(
             status=status,
@@ -275,7 +246,7 @@ class Session:
             out=str(self.directory.path),
             checkpoint=str(self.directory.checkpoint),
             reason=reason,
-            resume_command=resume_command(self.directory.path, self.code_flag),
+            resume_command=resume_command(self.directory.path, self.run.dataset, self.code_flag),
             next_commands=next_commands(self.directory.path, self.variant.condition_type, self.code_flag),
         )
 
@@ -285,20 +256,16 @@ class Session:
         return catalogue.flag_of(self.run.variant)
 
     def check_losses(self) -> None:
-        """Raises `DivergedError` naming the first loss since the last row that is not finite, and its step."""
+        """Raises `DivergedError` with the first loss since the last row that is not finite, and its step."""
         self.losses.average(self.ranks.average)
         if (bad := self.losses.first_non_finite()) is not None:
-            word = "NaN" if bad.value != bad.value else "infinite"
+            value = "NaN" if math.isnan(bad.value) else "infinite"
             step = self.step - bad.steps_ago
-            raise DivergedError(f"{bad.term} became {word} at step {step}; {self.divergence_hint()}", step)
-
-    def _out_of_memory(self) -> GancliError:
-        hint = memory.suggestion(self.plan, self.source, type(self.variant))
-        return GancliError(f"--batch-size {self.run.batch_size}: out of memory on {self.machine.device}; {hint}")
+            raise DivergedError(f"{bad.term} became {value} at step {step}; {self.divergence_hint()}", step)
 
     def divergence_hint(self) -> str:
-        """What is left of a run that diverged, and what to try."""
+        """Return the newest saved state of a run that diverged, and what to try, for an error message."""
         self.writer.flush()
         saved = self.directory.states()
-        kept = f"the last finite state is {saved[0]}" if saved else "no state was saved before"
-        return f"{kept}; try a lower --lr or --precision fp32"
+        newest = f"the last finite state is {saved[0]}" if saved else "no state was saved before"
+        return f"{newest}; try a lower --lr or --precision fp32"

@@ -11,9 +11,11 @@ from gancli import catalogue
 from gancli.config import RunConfig, VariantConfig, fields_of, interval, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import NOT_STORED, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
-from gancli.data.names import source_names
-from gancli.data.patterns import is_pattern, stem
+from gancli.data.dataset_object import NEEDS_OBJECT, PREFIX, DatasetObject, is_python
+from gancli.data.names import dataset_names
+from gancli.data.patterns import dataset_stem, is_pattern
 from gancli.errors import CheckpointError, UsageError
+from gancli.files import hub
 from gancli.store import pretrained, run_directory
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
@@ -54,11 +56,11 @@ def resolve_start(variant: str, layers: Sequence[Layer], resume: str | None, dry
         if path is None:
             raise UsageError("--resume auto: needs --out, the run directory to resume or to start")
         if not RunDirectory(path).states():
-            return _new(variant, layers, path, dry_run, again=True)
-        return _resumed(variant, path, layers, path, dry_run)
+            return _start_new(variant, layers, path, dry_run, again=True)
+        return _start_resumed(variant, path, layers, path, dry_run)
     if resume is not None:
-        return _resumed(variant, expanded(resume, "--resume"), layers, path, dry_run)
-    return _new(variant, layers, path, dry_run, again=False)
+        return _start_resumed(variant, expanded(resume, "--resume"), layers, path, dry_run)
+    return _start_new(variant, layers, path, dry_run, again=False)
 
 
 def forecast(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> Forecast:
@@ -74,9 +76,8 @@ def forecast(variant: str, layers: Sequence[Layer], path: Path, again: bool) -> 
     except CheckpointError:
         return "resumes"  # from an earlier state, if there is one
     recorded, now = _resolve_resumed(variant, layers, _recorded_layer(variant, RunDirectory(path)), facts)
-    before, asked = recorded.run, now.run
-    changed = (asked.steps, asked.epochs) != (before.steps, before.epochs)
-    longer = changed and not (asked.steps and asked.steps <= facts.step)
+    changed = (now.run.steps, now.run.epochs) != (recorded.run.steps, recorded.run.epochs)
+    longer = changed and not (now.run.steps and now.run.steps <= facts.step)
     return "resumes" if facts.step < facts.steps or longer else "finished"
 
 
@@ -125,21 +126,23 @@ def run_directory_of(path: Path) -> RunDirectory:
 def default_name(variant: str, dataset: str) -> str:
     """Return the name, before its number, of a run directory without `--out`: the variant, and the last part of the
     dataset's path."""
-    last = stem(Path(dataset)) or "data"
+    name = hub.parse(dataset, "--dataset").repo if hub.is_reference(dataset) else dataset.removeprefix(PREFIX)
+    last = (name.rpartition("/")[2] if hub.is_reference(dataset) else dataset_stem(Path(name))) or "data"
     return variant + "-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in last)[:60]
 
 
-def _new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
+def _start_new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
     resolved = _resolve_new(variant, layers, path, again)
     weights, warnings = _initial_weights(resolved.run)
     directory = None if path is None else RunDirectory(path) if dry_run else run_directory.make_writable(path)
-    return Start(resolved, directory, warnings=(*_notes(layers), *warnings), weights=weights)
+    notes = [note for layer in layers for note in layer.notes]
+    return Start(resolved, directory, warnings=(*notes, *warnings), weights=weights)
 
 
 def _resolve_new(variant: str, layers: Sequence[Layer], path: Path | None, again: bool) -> Resolved:
     """Return all values of a new run. Raises `UsageError` for values that contradict each other, and an occupied
     `path`."""
-    config_class = catalogue.variant_info(variant).config_class
+    config_class, layers = catalogue.variant_info(variant).config_class, _with_commits(layers)
     presets = preset_layers(variant, config_class, value_of(layers, "preset") or "default")
     presets += _length_on_own_images(value_of(layers, "dataset"), presets)
     resolved = _with_absolute_paths(resolve(variant, config_class, [*presets, *layers]))
@@ -152,7 +155,7 @@ def _length_on_own_images(dataset: str | None, presets: Sequence[Layer]) -> list
     """Return the number of steps that a preset's epochs take on MNIST, for a user's own images: few images take as many
     steps to learn as many images do."""
     epochs, batch_size = (value_of(presets, name) for name in ("epochs", "batch_size"))
-    if dataset is None or dataset in source_names() or epochs is None or value_of(presets, "steps") is not None:
+    if dataset is None or dataset in dataset_names() or epochs is None or value_of(presets, "steps") is not None:
         return []
     return [Layer("own images", {"steps": epochs * (MNIST_IMAGES // batch_size)})]
 
@@ -170,7 +173,7 @@ def _initial_weights(run: RunConfig) -> "tuple[Weights | None, list[str]]":
     return found, warnings
 
 
-def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None, dry_run: bool) -> Start:
+def _start_resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None, dry_run: bool) -> Start:
     from gancli.store import state
 
     directory = run_directory_of(path)
@@ -185,16 +188,14 @@ def _resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path | None
     if note := catalogue.changed_since(variant, saved.facts.origin, str(saved.path)):
         warnings.append(Note(note))
     recorded_layer = _recorded_layer(variant, directory)
-    warnings += _notes([recorded_layer, *layers])
+    warnings += [note for layer in (recorded_layer, *layers) for note in layer.notes]
     resolved = _resolve_resumed(variant, layers, recorded_layer, saved.facts)[1]
     if value_of(layers, "dataset") is None:
         _check_dataset(resolved.run.dataset)
     if out is not None and out.resolve() != directory.path.resolve():
         run_directory.check_new(out, again=False)
-        return Start(
-            resolved, RunDirectory(out) if dry_run else run_directory.make_writable(out), saved, tuple(warnings)
-        )
-    if is_file and directory.states()[:1] != [saved.path] and not path.name.startswith("ckpt"):
+        directory = RunDirectory(out) if dry_run else run_directory.make_writable(out)
+    elif is_file and directory.states()[:1] != [saved.path] and not path.name.startswith("ckpt"):
         raise UsageError(f"--resume {path}: not the newest state there; give --out for a directory of its own")
     return Start(resolved, directory, saved, tuple(warnings))
 
@@ -210,9 +211,12 @@ def _check_resumable(path: Path, directory: RunDirectory) -> None:
 
 
 def _check_dataset(dataset: str) -> None:
-    """Raises `UsageError` if the folder or archive that a run was trained on is gone."""
-    if dataset not in source_names() and not (os.path.lexists(dataset) or is_pattern(dataset)):
-        raise UsageError(f"--dataset {dataset}: the run's data are not there any more; give their new path with -d")
+    """Raises `UsageError` if the folder or archive that a run was trained on is gone, or if it was an object of Python."""
+    if is_python(dataset):
+        raise UsageError(f"--dataset {dataset}: {NEEDS_OBJECT}")
+    is_named = dataset in dataset_names() or hub.is_reference(dataset)
+    if not is_named and not (os.path.lexists(dataset) or is_pattern(dataset)):
+        raise UsageError(f"--dataset {dataset}: the run's data no longer exists; give its new path with -d")
 
 
 def _resolve_resumed(
@@ -220,7 +224,7 @@ def _resolve_resumed(
 ) -> tuple[Resolved, Resolved]:
     """Return the values of a run as recorded, and as resumed. Raises `UsageError` for options that a resumed run cannot
     change."""
-    config_class = catalogue.variant_info(variant).config_class
+    config_class, layers = catalogue.variant_info(variant).config_class, _with_commits(layers, recorded_layer)
     resolved_before = {
         "image_size": facts.images.size,
         "fit": facts.fit,
@@ -232,6 +236,23 @@ def _resolve_resumed(
     return recorded, _with_absolute_paths(resolve(variant, config_class, [recorded_layer, *layers]))
 
 
+def _with_commits(layers: Sequence[Layer], recorded: Layer | None = None) -> list[Layer]:
+    """Return the layers with the commit of each dataset and model of the hub, so that the run can be repeated; that of the
+    `recorded` run, if it is resumed. Raises `UsageError`, and `DataError` or `CheckpointError` if the hub cannot be
+    asked."""
+    kinds: Mapping[str, hub.Kind] = {"dataset": "dataset", "init_from": "model"}
+    download, found = value_of(layers, "download") is not False, list[Layer]()
+    for layer in layers:
+        values = {
+            name: hub.with_commit(str(layer.values[name]), kind, f"--{name.replace('_', '-')}", known, download)
+            for name, kind in kinds.items()
+            if hub.is_reference(layer.values.get(name))
+            for known in [recorded.values.get(name) if recorded else None]
+        }
+        found.append(dataclasses.replace(layer, values={**layer.values, **values}))
+    return found
+
+
 def _recorded_layer(variant: str, directory: RunDirectory) -> Layer:
     config_class = catalogue.variant_info(variant).config_class
     layer = file_layer("resumed run", toml.read(directory.config), variant, config_class, ())
@@ -239,25 +260,24 @@ def _recorded_layer(variant: str, directory: RunDirectory) -> Layer:
     return dataclasses.replace(layer, values=values)
 
 
-def _notes(layers: Sequence[Layer]) -> list[str]:
-    return [note for layer in layers for note in layer.notes]
-
-
 def _with_absolute_paths(resolved: Resolved) -> Resolved:
     """Return the values with absolute paths, which are valid from any directory. Homes stay `~`, as they differ between
     machines."""
-    return dataclasses.replace(
-        resolved, run=_absolute(resolved.run), own=_absolute(resolved.own), stored=_absolute(resolved.stored)
-    )
+    run, own, stored = _absolute(resolved.run), _absolute(resolved.own), _absolute(resolved.stored)
+    return dataclasses.replace(resolved, run=run, own=own, stored=stored)
 
 
 def _absolute(config: Config) -> Config:
     changed: dict[str, Any] = {}
     for field in fields_of(type(config)):
         value = getattr(config, field.name)
-        if not field.option.path or value is None or (field.name == "dataset" and value in source_names()):
+        if not field.option.path or value is None or (field.name == "dataset" and value in dataset_names()):
             continue
         if field.name == "data_root" and value.startswith("~"):
+            continue
+        if isinstance(value, DatasetObject):
+            continue
+        if field.name in ("dataset", "init_from") and hub.is_reference(value):
             continue
         path = expanded(value, field.flag)
         if field.name == "init_from" and pretrained.pretrained_name(pretrained.resolve_model_path(value, field.flag)):

@@ -1,4 +1,4 @@
-"""A sweep: runs with all combinations of several values of options, each in a directory named after its values."""
+"""The values and runs of a sweep: all combinations of several values of options, each in its own directory."""
 
 import itertools
 import math
@@ -35,36 +35,38 @@ class Member:
 
     @property
     def name(self) -> str:
+        """The name of its directory, as in `007-lr=0.0001,seed=3`."""
         return f"{self.index:03d}-{self.label}"
 
 
 def members(axes: Sequence[Axis]) -> list[Member]:
-    """The runs of all combinations; the values of the last option change fastest. Raises `UsageError` for too many."""
+    """Return the runs of all combinations; the values of the last option change fastest. Raises `UsageError` for too
+    many."""
     flags = " ".join(axis.field.flag for axis in axes)
     if (count := math.prod(len(axis.values) for axis in axes)) > MAX_RUNS:
         raise UsageError(f"{flags}: give {count:,} runs; a sweep has at most {MAX_RUNS:,}")
     found = []
     for index, values in enumerate(itertools.product(*(axis.values for axis in axes))):
-        named = zip(axes, values, strict=True)
-        label = ",".join(f"{axis.field.name.replace('_', '-')}={format_value(value)}" for axis, value in named)
+        named = {axis.field.name: value for axis, value in zip(axes, values, strict=True)}
+        label = ",".join(f"{name.replace('_', '-')}={format_value(value)}" for name, value in named.items())
         if len(label) > MAX_NAME_BYTES:
             raise UsageError(f"{flags}: names of more than {MAX_NAME_BYTES} characters; sweep over fewer options")
-        found.append(Member(index, {axis.field.name: value for axis, value in zip(axes, values, strict=True)}, label))
+        found.append(Member(index, named, label))
     return found
 
 
 def run_paths(folder: Path, runs: Sequence[Member]) -> list[Path]:
-    """The directory of each run. An existing one is found by its values, not by its number, so that a sweep can be extended.
-    Raises `GancliError` if the folder cannot be listed."""
+    """Return the directory of each run. An existing one is found by its values, not by its number, so that a sweep can be
+    extended. Raises `GancliError` if the folder cannot be listed."""
     try:
         names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     except OSError as error:
         raise GancliError(os_problem(f"--out {folder}", "listed", error)) from None
-    there: dict[str, str] = {}
+    existing: dict[str, str] = {}
     for name in names:
-        if found := NUMBERED.fullmatch(name):
-            there.setdefault(found[1], name)
-    return [folder / there.get(run.label, run.name) for run in runs]
+        if numbered := NUMBERED.fullmatch(name):
+            existing.setdefault(numbered[1], name)
+    return [folder / existing.get(run.label, run.name) for run in runs]
 
 
 def accepts_several_values(field: Field) -> bool:
@@ -77,32 +79,32 @@ def accepts_several_values(field: Field) -> bool:
 
 
 def parse_values(field: Field, text: Any) -> tuple[Any, ...] | None:
-    """The values in `text`, in their order (`0-9`, `1e-4,1e-3`, `hinge,wasserstein`); None if it is a single value. Raises
+    """Return the values in `text`, in their order (`0-9`, `1e-4,1e-3`, `hinge,wasserstein`); None for a single value. Raises
     `UsageError` for a value that the option does not allow, a repeated value, and too many."""
     if not accepts_several_values(field) or not ("," in text or (field.kind is int and RANGE.fullmatch(text.strip()))):
         return None
-    found: list[Any] = []
+    values: list[Any] = []
     for part in map(str.strip, text.split(",")):
         if not part:
             raise UsageError(f"{field.flag} {text}: has an empty value; values are separated by single commas")
-        between = RANGE.fullmatch(part) if field.kind is int else None
-        if between is None:
-            found.append(field.parse(part))
+        bounds = RANGE.fullmatch(part) if field.kind is int else None
+        if bounds is None:
+            values.append(field.parse(part))
             continue
-        first, last = map(int, between.groups())
+        first, last = map(int, bounds.groups())
         if last < first:
             raise UsageError(f"{field.flag} {text}: {part} goes backwards")
         if last - first >= MAX_RUNS:
             raise UsageError(
                 f"{field.flag} {text}: has {last - first + 1:,} values; a sweep has at most {MAX_RUNS:,} runs"
             )
-        found += [field.check(value) for value in range(first, last + 1)]
-    if len(set(found)) < len(found):
-        twice = next(value for value in found if found.count(value) > 1)
+        values += [field.check(value) for value in range(first, last + 1)]
+    if len(set(values)) < len(values):
+        twice = next(value for value in values if values.count(value) > 1)
         raise UsageError(f"{field.flag} {text}: has {format_value(twice)} twice")
-    return tuple(found)
+    return tuple(values)
 
 
 def format_value(value: object) -> str:
-    """A value as text in the name of a run, in its shortest form."""
+    """Return a value as text in the name of a run, in its shortest form."""
     return repr(value) if isinstance(value, float) else str(value)

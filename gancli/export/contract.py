@@ -1,9 +1,9 @@
-"""What an exported model promises whoever opens it: names, shapes and ranges of its inputs and its output.
+"""The inputs and the output of an exported model.
 
-z: float [B, …]            noise; of a model in levels z0 (the finest), z1, …
-label: int64 [B]           after them, for a conditional model
-low_res: float [B, C, h, w] in [-1, 1]     instead of all that, for one that enlarges
-pictures: float [B, C, H, W] in [-1, 1]
+z: float [B, …]            noise; z0 (the finest level), z1, … for a model with several levels
+label: int64 [B]           after the noise, for a conditional model
+low_res: float [B, C, h, w] in [-1, 1]     instead of both, for a model that enlarges
+pictures: float [B, C, H, W] in [-1, 1]    the output
 """
 
 import copy
@@ -20,9 +20,9 @@ from gancli.process import __version__
 from gancli.store.checkpoint import Model
 from gancli.variant import Variant
 
-PICTURES = "pictures"
-NUM_EXAMPLES = 3  # pictures that the graph is traced with: 0 and 1 are special to the tracer
-HEIGHT, WIDTH = 9, 11  # of such a low-resolution picture
+OUTPUT = "pictures"
+NUM_EXAMPLES = 3  # images that the graph is traced with: 0 and 1 are special to the tracer
+HEIGHT, WIDTH = 9, 11  # of a low-resolution example
 
 NOISES = {
     "normal": "normal: mean 0, deviation 1",
@@ -33,8 +33,8 @@ NOISES = {
 
 @dataclass(frozen=True)
 class Contract:
-    """`module`: called with the inputs in the order of `names`, gives the pictures. `examples`: inputs of it. `open_sizes`:
-    for each input, which of its dimensions may have any size, and what they are called."""
+    """`module`: maps the inputs, in the order of `names`, to images. `examples`: inputs. `open_sizes`: for each input, the
+    names of the dimensions that may have any size."""
 
     module: nn.Module
     names: tuple[str, ...]
@@ -42,32 +42,20 @@ class Contract:
     open_sizes: tuple[dict[int, str], ...]
 
     def dynamic_shapes(self) -> tuple[dict[int, Any], ...]:
-        """`open_sizes` as `torch.export` takes them."""
+        """Return `open_sizes` as `torch.export` takes them."""
         dims = {name: Dim(name) for sizes in self.open_sizes for name in sizes.values()}
         return tuple({at: dims[name] for at, name in sizes.items()} for sizes in self.open_sizes)
 
 
-class _Pictures(nn.Module):
-    """A generator whose pictures are float and end at ±1, also where its own may go a little beyond."""
-
-    def __init__(self, generator: nn.Module) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def paint(self, *inputs: Tensor) -> Tensor:
-        pictures: Tensor = self.generator(*inputs)
-        return pictures.float().clamp(-1.0, 1.0)
-
-
-def of(variant: Variant) -> Contract:
-    """The contract of a variant's generator, of which a copy on the CPU is taken."""
+def contract_of(variant: Variant) -> Contract:
+    """Return the contract of a variant's generator, with a copy of it on the CPU."""
     generator = copy.deepcopy(variant.generator).cpu().to(memory_format=torch.contiguous_format).eval()
     names = input_names(variant)
-    return Contract(_named(names)(generator), names, examples(variant, NUM_EXAMPLES), _open_sizes(variant))
+    return Contract(_with_named_inputs(generator, names), names, examples(variant, NUM_EXAMPLES), _open_sizes(variant))
 
 
 def input_names(variant: Variant) -> tuple[str, ...]:
-    """What the generator's arguments are called."""
+    """Return the names of the generator's inputs."""
     if variant.condition_type == "low_res":
         return ("low_res",)
     count = len(variant.latent_shapes)
@@ -78,7 +66,8 @@ def input_names(variant: Variant) -> tuple[str, ...]:
 def examples(
     variant: Variant, count: int, seed: int = 0, height: int = HEIGHT, width: int = WIDTH
 ) -> tuple[Tensor, ...]:
-    """Inputs of `count` pictures, always the same: noise, labels in turn; or low-resolution pictures of that size."""
+    """Return inputs for `count` images, equal for equal seeds: noise and labels in turn, or low-resolution images of that
+    size."""
     rng = torch.Generator().manual_seed(seed)
     if variant.condition_type == "low_res":
         return (torch.rand(count, variant.images.channels, height, width, generator=rng) * 2 - 1,)
@@ -87,16 +76,15 @@ def examples(
 
 
 def inputs(variant: Variant) -> list[dict[str, object]]:
-    """The inputs for a JSON document: name, dtype, and the shape with names for what is open."""
+    """Return the inputs for a JSON document: name, dtype, and the shape with names for open sizes."""
+    each_input = zip(input_names(variant), examples(variant, NUM_EXAMPLES), _open_sizes(variant), strict=True)
     return [
         {
             "name": name,
             "dtype": str(example.dtype).removeprefix("torch."),
             "shape": [sizes.get(at, size) for at, size in enumerate(example.shape)],
         }
-        for name, example, sizes in zip(
-            input_names(variant), examples(variant, NUM_EXAMPLES), _open_sizes(variant), strict=True
-        )
+        for name, example, sizes in each_input
     ]
 
 
@@ -106,22 +94,31 @@ def _open_sizes(variant: Variant) -> tuple[dict[int, str], ...]:
     return tuple({0: "batch"} for _ in input_names(variant))
 
 
-def _named(names: tuple[str, ...]) -> type[_Pictures]:
-    """`_Pictures` whose `forward` has parameters of these names: by them an exported program is called."""
+class _Images(nn.Module):
+    """A generator whose output is float32 and clamped to [-1, 1], which its own may slightly exceed."""
 
-    def forward(self: _Pictures, *inputs: Tensor) -> Tensor:
-        return self.paint(*inputs)
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+
+def _with_named_inputs(generator: nn.Module, names: tuple[str, ...]) -> nn.Module:
+    """Return the generator as a module whose `forward` has parameters of these names, which an exported program keeps."""
+
+    def forward(self: _Images, *inputs: Tensor) -> Tensor:
+        images: Tensor = self.generator(*inputs)
+        return images.float().clamp(-1.0, 1.0)
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(name, kind) for name in ("self", *names)]
     forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return cast(type[_Pictures], type("Pictures", (_Pictures,), {"forward": forward}))
+    return cast(type[_Images], type("Images", (_Images,), {"forward": forward}))(generator)
 
 
-def about(model: Model, license_: str | None) -> dict[str, str]:
-    """What a file says of the model, as texts; what are several values, in JSON."""
+def metadata(model: Model, license_: str | None) -> dict[str, str]:
+    """Return the metadata of an exported file, as texts; lists in JSON."""
     facts, variant = model.facts, model.variant
-    told = {
+    texts = {
         "gan_version": __version__,
         "variant": facts.variant,
         "dataset": facts.dataset,
@@ -131,9 +128,9 @@ def about(model: Model, license_: str | None) -> dict[str, str]:
         "channels": str(facts.images.channels),
     }
     if variant.condition_type == "low_res":
-        told["scale"] = str(variant.scale)
+        texts["scale"] = str(variant.scale)
     else:
-        told |= {"size": str(facts.images.size), "noise": NOISES[variant.noise]}
+        texts |= {"size": str(facts.images.size), "noise": NOISES[variant.noise]}
     if variant.conditional:
-        told["classes"] = json.dumps(facts.images.class_names, ensure_ascii=True)
-    return told | ({"license": license_} if license_ else {})
+        texts["classes"] = json.dumps(facts.images.class_names, ensure_ascii=True)
+    return texts | ({"license": license_} if license_ else {})

@@ -8,9 +8,10 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:  # `gan env` reads memory where torch cannot be imported
+    import torch
 
 ASSUMED_BYTES = 8 << 30  # memory of a machine that does not report it
 CGROUPS = Path("/sys/fs/cgroup")
@@ -21,17 +22,21 @@ MEMORY_STATUS = "=2I7Q"  # MEMORYSTATUSEX of sysinfoapi.h: length, load, total, 
 PROCESS_MEMORY = "=2I8Q"  # PROCESS_MEMORY_COUNTERS of psapi.h on 64-bit Windows: length, faults, peak, current, …
 
 
-def available_bytes(device: torch.device) -> int:
+def available_bytes(device: "torch.device") -> int:
     """Return the memory that this process may use on a device: free memory and its own. On a CPU at most the limit of a
     container or batch system."""
     if device.type == "cuda":
+        import torch
+
         return free_bytes(device) + torch.cuda.memory_reserved(device)
     return min([_machine_free_bytes() + own_bytes(), *limits()])
 
 
-def free_bytes(device: torch.device) -> int:
+def free_bytes(device: "torch.device") -> int:
     """Return how much of `available_bytes` this process does not use yet."""
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.mem_get_info(device)[0]
     return max(0, available_bytes(device) - own_bytes())
 

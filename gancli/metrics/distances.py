@@ -1,22 +1,30 @@
-"""How far one set of features lies from another: torchmetrics' Fréchet and kernel distances, and precision, recall, density
-and coverage, which it does not have. Features are float `[N, D]`."""
+"""Distances between two sets of images by their features, float `[N, D]`: Fréchet and kernel distances by torchmetrics;
+precision, recall, density and coverage; modes and diversity. Also the Inception FID, given the weights of its network."""
 
+import hashlib
+import importlib
 import warnings
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from gancli.errors import GancliError
-from gancli.metrics.figure import Measure
+from gancli.config.paths import read_file
+from gancli.errors import GancliError, UsageError, os_problem
+from gancli.events import Emit, Preparing
+from gancli.metrics.metric import Metric, MetricValue, make_metric
 
 NEIGHBOURS = 5  # Naeem et al. 2020, section 4
 CHUNK = 1000
+INCEPTION_CHUNK = 50
 KERNEL_SUBSETS, KERNEL_SUBSET_SIZE = 100, 1000  # Bińkowski et al. 2018
+WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
+SHA256_BEGINS = "6726825d"
 
 
-class _Given(nn.Module):
-    """Stands where torchmetrics wants a network: the features are there already."""
+class _Identity(nn.Module):
+    """The network that torchmetrics asks for, where the features are already computed."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -26,37 +34,35 @@ class _Given(nn.Module):
         return features
 
 
-def frechet(fake: Tensor, real: Tensor) -> Measure:
-    """Fréchet distance of the two sets' Gaussians (Heusel et al. 2017), in float64. Raises `GancliError` where the extra
-    `metrics` is missing."""
-    metric = torchmetrics("fid").FrechetInceptionDistance(feature=_Given(real.shape[1])).set_dtype(torch.float64)
+def frechet(fake: Tensor, real: Tensor) -> MetricValue:
+    """Return the Fréchet distance of the two sets' Gaussians (Heusel et al. 2017), in float64. Raises `GancliError` if the
+    extra `metrics` is missing."""
+    metric = torchmetrics("fid").FrechetInceptionDistance(feature=_Identity(real.shape[1])).set_dtype(torch.float64)
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
-    return Measure(metric.compute().item())
+    return MetricValue(metric.compute().item())
 
 
-def kernel(fake: Tensor, real: Tensor) -> Measure:
-    """Squared MMD with the cubic kernel (Bińkowski et al. 2018), ×10³: the mean over 100 subsets of at most 1,000, and its
-    standard error. Features are taken in units of the real ones' RMS: the kernel would else be all their magnitude.
-    Raises `GancliError` where the extra `metrics` is missing."""
+def kernel(fake: Tensor, real: Tensor) -> MetricValue:
+    """Return the squared MMD with the cubic kernel (Bińkowski et al. 2018), ×10³: the mean over 100 subsets of at most
+    1,000, and its standard error. Features are divided by the RMS of the real ones, so that their scale does not dominate
+    the kernel. Raises `GancliError` if the extra `metrics` is missing."""
     size = min(KERNEL_SUBSET_SIZE, len(fake), len(real))
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance` will save all")
         torch.manual_seed(0)
         metric = torchmetrics("kid").KernelInceptionDistance(
-            feature=_Given(real.shape[1]), subsets=KERNEL_SUBSETS, subset_size=size
+            feature=_Identity(real.shape[1]), subsets=KERNEL_SUBSETS, subset_size=size
         )
         unit = real.double().square().mean().sqrt().clamp(min=1e-12)
         metric.update(real.double() / unit, real=True)
         metric.update(fake.double() / unit, real=False)
         mean, deviation = metric.compute()
-    return Measure(1e3 * mean.item(), 1e3 * deviation.item() / KERNEL_SUBSETS**0.5)
+    return MetricValue(1e3 * mean.item(), 1e3 * deviation.item() / KERNEL_SUBSETS**0.5)
 
 
 def torchmetrics(module: str) -> Any:
-    """`torchmetrics.image.MODULE`. Raises `GancliError` that names the extra where it is not installed."""
-    import importlib
-
+    """Import `torchmetrics.image.MODULE`. Raises `GancliError` that names the extra if it is not installed."""
     try:
         return importlib.import_module(f"torchmetrics.image.{module}")
     except ModuleNotFoundError as error:
@@ -74,36 +80,36 @@ class Neighbourhoods(NamedTuple):
 
 
 def neighbourhoods(fake: Tensor, real: Tensor, k: int = NEIGHBOURS) -> Neighbourhoods:
-    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
+    """Return precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
-    A set's neighbourhoods are balls that reach from each of its points to its k-th nearest other. Precision: share of
-    fakes in a real ball; recall: of reals in a fake ball; density: real balls a fake lies in, over k; coverage: share of
-    real balls that hold a fake. Raises `ValueError` for sets of k or fewer.
+    The neighbourhood of a point is the ball up to its k-th nearest neighbour in its own set. Precision: share of fakes in a
+    real ball; recall: share of reals in a fake ball; density: mean number of real balls around a fake, over k; coverage:
+    share of real balls that contain a fake. Raises `ValueError` for sets of k points or fewer.
     """
     if min(len(fake), len(real)) <= k:
         raise ValueError(f"neighbourhoods need more than {k} points in each set")
-    fake_reach, real_reach = _reach(fake, k), _reach(real, k)
+    fake_radii, real_radii = _radii(fake, k), _radii(real, k)
     num_balls_hit, num_precise = 0, 0
     recalled = torch.zeros(len(real), dtype=torch.bool)
     covered = torch.zeros(len(real), dtype=torch.bool)
     for start in range(0, len(fake), CHUNK):
         rows = slice(start, start + CHUNK)
         distances = torch.cdist(fake[rows], real)
-        within = distances < real_reach
+        within = distances < real_radii
         num_balls_hit += int(within.sum())
         num_precise += int(within.any(1).sum())
         covered |= within.any(0)
-        recalled |= (distances < fake_reach[rows, None]).any(0)
+        recalled |= (distances < fake_radii[rows, None]).any(0)
     density = num_balls_hit / (k * len(fake))
     return Neighbourhoods(
         num_precise / len(fake), recalled.double().mean().item(), density, covered.double().mean().item()
     )
 
 
-def _reach(points: Tensor, k: int) -> Tensor:
-    """Each point's distance to its k-th nearest other, float `[N]`."""
-    reach = [torch.cdist(some, points).topk(k + 1, largest=False).values[:, -1] for some in torch.split(points, CHUNK)]
-    return torch.cat(reach)
+def _radii(points: Tensor, k: int) -> Tensor:
+    """Return each point's distance to its k-th nearest neighbour, float `[N]`."""
+    radii = [torch.cdist(some, points).topk(k + 1, largest=False).values[:, -1] for some in torch.split(points, CHUNK)]
+    return torch.cat(radii)
 
 
 class Modes(NamedTuple):
@@ -112,15 +118,63 @@ class Modes(NamedTuple):
 
 
 def modes(counts: Tensor) -> Modes:
-    """How many classes were found, and how unevenly: int64 `[classes]`, how many pictures are of each, to Σ p·ln(p / (1/K))
-    over the K classes (Srivastava et al. 2017). 0 is even and ln K all in one; n pictures drawn evenly give
-    (K - 1) / 2n."""
+    """Return the number of classes found, and the KL divergence Σ p·ln(p / (1/K)) of their shares from equal ones, given
+    the images per class, int64 `[K]` (Srivastava et al. 2017). The divergence of n images of uniformly random classes is
+    (K - 1) / 2n on average; that of a single class is ln K."""
     shares = counts.double() / counts.sum()
     kl = torch.special.xlogy(shares, shares * len(counts)).sum().item()
     return Modes(int((counts > 0).sum()), kl)
 
 
-def spread(features: Tensor, num_partners: int = 8) -> float:
-    """Mean distance between the features of two pictures, each with its next few: near 0 where all pictures are one."""
+def diversity(features: Tensor, num_partners: int = 8) -> float:
+    """Return the mean distance between the features of an image and those of the next few: near 0 if all are alike."""
     partners = range(1, min(num_partners + 1, len(features)))
     return torch.stack([(features - features.roll(shift, 0)).norm(dim=1).mean() for shift in partners]).mean().item()
+
+
+class InceptionFid:
+    """The canonical FID (Heusel et al. 2017) against one set of real images, on `device`.
+
+    `weights`: torch-fidelity's file. It is a pickle, so only that very file, by its checksum, is opened. Raises
+    `UsageError` for any other, and `GancliError` if the extra `metrics` is missing.
+    """
+
+    def __init__(self, weights: Path, device: torch.device) -> None:
+        try:
+            checksum = hashlib.sha256(read_file(weights)).hexdigest()
+        except OSError as error:
+            raise GancliError(os_problem(f"--inception {weights}", "read", error)) from None
+        if not checksum.startswith(SHA256_BEGINS):
+            raise UsageError(
+                f"--inception {weights}: not torch-fidelity's {WEIGHTS} (sha256 begins {checksum[:8]}, not {SHA256_BEGINS})"
+            )
+        fid = torchmetrics("fid")
+        try:
+            importlib.import_module("torch_fidelity")
+        except ModuleNotFoundError as error:
+            raise GancliError("--inception: torch-fidelity is missing: pip install 'gancli[metrics]'") from error
+        self._device = device
+        self._metric: Any = fid.FrechetInceptionDistance(
+            feature=2048, reset_real_features=False, feature_extractor_weights_path=str(weights)
+        ).to(device)
+
+    def set_reference(self, real: Tensor, others: Tensor, emit: Emit) -> None:
+        """Set the real images, uint8 `[N, C, H, W]`, and compute the distance of `others`; grey ones become RGB."""
+        self._update(real, True, emit)
+        self._floor = self._distance(others, emit)
+
+    def measure(self, pixels: Tensor, emit: Emit) -> Metric:
+        """Return the FID of images, uint8 `[N, C, H, W]`."""
+        return make_metric("inception fid", self._distance(pixels, emit), len(pixels), self._floor)
+
+    def _distance(self, pixels: Tensor, emit: Emit) -> MetricValue:
+        self._update(pixels, False, emit)
+        value = self._metric.compute().item()
+        self._metric.reset()
+        return MetricValue(value)
+
+    def _update(self, pixels: Tensor, real: bool, emit: Emit) -> None:
+        for start in range(0, len(pixels), INCEPTION_CHUNK):
+            emit(Preparing("extracting Inception features", start, len(pixels), "images"))
+            some = pixels[start : start + INCEPTION_CHUNK].expand(-1, 3, -1, -1)
+            self._metric.update(some.to(self._device), real=real)

@@ -1,4 +1,4 @@
-"""What is measured: a checkpoint, or pictures that another program made, in a folder, an archive or an array."""
+"""What `gan evaluate` measures: checkpoints, and images of other programs in a folder, an archive or an array."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,44 +8,42 @@ import torch
 from torch import Tensor
 
 from gancli.config.paths import open_file
-from gancli.data.classes import renumbered
-from gancli.data.fit import Fit
-from gancli.data.names import ARRAYS, source_names
-from gancli.data.opening import open_source
-from gancli.data.patterns import is_archive, is_pattern, matching
-from gancli.data.probe import probe
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.decode import CropMode
+from gancli.data.listing import probe
+from gancli.data.names import ARRAYS, dataset_names, match_names
+from gancli.data.opening import open_dataset
+from gancli.data.patterns import expand_pattern, is_archive, is_pattern
 from gancli.errors import DataError, GancliError, UsageError
-from gancli.events import Emit, Event, Warned
-from gancli.metrics.yardstick import FEWEST
+from gancli.events import Emit, Warned, ignore
 from gancli.store.checkpoint import Model, load_model
 from gancli.store.run_directory import RunDirectory, model_file, require_model_file, runs_in
-from gancli.text import Note, counted, few
+from gancli.text import Note, few
 
 MAGIC = (b"PK\x03\x04", b"PAR1")  # zip, Parquet
 TAR, TAR_AT = b"ustar", 257
-CHUNK = 1024  # pictures looked at in one go
+CHUNK = 1024  # images compared at a time
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """`path`: of a checkpoint, with its `model`; or of pictures, without one."""
+    """A checkpoint and its `model`, or images (`model` is None)."""
 
     path: Path
     model: Model | None = None
 
 
-def entrant(place: Path) -> Entrant:
-    """What lies at a place that a command line names. Raises `CheckpointError` for what is neither."""
-    if holds_pictures(place):
+def open_entrant(place: Path) -> Entrant:
+    """Open a path of the command line. Raises `CheckpointError` if it is neither a model nor images."""
+    if _has_images(place):
         return Entrant(place)
     file = require_model_file(place)
     return Entrant(file, load_model(file))
 
 
-def holds_pictures(place: Path) -> bool:
-    """Whether a place stands for pictures rather than a model: a folder that is no run, an archive, an array, or a pattern
-    of several files. False where that cannot be told: reading it as a checkpoint tells why."""
+def _has_images(place: Path) -> bool:
+    """Return whether a path means images, not a model: a folder that is no run, an archive, an array, or a pattern of
+    files. False if that is unknown: reading it as a checkpoint gives the error."""
     try:
         if place.is_dir():
             run = RunDirectory(place)
@@ -56,7 +54,7 @@ def holds_pictures(place: Path) -> bool:
         if place.suffix.lower() in ARRAYS or is_archive(place.name):
             return True
         if not place.exists():
-            return is_pattern(place) and bool(matching(place))
+            return is_pattern(place) and bool(expand_pattern(place))
         with open_file(place) as file:
             head = file.read(TAR_AT + len(TAR))
         return head.startswith(MAGIC) or head[TAR_AT:] == TAR
@@ -64,92 +62,78 @@ def holds_pictures(place: Path) -> bool:
         return False
 
 
-def open_pictures(path: Path, like: Source, dataset: str, data_root: Path, fit: Fit, emit: Emit) -> Source:
-    """Pictures of others as a source of the size, channels and, where they have classes of these names, labels of `like`,
-    the data set called `dataset`. What had to be fitted is told, once. Raises `DataError` for what cannot be read, and
-    `UsageError` for colours where `like` is grey."""
+def open_images(path: Path, like: Dataset, dataset: str, data_root: Path, fit: CropMode, emit: Emit) -> Dataset:
+    """Open images with the size and channels of `like`, the dataset named `dataset`; with its labels, if their classes are
+    the same. Emits a warning for each adaptation. Raises `DataError` for what cannot be read, and `UsageError` for colour
+    images where `like` is grey."""
     try:
-        source = _opened(path, like.spec.size, dataset, data_root, fit, emit)
+        source = _resized(path, like.spec.size, dataset, data_root, fit, emit)
     except DataError as error:
-        words = str(error).removeprefix("--dataset ")
-        more = "; nor is it a run directory" if path.is_dir() and "holds no images" in words else ""
-        raise DataError(words + more) from error
-    pixels = _channels(path, source.images, like.spec.channels, dataset, emit)
-    labels, names = source.labels, source.class_names
-    if names and like.class_names:
-        found, note = _numbers(names, like.class_names, dataset)
+        message = str(error).removeprefix("--dataset ")
+        more = "; nor is it a run directory" if path.is_dir() and "holds no images" in message else ""
+        raise DataError(message + more) from error
+    pixels = _with_channels(path, source.images, like.spec.channels, dataset, emit)
+    labels, names = source.labels, like.class_names if source.class_names else ()
+    if names:
+        found, note = _class_numbers(source.class_names, names, dataset)
         if note:
             emit(Warned(f"{path}: {note}"))
-        labels, names = (torch.tensor(found)[labels], like.class_names) if found else (labels, ())
-    return Source(source.name, pixels, labels, names if like.class_names else ())
+        labels, names = (torch.tensor(found)[labels], names) if found else (labels, ())
+    return Dataset(source.name, pixels, labels, names)
 
 
-def _opened(path: Path, size: int, dataset: str, data_root: Path, fit: Fit, emit: Emit) -> Source:
-    """As `open_source`; with a word where pictures become another size."""
-    word = f"./{path}" if str(path) in source_names() else str(path)
+def _resized(path: Path, size: int, dataset: str, data_root: Path, fit: CropMode, emit: Emit) -> Dataset:
+    """Open images, resized to `size`. Emits a warning if they have another size."""
+    name = f"./{path}" if str(path) in dataset_names() else str(path)
 
-    def opened(image_size: int | None, emit: Emit) -> Source:
-        return open_source(
-            word, emit, data_root=data_root, image_size=image_size, download=False, on_bad_image="skip", fit=fit
+    def opened(image_size: int | None, emit: Emit) -> Dataset:
+        return open_dataset(
+            name, emit, data_root=data_root, image_size=image_size, download=False, on_bad_image="skip", fit=fit
         )
 
-    if path.suffix.lower() in ARRAYS and path.is_file():
-        events = list[Event]()  # passed on only if the file is not opened again, which gives them once more
-        if (source := opened(None, events.append)).spec.size == size:
-            for event in events:
-                emit(event)
+    is_array = path.suffix.lower() in ARRAYS and path.is_file()
+    if is_array:
+        source = opened(None, emit)
+        side, square = source.spec.size, True
+        if side == size:
             return source
-        had = f"{source.spec.size}×{source.spec.size} pixels"
-    elif (seen := probe(word)) is None or (seen.square and seen.side == size):
+    elif (seen := probe(name)) is None or (seen.square and seen.side == size):
         return opened(size, emit)
     else:
-        had = f"{seen.side}×{seen.side} pixels" if seen.square else "of several sizes, or no squares"
-    emit(Warned(f"{path}: its pictures are {had}: they are fitted to the {size}×{size} of {dataset}"))
-    return opened(size, emit)
+        side, square = seen.side, seen.square
+    sizes = f"{side}×{side} pixels" if square else "of several sizes, or not square"
+    emit(Warned(f"{path}: its images are {sizes}; they are resized to {size}×{size} as in {dataset}"))
+    return opened(size, ignore if is_array else emit)  # the first opening of an array has emitted its notes
 
 
-def _channels(path: Path, pixels: Tensor, channels: int, dataset: str, emit: Emit) -> Tensor:
-    """Pictures in as many channels: grey ones three times over; grey ones that were saved in colour once."""
+def _with_channels(path: Path, pixels: Tensor, channels: int, dataset: str, emit: Emit) -> Tensor:
+    """Return images with that many channels: grey ones repeated; one channel of grey ones that were saved in colour."""
     own = pixels.shape[1]
     if own == channels:
         return pixels
     if channels == 3:
-        emit(Warned(f"{path}: its pictures are grey, and those of {dataset} in colour: each is measured as a grey one"))
+        emit(Warned(f"{path}: its images are grey, those of {dataset} are in colour; they are measured as grey images"))
         return pixels.expand(-1, 3, -1, -1)
-    parts = (pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK))
-    if any(not torch.equal(some[:, :1].expand(-1, own, -1, -1), some) for some in parts):
-        raise UsageError(
-            f"{path}: its pictures are in colour, and those of {dataset} are grey: they cannot be compared"
-        )
-    emit(Warned(Note(f"{path}: its pictures are grey ones in three channels; one is taken")))
+    chunks = (pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK))
+    if any(not torch.equal(some[:, :1].expand(-1, own, -1, -1), some) for some in chunks):
+        raise UsageError(f"{path}: its images are in colour, those of {dataset} are grey; they cannot be compared")
+    emit(Warned(Note(f"{path}: its images are grey with three equal channels; one channel is used")))
     return pixels[:, :1]
 
 
-def _numbers(own: Sequence[str], known: Sequence[str], dataset: str) -> tuple[list[int], str]:
-    """For each of their classes its number in the data set, or none where they are others; and what to tell of that."""
-    found = renumbered(own, known)
+def _class_numbers(own: Sequence[str], known: Sequence[str], dataset: str) -> tuple[list[int], str]:
+    """Return the number in the dataset of each class, or none if they differ; and a warning if they were not the same."""
+    found = match_names(own, known)
     if None not in found:
         return [number for number in found if number is not None], ""
     if all(name.isdecimal() for name in own) and max(map(int, own)) < len(known):
-        return [
-            int(name) for name in own
-        ], f"its labels, {few(own)}, are taken for the numbers of the classes of {dataset}"
-    return [], f"its classes ({few(own)}) are not those of {dataset} ({few(known)}): measured without labels"
+        return list(map(int, own)), f"its labels, {few(own)}, are used as the numbers of the classes of {dataset}"
+    return [], f"its classes ({few(own)}) are not those of {dataset} ({few(known)}); measured without labels"
 
 
-def check_count(path: Path, count: int, wanted: int) -> None:
-    """Raises `UsageError` where there are fewer pictures than are measured."""
-    if count < FEWEST:
-        raise UsageError(f"{path}: holds {counted(count, 'picture')}, too few to measure with; {FEWEST} are the least")
-    if count < wanted:
-        raise UsageError(
-            f"-n {wanted}: {path} holds {counted(count, 'picture')}; -n {count} measures with so many in each column"
-        )
-
-
-def chosen(source: Source, count: int, seed: int) -> tuple[Tensor, Tensor | None]:
-    """`count` of the pictures in their order, uint8 `[count, C, H, W]`, and their labels if there are any: all, or those
-    that `seed` picks at random."""
+def choose_images(source: Dataset, count: int, seed: int) -> tuple[Tensor, Tensor | None]:
+    """Return `count` of the images, chosen at random by `seed`, in their order: uint8 `[count, C, H, W]`, and their labels
+    if there are any."""
     rng = torch.Generator().manual_seed(seed)
-    picked = torch.randperm(len(source.images), generator=rng)[:count].sort().values
-    return source.images[picked], source.labels[picked] if source.class_names else None
+    rows = torch.randperm(len(source.images), generator=rng)[:count].sort().values
+    return source.images[rows], source.labels[rows] if source.class_names else None

@@ -1,5 +1,5 @@
-"""Sliced Wasserstein distance between patches of pictures, level by level of a Laplacian pyramid: Karras et al. 2018,
-section 5 and appendix B. Level by level it tells which detail differs: coarse forms, or fine grain."""
+"""Sliced Wasserstein distance between patches of images, for each level of a Laplacian pyramid: Karras et al. 2018, section
+5 and appendix B. Its levels separate differences in coarse structure from those in fine detail."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,17 +11,15 @@ from torch import Tensor
 from gancli import images
 
 SIDE = 7  # of a patch, pixels
-PATCHES_PER_PICTURE = 128
+PATCHES_PER_IMAGE = 128
 REPEATS, DIRECTIONS = 4, 128
-SMALLEST_LEVEL = 14  # pixels; a patch needs room
+SMALLEST_LEVEL = 14  # pixels
 BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
 def sliced_wasserstein(fake: Tensor, real: Tensor) -> dict[int, float]:
-    """Distance ×10³ per level's size in pixels, finest first: uint8 `[N, C, H, W]` each, of equal number.
-
-    Patches and directions come from a seeded generator, so that equal pictures give equal figures.
-    """
+    """Return the distance ×10³ by the size of the level in pixels, finest first, of two equal numbers of images, uint8
+    `[N, C, H, W]`. Patches and directions are seeded: equal images give equal values."""
     rng = torch.Generator().manual_seed(0)
     found = {}
     for fake_level, real_level in zip(_pyramid(fake), _pyramid(real), strict=True):
@@ -33,13 +31,13 @@ def sliced_wasserstein(fake: Tensor, real: Tensor) -> dict[int, float]:
 
 
 def _pyramid(pixels: Tensor) -> list[Tensor]:
-    """The residuals of each level and the coarsest picture, finest first: float `[N, C, h, w]` of 0…255."""
-    picture, levels = (images.to_float(pixels) + 1) * 127.5, []
-    while picture.shape[-1] % 2 == 0 and picture.shape[-1] // 2 >= SMALLEST_LEVEL:
-        smaller = _blurred(picture)[..., ::2, ::2]
-        levels.append(picture - _expanded(smaller))
-        picture = smaller
-    return [*levels, picture]
+    """Return the residuals of each level and the coarsest images, finest first: float `[N, C, h, w]` of 0…255."""
+    level, residuals = (images.to_float(pixels) + 1) * 127.5, []
+    while level.shape[-1] % 2 == 0 and level.shape[-1] // 2 >= SMALLEST_LEVEL:
+        smaller = _blurred(level)[..., ::2, ::2]
+        residuals.append(level - _expanded(smaller))
+        level = smaller
+    return [*residuals, level]
 
 
 def _blurred(x: Tensor, gain: float = 1.0) -> Tensor:
@@ -49,25 +47,25 @@ def _blurred(x: Tensor, gain: float = 1.0) -> Tensor:
 
 
 def _expanded(x: Tensor) -> Tensor:
-    """Twice the size: zeros between the pixels, then the same blur at four times its strength."""
+    """Upsample to twice the size: zeros between the pixels, then the blur with four times its weights."""
     wide = x.new_zeros(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])
     wide[..., ::2, ::2] = x
     return _blurred(wide, gain=4.0)
 
 
 def _descriptors(level: Tensor, rng: torch.Generator) -> Tensor:
-    """Patches of all pictures, each channel normalised over the set: float `[N · 128, C · 7 · 7]`."""
+    """Return patches of all images, each channel normalised over the set: float `[N · 128, C · 7 · 7]`."""
     count, channels, height, width = level.shape
-    tops = torch.randint(0, height - SIDE + 1, (count, PATCHES_PER_PICTURE), generator=rng)
-    lefts = torch.randint(0, width - SIDE + 1, (count, PATCHES_PER_PICTURE), generator=rng)
+    tops = torch.randint(0, height - SIDE + 1, (count, PATCHES_PER_IMAGE), generator=rng)
+    lefts = torch.randint(0, width - SIDE + 1, (count, PATCHES_PER_IMAGE), generator=rng)
     along = torch.arange(SIDE)
     rows = (tops[..., None, None] + along[:, None]).expand(-1, -1, SIDE, SIDE).flatten(1)
     columns = (lefts[..., None, None] + along).expand(-1, -1, SIDE, SIDE).flatten(1)
     which = (rows * width + columns)[:, None].expand(-1, channels, -1)
-    patches = level.flatten(2).gather(2, which).view(count, channels, PATCHES_PER_PICTURE, SIDE**2)
+    patches = level.flatten(2).gather(2, which).view(count, channels, PATCHES_PER_IMAGE, SIDE**2)
     mean = patches.mean((0, 2, 3), keepdim=True)
     deviation = patches.std((0, 2, 3), keepdim=True).clamp(min=1e-8)
-    return ((patches - mean) / deviation).transpose(1, 2).reshape(count * PATCHES_PER_PICTURE, -1)
+    return ((patches - mean) / deviation).transpose(1, 2).reshape(count * PATCHES_PER_IMAGE, -1)
 
 
 def _distance(a: Tensor, b: Tensor, rng: torch.Generator) -> float:
@@ -80,7 +78,7 @@ def _distance(a: Tensor, b: Tensor, rng: torch.Generator) -> float:
 
 
 def _sort_rows(rows: Tensor) -> Tensor:
-    """`rows` on a CPU, each sorted in its place: by NumPy, ten times as fast as torch, which also tells what was where."""
+    """Sort each row in place, on the CPU: by NumPy, ten times as fast as `torch.sort`, which also returns indices."""
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for _ in pool.map(np.ndarray.sort, rows.numpy()):
             pass

@@ -12,6 +12,7 @@ from gancli.page.x_axis import IMAGES, TIME, time_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#c84e00", "#00815d", "#a0478a", "#8a6100", "#4b4f57", "#3568d4", "#7a3b00")  # as page.css
 DASHES: tuple[Any, ...] = ("-", (0, (7, 3)), (0, (2, 2)), (0, (8, 3, 2, 3)))
@@ -29,24 +30,35 @@ SETTINGS: dict[Any, Any] = {
 def encode(runs: Sequence[RunData], suffix: str, over: str) -> bytes:
     """Return the bytes of a `.png`, `.svg` or `.pdf` of all charts. Equal runs give equal bytes. Raises `GancliError` if
     matplotlib is missing, or if there is nothing to draw."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise GancliError(f"-o {suffix}: needs matplotlib: pip install 'gancli[report]' (.html needs nothing)")
-    shown = [chart for chart in charts(runs) if chart.title != SPEED_TITLE]
-    if not shown:
-        raise GancliError(f"{runs[0].path}: has no losses yet, so there are no curves")
+    figure = draw(runs, over, f"-o {suffix}", " (.html needs nothing)")
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
-    columns = 1 if len(shown) == 1 else 2
-    rows = -(-len(shown) // columns)
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(WIDTH * columns, HEIGHT * rows), layout="constrained")
-        for index, chart in enumerate(shown):
-            _draw(figure.add_subplot(rows, columns, index + 1), chart, over)
         buffer = io.BytesIO()
         undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix, {})
         figure.savefig(buffer, format=suffix[1:], dpi=DOTS_PER_INCH, metadata=undated)
     return buffer.getvalue()
+
+
+def draw(runs: Sequence[RunData], over: str, what: str, hint: str = "") -> "Figure":
+    """Return a figure of all charts. `what` was asked for, and `hint` names another way, in the `GancliError` if matplotlib
+    is missing; another one if there is nothing to draw."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise GancliError(f"{what}: needs matplotlib: pip install 'gancli[report]'{hint}")
+    shown = [chart for chart in charts(runs) if chart.title != SPEED_TITLE]
+    if not shown:
+        raise GancliError(f"{runs[0].path}: has no losses yet, so there are no curves")
+    import matplotlib as mpl
+
+    from gancli.page.shown_figure import ShownFigure
+
+    columns = 1 if len(shown) == 1 else 2
+    rows = -(-len(shown) // columns)
+    with mpl.rc_context(SETTINGS):
+        figure = ShownFigure(figsize=(WIDTH * columns, HEIGHT * rows), layout="constrained")
+        for index, chart in enumerate(shown):
+            _draw(figure.add_subplot(rows, columns, index + 1), chart, over)
+    return figure
 
 
 def _draw(axes: "Axes", chart: Chart, over: str) -> None:

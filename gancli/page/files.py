@@ -23,7 +23,7 @@ from gancli.report.jsonl import utc
 from gancli.store.run_directory import RunDirectory
 from gancli.text import printable
 
-PAGES, FIGURES = (".html", ".htm"), (".png", ".svg", ".pdf")
+PAGES, FIGURES, TABLES = (".html", ".htm"), (".png", ".svg", ".pdf"), (".csv",)
 MAX_BYTES = 5_000_000  # of a page
 SAMPLES_BYTES = 3_000_000
 MAX_RUNS = 50
@@ -36,9 +36,10 @@ FOLDER = Path(str(importlib.resources.files("gancli"))) / "page"
 
 
 def check_ending(path: Path) -> None:
-    """Raise `UsageError` for a file that is neither a page nor a figure of curves."""
-    if path.suffix.lower() not in (*PAGES, *FIGURES):
-        raise UsageError(f"-o {path}: must end in {PAGES[0]}, or for the curves alone in {' '.join(FIGURES)}")
+    """Raise `UsageError` for a file that is neither a page, nor a figure or table of curves."""
+    if path.suffix.lower() not in (*PAGES, *FIGURES, *TABLES):
+        endings = " ".join((*FIGURES, *TABLES))
+        raise UsageError(f"-o {path}: must end in {PAGES[0]}, or for the curves alone in {endings}")
     if path.is_dir():
         raise UsageError(f"-o {path}: is a directory; give a file in it, such as {path / 'report.html'}")
     if not path.parent.is_dir():
@@ -46,20 +47,26 @@ def check_ending(path: Path) -> None:
 
 
 def write(runs: Sequence[RunData], path: Path, over: str = STEPS) -> int:
-    """Write the page, or the figure of the curves, by the ending of `path`. Returns its size in bytes. Raises
+    """Write the page, or the figure or table of the curves, by the ending of `path`. Returns its size in bytes. Raises
     `GancliError`."""
     if path.suffix.lower() in PAGES:
         data = render(runs, over)
+    elif path.suffix.lower() in TABLES:
+        from gancli.page import curves_csv
+
+        if over != STEPS:
+            raise UsageError(f"--over {over}: a table has the steps and no other axis; omit it for {path.suffix}")
+        data = curves_csv.encode(runs)
     else:
         from gancli.page import figure
 
-        _require(over, runs)
+        require_axis(over, runs)
         data = figure.encode(runs, path.suffix.lower(), over)
     atomic.write(path, [data])
     return len(data)
 
 
-def _require(over: str, runs: Sequence[RunData]) -> None:
+def require_axis(over: str, runs: Sequence[RunData]) -> None:
     """Raise `GancliError` if a run lacks the data for this x axis."""
     for run in runs:
         if not run.offers(over):
@@ -100,7 +107,7 @@ def _write(page: Path, runs: Sequence[Path], command: str) -> str:
 def render(runs: Sequence[RunData], over: str = STEPS) -> bytes:
     """Return the page of one run, or of several side by side, smaller than `MAX_BYTES`. `over`: the x axis at first. Raises
     `GancliError` if a run lacks the data for it."""
-    _require(over, runs)
+    require_axis(over, runs)
     for share in SHRINKS:
         page = _render(runs, over, share)
         if len(page) < MAX_BYTES:

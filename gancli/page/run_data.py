@@ -100,6 +100,13 @@ def of_directory(path: Path) -> RunData:
     return run
 
 
+def of_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> RunData:
+    """Return a run of which only the rows of losses are known."""
+    run = RunData(Path(name), name)
+    _add_rows(run, rows, [])
+    return run
+
+
 def of_file(path: Path) -> RunData:
     """Return what a checkpoint alone holds of its run. Raises `CheckpointError`."""
     facts = from_header(path, read_header(path))

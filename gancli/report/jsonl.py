@@ -113,7 +113,7 @@ class MetricsFile(Reporter):
                 _remove_later_rows(self._path, event.start_step)
                 self._file = self._path.open("a+b", buffering=0)
             elif isinstance(event, LossRow):
-                self._add(_loss_row(event))
+                self._add({**loss_row(event), "time": utc()})
             elif isinstance(event, Evaluated):
                 more = {"best": event.best, "metric": event.metric}
                 self._add(evaluation_row(event.step, event.figures, event.compared, **more))
@@ -143,13 +143,13 @@ class MetricsFile(Reporter):
             self._file = None
 
 
-def _loss_row(event: LossRow) -> dict[str, object]:
+def loss_row(event: LossRow) -> dict[str, Any]:
+    """Return a row of losses without nested objects: a key for each field, and for each term."""
     head = {"step": event.step, "epoch": event.epoch, "phase": event.phase}
     tail = {
         "images_per_s": event.images_per_s,
         "elapsed_s": event.elapsed_s,
         "memory_bytes": event.memory_bytes,
-        "time": utc(),
     }
     return {**head, **{name: value for name, value in event.terms.items() if name not in head | tail}, **tail}
 
@@ -157,7 +157,7 @@ def _loss_row(event: LossRow) -> dict[str, object]:
 def evaluation_row(step: int, figures: Mapping[str, float], compared: Comparison, **more: object) -> dict[str, object]:
     """Return the row of a measurement: the metrics, and with what they were measured and compared."""
     fields = {name: value for name, value in dataclasses.asdict(compared).items() if value not in ("", None, {})}
-    renamed = {"evaluated_on": "dataset", "n": "num_pictures"}
+    renamed = {"evaluated_on": "dataset", "n": "num_images"}
     first = {name: fields.pop(field) for name, field in renamed.items() if field in fields}
     return {"step": step, "time": utc(), **more, **first, "figures": figures, **fields}
 

@@ -1,4 +1,4 @@
-"""Frames into an .mp4, by ffmpeg, a program that reads them from a pipe."""
+"""Writes frames as an .mp4, by piping them to the program ffmpeg."""
 
 import contextlib
 import shutil
@@ -14,41 +14,39 @@ from gancli.errors import GancliError
 from gancli.events import Emit, Preparing
 from gancli.files import atomic
 
-MAX_SIDE = 8_192  # pixels: what players take
-QUALITY = "16"  # libx264's constant rate factor; 0 is lossless, above 18 differences are seen in flat pictures
-PIECE = 1 << 20
+MAX_SIDE = 8_192  # pixels that players support
+QUALITY = "16"  # libx264's constant rate factor; 0 is lossless, from 18 on flat areas visibly differ
+CHUNK_BYTES = 1 << 20
 
 
 def check_ffmpeg(path: Path) -> str:
-    """The ffmpeg there is. Raises `GancliError` where there is none."""
+    """Return the path of ffmpeg. Raises `GancliError` if it is not installed."""
     if (program := shutil.which("ffmpeg")) is None:
         raise GancliError(
-            f"-o {path}: .mp4 needs the program ffmpeg, which is not here (apt install ffmpeg, conda install ffmpeg); .webp "
-            "does without"
+            f"-o {path}: .mp4 needs the program ffmpeg (apt install ffmpeg, conda install ffmpeg); .webp does not"
         )
     return program
 
 
 def write(path: Path, frames: Iterator[Image.Image], total: int, fps: int, emit: Emit) -> None:
-    """Write `total` frames, all of one size, as H.264 in yuv420p, which browsers play; a side of odd length gets one more
-    row or column. `path` is whole, or as it was. Raises `GancliError` with ffmpeg's own words where it
-    fails."""
+    """Write `total` frames of equal size as H.264 in yuv420p, which browsers play; sides of odd length are padded by one
+    pixel. The file is replaced only by a complete one. Raises `GancliError` with the message of ffmpeg if it fails."""
     program = check_ffmpeg(path)
     first = next(frames).convert("RGB")
-    with tempfile.TemporaryDirectory(prefix="gancli-") as folder, tempfile.TemporaryFile() as words:
+    with tempfile.TemporaryDirectory(prefix="gancli-") as folder, tempfile.TemporaryFile() as stderr:
         made = Path(folder, "walk.mp4")
         process = subprocess.Popen(
-            _command(program, first.size, fps, made), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words,
-            start_new_session=True,  # Ctrl-C is ours to answer
+            _command(program, first.size, fps, made), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr,
+            start_new_session=True,  # so that Ctrl-C does not reach it
         )  # fmt: skip
         assert process.stdin is not None
         try:
             for number, frame in enumerate(chain([first], frames), 1):
                 try:
                     process.stdin.write(frame.convert("RGB").tobytes())
-                except BrokenPipeError:  # it has ended: its exit code says so
+                except BrokenPipeError:  # it has ended; its exit code is checked below
                     break
-                emit(Preparing(f"drawing {path.name}", number, total, "frames"))
+                emit(Preparing(f"generating {path.name}", number, total, "frames"))
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
             code = process.wait()
@@ -58,17 +56,17 @@ def write(path: Path, frames: Iterator[Image.Image], total: int, fps: int, emit:
             with contextlib.suppress(OSError):
                 process.stdin.close()
         if code:
-            words.seek(0)
-            told = words.read().decode("utf-8", "replace").strip().splitlines() or ["no word why"]
-            raise GancliError(f"-o {path}: ffmpeg could not make it ({told[-1]}); .webp does without it")
+            stderr.seek(0)
+            lines = stderr.read().decode("utf-8", "replace").strip().splitlines() or ["no message"]
+            raise GancliError(f"-o {path}: ffmpeg failed ({lines[-1]}); .webp does not need it")
         with made.open("rb") as file:
-            atomic.write(path, iter(lambda: file.read(PIECE), b""))
+            atomic.write(path, iter(lambda: file.read(CHUNK_BYTES), b""))
 
 
 def _command(program: str, size: tuple[int, int], fps: int, target: Path) -> list[str]:
     width, height = size
-    taken = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
     even = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=gray"]
-    coded = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", QUALITY, "-movflags", "+faststart"]
+    h264 = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", QUALITY, "-movflags", "+faststart"]
     repeatable = ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-threads", "1"]
-    return [program, "-v", "error", "-nostdin", *taken, *even, "-an", *coded, *repeatable, "-f", "mp4", str(target)]
+    return [program, "-v", "error", "-nostdin", *raw, *even, "-an", *h264, *repeatable, "-f", "mp4", str(target)]

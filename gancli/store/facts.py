@@ -14,6 +14,7 @@ from gancli import catalogue
 from gancli.config import Field, VariantConfig, fields_of
 from gancli.config.option import checked, with_current_names
 from gancli.config.resolve import NOT_STORED, known_fields, preset_layers, resolve
+from gancli.data.dataset_object import is_python
 from gancli.errors import CheckpointError, GancliError, UsageError, shell_quoted
 from gancli.spec import ImageSpec
 from gancli.store.header import MAX_HEADER_BYTES, Header, json_object
@@ -220,7 +221,7 @@ def _losses(value: object) -> History:
 
 def command_from_config(config: Mapping[str, object]) -> str:
     """Return the command line that repeats a `config.toml`, such as `gan train --variant cgan --steps 500`: the options that
-    differ from the preset. `""` for a configuration that this version does not know."""
+    differ from the preset. `""` for a configuration that this version does not know, and for a dataset object of Python."""
     try:
         variant = str(config.get("variant"))
         if variant not in catalogue.known_names():
@@ -229,6 +230,8 @@ def command_from_config(config: Mapping[str, object]) -> str:
         preset = str(config.get("preset", "default"))
         usual = resolve(variant, config_class, preset_layers(variant, config_class, preset))
         own = config.get(variant, {})
+        if is_python(str(config.get("dataset", ""))):
+            return ""
         fields = known_fields(config_class)
         given = with_current_names({**config, **(own if isinstance(own, dict) else {})}, fields.values())
         words = [

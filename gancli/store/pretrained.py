@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from gancli.config.paths import expanded
 from gancli.errors import CheckpointError, UsageError, did_you_mean
-from gancli.store.run_directory import describe_runs, holds_model, model_file, runs_in
+from gancli.events import ignore
+from gancli.files import hub
+from gancli.store.run_directory import EXPORTED, describe_runs, holds_model, model_file, runs_in
 from gancli.text import few
 
 FOLDER = Path(str(importlib.resources.files("gancli"))) / "shipped"
@@ -41,12 +43,39 @@ def pretrained_name(file: Path) -> str:
     return file.stem if file.parent == FOLDER else ""
 
 
+def model_name(file: Path) -> str:
+    """Return the name of a model in captions and metadata: of a pretrained model or one of the hub, of its run or exported
+    folder, or of its file."""
+    own = file.resolve().parent.name if file.name in ("ckpt.safetensors", "model.safetensors") else file.stem
+    return known_name(file) or own
+
+
 def resolve_model_path(word: str, flag: str) -> Path:
     """Return the path that an option for a model names: of a file or run in the working directory, else of the pretrained
     model of that name. Raises `UsageError` as `expanded` does."""
+    if hub.is_reference(word):
+        return hub_file(word, flag)
     path = expanded(word, flag)
     own = word not in pretrained_names() or (os.path.lexists(path) and _may_hold_model(path))
     return path if own else pretrained_file(word)
+
+
+def hub_file(word: str, flag: str) -> Path:
+    """Return the checkpoint in a model repository of the hub that `gan export` made, and fetch it if it is not in the cache.
+    Raises `UsageError` and `CheckpointError`."""
+    repository = hub.listed(hub.parse(word, flag), "model", flag)
+    if EXPORTED not in repository.files:
+        others = few(sorted(repository.files)) or "no files"
+        raise CheckpointError(
+            f"{flag} {word}: has no {EXPORTED}, which `gan export` writes for a model hub; it has {others}"
+        )
+    hub.fetch(repository, [EXPORTED], ignore)
+    return repository.folder / EXPORTED
+
+
+def known_name(file: Path) -> str:
+    """Return the name of a pretrained model's file, or the reference of a model of the hub; `""` for any other file."""
+    return pretrained_name(file) or hub.name_of(file)
 
 
 def _may_hold_model(path: Path) -> bool:
@@ -62,10 +91,13 @@ def resolve_checkpoint(path: str | os.PathLike[str]) -> ResolvedPath:
     the same name, and a note says so; a folder without a model, such as a dataset, does not.
 
     Raises `UsageError` for an empty path, an unknown home directory, a web page or a folder of several runs, and
-    `CheckpointError` for a bare name that does not exist. Whether any other path exists is not checked.
+    `CheckpointError` for a bare name that does not exist, and for a model of the hub that cannot be fetched. Whether any
+    other path exists is not checked.
     """
     word = os.fspath(path)
     place = resolve_model_path(word, "CKPT")
+    if hub.is_reference(word):
+        return ResolvedPath(place, f"{word}: commit {place.parent.name}")
     if _is_page(place):
         raise UsageError(f"{word}: is a web page; give the directory of its run")
     if folder := describe_runs(place):

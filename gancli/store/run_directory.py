@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gancli.config import toml
-from gancli.data.classes import ordered
+from gancli.data.names import natural_order
 from gancli.errors import CheckpointError, GancliError, UsageError, os_problem
 from gancli.files import atomic, lock
 from gancli.files.atomic import parse_temp_name
@@ -142,7 +142,7 @@ def runs_in(folder: Path) -> list[Path]:
     be listed: reading it reports why."""
     try:
         names = [] if holds_model(folder) else [entry.name for entry in os.scandir(folder) if entry.is_dir()]
-        return [folder / name for name in ordered(names) if holds_model(folder / name)]
+        return [folder / name for name in natural_order(names) if holds_model(folder / name)]
     except OSError:
         return []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from gancli.config import toml
-from gancli.data.classes import ordered
+from gancli.data.names import natural_order
 from gancli.errors import GancliError, os_problem
 from gancli.files.lock import Holder
 from gancli.report.jsonl import WARNED, divergence, each_row, is_losses, is_number, read_log, read_metrics, read_newest
@@ -336,7 +336,7 @@ def runs_under(folder: Path, unreadable: list[str] | None = None) -> list[RunInf
             raise GancliError(os_problem(folder, "listed", error))
         if unreadable is not None and not isinstance(error, FileNotFoundError):
             unreadable.append(os_problem(error.filename, "listed", error))
-    return [RunInfo(found[name]) for name in ordered(found)]
+    return [RunInfo(found[name]) for name in natural_order(found)]
 
 
 def _identity(folder: str) -> tuple[int, int] | None:

@@ -11,14 +11,14 @@ from torch import Tensor
 from gancli import images
 from gancli.batches.pairs import PairBatches, downsample_bicubic, upsample_bicubic
 from gancli.config import RunConfig
-from gancli.data.photographs import Photographs, open_photographs
+from gancli.data.photographs import PhotoDataset, open_photographs
 from gancli.errors import DataError, UsageError
 from tests.conftest import ROOT, warned
 
 CPU = torch.device("cpu")
 
 
-def opened(path: Path | str, root: Path, crop: int | None = None) -> tuple[Photographs, list[str]]:
+def opened(path: Path | str, root: Path, crop: int | None = None) -> tuple[PhotoDataset, list[str]]:
     run = RunConfig()
     how = {"image_size": crop, "download": False, "on_bad_image": run.on_bad_image}
     return warned(open_photographs, str(path), data_root=root, **how)
@@ -47,7 +47,7 @@ def test_mixed_sizes_are_kept_whole_and_cached(folder: Path, tmp_path: Path) -> 
         assert sorted(zip(found.widths.tolist(), found.heights.tolist(), strict=True)) == [(40, 60), (41, 43), (50, 40)]
         assert found.crop == 40  # the largest shorter side, 41, as a multiple of 8
         for index in range(3):
-            picture = found.picture(index)
+            picture = found.image(index)
             mark = int(picture[2, 0, 0])
             size = (int(found.widths[index]), int(found.heights[index]))
             assert torch.equal(picture, images.from_pil(photograph(*size, mark)))
@@ -67,7 +67,7 @@ def test_crops_lie_within_one_photograph_whatever_its_size_and_turn(folder: Path
     batches = PairBatches(found, CPU, 64, 0, 4)
     (crops,) = batches.fetch(3)
     assert crops.shape == (64, 3, 24, 24)
-    sizes = {int(found.picture(i)[2, 0, 0]): (int(found.widths[i]), int(found.heights[i])) for i in range(3)}
+    sizes = {int(found.image(i)[2, 0, 0]): (int(found.widths[i]), int(found.heights[i])) for i in range(3)}
     turns = set()
     for crop in crops.long():
         (mark,) = crop[2].unique().tolist()
@@ -101,7 +101,7 @@ def test_small_photographs_are_left_out_with_a_word_and_none_is_an_error(folder:
         opened(folder, tmp_path, 64)
     kept, said = opened(folder, tmp_path, 41)
     assert kept.num_images == 1
-    assert "2 of 3 pictures left out" in said[0]
+    assert "2 of 3 images left out" in said[0]
 
 
 def test_a_crop_that_the_scale_does_not_divide_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_reduced_photographs_are_those_that_came_with_set5() -> None:
 
 @pytest.mark.parametrize(("name", "db", "similarity"), [("Set5", 28.43, 0.8104), ("Set14", 26.00, 0.7027)])
 def test_bicubic_reads_what_the_papers_report(name: str, db: float, similarity: float) -> None:
-    from gancli.metrics.fidelity import psnr, ssim
+    from gancli.metrics.super_resolution import psnr, ssim
 
     pairs = [(images.to_uint8(upsample_bicubic(images.to_float(low[None]), 4))[0], truth) for low, truth in real(name)]
     assert sum(psnr(a, b, 4) for a, b in pairs) / len(pairs) == pytest.approx(db, abs=0.02)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gancli.batches.index_stream import IndexStream
 from gancli.batches.labelled import LabelledBatches
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
 
 
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(0, 2**63 - 1))
@@ -38,7 +38,7 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_batches_hold_the_images_and_labels_of_their_indices(mapped: bool, channels_last: bool) -> None:
     pixels = torch.randint(256, (20, 3, 4, 4), dtype=torch.uint8)
-    source = Source("x", pixels, torch.arange(20) % 3, ("a", "b", "c"), Path("file") if mapped else None)
+    source = Dataset("x", pixels, torch.arange(20) % 3, ("a", "b", "c"), Path("file") if mapped else None)
     batches = LabelledBatches(source, torch.device("cpu"), 6, 1, channels_last)
     for step in (0, 1, 2, 3, 7):
         indices = batches.stream.indices(step)

@@ -34,7 +34,7 @@ def test_entries_are_listed_and_cleared(gan: Gan, root: Path, tmp_path: Path) ->
     shown = gan("cache", "--data-root", root)
     assert shown.code == 0
     assert str(tmp_path / "some dogs") in shown.out
-    assert "20 pictures of 3×8×8" in shown.out
+    assert "20 images of 3×8×8" in shown.out
     assert str(root / "cache") in shown.out.splitlines()[-1]
     document = json.loads(gan("cache", "--data-root", root, "--json").out)
     assert Path(document["folder"]) == root / "cache"

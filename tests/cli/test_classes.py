@@ -79,9 +79,16 @@ def test_files_are_named_by_class(gan: Gan, odd_run: Path, tmp_path: Path) -> No
     assert len(files) == len(ODD) == len(list((tmp_path / "all").iterdir()))
     assert (tmp_path / "all" / "seed-000000-label-9.png").exists()
     assert (tmp_path / "all" / "seed-000001-label-10.png").exists()
-    texts = {Path(file).name: Image.open(file).text["gan:label"] for file in files}  # type: ignore[attr-defined]
+    texts = {Path(file).name: Image.open(file).text["label"] for file in files}  # type: ignore[attr-defined]
     assert texts["seed-000003-label-caf.png"] == r"caf\xe9"
     assert texts["seed-000005-label-x.png"] == " x "
+
+
+def test_odd_class_names_have_captions(gan: Gan, odd_run: Path) -> None:
+    outcome = gan("sample", odd_run, "-n", len(ODD), "--captions", "-o", "grid.png")
+    assert outcome.code == 0, outcome.err
+    with Image.open("grid.png") as image:
+        assert image.width > len(ODD) * 8
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +123,8 @@ def test_a_test_split_without_a_class_does_not_number_its_own(
     shaded(tmp_path / "set" / "test" / "unseen", 60)
     real, err = evaluated(gan, run, tmp_path / "set")
     assert real["gan-test"] == 100
-    assert err.count("warning: test has no pictures of 1 of 3 classes (dark)") == 1
-    assert err.count("warning: 24 pictures left out: of test, in none of the classes to train on but in unseen") == 1
+    assert err.count("warning: the test split has no images of 1 of 3 classes (dark)") == 1
+    assert err.count("warning: 24 images left out: of the test split, not in a class of the train split") == 1
 
 
 def test_a_test_split_without_labels_measures_without_them(gan: Gan, shades: tuple[Path, Path], tmp_path: Path) -> None:
@@ -129,7 +136,7 @@ def test_a_test_split_without_labels_measures_without_them(gan: Gan, shades: tup
     assert real["classes found"] > 0
     refused = gan("evaluate", run, "-d", tmp_path / "set", "-n", 20, "--gan-train")
     assert refused.code == 2
-    assert "--gan-train: the pictures of" in refused.err
+    assert "--gan-train: the test images of" in refused.err
 
 
 def test_classes_of_the_model_and_of_the_data_are_matched_by_name(
@@ -148,7 +155,7 @@ def test_classes_of_the_model_and_of_the_data_are_matched_by_name(
         shade = torch.tensor([233, 123, 13]).repeat(7)
         return shade.byte().view(-1, 1, 1, 1).expand(-1, 1, 8, 8).contiguous(), torch.arange(3).repeat(7)
 
-    monkeypatch.setattr("gancli.metrics.compare._drawn", perfect)
+    monkeypatch.setattr("gancli.metrics.compare._generate", perfect)
     outcome = gan("evaluate", tmp_path / "other.safetensors", "-d", data, "-n", 20, "--metrics", "labels", "--json")
     assert outcome.code == 0, outcome.err
     assert json.loads(outcome.out)["checkpoints"][0]["figures"][0]["model"]["value"] == 100
@@ -156,4 +163,4 @@ def test_classes_of_the_model_and_of_the_data_are_matched_by_name(
     (tmp_path / "set" / "dark").rename(tmp_path / "set" / "black")
     refused = gan("evaluate", run, "-d", tmp_path / "set", "-n", 20)
     assert refused.code == 2
-    assert "lacks classes that the model draws: dark; it has black, grey, light" in refused.err
+    assert "lacks classes that the model generates: dark; it has black, grey, light" in refused.err

@@ -1,17 +1,18 @@
 """Tab completion, as bash asks for it."""
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gancli.cli import completing
 from tests.cli.test_classes import shaded
 from tests.conftest import TINY, Gan
 
+Tab = Callable[..., list[str]]
+
 
 @pytest.fixture
-def tab(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> "object":
+def tab(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> Tab:
     def press(*words: str) -> list[str]:
         """What is offered for the last word."""
         monkeypatch.setenv("_GAN_COMPLETE", "complete_bash")
@@ -51,32 +52,26 @@ def tab(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> "object":
     ],
     ids=lambda value: " ".join(value),
 )
-def test_tab_offers_what_may_stand_there(tab: "object", words: tuple[str, ...], offered: list[str]) -> None:
-    assert tab(*words) == offered  # type: ignore[operator]
+def test_tab_offers_what_may_stand_there(tab: Tab, words: tuple[str, ...], offered: list[str]) -> None:
+    assert tab(*words) == offered
 
 
-def test_runs_and_checkpoints_are_offered_beside_models_that_come_along(tab: "object", trained: Path) -> None:
+def test_runs_and_checkpoints_are_offered_beside_models_that_come_along(tab: Tab, trained: Path) -> None:
     Path("docs").mkdir()
     Path("my pictures").mkdir()
     Path("d.safetensors").touch()
     Path("d.txt").touch()
-    assert tab("sample", "d") == ["digits", "d.safetensors", "docs/"]  # type: ignore[operator]
-    assert tab("sample", "r") == ["run"]  # type: ignore[operator]
-    assert tab("inspect", "run/c") == ["run/ckpt.safetensors"]  # type: ignore[operator]
-    assert tab("sample", "doc") == []  # type: ignore[operator]  # the shell's own affair
+    assert tab("sample", "d") == ["digits", "d.safetensors", "docs/"]
+    assert tab("sample", "r") == ["run"]
+    assert tab("inspect", "run/c") == ["run/ckpt.safetensors"]
+    assert tab("sample", "doc") == []  # the shell's own affair
     assert trained.name == "run"
 
 
-def test_classes_of_ones_own_are_offered_but_what_a_shell_would_take_apart(tab: "object", gan: Gan) -> None:
+def test_classes_and_cached_datasets_are_offered_but_not_what_a_shell_would_take_apart(tab: Tab, gan: Gan) -> None:
     for shade, name in ((0, "cat"), (90, "dog"), (180, "big cow")):
         shaded(Path("pics", name), shade, 4)
     args = ("train", "-v", "cgan", "-d", "pics", *TINY, "--width", 8, "--steps", 2, "--out", "mine")
     assert gan(*args).code == 0
-    assert tab("sample", "mine", "--label", "") == ["cat", "dog", "all"]  # type: ignore[operator]
-
-
-def test_kept_data_sets_are_offered(tab: "object", data_root: Path) -> None:
-    kept = set(completing.cached(""))
-    assert set(tab("cache", "")) == kept  # type: ignore[operator]
-    assert json.dumps(sorted(kept))
-    assert data_root
+    assert tab("sample", "mine", "--label", "") == ["cat", "dog", "all"]
+    assert "pics" in tab("cache", "")

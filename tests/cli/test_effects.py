@@ -38,7 +38,7 @@ def test_enlarging_refuses_what_is_for_drawing(gan: Gan, enlarger: Path) -> None
 def test_a_grid_too_large_for_its_file_is_refused_before_it_is_drawn(
     gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gancli.sampling.draw.draw", None)
+    monkeypatch.setattr("gancli.sampling.generate.generate", None)
     for args in (["-o", "a.png"], ["-o", "-"], ["-o", "a.webp", "--walk", 2], ["-o", "a.jpg"]):
         began = time.monotonic()
         refused = gan("sample", trained, "-n", 40_000, "--columns", 1, *args)

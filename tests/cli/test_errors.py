@@ -58,25 +58,16 @@ def test_cuda_without_cuda_is_one_line(gan: Gan, trained: Path) -> None:
     assert_one_line(gan("sample", trained, "--device", "cuda"), 2, "--device cuda")
 
 
-def test_a_text_file_is_no_checkpoint(gan: Gan, tmp_path: Path) -> None:
-    (tmp_path / "notes.safetensors").write_text("dear diary\n" * 20)
-    for command in ("sample", "inspect"):
-        assert_one_line(gan(command, "notes.safetensors"), 1, "notes.safetensors", "not a safetensors file")
-
-
-def test_a_truncated_checkpoint_is_named(gan: Gan, trained: Path, tmp_path: Path) -> None:
+def test_files_that_are_no_checkpoints_are_named(gan: Gan, trained: Path, tmp_path: Path) -> None:
     whole = (trained / "ckpt.safetensors").read_bytes()
-    for length in (0, 5, 100, len(whole) // 2, len(whole) - 1):
-        (tmp_path / "cut.safetensors").write_bytes(whole[:length])
-        assert_one_line(gan("sample", "cut.safetensors", "-o", "a.png"), 1, "cut.safetensors")
-        assert_one_line(gan("inspect", "cut.safetensors"), 1, "cut.safetensors")
+    other_tool = safetensors.torch.save({"w": torch.zeros(3)}, {"format": "pt"})
+    cases = {b"dear diary\n" * 20: "not a safetensors file", other_tool: "not one that `gan train` wrote"}
+    cases |= {whole[:length]: "" for length in (0, 5, 100, len(whole) // 2, len(whole) - 1)}
+    for content, message in cases.items():
+        (tmp_path / "file.safetensors").write_bytes(content)
+        assert_one_line(gan("sample", "file.safetensors", "-o", "a.png"), 1, "file.safetensors", message)
+        assert_one_line(gan("inspect", "file.safetensors"), 1, "file.safetensors", message)
     assert not (tmp_path / "a.png").exists()
-
-
-def test_a_checkpoint_of_another_tool_is_told_apart(gan: Gan, tmp_path: Path) -> None:
-    safetensors.torch.save_file({"w": torch.zeros(3)}, tmp_path / "other.safetensors", {"format": "pt"})
-    for command in ("sample", "inspect"):
-        assert_one_line(gan(command, "other.safetensors"), 1, "other.safetensors", "not one that `gan train` wrote")
 
 
 def test_wrong_values_of_the_environment_and_a_config_file_are_named(
@@ -104,7 +95,7 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_gan_debug(
     def broken() -> tuple[str, ...]:
         raise ZeroDivisionError("oh no")
 
-    monkeypatch.setattr("gancli.catalogue.names", broken)
+    monkeypatch.setattr("gancli.store.pretrained.pretrained_names", broken)
     assert_one_line(gan("variants"), 1, "ZeroDivisionError", "GAN_DEBUG=1")
     monkeypatch.setenv("GAN_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
@@ -127,7 +118,7 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_only_with_gan_debug(
         (RecursionError("maximum recursion depth exceeded"), "the input is nested too deeply"),
         (
             RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be"),
-            "--device: CUDA error: device-side assert triggered (--device cpu does without; GAN_DEBUG=1 shows where)",
+            "--device: CUDA error: device-side assert triggered (--device cpu does not use it; GAN_DEBUG=1 shows where)",
         ),
         (RuntimeError("Could not determine home directory."), "no home directory is known: HOME is not set"),
     ],
@@ -139,7 +130,7 @@ def test_what_the_surroundings_refuse_is_said_as_it_is(
     def refused() -> tuple[str, ...]:
         raise error
 
-    monkeypatch.setattr("gancli.catalogue.names", refused)
+    monkeypatch.setattr("gancli.store.pretrained.pretrained_names", refused)
     outcome = gan("variants")
     assert (outcome.code, outcome.out, outcome.err) == (1, "", f"gan: {line}\n")
 
@@ -148,7 +139,7 @@ def test_ctrl_c_is_one_line(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyP
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gancli.sampling.draw.requests", interrupted)
+    monkeypatch.setattr("gancli.sampling.generate.requests", interrupted)
     outcome = gan("sample", trained)
     assert (outcome.code, outcome.out, outcome.err) == (130, "", "gan: interrupted\n")
 

@@ -1,6 +1,9 @@
 """`gan evaluate` and `gan train --eval-every`, as users meet them."""
 
 import json
+import shutil
+import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import torch
 from PIL import Image
 
 from gancli.metrics import classifier
+from tests.cli.test_errors import assert_one_line
 from tests.conftest import SMALL, Gan
 
 
@@ -33,7 +37,7 @@ def photographs(tmp_path: Path) -> Path:
     return folder
 
 
-def test_evaluate_prints_a_table_with_real_pictures_beside(
+def test_evaluate_prints_a_table_with_real_images_beside(
     gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GAN_DATA", str(tmp_path / "root"))  # no other test has left its classifier there
@@ -57,7 +61,7 @@ def test_the_runs_metrics_get_the_figures_and_inspect_shows_them(gan: Gan, train
 
 
 def test_each_measurement_stays_with_what_it_was_made_with(gan: Gan, trained: Path) -> None:
-    """Those of other numbers of pictures do not replace each other."""
+    """Those of other numbers of images do not replace each other."""
     few = ("--metrics", "frechet,kernel")
     for count in (200, 100):
         assert gan("evaluate", trained, "-n", count, "--seed", 7, *few).code == 0
@@ -80,34 +84,34 @@ def test_each_measurement_stays_with_what_it_was_made_with(gan: Gan, trained: Pa
     assert text.index("against old") < text.index("100 images") < text.index("200 images"), "the newest first"
     document = json.loads(gan("inspect", trained, "--json").out)
     assert [each.get("n") for each in document["evaluations"]] == [None, 100, 200]
-    assert document["evaluated"] == rows[-2]["figures"], "the newest step's, of the most pictures"
+    assert document["evaluated"] == rows[-2]["figures"], "the newest step's, of the most images"
 
 
 def test_neighbours_are_drawn_as_rows(gan: Gan, trained: Path, tmp_path: Path) -> None:
     outcome = gan("evaluate", trained, "-n", 100, "--metrics", "modes", "--neighbours", tmp_path / "near.png")
     assert outcome.code == 0, outcome.err
-    with Image.open(tmp_path / "near.png") as picture:
-        assert picture.size == (6 * 10 - 2, 10 * 10 - 2)
+    with Image.open(tmp_path / "near.png") as image:
+        assert image.size == (6 * 10 - 2, 10 * 10 - 2)
 
 
 @pytest.mark.parametrize(
-    ("args", "code", "words"),
+    ("args", "message"),
     [
-        (("-n", 1), 2, "-n 1: must be at least 10"),
-        (("--metrics", "freched"), 2, "did you mean frechet?"),
-        (("--neighbours", "near.gif"), 2, "must be a .png"),
-        (("--dataset", "nowhere"), 2, "nowhere"),
-        (("--dataset", "shapes"), 2, "3 channels"),
-        (("--gan-train",), 2, "not conditional"),
-        (("--low-res", "."), 2, "is for srgan"),
+        (("-n", 1), "-n 1: must be at least 10"),
+        (("--metrics", "freched"), "did you mean frechet?"),
+        (("--neighbours", "near.gif"), "must be a .png"),
+        (("--dataset", "nowhere"), "nowhere"),
+        (("--dataset", "shapes"), "3 channels"),
+        (("--gan-train",), "not conditional"),
+        (("--low-res", "."), "is for srgan"),
     ],
 )
 def test_errors_are_one_line_that_names_the_option(
-    gan: Gan, trained: Path, args: tuple[object, ...], code: int, words: str
+    gan: Gan, trained: Path, args: tuple[object, ...], message: str
 ) -> None:
     outcome = gan("evaluate", trained, *(("-n", 50) if "-n" not in args else ()), *args)
-    assert outcome.code == code
-    assert words in outcome.err.splitlines()[-1]
+    assert outcome.code == 2
+    assert message in outcome.err.splitlines()[-1]
     assert "Traceback" not in outcome.err
     assert outcome.out == ""
 
@@ -117,8 +121,66 @@ def test_a_super_resolution_model_is_measured_beside_bicubic(gan: Gan, enlarger:
     assert outcome.code == 0, outcome.err
     found = figures(json.loads(outcome.out))
     assert set(found) == {"psnr on Y", "ssim on Y"}
-    assert found["psnr on Y"]["real"]["value"] > 20, "bicubic enlarges smooth pictures well"
+    assert found["psnr on Y"]["real"]["value"] > 20, "bicubic enlarges smooth images well"
     assert found["psnr on Y"]["count"] == 4
+
+
+def measured(gan: Gan, enlarger: Path, *args: object) -> tuple[float, float, int]:
+    outcome = gan("evaluate", enlarger, "--json", *args)
+    assert outcome.code == 0, outcome.err
+    psnr = json.loads(outcome.out)["checkpoints"][0]["figures"][0]
+    return psnr["model"]["value"], psnr["real"]["value"], psnr["count"]
+
+
+def test_originals_may_be_in_archives_with_or_without_low_resolution_images(gan: Gan, enlarger: Path) -> None:
+    for kind, side in (("HR", 48), ("LRx4", 12), ("LRx2", 24)):
+        Path("set", kind).mkdir(parents=True)
+        for index in range(2):
+            rough = Image.effect_noise((6, 6), 20 + 40 * index)
+            rough.resize((48, 48), Image.Resampling.BICUBIC).resize((side, side)).save(f"set/{kind}/{index}.png")
+    for name, prefix, kinds in (
+        ("top.zip", "Set5/", "HR LRx4"),
+        ("flat.zip", "", "HR LRx4"),
+        ("other.zip", "s/", "HR LRx2"),
+    ):
+        with zipfile.ZipFile(name, "w") as archive:
+            for path in sorted(path for kind in kinds.split() for path in Path("set", kind).iterdir()):
+                archive.write(path, f"{prefix}{path.relative_to('set')}")
+    with tarfile.open("true.tar", "w") as tar:
+        tar.add("set/HR", ".")
+    pairs, alone = measured(gan, enlarger, "-d", "set"), measured(gan, enlarger, "-d", "set/HR")
+    assert pairs[2] == alone[2] == 2
+    assert pairs != alone
+    assert measured(gan, enlarger, "-d", "top.zip") == measured(gan, enlarger, "-d", "flat.zip") == pairs
+    assert measured(gan, enlarger, "-d", "true.tar") == measured(gan, enlarger, "-d", "other.zip") == alone
+    assert measured(gan, enlarger, "-d", "true.tar", "--low-res", "set/LRx4") == pairs
+    shutil.rmtree("set/LRx4")
+    for place in ("set", "other.zip"):
+        err = gan("evaluate", enlarger, "-d", place).err
+        assert (
+            f"note: --dataset {place}: no LRx4 next to HR: the low-resolution images are made from those in HR" in err
+        )
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (("-d", "leaves"), 2, "--dataset leaves: is a data set with a name"),
+        (("-d", "photograps"), 1, "--dataset photograps: does not exist (did you mean photographs?)"),
+        (("-d", "empty"), 1, "--dataset empty: holds no images"),
+        (("-d", "photographs", "--low-res", "none"), 1, "--low-res none: does not exist"),
+        (
+            ("-d", "photographs", "--low-res", "empty"),
+            1,
+            "--low-res empty: has no image named 0, unlike photographs/0.png",
+        ),
+    ],
+)
+def test_what_is_no_place_of_originals_is_one_line(
+    gan: Gan, enlarger: Path, photographs: Path, args: tuple[object, ...], code: int, message: str
+) -> None:
+    photographs.with_name("empty").mkdir()
+    assert_one_line(gan("evaluate", enlarger, *args), code, message)
 
 
 def test_bicubic_on_set5_reads_the_published_figure(gan: Gan, enlarger: Path, mnist_root: Path) -> None:
@@ -176,11 +238,11 @@ def test_inception_weights_are_opened_only_if_they_are_the_known_file(gan: Gan, 
 
 
 @pytest.mark.slow
-def test_inception_fid_of_made_up_weights_is_finite_and_less_for_likelier_pictures(
+def test_inception_fid_of_made_up_weights_is_finite_and_less_for_likelier_images(
     gan: Gan, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real weights cannot be had here: the way through torch-fidelity is tested with random ones."""
-    from gancli.metrics import inception
+    from gancli.metrics import distances
 
     network = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason="the extra metrics")
     saved: dict[str, Any] = {}
@@ -191,7 +253,7 @@ def test_inception_fid_of_made_up_weights_is_finite_and_less_for_likelier_pictur
         torch.manual_seed(0)
         extractor("inception-v3-compat", ["2048"])
     torch.save(saved, tmp_path / "weights.pth")
-    monkeypatch.setattr(inception, "SHA256_BEGINS", "")
+    monkeypatch.setattr(distances, "SHA256_BEGINS", "")
     outcome = gan(
         "evaluate", trained, "-n", 10, "--metrics", "modes", "--json", "--inception", tmp_path / "weights.pth"
     )
@@ -215,7 +277,7 @@ def test_eval_every_measures_a_super_resolution_run_by_psnr(gan: Gan, photograph
     assert json.loads(gan("inspect", out / "best.safetensors", "--json").out)["step"] == best["step"]
 
 
-def test_pictures_that_are_the_same_have_an_infinite_psnr_and_a_row(gan: Gan, enlarger: Path, tmp_path: Path) -> None:
+def test_images_that_are_the_same_have_an_infinite_psnr_and_a_row(gan: Gan, enlarger: Path, tmp_path: Path) -> None:
     """Of one colour: bicubic interpolation leaves no error to divide by."""
     (tmp_path / "plain").mkdir()
     for index in range(2):

@@ -14,9 +14,9 @@ from gancli.config import Field, fields_of
 from gancli.config.evaluate import EvaluateConfig
 from gancli.config.resolve import known_fields, preset_layers, resolve
 from gancli.config.run import TrainCommandConfig
-from gancli.config.sample import EnlargeConfig, ExportConfig, SampleConfig
+from gancli.config.sample import DemoConfig, EnlargeConfig, ExportConfig, SampleConfig
 from gancli.machine import device as machine
-from gancli.sampling import draw
+from gancli.sampling import generate
 from gancli.steps import runner
 from gancli.steps.trace import capture_by_trace
 from tests.cli.test_errors import assert_one_line
@@ -27,7 +27,7 @@ TRAIN: Words = ("train", "-d", "pics", *SMALL, "--steps", 6, "--progress", "none
 
 # A text, where none follows from the option's type and default; and the options without which one is refused.
 TEXTS = {"augment": "cutout", "scale": "2", "max_time": "1h", "save_every": "1000,10m", "device": "cuda:1",
-         "metrics": "swd", "license": "mit", "only": "1"}  # fmt: skip
+         "metrics": "swd", "license": "mit", "only": "1", "seeds": "1,5"}  # fmt: skip
 NEEDED = {"eval_metric": {"eval_every": "5"}, "vgg_weights": {"content": "vgg"}}
 
 
@@ -49,7 +49,7 @@ def other_value(field: Field, value: Any) -> object:
 def resolved(variant: str, texts: Mapping[str, object]) -> dict[str, Any]:
     request = train.parse({"variant": variant, **texts}, [])
     config_class = catalogue.variant_info(variant).config_class
-    layers = request.layers(request.choice, request.values)
+    layers = request.layers
     found = resolve(variant, config_class, [*preset_layers(variant, config_class, "default"), *layers])
     return {**vars(found.run), **vars(found.own)}
 
@@ -65,7 +65,7 @@ def test_every_option_of_a_run_changes_its_configuration(variant: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "config_class", [TrainCommandConfig, SampleConfig, EnlargeConfig, EvaluateConfig, ExportConfig]
+    "config_class", [TrainCommandConfig, SampleConfig, EnlargeConfig, EvaluateConfig, ExportConfig, DemoConfig]
 )
 def test_every_option_of_a_command_changes_its_configuration(config_class: type) -> None:
     for field in fields_of(config_class):
@@ -148,7 +148,7 @@ def test_options_of_how_it_is_done_are_followed(gan: Gan, monkeypatch: pytest.Mo
 
 
 def test_options_of_memory_are_followed(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = Spy(draw.draw, lambda _variant, _generator, wanted, *_: len(wanted))
-    monkeypatch.setattr(draw, "draw", drawn)
+    drawn = Spy(generate.generate, lambda _variant, _generator, wanted, *_: len(wanted))
+    monkeypatch.setattr(generate, "generate", drawn)
     assert gan("sample", trained, "-n", 40, "--batch-size", 16, "-o", "a.png").code == 0
     assert drawn.notes == [16, 16, 8]

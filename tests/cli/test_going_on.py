@@ -95,7 +95,7 @@ def test_the_same_data_elsewhere_are_taken_and_other_data_refused(gan: Gan, tmp_
     (tmp_path / "job2").mkdir()
     (tmp_path / "job1" / "pics").rename(tmp_path / "job2" / "pics")
     left_out = gan("train", "--resume", "run", "--steps", 10, *QUIET)
-    assert_one_line(left_out, 2, "job1/pics", "not there any more", "-d")
+    assert_one_line(left_out, 2, "job1/pics", "no longer exists", "-d")
     pictures(tmp_path / "other" / "pics", shade=1)
     refused = gan(*args, "-d", "other/pics", "--steps", 10, "--out", "run", "--resume", "auto", *QUIET)
     assert_one_line(refused, 2, "--dataset", "other images or labels")

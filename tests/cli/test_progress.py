@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gancli.cli.progress import shown
+from gancli.cli.progress import show_progress
 from gancli.events import Preparing, Warned
 
 ODD = "decoding [/b][red]\x1b[2J caf\udce9"
@@ -23,7 +23,7 @@ def test_names_are_shown_as_they_are_but_for_what_moves_the_cursor(
     stream = kind()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
-    with shown() as emit:
+    with show_progress() as emit:
         emit(Preparing(ODD, 1, 2, "images"))
         emit(Warned(ODD))
     assert "[/b][red]\\x1b[2J caf\\xe9" in stream.getvalue()

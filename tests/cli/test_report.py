@@ -56,7 +56,7 @@ def test_a_checkpoint_or_state_of_a_run_stands_for_the_run(gan: Gan, trained: Pa
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (["run", "-o", "x.txt"], 2, "-o x.txt: must end in .html, or for the curves alone in .png .svg .pdf"),
+        (["run", "-o", "x.txt"], 2, "-o x.txt: must end in .html, or for the curves alone in .png .svg .pdf .csv"),
         (["run", "-o", "run"], 2, "-o run: must end in .html"),
         (["run", "-o", "folder.html"], 2, "-o folder.html: is a directory"),
         (["run", "-o", "no/x.html"], 1, "-o no/x.html: there is no directory no"),

@@ -1,4 +1,4 @@
-"""`gan sample`: files that other programs open, and pictures that depend on their seed alone."""
+"""`gan sample`: files that other programs open, and images that depend on their seed alone."""
 
 import io
 import shutil
@@ -25,14 +25,14 @@ def test_the_suffix_decides_the_format(gan: Gan, trained: Path, name: str, kind:
     assert (opened(name).format, opened(name).size) == (kind, (8 * 10 - 2, 8 * 10 - 2))
 
 
-def test_a_directory_gets_one_file_per_picture_named_by_seed(gan: Gan, trained: Path, tmp_path: Path) -> None:
+def test_a_directory_gets_one_file_per_image_named_by_seed(gan: Gan, trained: Path, tmp_path: Path) -> None:
     assert gan("sample", trained, "-n", 10, "-o", "out/", "--seed", 7).code == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"seed-{seed:06d}.png" for seed in range(7, 17)]
     assert opened(tmp_path / "out" / names[0]).size == (8, 8)
 
 
-def test_the_picture_of_a_seed_depends_on_nothing_else(gan: Gan, trained: Path, tmp_path: Path) -> None:
+def test_the_image_of_a_seed_depends_on_nothing_else(gan: Gan, trained: Path, tmp_path: Path) -> None:
     for out, *args in (
         ("all", "-n", 40),
         ("few", "-n", 3, "--seed", 21),
@@ -99,7 +99,7 @@ def test_labels_choose_the_class_of_a_conditional_model(gan: Gan, tmp_path: Path
     ]
     refused = gan("sample", "run", "--label", "12", "-o", "a.png")
     assert refused.code == 2
-    assert "0-9" in refused.err
+    assert "the model knows 0, 1, 2" in refused.err
 
 
 def test_sampling_needs_neither_the_data_nor_the_run(

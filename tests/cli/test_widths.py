@@ -11,7 +11,7 @@ from tests.conftest import SMALL, Gan, gan_process
 
 PAGES = [
     (),
-    *((name,) for name in ("sample", "evaluate", "inspect", "report", "runs", "export", "variants", "cache")),
+    *((name,) for name in ("sample", "evaluate", "inspect", "report", "runs", "export", "variants", "cache", "demo")),
     *(("train", "-v", name) for name in catalogue.names()),
 ]
 

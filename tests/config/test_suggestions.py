@@ -10,7 +10,7 @@ from gancli import catalogue
 from gancli.cli.app import Group, app
 from gancli.config import RunConfig, fields_of, suggestions
 from gancli.config.evaluate import METRICS
-from gancli.data.names import source_names
+from gancli.data.names import dataset_names
 from gancli.errors import did_you_mean
 from gancli.export.write import SUFFIXES
 from tests.cli.test_errors import assert_one_line
@@ -30,7 +30,7 @@ def choices_of(flag: str) -> set[str]:
     open_ones = {
         "--device": {"auto", "cpu", "cuda", "cuda:0", "mps"},
         "--variant": set(catalogue.names()),
-        "--dataset": set(source_names()),
+        "--dataset": set(dataset_names()),
         "--metrics": set(METRICS),
     }
     return found | open_ones.get(flag, set())

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from gancli.data.dataset import Dataset
 from gancli.data.names import Split
-from gancli.data.opening import open_source
-from gancli.data.source import Source
+from gancli.data.opening import open_dataset
 from tests.conftest import warned
 
 Files = Mapping[str, bytes]
@@ -46,10 +46,10 @@ def opened(
     bad: Literal["fail", "skip"] = "fail",
     root: Path | None = None,
     size: int | None = 8,
-) -> tuple[Source, list[str]]:
+) -> tuple[Dataset, list[str]]:
     """A data set, and the warnings on the way."""
     return warned(
-        open_source,
+        open_dataset,
         str(path),
         data_root=root or path.parent / "root",
         image_size=size,

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from gancli.data.arrays import open_arrays
-from gancli.data.fit import square
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.decode import make_square
 from gancli.errors import DataError
 from gancli.events import ignore
-from gancli.metrics.entrants import open_pictures
+from gancli.metrics.entrants import open_images
 from tests.conftest import SMALL, TINY, Gan, warned
 
 RNG = np.random.default_rng(0)
@@ -26,27 +26,19 @@ def some(*shape: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
     return RNG.integers(0, 256, shape, np.uint8)
 
 
-def opened(path: Path, size: int | None = None, split: Any = "train") -> Source:
+def opened(path: Path, size: int | None = None, split: Any = "train") -> Dataset:
     return open_arrays(path, size, split, "crop", ignore)
 
 
-@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 8, 1), (5, 1, 8, 8), (5, 8, 8, 3), (5, 3, 8, 8)])
-def test_pictures_in_any_usual_order(shape: tuple[int, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 8, 1), (5, 1, 8, 8), (5, 8, 8, 3), (5, 3, 8, 8), (20, 20, 3)])
+def test_images_in_any_usual_order(shape: tuple[int, ...], tmp_path: Path) -> None:
     array = some(*shape)
     np.save(tmp_path / "x.npy", array)
     found = opened(tmp_path / "x.npy")
-    last = array if array.ndim == 4 else array[..., None]
+    last = array if array.ndim == 4 else array[None] if shape[2] == 3 else array[..., None]
     first = last if last.shape[1] in (1, 3) else last.transpose(0, 3, 1, 2)
     assert torch.equal(found.images, torch.from_numpy(first.copy()))
-    assert (found.class_names, found.labels.tolist()) == ((), [0] * 5)
-
-
-def test_labels_lie_beside_and_keep_their_numbers(tmp_path: Path) -> None:
-    array, labels = some(6, 8, 8, 3), np.array([3, 7, 3, 12, 7, 3])
-    np.savez(tmp_path / "x.npz", images=array, labels=labels)
-    found = opened(tmp_path / "x.npz")
-    assert found.class_names == ("3", "7", "12")
-    assert found.labels.tolist() == [0, 1, 0, 2, 1, 0]
+    assert (found.class_names, found.labels.tolist()) == ((), [0] * len(last))
 
 
 HALVES = np.arange(6) % 2
@@ -58,6 +50,7 @@ HALVES = np.arange(6) % 2
         (np.array(["dog", "cat 10", "cat 2"] * 2), ("cat 2", "cat 10", "dog")),
         (np.array([b"dog", b"cat"] * 3), ("cat", "dog")),
         (np.eye(3, dtype=np.float32)[[0, 2, 1, 0, 2, 1]], ("0", "1", "2")),
+        (np.array([3, 7, 3, 12, 7, 3]), ("3", "7", "12")),
         (HALVES.astype(np.float64), ("0", "1")),
         (HALVES.astype(bool)[:, None], ("0", "1")),
     ],
@@ -100,26 +93,14 @@ def test_arrays_that_are_not_labels_are_named_in_one_line(arrays: Any, said: str
     assert (found.class_names, found.labels.tolist()) == ((), [0] * 6)
 
 
-def test_labels_in_another_file_are_named(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", some(6, 8, 8))
-    np.save(tmp_path / "y_labels.npy", HALVES)
-    _, (line,) = warned(open_arrays, tmp_path / "x.npy", None, "train", "crop")
-    assert "y_labels.npy is not read" in line
-
-
 @pytest.mark.parametrize("size", [8, 4])
 def test_notes_are_told_once_where_arrays_are_measured_at_another_size(size: int, tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", images=RNG.random((6, 8, 8)), id=np.arange(6))
-    like = Source("like", torch.zeros(1, 1, size, size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64), ())
-    _, said = warned(open_pictures, tmp_path / "x.npz", like, "like", tmp_path, "crop")
+    like = Dataset("like", torch.zeros(1, 1, size, size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64), ())
+    _, said = warned(open_images, tmp_path / "x.npz", like, "like", tmp_path, "crop")
     assert (
         len([line for line in said if "no classes" in line]) == len([line for line in said if "read as" in line]) == 1
     )
-
-
-def test_height_width_and_three_channels_are_one_image(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", array := some(20, 20, 3))
-    assert torch.equal(opened(tmp_path / "x.npy").images[0], torch.from_numpy(array.transpose(2, 0, 1).copy()))
 
 
 @pytest.mark.parametrize(
@@ -138,32 +119,21 @@ def test_numbers_of_every_usual_range_are_pixels_and_a_note_says_how(
     assert found.images[1].min() == 255
 
 
-def test_a_file_with_both_splits(tmp_path: Path) -> None:
-    train, test = some(6, 8, 8), some(4, 8, 8)
-    np.savez_compressed(
-        tmp_path / "mnist.npz", x_train=train, y_train=np.arange(6), x_test=test, y_test=np.array([1, 0, 1, 0])
-    )
-    assert torch.equal(opened(tmp_path / "mnist.npz").images[:, 0], torch.from_numpy(train))
-    found = opened(tmp_path / "mnist.npz", split="test")
-    assert torch.equal(found.images[:, 0], torch.from_numpy(test))
-    assert found.labels.tolist() == [1, 0, 1, 0]
-
-
-def test_a_split_that_lacks_a_class_numbers_the_others_as_before(tmp_path: Path) -> None:
-    np.savez(
-        tmp_path / "x.npz",
-        x_train=some(4, 8, 8), y_train=np.array([0, 5, 7, 5]), x_test=some(3, 8, 8), y_test=np.array([7, 0, 7]),
-    )  # fmt: skip
-    train, test = opened(tmp_path / "x.npz"), opened(tmp_path / "x.npz", split="test")
-    assert train.class_names == test.class_names == ("0", "5", "7")
-    assert (train.labels.tolist(), test.labels.tolist()) == ([0, 1, 2, 1], [2, 0, 2])
+def test_splits_of_one_file_have_the_same_classes(tmp_path: Path) -> None:
+    train, test = some(4, 8, 8), some(3, 8, 8)
+    labels: dict[str, Any] = {"y_train": np.array([0, 5, 7, 5]), "y_test": np.array([7, 0, 7])}
+    np.savez_compressed(tmp_path / "x.npz", x_train=train, x_test=test, **labels)
+    for split, images, numbers in (("train", train, [0, 1, 2, 1]), ("test", test, [2, 0, 2])):
+        found = opened(tmp_path / "x.npz", split=split)
+        assert torch.equal(found.images[:, 0], torch.from_numpy(images))
+        assert (found.class_names, found.labels.tolist()) == (("0", "5", "7"), numbers)
 
 
 def test_another_size_is_that_of_a_folder(tmp_path: Path) -> None:
     array = some(3, 20, 30, 3)
     np.save(tmp_path / "x.npy", array)
     found = opened(tmp_path / "x.npy", 8)
-    expected = np.stack([np.asarray(square(Image.fromarray(each), 8)) for each in array]).transpose(0, 3, 1, 2)
+    expected = np.stack([np.asarray(make_square(Image.fromarray(each), 8)) for each in array]).transpose(0, 3, 1, 2)
     assert torch.equal(found.images, torch.from_numpy(expected.copy()))
     assert opened(tmp_path / "x.npy").spec.size == 20
 
@@ -187,8 +157,8 @@ def liar(path: Path) -> None:
     ("make", "said"),
     [
         (pickled, "Python objects"),
-        (cut_short, "claims"),
-        (liar, "claims"),
+        (cut_short, "cannot be read"),
+        (liar, "cannot be read"),
         (lambda path: path.write_bytes(b"nothing"), "cannot be read"),
         (lambda path: np.save(path, RNG.normal(size=(5, 8, 8))), "clip or scale them"),
         (lambda path: np.save(path, np.full((5, 8, 8), np.nan)), "clip or scale them"),
@@ -206,11 +176,11 @@ def test_what_is_none_is_one_line(make: Any, said: str, tmp_path: Path) -> None:
 
 def test_what_is_none_in_an_archive_is_one_line(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", a=some(5, 8, 8), b=some(5, 8, 8))
-    with pytest.raises(DataError, match="must hold one array of images"):
+    with pytest.raises(DataError, match="must have one array of images"):
         opened(tmp_path / "two.npz")
     with zipfile.ZipFile(tmp_path / "odd.npz", "w") as archive:
         archive.writestr("notes.txt", "hello")
-    with pytest.raises(DataError, match="must hold one array of images"):
+    with pytest.raises(DataError, match="must have one array of images"):
         opened(tmp_path / "odd.npz")
 
 

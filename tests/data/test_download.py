@@ -1,4 +1,4 @@
-"""Downloads against hosts that fail, break off, lie and hang."""
+"""Downloads from hosts that fail, break off, lie and hang."""
 
 import hashlib
 import http.server
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from gancli.data import download
-from gancli.data.remote import RemoteFile
+from gancli.data.download import RemoteFiles
 from gancli.errors import DataError, StoppedError
-from gancli.events import Event, Preparing, Warned
+from gancli.events import Event, Preparing, Warned, ignore
 from tests.conftest import heard
 
 CONTENT = bytes(range(256)) * 4000
@@ -20,102 +20,105 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 class Host(http.server.BaseHTTPRequestHandler):
-    """Answers by path: /good, /busy (503), /wrong, /broken (breaks off, but can go on), /slow (never ends)."""
+    """Answers by path: /good, /busy (503), /wrong, /broken (breaks off once), /slow (a byte now and then), /silent."""
 
-    ranges: list[str] = []  # noqa: RUF012 - what was asked for; emptied per test
-    wanted = threading.Event()
+    broken_off = False
+    ended = threading.Event()
 
     def do_GET(self) -> None:
-        kind, start = self.path.split("/")[1], 0
-        asked = self.headers.get("Range")
+        kind = self.path.split("/")[1]
         if kind == "busy":
             self.send_error(503)
             return
-        if asked:
-            Host.ranges.append(asked)
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
-        self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
-        if kind == "broken" and not asked:
+        if kind == "broken" and not Host.broken_off:
+            Host.broken_off = True
             self.wfile.write(CONTENT[:300_000])
-        elif kind == "slow":
+        elif kind in ("slow", "silent"):
             self.wfile.write(CONTENT[:1000])
-            self.wfile.flush()
-            Host.wanted.wait(20)
+            while not Host.ended.wait(0.05):
+                self.wfile.write(b"x" if kind == "slow" else b"")
         else:
-            self.wfile.write(CONTENT[start:] if kind != "wrong" else bytes(len(CONTENT)))
+            self.wfile.write(CONTENT if kind != "wrong" else bytes(len(CONTENT)))
 
     def log_message(self, *_: object) -> None:
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """The client has gone."""
+
+
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(download, "PAUSE_S", 0.0)
-    Host.ranges.clear()
-    Host.wanted.clear()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Host)
-    server.daemon_threads = True
+    Host.broken_off = False
+    Host.ended.clear()
+    server = Server(("127.0.0.1", 0), Host)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
-    Host.wanted.set()
+    Host.ended.set()
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def fetched(root: Path, *urls: str) -> list[Event]:
-    file = RemoteFile("SET/raw/file.gz", MD5, urls)
-    return heard(download.fetch, file, root, "mnist", "put file.gz into DIR")[1]
+def fetched(root: Path, *mirrors: str) -> list[Event]:
+    files = RemoteFiles("SET", [f"{mirror}/" for mirror in mirrors], {"file.gz": MD5}, {})
+    return heard(files.fetch, [root / "SET/file.gz"], "mnist", True)[1]
 
 
-def test_a_file_appears_whole_with_progress(host: str, tmp_path: Path) -> None:
-    seen = fetched(tmp_path, f"{host}/good/file.gz")
-    assert (tmp_path / "SET/raw/file.gz").read_bytes() == CONTENT
+@pytest.mark.parametrize(("kinds", "problem"), [(["good"], ""), (["busy", "good"], "503"), (["broken"], "broke off")])
+def test_a_file_appears_whole_from_another_mirror_or_another_attempt(
+    host: str, tmp_path: Path, kinds: list[str], problem: str
+) -> None:
+    seen = fetched(tmp_path, *(f"{host}/{kind}" for kind in kinds))
+    assert (tmp_path / "SET/file.gz").read_bytes() == CONTENT
     last = [event for event in seen if isinstance(event, Preparing)][-1]
     assert (last.done, last.total, last.unit) == (len(CONTENT), len(CONTENT), "bytes")
+    assert [problem in event.message for event in seen if isinstance(event, Warned)] == [True] * bool(problem)
 
 
-def test_the_second_mirror_serves_when_the_first_is_busy(host: str, tmp_path: Path) -> None:
-    seen = fetched(tmp_path, f"{host}/busy/file.gz", f"{host}/good/file.gz")
-    (warning,) = (event.message for event in seen if isinstance(event, Warned))
-    assert "503" in warning
-    assert (tmp_path / "SET/raw/file.gz").read_bytes() == CONTENT
-
-
-def test_a_transfer_that_broke_off_goes_on_where_it_was(host: str, tmp_path: Path) -> None:
-    seen = fetched(tmp_path, f"{host}/broken/file.gz")
-    assert Host.ranges == ["bytes=300000-"]
-    assert sum(isinstance(event, Warned) for event in seen) == 1
-    assert (tmp_path / "SET/raw/file.gz").read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize(("kind", "reason"), [("busy", "503"), ("wrong", "MD5")])
-def test_after_three_rounds_one_line_says_what_to_do_by_hand(host: str, tmp_path: Path, kind: str, reason: str) -> None:
-    with pytest.raises(DataError, match=rf"{host}/{kind}/file\.gz: .*{reason}.*; put file\.gz into DIR") as failure:
-        fetched(tmp_path, f"{host}/{kind}/file.gz")
-    assert "\n" not in str(failure.value)
+@pytest.mark.parametrize(("kind", "reason"), [("busy", "503"), ("wrong", "MD5"), ("silent", "timed out")])
+def test_after_three_rounds_one_line_says_what_to_do_by_hand(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, reason: str
+) -> None:
+    monkeypatch.setattr(download, "TIMEOUT_S", 0.3)
+    with pytest.raises(
+        DataError, match=rf"{host}/{kind}/file\.gz: .*{reason}.*; put file\.gz .* into {tmp_path}/SET"
+    ) as e:
+        fetched(tmp_path, f"{host}/{kind}")
+    assert "\n" not in str(e.value)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_host_that_hangs_does_not_hold_up_a_stop(host: str, tmp_path: Path) -> None:
-    events = list[Event]()
+def test_a_stop_ends_a_slow_download_and_leaves_nothing(host: str, tmp_path: Path) -> None:
+    started = time.monotonic()
 
     def stop(event: Event) -> None:
-        events.append(event)
-        if len(events) == 3:
+        if isinstance(event, Preparing) and event.done:
             raise StoppedError("stopped")
 
-    started = time.monotonic()
     with pytest.raises(StoppedError):
-        download.fetch(RemoteFile("file.gz", MD5, (f"{host}/slow/file.gz",)), tmp_path, "mnist", "", stop)
+        RemoteFiles("", [f"{host}/slow/"], {"file.gz": MD5}, {}).fetch([tmp_path / "file.gz"], "mnist", True, stop)
     assert time.monotonic() - started < 5
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_named_at_once(host: str, tmp_path: Path) -> None:
     (tmp_path / "SET").write_text("in the way")
-    with pytest.raises(DataError, match=r"SET/raw/file\.gz"):
-        fetched(tmp_path, f"{host}/good/file.gz")
+    with pytest.raises(DataError, match=r"SET/file\.gz: cannot be written"):
+        fetched(tmp_path, f"{host}/good")
+
+
+def test_no_download_names_the_files_their_addresses_and_their_folder(tmp_path: Path) -> None:
+    files = RemoteFiles("SET", ["http://host/"], {"a": "", "b": ""}, {})
+    advice = rf"--no-download is given; put a \(from http://host/a\) and b \(from http://host/b\) into {tmp_path}/SET$"
+    with pytest.raises(DataError, match=advice):
+        files.read(["a", "b"], tmp_path, "mnist", False, ignore)

@@ -1,4 +1,4 @@
-"""`--fit`: how pictures that are not square become squares, the same wherever they come from."""
+"""`--fit`: how images that are not square become squares, the same from folders, zips and arrays."""
 
 import zipfile
 from pathlib import Path
@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gancli.data.fit import Fit, square
-from gancli.data.opening import open_source
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.decode import CropMode, make_square
+from gancli.data.opening import open_dataset
 from gancli.errors import DataError
 from gancli.metrics import compare
 from tests.conftest import SMALL, TINY, Gan, warned
 
-FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
+FITS: tuple[CropMode, ...] = ("crop", "pad", "stretch")
 
 
 def columns(*greys: int, height: int = 8, mode: str = "L") -> Image.Image:
@@ -25,45 +25,39 @@ def columns(*greys: int, height: int = 8, mode: str = "L") -> Image.Image:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_wide_picture_is_cut_framed_or_distorted(mode: str) -> None:
+def test_a_wide_image_is_cropped_padded_or_stretched(mode: str) -> None:
     wide = columns(*[10] * 4, *[100] * 8, *[250] * 4, mode=mode)
-    assert set(np.asarray(square(wide, 8, "crop")).flat) == {100}
-    framed = np.asarray(square(wide, 16, "pad").convert("L"))
-    assert np.array_equal(framed[4:12], np.asarray(wide.convert("L")))
-    assert set(framed[:4].flat) == set(framed[12:].flat) == {round((4 * 10 + 8 * 100 + 4 * 250) / 16)}
-    distorted = np.asarray(square(wide, 8, "stretch").convert("L"))
-    assert abs(int(distorted[0, 0]) - 10) < 12
-    assert abs(int(distorted[0, -1]) - 250) < 12
+    assert set(np.asarray(make_square(wide, 8, "crop")).flat) == {100}
+    padded = np.asarray(make_square(wide, 16, "pad").convert("L"))
+    assert np.array_equal(padded[4:12], np.asarray(wide.convert("L")))
+    assert set(padded[:4].flat) == set(padded[12:].flat) == {round((4 * 10 + 8 * 100 + 4 * 250) / 16)}
+    stretched = np.asarray(make_square(wide, 8, "stretch").convert("L")).astype(int)
+    assert abs(stretched[0, [0, -1]] - [10, 250]).max() < 12
 
 
 def test_each_bar_has_the_mean_colour_of_its_edge() -> None:
-    tall = columns(30, *[0] * 2, 200, height=8)
-    framed = np.asarray(square(tall, 8, "pad"))
-    assert framed.shape == (8, 8)
-    assert (set(framed[:, :2].flat), set(framed[:, 6:].flat)) == ({30}, {200})
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (7, 8), (8, 7), (9, 4), (8, 8)])
-@pytest.mark.parametrize("fit", FITS)
-def test_any_shape_becomes_a_square(size: tuple[int, int], fit: Fit) -> None:
-    assert square(Image.new("RGB", size, (9, 8, 7)), 8, fit).tobytes() == bytes((9, 8, 7)) * 64
+    padded = np.asarray(make_square(columns(30, *[0] * 2, 200), 8, "pad"))
+    assert padded.shape == (8, 8)
+    assert (set(padded[:, :2].flat), set(padded[:, 6:].flat)) == ({30}, {200})
 
 
 @pytest.mark.parametrize("fit", FITS)
-def test_a_square_is_the_same_whatever_the_fit(fit: Fit) -> None:
-    picture = Image.effect_noise((20, 20), 50)
-    assert square(picture, 8, fit).tobytes() == square(picture, 8).tobytes()
+def test_any_shape_becomes_a_square_and_a_square_is_the_same_whatever_the_fit(fit: CropMode) -> None:
+    for size in [(1, 1), (1, 5000), (5000, 1), (7, 8), (8, 7), (9, 4), (8, 8)]:
+        assert make_square(Image.new("RGB", size, (9, 8, 7)), 8, fit).tobytes() == bytes((9, 8, 7)) * 64, size
+    image = Image.effect_noise((20, 20), 50)
+    assert make_square(image, 8, fit).tobytes() == make_square(image, 8).tobytes()
 
 
-def opened(place: Path, root: Path, fit: Fit) -> tuple[Tensor, list[str]]:
+def opened(place: Path, root: Path, fit: CropMode) -> tuple[Tensor, list[str]]:
     how: dict[str, Any] = {"image_size": 8, "download": False, "on_bad_image": "fail", "fit": fit}
-    source, notes = warned(open_source, str(place), data_root=root, **how)
+    source, notes = warned(open_dataset, str(place), data_root=root, **how)
     return source.images, notes
 
 
 @pytest.fixture
 def places(tmp_path: Path) -> list[Path]:
-    """The same pictures, 12 by 9, as a folder, a zip and an array."""
+    """The same images, 12 by 9, as a folder, a zip and an array."""
     pictures = [Image.effect_noise((12, 9), 60 + number).convert("RGB") for number in range(3)]
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -86,7 +80,7 @@ def test_folders_zips_and_arrays_agree_and_the_cache_knows_them_apart(places: li
     assert not torch.equal(found[1], found[2])
 
 
-def test_where_all_pictures_are_squares_a_line_says_that_nothing_changes(tmp_path: Path) -> None:
+def test_if_all_images_are_square_a_warning_says_that_nothing_changes(tmp_path: Path) -> None:
     (tmp_path / "squares").mkdir()
     for number in range(3):
         Image.effect_noise((9, 9), 50).save(tmp_path / "squares" / f"{number}.png")
@@ -94,11 +88,11 @@ def test_where_all_pictures_are_squares_a_line_says_that_nothing_changes(tmp_pat
     for place in ("squares", "squares", "squares.npy"):
         assert opened(tmp_path / place, tmp_path / "root", "crop")[1] == []
         assert opened(tmp_path / place, tmp_path / "root", "pad")[1] == [
-            "--fit pad: changes nothing, as all the pictures are squares"
+            "--fit pad: changes nothing, as all the images are square"
         ]
 
 
-def test_it_is_refused_where_there_is_nothing_to_fit(gan: Gan, places: list[Path]) -> None:
+def test_it_is_refused_if_it_has_no_effect(gan: Gan, places: list[Path]) -> None:
     named = gan("train", "-d", "digits", *SMALL, "--steps", 1, "--fit", "crop")
     assert (named.code, named.err) == (2, "gan: --fit crop: has no effect: the images of digits are square\n")
     crops = gan("train", "-v", "srgan", "-d", places[0], *TINY, "--steps", 1, "--fit", "pad", "--dry-run")
@@ -119,11 +113,11 @@ def test_a_run_keeps_its_fit_and_is_measured_with_it(
     other = gan(*train, "--steps", 4, "--fit", "stretch", "--out", "pad", "--resume", "auto")
     assert (other.code, other.err.count("gan: --fit stretch (flag): the run to resume has pad")) == (2, 1)
 
-    def opening(*_: object, fit: Fit, **__: object) -> Source:
+    def opening(*_: object, fit: CropMode, **__: object) -> Dataset:
         raise DataError(f"opened with {fit}")
 
-    monkeypatch.setattr(compare, "open_source", opening)
+    monkeypatch.setattr(compare, "open_dataset", opening)
     for run, fit in (("pad", "pad"), ("usual", "crop")):
         assert gan("evaluate", run).err == f"gan: opened with {fit}\n"
     mixed = gan("evaluate", "pad", "usual", "-d", places[0])
-    assert (mixed.code, mixed.err.count("gan: CKPT: models of pictures that were fitted by another --fit")) == (2, 1)
+    assert (mixed.code, mixed.err.count("gan: CKPT: models trained with different --fit")) == (2, 1)

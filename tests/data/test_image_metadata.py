@@ -1,4 +1,4 @@
-"""What a file says about its image: kept where it is sound and fits, told where it is left out."""
+"""Metadata of images: kept if it is whole and fits, else left out and reported."""
 
 import io
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from gancli import images
-from gancli.data.decode import Layers, decode, decode_layers
+from gancli.data.decode import ImageLayers, decode, decode_layers
 from gancli.data.image_metadata import MAX_PROFILE_BYTES, NO_EXIF, NO_PROFILE, read_metadata
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -42,7 +42,7 @@ def file(kind: str = "JPEG", mode: str = "RGB", **info: Any) -> bytes:
     return buffer.getvalue()
 
 
-def layers(data: bytes) -> Layers:
+def layers(data: bytes) -> ImageLayers:
     return decode_layers(data, "x")
 
 
@@ -135,4 +135,4 @@ def test_absurd_resolutions_are_none() -> None:
     for dpi in ((0.0, 0.0), (1e9, 1e9), (float("nan"), 72), "72", None, (72,)):
         image = Image.new("L", (1, 1))
         image.info["dpi"] = dpi
-        assert "dpi" not in read_metadata(image, grey=True).info
+        assert "dpi" not in read_metadata(image, grey=True)[0]

@@ -1,4 +1,4 @@
-"""`leaves`: dead leaves that the program draws, with textures, strokes, contours and lettering."""
+"""`leaves`: generated dead leaves with textures, strokes, contours and lettering."""
 
 import dataclasses
 import itertools
@@ -14,96 +14,85 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.data import drawn
-from gancli.data.fingerprint import digest
-from gancli.data.leaf_outlines import power_law
-from gancli.data.leaf_pile import GROUND, pile
+from gancli.data import generated
+from gancli.data.dataset import Dataset, digest
+from gancli.data.leaf_pile import GROUND, power_law, random_pile
 from gancli.data.leaves import CANVAS, draw_leaves, num_leaves
-from gancli.data.names import DRAWN, Split, source_names
-from gancli.data.opening import open_source
-from gancli.data.photographs import Photographs, open_photographs
-from gancli.data.probe import probe
-from gancli.data.source import Source
+from gancli.data.names import GENERATED, Split, dataset_names
+from gancli.data.opening import open_dataset
+from gancli.data.photographs import PhotoDataset, open_photographs
 from gancli.events import ignore
 from tests.conftest import ROOT, Gan, warned
 
 PRINT_DIGEST = """
 import torch
-from gancli.data.fingerprint import digest
+from gancli.data.dataset import digest
 from gancli.data.leaves import draw_leaves
-print(digest(torch.cat([pictures for pictures, _ in draw_leaves(4, 320, 3)])))
+print(digest(torch.cat([images for images, _ in draw_leaves(4, 320, 3)])))
 """
 
 
-def drawing(count: int, size: int, seed: int) -> Tensor:
-    return torch.cat([pictures for pictures, _ in draw_leaves(count, size, seed)])
+def generated_images(count: int, size: int, seed: int) -> Tensor:
+    return torch.cat([images for images, _ in draw_leaves(count, size, seed)])
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The set with two canvases to learn from and one to test with."""
-    fewer = dataclasses.replace(drawn.DRAWN_SETS["leaves"], counts={"train": 2, "test": 1})
-    monkeypatch.setitem(drawn.DRAWN_SETS, "leaves", fewer)
+    """Two canvases for training and one for testing."""
+    fewer = dataclasses.replace(generated.GENERATED_SETS["leaves"], counts={"train": 2, "test": 1})
+    monkeypatch.setitem(generated.GENERATED_SETS, "leaves", fewer)
 
 
-def opened(root: Path, split: Split = "train", size: int | None = None) -> tuple[Source, list[str]]:
+def opened(root: Path, split: Split = "train", size: int | None = None) -> tuple[Dataset, list[str]]:
     how: dict[str, Any] = {"image_size": size, "download": False, "on_bad_image": "fail", "split": split}
-    return warned(open_source, "leaves", data_root=root, **how)
+    return warned(open_dataset, "leaves", data_root=root, **how)
 
 
-def photographs(root: Path, crop: int | None) -> Photographs:
+def photographs(root: Path, crop: int | None) -> PhotoDataset:
     how: dict[str, Any] = {"image_size": crop, "download": False, "on_bad_image": "fail"}
     return open_photographs("leaves", ignore, data_root=root, **how)
 
 
-def test_equal_seeds_draw_equal_pictures_with_any_number_of_threads() -> None:
+def test_equal_seeds_give_equal_images_with_any_number_of_threads() -> None:
     threads = torch.get_num_threads()
-    first, other = drawing(30, 64, 5), drawing(30, 64, 6)
-    try:
-        torch.set_num_threads(3 - min(2, threads))
-        again = drawing(30, 64, 5)
-    finally:
-        torch.set_num_threads(threads)
-    assert torch.equal(first, again)
+    first, other = generated_images(30, 64, 5), generated_images(30, 64, 6)
+    torch.set_num_threads(3 - min(2, threads))  # `conftest` resets it
+    assert torch.equal(first, generated_images(30, 64, 5))
     assert (first != other).float().mean() > 0.9
 
 
 @pytest.mark.slow
-def test_a_processor_without_wide_registers_draws_the_same() -> None:
+def test_a_processor_without_wide_registers_generates_the_same() -> None:
     plain = {"ATEN_CPU_CAPABILITY": "default", "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3", "OMP_NUM_THREADS": "1"}
     if "x86" not in os.uname().machine:
         plain.pop("NPY_DISABLE_CPU_FEATURES")
     command = [sys.executable, "-W", "ignore", "-c", PRINT_DIGEST]
-    told = subprocess.run(command, env=os.environ | plain, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert told.strip() == digest(drawing(4, 320, 3))
+    done = subprocess.run(command, env=os.environ | plain, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == digest(generated_images(4, 320, 3))
 
 
-@pytest.mark.parametrize(("canvases", "size", "count"), [(2, 12, 50), (2, 64, 50), (2, 96, 18), (1, 320, 1)])
-def test_pictures_of_any_size_are_cut_from_canvases(canvases: int, size: int, count: int) -> None:
+@pytest.mark.parametrize(
+    ("canvases", "size", "count"), [(2, 12, 50), (2, 64, 50), (2, 96, 18), (1, 320, 1), (33, CANVAS + 80, 32)]
+)
+def test_images_of_any_size_are_tiles_or_canvases(canvases: int, size: int, count: int) -> None:
     assert num_leaves(canvases, size) == count
-    pictures = drawing(count, size, 1)
-    assert pictures.shape == (count, 3, size, size)
-    assert len({picture.numpy().tobytes() for picture in pictures}) == count
-
-
-def test_large_pictures_are_canvases_of_their_own_and_fewer() -> None:
-    assert drawing(1, CANVAS + 80, 1).shape == (1, 3, CANVAS + 80, CANVAS + 80)
-    assert num_leaves(400, 2 * CANVAS) == 100
-    assert num_leaves(400, 16 * CANVAS) == 32
+    some = min(count, 50 if size <= CANVAS else 1)
+    assert generated_images(some, size, 1).shape == (some, 3, size, size)
 
 
 def test_shapes_cover_the_canvas() -> None:
     rng = torch.Generator().manual_seed(2)
-    maps = [pile(400, rng).drawn() for _ in range(8)]
+    maps = [random_pile(400, rng).visible_items() for _ in range(8)]
     assert min(seen.min() for seen in maps) >= GROUND
     assert sum((seen == GROUND).mean() for seen in maps) / len(maps) < 0.25
     assert min(len(np.unique(seen)) for seen in maps) > 20
 
 
-def test_the_spectrum_falls_as_that_of_photographs() -> None:
+def test_the_spectrum_and_the_colours_are_like_those_of_photographs() -> None:
     """The power of photographs falls about as 1/f²: over 40 of BSD200's, this measure is -2.4 (10 % below -2.9, 10 % above
     -1.9)."""
-    grey = torch.stack([picture[0].double().mean(0) for picture, _ in draw_leaves(12, CANVAS, 4)])
+    images = generated_images(12, CANVAS, 4).double()
+    grey = images.mean(1)
     window = torch.hann_window(CANVAS, dtype=torch.float64)
     power = torch.fft.fft2((grey - grey.mean((1, 2), keepdim=True)) * window * window[:, None]).abs().square()
     frequency = torch.fft.fftfreq(CANVAS, dtype=torch.float64)
@@ -114,6 +103,11 @@ def test_the_spectrum_falls_as_that_of_photographs() -> None:
     y = torch.stack([power[:, ring].mean(1).log().mean() for ring in rings])
     x, y = x - x.mean(), y - y.mean()
     assert -2.8 < float((x * y).sum() / (x * x).sum()) < -2.1
+    means = images.mean((1, 2, 3))
+    assert means.max() - means.min() > 30
+    assert 60 < means.mean() < 190
+    assert images.std((2, 3)).min() > 10
+    assert (images[:, 0] - images[:, 2]).abs().mean() > 5
 
 
 def test_sizes_follow_a_power_law() -> None:
@@ -125,39 +119,25 @@ def test_sizes_follow_a_power_law() -> None:
     assert float((radii > 16).double().mean()) == pytest.approx(expected, abs=0.01)
 
 
-def test_pictures_are_varied_in_colour_light_and_contrast() -> None:
-    pictures = drawing(8, CANVAS, 9).float()
-    means = pictures.mean((1, 2, 3))
-    assert means.max() - means.min() > 30
-    assert 60 < means.mean() < 190
-    assert pictures.std((2, 3)).min() > 10
-    assert (pictures[:, 0] - pictures[:, 2]).abs().mean() > 5
-
-
 @pytest.mark.usefixtures("few")
-def test_splits_differ_have_no_classes_and_a_second_start_draws_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_splits_differ_have_no_classes_and_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = opened(tmp_path)[0], opened(tmp_path, "test")[0]
-    assert train.images.shape == (50, 3, 64, 64)
-    assert test.images.shape == (25, 3, 64, 64)
+    assert (len(train.images), len(test.images)) == (50, 25)
     assert not torch.equal(train.images[:25], test.images)
     assert (train.class_names, set(train.labels.tolist())) == ((), {0})
-    nobody = dataclasses.replace(drawn.DRAWN_SETS["leaves"], draw=lambda *_: pytest.fail("drawn again"))
-    monkeypatch.setitem(drawn.DRAWN_SETS, "leaves", nobody)
+    nobody = dataclasses.replace(generated.GENERATED_SETS["leaves"], draw=lambda *_: pytest.fail("generated again"))
+    monkeypatch.setitem(generated.GENERATED_SETS, "leaves", nobody)
     again, warnings = opened(tmp_path)
     assert torch.equal(again.images, train.images)
-    assert again.fingerprint == train.fingerprint
-    assert warnings == []
+    assert (again.fingerprint, warnings) == (train.fingerprint, [])
 
 
 @pytest.mark.usefixtures("few")
-def test_where_nothing_can_be_kept_they_are_drawn_with_a_word(tmp_path: Path) -> None:
+def test_without_a_cache_they_are_generated_with_a_warning(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("in the way")
-    source, warnings = opened(tmp_path, size=32)
+    source, (warning,) = opened(tmp_path, size=32)
     assert len(source.images) == 50
-    assert len(warnings) == 1
-    assert "the images are prepared anew each time" in warnings[0]
+    assert "the images are prepared again each time" in warning
 
 
 @pytest.mark.usefixtures("few")
@@ -182,13 +162,7 @@ def test_variants_train_on_leaves(variant: tuple[object, ...], gan: Gan, tmp_pat
     assert 'dataset = "leaves"' in Path("run", "config.toml").read_text("utf-8")
 
 
-def test_every_set_with_a_name_is_in_the_docs() -> None:
+def test_every_named_set_is_in_the_docs() -> None:
     text = (ROOT / "docs" / "data.md").read_text("utf-8")
-    assert [name for name in source_names() if f"`{name}`" not in text] == []
-
-
-def test_every_drawn_set_has_its_name_and_leaves_are_pictures_in_colour() -> None:
-    assert tuple(drawn.DRAWN_SETS) == DRAWN
-    seen = probe("leaves")
-    assert seen is not None
-    assert seen.coloured
+    assert [name for name in dataset_names() if f"`{name}`" not in text] == []
+    assert tuple(generated.GENERATED_SETS) == GENERATED

@@ -73,8 +73,8 @@ def test_missing_labels_and_missing_files_are_named(tmp_path: Path) -> None:
     source, said = opened(in_folder(tmp_path / "set", {**FLAT, "metadata.csv": in_csv(rows)}))
     assert source.labels.tolist() == [0, 1, 0, 1]
     assert said == [
-        "1 label in metadata.csv without a picture (gone.png)",
-        "2 pictures left out: not with a label in metadata.csv, as the others are (4.png, 5.png)",
+        "1 label in metadata.csv without an image (gone.png)",
+        "2 images left out: not labelled in metadata.csv, as the others are (4.png, 5.png)",
     ]
 
 

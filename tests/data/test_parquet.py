@@ -9,7 +9,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from gancli.data.probe import probe
+from gancli.data.listing import probe
 from gancli.errors import DataError
 from tests.conftest import TINY, Gan
 from tests.data.packed import features, in_parquet, opened, pets, png, rows
@@ -29,7 +29,7 @@ LABELS = [0, 1] * 5
 )  # fmt: skip
 def test_pictures_are_found_by_what_a_column_holds(kind: Any, tmp_path: Path) -> None:
     values = [{"bytes": content} for content in PICTURES] if pyarrow.types.is_struct(kind) else PICTURES
-    columns = {"text": ["x"] * 10, "other": [b"no picture"] * 10, "photo": pyarrow.array(values, kind)}
+    columns = {"text": ["x"] * 10, "photo": pyarrow.array(values, kind)}
     table = pyarrow.table(columns)
     parquet.write_table(table, tmp_path / "a.parquet", row_group_size=4)
     source, told = opened(tmp_path / "a.parquet")
@@ -65,24 +65,27 @@ def test_of_several_columns_one_is_taken_by_its_name_or_all_are_named(tmp_path: 
     source, told = opened(path)
     assert source.class_names == ("ape", "bee")
     assert told == [
-        "pictures are taken from the column image, not from mask",
+        "images are taken from the column image, not from mask",
         "classes are taken from the column fine_label, not from coarse_label",
     ]
     with pytest.raises(
-        DataError, match=r"several columns have pictures \(left, right\); keep one of them, or call it image"
+        DataError, match=r"several columns may have images \(left, right\); choose one with --image-column"
     ):
         opened(in_parquet(tmp_path / "b.parquet", {"left": STRUCTS, "right": STRUCTS}))
-    with pytest.raises(DataError, match=r"no column has pictures .* it has x \(double\), y \(binary\)"):
-        opened(in_parquet(tmp_path / "c.parquet", {"x": [0.5] * 10, "y": [b"words"] * 10}))
+    with pytest.raises(DataError, match=r"no column has images .* it has x \(double\)"):
+        opened(in_parquet(tmp_path / "c.parquet", {"x": [0.5] * 10}))
 
 
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        ([0.5] * 10, "no classes: the column label holds double, neither numbers nor texts"),
-        ([[1, 2]] * 10, "no classes: the column label holds list<element: int64>, neither numbers nor texts"),
-        ([-1] * 10, "no classes: column label: in row 0 of a.parquet it is -1, no class"),
-        (["x" * 1000] * 10, "no classes: column label: in row 0 of a.parquet it is a text of 1000 bytes"),
+        ([0.5] * 10, "no classes: the column label has the type double, neither numbers nor texts"),
+        ([[1, 2]] * 10, "no classes: the column label has the type list<element: int64>, neither numbers nor texts"),
+        (
+            [-1] * 10,
+            "no classes: the column label: in row 0 of a.parquet it is -1, neither a class number nor a class name",
+        ),
+        (["x" * 1000] * 10, "no classes: the column label: in row 0 of a.parquet it is a text of 1000 bytes"),
     ],
 )
 def test_labels_that_are_no_classes_are_told(labels: list[Any], said: str, tmp_path: Path) -> None:
@@ -94,13 +97,13 @@ def test_a_row_without_a_label_or_a_picture_is_named_or_left_out(tmp_path: Path)
     labels = [*LABELS[:9], None]
     path = in_parquet(tmp_path / "a.parquet", {"image": STRUCTS, "label": labels})
     with pytest.raises(
-        DataError, match=r"1 of 10 pictures have no label in the column label.* in row 9 of a\.parquet it is null"
+        DataError, match=r"1 of 10 images have no label in the column label.* in row 9 of a\.parquet it is null"
     ):
         opened(path)
     assert len(opened(path, bad="skip")[0].images) == 9
     odd = [*STRUCTS[:7], None, {"bytes": None, "path": "elsewhere.png"}, {"bytes": b"words", "path": None}]
     path = in_parquet(tmp_path / "b.parquet", {"image": odd, "label": LABELS})
-    with pytest.raises(DataError, match=r"b\.parquet/row 7: cannot be read \(the row has no bytes of a picture\)"):
+    with pytest.raises(DataError, match=r"b\.parquet/row 7: cannot be read \(the row has no bytes of an image\)"):
         opened(path)
     source, told = opened(path, bad="skip")
     assert source.labels.tolist() == LABELS[:7]
@@ -120,11 +123,11 @@ def test_files_of_one_set_must_agree_on_the_column_of_pictures(tmp_path: Path) -
     in_parquet(tmp_path / "set" / "a-0.parquet", {"image": STRUCTS})
     in_parquet(tmp_path / "set" / "a-1.parquet", {"photo": STRUCTS})
     with pytest.raises(
-        DataError, match=r"a-1\.parquet: its pictures are in the column photo, those of the others in image"
+        DataError, match=r"a-1\.parquet: its images are in the column photo, those of the others in image"
     ):
         opened(tmp_path / "set")
     (tmp_path / "set" / "b.tar").write_bytes(b"")
-    with pytest.raises(DataError, match="holds tar and Parquet files"):
+    with pytest.raises(DataError, match="several files must be all tar or all Parquet"):
         opened(tmp_path / "set")
 
 
@@ -148,7 +151,7 @@ def test_a_file_that_claims_more_than_it_can_hold_is_refused(tmp_path: Path) -> 
     for name, cells in bombs.items():
         column = pyarrow.StructArray.from_arrays([cells], ["bytes"])
         parquet.write_table(pyarrow.table({"image": column}), tmp_path / f"{name}.parquet", compression="zstd")
-        with pytest.raises(DataError, match=r"\.parquet: claims .* more than a file of its size can hold"):
+        with pytest.raises(DataError, match=r"\.parquet: claims .* more than a file of its size can contain"):
             opened(tmp_path / f"{name}.parquet")
 
 

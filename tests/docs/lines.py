@@ -10,7 +10,11 @@ from tests.conftest import ROOT
 
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 FEW = 20  # samples, where a line asks for thousands
-ELSEWHERE = {"commands.md", "export.md", "measuring.md"}  # tests/export runs two of them, the first has patterns only
+ELSEWHERE = {
+    "commands.md",
+    "export.md",
+    "measuring.md",
+}  # test_examples.py runs two of them, the first has patterns only
 LONG = ("--steps", "--epochs", "--pretrain-steps", "--max-time", "--width", "--blocks", "--batch-size", "--eval-every")
 SMALL_SETS = {"mnist": "digits", "cifar10": "shapes", "leaves": "~/photographs"}  # a download, and a minute of drawing
 

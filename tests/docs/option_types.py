@@ -13,6 +13,8 @@ import datetime
 import os
 from typing import Literal, SupportsFloat, SupportsIndex, TypedDict
 
+from gancli.data.dataset_object import MapDataset
+
 Int = int | SupportsIndex  # NumPy's and torch's, too
 Float = float | SupportsFloat
 Path = str | os.PathLike[str]
@@ -33,6 +35,7 @@ def source() -> str:
         fields += fields_of(catalogue.variant_info(name).config_class)
     for field in fields:
         found.setdefault(field.name, set()).add(_type(field))
+    found["progress"] = {hint.replace("]", ', "notebook"]') for hint in found["progress"]}  # in Python alone
     return HEAD + "".join(f"    {name}: {_union(hints)}\n" for name, hints in found.items())
 
 
@@ -46,6 +49,8 @@ def _union(hints: set[str]) -> str:
 def _type(field: Field) -> str:
     if field.choices:
         return "Literal[" + ", ".join(f'"{choice}"' for choice in field.choices) + "]"
+    if field.name == "dataset":
+        return "Path | MapDataset"
     if field.option.path:
         return "Path"
     if (field.option.metavar or "").startswith("TIME"):

@@ -1,5 +1,6 @@
 """README and docs: command lines and examples run, options that are named exist, generated pages are up to date."""
 
+import io
 import os
 import re
 import shlex
@@ -16,10 +17,17 @@ from PIL import Image
 
 from gancli import catalogue
 from gancli.cli import app, train_command
+from gancli.files.hub import parse
 from gancli.metrics import classifier
+from gancli.store.pretrained import pretrained_file
 from tests.conftest import ROOT, SMALL, Gan
+from tests.data.packed import in_parquet
 from tests.docs import option_types, pages, reference
 from tests.docs.lines import PAGES, Line, beginning, fewer, lines, shortened
+from tests.hub.conftest import hub
+from tests.hub.server import Hub
+
+__all__ = ["hub"]  # a fixture
 
 NOT_RUN = {"--inception": "weights that nobody may download here"}
 
@@ -62,9 +70,28 @@ def photographs(folder: Path, count: int, size: tuple[int, int]) -> None:
         Image.effect_noise(size, 60).convert("RGB").save(folder / f"{index}.png")
 
 
+def png(value: int) -> bytes:
+    """A grey image of 16×16 pixels."""
+    Image.new("L", (16, 16), 4 * value).save(out := io.BytesIO(), "PNG")
+    return out.getvalue()
+
+
+def fill(hub: Hub, folder: Path) -> None:
+    """Put all repositories that the pages name on a hub: each is a model and a dataset of grey images of 16 pixels."""
+    images = [{"bytes": png(value)} for value in range(60)]
+    table = in_parquet(folder / "images.parquet", {"img": images, "label": [0, 1] * 30}).read_bytes()
+    for word in [word for line in beginning("gan") for word in line.words if word.startswith("hf:")]:
+        found = parse(word, "")
+        hub.model(found.repo, {"model.safetensors": pretrained_file("digits").read_bytes()})
+        prefix = found.part and f"{found.part}/"
+        repo = hub.repos.get(("datasets", found.repo)) or hub.dataset(found.repo, {})
+        repo.files |= {f"{prefix}{split}-00000-of-00001.parquet": table for split in ("train", "test", "extra")}
+
+
 @pytest.fixture
-def place(gan: Gan, enlarger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with all that the pages speak of, in small."""
+def place(gan: Gan, hub: Hub, enlarger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all that the pages speak of, in small, and a hub."""
+    fill(hub, tmp_path)
     monkeypatch.setattr(classifier, "NUM_STEPS", 5)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GAN_THREADS", "1")
@@ -102,6 +129,9 @@ def test_every_command_line_of_the_pages_runs(gan: Gan, place: Path) -> None:
         words = [stand_ins.get(word, word) for word in line.words[1:]]
         words = [checkpoint(words) if word in ("CKPT", "RUN", "ckpt.safetensors") else word for word in words]
         if NOT_RUN.keys() & {*words}:
+            continue
+        if words[:1] == ["demo"]:  # serves a page until it is ended: tests/demo
+            assert {word for word in words if word.startswith("-")} <= options_of("demo"), line
             continue
         if words[:1] == ["train"] and "--dry-run" not in words:
             out = () if "--out" in words or "-o" in words else ("--out", f"runs/line-{ran}")

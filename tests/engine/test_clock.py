@@ -135,7 +135,7 @@ def test_words_of_progress_tell_the_means_so_far_and_what_is_being_done(tmp_path
         "preparing the variant",
         "doing the first step",
         "training",
-        "drawing samples",
+        "generating samples",
         "saving",
         "writing the state and the model",
     ]

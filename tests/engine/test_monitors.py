@@ -73,7 +73,7 @@ def test_a_disk_without_room_for_one_state_is_refused_before_the_first_step(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=400_000))
     outcome = gan("train", *SMALL, "--steps", 5, "--out", "tight", "--progress", "plain", "--keep", 9)
     assert outcome.code == 0
-    assert "9 kept states with a new one" in outcome.err
+    assert "9 kept states and a new one" in outcome.err
 
 
 STEPS = 18_740

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gancli.batches.index_stream import split_held_out
 from gancli.batches.labelled import LabelledBatches
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
 from gancli.engine.monitors import CHECKS_IN_A_ROW, OverfittingMonitor
 from gancli.store import state
 from gancli.store.run_directory import RunDirectory
@@ -60,7 +60,7 @@ def test_fifty_pictures_that_are_learnt_by_heart_are_told_of_once(gan: Gan) -> N
 
 
 def test_it_is_told_after_several_looks_in_a_row_and_once() -> None:
-    source = Source("x", torch.zeros(20, 1, 4, 4, dtype=torch.uint8), torch.zeros(20, dtype=torch.int64), ())
+    source = Dataset("x", torch.zeros(20, 1, 4, 4, dtype=torch.uint8), torch.zeros(20, dtype=torch.int64), ())
     watch = OverfittingMonitor(source, *split_held_out(20, 8), torch.device("cpu"))
     looks = [1.0] * (CHECKS_IN_A_ROW - 1) + [0.1] + [1.0] * CHECKS_IN_A_ROW + [0.1] + [1.0] * CHECKS_IN_A_ROW
     assert [index for index, share in enumerate(looks) if watch.is_overfitting(share)] == [2 * CHECKS_IN_A_ROW - 1]
@@ -69,7 +69,7 @@ def test_it_is_told_after_several_looks_in_a_row_and_once() -> None:
 def test_held_out_pictures_are_never_shown_and_the_same_for_every_seed() -> None:
     kept, held = split_held_out(40, 8)
     assert sorted([*kept.tolist(), *held.tolist()]) == list(range(40))
-    source = Source("x", torch.arange(40, dtype=torch.uint8).view(40, 1, 1, 1), torch.zeros(40, dtype=torch.int64), ())
+    source = Dataset("x", torch.arange(40, dtype=torch.uint8).view(40, 1, 1, 1), torch.zeros(40, dtype=torch.int64), ())
     for seed, mirror in ((0, False), (5, True)):
         batches = LabelledBatches(source, torch.device("cpu"), 8, seed, mirror=mirror, kept=kept)
         rows = torch.cat([batches.rows(step, 1)[0] for step in range(4)])

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from gancli.batches.labelled import LabelledBatches
 from gancli.config import VariantConfig
-from gancli.data.probe import probe
-from gancli.data.source import Source
+from gancli.data.dataset import Dataset
+from gancli.data.listing import probe
 from gancli.variants.dcgan import Dcgan
 from gancli.variants.dcgan_config import Config
 from tests.conftest import SMALL, Gan
@@ -63,7 +63,7 @@ def test_colour_gets_a_network_of_convolutions_and_a_length_in_steps(gan: Gan, p
         (("-v", "dcgan"), "--image-size 100: must be 4 or 7 times a power of two"),
         (("-v", "lapgan", "--image-size", 48), "--image-size 48: must halve down to 7 or 8"),
         (("-v", "dcgan", "--image-size", 64, "--conditional"), "--conditional: the images of --dataset have no labels"),
-        (("-v", "srgan", "--image-size", 256), "--image-size 256: crops of this size fit into no picture"),
+        (("-v", "srgan", "--image-size", 256), "--image-size 256: crops of this size fit into no image"),
         (("-v", "srgan", "--image-size", 33), "--image-size 33: crops must be a multiple of --scale 4"),
     ],
 )
@@ -116,7 +116,7 @@ def test_mirrored_pictures_are_half_of_every_epoch_others_in_each_and_resume(gan
 def test_a_mirrored_row_is_its_picture_mirrored(channels_last: bool) -> None:
     pixels = torch.arange(6 * 3 * 4 * 4, dtype=torch.uint8).view(6, 3, 4, 4)
     labels = torch.arange(6)
-    source = Source("x", pixels, labels, tuple("abcdef"))
+    source = Dataset("x", pixels, labels, tuple("abcdef"))
     batches = LabelledBatches(source, torch.device("cpu"), 2, 0, channels_last, mirror=True)
     rows = torch.cat([batches.rows(step, 1)[0] for step in range(30)])
     assert 0.2 < (rows >= 6).double().mean() < 0.8

@@ -40,8 +40,8 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     counter = itertools.count(1)
     advance = Session.advance
 
-    def counted(self: Session, runner: StepRunner, room: int) -> None:
-        advance(self, runner, min(room, 1))
+    def counted(self: Session, runner: StepRunner, max_steps: int) -> None:
+        advance(self, runner, min(max_steps, 1))
         if next(counter) == steps:
             monkeypatch.setattr(stop.Stop, "reason", "SIGTERM")
 

@@ -124,7 +124,7 @@ def test_yielding_adds_a_pool_of_openmps_threads_and_removes_it() -> None:
         "from pathlib import Path; from gancli.machine import contention\n"
         "count = lambda: len(list(Path('/proc/self/task').iterdir()))\n"
         "before = count()\n"
-        "with contention.yielding():\n    time.sleep(0.3); during = count()\n"
+        "with contention.yield_cpus():\n    time.sleep(0.3); during = count()\n"
         "time.sleep(0.2); print(before, during, count())"
     )
     before, during, after = map(int, printed(script).split())
@@ -166,7 +166,7 @@ def test_a_run_reports_other_processes_once_with_what_fewer_threads_would_give(
         ("gancli.machine.contention", "IGNORED_CPUS", -100.0),  # others are always in the way
         ("gancli.machine.contention", "CHECK_S", 0.01),
         ("gancli.machine.contention", "TRIAL_S", 0.02),
-        ("gancli.engine.warnings", "CONTENDED_S", 0.02),
+        ("gancli.engine.monitors", "CONTENDED_S", 0.02),
         ("gancli.steps.runner", "TRIAL_S", 0.02),
     ):
         monkeypatch.setattr(f"{place}.{name}", value)

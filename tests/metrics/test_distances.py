@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gancli.errors import GancliError
-from gancli.metrics.distances import frechet, kernel, neighbourhoods, spread
+from gancli.metrics.distances import diversity, frechet, kernel, neighbourhoods
 
 
 def features(seed: int, count: int, shift: float = 0.0) -> Tensor:
@@ -68,14 +68,14 @@ def test_neighbourhoods_are_their_definitions(k: int) -> None:
     assert found.recall == pytest.approx(sum(recalled) / 30)
 
 
-def test_pictures_all_alike_have_precision_but_neither_coverage_nor_spread() -> None:
+def test_images_all_alike_have_precision_but_neither_coverage_nor_diversity() -> None:
     real = features(1, 200)
     found = neighbourhoods(real[:1].repeat(200, 1) + 1e-6 * features(2, 200), real)
     assert found.precision == 1
     assert found.coverage < 0.1
     assert found.recall < 0.1
-    assert spread(real[:1].repeat(50, 1)) == pytest.approx(0, abs=1e-9)
-    assert spread(real) > 1
+    assert diversity(real[:1].repeat(50, 1)) == pytest.approx(0, abs=1e-9)
+    assert diversity(real) > 1
 
 
 def test_missing_torchmetrics_is_an_error_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,17 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from gancli.data.dataset import Dataset
 from gancli.data.names import Split
-from gancli.data.opening import open_source
-from gancli.data.source import Source
+from gancli.data.opening import open_dataset
 from gancli.events import ignore
-from gancli.metrics import classifier, compare, yardstick
-from gancli.metrics.classifier import Judge
+from gancli.metrics import classifier, compare, reference
+from gancli.metrics.classifier import Classifier
 from gancli.metrics.distances import modes
 from tests.conftest import SMALL, TINY, Gan
 from tests.pictures import tiny_digits, write_tiny_mnist
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -35,15 +33,15 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def opened(root: Path, split: Split) -> Source:
+def opened(root: Path, split: Split) -> Dataset:
     how: Any = {"image_size": None, "download": False, "on_bad_image": "fail"}
-    return open_source("stacked-mnist", ignore, data_root=root, split=split, **how)
+    return open_dataset("stacked-mnist", ignore, data_root=root, split=split, **how)
 
 
-class Sees(Judge):
-    """A judge of tiny MNIST that is never wrong."""
+class Perfect(Classifier):
+    """A classifier of tiny MNIST that is never wrong."""
 
-    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def extract(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         digits = tiny_digits(pixels)
         return digits.float(), 100 * digits[:, 0] + 10 * digits[:, 1] + digits[:, 2]
 
@@ -63,25 +61,25 @@ def test_modes_and_their_divergence_are_those_worked_out_by_hand(counts: list[in
     assert measured.kl == pytest.approx(kl, abs=1e-12)
 
 
-def test_evenly_drawn_pictures_have_the_divergence_that_their_number_gives() -> None:
-    """(K - 1) / 2n: what docstring and README tell of few pictures."""
+def test_evenly_drawn_images_have_the_divergence_that_their_number_gives() -> None:
+    """(K - 1) / 2n: what docstring and README tell of few images."""
     drawn = torch.randint(1000, (26_000,), generator=torch.Generator().manual_seed(0))
     assert modes(torch.bincount(drawn, minlength=1000)).kl == pytest.approx(999 / 52_000, rel=0.1)
 
 
 def test_the_yardstick_counts_the_modes_of_what_it_is_shown(tiny_root: Path) -> None:
     train, test = opened(tiny_root, "train"), opened(tiny_root, "test")
-    judge = Sees(classifier.Classifier(1, 4, 10), CPU, labelled=True, stacked=True)
-    stick = yardstick.Yardstick(train, test, judge, 26_000, ("modes",))
+    perfect = Perfect(1, 4, 10, stacked=True)
+    statistics = reference.ReferenceStatistics(train, test, perfect, 26_000, ("modes",))
     seven = test.images[test.labels % 100 == 77]  # 077, 177, … 977
     wanted = modes(torch.bincount(test.labels[test.labels % 100 == 77], minlength=1000))
-    found = {figure.name: figure for figure in stick.figures(stick.seen(seven, None))}
+    found = {figure.name: figure for figure in statistics.compute_metrics(statistics.with_features(seven, None))}
     assert set(found) == {"modes", "modes kl"}
     assert (found["modes"].model.value, found["modes"].unit, found["modes"].count) == (10, "of 1,000", len(seven))
     assert found["modes kl"].model.value == pytest.approx(wanted.kl, abs=1e-12)
     assert found["modes"].real is not None
     assert found["modes kl"].real is not None
-    assert found["modes"].real.value == 1000, "as many training pictures reach all"
+    assert found["modes"].real.value == 1000, "as many training images reach all"
     assert 0.01 < found["modes kl"].real.value < 0.03
 
 

@@ -1,4 +1,4 @@
-"""Figures on pixels: Parzen windows, patches of a pyramid, nearest training pictures."""
+"""Metrics on pixels: Parzen windows, patches of a pyramid, nearest training images."""
 
 import math
 from pathlib import Path
@@ -7,21 +7,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from gancli.data.idx import read_idx
+from gancli.data.named_formats import read_idx
 from gancli.metrics import sliced_wasserstein as sliced
-from gancli.metrics.neighbours import nearest
-from gancli.metrics.parzen import SIGMAS, parzen
+from gancli.metrics.pixel_metrics import SIGMAS, nearest, parzen
 from gancli.metrics.sliced_wasserstein import _expanded as expanded
 from gancli.metrics.sliced_wasserstein import _pyramid, sliced_wasserstein
 
 
-def pictures(seed: int, count: int, size: int = 8, channels: int = 1) -> Tensor:
+def images(seed: int, count: int, size: int = 8, channels: int = 1) -> Tensor:
     rng = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (count, channels, size, size), generator=rng).to(torch.uint8)
 
 
 def test_parzen_is_its_definition() -> None:
-    samples, validation, test = pictures(0, 9, 4), pictures(1, 5, 4), pictures(2, 7, 4)
+    samples, validation, test = images(0, 9, 4), images(1, 5, 4), images(2, 7, 4)
 
     def score(x: Tensor, sigma: float) -> float:
         centre = [m.flatten().tolist() for m in samples.double() / 255]
@@ -53,16 +52,16 @@ def test_real_mnist_through_parzen_windows_reads_what_the_papers_have(mnist_root
 
 
 @pytest.mark.parametrize(("size", "channels"), [(28, 1), (32, 3), (64, 3)])
-def test_the_pyramid_adds_up_to_the_picture(size: int, channels: int) -> None:
-    picture = pictures(0, 3, size, channels)
-    *finer, coarsest = _pyramid(picture)
+def test_the_pyramid_adds_up_to_the_image(size: int, channels: int) -> None:
+    image = images(0, 3, size, channels)
+    *finer, coarsest = _pyramid(image)
     for level in reversed(finer):
         coarsest = expanded(coarsest) + level
-    assert torch.allclose(coarsest, picture.float(), atol=1e-3)
+    assert torch.allclose(coarsest, image.float(), atol=1e-3)
 
 
 def test_sliced_wasserstein_tells_which_level_differs() -> None:
-    base = pictures(0, 64, 16).float()
+    base = images(0, 64, 16).float()
     smooth = torch.nn.functional.interpolate(base, 64, mode="bicubic").clamp(0, 255)
     rng = torch.Generator().manual_seed(1)
     grain = (smooth + 12 * torch.randn(smooth.shape, generator=rng)).clamp(0, 255)
@@ -98,8 +97,8 @@ def test_sliced_wasserstein_is_that_of_a_reference_in_float64(monkeypatch: pytes
         assert ours == pytest.approx(true, rel=1e-5)
 
 
-def test_nearest_finds_the_pictures_that_brute_force_finds() -> None:
-    some, training = pictures(0, 7), pictures(1, 50)
+def test_nearest_finds_the_images_that_brute_force_finds() -> None:
+    some, training = images(0, 7), images(1, 50)
     training[31] = some[4]
     squares = (some[:, None].double() - training[None].double()).square().flatten(2).mean(2)
     expected, order = squares.sqrt().sort(1)

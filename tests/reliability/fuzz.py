@@ -28,7 +28,7 @@ from PIL import Image
 from gancli.cli.app import main as gan
 from gancli.data.decode import decode, decode_layers, read_head
 from gancli.data.formats import suffixes
-from gancli.data.opening import open_source
+from gancli.data.opening import open_dataset
 from gancli.errors import DataError
 from tests.conftest import warned
 
@@ -227,7 +227,7 @@ def archives(count: int, rng: random.Random, folder: Path) -> Tally:
         shutil.rmtree(root, ignore_errors=True)
         how = {"data_root": root, "image_size": 8, "download": False, "on_bad_image": bad}
         try:
-            _, said = warned(open_source, str(path), **how)
+            _, said = warned(open_dataset, str(path), **how)
             end = "opened"
         except DataError as error:
             said, end = [str(error)], "one line of error"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gancli.data.decode import decode, decode_layers, read_head
-from gancli.data.formats import is_other_picture
+from gancli.data.formats import is_unsupported_image
 from gancli.errors import DataError
 from tests.conftest import TINY, Finished
 from tests.reliability import fuzz
@@ -155,7 +155,7 @@ def test_a_hostile_checkpoint_is_refused_in_one_line(finished: Finished, tmp_pat
 
 @pytest.mark.parametrize("path", files("images"), ids=lambda path: path.name)
 def test_an_odd_image_is_decoded_or_refused_in_one_line(path: Path) -> None:
-    if is_other_picture(path.name):
+    if is_unsupported_image(path.name):
         pytest.skip(f"this Pillow was built without {path.suffix}")
     data, name = path.read_bytes(), f"odd picture{path.suffix}"
     began = time.perf_counter()

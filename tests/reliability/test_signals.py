@@ -11,7 +11,7 @@ import pytest
 
 from gancli.data import decode, folder
 from gancli.metrics import classifier, compare, distances
-from gancli.sampling import preview
+from gancli.sampling import generate
 from gancli.steps.runner import StepRunner
 from gancli.store import checkpoint, state
 from gancli.store.run_directory import RunDirectory
@@ -23,7 +23,7 @@ ARGS = ("train", *SMALL, "--steps", 20, "--save-every", 10, "--sample-every", 10
 MOMENTS: dict[str, tuple[Any, str, int]] = {
     "the first step": (StepRunner, "advance", 1),
     "a step": (StepRunner, "advance", 7),
-    "sampling": (preview, "drawn", 1),
+    "sampling": (generate, "preview_samples", 1),
     "saving a state": (checkpoint, "save", 1),
     "saving a model": (checkpoint, "save", 2),
     "an evaluation": (distances, "frechet", 2),  # the first is of real images
@@ -108,7 +108,7 @@ def test_a_signal_while_images_are_decoded_leaves_nothing_behind(
     assert gan("sample", trained, "-n", 40, "-o", tmp_path / "pictures").code == 0
     args = ("train", "-d", tmp_path / "pictures", *SMALL, "--steps", 2, "--data-root", tmp_path / "root")
     with monkeypatch.context() as patched:
-        patched.setattr(folder, "decode_first", signalled(signal.SIGTERM, 5, decode.decode_first))
+        patched.setattr(folder, "decode_image", signalled(signal.SIGTERM, 5, decode.decode_image))
         stopped = gan(*args, "--out", "new", "--progress", "none")
     assert stopped.code == 75, stopped.err
     assert "before the first step" in stopped.err

@@ -33,7 +33,7 @@ def test_a_number_that_is_no_class_is_refused(text: str) -> None:
 
 
 def test_the_classes_there_are_are_told_in_short() -> None:
-    with pytest.raises(UsageError, match=re.escape("--label 13: the model knows 1-12")):
+    with pytest.raises(UsageError, match=re.escape("--label 13: the model knows 1, 2, 3, 4")):
         parse_labels(["13"], TWELVE)
     with pytest.raises(
         UsageError, match=re.escape("the model knows cat, dog, horse; by number 0-2 (did you mean dog?)")

@@ -213,7 +213,7 @@ def test_a_stride_never_passes_an_interval_an_epoch_or_the_end(tmp_path: Path, d
 
 
 def test_captures_are_refused_where_there_are_none() -> None:
-    with pytest.raises(UsageError, match="--graph: is for CUDA and the CPU"):
+    with pytest.raises(UsageError, match="--graph: requires CUDA or a CPU"):
         machine.choose_graph(True, torch.device("mps"))
     assert not machine.choose_graph(None, torch.device("mps"))
     for device in (torch.device("cuda", 0), torch.device("cpu")):

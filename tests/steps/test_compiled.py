@@ -131,7 +131,7 @@ def test_what_is_compiled_is_chosen_by_the_length_of_the_phase() -> None:
     assert machine.choose_compile("yes", cpu, convolutional=False, steps=1)
     assert machine.choose_compile("max", cuda, convolutional=False, steps=1)
     assert not machine.choose_compile("no", cuda, convolutional=False, steps=10**9)
-    with pytest.raises(UsageError, match="--compile: is for CUDA and the CPU"):
+    with pytest.raises(UsageError, match="--compile: requires CUDA or a CPU"):
         machine.choose_compile("yes", torch.device("mps"), convolutional=False, steps=1)
 
 

@@ -101,5 +101,5 @@ def test_spectral_norm_bounds_every_layer_of_d() -> None:
 
 @pytest.mark.parametrize("policy", ["colour,mirror", ""])
 def test_an_unknown_augmentation_is_refused(policy: str) -> None:
-    with pytest.raises(UsageError, match=r"--augment .*colour, translation, cutout"):
+    with pytest.raises(UsageError, match=r"--augment .*colour,translation,cutout"):
         built(augment=policy)

@@ -43,7 +43,7 @@ def test_a_longer_run_says_what_becomes_of_its_step_sizes(gan: Gan) -> None:
     assert gan("train", *small, "--lr-decay", 1, "--steps", 20, "--out", "run").code == 0
     longer = gan("train", "--resume", "run", "--steps", 40)
     assert longer.code == 0, longer.err
-    assert "at step 20 G's goes from 0 to 0.0005, D's goes from 0 to 0.0005" in longer.err
+    assert "that of G changes from 0 to 0.0005, that of D changes from 0 to 0.0005" in longer.err
 
 
 def test_the_former_name_is_still_read(gan: Gan) -> None:

@@ -1,0 +1,339 @@
+"""Repositories of the Hugging Face Hub, as `hf:OWNER/NAME[@REVISION]`, through huggingface_hub (the extra `hub`).
+
+Its cache, token, endpoint and offline mode are those that its users know: HF_HOME, HF_TOKEN or `hf auth login`, HF_ENDPOINT,
+HF_HUB_OFFLINE. It is imported when it is first needed, and sends no telemetry.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import importlib
+import os
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from gancli.errors import CheckpointError, DataError, GancliError, UsageError
+from gancli.events import Emit, Preparing
+from gancli.format import parse_size, size
+from gancli.text import printable
+
+Kind = Literal["dataset", "model"]
+PREFIX = "hf:"
+FORM = "hf:OWNER/NAME or hf:OWNER/NAME@REVISION"
+LIMIT_VARIABLE, LIMIT_BYTES = "GAN_HUB_SIZE", 20 * 10**9
+COMMIT = re.compile(r"[0-9a-f]{40}")
+# hf://datasets/OWNER/NAME, as other libraries write it, is accepted, too.
+WORD = re.compile(
+    r"hf:(?://(?:datasets/|models/)?)?(?P<repo>[\w.-]+/[\w.-]+)(?:/(?P<part>[^@]+))?(?:@(?P<revision>[\w./-]+))?",
+    re.ASCII,
+)
+NUM_TRANSFERS, POLL_S = 8, 0.25
+MAX_NAME_BYTES = 1000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A repository. `part`: a configuration or folder of a dataset, or `""`; `revision`: a branch, tag or commit, or
+    `""`."""
+
+    repo: str
+    part: str = ""
+    revision: str = ""
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.repo}{self.part and '/'}{self.part}{self.revision and '@'}{self.revision}"
+
+    @property
+    def has_commit(self) -> bool:
+        return COMMIT.fullmatch(self.revision) is not None
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository at a commit. `files`: the size in bytes of each file; `folder`: where fetched files are, by their
+    names."""
+
+    kind: Kind
+    reference: Reference  # with the commit as its revision
+    files: Mapping[str, int]
+    folder: Path
+    flag: str
+
+
+def is_reference(word: object) -> bool:
+    """Whether a dataset or checkpoint is a repository of the hub."""
+    return isinstance(word, str) and word.startswith(PREFIX)
+
+
+def parse(word: str, flag: str) -> Reference:
+    """Parse `hf:OWNER/NAME[@REVISION]`; of datasets, `hf:OWNER/NAME/PART` is a configuration or folder. Raises
+    `UsageError`."""
+    found = WORD.fullmatch(word)
+    parts = re.split("[/@]", word.partition(":")[2]) if found else []
+    if found is None or {".", ".."} & {*parts} or any(part.endswith(".git") for part in parts):
+        hint = "; of a dataset hf:OWNER/NAME/CONFIGURATION, too" if flag == "--dataset" else ""
+        raise UsageError(f"{flag} {printable(word)}: must be {FORM}{hint}; ./{printable(word)} is a path")
+    return Reference(found["repo"], (found["part"] or "").strip("/"), found["revision"] or "")
+
+
+def name_of(file: Path) -> str:
+    """The reference, with its commit, of a model in the hub's cache; `""` for any other file."""
+    match file.parts[-4:]:
+        case (str(folder), "snapshots", str(commit), _) if folder.startswith("models--") and COMMIT.fullmatch(commit):
+            return f"{PREFIX}{folder.removeprefix('models--').replace('--', '/', 1)}@{commit}"
+    return ""
+
+
+def with_commit(word: str, kind: Kind, flag: str, recorded: object = None, download: bool = True) -> str:
+    """Return a reference with the commit that its branch, tag or default branch is at. `recorded`: the reference of the
+    run to resume, which is returned if it is of the same repository, unless `word` names a commit. Raises as `parse` and
+    `resolve`."""
+    reference = parse(word, flag)
+    if is_reference(recorded) and not reference.has_commit:
+        known = parse(str(recorded), flag)
+        if (known.repo, known.part) == (reference.repo, reference.part):
+            return str(known)
+    return str(resolve(reference, kind, flag, download))
+
+
+def resolve(reference: Reference, kind: Kind, flag: str, download: bool = True) -> Reference:
+    """Return the reference with a commit. Without a connection (or without `download`), it is the one that was fetched last.
+    Raises `DataError` or `CheckpointError`."""
+    if reference.has_commit:
+        return reference
+    with explained(f"{flag} {reference}", reference, kind):
+        found = _api(reference, flag).resolve_revision(
+            reference.repo, repo_type=kind, revision=reference.revision or None, local_files_only=not download
+        )
+        if not COMMIT.fullmatch(commit := str(found.resolved)):
+            raise ValueError(f"its commit is given as {printable(commit)[:80]!r}")
+    return dataclasses.replace(reference, revision=commit)
+
+
+def listed(reference: Reference, kind: Kind, flag: str, download: bool = True) -> Repository:
+    """List a repository. What huggingface_hub knows of a commit is in its cache, so that this needs no connection twice.
+    Raises what `resolve` does."""
+    reference = resolve(reference, kind, flag, download)
+    where = {"repo_id": reference.repo, "repo_type": kind, "revision": reference.revision}
+    with explained(f"{flag} {reference}", reference, kind):
+        api = _api(reference, flag)
+        hub = importlib.import_module("huggingface_hub")
+        # Fetches no file, but the list of them.
+        folder = hub.snapshot_download(**where, allow_patterns=[], local_files_only=not download)
+        try:
+            found = hub.get_cached_repo_tree(**where)
+        except hub.errors.CachedRepoTreeNotFoundError:  # a cache that cannot be written to, or an older version's
+            found = [entry for entry in api.list_repo_tree(**where, recursive=True) if isinstance(entry, hub.RepoFile)]
+    return Repository(kind, reference, {entry.path: entry.size for entry in found}, Path(folder), flag)
+
+
+def is_safe(name: str) -> bool:
+    """Whether a file's name stays in the folder of its repository, and is no hidden file's."""
+    parts = name.split("/")
+    return (
+        not any(part.startswith(".") or part == "" for part in parts)
+        and not set(name) & {"\\", ":"}
+        and name.isprintable()
+        and len(name.encode()) <= MAX_NAME_BYTES
+    )
+
+
+def fetch(repository: Repository, names: Iterable[str], emit: Emit, download: bool = True) -> int:
+    """Fetch the files that are not in the cache. Returns the size of all in bytes. Raises `DataError` or `CheckpointError`;
+    an error that `emit` raises stops the transfers."""
+    names = list(names)
+    assert all(map(is_safe, names))
+    sizes, reference = repository.files, repository.reference
+    missing = [name for name in names if not (repository.folder / name).exists()]
+    needed, limit = sum(sizes[name] for name in missing), limit_bytes()
+    where = f"{repository.flag} {reference}"
+    if needed > limit:
+        raise _error(repository.kind)(
+            f"{where}: {size(needed)} to download, over the limit of {size(limit)}; {LIMIT_VARIABLE}={-(-needed // 10**9)}G "
+            "raises it"
+        )
+    if missing and not download:
+        raise _error(repository.kind)(f"{where}: not in the cache of huggingface_hub, and --no-download is given")
+    with explained(where, reference, repository.kind):
+        _transfer(repository, missing, needed, emit)
+    return sum(sizes[name] for name in names)
+
+
+def limit_bytes() -> int:
+    """The most that is downloaded for one option: GAN_HUB_SIZE, else 20 GB. Raises `UsageError`."""
+    text = os.environ.get(LIMIT_VARIABLE, "").strip()
+    limit = parse_size(text) if text else LIMIT_BYTES
+    if limit is None:
+        raise UsageError(f"{LIMIT_VARIABLE}={text}: must be a size such as 500M or 20G")
+    return limit
+
+
+class _StoppedTransferError(Exception):
+    """Ends a transfer that nobody waits for any more."""
+
+
+def _transfer(repository: Repository, names: Iterable[str], total: int, emit: Emit) -> None:
+    """Download files, several at a time, with progress. Raises what huggingface_hub does."""
+    hub, reference = importlib.import_module("huggingface_hub"), repository.reference
+    waiting, failures = deque(names), list[BaseException]()
+    unwanted, lock, done = threading.Event(), threading.Lock(), 0
+
+    class Bar:
+        """What huggingface_hub takes for a progress bar of tqdm."""
+
+        n = total = 0
+
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def update(self, count: float | None = 1) -> None:
+            nonlocal done
+            if unwanted.is_set():
+                raise _StoppedTransferError
+            with lock:
+                done += int(count or 0)
+
+        def update_transfer(self, count: float | None = 1) -> None:
+            """Called with bytes on the wire, in addition to those that are written."""
+
+        def __enter__(self) -> "Bar":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def __getattr__(self, name: str) -> Callable[..., None]:
+            return lambda *_, **__: None
+
+    def work() -> None:
+        with contextlib.suppress(IndexError):
+            while not unwanted.is_set():
+                name = waiting.popleft()
+                try:
+                    hub.hf_hub_download(
+                        reference.repo, name, repo_type=repository.kind, revision=reference.revision, tqdm_class=Bar
+                    )
+                except BaseException as error:
+                    failures.append(error)
+                    unwanted.set()
+
+    # Daemons, as a silent server must not keep the process from its end.
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(NUM_TRANSFERS, len(waiting)))]
+    try:
+        for thread in threads:
+            thread.start()
+        while alive := [thread for thread in threads if thread.is_alive()]:
+            if failures:
+                break
+            alive[0].join(POLL_S)
+            emit(Preparing(f"downloading {reference.repo}", min(done, total), total, "bytes"))
+    finally:
+        unwanted.set()
+        for thread in threads:
+            thread.join(POLL_S)  # most remove what they have begun
+    if failures:
+        raise failures[0]
+
+
+def imported(where: str) -> Any:
+    """Return huggingface_hub, quiet. Raises `GancliError` that names the extra."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
+    try:
+        hub = importlib.import_module("huggingface_hub")
+        for name in ("constants", "errors", "utils"):
+            importlib.import_module(f"huggingface_hub.{name}")
+        version = tuple(map(int, hub.__version__.split(".")[:2]))
+    except (ImportError, ValueError) as error:
+        missing = getattr(error, "name", None) or "huggingface_hub"
+        raise GancliError(f"{where}: {missing} is missing: pip install 'gancli[hub]'") from error
+    if version < (2, 4):
+        raise GancliError(
+            f"{where}: huggingface_hub {hub.__version__} is too old; 2.4 is needed: pip install -U 'gancli[hub]'"
+        )
+    if "HF_HUB_VERBOSITY" not in os.environ:
+        hub.utils.logging.set_verbosity_error()  # what matters is in the errors
+    return hub
+
+
+def _api(reference: Reference, flag: str) -> Any:
+    return imported(f"{flag} {reference}").HfApi()
+
+
+def _error(kind: Kind) -> type[GancliError]:
+    return DataError if kind == "dataset" else CheckpointError
+
+
+@contextlib.contextmanager
+def explained(where: str, reference: Reference, kind: Kind) -> Iterator[None]:
+    """Raise what huggingface_hub raises as `DataError` or `CheckpointError`, in one line that says how to fix it;
+    meanwhile it shows no progress bars of its own."""
+    hub = imported(where)
+    own = hub.constants.HF_HUB_DISABLE_PROGRESS_BARS is None
+    try:
+        with hub.utils.disable_progress_bars() if own else contextlib.nullcontext():
+            yield
+    except (GancliError, _StoppedTransferError):
+        raise
+    except Exception as error:  # of huggingface_hub's and its HTTP library's many kinds
+        raise _error(kind)(f"{where}: {reason(error, reference, kind)}") from error
+
+
+def reason(error: BaseException, reference: Reference, kind: Kind) -> str:
+    """Why a request to the hub failed, and how to fix it."""
+    hub = importlib.import_module("huggingface_hub")
+    errors, constants = hub.errors, hub.constants
+    address = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{reference.repo}"
+    chain = list(_chain(error))
+    status = next((e.response.status_code for e in chain if isinstance(e, errors.HfHubHTTPError)), None)
+    login = "`hf auth login` or HF_TOKEN"
+    if any(isinstance(e, errors.GatedRepoError) for e in chain):
+        return f"gated: accept its terms at {address}, and log in with {login}"
+    if any(isinstance(e, errors.RevisionNotFoundError) for e in chain):
+        return "no such revision (a branch, tag or commit)"
+    if any(isinstance(e, errors.RepositoryNotFoundError) for e in chain):
+        return f"no such {kind} repository at {constants.ENDPOINT}, or a private one (log in with {login})"
+    if status in (401, 403):
+        return f"access denied ({status}); log in with {login}, with a token that may do this"
+    if status == 429:
+        return "the hub refuses more requests for now (429); try again later" + (
+            "" if hub.get_token() else f", or with {login}"
+        )
+    if status is not None:
+        return f"{constants.ENDPOINT} answers {status}{_detail(error)}"
+    if constants.is_offline_mode() and any(
+        isinstance(e, errors.OfflineModeIsEnabled | errors.LocalEntryNotFoundError) for e in chain
+    ):
+        return "not in the cache of huggingface_hub, and HF_HUB_OFFLINE is set"
+    for each in chain:
+        if isinstance(each, OSError) and each.errno in (
+            errno.ENOSPC,
+            errno.EACCES,
+            errno.EROFS,
+            errno.EDQUOT,
+            errno.EPERM,
+        ):
+            return f"cannot be written to {constants.HF_HUB_CACHE} ({each.strerror}); HF_HOME names another folder"
+    if any(type(e).__module__.startswith(("httpx", "httpcore")) or isinstance(e, ConnectionError) for e in chain):
+        return f"{constants.ENDPOINT} cannot be reached{_detail(chain[-1])}"
+    if any(isinstance(e, errors.LocalEntryNotFoundError) for e in chain):
+        return f"not in the cache of huggingface_hub{_detail(chain[-1])}"
+    return f"cannot be fetched{_detail(error)}"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _detail(error: BaseException) -> str:
+    """The first sentence of an error's text, in brackets."""
+    text = printable(" ".join(str(error).split()))
+    return f" ({text[:160]})" if text else f" ({type(error).__name__})"
