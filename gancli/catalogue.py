@@ -1,25 +1,37 @@
-"""Finds the variants, which are the modules of `gancli/variants/`, by name.
+"""Finds the variants by name: the modules of `gancli/variants/`, and those from outside of gan (`outside`).
 
 A variant `NAME` has its options, `class Config(VariantConfig)`, in `NAME_config.py`, which imports no torch, so that
 help, `gan variants` and Tab completion are fast; and its networks and step, one subclass of `Variant`, in `NAME.py`. A
 variant may also be one file, `NAME.py`, with both. The docstring of the module with `Config` describes the variant: the
 first paragraph is the title, a paragraph that begins with `Paper:` names the source, the rest is the description.
+
+A variant from outside is a file (`--variant ./mygan.py`, `GAN_VARIANTS`), an installed package with an entry point, or a
+class given from Python. It is imported when its options or its class are asked for, and never because a checkpoint or
+`config.toml` names it.
 """
 
 import ast
+import dataclasses
 import functools
 import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import gancli.variants
-from gancli.config import Field, VariantConfig, fields_of, suggestions
-from gancli.errors import UsageError
+from gancli import declaration, outside
+from gancli.config import Field, RunConfig, VariantConfig, fields_of, suggestions, toml
+from gancli.config.run import TrainCommandConfig
+from gancli.errors import UsageError, VariantError, shell_quoted
+from gancli.outside import Origin
+from gancli.text import few
 
 if TYPE_CHECKING:
     from gancli.variant import Variant
@@ -37,11 +49,44 @@ class VariantInfo:
     description: str
     config_class: type[VariantConfig]
     presets: Mapping[str, Mapping[str, object]]
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class _Imported:
+    """A variant from outside that was imported; a package's class is looked for when it is needed, as it takes torch."""
+
+    origin: Origin
+    info: VariantInfo
+    module: ModuleType
+    variant_class: "type[Variant] | None" = None
+
+
+_given: dict[str, Origin] = {}  # files and classes that this process was given, by name
+_imported: dict[str, _Imported] = {}
+
+
+def built_in() -> tuple[str, ...]:
+    """Return the names of gan's own variants, in alphabetical order."""
+    return _names_in(tuple(gancli.variants.__path__))
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the variants, in alphabetical order."""
-    return _names_in(tuple(gancli.variants.__path__))
+    """Return the names of all variants, in alphabetical order: gan's own, those given to this process or in `GAN_VARIANTS`,
+    and those of installed packages, but for names that several give."""
+    own = built_in()
+    more = {
+        *_given,
+        *outside.environment_files(),
+        *(n for n, several in outside.packages().items() if len(several) < 2),
+    }
+    return tuple(sorted({*own, *more}))
+
+
+def known_names() -> tuple[str, ...]:
+    """Return the names of gan's own variants, and of those from outside that this process has imported. Imports nothing."""
+    own = built_in()
+    return (*own, *sorted(set(_imported) - set(own)))
 
 
 @functools.cache
@@ -50,50 +95,227 @@ def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(name for name in modules if not name.endswith(CONFIG_SUFFIX)))
 
 
-def check_name(name: str, file: str = "") -> str:
-    """Return `name` if it is a variant. Otherwise raises `UsageError`, with the nearest name or, if a `file` names the
-    variant, `unknown_variant_message`."""
-    if name not in names():
-        hint = suggestions.of_value("--variant", name, names())
-        unknown = f"--variant {name}: no such variant; there are {', '.join(names())}{hint}"
-        raise UsageError(unknown_variant_message(name, file) if file else unknown)
+def conflicts() -> list[str]:
+    """Return a message for each name of an installed variant that cannot be used, as something else has it."""
+    found = []
+    for name, origins in outside.packages().items():
+        if name in built_in():
+            found.append(f"{name} of {origins[0]}: is a variant of gan's own; rename its entry point")
+        elif len(origins) > 1:
+            found.append(_several(name, origins))
+    return found
+
+
+def _several(name: str, origins: Iterable[Origin]) -> str:
+    return f"{name}: is given by {' and by '.join(map(str, origins))}; uninstall or rename all but one"
+
+
+def resolve(word: str, flag: str = "--variant") -> str:
+    """Return the name of the variant that a value of `--variant` gives: a name, or the path of a file, which is then known
+    by its name. A file is imported anew if it has changed. Raises `UsageError`."""
+    if not outside.is_file(word):
+        return word
+    name, origin = outside.file_origin(word, flag)
+    try:
+        outside.read(origin)
+    except VariantError as error:
+        raise UsageError(f"{flag} {error}") from None
+    return add(name, origin, f"{flag} {word}")
+
+
+def check_new(word: str) -> str:
+    """Return the name of the variant that a new file would have. Raises `UsageError` if it cannot have it."""
+    name, _ = outside.file_origin(word, "FILE")
+    _check_free(name, f"FILE {word}")
     return name
 
 
-def unknown_variant_message(name: str, file: str) -> str:
-    """Return the error message for a file that names an unknown variant."""
+def _check_free(name: str, what: str) -> None:
+    if name in built_in():
+        raise UsageError(f"{what}: {name} is a variant of gan's own; give yours another name")
+    if name in {field.name for config in (RunConfig, TrainCommandConfig) for field in fields_of(config)} | {
+        toml.CHOSEN,
+        toml.ORIGIN,
+    }:
+        raise UsageError(f"{what}: {name} is the name of an option; give the variant another name")
+
+
+def add(name: str, origin: Origin, what: str) -> str:
+    """Make a variant from outside known to this process, and return its name. `what` names it in the `UsageError` for a name
+    that another variant has."""
+    _check_free(name, what)
+    others = [*outside.packages().get(name, ())]
+    before = _given.get(name)
+    if before is not None and before.path != origin.path:
+        others.append(before)
+    if others:
+        raise UsageError(f"{what}: {_several(name, [origin, *others])}")
+    _given[name] = origin
+    imported = _imported.get(name)
+    if imported and origin.path and imported.origin.sha256 != outside.read(origin)[0].sha256:
+        del _imported[name]
+    return name
+
+
+def check_name(name: str, file: str = "", recorded: Mapping[str, object] | None = None) -> str:
+    """Return `name` if it is a variant. Otherwise raises `UsageError`, with the nearest name or, if a `file` names the
+    variant, `unknown_variant_message`."""
+    if name in built_in():
+        return name
+    origins = [*outside.packages().get(name, ())]
+    if path := outside.environment_files().get(name):
+        origins.append(Origin("file", outside.MODULE + name, path))
+    if name in _given and _given[name].path not in [origin.path for origin in origins if origin.kind == "file"]:
+        origins.append(_given[name])
+    if len(origins) > 1:
+        raise UsageError(_several(name, origins))
+    if not origins:
+        hint = suggestions.of_value("--variant", name, names())
+        if not hint and Path(f"{name}{outside.SUFFIX}").is_file():
+            hint = f" (did you mean ./{name}{outside.SUFFIX}?)"
+        unknown = f"--variant {name}: no such variant; there are {', '.join(names())}{hint}"
+        raise UsageError(unknown_variant_message(name, file, recorded) if file else unknown)
+    return name
+
+
+def unknown_variant_message(name: str, file: str, recorded: Mapping[str, object] | None = None) -> str:
+    """Return the error message for a file that names an unknown variant. `recorded`: what the file says about the
+    variant's origin, which nothing is imported from."""
+    about = {key: str(value)[:200] for key, value in (recorded or {}).items()}
+    if path := about.get("file"):
+        word = shell_quoted(about.get("path") or f"./{path}")
+        return (
+            f"{file}: is of the variant {name[:80]}, whose code is the file {path}; name the file, which is then imported: "
+            f"-v {word} (or set {outside.FILES})"
+        )
+    if package := about.get("package"):
+        version = about.get("version", "")
+        return (
+            f"{file}: is of the variant {name[:80]} of the package {package} {version}, which is not installed; if you "
+            f"trust it: pip install {shell_quoted(f'{package}=={version}' if version else package)}"
+        )
+    if "python" in about:
+        return f"{file}: is of the variant {name[:80]}, a class that was given from Python; give it again (variant=…)"
     return (
-        f"{file}: names the variant {name[:80]!r}, which this gan does not have (it has {', '.join(names())}); use the gan "
+        f"{file}: names the variant {name[:80]!r}, which this gan does not have (it has {few(names(), 12)}); use the gan "
         "that wrote the file, or add that variant to it (docs/adding-a-variant.md)"
     )
 
 
+def origin_of(name: str) -> Origin:
+    """Return where the code of a variant comes from. Raises `UsageError` for an unknown name."""
+    if check_name(name) in built_in():
+        return Origin("gan", f"gancli.variants.{name}")
+    if name in _imported:
+        return _imported[name].origin
+    if name in _given:
+        return _given[name]
+    if path := outside.environment_files().get(name):
+        return outside.file_origin(str(path), outside.FILES)[1]
+    return outside.packages()[name][0]
+
+
+def is_own(name: str) -> bool:
+    """Return whether a variant is one of gan's own."""
+    return name in built_in()
+
+
+def word_of(name: str) -> str:
+    """Return the value of `--variant` that names a variant again: its name, or the path of its file."""
+    if is_own(name) or name not in _given:
+        return name
+    path = _given[name].path
+    return name if path is None else outside.shown(path)
+
+
+def flag_of(name: str) -> str:
+    """Return ` -v ./mygan.py` for a variant of a file, which a command that reads a checkpoint must be given again; `""` for
+    any other."""
+    word = word_of(name)
+    if word == name:
+        return ""
+    return f" -v {shell_quoted(outside.as_path(Path(word)))}"
+
+
+def changed_since(name: str, recorded: Mapping[str, object], file: str) -> str:
+    """Return a note if the code of a variant from outside is not the one that wrote `file`; else `""`."""
+    if is_own(name):
+        return ""
+    now = origin_of(name)
+    about = now.record()
+    if about.get("sha256") == recorded.get("sha256"):
+        return ""
+    before = " ".join(str(recorded[key])[:80] for key in ("file", "package", "python", "version") if key in recorded)
+    before = before or "another variant"
+    if now.path is None:
+        return f"{file}: was written by {before}, and {name} is now of {now}"
+    return f"{now} has changed since {file} was written (by {before}, {str(recorded.get('sha256'))[:12]})"
+
+
 def variant_info(name: str) -> VariantInfo:
     """Return the description and options of a variant; imports no torch if they have a module of their own. Raises
-    `UsageError` for an unknown name."""
-    return _read_info(check_name(name))
+    `UsageError` for an unknown name, and `VariantError` for code from outside that is wrong."""
+    return _read_info(name) if check_name(name) in built_in() else _from_outside(name).info
+
+
+def title_of(name: str) -> str:
+    """Return the title of a variant whose code was imported, or is gan's own; `""` for any other."""
+    return variant_info(name).title if name in known_names() else ""
 
 
 @functools.cache
 def _read_info(name: str) -> VariantInfo:
-    module = _config_module(name)
-    docstring = ast.get_docstring(ast.parse(inspect.getsource(module)))  # `python -OO` leaves `__doc__` out
-    title, *others = [" ".join(paragraph.split()) for paragraph in (docstring or name).split("\n\n")]
-    papers = " ".join(each.removeprefix("Paper:").strip() for each in others if each.startswith("Paper:"))
-    description = "\n\n".join(each for each in others if not each.startswith("Paper:"))
+    module = _config_module(f"gancli.variants.{name}")
     config_class: type[VariantConfig] = module.Config
-    return VariantInfo(name, title, papers, description, config_class, config_class.presets)
+    return _described(
+        name, _docstring(inspect.getsource(module)), config_class, Origin("gan", f"gancli.variants.{name}")
+    )
 
 
-def _module_name(name: str) -> str:
-    """Return the full name of a variant's module: the only place that says where it is."""
-    return f"gancli.variants.{name}"
+def _docstring(source: str | bytes) -> str | None:
+    return ast.get_docstring(ast.parse(source))  # `python -OO` leaves `__doc__` out
 
 
-def _config_module(name: str) -> ModuleType:
-    """Import the module with a variant's options: its own, or else the variant's."""
-    module = _module_name(name) + CONFIG_SUFFIX
-    return importlib.import_module(module if importlib.util.find_spec(module) else _module_name(name))
+def _described(name: str, docstring: str | None, config_class: type[VariantConfig], origin: Origin) -> VariantInfo:
+    paragraphs = [" ".join(paragraph.split()) for paragraph in (docstring or name).split("\n\n")]
+    papers = [p.removeprefix("Paper:").strip() for p in paragraphs if p.startswith("Paper:")]
+    described = [p for p in paragraphs[1:] if not p.startswith("Paper:")]
+    return VariantInfo(
+        name, paragraphs[0], " ".join(papers), "\n\n".join(described), config_class, config_class.presets, origin
+    )
+
+
+def _from_outside(name: str) -> _Imported:
+    """Import a variant from outside, once. Raises `VariantError`."""
+    if name in _imported:
+        return _imported[name]
+    origin = origin_of(name)
+    if origin.kind == "package":
+        module = _config_module(origin.module, origin)
+        file = getattr(module, "__file__", None)
+        docstring = module.__doc__ if file is None else _docstring(Path(file).read_bytes())
+    else:
+        assert origin.path is not None, "a class given from Python is imported"
+        origin, source = outside.read(origin)
+        module = outside.import_file(origin, source)
+        docstring = _docstring(source)
+    config_class = declaration.config_of(module, origin)
+    found = _Imported(origin, _described(name, docstring, config_class, origin), module)
+    _imported[name] = found
+    return found
+
+
+def _config_module(module: str, origin: Origin | None = None) -> ModuleType:
+    """Import the module with the options of the variant in `module`."""
+    if origin is None:
+        options = f"{module}{CONFIG_SUFFIX}"
+        return importlib.import_module(options if importlib.util.find_spec(options) else module)
+    package, _, _ = module.rpartition(".")
+    if package:
+        outside.import_package(origin, package)
+        if importlib.util.find_spec(f"{module}{CONFIG_SUFFIX}"):
+            return outside.import_package(origin, f"{module}{CONFIG_SUFFIX}")
+    return outside.import_package(origin, module)
 
 
 def variant_options(variants: Iterable[str]) -> dict[str, dict[str, Field]]:
@@ -106,14 +328,53 @@ def variant_options(variants: Iterable[str]) -> dict[str, dict[str, Field]]:
 
 
 def load(name: str) -> "type[Variant]":
-    """Return the class of a variant; imports torch. Raises `UsageError` for an unknown name."""
-    from gancli.variant import Variant
+    """Return the class of a variant; imports torch. Raises `UsageError` for an unknown name, and `VariantError` for code
+    from outside that does not keep to the contract."""
+    if check_name(name) in built_in():
+        module = importlib.import_module(f"gancli.variants.{name}")
+        found = declaration.variants_in(module)
+        assert len(found) == 1, f"{module.__file__} must define one Variant, not {len(found)}"
+        return found[0]
+    imported = _from_outside(name)
+    if imported.variant_class is None:
+        module, origin = imported.module, imported.origin
+        if origin.kind == "package":
+            module = outside.import_package(origin, origin.module)
+            origin = outside.with_sha256(origin)
+        variant_class = declaration.only_variant(module, origin)
+        declaration.check_class(variant_class, origin)
+        info = dataclasses.replace(imported.info, origin=origin)
+        imported = _imported[name] = _Imported(origin, info, module, variant_class)
+    assert imported.variant_class is not None
+    return imported.variant_class
 
-    module = importlib.import_module(_module_name(check_name(name)))
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Variant) and value.__module__ == module.__name__
-    ]
-    assert len(found) == 1, f"{module.__file__} must define one Variant, not {len(found)}"
-    return found[0]
+
+def add_class(variant_class: "type[Variant]") -> str:
+    """Make a class given from Python known, and return the name of its variant: that of its file, or else of the class in
+    lower case. Raises `UsageError` and `VariantError`."""
+    module_name = variant_class.__module__
+    for name in known_names():
+        if name in built_in() and module_name == f"gancli.variants.{name}":
+            return name
+    for name, several in outside.packages().items():
+        if any(origin.module == module_name for origin in several):
+            return check_name(name)
+    for name, imported in _imported.items():
+        if imported.module.__name__ == module_name and imported.origin.kind == "file":
+            return name
+    module = sys.modules[module_name]
+    file = getattr(module, "__file__", None)
+    path = Path(file).resolve() if file and Path(file).is_file() else None
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", variant_class.__name__).lower()
+    if path is not None and len(declaration.variants_in(module)) == 1 and outside.NAME.fullmatch(path.stem):
+        name = path.stem
+    origin = Origin("python", module_name, path)
+    if path is not None:
+        origin = outside.read(origin)[0]
+    _imported.pop(name, None)
+    add(name, origin, f"variant {variant_class.__name__}")
+    declaration.check_class(variant_class, origin)
+    docstring = module.__doc__ if path is not None and module.__doc__ else variant_class.__doc__
+    info = _described(name, docstring, declaration.config_of(module, origin, variant_class), origin)
+    _imported[name] = _Imported(origin, info, module, variant_class)
+    return name

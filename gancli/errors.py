@@ -4,6 +4,7 @@
     ├── UsageError         2   an option or its value is wrong
     ├── DataError          1   a dataset cannot be found, downloaded or read
     ├── CheckpointError    1   a file is not a checkpoint, or is damaged
+    ├── VariantError       1   the code of a variant from outside of gan is wrong
     ├── PartlyFailedError  3   some inputs failed, the others are done
     ├── StdoutError        1   stdout cannot be written to
     │   └── ReaderGoneError  141   stdout was closed by the reader; no message (as for a process that SIGPIPE ends)
@@ -42,6 +43,10 @@ class DataError(GancliError):
 
 class CheckpointError(GancliError):
     """A file is not a checkpoint of gan, or is damaged."""
+
+
+class VariantError(GancliError):
+    """The code of a variant cannot be imported, or does not keep to the contract (`gancli.variant`)."""
 
 
 class PartlyFailedError(GancliError):

@@ -21,6 +21,9 @@ from torch.overrides import TorchFunctionMode
 
 from gancli.spec import Batch, ImageSpec
 
+CONTRACT = 1
+"""The version of the contract between variants and gan. It changes if a variant that worked no longer would."""
+
 ConditionType = Literal["labels", "low_res"]
 Noise = Literal["normal", "uniform", "unit-uniform"]
 
@@ -159,6 +162,9 @@ class Variant(ABC):
     (all 0 if the dataset has no classes), or low-resolution images, float `[B, C, size/scale, size/scale]` in [-1, 1].
     When sampling, low-resolution images may have any height and width.
     """
+
+    contract: ClassVar[int] = CONTRACT
+    """The version of the contract that the variant was written for. A variant may state it: `contract = 1`."""
 
     condition_type: ClassVar[ConditionType] = "labels"
     """The kind of `condition`: "labels", or "low_res" for super-resolution, which trains on random crops of

@@ -21,6 +21,7 @@ import torch
 from hypothesis import settings
 
 import gancli.variants
+from gancli import catalogue, outside
 from gancli.cli.app import main
 from gancli.events import Event, Warned
 
@@ -100,7 +101,11 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _surroundings(data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test works in an empty directory, with no GAN_ variables but the data root, and no COLUMNS (pytest-xdist's)."""
+    """Each test works in an empty directory, with no GAN_ variables but the data root, no COLUMNS (pytest-xdist's), and no
+    variants from outside."""
+    for registry in ("_given", "_imported"):
+        monkeypatch.setattr(catalogue, registry, {})
+    monkeypatch.setattr(outside, "_folders", {})
     for name in [name for name in os.environ if name.startswith("GAN_") and name != "GAN_TEST_DATA"]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -139,9 +144,7 @@ def gan_process(*args: object, **environment: str) -> "subprocess.CompletedProce
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Adds the toy variants, and CONTRIBUTING's worked example, to the catalogue: two more folders of one-file variants."""
-    more = [ROOT / "tests" / "toys"]
-    if not (Path(gancli.variants.__file__).parent / "wgan_gp.py").exists():  # copied there, as CONTRIBUTING tells to
-        more.append(ROOT / "examples" / "variants")
+    more = [ROOT / "tests" / "toys", ROOT / "examples" / "variants" / "wgan_gp" / "gan_wgan_gp"]
     monkeypatch.setattr(gancli.variants, "__path__", [*gancli.variants.__path__, *map(str, more)])
 
 

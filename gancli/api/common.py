@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from gancli import catalogue
 from gancli.config import fields_of
 from gancli.config.option import Field
 from gancli.errors import GancliError, UsageError
 from gancli.events import Event, Warned
 
 PathLike = str | os.PathLike[str]
+VariantLike = PathLike | type[Any]
+"""A variant: its name, the path of a file with its code, or its class."""
 SHORT = {"n": "n", "d": "dataset", "o": "path", "i": "image"}
 _VALUE = r"auto|[A-Z]{2}[\w.]*|[0-9](?:[\w.]*\w)?"  # what can only be an option's value within a sentence
 _OPTION = re.compile(rf"(?<![\w/.-])(?:--(no-)?([a-z][a-z0-9-]*)|-([ndoi])(?![\w-]))(?: ({_VALUE})(?![\w.]))?")
@@ -90,6 +93,14 @@ def event_in_python(event: Event) -> Event:
 def given(**options: Any) -> dict[str, Any]:
     """Return the options that are not None."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def variant(value: object) -> str:
+    """Return the name of a variant given by its name, by the path of a file, or as its class, and make it known. Raises
+    `UsageError` and `VariantError`."""
+    if isinstance(value, type):
+        return catalogue.add_class(value)
+    return catalogue.check_name(catalogue.resolve(path(value, "variant", "a name, the path of a .py file, or a class")))
 
 
 def path(value: object, name: str, what: str = "a path") -> str:

@@ -8,7 +8,7 @@ import torch
 from markupsafe import Markup
 
 from gancli.api import common
-from gancli.api.common import PathLike
+from gancli.api.common import PathLike, VariantLike
 from gancli.api.model import Model
 from gancli.api.option_types import Int
 from gancli.config.evaluate import EvaluateConfig
@@ -120,16 +120,21 @@ def evaluate(
     low_res: PathLike | None = None,
     data_root: PathLike | None = None,
     download: bool | None = None,
+    variant: VariantLike | Iterable[VariantLike] | None = None,
     on_event: Callable[[Event], object] | None = None,
 ) -> Figures:
     """Measure models as `gan evaluate` does, and return their metrics.
 
     `models`: one or several of: a model, a run, a checkpoint, a run directory, a folder of runs, or images that another
     program made (a folder, a zip, an `.npz` array). `dataset`: what to compare with, also a map-style dataset object
-    (which has no splits); by default what the model was trained on. `n`: images per model, at least 10. `metrics`: a list
-    of names, or text with commas. `on_event` is called with each event. Raises `UsageError`, `DataError` and
-    `CheckpointError`.
+    (which has no splits); by default what the model was trained on. `n`: images per model, at least 10. `variant`: code
+    from files, as for `load`. `metrics`: a list of names, or text with commas. `on_event` is called with each event.
+    Raises `UsageError`, `VariantError`, `DataError` and `CheckpointError`.
     """
+    if variant is not None:
+        one_variant = isinstance(variant, str | os.PathLike | type)
+        for each in [variant] if one_variant else variant:  # type: ignore[union-attr]
+            common.variant(each)
     given = common.given(
         dataset=as_dataset(dataset),
         count=n,

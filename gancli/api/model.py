@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gancli import images
 from gancli.api import common
-from gancli.api.common import PathLike
+from gancli.api.common import PathLike, VariantLike
 from gancli.api.option_types import Float, Int
 from gancli.config import RunConfig, paths
 from gancli.config.option import checked
@@ -46,11 +46,14 @@ Picture = Image.Image | np.ndarray[Any, Any] | Tensor
 
 
 @common.errors_in_python("path")
-def load(path: PathLike, device: str | torch.device | None = None) -> "Model":
+def load(path: PathLike, device: str | torch.device | None = None, *, variant: VariantLike | None = None) -> "Model":
     """Load a model. `path`: a finished run or its directory, a checkpoint (`ckpt.safetensors`), or the name of a pretrained
     model such as `"digits"`. `device`: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`; by default `GAN_DEVICE`, else
-    `"auto"`. Raises `CheckpointError` for a file that is not a valid checkpoint, and `UsageError`."""
+    `"auto"`. `variant`: the code of a variant from a file, its path or class, unless this process has trained with it; a
+    checkpoint never imports any. Raises `CheckpointError` for a file that is not a valid checkpoint, and `UsageError`."""
     chosen = None if device is None else common.field(RunConfig, "device").check(device)
+    if variant is not None:
+        common.variant(variant)
     where = choose_device(chosen or os.environ.get("GAN_DEVICE") or "auto")
     file = require_model_file(pretrained.resolve_checkpoint(common.path(path, "path", "a path, a name or a run")).path)
     return Model(checkpoint.load_model(file), file, where)

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from gancli import catalogue
 from gancli.api import common
+from gancli.api.common import VariantLike
 from gancli.api.model import Model, load
 from gancli.api.option_types import TrainOptions
 from gancli.config import Field, RunConfig, fields_of, suggestions
@@ -31,15 +32,18 @@ NOTEBOOK = "notebook"  # a value of `progress` in Python alone
 OnEvent = Callable[[Event], object]
 
 
-def train(variant: str | None = None, *, on_event: OnEvent | None = None, **options: Unpack[TrainOptions]) -> "Run":
+def train(
+    variant: VariantLike | None = None, *, on_event: OnEvent | None = None, **options: Unpack[TrainOptions]
+) -> "Run":
     """Train a variant to its end, as `gan train` does, and return the run.
 
-    `variant`: by default the one that suits the images. `options`: those of `gan train` with `_` for `-`; None selects the
-    default. `dataset` may also be a map-style dataset object, such as a `torch.utils.data.Dataset`. Nothing is printed
-    unless `progress` is given; `progress="notebook"` shows one table and one grid of samples, which change in place.
-    `on_event` is called with each event; if it raises an error, the run saves its state and ends. Ctrl-C, SIGTERM and
-    `max_time` save the state and return a run with the status "stopped". Raises `UsageError`, `DataError`,
-    `CheckpointError`, `DivergedError`, and `StoppedError` before the first step.
+    `variant`: a name, the path of a `.py` file, or a class derived from `gancli.variant.Variant`, whose `Config` is in its
+    module or in the class; by default the one that suits the images. `options`: those of `gan train` with `_` for `-`;
+    None selects the default. `dataset` may also be a map-style dataset object, such as a `torch.utils.data.Dataset`.
+    Nothing is printed unless `progress` is given; `progress="notebook"` shows one table and one grid of samples, which
+    change in place. `on_event` is called with each event; if it raises an error, the run saves its state and ends. Ctrl-C,
+    SIGTERM and `max_time` save the state and return a run with the status "stopped". Raises `UsageError`, `VariantError`,
+    `DataError`, `CheckpointError`, `DivergedError`, and `StoppedError` before the first step.
     """
     run = training(variant, **options)
     call = on_event or ignore
@@ -48,7 +52,7 @@ def train(variant: str | None = None, *, on_event: OnEvent | None = None, **opti
     return run
 
 
-def training(variant: str | None = None, **options: Unpack[TrainOptions]) -> "Run":
+def training(variant: VariantLike | None = None, **options: Unpack[TrainOptions]) -> "Run":
     """Return a run that trains while you iterate over it, and yields its events. If you leave the loop (`break`, `return` or
     an error), the run stops and saves its state, as with Ctrl-C. Variant, options and errors: as `train`. Events of
     opening the data come once the data are open."""
@@ -60,9 +64,8 @@ class Run:
     finished run can be passed wherever the path of a run is expected."""
 
     @common.errors_in_python()
-    def __init__(self, variant: str | None, options: Mapping[str, Any]) -> None:
-        if not isinstance(variant, str | None):
-            raise UsageError(f"variant: must be the name of a variant, not {type(variant).__name__}")
+    def __init__(self, variant: VariantLike | None, options: Mapping[str, Any]) -> None:
+        variant = None if variant is None else common.variant(variant)
         given = common.given(**options)
         self._notebook = given.get("progress") == NOTEBOOK
         if self._notebook:

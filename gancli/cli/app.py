@@ -32,6 +32,9 @@ class Group(help_page.Group):
         "report": "Show runs as one page: curves, samples over the run, metrics, options. Each run writes its own, "
         "report.html.",
         "variants": "List the variants and the pretrained models; or show one variant with its options and paper.",
+        "new": "Write a variant of your own to start from, which trains at once.",
+        "check": "Check whether a variant keeps to the contract: its updates, its precision, resuming, capturing; on small "
+        "images of `digits`. The exit code is 1 if it does not.",
         "runs": "List the runs in a folder: progress, status, latest losses and best metric.",
         "datasets": "List the named datasets: images, classes, and what is in the data root.",
         "cache": "List the decoded datasets in the data root, or remove them. They are made again when needed.\n\n"
@@ -46,7 +49,7 @@ class Group(help_page.Group):
             return None
         module = importlib.import_module(f"gancli.cli.{'train_command' if cmd_name == 'train' else cmd_name}")
         if cmd_name == "train":
-            return module.command(catalogue.names())
+            return module.command(catalogue.built_in())
         return help_page.built(cmd_name, getattr(module, cmd_name), self.pages[cmd_name])
 
 

@@ -2,13 +2,39 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from gancli import catalogue, outside
 from gancli.cli import completing, console
+from gancli.errors import UsageError
 from gancli.store import pretrained
+from gancli.store.facts import Facts
 
 PRETRAINED = f"a pretrained model ({', '.join(pretrained.pretrained_names())})"
+VARIANT_HELP = "A file with the code of the model's variant, if that is not gan's own or installed (or $GAN_VARIANTS)."
 COMPLETION: dict[str, Any] = {"autocompletion": completing.checkpoint}
+
+
+Variants = Annotated[
+    list[str] | None,
+    typer.Option("-v", "--variant", metavar="FILE", help=VARIANT_HELP, autocompletion=completing.variant),
+]
+
+
+def name_variants(words: Sequence[str] | None) -> None:
+    """Make the variants of `-v FILE` known, whose code a model then uses. Raises `UsageError` and `VariantError`."""
+    for word in words or ():
+        if not outside.is_file(word):
+            raise UsageError(f"--variant {word}: must be a .py file; a model names its variant itself")
+        catalogue.check_name(catalogue.resolve(word))
+
+
+def print_changed(path: Path, facts: Facts) -> None:
+    """Print a note if a model's code, from outside of gan, is not the one that it was trained with."""
+    if note := catalogue.changed_since(facts.variant, facts.origin, str(path)):
+        console.print_message(f"note: {note}")
 
 
 def resolve(word: str) -> Path:

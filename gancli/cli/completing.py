@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from gancli import catalogue, outside
 from gancli.config.evaluate import METRICS
 from gancli.config.run import DATA_ROOT, DEVICES
 from gancli.data import cache_entries
@@ -68,6 +69,11 @@ def label(context: typer.Context, incomplete: str) -> list[str]:
             class_names = from_header(file, read_header(file)).images.class_names
             return several_of(lambda found=class_names: (*found, "all") if found else ())(incomplete)  # type: ignore[misc]
     return []
+
+
+def variant(incomplete: str) -> list[str]:
+    """Names of variants, and files that may contain one."""
+    return _names_and_paths(catalogue.names(), incomplete, {outside.SUFFIX})
 
 
 def cached(incomplete: str) -> list[str]:

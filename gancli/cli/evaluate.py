@@ -20,7 +20,8 @@ COMPLETERS: Mapping[str, completing.Completer] = {"dataset": completing.dataset,
 ARROWS = {True: "↑", False: "↓", None: "="}
 
 
-def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any) -> None:
+def _evaluate(checkpoints: list[str], device: str, as_json: bool, variant: list[str] | None, **values: Any) -> None:
+    ckpt.name_variants(variant)
     given = options.given(EvaluateConfig, values)
     config = EvaluateConfig(**given)
     paths.check_working_directory()
@@ -34,6 +35,9 @@ def _evaluate(checkpoints: list[str], device: str, as_json: bool, **values: Any)
 
     where = choose_device(device)
     entrants = [open_entrant(place) for place in ckpt.resolve_all(checkpoints, trained=True)]
+    for each in entrants:
+        if each.model is not None:
+            ckpt.print_changed(each.path, each.model.facts)
     with show_progress() as emit:
         figures = evaluate_and_record(config, given, entrants, where, emit)
     if as_json:
@@ -50,6 +54,7 @@ evaluate = options.with_signature(
             "folder, zip, tar, Parquet file, .npz or .npy). Several are compared in one table.")),
         *(options.parameter(field, COMPLETERS.get(field.name)) for field in fields_of(EvaluateConfig)),
         options.DEVICE,
+        options.annotated("variant", ckpt.Variants),
         options.JSON,
     ],
 )  # fmt: skip

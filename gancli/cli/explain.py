@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gancli import catalogue
+from gancli import catalogue, outside
 from gancli.config import paths, suggestions
 from gancli.data.names import dataset_names
 from gancli.errors import GancliError, shell_quoted
@@ -29,6 +29,8 @@ def explained(error: Exception, args: list[str]) -> tuple[int, str]:
     if _out_of_memory(error):
         hint = SMALLER.get(next(iter(args), ""), "")
         line = f"out of memory; {hint}" if hint and not module else "out of memory"
+    elif where := _in_variant(error):
+        line = f"{where}: {outside.described(error)} (GAN_DEBUG=1 shows the traceback)"
     elif module:
         line = f"{module} cannot be loaded ({error}); is it broken? pip install --force-reinstall {module}"
     elif isinstance(error, OSError):
@@ -45,6 +47,13 @@ def explained(error: Exception, args: list[str]) -> tuple[int, str]:
     else:
         line = f"unexpected {type(error).__name__}: {error} (GAN_DEBUG=1 shows where; please report it)"
     return 1, line
+
+
+def _in_variant(error: Exception) -> str:
+    """The place in the code of a variant from outside that raised an error, or whose loss did in its backward pass; or
+    `""`."""
+    notes = [note for note in getattr(error, "__notes__", ()) if outside.is_place(note)]
+    return outside.place(error.__traceback__) or next(iter(notes), "")
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -96,8 +105,8 @@ def _unknown_option(error: Any, command: str) -> str:
     known = [name for parameter in visible for name in (*parameter.opts, *parameter.secondary_opts)]
     hint = suggestions.of_option(error.option_name, known, command)
     if command == "train" and (meant := re.search(r"mean --(\S+?)\?", hint)):
-        owners = catalogue.variant_options(catalogue.names()).get(meant[1].replace("-", "_"), {})
-        if owners and len(owners) < len(catalogue.names()):
+        owners = catalogue.variant_options(catalogue.known_names()).get(meant[1].replace("-", "_"), {})
+        if owners and len(owners) < len(catalogue.known_names()):
             hint = f" (did you mean --{meant[1]}, an option of {', '.join(owners)}?)"
     return f"{error.option_name}: no such option{hint}"
 
@@ -106,13 +115,8 @@ def argument_hint(argument: str, command: str) -> str:
     """Return `" (did you mean --dataset photos?)"` for a surplus argument of a command, or `""`."""
     exists = os.path.lexists(argument)
     if command == "train":
-        option = (
-            "--variant"
-            if argument in catalogue.names()
-            else "--dataset"
-            if exists or argument in dataset_names()
-            else ""
-        )
+        is_variant = outside.is_file(argument) or argument in catalogue.names()
+        option = "--variant" if is_variant else "--dataset" if exists or argument in dataset_names() else ""
     elif Path(argument).suffix[1:].lower() in suggestions.ENDINGS.get(command, ()) and not exists:
         option = "-o"
     else:

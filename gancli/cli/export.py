@@ -14,7 +14,8 @@ from gancli.format import size
 from gancli.store.run_directory import require_model_file
 
 
-def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -> None:
+def _export(checkpoint: str, output: str | None, as_json: bool, variant: list[str] | None, **values: Any) -> None:
+    ckpt.name_variants(variant)
     paths.check_working_directory()
     console.check_stdout()
     config = ExportConfig(**options.given(ExportConfig, values))
@@ -35,6 +36,7 @@ def _export(checkpoint: str, output: str | None, as_json: bool, **values: Any) -
 
     target = write.target(str(output), config)
     model = load_model(source)
+    ckpt.print_changed(source, model.facts)
     with show_progress() as emit:
         exported = write.export(target, source, model, emit)
     if not as_json:
@@ -84,6 +86,7 @@ export = options.with_signature(
         options.plain_option("output", str | None, "-o", "--output", metavar="PATH", help=(
             "Output: .onnx for onnxruntime and others, .pt2 for torch.export.load, or a folder for a model hub (end it with "
             "/).")),
+        options.annotated("variant", ckpt.Variants),
         *(options.parameter(field) for field in fields_of(ExportConfig)),
         options.JSON,
     ],

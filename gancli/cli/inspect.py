@@ -44,9 +44,11 @@ def inspect(
         bool,
         typer.Option("--verify", help="Also read every tensor: its checksum, its values, its shape in this model."),
     ] = False,
+    variant: ckpt.Variants = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Describe a checkpoint or run directory, without loading its tensors (unless --verify)."""
+    ckpt.name_variants(variant)
     folder = paths.expanded(checkpoint, "CKPT")
     if not (tensors or verify) and (several := run_directory.describe_runs(folder)):
         if not as_json:
@@ -142,6 +144,7 @@ def _rows(file: Path, header: Header, facts: Facts, info: RunInfo) -> Rows:
         ("file", f"{file} ({header.file_bytes / 1e6:.2f} MB)"),
         ("what", "a model to sample from" if facts.kind == "model" else "a training state, to resume from"),
         ("variant", f"{facts.variant}, preset {facts.preset}"),
+        *([("code", "  ".join(f"{name} {value}" for name, value in facts.origin.items()))] if facts.origin else []),
         ("options", "  ".join(f"{name}={value}" for name, value in asdict(facts.config).items())),
         ("dataset", f"{facts.dataset}: {counted(facts.num_images, 'image', ',')}, "
                      f"{spec.channels}×{spec.size}×{spec.size}{fit}{held_out}"),
@@ -238,7 +241,7 @@ def _unsaved_rows(document: Mapping[str, Any]) -> Rows:
     rows = [("run", str(document["run"])), ("what", what)]
     if variant is None:
         return rows
-    preset = f", preset {document['preset']}" if variant in catalogue.names() else ""
+    preset = f", preset {document['preset']}" if variant in catalogue.known_names() else ""
     return [
         *rows,
         ("variant", f"{variant}{preset}"),

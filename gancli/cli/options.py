@@ -72,6 +72,11 @@ def plain_option(name: str, hint: Any, *names: str, default: object = None, **se
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
+def annotated(name: str, hint: Any) -> inspect.Parameter:
+    """A Typer option whose annotation has all that Typer needs."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+
+
 DEVICE = plain_option("device", str, envvar="GAN_DEVICE", default="auto", metavar="DEVICE",
                autocompletion=completing.devices,
                help="auto, cpu, cuda, cuda:N or mps.")  # fmt: skip

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 QUIET_S = 2.0  # shorter work shows no progress
 
 
-def _sample(checkpoint: str, output: str | None, device: str, as_json: bool, **values: Any) -> None:
+def _sample(
+    checkpoint: str, output: str | None, device: str, as_json: bool, variant: list[str] | None, **values: Any
+) -> None:
     paths.check_working_directory()
+    ckpt.name_variants(variant)
     for_sampling, for_enlarging = (options.given(config, values) for config in (SampleConfig, EnlargeConfig))
     sampling, enlarging = sample_config(for_sampling), EnlargeConfig(**for_enlarging)
     place, typed = ckpt.resolve(checkpoint), shell_quoted(checkpoint)
@@ -54,6 +57,7 @@ sample = options.with_signature(
             ".webp .mp4 with --walk for an animation; - for a PNG on stdout. The default with -i is next to the input. An "
             "existing file is replaced if you name it, never if gan does (by default, or in a directory).")),
         options.DEVICE,
+        options.annotated("variant", ckpt.Variants),
         options.plain_option("as_json", bool, "--json", default=False, help="Print one JSON document about the files."),
         *(options.parameter(f, completing.label if f.name == "label" else None)
           for config in (SampleConfig, EnlargeConfig) for f in fields_of(config)),
@@ -197,7 +201,9 @@ def _model(checkpoint: Path, condition_type: str) -> "Model":
     """Load the model of a file or run directory. Raises `UsageError` if it enlarges instead of generating, or vice versa."""
     from gancli.store.checkpoint import load_model
 
-    model = load_model(require_model_file(checkpoint))
+    file = require_model_file(checkpoint)
+    model = load_model(file)
+    ckpt.print_changed(file, model.facts)
     name = model.facts.variant
     if model.variant.condition_type == condition_type:
         return model

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from gancli import catalogue, events
+from gancli import catalogue, events, outside
 from gancli.cli import console, dry_run, options
 from gancli.config import Field, RunConfig, fields_of
 from gancli.config.option import with_current_names
@@ -47,7 +48,9 @@ class Request:
 
 def parse(texts: Mapping[str, Any], arguments: Sequence[str]) -> Request:
     """Parse the texts of the given options, by name. Raises `UsageError`."""
-    own_options = catalogue.variant_options(catalogue.names())
+    if "variant" in texts:
+        texts = {**texts, "variant": ",".join(map(catalogue.resolve, variants(texts["variant"])))}
+    own_options = catalogue.variant_options(catalogue.known_names())
     texts = with_current_names(texts, (field for by_variant in own_options.values() for field in by_variant.values()))
     command = TrainCommandConfig(**options.given(TrainCommandConfig, texts))
     table = startup.read_config(command.config)
@@ -59,6 +62,11 @@ def parse(texts: Mapping[str, Any], arguments: Sequence[str]) -> Request:
             raise UsageError(f"--{name.replace('_', '-')}: {choice.variant} has no such option (an option of {owners})")
     own_values, own_axes = _parsed(fields_of(catalogue.variant_info(choice.variant).config_class), texts)
     return Request(arguments, command, table, {**values, **own_values}, [*axes, *own_axes], choice)
+
+
+def variants(text: str) -> list[str]:
+    """The values of `--variant`, of which a sweep has several. A comma in the path of a file separates none."""
+    return [text] if outside.is_file(text) and Path(text).exists() else text.split(",")
 
 
 def _parsed(fields: Iterable[Field], texts: Mapping[str, Any]) -> tuple[dict[str, Any], list[Axis]]:

@@ -1,7 +1,7 @@
 """`gan variants`: the list of variants and pretrained models, or one variant. Imports no torch."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from rich.table import Table
 from gancli import catalogue
 from gancli.cli import completing, console
 from gancli.config import Field, fields_of
-from gancli.errors import UsageError
+from gancli.errors import GancliError, UsageError
 from gancli.store import pretrained
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
@@ -23,14 +23,14 @@ from gancli.text import counted, printable
 def variants(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", show_default=False, autocompletion=completing.one_of(catalogue.names),
+        typer.Argument(metavar="NAME|FILE", show_default=False, autocompletion=completing.variant,
                        help="One variant: its architecture, paper, presets and options."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:  # fmt: skip
     if name in pretrained.pretrained_names() and name not in catalogue.names():
         raise UsageError(f"{name}: a pretrained model, not a variant; gan inspect {name} describes it")
-    cards = [catalogue.variant_info(n) for n in ([name] if name else catalogue.names())]
+    cards = list(_each()) if name is None else [catalogue.variant_info(catalogue.resolve(name))]
     if as_json:
         models = _models()
         pages = [_document(card, models) for card in cards]
@@ -39,6 +39,19 @@ def variants(
         _show(cards[0])
     else:
         _list(cards, _models())
+
+
+def _each() -> Iterator[catalogue.VariantInfo]:
+    """All variants. Those from outside that cannot be used are warned of."""
+    for problem in catalogue.conflicts():
+        console.print_message(f"warning: {problem}")
+    for name in catalogue.names():
+        try:
+            yield catalogue.variant_info(name)
+        except GancliError as error:
+            if catalogue.is_own(name):
+                raise
+            console.print_message(f"warning: {name}: {error}")
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,7 @@ def _document(card: catalogue.VariantInfo, models: list[PretrainedModel]) -> dic
         "title": card.title,
         "paper": card.paper,
         "description": card.description,
+        "origin": card.origin.record(),
         "presets": card.presets,
         "options": [
             {
@@ -97,12 +111,17 @@ def _document(card: catalogue.VariantInfo, models: list[PretrainedModel]) -> dic
 
 def _list(cards: list[catalogue.VariantInfo], models: list[PretrainedModel]) -> None:
     out = console.out()
-    variants = ((card.name, escape(card.title), ", ".join(card.presets)) for card in cards)
-    out.print(_table(("variant", "description", "presets"), variants))
+    rows = [[card.name, escape(card.title), ", ".join(card.presets)] for card in cards]
+    headings = ["variant", "description", "presets"]
+    if any(not catalogue.is_own(card.name) for card in cards):
+        headings.append("from")
+        for row, card in zip(rows, cards, strict=True):
+            row.append(escape(printable(str(card.origin))))
+    out.print(_table(headings, rows))
     if models:
         out.print("\nPretrained models: gan sample NAME, gan inspect NAME", style="italic")
-        rows = ((m.name, m.facts.variant, _training(m.facts), f"{m.num_bytes / 1e6:.2f} MB") for m in models)
-        out.print(_table(("name", "variant", "trained on", "size"), rows))
+        trained = ((m.name, m.facts.variant, _training(m.facts), f"{m.num_bytes / 1e6:.2f} MB") for m in models)
+        out.print(_table(("name", "variant", "trained on", "size"), trained))
 
 
 def _training(facts: Facts) -> str:
@@ -121,9 +140,10 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str | 
 
 def _show(card: catalogue.VariantInfo) -> None:
     out = console.out()
-    out.print(
-        f"[bold]{card.name}[/]  {escape(card.title)}\n\n{escape(card.description)}\n\nPaper: {escape(card.paper)}\n"
-    )
+    paragraphs = [f"[bold]{card.name}[/]  {escape(card.title)}", escape(card.description)]
+    paragraphs += [f"Paper: {escape(card.paper)}"] if card.paper else []
+    paragraphs += [] if catalogue.is_own(card.name) else [f"From: {escape(printable(str(card.origin)))}"]
+    out.print("\n\n".join(filter(None, paragraphs)) + "\n")
     rows = map(functools.partial(_option_row, card), fields_of(card.config_class))
     out.print(_table(("option", "default", "description"), rows, title="Options"))
     out.print()

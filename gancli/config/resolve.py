@@ -126,7 +126,7 @@ def file_layer(
     own = table.get(variant, {})
     if not isinstance(own, dict):
         raise UsageError(f"{origin}: {variant} must be a table of {variant}'s options")
-    top = {key: value for key, value in table.items() if key not in {variant, *others, toml.CHOSEN}}
+    top = {key: value for key, value in table.items() if key not in {variant, *others, toml.CHOSEN, toml.ORIGIN}}
     given = {key.replace("-", "_"): value for key, value in [*top.items(), *own.items()]}
     values: dict[str, object] = {}
     for name, value in with_current_names(given, fields.values()).items():

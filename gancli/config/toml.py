@@ -12,6 +12,7 @@ Scalars = Mapping[str, object]
 
 
 CHOSEN = "came_to"
+ORIGIN = "origin"  # the table with the origin of the code of a variant from outside; not read for its options
 HEADING = "# gan "  # the first line of a run's own file
 
 
@@ -21,6 +22,11 @@ def dump(run: Scalars, variant: str, own: Scalars, heading: str, came_to: Scalar
     chosen = ["", "# Values chosen for options that were not set, on this machine; not read again.", f"[{CHOSEN}]"]
     lines = [HEADING + heading, *_rows(run), "", f"[{variant}]", *_rows(own), *chosen, *_rows(came_to)]
     return "\n".join(lines) + "\n"
+
+
+def dump_table(name: str, comment: str, values: Scalars) -> str:
+    """A table as a TOML text, to follow that of `dump`."""
+    return "\n".join(["", f"# {comment}", f"[{name}]", *_rows(values), ""])
 
 
 def _rows(values: Scalars) -> list[str]:

@@ -44,23 +44,41 @@ class Choice:
 def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | None, resume: str | None) -> Choice:
     """Return the variant of the options `given`, the `table` of the file `config`, the run to `resume` or the model to
     initialise from, in this order; else one that suits the images. Raises `UsageError` and `CheckpointError`."""
-    if "variant" in given:
-        return Choice(catalogue.check_name(given["variant"]))
-    if "variant" in table:
-        return Choice(catalogue.check_name(str(table["variant"]), f"--config {config}"))
+    if (name := named(given, table, config, resume)) is not None:
+        return Choice(name)
     both = {**table, **given}
-    directory = both.get("out") if resume == "auto" else resume
-    if directory and (recorded := run_directory_of(expanded(str(directory), "--resume")).config).is_file():
-        return Choice(catalogue.check_name(str(toml.read(recorded).get("variant", DEFAULT_VARIANT)), str(recorded)))
-    if (init_from := both.get("init_from")) is not None:
-        path = weights_file(pretrained.resolve_model_path(str(init_from), "--init-from"))
-        return Choice(from_header(path, read_header(path)).variant)
     dataset, size = both.get("dataset"), both.get("image_size")
     if dataset is not None and not isinstance(dataset, DatasetObject):
         dataset = str(dataset)
     names = {*both, str(both.get("preset"))}
     with Selection(image_column=both.get("image_column")).in_use():
         return _for_images(dataset, size if isinstance(size, int) else None, names)
+
+
+def named(given: Mapping[str, Any], table: Mapping[str, object], config: str | None, resume: str | None) -> str | None:
+    """Return the variant that the options `given`, the `table` of the file `config`, the run to `resume` or the model to
+    initialise from name, in this order, or None. Imports nothing. Raises `UsageError` and `CheckpointError`."""
+    if "variant" in given:
+        return catalogue.check_name(catalogue.resolve(given["variant"]))
+    if "variant" in table:
+        return _recorded(table, f"--config {config}")
+    both = {**table, **given}
+    directory = both.get("out") if resume == "auto" else resume
+    if directory and (recorded := run_directory_of(expanded(str(directory), "--resume")).config).is_file():
+        return _recorded(toml.read(recorded), str(recorded))
+    if (init_from := both.get("init_from")) is not None:
+        path = weights_file(pretrained.resolve_model_path(str(init_from), "--init-from"))
+        facts = from_header(path, read_header(path))
+        return catalogue.check_name(facts.variant, str(path), facts.origin)
+    return None
+
+
+def _recorded(table: Mapping[str, object], file: str) -> str:
+    """Return the variant of a configuration. A file's code is not taken from there: it must be named again."""
+    origin = table.get(toml.ORIGIN)
+    return catalogue.check_name(
+        str(table.get("variant", DEFAULT_VARIANT)), file, origin if isinstance(origin, dict) else None
+    )
 
 
 def _for_images(dataset: str | None, image_size: int | None, given: Iterable[str]) -> Choice:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gancli import contract
 from gancli.batches.index_stream import IndexStream, split_held_out
 from gancli.batches.labelled import LabelledBatches
 from gancli.batches.pairs import PairBatches
@@ -23,7 +24,7 @@ from gancli.data.dataset import Dataset
 from gancli.data.decode import CropMode
 from gancli.data.names import dataset_names
 from gancli.data.photographs import PhotoDataset, check_scale
-from gancli.errors import UsageError
+from gancli.errors import UsageError, VariantError
 from gancli.machine.device import (
     SINGLE_PROCESS,
     Machine,
@@ -105,6 +106,7 @@ def resolve_plan(
     resolved_own = variant_class.resolve_defaults(_as_saved(own, saved), steps, source.num_images)
     with on_meta_device():
         variant = variant_class(resolved_own, source.spec)
+    contract.check_built(variant)
     _check_batch(run.batch_size, variant, variant_class.num_parts(resolved_own, run.batch_size))
     _check_accumulate(run, resolved_own, variant, ranks)
     flop = step_flop(variant, run.batch_size // ranks.world)
@@ -317,7 +319,10 @@ class PhaseSchedule:
         for phase in phases:
             self.spans.append((phase, start, start + phase.steps))
             start += phase.steps
-        assert start == steps, "a variant's phases add up to the run's steps"
+        if start != steps:
+            raise VariantError(
+                f"phases: have {start} steps together, and the run has {steps}; the variant must divide them"
+            )
         self._steps = steps
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ from gancli.config import RunConfig, fields_of
 from gancli.config.resolve import NOT_STORED
 from gancli.engine.startup import Start
 from gancli.engine.stop import Stop
-from gancli.errors import DivergedError, UsageError
+from gancli.errors import DivergedError, UsageError, VariantError
 from gancli.report.jsonl import LogFile, MetricsFile
 from gancli.store import run_directory
 from gancli.store.run_directory import RunDirectory
@@ -49,6 +49,7 @@ class Orders:
     own: dict[str, Any]
     directory: RunDirectory
     state: Path | None
+    code: str  # the sha256 of a variant from outside, which all must have
 
 
 def several_processes() -> bool:
@@ -81,11 +82,12 @@ def prepare(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks 
         if ranks is not None:
             try:
                 ranks.check_batch(run.batch_size, functools.partial(catalogue.load(variant).num_parts, own))
-            except UsageError:
+            except (UsageError, VariantError):
                 directory.discard_if_empty()
                 raise
             path = started.state.path if started.state else None
-            orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path)
+            code = catalogue.origin_of(variant).sha256
+            orders = Orders(dataclasses.asdict(run), dataclasses.asdict(own), directory, path, code)
     finally:
         if ranks is not None:
             ranks.send(orders)
@@ -104,8 +106,12 @@ def _follow(variant: str, stop: Stop, ranks: "Ranks") -> Job | None:
         from gancli.store import state
 
         own = catalogue.variant_info(variant).config_class(**orders.own)
+        variant_class = catalogue.load(variant)
+        origin = catalogue.origin_of(variant)
+        if (code := origin.sha256) != orders.code:
+            raise VariantError(f"{origin}: differs (sha256 {code[:12]}) from the first process's ({orders.code[:12]})")
         saved = state.load(orders.state) if orders.state else None
-        return train(run, own, catalogue.load(variant), orders.directory, stop, emit, saved, ranks)
+        return train(run, own, variant_class, orders.directory, stop, emit, saved, ranks)
 
     return Job(run, follow, leads=False)
 

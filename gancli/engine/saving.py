@@ -7,7 +7,7 @@ from pathlib import Path
 import PIL
 import torch
 
-from gancli import events, images
+from gancli import catalogue, events, images
 from gancli.batches.pairs import PairBatches
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.resolve import NOT_STORED
@@ -127,7 +127,8 @@ def follow_directory(session: Session) -> None:
     session.directory = RunDirectory(path)
     session.directory.make_folders()
     if what:
-        session.moved_message = f"{before}: {what}; to resume: {resume_command(path, session.run.dataset)}"
+        resume = resume_command(path, session.run.dataset, session.code_flag)
+        session.moved_message = f"{before}: {what}; to resume: {resume}"
         session.home.close()
         session.home = OpenFolder(path)
     if not session.directory.holds_run:
@@ -180,6 +181,12 @@ def write_config(session: Session) -> None:
         repeat = 'gancli.train(config="config.toml", out=DIR, dataset=OBJECT), not by a command line'
     heading = f"{__version__}: repeat this run with  {repeat}"
     text = toml.dump(given, session.run.variant, own, heading, chosen)
+    origin = catalogue.origin_of(session.run.variant)
+    if recorded := origin.record():
+        path = {"path": str(origin.path)} if origin.path and origin.kind != "package" else {}
+        text += toml.dump_table(
+            toml.ORIGIN, "The code of the variant, which is never imported by this.", recorded | path
+        )
     atomic.write(session.directory.config, [text.encode()])
 
 
@@ -211,6 +218,7 @@ def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
         fingerprint=source.fingerprint,
         fit=run.fit or "crop",
         held_out=run.held_out or 0,
+        origin=catalogue.origin_of(run.variant).record(),
     )
 
 

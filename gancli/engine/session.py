@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from gancli import events
+from gancli import catalogue, contract, events
 from gancli.batches.index_stream import IndexStream
 from gancli.data.dataset import Dataset
 from gancli.data.photographs import PhotoDataset
@@ -67,7 +67,11 @@ class Session:
         self.average = AveragedModel(self.variant.generator, self.run.ema)
         self.batches = plan.batches(planned, source, self.variant)
         self.overfitting = monitors.overfitting_monitor(planned, source)
-        self.phases = PhaseSchedule(self.variant.phases(planned.steps), planned.steps)
+        phases = self.variant.phases(planned.steps)
+        if not catalogue.is_own(self.run.variant):
+            contract.check_phases(self.variant, phases)
+            contract.check_generator(self.variant, self.machine.device)
+        self.phases = PhaseSchedule(phases, planned.steps)
         self.losses = LossAccumulator()
         self.history = LossHistory({})
         self.step = 0
@@ -262,9 +266,14 @@ class Session:
             out=str(self.directory.path),
             checkpoint=str(self.directory.checkpoint),
             reason=reason,
-            resume_command=resume_command(self.directory.path, self.run.dataset),
-            next_commands=next_commands(self.directory.path, self.variant.condition_type),
+            resume_command=resume_command(self.directory.path, self.run.dataset, self.code_flag),
+            next_commands=next_commands(self.directory.path, self.variant.condition_type, self.code_flag),
         )
+
+    @property
+    def code_flag(self) -> str:
+        """` -v ./mygan.py` for a variant of a file, with which commands are given its code again."""
+        return catalogue.flag_of(self.run.variant)
 
     def check_losses(self) -> None:
         """Raises `DivergedError` with the first loss since the last row that is not finite, and its step."""

@@ -185,6 +185,8 @@ def _start_resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path 
         saved, warnings = state.load_newest(directory)
     if saved.facts.variant != variant:
         raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
+    if note := catalogue.changed_since(variant, saved.facts.origin, str(saved.path)):
+        warnings.append(Note(note))
     recorded_layer = _recorded_layer(variant, directory)
     warnings += [note for layer in (recorded_layer, *layers) for note in layer.notes]
     resolved = _resolve_resumed(variant, layers, recorded_layer, saved.facts)[1]

@@ -81,16 +81,18 @@ class Stop:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]
 
 
-def resume_command(directory: Path, dataset: str = "") -> str:
-    """Return the command that resumes a stopped run on a dataset; in Python, if that is an object of Python."""
+def resume_command(directory: Path, dataset: str = "", code: str = "") -> str:
+    """Return the command that resumes a stopped run on a dataset; in Python, if that is an object of Python. `code`: as of
+    `catalogue.flag_of`."""
     if is_python(dataset):
-        return f"gancli.train(resume={str(directory)!r}, dataset=...)"
-    return f"gan train --resume {shell_quoted(str(directory))}"
+        variant = ", variant=..." if code else ""
+        return f"gancli.train(resume={str(directory)!r}, dataset=...{variant})"
+    return f"gan train{code} --resume {shell_quoted(str(directory))}"
 
 
-def next_commands(directory: Path, condition_type: str) -> tuple[str, ...]:
+def next_commands(directory: Path, condition_type: str, code: str = "") -> tuple[str, ...]:
     """Return the commands that generate and measure images with the model of a finished run."""
     run = shell_quoted(str(directory))
     if condition_type == "low_res":
-        return f"gan sample {run} -i IMAGE", f"gan evaluate {run} -d FOLDER"
-    return f"gan sample {run}", f"gan evaluate {run}"
+        return f"gan sample {run}{code} -i IMAGE", f"gan evaluate {run}{code} -d FOLDER"
+    return f"gan sample {run}{code}", f"gan evaluate {run}{code}"

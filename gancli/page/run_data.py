@@ -184,8 +184,7 @@ def _add_speed(run: RunData, first: Mapping[str, Any], last: Mapping[str, Any]) 
 def _add_config(run: RunData, info: RunInfo) -> None:
     variant = info.config.get("variant")
     run.variant, run.dataset = _text(variant or ""), _text(info.config.get("dataset", ""))
-    if variant in catalogue.names():
-        run.title = catalogue.variant_info(str(variant)).title
+    run.title = catalogue.title_of(str(variant))
     run.options = {name: _text(value) for name, value in info.options.items()}
     run.chosen = {name: _text(value) for name, value in info.chosen.items()}
     run.command = info.command
@@ -208,7 +207,7 @@ def _whole(value: object) -> int:
 def _add_facts(run: RunData, facts: Facts) -> None:
     spec = facts.images
     run.variant, run.dataset = facts.variant, run.dataset or facts.dataset
-    run.title = run.title or catalogue.variant_info(facts.variant).title
+    run.title = run.title or catalogue.title_of(facts.variant)
     run.step, run.steps = max(run.step, facts.step), facts.steps or None
     run.batch_size = facts.batch_size
     num_images = counted(facts.num_images, "image", ",")

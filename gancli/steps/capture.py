@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gancli import outside
 from gancli.batches.batch import Batches
 from gancli.errors import GancliError
 
@@ -48,8 +49,10 @@ def capture_on_cuda(work: Work) -> Captured:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
+        where = outside.place(error.__traceback__)
+        what = f"{where}: this step" if where else "this step"
         raise GancliError(
-            f"--graph: this step cannot be captured ({str(error).splitlines()[0]}); try --no-graph"
+            f"--graph: {what} cannot be captured ({str(error).splitlines()[0]}); try --no-graph"
         ) from error
     return Captured(graph.replay, done=False)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from gancli.contract import UntrainedError
 from gancli.machine import torch_private
 from gancli.machine.device import Machine
 from gancli.variant import Adam, Optimizer, Schedule, Sgd, constant
@@ -55,6 +56,8 @@ class NetworkOptimizer:
     def update(self, fused: bool = True) -> None:
         """Update this network by the gradients that were added. `fused`: as in `minimise`."""
         used = [index for index, p in enumerate(self.parameters) if p.grad is not None]
+        if not used:
+            raise UntrainedError
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         self.ranks.average(gradients)
         with torch.no_grad():

@@ -2,6 +2,7 @@
 the networks and the bookkeeping of autograd."""
 
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -9,10 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from gancli import contract
 from gancli.machine import torch_private
 from gancli.steps.capture import Captured, Work
 
 aten = torch.ops.aten
+READS = (
+    aten._local_scalar_dense.default,
+    aten.is_nonzero.default,
+    aten.equal.default,
+)  # a value, which a replay would not
 # The same operations as functions that Python code calls, which start a microsecond sooner.
 PYTHON_FUNCTIONS: Mapping[Any, Callable[..., object]] = MappingProxyType({
     torch_private.FUSED_ADAM: torch_private.fused_adam_,
@@ -83,6 +90,8 @@ class Recorder(torch_private.DispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func in READS:
+            raise contract.reads_value(sys._getframe(1))
         if torch_private.is_view(func) and self._existed(args[0]):  # a view that later replays can reuse
             return func(*args, **kwargs)
         nodes = fx.node.map_aggregate((args, kwargs), self._node)

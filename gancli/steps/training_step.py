@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 from torch import Tensor, nn
 
+from gancli import contract
 from gancli.machine.device import Machine
 from gancli.spec import Batch
 from gancli.steps.optimizer import NetworkOptimizer
@@ -26,6 +27,7 @@ class TrainingStep:
         self.machine = machine
         self.for_compiler = False
         self.networks, self.generators = tuple(networks.values()), tuple(generators)
+        self._pattern: tuple[tuple[str, ...], tuple[str, ...]] | None = None  # networks and terms of the steps so far
         self.optimizers = {
             name: NetworkOptimizer(networks[name], rule, machine) for name, rule in phase.optimizers.items()
         }
@@ -43,12 +45,27 @@ class TrainingStep:
     def compute(self, batch: Batch) -> dict[str, Tensor]:
         """Do the device's part of a step, which may be captured: no value is read back to the host."""
         terms: dict[str, Tensor] = {}
-        updates = self.phase.step(batch)
+        trained: list[str] = []
+        updates = contract.called(self.phase.step, batch)
         with nullcontext() if self.for_compiler else self.machine.matrix_products():
             while (update := self._next(updates)) is not None:
-                self.optimizers[update.trains].minimise(update.loss, fused=not self.for_compiler)
+                contract.check_update(update, self.optimizers, updates)
+                trained.append(update.trains)
+                self._minimise(update, updates)
                 terms.update((name, term.detach()) for name, term in update.terms.items())
+        pattern = tuple(trained), tuple(terms)
+        contract.check_pattern(self._pattern, pattern, self.phase)
+        self._pattern = pattern
         return terms
+
+    def _minimise(self, update: Update, updates: Iterator[Update]) -> None:
+        try:
+            self.optimizers[update.trains].minimise(update.loss, fused=not self.for_compiler)
+        except contract.UntrainedError:
+            raise contract.untrained(update.trains, updates) from None
+        except RuntimeError as error:  # of the loss's graph, in which no code of the variant is left
+            error.add_note(f"{contract.yielding(updates)}: in the update of {update.trains}")
+            raise
 
     def tensors(self) -> Iterator[Tensor]:
         """Yield all tensors that a step changes: weights, buffers, the state of the optimizers."""

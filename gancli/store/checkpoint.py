@@ -12,10 +12,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from gancli import catalogue
-from gancli.errors import CheckpointError, os_problem, shell_quoted
+from gancli import catalogue, contract
+from gancli.errors import CheckpointError, UsageError, os_problem, shell_quoted
 from gancli.files import atomic
-from gancli.store.facts import Facts, from_header, to_metadata
+from gancli.store.facts import Facts, from_header, read_config, to_metadata
 from gancli.store.header import Header, read_header
 from gancli.text import few
 from gancli.variant import Variant, on_meta_device
@@ -38,10 +38,26 @@ class Model:
 
 
 def build_on_meta(facts: Facts) -> Variant:
-    """Return the variant that a file describes, on the meta device: without weights."""
+    """Return the variant that a file describes, on the meta device: without weights. Raises `UsageError`, and `VariantError`
+    for code from outside that is wrong."""
     variant_class = catalogue.load(facts.variant)  # outside of on_meta: importing its module may create tensors
     with on_meta_device():
-        return variant_class(facts.config, facts.images)
+        variant = variant_class(facts.config, facts.images)
+    contract.check_built(variant)
+    return variant
+
+
+def with_code(path: Path, facts: Facts) -> Facts:
+    """Return the facts with the `config` of the variant's class, which is imported if it is installed or was named. Raises
+    `CheckpointError` if it is not, or if its options differ from the file's."""
+    if catalogue.is_own(facts.variant):
+        return facts
+    try:
+        catalogue.check_name(facts.variant, str(path), facts.origin)
+        return dataclasses.replace(facts, config=read_config(facts.variant, dataclasses.asdict(facts.config)))
+    except (ValueError, UsageError) as error:
+        message = str(error)
+        raise CheckpointError(message if message.startswith(str(path)) else f"{path}: {message}") from None
 
 
 def _model(facts: Facts, weights: Mapping[str, Tensor], variant: Variant | None = None) -> Model:
@@ -94,6 +110,7 @@ def load_model(path: Path) -> Model:
     facts = from_header(path, header)
     if facts.kind != "model":
         raise CheckpointError(f"{path}: a training state, not a model; sample from the run's ckpt.safetensors")
+    facts = with_code(path, facts)
     variant = build_on_meta(facts)
     expected = {GENERATOR + name: t for name, t in variant.generator.state_dict().items()}
     for name in expected.keys() & header.tensors.keys():

@@ -3,6 +3,8 @@
 
 import dataclasses
 import json
+import keyword
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +27,8 @@ MAX_TEXT = 4_096
 MAX_COUNT = 2**63
 TEXTS = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256", "fingerprint", "command")
 COUNTS = ("num_images", "held_out", "seed", "batch_size", "step", "steps")
-OPTIONAL = ("fingerprint", "fit", "held_out", "command")  # older files lack them
+OPTIONAL = ("fingerprint", "fit", "held_out", "command", "origin")  # older files lack them
+OPTION_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 RUN_OPTIONS = ("variant", "preset", "dataset", "steps", "batch_size", "seed", "ema")
 
 History = Mapping[str, tuple[tuple[int, float], ...]]
@@ -60,13 +63,15 @@ class Facts:
     fit: Literal["crop", "pad", "stretch"] = "crop"  # how the user's own images were made square
     held_out: int = 0  # the number of images not trained on
     command: str = ""  # that trained a pretrained model; "" for any other
+    origin: Mapping[str, str] = field(default_factory=dict)  # of a variant's code; empty for gan's own
 
 
 def to_metadata(facts: Facts) -> dict[str, str]:
     """Return the metadata of a file: `format: pt`, which Transformers and others expect, and the facts as JSON."""
     values = dataclasses.asdict(facts) | {"gancli_format": FORMAT}
-    if not facts.command:
-        del values["command"]
+    for name in ("command", "origin"):
+        if not values[name]:
+            del values[name]
     return {"format": "pt", KEY: json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)}
 
 
@@ -85,10 +90,12 @@ def check_readable(facts: Facts) -> None:
 
 
 def from_header(path: Path, header: Header) -> Facts:
-    """Return the facts of a checkpoint. Raises `CheckpointError` that names the file and what is wrong with it."""
+    """Return the facts of a checkpoint. Raises `CheckpointError` that names the file and what is wrong with it.
+
+    Imports no code: the `config` of a variant whose code this process has not imported is of a class made for its values,
+    unchecked, and `read_config` checks it when the model is built.
+    """
     values = read_metadata(path, header)
-    if isinstance(variant := values.get("variant"), str) and variant not in catalogue.names():
-        raise CheckpointError(catalogue.unknown_variant_message(variant, str(path)))
     try:
         return _facts(values)
     except (ValueError, OverflowError, UsageError) as error:
@@ -114,7 +121,7 @@ def _facts(values: dict[str, Any]) -> Facts:
     """Return the facts in untrusted values. Raises `ValueError`, `OverflowError` or `UsageError`."""
     if values.pop("gancli_format", None) != FORMAT:
         raise ValueError(f"written by a gan of another format than {FORMAT}; use that version")
-    values = {name: getattr(Facts, name) for name in OPTIONAL} | values
+    values = {name: getattr(Facts, name, {}) for name in OPTIONAL} | values
     if differing := sorted(set(values) ^ {f.name for f in dataclasses.fields(Facts)}):
         raise ValueError(
             f"fields {', '.join(differing)[:200]} are missing or unknown: written by another gan; use that version"
@@ -131,12 +138,30 @@ def _facts(values: dict[str, Any]) -> Facts:
     return Facts(
         **{
             **values,
-            "config": read_config(values["variant"], values["config"]),
+            "config": _config(values["variant"], values["config"]),
+            "origin": _texts(values["origin"], "origin"),
             "images": _image_spec(values["images"]),
-            "versions": _versions(values["versions"]),
+            "versions": _texts(values["versions"], "versions"),
             "losses": _losses(values["losses"]),
         }
     )
+
+
+def _config(variant: str, values: object) -> VariantConfig:
+    """Return the configuration of a variant that was imported; of any other the values alone. Raises `ValueError`."""
+    if variant in catalogue.known_names():
+        return read_config(variant, values)
+    if not isinstance(values, dict) or len(values) > 1000:
+        raise ValueError("config has an impossible value")
+    for name, value in values.items():
+        _require(OPTION_NAME.fullmatch(name) is not None and not keyword.iskeyword(name), "config")
+        _require(value is None or type(value) in (bool, int, float) or _is_text(value), "config")
+        _require(not hasattr(VariantConfig, name), "config")
+    fields = [(name, Any, value) for name, value in values.items()]
+    found: VariantConfig = dataclasses.make_dataclass(
+        "Config", fields, bases=(VariantConfig,), frozen=True, kw_only=True
+    )()
+    return found
 
 
 def read_config(variant: str, values: object) -> VariantConfig:
@@ -148,9 +173,8 @@ def read_config(variant: str, values: object) -> VariantConfig:
         raise ValueError("config has an impossible value")
     values = with_current_names(values, fields.values())
     if unknown := sorted(set(values) - set(fields)):
-        raise ValueError(
-            f"{few(unknown)}: no option of {variant} in this version of gan; use the version that wrote the file"
-        )
+        of = "this version of gan" if catalogue.is_own(variant) else str(catalogue.origin_of(variant))
+        raise ValueError(f"{few(unknown)}: no option of {variant} in {of}; use the version that wrote the file")
     config = config_class(**checked(config_class, values))
     config.check()
     return config
@@ -174,9 +198,9 @@ def _image_spec(value: object) -> ImageSpec:
     raise ValueError("images has an impossible value")
 
 
-def _versions(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or len(value) > 20 or not all(_is_text(version, 100) for version in value.values()):
-        raise ValueError("versions has an impossible value")
+def _texts(value: object, name: str) -> dict[str, str]:
+    _require(isinstance(value, dict) and len(value) <= 20 and all(_is_text(text, 200) for text in value.values()), name)
+    assert isinstance(value, dict)
     return value
 
 
@@ -199,7 +223,9 @@ def command_from_config(config: Mapping[str, object]) -> str:
     """Return the command line that repeats a `config.toml`, such as `gan train --variant cgan --steps 500`: the options that
     differ from the preset. `""` for a configuration that this version does not know, and for a dataset object of Python."""
     try:
-        variant = catalogue.check_name(str(config.get("variant")))
+        variant = str(config.get("variant"))
+        if variant not in catalogue.known_names():
+            return ""
         config_class = catalogue.variant_info(variant).config_class
         preset = str(config.get("preset", "default"))
         usual = resolve(variant, config_class, preset_layers(variant, config_class, preset))
@@ -208,7 +234,13 @@ def command_from_config(config: Mapping[str, object]) -> str:
             return ""
         fields = known_fields(config_class)
         given = with_current_names({**config, **(own if isinstance(own, dict) else {})}, fields.values())
-        words = ["gan", "train", "--variant", variant, *(() if preset == "default" else ("--preset", preset))]
+        words = [
+            "gan",
+            "train",
+            "--variant",
+            catalogue.word_of(variant),
+            *(() if preset == "default" else ("--preset", preset)),
+        ]
         for name, option in fields.items():
             of_run = hasattr(usual.run, name)
             value = given.get(name, None if of_run else option.default)  # the file may be older than the option

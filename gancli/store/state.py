@@ -59,6 +59,7 @@ def load(path: Path) -> State:
     facts = from_header(path, header)
     if facts.kind != "state":
         raise CheckpointError(f"{path}: a model to sample from, not a training state; resume from its run directory")
+    facts = checkpoint.with_code(path, facts)
     return State(path, facts, checkpoint.read_tensors(path, header, facts))
 
 
@@ -97,7 +98,7 @@ def verify(path: Path, header: Header, facts: Facts) -> None:
     if facts.kind == "model":
         checkpoint.load_model(path)
         return
-    variant = checkpoint.build_on_meta(facts)
+    variant = checkpoint.build_on_meta(checkpoint.with_code(path, facts))
     networks = {NETWORK + name: network.state_dict() for name, network in variant.networks.items()}
     stored = {name: info for name, info in header.tensors.items() if name.startswith((NETWORK, "average/"))}
     expected = flatten({**networks, "average": variant.generator.state_dict()})

@@ -31,7 +31,7 @@ def source() -> str:
     """The file: a `TypedDict` of all options, those of all variants included."""
     found: dict[str, set[str]] = {}
     fields = [field for field in fields_of(RunConfig) if field.name != "variant"]
-    for name in catalogue.names():
+    for name in catalogue.built_in():
         fields += fields_of(catalogue.variant_info(name).config_class)
     for field in fields:
         found.setdefault(field.name, set()).add(_type(field))

@@ -26,7 +26,7 @@ def page() -> str:
     group: Any = typer.main.get_command(app.app)
     shared = train_command.command(()).params
     parts = [HEAD, *_command("train", group.pages["train"], shared)]
-    for name in catalogue.names():
+    for name in catalogue.built_in():
         options = [p for p in train_command.command((name,)).params if _panel(p).startswith("Options of")]
         parts += [f"### gan train --variant {name}\n", *_table(options)]
     for name, text in group.pages.items():

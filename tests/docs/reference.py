@@ -178,7 +178,7 @@ def _train_options() -> Iterator[str]:
     kinds = {node.target.id: ast.unparse(node.annotation) for node in _source(option_types.TrainOptions).body}  # type: ignore[attr-defined]
     shared = ["config", "resume", *(field.name for field in fields_of(RunConfig) if field.name != "variant")]
     groups = {"[every variant](commands.md#gan-train)": shared}
-    for name in catalogue.names():
+    for name in catalogue.built_in():
         own = [field.name for field in fields_of(catalogue.variant_info(name).config_class)]
         groups[f"[{name}](commands.md#gan-train-variant-{name})"] = own
     yield "The options by variant, with their types; the links lead to their meanings, ranges and defaults.\n"

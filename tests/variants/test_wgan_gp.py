@@ -23,7 +23,7 @@ from tests.conftest import ROOT, SMALL, Gan
 pytestmark = pytest.mark.usefixtures("toys")
 
 CPU = Machine(torch.device("cpu"), "fp32", 1)
-FILE = ROOT / "examples" / "variants" / "wgan_gp.py"
+FILE = ROOT / "examples" / "variants" / "wgan_gp" / "gan_wgan_gp" / "wgan_gp.py"
 Penalty = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -128,7 +128,7 @@ def test_the_pages_commands_train_measure_and_sample_it(
     monkeypatch.setenv("GAN_DATA", str(tmp_path / "root"))  # for a classifier that no other test should find
     monkeypatch.setattr(classifier, "NUM_STEPS", 5)
     commands = [shlex.split(line, comments=True)[1:] for line in section().splitlines() if line.startswith("    gan ")]
-    assert {words[0] for words in commands} == {"variants", "train", "inspect", "sample", "evaluate"}
+    assert {words[0] for words in commands} == {"new", "check", "variants", "train", "inspect", "sample", "evaluate"}
     smaller = {"train": (*SMALL, "--width", "4", "--steps", "4"), "evaluate": ("--metrics", "parzen", "-n", "20")}
     for words in commands:
         outcome = gan(*words, *smaller.get(words[0], ()))
