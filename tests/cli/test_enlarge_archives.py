@@ -55,7 +55,7 @@ def test_a_bad_image_in_an_archive_does_not_stop_the_others(gan: Gan, enlarger: 
         archive.writestr("../outside.png", Path("album/a.png").read_bytes())
     outcome = gan("sample", enlarger, "-i", "album.zip", "-o", "large")
     assert outcome.code == 3
-    assert "album.zip/bad.png: not a picture" in outcome.err
+    assert "album.zip/bad.png: not an image" in outcome.err
     assert len(contents("large")) == 3
     assert not Path("outside.png").exists()
     assert "outside" in outcome.err

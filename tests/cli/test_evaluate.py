@@ -165,7 +165,7 @@ def test_originals_may_be_in_archives_with_or_without_low_resolution_images(gan:
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (("-d", "leaves"), 2, "--dataset leaves: is a data set with a name"),
+        (("-d", "leaves"), 2, "--dataset leaves: is the name of a dataset"),
         (("-d", "photograps"), 1, "--dataset photograps: does not exist (did you mean photographs?)"),
         (("-d", "empty"), 1, "--dataset empty: holds no images"),
         (("-d", "photographs", "--low-res", "none"), 1, "--low-res none: does not exist"),
