@@ -139,7 +139,7 @@ def test_ctrl_c_is_one_line(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyP
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gancli.sampling.generate.requests", interrupted)
+    monkeypatch.setattr("gancli.sampling.generate.requests_of", interrupted)
     outcome = gan("sample", trained)
     assert (outcome.code, outcome.out, outcome.err) == (130, "", "gan: interrupted\n")
 

@@ -158,13 +158,13 @@ def png(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("text.txt", b"hello", "text.txt: not a picture"),
-        ("text.png", b"hello", "text.png: not a picture"),
-        ("empty.jpg", b"", "empty.jpg: not a picture"),
+        ("text.txt", b"hello", "text.txt: not an image"),
+        ("text.png", b"hello", "text.png: not an image"),
+        ("empty.jpg", b"", "empty.jpg: not an image"),
         ("cut.png", png(4, 4)[:45], "cut.png: "),
         ("bomb.png", png(60_000, 60_000), "60000×60000 pixels are over the limit"),
         ("bomb.png", png(11_000, 11_000), "empty, or damaged"),
-        ("\x1b[2J\n.png", b"hello", r"\x1b[2J\n.png: not a picture"),
+        ("\x1b[2J\n.png", b"hello", r"\x1b[2J\n.png: not an image"),
     ],
     ids=["text", "text as png", "empty", "cut", "too large", "bomb", "escape codes"],
 )

@@ -113,7 +113,7 @@ def test_the_page_answers_gradios_client_and_ends_quietly(gan: Gan, models: list
                     assert np.array_equal(np.asarray(one), np.asarray(expected))
                     assert not np.array_equal(np.asarray(one), np.asarray(other))
                 _, told = client.predict(handle_file("text.png"), api_name="/enlarge")
-                assert "text.png: not a picture, or a damaged one</p>" in told
+                assert "text.png: not an image, or a damaged one</p>" in told
                 (plain, large), told = client.predict(handle_file("photo.png"), api_name="/enlarge")
                 assert "photo.png: 20×13 pixels enlarged to 80×52" in told
                 with Image.open(plain) as one, Image.open(large) as other:
@@ -176,7 +176,7 @@ def test_in_a_browser_a_slider_moves_a_click_wanders_and_nothing_comes_from_else
         page.run("[...document.querySelectorAll('button[role=tab]')].find((tab) => tab.innerText == 'Enlarge').click()")
         page.until("!!document.querySelector('input[type=file]')")
         page.upload("input[type=file]", tmp_path / "text.png")
-        page.until("document.body.innerText.includes('text.png: not a picture')")
+        page.until("document.body.innerText.includes('text.png: not an image')")
         assert [url for url in page.requests if not url.startswith((address, "data:", "blob:"))] == []
         assert page.errors == []
         process.send_signal(signal.SIGINT)  # with a page open
