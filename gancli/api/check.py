@@ -155,10 +155,10 @@ class _Checker:
                 step.prepare()
                 updates = contract.called(phase.step, session.batches.batch(index))
                 trained, reported = [], dict[str, Tensor]()
-                while (update := step._next(updates)) is not None:
+                while (update := step.next_update(updates)) is not None:
                     contract.check_update(update, step.optimizers, updates)
                     before = _weights(session)
-                    step._minimise(update, updates)
+                    step.minimise(update, updates)
                     _check_changed(before, _weights(session), update.trains, session, contract.yielding(updates))
                     trained.append(update.trains)
                     reported |= update.terms

@@ -189,7 +189,7 @@ def _add_config(run: RunData, info: RunInfo) -> None:
     run.chosen = {name: _text(value) for name, value in info.chosen.items()}
     run.command = info.command
     run.steps = _whole(info.config.get("steps")) or None
-    run.batch_size = _whole(images_per_step(info.config))
+    run.batch_size = _whole(info.chosen.get("batch_size")) or _whole(images_per_step(info.config))
 
 
 def _text(value: object) -> str:

@@ -48,17 +48,17 @@ class TrainingStep:
         trained: list[str] = []
         updates = contract.called(self.phase.step, batch)
         with nullcontext() if self.for_compiler else self.machine.matrix_products():
-            while (update := self._next(updates)) is not None:
+            while (update := self.next_update(updates)) is not None:
                 contract.check_update(update, self.optimizers, updates)
                 trained.append(update.trains)
-                self._minimise(update, updates)
+                self.minimise(update, updates)
                 terms.update((name, term.detach()) for name, term in update.terms.items())
         pattern = tuple(trained), tuple(terms)
         contract.check_pattern(self._pattern, pattern, self.phase)
         self._pattern = pattern
         return terms
 
-    def _minimise(self, update: Update, updates: Iterator[Update]) -> None:
+    def minimise(self, update: Update, updates: Iterator[Update]) -> None:
         try:
             self.optimizers[update.trains].minimise(update.loss, fused=not self.for_compiler)
         except contract.UntrainedError:
@@ -80,6 +80,6 @@ class TrainingStep:
         """Whether `prepare` changes nothing from step to step."""
         return all(optimizer.method.is_constant for optimizer in self.optimizers.values())
 
-    def _next(self, updates: Iterator[Update]) -> Update | None:
+    def next_update(self, updates: Iterator[Update]) -> Update | None:
         with self.machine.autocast(), self.machine.ranks.as_one_batch():
             return next(updates, None)
