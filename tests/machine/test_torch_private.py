@@ -20,7 +20,7 @@ from gancli.steps import trace
 
 PACKAGE = Path(gancli.__file__).parent
 OWN_FILE = PACKAGE / "machine" / "torch_private.py"
-PUBLIC_THOUGH_UNDERLINED = ("_asdict", "_fields", "_make", "_replace")  # of NamedTuple
+PUBLIC_THOUGH_UNDERLINED = ("_exit", "_asdict", "_fields", "_make", "_replace")  # of NamedTuple
 
 
 def some(*shape: int, seed: int = 0) -> Tensor:

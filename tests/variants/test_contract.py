@@ -81,7 +81,7 @@ def test_the_generators_update_leaves_the_discriminators_gradients_alone(name: s
     for phase in each_phase(variant):
         stepper = TrainingStep(phase, variant.networks, Machine(torch.device("cpu"), "fp32", 1))
         updates = phase.step(batch_for(variant))
-        while (update := stepper._next(updates)) is not None:
+        while (update := stepper.next_update(updates)) is not None:
             others = {n: net for n, net in variant.networks.items() if n != update.trains}
             grads = {n: [p.grad for p in net.parameters()] for n, net in others.items()}
             stepper.optimizers[update.trains].minimise(update.loss)
