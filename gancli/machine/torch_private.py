@@ -34,6 +34,9 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 fused_adam_ = torch._fused_adam_
 FUSED_ADAM = torch.ops.aten._fused_adam_.default
 
+# The operation that `Tensor.item()` dispatches.
+READ_VALUE = torch.ops.aten._local_scalar_dense.default
+
 # The kernels of torch.amp.GradScaler, whose `step` may wait for the device to report an overflow; a captured step may not.
 amp_unscale_ = torch._amp_foreach_non_finite_check_and_unscale_
 amp_update_scale_ = torch._amp_update_scale_

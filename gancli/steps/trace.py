@@ -16,7 +16,7 @@ from gancli.steps.capture import Captured, Work
 
 aten = torch.ops.aten
 READS = (
-    aten._local_scalar_dense.default,
+    torch_private.READ_VALUE,
     aten.is_nonzero.default,
     aten.equal.default,
 )  # a value, which a replay would not

@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import gancli
 from gancli.machine import torch_private
@@ -20,7 +21,14 @@ from gancli.steps import trace
 
 PACKAGE = Path(gancli.__file__).parent
 OWN_FILE = PACKAGE / "machine" / "torch_private.py"
-PUBLIC_THOUGH_UNDERLINED = ("_exit", "_asdict", "_fields", "_make", "_replace")  # of NamedTuple
+PUBLIC_THOUGH_UNDERLINED = (
+    "_exit",
+    "_getframe",
+    "_asdict",
+    "_fields",
+    "_make",
+    "_replace",
+)  # of os, sys and NamedTuple
 
 
 def some(*shape: int, seed: int = 0) -> Tensor:
@@ -231,6 +239,19 @@ def test_standalone_compile() -> None:
         torch_private.standalone_compile(module, arguments, tuned=False)(*arguments)
     assert torch.equal(a, given[0] + given[1])
     assert torch.allclose(result, (given[0] + given[1]).sin() * 2)
+
+
+def test_item_dispatches_the_operation_that_reads_a_value() -> None:
+    found = []
+
+    class Names(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            found.append(func)
+            return func(*args, **(kwargs or {}))
+
+    with Names():
+        assert torch.tensor(3.0).item() == 3.0
+    assert torch_private.READ_VALUE in found
 
 
 def test_every_name_is_held_to_its_public_form_here() -> None:
