@@ -249,7 +249,7 @@ def test_item_dispatches_the_operation_that_reads_a_value() -> None:
             found.append(func)
             return func(*args, **(kwargs or {}))
 
-    with Names():
+    with Names():  # type: ignore[no-untyped-call]
         assert torch.tensor(3.0).item() == 3.0
     assert torch_private.READ_VALUE in found
 
