@@ -20,7 +20,7 @@ from gancli.data.names import Split
 from gancli.data.patterns import TABLES, TARS, ZIP
 from gancli.data.selection import Selection
 from gancli.errors import DataError, UsageError
-from gancli.events import Emit, Event, Warned
+from gancli.events import Emit, Event, Warned, ignore
 from gancli.files import hub
 from gancli.files.hub import Reference, Repository
 from gancli.format import size
@@ -118,12 +118,8 @@ def open_hub(
 
     source = opened(split, emit)
     if split == "test" and source.class_names:
-        source = _with_classes(source, opened("train", _nothing).class_names, dataset, emit)
+        source = _with_classes(source, opened("train", ignore).class_names, dataset, emit)
     return dataclasses.replace(source, name=dataset)
-
-
-def _nothing(_: object) -> None:
-    """An `emit` for what was reported before."""
 
 
 def local(dataset: str, selection: Selection, emit: Emit, split: Split = "train", download: bool = True) -> Local:

@@ -1,6 +1,6 @@
 """The private parts of torch that gancli uses, each with its reason and the public form that it replaces.
 
-`tests/machine/test_private.py` compares each with its public form, and checks that no other file names a private part.
+`tests/machine/test_torch_private.py` compares each with its public form, and checks that no other file names a private part.
 So a new torch breaks in one place.
 """
 
