@@ -21,7 +21,8 @@ import torch
 from hypothesis import settings
 
 import gancli.variants
-from gancli import catalogue, outside
+from gancli import catalogue
+from gancli.catalogue import outside
 from gancli.cli.app import main
 from gancli.events import Event, Warned
 

@@ -21,8 +21,8 @@ LAYERS = (
         "options; events of a run; atomic writes and locks; layers and losses; the contract of a variant",
     ),
     Layer(
-        ("machine", "report", "catalogue", "contract", "declaration", "outside"),
-        "devices, memory and processes; progress and logs; the list of variants, and checks of their code",
+        ("machine", "report", "catalogue"),
+        "devices, memory and processes; progress and logs; variants by name, from outside too, and checks of their code",
     ),
     Layer(("data",), "datasets"),
     Layer(("batches", "store"), "batches of a training step; checkpoints and run directories"),

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gancli import catalogue, contract, outside
+from gancli import catalogue
 from gancli.api.train import training
+from gancli.catalogue import contract, outside
 from gancli.config import fields_of
 from gancli.config.resolve import FLAG, Layer, environment_layers, preset_layers, resolve
 from gancli.engine import plan

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gancli import catalogue, outside
+from gancli import catalogue
+from gancli.catalogue import outside
 from gancli.cli import completing, console
 from gancli.errors import UsageError
 from gancli.store import pretrained

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import typer
 
-from gancli import catalogue, outside
+from gancli import catalogue
+from gancli.catalogue import outside
 from gancli.config.evaluate import METRICS
 from gancli.config.run import DATA_ROOT, DEVICES
 from gancli.data import cache_entries

@@ -15,8 +15,11 @@ from gancli.errors import GancliError, UsageError
 NEEDED = ("gradio", "uvicorn", "fastapi")
 
 
-def _demo(checkpoints: list[str] | None, device: str, open_browser: bool | None, **values: Any) -> None:
+def _demo(
+    checkpoints: list[str] | None, variant: list[str] | None, device: str, open_browser: bool | None, **values: Any
+) -> None:
     paths.check_working_directory()
+    ckpt.name_variants(variant)
     config = DemoConfig(**options.given(DemoConfig, values))
     if not checkpoints:
         raise UsageError(f"CKPT: give the models to show: run directories, checkpoints, or {ckpt.PRETRAINED}")
@@ -29,6 +32,8 @@ def _demo(checkpoints: list[str] | None, device: str, open_browser: bool | None,
 
     with server.listen(config.host, config.port) as listening, server.ended_by_signals():
         models = actions.load_all(places, device)
+        for shown in models:
+            ckpt.print_changed(shown.model.path, shown.model.facts)
         address = server.address(config.host, listening)
 
         def ready() -> None:
@@ -58,6 +63,7 @@ demo = options.with_signature(
     [
         options.argument("checkpoints", list[str] | None, metavar="CKPT...", show_default=False, **ckpt.COMPLETION, help=(
             f"Run directories, checkpoints, or {ckpt.PRETRAINED}; several are shown side by side.")).replace(default=None),
+        options.annotated("variant", ckpt.Variants),
         *(options.parameter(field) for field in fields_of(DemoConfig)),
         options.plain_option("open_browser", bool | None, "--open/--no-open", show_default=False, help=(
             "Open the page in the browser. [dim](default: on a terminal with a display)[/]")),

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gancli import catalogue, outside
+from gancli import catalogue
+from gancli.catalogue import outside
 from gancli.config import paths, suggestions
 from gancli.data.names import dataset_names
 from gancli.errors import GancliError, shell_quoted

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from gancli import catalogue, outside
+from gancli import catalogue
+from gancli.catalogue import outside
 from gancli.cli import completing, console
 from gancli.config import paths
 from gancli.errors import GancliError, UsageError, os_problem

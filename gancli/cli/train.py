@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gancli import catalogue, events, outside
+from gancli import catalogue, events
+from gancli.catalogue import outside
 from gancli.cli import console, dry_run, options
 from gancli.config import Field, RunConfig, fields_of
 from gancli.config.option import with_current_names

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gancli import images
+from gancli import catalogue, images
 from gancli.api.model import Model, load
 from gancli.config.sample import SampleConfig
 from gancli.data.decode import ImageLayers, decode_image, read_shape
@@ -204,7 +204,7 @@ def command(shown: Shown, look: Look, seed: int, number: int) -> str:
     words += ["--levels"] if config.levels else []
     size, width = shown.model.facts.images.size, _width(shown, look)
     words += ["--zoom", str(_zoom(number, size, width, _order(shown, look, seed, number).columns))]
-    return " ".join(map(shell_quoted, words))
+    return " ".join(map(shell_quoted, words)) + catalogue.flag_of(shown.model.facts.variant)
 
 
 def _config(shown: Shown, look: Look, seed: int, number: int) -> SampleConfig:

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gancli import contract
 from gancli.batches.index_stream import IndexStream, split_held_out
 from gancli.batches.labelled import LabelledBatches
 from gancli.batches.pairs import PairBatches
+from gancli.catalogue import contract
 from gancli.config import RunConfig, VariantConfig, fields_of, interval
 from gancli.config.interval import Interval
 from gancli.config.option import reject_unused_options

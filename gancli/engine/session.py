@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from gancli import catalogue, contract, events
+from gancli import catalogue, events
 from gancli.batches.index_stream import IndexStream
+from gancli.catalogue import contract
 from gancli.data.dataset import Dataset
 from gancli.data.photographs import PhotoDataset
 from gancli.engine import memory, monitors, plan

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gancli import outside
 from gancli.batches.batch import Batches
+from gancli.catalogue import outside
 from gancli.errors import GancliError
 
 MAX_AHEAD = 16  # replays that the host may be ahead of the device: enough to keep it busy, few enough to stop soon

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from gancli.contract import UntrainedError
+from gancli.catalogue.contract import UntrainedError
 from gancli.machine import torch_private
 from gancli.machine.device import Machine
 from gancli.variant import Adam, Optimizer, Schedule, Sgd, constant

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from gancli import contract
+from gancli.catalogue import contract
 from gancli.machine import torch_private
 from gancli.steps.capture import Captured, Work
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 from torch import Tensor, nn
 
-from gancli import contract
+from gancli.catalogue import contract
 from gancli.machine.device import Machine
 from gancli.spec import Batch
 from gancli.steps.optimizer import NetworkOptimizer

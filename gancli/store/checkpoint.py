@@ -12,7 +12,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from gancli import catalogue, contract
+from gancli import catalogue
+from gancli.catalogue import contract
 from gancli.errors import CheckpointError, UsageError, os_problem, shell_quoted
 from gancli.files import atomic
 from gancli.store.facts import Facts, from_header, read_config, to_metadata

@@ -3,16 +3,22 @@
 import json
 import os
 import pickle
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import gancli
-from gancli import catalogue, outside
+from gancli import catalogue
+from gancli.catalogue import outside
+from gancli.cli import ckpt
+from gancli.demo import actions
 from gancli.errors import CheckpointError, UsageError
 from tests.conftest import Gan, gan_process, sha256
 from tests.variants.outside import MYGAN, RUN
@@ -44,6 +50,21 @@ def run(gan: Gan, mygan: Path) -> Path:
 def forget() -> None:
     catalogue._given.clear()
     catalogue._imported.clear()
+
+
+def test_the_page_of_a_demo_shows_its_grid_and_a_command_that_names_the_file(gan: Gan, mygan: Path, run: Path) -> None:
+    outcome = gan("demo", run, "--no-open")
+    assert outcome.code == 1
+    assert "name the file, which is then imported: -v ./mygan.py" in outcome.err
+    ckpt.name_variants([str(mygan)])
+    (model,) = actions.load_all([run])
+    words = shlex.split(actions.command(model, actions.Look(), 3, 4))
+    assert words[-2:] == ["-v", "./mygan.py"]
+    shown = actions.grid(model, actions.Look(), 3, 4)
+    forget()
+    assert gan(*words[1:], "-o", "grid.png").code == 0
+    with Image.open("grid.png") as sampled:
+        assert np.array_equal(np.asarray(sampled), np.asarray(shown))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ FILES = "GAN_VARIANTS"  # the environment variable with the paths of files, sepa
 SUFFIX = ".py"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MODULE = "gancli_variant_file_"  # the beginning of the names of modules of files
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent.parent
 
 _folders: dict[Path, None] = {}  # of code from outside that was imported
 

@@ -26,11 +26,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import gancli.variants
-from gancli import declaration, outside
+from gancli.catalogue import declaration, outside
+from gancli.catalogue.outside import Origin
 from gancli.config import Field, RunConfig, VariantConfig, fields_of, suggestions, toml
 from gancli.config.run import TrainCommandConfig
 from gancli.errors import UsageError, VariantError, shell_quoted
-from gancli.outside import Origin
 from gancli.text import few
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from gancli import outside
+from gancli.catalogue import outside
+from gancli.catalogue.outside import Origin
 from gancli.config import RunConfig, VariantConfig, fields_of, suggestions
 from gancli.config.run import TrainCommandConfig
 from gancli.errors import UsageError, VariantError
-from gancli.outside import Origin
 from gancli.text import few
 
 if TYPE_CHECKING:

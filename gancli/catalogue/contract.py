@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gancli import outside
+from gancli.catalogue import outside
 from gancli.errors import VariantError
 from gancli.text import few
 from gancli.variant import Adam, Phase, Sgd, Update, Variant
