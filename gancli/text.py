@@ -25,6 +25,8 @@ _SUPERSCRIPTS = {"²": "2", "³": "3", "⁻": "-"}
 def printable(text: str) -> str:
     """`text` as one line for a terminal: control characters (escape codes, line breaks, bidi marks) and undecodable bytes
     are escaped."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
