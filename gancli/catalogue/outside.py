@@ -169,8 +169,8 @@ def _importable(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _importing(what: str) -> Iterator[None]:
     """Turn errors of an import into `VariantError`, with the line of the file. Threads that would keep the process from
-    ending are one."""
-    before = set(threading.enumerate())
+    ending are one, and settings of the whole process that differ afterwards."""
+    before, folder, defaults = set(threading.enumerate()), Path.cwd(), _torch_defaults()
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
@@ -187,6 +187,33 @@ def _importing(what: str) -> Iterator[None]:
             target: Any = getattr(thread, "_target", None)
             where = place_of(target) if hasattr(target, "__code__") else what
             raise VariantError(f"{where}: starts a thread when it is imported; start none, or one with daemon=True")
+    if changed := _restored(folder, defaults):
+        raise VariantError(
+            f"{what}: changes {changed} when it is imported, which applies to all of gan; leave it as it is"
+        )
+
+
+def _torch_defaults() -> dict[str, Any]:
+    """Return torch's default dtype and device; nothing if it is not imported."""
+    torch = sys.modules.get("torch")
+    return {} if torch is None else {"dtype": torch.get_default_dtype(), "device": torch.get_default_device()}
+
+
+def _restored(folder: Path, defaults: Mapping[str, Any]) -> str:
+    """Undo changes of settings of the whole process: the working directory, and torch's defaults (which may not have been
+    imported before). Return the last that differed, with its value, or `""`."""
+    changed = ""
+    if (now := Path.cwd()) != folder:
+        os.chdir(folder)
+        changed = f"the working directory to {now}"
+    for name, value in _torch_defaults().items():
+        import torch
+
+        before = defaults.get(name, {"dtype": torch.float32, "device": torch.device("cpu")}[name])
+        if value != before:
+            getattr(torch, f"set_default_{name}")(before)
+            changed = f"torch's default {name} to {value}"
+    return changed
 
 
 def described(error: BaseException) -> str:

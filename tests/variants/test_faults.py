@@ -50,6 +50,13 @@ CASES = {
         "a step reports the terms loss2, g_loss, and the one before loss1, g_loss",
     ),
     "freed graph": ("self.D(fake.detach())", "self.D(fake)", "in the update of G: RuntimeError: "),
+    "working directory": ("import torch\n", "import os\nimport torch\nos.chdir('/')\n", "the working directory to /"),
+    "default dtype": (
+        "import torch\n",
+        "import torch\ntorch.set_default_dtype(torch.float64)\n",
+        "changes torch's default dtype to torch.float64",
+    ),
+    "default device": ("import torch\n", "import torch\ntorch.set_default_device('meta')\n", "default device to meta"),
     "thread": (
         "import torch\n",
         "import torch\nimport threading, time\nthreading.Thread(target=lambda: time.sleep(0.3)).start()\n",
