@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compare two models. About four minutes on two cores; no download.
+# Train two models and compare them. About four minutes on two cores; no download.
 # Usage: examples/evaluate.sh [OUTPUT_FOLDER]
 set -euo pipefail
 out=${1:-runs/evaluate}

@@ -124,8 +124,8 @@ class Model:
         the next one `seed + 1`. `seeds`, instead of both: the seed of each image, as whole numbers or a text such as
         `"1,5,9-12"`. `label`: a class by name or number, or several that take turns. `truncation`: bound of the noise,
         above 0 and at most 10. `columns`: of the grid. `captions`: whether the class and the seed are under each image of
-        the grid. `zoom`: side of a pixel in the grid and in files, 1 to 64.
-        `batch_size` bounds the memory and does not change the images. Raises `UsageError`."""
+        the grid. `zoom`: side of a pixel in the grid and in files, 1 to 64. `batch_size` bounds the memory and does not
+        change the images. Raises `UsageError`."""
         self._check_condition("labels")
         given = common.given(
             count=n,

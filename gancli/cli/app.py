@@ -32,7 +32,7 @@ class Group(help_page.Group):
         "report": "Show runs as one page: curves, samples over the run, metrics, options. Each run writes its own, "
         "report.html.",
         "variants": "List the variants and the pretrained models; or show one variant with its options and paper.",
-        "new": "Write a variant of your own to start from, which trains at once.",
+        "new": "Write the file of a small variant, which trains as it is, to start your own from.",
         "check": "Check whether a variant keeps to the contract: its updates, its precision, resuming, capturing; on small "
         "images of `digits`. The exit code is 1 if it does not.",
         "runs": "List the runs in a folder: progress, status, latest losses and best metric.",

@@ -14,7 +14,9 @@ from gancli.store import pretrained
 from gancli.store.facts import Facts
 
 PRETRAINED = f"a pretrained model ({', '.join(pretrained.pretrained_names())})"
-VARIANT_HELP = "A file with the code of the model's variant, if that is not gan's own or installed (or $GAN_VARIANTS)."
+VARIANT_HELP = (
+    "The file with the code of the model's variant, if it is neither gan's own nor installed (or $GAN_VARIANTS)."
+)
 COMPLETION: dict[str, Any] = {"autocompletion": completing.checkpoint}
 
 

@@ -62,7 +62,8 @@ demo = options.with_signature(
     _demo,
     [
         options.argument("checkpoints", list[str] | None, metavar="CKPT...", show_default=False, **ckpt.COMPLETION, help=(
-            f"Run directories, checkpoints, or {ckpt.PRETRAINED}; several are shown side by side.")).replace(default=None),
+            f"Run directories, checkpoints, hf:OWNER/NAME, or {ckpt.PRETRAINED}; several are shown side by side."
+        )).replace(default=None),
         options.annotated("variant", ckpt.Variants),
         *(options.parameter(field) for field in fields_of(DemoConfig)),
         options.plain_option("open_browser", bool | None, "--open/--no-open", show_default=False, help=(

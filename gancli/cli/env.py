@@ -231,8 +231,8 @@ def _rows(found: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if "torch" not in problems and not found["versions"]["cuda"] and not found["versions"]["hip"]:
         yield "cuda", "none: torch was built without it"
     yield "system", found["system"]["platform"]
-    yield "python is", _home(found["system"]["python"])
-    yield "gan is", _home(found["system"]["gancli"])
+    yield "python path", _home(found["system"]["python"])
+    yield "gan path", _home(found["system"]["gancli"])
     for each in found["devices"]:
         held = each["total_bytes"]
         free = "" if each["free_bytes"] is None else f", {size(each['free_bytes'])} free"
@@ -244,7 +244,7 @@ def _rows(found: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     held, limit = found["memory"]["total_bytes"], found["memory"]["limit_bytes"]
     yield "memory", size(held) + ("" if limit is None else f", limited to {size(limit)}")
     places = found["paths"]
-    yield "working in", _home(places["working_directory"] or problems["working_directory"])
+    yield "directory", _home(places["working_directory"] or problems["working_directory"])
     yield "data root", _data_root_text(places, problems)
     if places["cache"]["folder"]:
         yield "cache", _cache_text(places["cache"], problems)

@@ -50,8 +50,8 @@ evaluate = options.with_signature(
     _evaluate,
     [
         options.argument("checkpoints", list[str], metavar="CKPT...", **ckpt.COMPLETION, help=(
-            f"A ckpt.safetensors, a run directory or a folder of them, {ckpt.PRETRAINED}, or images of another program (a "
-            "folder, zip, tar, Parquet file, .npz or .npy). Several are compared in one table.")),
+            f"A ckpt.safetensors, a run directory or a folder of them, hf:OWNER/NAME, {ckpt.PRETRAINED}, or images of "
+            "another program (a folder, zip, tar, Parquet file, .npz or .npy). Several are compared in one table.")),
         *(options.parameter(field, COMPLETERS.get(field.name)) for field in fields_of(EvaluateConfig)),
         options.DEVICE,
         options.annotated("variant", ckpt.Variants),

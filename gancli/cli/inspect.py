@@ -35,7 +35,7 @@ def inspect(
         str,
         typer.Argument(
             metavar="CKPT",
-            help=f"A checkpoint, a saved state, a run directory or a folder of them, or {ckpt.PRETRAINED}.",
+            help=f"A checkpoint, a saved state, a run directory or a folder of them, hf:OWNER/NAME, or {ckpt.PRETRAINED}.",
             autocompletion=completing.checkpoint,
         ),
     ],

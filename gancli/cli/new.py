@@ -20,7 +20,7 @@ MAX_COLUMNS = 120
 
 
 def new(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write, such as mygan.py, which names it.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file to write, such as mygan.py for a variant mygan.")],
     like: Annotated[
         str | None,
         typer.Option("--like", metavar="NAME", show_default="a small convolutional GAN, with comments",

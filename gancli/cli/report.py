@@ -41,7 +41,7 @@ report = options.with_signature(
             ".csv for their values: run, step, term, value.")),
         options.plain_option("over", str, "--over", default=STEPS, metavar="|".join(OVER),
                       autocompletion=completing.one_of(lambda: OVER), help=(
-            "The x axis of the curves; time is training time, without pauses. A page can change it.")),
+            "The x axis of the curves; time is training time, without pauses. The page can change it, too.")),
         options.plain_option("as_json", bool, "--json", default=False, help="Print one JSON document about the file."),
     ],
 )  # fmt: skip

@@ -51,7 +51,7 @@ sample = options.with_signature(
     _sample,
     [
         options.argument("checkpoint", str, metavar="CKPT", **ckpt.COMPLETION, help=(
-            f"A ckpt.safetensors, a run directory, or {ckpt.PRETRAINED}.")),
+            f"A ckpt.safetensors, a run directory, hf:OWNER/NAME, or {ckpt.PRETRAINED}.")),
         options.plain_option("output", str | None, "-o", "--output", metavar="PATH", show_default="samples.png", help=(
             "Output: .png .jpg .webp for a grid; a directory for one file per image, named by seed; .npz for an array; .gif "
             ".webp .mp4 with --walk for an animation; - for a PNG on stdout. The default with -i is next to the input. An "

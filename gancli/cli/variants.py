@@ -157,10 +157,11 @@ def _option_row(card: catalogue.VariantInfo, field: Field) -> Sequence[str]:
     """An option, its default, and its help with the values of other presets."""
     default = card.presets["default"].get(field.name, field.default)
     choices = f" ({', '.join(field.choices)})" if field.choices else ""
+    chosen = f" (default: {field.option.default_text})" if default is None and field.option.default_text else ""
     own = {name: values[field.name] for name, values in card.presets.items() if field.name in values}
     changed = [f"{name}: {_text(value)}" for name, value in own.items() if value != default]
     presets = f" [dim]({'; '.join(changed)})[/]" if changed else ""
-    return field.flag, _text(default), escape(field.option.help + choices) + presets
+    return field.flag, _text(default), escape(field.option.help + choices + chosen) + presets
 
 
 def _text(value: object) -> str:

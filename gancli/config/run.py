@@ -37,7 +37,13 @@ def images_per_step(config: Mapping[str, object]) -> int | None:
 class RunConfig:
     """Every option of `gan train` that all variants share. None means that `engine.plan` chooses the value."""
 
-    variant: str = option("vanilla", "the model: see `gan variants`", short="-v", metavar="NAME", panel=MODEL)
+    variant: str = option(
+        "vanilla",
+        "the model: one of `gan variants`, or a .py file of your own",
+        short="-v",
+        metavar="NAME|FILE",
+        panel=MODEL,
+    )
     preset: str = option("default", "a named set of option values of the variant", metavar="NAME", panel=MODEL)
     init_from: str | None = option(
         None, "initialise from another model (matching weights only): a run directory (D's too), a checkpoint, a "

@@ -151,5 +151,9 @@ class ExportConfig:
 class DemoConfig:
     """Where the page of `gan demo` is served."""
 
-    host: str = option("127.0.0.1", "address to serve the page at; 0.0.0.0 for every machine that can reach this one")
+    host: str = option(
+        "127.0.0.1",
+        "address to serve the page at; 0.0.0.0: for every machine that can reach this one",
+        metavar="ADDRESS",
+    )
     port: int | None = option(None, "port", ge=0, le=65535, default_text=f"{DEMO_PORT}, or a free one; 0: a free one")

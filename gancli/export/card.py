@@ -84,11 +84,26 @@ class Card:
     def _usage(self) -> str:
         line = f"gan sample {WEIGHTS} -i photo.jpg" if self._enlarges else f"gan sample {WEIGHTS} -n 64 -o grid.png"
         call = "enlarge(image)" if self._enlarges else "sample(64)"
+        file, code = self._code()
+        flag, argument = (f" -v ./{file}", f', variant="{file}"') if file else ("", "")
         return (
-            f"## Usage\n\nWith [gancli](https://github.com/gancli/gancli), in this folder:\n\n    {line}\n\n"
-            f'or in Python `gancli.load("{WEIGHTS}").{call}`. `{WEIGHTS}` contains the weights of the averaged generator, '
-            f"named `generator.…`, in safetensors, with metadata; `{CONFIG}` describes its architecture."
+            f"## Usage\n\n{code}With [gancli](https://github.com/gancli/gancli), in this folder:\n\n    {line}{flag}\n\n"
+            f'or in Python `gancli.load("{WEIGHTS}"{argument}).{call}`. `{WEIGHTS}` contains the weights of the averaged '
+            f"generator, named `generator.…`, in safetensors, with metadata; `{CONFIG}` describes its architecture."
         )
+
+    def _code(self) -> tuple[str, str]:
+        """Return the file of a variant (`""` for a variant that is not in a file), and a paragraph that says where its code
+        is; both are empty for gan's own."""
+        name = self.model.facts.variant
+        origin = catalogue.origin_of(name)
+        if origin.kind == "gan":
+            return "", ""
+        if origin.kind == "package":
+            return "", f"First install `{origin}`, which contains the code of `{name}`.\n\n"
+        file = origin.path.name if origin.path else ""
+        what = f"the file `{file}`" if file else "a class, to be given to `gancli.load` as `variant`"
+        return file, f"The code of `{name}` is not in this folder. It is {what}.\n\n"
 
     def _training(self) -> str:
         facts = self.model.facts
@@ -101,7 +116,7 @@ class Card:
 
     def _metrics(self) -> str:
         if not self.evaluations:
-            return "## Metrics\n\nThe model was not evaluated; `gan evaluate` does."
+            return "## Metrics\n\nThe model has not been evaluated (`gan evaluate` measures it)."
         note = (
             "PSNR and SSIM are computed on luma, without a border of as many pixels as the scale."
             if self._enlarges
@@ -121,8 +136,8 @@ class Card:
             )
         return (
             f"## Limits\n\nThe images resemble those of {name}, including their gaps and biases. Some may show nothing "
-            "recognisable, and some may be near copies of training images. The metrics compare models; they do not tell "
-            "what the images are good for."
+            "recognisable, and some may be near copies of training images. The metrics compare models; they do not say "
+            "whether the images suit your purpose."
         )
 
 

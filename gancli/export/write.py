@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from gancli import catalogue
 from gancli.config import paths
 from gancli.config.option import reject_unused_options
 from gancli.config.sample import OPSET, ExportConfig
@@ -83,6 +84,10 @@ def export(target: Target, source: Path, model: Model, emit: Emit) -> Exported:
     name = pretrained.pretrained_name(source)
     license_ = target.config.license.lower() if target.config.license else PRETRAINED_LICENSE if name else None
     if target.kind == "folder":
+        if target.config.space and not catalogue.is_own(model.facts.variant):
+            raise UsageError(
+                f"--space: a Space has no code of {model.facts.variant}, as that is not gan's own; export without --space"
+            )
         title = name or source.resolve().parent.name or model.facts.variant
         return Exported(write_folder(target.path, source, model, title, license_, target.config.space, emit), 0.0)
     spec, metadata = contract.contract_of(model.variant), contract.metadata(model, license_)

@@ -26,6 +26,7 @@ Kind = Literal["dataset", "model"]
 PREFIX = "hf:"
 FORM = "hf:OWNER/NAME or hf:OWNER/NAME@REVISION"
 LIMIT_VARIABLE, LIMIT_BYTES = "GAN_HUB_SIZE", 20 * 10**9
+NOT_CACHED = "not in the cache of huggingface_hub, and --no-download is given"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # hf://datasets/OWNER/NAME, as other libraries write it, is accepted, too.
 WORD = re.compile(
@@ -106,10 +107,17 @@ def resolve(reference: Reference, kind: Kind, flag: str, download: bool = True) 
     Raises `DataError` or `CheckpointError`."""
     if reference.has_commit:
         return reference
-    with explained(f"{flag} {reference}", reference, kind):
-        found = _api(reference, flag).resolve_revision(
-            reference.repo, repo_type=kind, revision=reference.revision or None, local_files_only=not download
-        )
+    where = f"{flag} {reference}"
+    with explained(where, reference, kind):
+        hub = imported(where)
+        try:
+            found = hub.HfApi().resolve_revision(
+                reference.repo, repo_type=kind, revision=reference.revision or None, local_files_only=not download
+            )
+        except hub.errors.RevisionResolutionError as error:
+            if download:
+                raise
+            raise _error(kind)(f"{where}: {NOT_CACHED}") from error
         if not COMMIT.fullmatch(commit := str(found.resolved)):
             raise ValueError(f"its commit is given as {printable(commit)[:80]!r}")
     return dataclasses.replace(reference, revision=commit)
@@ -158,7 +166,7 @@ def fetch(repository: Repository, names: Iterable[str], emit: Emit, download: bo
             "raises it"
         )
     if missing and not download:
-        raise _error(repository.kind)(f"{where}: not in the cache of huggingface_hub, and --no-download is given")
+        raise _error(repository.kind)(f"{where}: {NOT_CACHED}")
     with explained(where, reference, repository.kind):
         _transfer(repository, missing, needed, emit)
     return sum(sizes[name] for name in names)

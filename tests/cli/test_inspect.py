@@ -105,6 +105,12 @@ def test_a_page_shows_options_presets_and_paper(gan: Gan) -> None:
     assert "three_pairs" in refused.err
 
 
+def test_a_page_says_how_a_default_that_is_no_value_is_chosen(gan: Gan) -> None:
+    shown = " ".join(gan("variants", "dcgan").out.split())
+    assert "learning rate of D (default: that of --lr)" in shown
+    assert "(default: all three for fewer than 5,000 images)" in shown
+
+
 def test_verify_also_reads_states_and_finds_nan(gan: Gan, trained: Path, tmp_path: Path) -> None:
     (newest, *_) = sorted((trained / "state").iterdir(), reverse=True)
     assert "are valid" in gan("inspect", newest, "--verify").out

@@ -28,7 +28,7 @@ def page() -> str:
     parts = [HEAD, *_command("train", group.pages["train"], shared)]
     for name in catalogue.built_in():
         options = [p for p in train_command.command((name,)).params if _panel(p).startswith("Options of")]
-        parts += [f"### gan train --variant {name}\n", *_table(options)]
+        parts += [f"### Options of {name}\n", *_table(options)]
     for name, text in group.pages.items():
         if name != "train":
             parts += _command(name, text, group.get_command(None, name).params)

@@ -180,7 +180,7 @@ def _train_options() -> Iterator[str]:
     groups = {"[every variant](commands.md#gan-train)": shared}
     for name in catalogue.built_in():
         own = [field.name for field in fields_of(catalogue.variant_info(name).config_class)]
-        groups[f"[{name}](commands.md#gan-train-variant-{name})"] = own
+        groups[f"[{name}](commands.md#options-of-{name})"] = own
     yield "The options by variant, with their types; the links lead to their meanings, ranges and defaults.\n"
     yield "| variant | options |\n| --- | --- |"
     for link, names in groups.items():

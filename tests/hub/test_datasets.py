@@ -454,6 +454,8 @@ def test_without_a_connection_the_last_commit_is_used(monkeypatch: pytest.Monkey
     assert firsts(opened("hf:o/pets", download=False)[0]) == firsts(first)
     with pytest.raises(DataError, match="not in the cache of huggingface_hub, and --no-download is given"):
         opened("hf:o/pets", "test", download=False)
+    with pytest.raises(DataError, match="hf:o/never: not in the cache of huggingface_hub, and --no-download is given"):
+        opened("hf:o/never", download=False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert firsts(opened("hf:o/pets")[0]) == firsts(first)
     with pytest.raises(DataError, match=r"http://127\.0\.0\.1:9 cannot be reached"):

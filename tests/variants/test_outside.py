@@ -64,6 +64,25 @@ def test_the_page_of_a_demo_shows_its_grid_and_a_command_that_names_the_file(gan
         assert np.array_equal(np.asarray(sampled), np.asarray(shown))
 
 
+def test_a_card_names_the_file_and_a_space_which_has_no_code_of_its_own_is_refused(
+    gan: Gan, run: Path, mygan: Path
+) -> None:
+    assert gan("export", run, "-v", mygan, "-o", "hub/").code == 0
+    card = Path("hub/README.md").read_text("utf-8")
+    assert "The code of `mygan` is not in this folder. It is the file `mygan.py`." in card
+    assert 'gancli.load("model.safetensors", variant="mygan.py")' in card
+    (line,) = [line for line in card.splitlines() if line.startswith("    gan sample ")]
+    forget()
+    shutil.copy(mygan, "hub")
+    os.chdir("hub")
+    done = gan(*shlex.split(line)[1:])
+    assert done.code == 0, done.err
+    refused = gan("export", "../run", "-v", "mygan.py", "-o", "space/", "--space")
+    assert refused.code == 2
+    assert "--space: a Space has no code of mygan, as that is not gan's own" in refused.err
+    assert not Path("space").exists()
+
+
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Installs a distribution with entry points: a folder on `sys.path`, as pip leaves it."""
