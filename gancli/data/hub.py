@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gancli.data.formats import is_image
 from gancli.data.label_files import LABEL_FILES
 from gancli.data.names import Split
+from gancli.data.options import DatasetOptions, Selection
 from gancli.data.patterns import TABLES, TARS, ZIP
-from gancli.data.selection import Selection
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Event, Warned, ignore
 from gancli.files import hub
@@ -28,8 +28,6 @@ from gancli.text import Note, counted, few
 
 if TYPE_CHECKING:
     from gancli.data.dataset import Dataset
-    from gancli.data.decode import CropMode
-    from gancli.spec import ImageSpec
 
 FLAG = "--dataset"
 README = "README.md"
@@ -93,36 +91,22 @@ class Chosen:
     left_out: Sequence[str]
 
 
-def open_hub(
-    dataset: str,
-    selection: Selection,
-    emit: Emit,
-    *,
-    data_root: Path,
-    image_size: int | None,
-    download: bool,
-    on_bad_image: Literal["fail", "skip"],
-    split: Split,
-    fit: "CropMode",
-    fits: "Callable[[ImageSpec], object] | None",
-) -> "Dataset":
+def open_hub(dataset: str, options: DatasetOptions, emit: Emit) -> "Dataset":
     """Open a dataset of the hub as `opening.open_dataset` does. Raises `UsageError` and `DataError`."""
     from gancli.data.folder import open_folder
 
-    def opened(which: Split, emit: Emit) -> "Dataset":
-        found = local(dataset, selection, emit, which, download)
+    def opened(split: Split, emit: Emit) -> "Dataset":
+        found = local(dataset, options.selection, split, options.download, emit)
         with found.named(emit) as emit:
-            return open_folder(
-                found.path, data_root, image_size, on_bad_image, found.split, fit, fits, emit, found.files
-            )
+            return open_folder(found.path, dataclasses.replace(options, split=found.split), emit, found.files)
 
-    source = opened(split, emit)
-    if split == "test" and source.class_names:
+    source = opened(options.split, emit)
+    if options.split == "test" and source.class_names:
         source = _with_classes(source, opened("train", ignore).class_names, dataset, emit)
     return dataclasses.replace(source, name=dataset)
 
 
-def local(dataset: str, selection: Selection, emit: Emit, split: Split = "train", download: bool = True) -> Local:
+def local(dataset: str, selection: Selection, split: Split, download: bool, emit: Emit) -> Local:
     """Fetch the files of a split, and return where they are. Raises `UsageError` and `DataError`."""
     repository = hub.listed(hub.parse(dataset, FLAG), "dataset", FLAG, download)
     chosen = choose(repository, selection, _configurations(repository, emit, download))

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from gancli.config.paths import open_file
-from gancli.data import selection
 from gancli.data.image_files import MAX_ENTRIES, MAX_FILE_BYTES, MAX_INFLATION, Contents, ImageFiles
 from gancli.data.label_files import LABEL_NAMES, MAX_CLASSES, MAX_NAME_LENGTH, Label, Labels, check_label
+from gancli.data.options import Selection
 from gancli.data.patterns import shard_folders
 from gancli.data.walk import FolderListing
 from gancli.errors import DataError
@@ -45,9 +45,10 @@ class Columns:
 class Table(ImageFiles):
     """Images in rows, whose names are their places: `_places` has the file and the row of each."""
 
-    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+    def __init__(self, path: Path, files: Sequence[Path], selection: Selection) -> None:
         super().__init__(path, FolderListing())
-        self.column = selection.columns()[0] or ""
+        self.column = selection.image_column or ""
+        self._selection = selection
         self._files, self._notes = files, list[str]()
         self._columns: list[Columns] = []  # of each file, as are:
         self._num_rows: list[list[int]] = []  # of each row group
@@ -59,7 +60,7 @@ class Table(ImageFiles):
         """List the rows of the next file. Raises what pyarrow does, and `DataError`."""
         where, number, mtime = printable(str(path)), len(self._columns), path.stat().st_mtime_ns
         with open_parquet(path) as file:
-            columns = find_columns(where, file.schema_arrow)
+            columns = find_columns(where, file.schema_arrow, self._selection)
             groups = _row_groups(path, file, columns.image)
         first = self._columns[0] if self._columns else columns
         if columns.image != first.image:
@@ -141,6 +142,9 @@ class Table(ImageFiles):
     def holds(self, name: str) -> bool:
         return name in self._places
 
+    def check_columns(self, selection: Selection) -> None:
+        """Has columns, which `find_columns` checks."""
+
     def where(self, name: str) -> str:
         file, row = self._places[name]
         return printable(f"{self._files[file]}/row {row}")
@@ -149,7 +153,9 @@ class Table(ImageFiles):
         return [*self.found.notes(), *self._notes]
 
 
-def open_table(path: Path, files: Sequence[Path], skip: bool, most: int | None, emit: Emit) -> Table:
+def open_table(
+    path: Path, files: Sequence[Path], selection: Selection, skip: bool, most: int | None, emit: Emit
+) -> Table:
     """Open Parquet files as one dataset, whose name is `path`; given `most`, only as many files as have so many images.
     Raises `DataError` for a damaged file, for one without a single column of images, and if pyarrow is missing."""
     try:
@@ -159,7 +165,7 @@ def open_table(path: Path, files: Sequence[Path], skip: bool, most: int | None, 
         raise DataError(
             f"--dataset {path}: {missing} is missing, which reads Parquet files: pip install 'gancli[parquet]'"
         ) from error
-    table = Table(path, files)
+    table = Table(path, files, selection)
     for file, folder in zip(files, shard_folders(files), strict=True):
         try:
             table.add_file(file, folder)
@@ -233,7 +239,7 @@ def _label(cell: Any, class_names: Sequence[str]) -> Label | ValueError:
         return error
 
 
-def find_columns(where: str, schema: Any) -> Columns:
+def find_columns(where: str, schema: Any, selection: Selection) -> Columns:
     """Return the columns to read, by a `pyarrow.Schema`. Raises `DataError` if there is no single column with images."""
     kinds = {name: _kind(schema.field(name).type) for name in dict.fromkeys(schema.names)}
     images, classes = _features(schema.metadata or {})
@@ -241,7 +247,7 @@ def find_columns(where: str, schema: Any) -> Columns:
     candidates = candidates or [name for name in kinds if kinds[name] == STRUCT]
     candidates = candidates or [name for name in kinds if kinds[name] == BYTES]
     has = few([f"{name} ({schema.field(name).type})"[:80] for name in kinds], NUM_SHOWN) or "no column"
-    wanted, wanted_label = selection.columns()
+    wanted, wanted_label = selection.image_column, selection.label_column
     _check_column(where, "--image-column", wanted, [name for name in kinds if kinds[name] in (STRUCT, BYTES)], has)
     _check_column(where, "--label-column", wanted_label, kinds, has)
     candidates = candidates if wanted is None else [wanted]
