@@ -34,7 +34,7 @@ def name_variants(words: Sequence[str] | None) -> None:
 
 def print_changed(path: Path, facts: Facts) -> None:
     """Print a note if a model's code, from outside of gan, is not the one that it was trained with."""
-    if note := catalogue.changed_since(facts.variant, facts.origin, str(path)):
+    if note := catalogue.origin_of(facts.variant).changed_since(facts.origin, str(path)):
         console.print_message(f"note: {note}")
 
 

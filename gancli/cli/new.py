@@ -11,6 +11,7 @@ import typer
 
 from gancli import catalogue
 from gancli.catalogue import outside
+from gancli.catalogue.description import CONFIG_SUFFIX
 from gancli.cli import completing, console
 from gancli.config import paths
 from gancli.errors import GancliError, UsageError, os_problem
@@ -55,7 +56,7 @@ def source_of(name: str) -> str:
     if name not in catalogue.built_in():
         raise UsageError(f"--like {name}: must be one of {', '.join(catalogue.built_in())}")
     sources = []
-    for module in (f"gancli.variants.{name}{catalogue.CONFIG_SUFFIX}", f"gancli.variants.{name}"):
+    for module in (f"gancli.variants.{name}{CONFIG_SUFFIX}", f"gancli.variants.{name}"):
         found = importlib.util.find_spec(module)
         if found is not None and found.origin is not None:
             sources.append(Path(found.origin).read_text("utf-8"))
@@ -68,7 +69,7 @@ def source_of(name: str) -> str:
         imports += statements[:count]
         end = statements[count - 1].end_lineno or 0
         bodies.append("\n".join(lines[end:]).strip())
-    own = f"gancli.variants.{name}{catalogue.CONFIG_SUFFIX}"
+    own = f"gancli.variants.{name}{CONFIG_SUFFIX}"
     head = "\n".join(_imports(each for each in imports if getattr(each, "module", "") != own))
     return f'"""{docstring}"""\n\n{head}\n\n' + "\n\n\n".join(bodies) + "\n"
 

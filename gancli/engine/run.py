@@ -63,9 +63,9 @@ def join_processes() -> Iterator["Ranks | None"]:
     if not several_processes():
         yield None
         return
-    from gancli.machine import ranks
+    from gancli.machine import process_group
 
-    with ranks.join_processes() as joined:
+    with process_group.join_processes() as joined:
         yield joined
 
 

@@ -12,6 +12,7 @@ from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Emit, Preparing
 from gancli.files import hub
 from gancli.files.hub import Reference
+from gancli.files.hub_errors import explained, import_hub
 from gancli.text import printable
 
 FLAG = "--push"
@@ -83,9 +84,9 @@ def planned(target: Reference, private: bool, path: Path) -> Pushed:
 def upload(target: Reference, private: bool, path: Path, emit: Emit) -> Pushed:
     """Upload a folder as one commit; the repository is made if it does not exist. Raises `UploadError`."""
     emit(Preparing(f"uploading to {target.repo}", 0, 0, ""))
-    api = hub.imported(f"{FLAG} {target.repo}").HfApi()
     try:
-        with hub.explained(f"{FLAG} {target.repo}", target, "model"):
+        with explained(f"{FLAG} {target.repo}", target.repo, "model") as client:
+            api = client.HfApi()
             api.create_repo(target.repo, private=private or None, exist_ok=True)
             if private and not api.repo_info(target.repo).private:
                 raise GancliError(f"--private: {target.repo} exists, and is public; change that in its settings")
@@ -99,4 +100,4 @@ def upload(target: Reference, private: bool, path: Path, emit: Emit) -> Pushed:
 
 
 def _endpoint(target: Reference) -> str:
-    return str(hub.imported(f"{FLAG} {target.repo}").constants.ENDPOINT)
+    return str(import_hub(f"{FLAG} {target.repo}").constants.ENDPOINT)

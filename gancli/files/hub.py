@@ -6,23 +6,21 @@ HF_HUB_OFFLINE. It is imported when it is first needed, and sends no telemetry.
 
 import contextlib
 import dataclasses
-import errno
-import importlib
 import os
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from gancli.errors import CheckpointError, DataError, GancliError, UsageError
+from gancli.errors import UsageError
 from gancli.events import Emit, Preparing
+from gancli.files.hub_errors import Kind, StoppedTransferError, error_class, explained
 from gancli.format import parse_size, size
 from gancli.text import printable
 
-Kind = Literal["dataset", "model"]
 PREFIX = "hf:"
 FORM = "hf:OWNER/NAME or hf:OWNER/NAME@REVISION"
 LIMIT_VARIABLE, LIMIT_BYTES = "GAN_HUB_SIZE", 20 * 10**9
@@ -106,8 +104,8 @@ def resolve(reference: Reference, kind: Kind, flag: str, download: bool = True) 
     Raises `DataError` or `CheckpointError`."""
     if reference.has_commit:
         return reference
-    with explained(f"{flag} {reference}", reference, kind):
-        found = _api(reference, flag).resolve_revision(
+    with explained(f"{flag} {reference}", reference.repo, kind) as hub:
+        found = hub.HfApi().resolve_revision(
             reference.repo, repo_type=kind, revision=reference.revision or None, local_files_only=not download
         )
         if not COMMIT.fullmatch(commit := str(found.resolved)):
@@ -120,15 +118,17 @@ def listed(reference: Reference, kind: Kind, flag: str, download: bool = True) -
     Raises what `resolve` does."""
     reference = resolve(reference, kind, flag, download)
     where = {"repo_id": reference.repo, "repo_type": kind, "revision": reference.revision}
-    with explained(f"{flag} {reference}", reference, kind):
-        api = _api(reference, flag)
-        hub = importlib.import_module("huggingface_hub")
+    with explained(f"{flag} {reference}", reference.repo, kind) as hub:
         # Fetches no file, but the list of them.
         folder = hub.snapshot_download(**where, allow_patterns=[], local_files_only=not download)
         try:
             found = hub.get_cached_repo_tree(**where)
         except hub.errors.CachedRepoTreeNotFoundError:  # a cache that cannot be written to, or an older version's
-            found = [entry for entry in api.list_repo_tree(**where, recursive=True) if isinstance(entry, hub.RepoFile)]
+            found = [
+                entry
+                for entry in hub.HfApi().list_repo_tree(**where, recursive=True)
+                if isinstance(entry, hub.RepoFile)
+            ]
     return Repository(kind, reference, {entry.path: entry.size for entry in found}, Path(folder), flag)
 
 
@@ -153,14 +153,14 @@ def fetch(repository: Repository, names: Iterable[str], emit: Emit, download: bo
     needed, limit = sum(sizes[name] for name in missing), limit_bytes()
     where = f"{repository.flag} {reference}"
     if needed > limit:
-        raise _error(repository.kind)(
+        raise error_class(repository.kind)(
             f"{where}: {size(needed)} to download, over the limit of {size(limit)}; {LIMIT_VARIABLE}={-(-needed // 10**9)}G "
             "raises it"
         )
     if missing and not download:
-        raise _error(repository.kind)(f"{where}: not in the cache of huggingface_hub, and --no-download is given")
-    with explained(where, reference, repository.kind):
-        _transfer(repository, missing, needed, emit)
+        raise error_class(repository.kind)(f"{where}: not in the cache of huggingface_hub, and --no-download is given")
+    with explained(where, reference.repo, repository.kind) as hub:
+        _transfer(hub, repository, missing, needed, emit)
     return sum(sizes[name] for name in names)
 
 
@@ -173,13 +173,9 @@ def limit_bytes() -> int:
     return limit
 
 
-class _StoppedTransferError(Exception):
-    """Ends a transfer that nobody waits for any more."""
-
-
-def _transfer(repository: Repository, names: Iterable[str], total: int, emit: Emit) -> None:
+def _transfer(hub: Any, repository: Repository, names: Iterable[str], total: int, emit: Emit) -> None:
     """Download files, several at a time, with progress. Raises what huggingface_hub does."""
-    hub, reference = importlib.import_module("huggingface_hub"), repository.reference
+    reference = repository.reference
     waiting, failures = deque(names), list[BaseException]()
     unwanted, lock, done = threading.Event(), threading.Lock(), 0
 
@@ -194,7 +190,7 @@ def _transfer(repository: Repository, names: Iterable[str], total: int, emit: Em
         def update(self, count: float | None = 1) -> None:
             nonlocal done
             if unwanted.is_set():
-                raise _StoppedTransferError
+                raise StoppedTransferError
             with lock:
                 done += int(count or 0)
 
@@ -238,102 +234,3 @@ def _transfer(repository: Repository, names: Iterable[str], total: int, emit: Em
             thread.join(POLL_S)  # most remove what they have begun
     if failures:
         raise failures[0]
-
-
-def imported(where: str) -> Any:
-    """Return huggingface_hub, quiet. Raises `GancliError` that names the extra."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
-    try:
-        hub = importlib.import_module("huggingface_hub")
-        for name in ("constants", "errors", "utils"):
-            importlib.import_module(f"huggingface_hub.{name}")
-        version = tuple(map(int, hub.__version__.split(".")[:2]))
-    except (ImportError, ValueError) as error:
-        missing = getattr(error, "name", None) or "huggingface_hub"
-        raise GancliError(f"{where}: {missing} is missing: pip install 'gancli[hub]'") from error
-    if version < (2, 4):
-        raise GancliError(
-            f"{where}: huggingface_hub {hub.__version__} is too old; 2.4 is needed: pip install -U 'gancli[hub]'"
-        )
-    if "HF_HUB_VERBOSITY" not in os.environ:
-        hub.utils.logging.set_verbosity_error()  # what matters is in the errors
-    return hub
-
-
-def _api(reference: Reference, flag: str) -> Any:
-    return imported(f"{flag} {reference}").HfApi()
-
-
-def _error(kind: Kind) -> type[GancliError]:
-    return DataError if kind == "dataset" else CheckpointError
-
-
-@contextlib.contextmanager
-def explained(where: str, reference: Reference, kind: Kind) -> Iterator[None]:
-    """Raise what huggingface_hub raises as `DataError` or `CheckpointError`, in one line that says how to fix it;
-    meanwhile it shows no progress bars of its own."""
-    hub = imported(where)
-    own = hub.constants.HF_HUB_DISABLE_PROGRESS_BARS is None
-    try:
-        with hub.utils.disable_progress_bars() if own else contextlib.nullcontext():
-            yield
-    except (GancliError, _StoppedTransferError):
-        raise
-    except Exception as error:  # of huggingface_hub's and its HTTP library's many kinds
-        raise _error(kind)(f"{where}: {reason(error, reference, kind)}") from error
-
-
-def reason(error: BaseException, reference: Reference, kind: Kind) -> str:
-    """Why a request to the hub failed, and how to fix it."""
-    hub = importlib.import_module("huggingface_hub")
-    errors, constants = hub.errors, hub.constants
-    address = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{reference.repo}"
-    chain = list(_chain(error))
-    status = next((e.response.status_code for e in chain if isinstance(e, errors.HfHubHTTPError)), None)
-    login = "`hf auth login` or HF_TOKEN"
-    if any(isinstance(e, errors.GatedRepoError) for e in chain):
-        return f"gated: accept its terms at {address}, and log in with {login}"
-    if any(isinstance(e, errors.RevisionNotFoundError) for e in chain):
-        return "no such revision (a branch, tag or commit)"
-    if any(isinstance(e, errors.RepositoryNotFoundError) for e in chain):
-        return f"no such {kind} repository at {constants.ENDPOINT}, or a private one (log in with {login})"
-    if status in (401, 403):
-        return f"access denied ({status}); log in with {login}, with a token that may do this"
-    if status == 429:
-        return "the hub refuses more requests for now (429); try again later" + (
-            "" if hub.get_token() else f", or with {login}"
-        )
-    if status is not None:
-        return f"{constants.ENDPOINT} answers {status}{_detail(error)}"
-    if constants.is_offline_mode() and any(
-        isinstance(e, errors.OfflineModeIsEnabled | errors.LocalEntryNotFoundError) for e in chain
-    ):
-        return "not in the cache of huggingface_hub, and HF_HUB_OFFLINE is set"
-    for each in chain:
-        if isinstance(each, OSError) and each.errno in (
-            errno.ENOSPC,
-            errno.EACCES,
-            errno.EROFS,
-            errno.EDQUOT,
-            errno.EPERM,
-        ):
-            return f"cannot be written to {constants.HF_HUB_CACHE} ({each.strerror}); HF_HOME names another folder"
-    if any(type(e).__module__.startswith(("httpx", "httpcore")) or isinstance(e, ConnectionError) for e in chain):
-        return f"{constants.ENDPOINT} cannot be reached{_detail(chain[-1])}"
-    if any(isinstance(e, errors.LocalEntryNotFoundError) for e in chain):
-        return f"not in the cache of huggingface_hub{_detail(chain[-1])}"
-    return f"cannot be fetched{_detail(error)}"
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen = set[int]()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _detail(error: BaseException) -> str:
-    """The first sentence of an error's text, in brackets."""
-    text = printable(" ".join(str(error).split()))
-    return f" ({text[:160]})" if text else f" ({type(error).__name__})"

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from gancli.errors import GancliError, os_problem
 from gancli.events import Evaluated, Event, LossRow, RunFinished, RunStarted, SamplesDrawn
-from gancli.report.jsonl import is_number
+from gancli.report.rows import is_number
 
 VERSION = "brain.Event:2"  # the format of event files
 MISSING = "--tensorboard: tensorboard is missing: pip install 'gancli[tensorboard]'"
