@@ -1,6 +1,7 @@
 """The description and the options of a variant: from the module with its `Config`, without its networks."""
 
 import ast
+import functools
 import importlib
 import importlib.util
 from collections.abc import Mapping
@@ -46,12 +47,8 @@ def docstring_of(source: str | bytes) -> str | None:
 def import_config_module(module: str, origin: Origin | None = None) -> ModuleType:
     """Import the module with the options of the variant in `module`: `NAME_config`, or else `NAME` itself. `origin`: of an
     installed package; None: gan's own. Raises `VariantError`."""
-    if origin is None:
-        options = f"{module}{CONFIG_SUFFIX}"
-        return importlib.import_module(options if importlib.util.find_spec(options) else module)
-    package, _, _ = module.rpartition(".")
+    load = importlib.import_module if origin is None else functools.partial(outside.import_package, origin)
+    package, options = module.rpartition(".")[0], f"{module}{CONFIG_SUFFIX}"
     if package:
-        outside.import_package(origin, package)
-        if importlib.util.find_spec(f"{module}{CONFIG_SUFFIX}"):
-            return outside.import_package(origin, f"{module}{CONFIG_SUFFIX}")
-    return outside.import_package(origin, module)
+        load(package)  # as `find_spec` would, but with its errors explained
+    return load(options if package and importlib.util.find_spec(options) else module)

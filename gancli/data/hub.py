@@ -148,7 +148,7 @@ def choose(repository: Repository, selection: Selection, configurations: "Mappin
 
 
 def _split(where: str, splits: Mapping[str, object], asked: str | None) -> str:
-    """The split to train on. Raises `UsageError` if it does not exist, or if one must be chosen."""
+    """Return the split to train on. Raises `UsageError` if it does not exist, or if one must be chosen."""
     if asked is not None:
         if (found := WORDS.get(asked.lower(), asked)) not in splits and (found := asked) not in splits:
             raise UsageError(f"--split {asked}: {where.removeprefix(f'{FLAG} ')} has the splits {', '.join(splits)}")
@@ -159,7 +159,7 @@ def _split(where: str, splits: Mapping[str, object], asked: str | None) -> str:
 
 
 def _nothing_to_read(repository: Repository, names: Sequence[str]) -> str:
-    """Why no file of a repository can be read."""
+    """Return why no file of a repository can be read."""
     reference = repository.reference
     if not names and reference.part:
         folders = sorted({name.partition("/")[0] for name in repository.files if "/" in name and hub.is_safe(name)})
@@ -174,16 +174,16 @@ def _nothing_to_read(repository: Repository, names: Sequence[str]) -> str:
 
 
 def _by_split(names: Sequence[str]) -> dict[str, list[str]]:
-    """Files by the split that their names say, without those that say none; all are `train` if none says one."""
+    """Return the files by the split in their names, but for names without; all are `train` if no name has one."""
     found: dict[str, list[str]] = {}
     for name in names:
-        if (split := _said_split(name)) is not None:
+        if (split := _split_in_name(name)) is not None:
             found.setdefault(split, []).append(name)
     return found or {"train": list(names)}
 
 
-def _said_split(name: str) -> str | None:
-    """The split in a file's name, else in the name of the innermost folder: `data/train-00000-of-00003.parquet`."""
+def _split_in_name(name: str) -> str | None:
+    """Return the split in a file's name, else in that of the innermost folder: `data/train-00000-of-00003.parquet`."""
     path = PurePosixPath(name)
     for part in (path.name.partition(".")[0], *reversed(path.parts[:-1])):
         if found := WORD.findall(part.lower()):
@@ -216,8 +216,8 @@ def _several(reference: Reference, names: Sequence[str]) -> UsageError:
 
 
 def _configuration(reference: Reference, configurations: Mapping[str, Configuration]) -> Configuration | None:
-    """The configuration that the reference names, or the default one; None if files are chosen by their folders. Raises
-    `UsageError` if one must be chosen."""
+    """Return the configuration that the reference names, or the default one; None if files are chosen by their folders.
+    Raises `UsageError` if one must be chosen."""
     default = [name for name, each in configurations.items() if each.is_default or name == "default"]
     name = reference.part or next(iter([*default, *configurations]), "")
     if len(configurations) > 1 and not reference.part and not default:
@@ -227,7 +227,7 @@ def _configuration(reference: Reference, configurations: Mapping[str, Configurat
 
 
 def _only_folder(repository: Repository, names: Sequence[str], split: str) -> str:
-    """The folder that has the images of a split, and no others. Raises `UsageError`."""
+    """Return the folder that has the images of a split, and no others. Raises `UsageError`."""
     folder = posixpath.commonpath(list(map(posixpath.dirname, names)))
     inside = {name for name in repository.files if is_image(name) and name.startswith(f"{folder}/" if folder else "")}
     if others := sorted(inside - {*names}):
@@ -239,8 +239,8 @@ def _only_folder(repository: Repository, names: Sequence[str], split: str) -> st
 
 
 def _with_classes(test: "Dataset", known: Sequence[str], dataset: str, emit: Emit) -> "Dataset":
-    """A test split with the numbers that the training split gives its classes. Images of other classes are left out, with a
-    warning. Raises `DataError` if none is left."""
+    """Return a test split with the numbers that the training split gives its classes. Images of other classes are left out,
+    with a warning. Raises `DataError` if none is left."""
     import torch
 
     from gancli.data.names import match_names

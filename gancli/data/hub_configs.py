@@ -30,7 +30,7 @@ class Configuration:
     is_default: bool = False
 
     def match(self, names: Sequence[str]) -> dict[str, list[str]]:
-        """The files of each split."""
+        """Return the files of each split, of the given names."""
         parts = [(name, name.split("/")) for name in names]
         return {
             split: sorted(
@@ -50,7 +50,7 @@ def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def read_configurations(repository: Repository, emit: Emit, download: bool) -> dict[str, Configuration]:
-    """The `configs` of a README's front matter; none if they cannot be read."""
+    """Return the configurations in a README's front matter by name; none, with a warning, if they cannot be read."""
     if not 0 < repository.files.get(README, 0) <= MAX_README_BYTES:
         return {}
     hub.fetch(repository, [README], emit, download)
@@ -88,7 +88,7 @@ def _listed(paths: object) -> list[object]:
 
 
 def _checked(path: object) -> str:
-    """A pattern. Raises `ValueError`."""
+    """Return a pattern without `./`. Raises `ValueError` for what is none, or too long."""
     if not isinstance(path, str) or len(path) > MAX_PATTERN or path.count("**") > MAX_DEEP:
         raise ValueError("not a pattern")
     return path.removeprefix("./")

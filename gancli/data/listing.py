@@ -14,13 +14,13 @@ from gancli.config.paths import expanded, open_file
 from gancli.data import parquet, patterns, tars
 from gancli.data.formats import GREY_MODES, accepted
 from gancli.data.image_files import ImageFiles, ImageFolder, ImageZip
-from gancli.data.names import STACKED, dataset_names, own_size
+from gancli.data.names import dataset_names
 from gancli.data.options import WHOLE, Selection
+from gancli.data.overview import NAMED_SETS
 from gancli.data.walk import list_folder
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean
 from gancli.events import Emit, ignore
 
-COLOURED = frozenset({"shapes", "leaves", "cifar10", "cifar100", "svhn", "stl10", STACKED})
 NUM_PROBED = 16
 HEAD_BYTES = 1 << 16
 
@@ -106,8 +106,8 @@ class Probe:
 def probe(dataset: str, image_column: str | None = None) -> Probe | None:
     """Return what the first images of a dataset are like; None if none can be read, which opening it will report."""
     selection = Selection(image_column=image_column)
-    if (side := own_size(dataset)) is not None:
-        return Probe(dataset in COLOURED, side, True)
+    if (known := NAMED_SETS.get(dataset)) is not None:
+        return Probe(known.channels == 3, known.size, True)
     sizes, coloured = list[tuple[int, int]](), False
     try:
         path = expanded(dataset, "--dataset")

@@ -9,9 +9,9 @@ from gancli import events
 from gancli.config import RunConfig, VariantConfig
 from gancli.config.paths import data_root
 from gancli.data.dataset import Dataset
-from gancli.data.names import own_size
 from gancli.data.opening import open_dataset
 from gancli.data.options import DatasetOptions, Selection
+from gancli.data.overview import own_size
 from gancli.data.photographs import PhotoDataset, open_photographs
 from gancli.engine import initial, memory, monitors, plan, resume, saving
 from gancli.engine.evaluate import Evaluation

@@ -6,7 +6,6 @@ HF_HUB_OFFLINE. It is imported when it is first needed, and sends no telemetry.
 
 import contextlib
 import dataclasses
-import os
 import re
 import threading
 from collections import deque
@@ -18,12 +17,12 @@ from typing import Any
 from gancli.errors import UsageError
 from gancli.events import Emit, Preparing
 from gancli.files.hub_errors import Kind, StoppedTransferError, error_class, explained
-from gancli.format import parse_size, size
+from gancli.format import size, size_variable
 from gancli.text import printable
 
 PREFIX = "hf:"
 FORM = "hf:OWNER/NAME or hf:OWNER/NAME@REVISION"
-LIMIT_VARIABLE, LIMIT_BYTES = "GAN_HUB_SIZE", 20 * 10**9
+LIMIT_VARIABLE, LIMIT_BYTES = "GAN_HUB_SIZE", 20 * 10**9  # the most that is downloaded for one option
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # hf://datasets/OWNER/NAME, as other libraries write it, is accepted, too.
 WORD = re.compile(
@@ -80,7 +79,7 @@ def parse(word: str, flag: str) -> Reference:
 
 
 def name_of(file: Path) -> str:
-    """The reference, with its commit, of a model in the hub's cache; `""` for any other file."""
+    """Return the reference, with its commit, of a model in the hub's cache; `""` for any other file."""
     match file.parts[-4:]:
         case (str(folder), "snapshots", str(commit), _) if folder.startswith("models--") and COMMIT.fullmatch(commit):
             return f"{PREFIX}{folder.removeprefix('models--').replace('--', '/', 1)}@{commit}"
@@ -150,7 +149,8 @@ def fetch(repository: Repository, names: Iterable[str], emit: Emit, download: bo
     assert all(map(is_safe, names))
     sizes, reference = repository.files, repository.reference
     missing = [name for name in names if not (repository.folder / name).exists()]
-    needed, limit = sum(sizes[name] for name in missing), limit_bytes()
+    needed, own_limit = sum(sizes[name] for name in missing), size_variable(LIMIT_VARIABLE)
+    limit = LIMIT_BYTES if own_limit is None else own_limit
     where = f"{repository.flag} {reference}"
     if needed > limit:
         raise error_class(repository.kind)(
@@ -162,15 +162,6 @@ def fetch(repository: Repository, names: Iterable[str], emit: Emit, download: bo
     with explained(where, reference.repo, repository.kind) as hub:
         _transfer(hub, repository, missing, needed, emit)
     return sum(sizes[name] for name in names)
-
-
-def limit_bytes() -> int:
-    """The most that is downloaded for one option: GAN_HUB_SIZE, else 20 GB. Raises `UsageError`."""
-    text = os.environ.get(LIMIT_VARIABLE, "").strip()
-    limit = parse_size(text) if text else LIMIT_BYTES
-    if limit is None:
-        raise UsageError(f"{LIMIT_VARIABLE}={text}: must be a size such as 500M or 20G")
-    return limit
 
 
 def _transfer(hub: Any, repository: Repository, names: Iterable[str], total: int, emit: Emit) -> None:
@@ -193,9 +184,6 @@ def _transfer(hub: Any, repository: Repository, names: Iterable[str], total: int
                 raise StoppedTransferError
             with lock:
                 done += int(count or 0)
-
-        def update_transfer(self, count: float | None = 1) -> None:
-            """Called with bytes on the wire, in addition to those that are written."""
 
         def __enter__(self) -> "Bar":
             return self

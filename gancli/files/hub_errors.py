@@ -106,6 +106,6 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _detail(error: BaseException) -> str:
-    """The first sentence of an error's text, in brackets."""
+    """Return the beginning of an error's text, in brackets."""
     text = printable(" ".join(str(error).split()))
     return f" ({text[:160]})" if text else f" ({type(error).__name__})"
