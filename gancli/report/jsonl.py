@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TextIO
 
 from gancli.errors import DivergedError, GancliError, StdoutError, os_problem
@@ -122,9 +121,7 @@ class MetricsFile(Reporter):
             self._file = self._path.open("a+b", buffering=0)
         _append(self._file, row)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self, error: BaseException | None) -> None:
         if isinstance(error, DivergedError) and self._file is not None:
             with contextlib.suppress(OSError):  # the error itself is printed in any case
                 _append(self._file, {"step": error.step, "time": utc(), "diverged": str(error)})
