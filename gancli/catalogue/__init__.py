@@ -99,7 +99,7 @@ def resolve(word: str, flag: str = "--variant") -> str:
         outside.read(origin)
     except VariantError as error:
         raise UsageError(f"{flag} {error}") from None
-    return add(name, origin, f"{flag} {word}")
+    return _add(name, origin, f"{flag} {word}")
 
 
 def check_new(word: str) -> str:
@@ -117,15 +117,12 @@ def _check_free(name: str, what: str) -> None:
         raise UsageError(f"{what}: {name} is the name of an option; give the variant another name")
 
 
-def add(name: str, origin: Origin, what: str) -> str:
+def _add(name: str, origin: Origin, what: str) -> str:
     """Make a variant from outside known to this process, and return its name. `what` names it in the `UsageError` for a name
     that another variant has."""
     _check_free(name, what)
-    others = [*outside.packages().get(name, ())]
-    before = _given.get(name)
-    if before is not None and before.path != origin.path:
-        others.append(before)
-    if others:
+    given = [before for before in (_given.get(name),) if before is not None and before.path != origin.path]
+    if others := [*outside.packages().get(name, ()), *given]:
         raise UsageError(f"{what}: {_several(name, [origin, *others])}")
     _given[name] = origin
     imported = _imported.get(name)
@@ -263,9 +260,8 @@ def add_class(variant_class: "type[Variant]") -> str:
     """Make a class given from Python known, and return the name of its variant: that of its file, or else of the class in
     lower case. Raises `UsageError` and `VariantError`."""
     module_name = variant_class.__module__
-    for name in known_names():
-        if name in built_in() and module_name == f"gancli.variants.{name}":
-            return name
+    if (own := module_name.removeprefix("gancli.variants.")) in built_in() and own != module_name:
+        return own
     for name, several in outside.packages().items():
         if any(origin.module == module_name for origin in several):
             return check_name(name)
@@ -282,7 +278,7 @@ def add_class(variant_class: "type[Variant]") -> str:
     if path is not None:
         origin = outside.read(origin)[0]
     _imported.pop(name, None)
-    add(name, origin, f"variant {variant_class.__name__}")
+    _add(name, origin, f"variant {variant_class.__name__}")
     declaration.check_class(variant_class, origin)
     docstring = module.__doc__ if path is not None and module.__doc__ else variant_class.__doc__
     info = describe(name, docstring, declaration.config_of(module, origin, variant_class), origin)

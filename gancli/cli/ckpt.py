@@ -47,7 +47,7 @@ def resolve(word: str) -> Path:
 
 
 def resolve_all(words: Sequence[str], trained: bool = False) -> list[Path]:
-    """Return the paths that several CKPT name, as `store.names.all_located` does, and print notes."""
+    """Return the paths that several CKPT name, as `pretrained.resolve_checkpoints` does, and print notes."""
     found, notes = pretrained.resolve_checkpoints(words, trained)
     for note in notes:
         console.print_message(f"note: {note}")

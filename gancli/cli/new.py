@@ -1,7 +1,6 @@
 """`gan new`: a file to start a variant of one's own from. Imports no torch."""
 
 import ast
-import importlib.resources
 import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,7 +32,7 @@ def new(
         raise UsageError(f"FILE {file}: must end with .py")
     path = paths.expanded(file, "FILE")
     name = catalogue.check_new(file)
-    text = _template() if like is None else source_of(like)
+    text = Path(__file__).with_name(TEMPLATE).read_text("utf-8") if like is None else source_of(like)
     try:
         with path.open("x", encoding="utf-8") as out:
             out.write(text)
@@ -44,10 +43,6 @@ def new(
     console.print_path(path)
     word = outside.as_path(path)
     console.print_message(f"next: gan check {word}, then gan train -v {word} (it is the variant {name})")
-
-
-def _template() -> str:
-    return importlib.resources.files("gancli.cli").joinpath(TEMPLATE).read_text("utf-8")
 
 
 def source_of(name: str) -> str:
@@ -76,22 +71,18 @@ def source_of(name: str) -> str:
 
 def _imports(statements: Iterable[ast.stmt]) -> list[str]:
     """Return import statements, each module once: the standard library's, torch's and gan's, with blank lines between."""
-    modules: set[str] = set()
-    names: dict[str, set[str]] = {}
+    lines, names = set[str](), dict[str, set[str]]()
     for each in statements:
-        if isinstance(each, ast.Import):
-            modules |= {f"{a.name} as {a.asname}" if a.asname else a.name for a in each.names}
-        elif isinstance(each, ast.ImportFrom):
-            names.setdefault(str(each.module), set()).update(
-                f"{a.name} as {a.asname}" if a.asname else a.name for a in each.names
-            )
-    lines = [(name.split(".")[0].split()[0], f"import {name}") for name in sorted(modules)]
-    for module in sorted(names):
-        text = f"from {module} import {', '.join(sorted(names[module]))}"
-        if len(text) > MAX_COLUMNS:
-            text = f"from {module} import (\n" + "".join(f"    {name},\n" for name in sorted(names[module])) + ")"
-        lines.append((module.split(".")[0], text))
-    found = list[str]()
-    for group in (lambda top: top not in ("torch", "gancli"), lambda top: top == "torch", lambda top: top == "gancli"):
-        found += ["", *(text for top, text in lines if group(top))]
-    return found[1:]
+        if isinstance(each, ast.ImportFrom):
+            names.setdefault(str(each.module), set()).update(map(ast.unparse, each.names))
+        elif isinstance(each, ast.Import):
+            lines |= {f"import {ast.unparse(alias)}" for alias in each.names}
+    for module, own in names.items():
+        line = f"from {module} import {', '.join(sorted(own))}"
+        wrapped = f"from {module} import (\n" + "".join(f"    {name},\n" for name in sorted(own)) + ")"
+        lines.add(line if len(line) <= MAX_COLUMNS else wrapped)
+    groups: dict[str, list[str]] = {"": [], "torch": [], "gancli": []}
+    for line in sorted(lines, key=lambda line: (line.startswith("from"), line)):
+        top = line.split()[1].partition(".")[0]
+        groups[top if top in groups else ""].append(line)
+    return [line for group in groups.values() for line in ("", *group)][1:]

@@ -19,7 +19,7 @@ from gancli.store.evaluations import Evaluation
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 from gancli.store.run_directory import RunDirectory
-from gancli.store.run_info import RunInfo
+from gancli.store.run_info import RunInfo, images_per_step
 from gancli.text import counted
 
 Texts = dict[str, str]
@@ -188,7 +188,7 @@ def _add_config(run: RunData, info: RunInfo) -> None:
     run.chosen = {name: _text(value) for name, value in info.chosen.items()}
     run.command = info.command
     run.steps = _whole(info.config.get("steps")) or None
-    run.batch_size = _whole(info.images_per_step)
+    run.batch_size = _whole(images_per_step(info))
 
 
 def _text(value: object) -> str:

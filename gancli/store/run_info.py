@@ -107,22 +107,14 @@ class RunInfo:
         return _count(self.metadata, "steps")
 
     @property
-    def images_per_step(self) -> int | None:
-        """The number of images of a step, those of all parts of `--accumulate`."""
-        if (recorded := _count(self.metadata, "batch_size")) is not None:
-            return recorded
-        # Older versions of gan wrote the variant's default among the chosen values.
-        size = _count(self.config, "batch_size") or _count(self.chosen, "batch_size")
-        return None if size is None else size * (_count(self.config, "accumulate") or 1)
-
-    @property
     def left_s(self) -> float | None:
         """The time that a running run still needs at its latest speed."""
         last = last_losses(self.newest_rows)
         speed: Any = last.get("images_per_s")
-        if self.owner is None or self.steps is None or not self.images_per_step or not is_number(speed):
+        if self.owner is None or self.steps is None or not is_number(speed) or speed <= 0:
             return None
-        return max(0, self.steps - _step(last)) * self.images_per_step / speed if speed > 0 else None
+        size = images_per_step(self)
+        return None if size is None else max(0, self.steps - _step(last)) * size / speed
 
     @property
     def losses(self) -> Mapping[str, float]:
@@ -291,6 +283,15 @@ class RunInfo:
         except GancliError as error:
             self.problems.append(str(error).removeprefix("--config "))
         return default
+
+
+def images_per_step(run: RunInfo) -> int | None:
+    """Return the number of images of a step, those of all parts of `--accumulate`; None if it is not known."""
+    if (recorded := _count(run.metadata, "batch_size")) is not None:
+        return recorded
+    # Older versions of gan wrote the variant's default among the chosen values.
+    size = _count(run.config, "batch_size") or _count(run.chosen, "batch_size")
+    return None if size is None else size * (_count(run.config, "accumulate") or 1)
 
 
 def _step(row: Mapping[str, Any]) -> int:
