@@ -1,7 +1,10 @@
 """Numbers, counts, sizes and durations as text, each kind in one form wherever it is shown."""
 
 import math
+import os
 import re
+
+from gancli.errors import UsageError
 
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -55,6 +58,14 @@ def parse_size(text: str) -> int | None:
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?|\d{1,18}) ?([KMGT]?)B?", text.strip().upper())
     units = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
     return None if found is None else int(float(found[1]) * units[found[2]])
+
+
+def size_variable(name: str) -> int | None:
+    """Return the bytes that an environment variable gives, None if it is not set. Raises `UsageError` for another text."""
+    text = os.environ.get(name, "").strip()
+    if text and parse_size(text) is None:
+        raise UsageError(f"{name}={text}: must be a size such as 500M or 20G")
+    return parse_size(text) if text else None
 
 
 def duration(seconds: float) -> str:

@@ -12,8 +12,7 @@ from torch import Tensor
 from gancli import catalogue
 from gancli.api.train import training
 from gancli.catalogue import contract, outside
-from gancli.config import fields_of
-from gancli.config.resolve import FLAG, Layer, environment_layers, preset_layers, resolve
+from gancli.config.resolve import FLAG, Layer, Resolved, environment_layers, preset_layers, resolve
 from gancli.engine import plan
 from gancli.engine.session import Session
 from gancli.engine.train import open_data
@@ -31,7 +30,7 @@ LARGEST = 2.0  # absolute pixel value that an untrained generator may have; thos
 CLASSES = tuple("0123456789")
 
 
-class Held(NamedTuple):
+class CheckResult(NamedTuple):
     """One promise of the contract: whether it holds, and what was seen."""
 
     promise: str
@@ -39,7 +38,7 @@ class Held(NamedTuple):
     seen: str
 
 
-def check(name: str, image_size: int | None = None) -> Iterator[Held]:
+def check(name: str, image_size: int | None = None) -> Iterator[CheckResult]:
     """Yield the promises of the contract, and whether a variant keeps them, as they are checked. Raises `VariantError` if
     its code cannot be imported, and `UsageError` for a size that it does not take."""
     variant_class = catalogue.load(name)
@@ -47,27 +46,27 @@ def check(name: str, image_size: int | None = None) -> Iterator[Held]:
     with tempfile.TemporaryDirectory(prefix="gan-check-") as folder:
         checker = _Checker(name, size, Path(folder))
         sizes = f"{size}×{size} digits"
-        yield _held(f"its networks are built, for {sizes} and by every preset", checker.presets)
-        yield _held("its generator returns images", checker.images)
+        yield _run_check(f"its networks are built, for {sizes} and by every preset", checker.presets)
+        yield _run_check("its generator returns images", checker.images)
         for precision in ("fp32", "bf16"):
             what = f"each update trains its own network alone, with finite terms, in {precision}"
-            yield _held(what, lambda precision=precision: checker.updates(precision))  # type: ignore[misc]
-        yield _held("a run stopped after 3 steps resumes exactly", checker.resumes)
-        yield _held("a captured step is equal to a plain one", checker.captures)
+            yield _run_check(what, lambda precision=precision: checker.updates(precision))  # type: ignore[misc]
+        yield _run_check("a run stopped after 3 steps resumes exactly", checker.resumes)
+        yield _run_check("a captured step is equal to a plain one", checker.captures)
         if variant_class.has_d_logits():
-            yield _held("d_logits returns a logit for each image", checker.d_logits)
+            yield _run_check("d_logits returns a logit for each image", checker.d_logits)
 
 
-def _held(promise: str, work: Callable[[], str]) -> Held:
+def _run_check(promise: str, work: Callable[[], str]) -> CheckResult:
     """Do the work of a check, which returns what it saw. Any error says that the promise is not kept."""
     try:
-        return Held(promise, True, work())
+        return CheckResult(promise, True, work())
     except GancliError as error:
-        return Held(promise, False, str(error))
+        return CheckResult(promise, False, str(error))
     except Exception as error:  # of the variant's own code
         notes = [note for note in getattr(error, "__notes__", ()) if outside.is_place(note)]
         where = outside.place(error.__traceback__) or next(iter(notes), "")
-        return Held(promise, False, f"{where}: {outside.described(error)}".removeprefix(": "))
+        return CheckResult(promise, False, f"{where}: {outside.described(error)}".removeprefix(": "))
 
 
 def _size(name: str, asked: int | None) -> int:
@@ -85,13 +84,11 @@ def _size(name: str, asked: int | None) -> int:
     raise error
 
 
-def _resolved(name: str, values: dict[str, object]) -> Any:
+def _resolved(name: str, values: dict[str, object], preset: str = "default") -> Resolved:
+    """Return the options of a run of a variant, with `values` of options."""
     config_class = catalogue.variant_info(name).config_class
-    return resolve(name, config_class, [*preset_layers(name, config_class, "default"), *_layers(values)])
-
-
-def _layers(values: dict[str, object]) -> list[Layer]:
-    return [*environment_layers(but=("progress", "device", "threads")), Layer(FLAG, values)]
+    layers = [*environment_layers(but=("progress", "device", "threads")), Layer(FLAG, values)]
+    return resolve(name, config_class, [*preset_layers(name, config_class, preset), *layers])
 
 
 class _Checker:
@@ -117,12 +114,9 @@ class _Checker:
 
     def presets(self) -> str:
         info, variant_class = catalogue.variant_info(self.name), catalogue.load(self.name)
-        known = {field.name for field in fields_of(info.config_class)}
         count: dict[str, int] = {}
-        for preset, values in info.presets.items():
-            own = dict(info.presets["default"]) | dict(values)
-            config = info.config_class(**{key: value for key, value in own.items() if key in known})
-            config.check()
+        for preset in info.presets:
+            config = _resolved(self.name, {}, preset).own
             with on_meta_device():
                 variant = variant_class(config, ImageSpec(1, int(str(self.values["image_size"])), CLASSES))
             contract.check_built(variant)

@@ -13,7 +13,8 @@ from gancli.page.files import MAX_RUNS
 from gancli.page.run_data import RunData
 from gancli.page.x_axis import STEPS, check_axis
 from gancli.store import pretrained
-from gancli.store.run_info import RunInfo, runs_under
+from gancli.store.find_runs import runs_under
+from gancli.store.run_info import RunInfo
 
 
 @common.errors_in_python()

@@ -10,7 +10,6 @@ class given from Python. It is imported when its options or its class are asked 
 `config.toml` names it.
 """
 
-import ast
 import dataclasses
 import functools
 import importlib
@@ -27,29 +26,14 @@ from typing import TYPE_CHECKING
 
 import gancli.variants
 from gancli.catalogue import declaration, outside
+from gancli.catalogue.description import CONFIG_SUFFIX, VariantInfo, describe, docstring_of, import_config_module
 from gancli.catalogue.outside import Origin
 from gancli.config import Field, RunConfig, VariantConfig, fields_of, suggestions, toml
 from gancli.config.run import TrainCommandConfig
 from gancli.errors import UsageError, VariantError, shell_quoted
-from gancli.text import few
 
 if TYPE_CHECKING:
     from gancli.variant import Variant
-
-CONFIG_SUFFIX = "_config"  # of the module with a variant's options
-
-
-@dataclass(frozen=True)
-class VariantInfo:
-    """The description and the options of a variant, without its networks."""
-
-    name: str
-    title: str
-    paper: str
-    description: str
-    config_class: type[VariantConfig]
-    presets: Mapping[str, Mapping[str, object]]
-    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -74,13 +58,8 @@ def built_in() -> tuple[str, ...]:
 def names() -> tuple[str, ...]:
     """Return the names of all variants, in alphabetical order: gan's own, those given to this process or in `GAN_VARIANTS`,
     and those of installed packages, but for names that several give."""
-    own = built_in()
-    more = {
-        *_given,
-        *outside.environment_files(),
-        *(n for n, several in outside.packages().items() if len(several) < 2),
-    }
-    return tuple(sorted({*own, *more}))
+    packaged = (name for name, origins in outside.packages().items() if len(origins) == 1)
+    return tuple(sorted({*built_in(), *_given, *outside.environment_files(), *packaged}))
 
 
 def known_names() -> tuple[str, ...]:
@@ -120,7 +99,7 @@ def resolve(word: str, flag: str = "--variant") -> str:
         outside.read(origin)
     except VariantError as error:
         raise UsageError(f"{flag} {error}") from None
-    return add(name, origin, f"{flag} {word}")
+    return _add(name, origin, f"{flag} {word}")
 
 
 def check_new(word: str) -> str:
@@ -133,22 +112,17 @@ def check_new(word: str) -> str:
 def _check_free(name: str, what: str) -> None:
     if name in built_in():
         raise UsageError(f"{what}: {name} is a variant of gan's own; give yours another name")
-    if name in {field.name for config in (RunConfig, TrainCommandConfig) for field in fields_of(config)} | {
-        toml.CHOSEN,
-        toml.ORIGIN,
-    }:
+    options = {field.name for config in (RunConfig, TrainCommandConfig) for field in fields_of(config)}
+    if name in options | {toml.CHOSEN, toml.ORIGIN}:
         raise UsageError(f"{what}: {name} is the name of an option; give the variant another name")
 
 
-def add(name: str, origin: Origin, what: str) -> str:
+def _add(name: str, origin: Origin, what: str) -> str:
     """Make a variant from outside known to this process, and return its name. `what` names it in the `UsageError` for a name
     that another variant has."""
     _check_free(name, what)
-    others = [*outside.packages().get(name, ())]
-    before = _given.get(name)
-    if before is not None and before.path != origin.path:
-        others.append(before)
-    if others:
+    given = [before for before in (_given.get(name),) if before is not None and before.path != origin.path]
+    if others := [*outside.packages().get(name, ()), *given]:
         raise UsageError(f"{what}: {_several(name, [origin, *others])}")
     _given[name] = origin
     imported = _imported.get(name)
@@ -159,14 +133,10 @@ def add(name: str, origin: Origin, what: str) -> str:
 
 def check_name(name: str, file: str = "", recorded: Mapping[str, object] | None = None) -> str:
     """Return `name` if it is a variant. Otherwise raises `UsageError`, with the nearest name or, if a `file` names the
-    variant, `unknown_variant_message`."""
+    variant, with the way to its code."""
     if name in built_in():
         return name
-    origins = [*outside.packages().get(name, ())]
-    if path := outside.environment_files().get(name):
-        origins.append(Origin("file", outside.MODULE + name, path))
-    if name in _given and _given[name].path not in [origin.path for origin in origins if origin.kind == "file"]:
-        origins.append(_given[name])
+    origins = _origins(name)
     if len(origins) > 1:
         raise UsageError(_several(name, origins))
     if not origins:
@@ -174,45 +144,25 @@ def check_name(name: str, file: str = "", recorded: Mapping[str, object] | None 
         if not hint and Path(f"{name}{outside.SUFFIX}").is_file():
             hint = f" (did you mean ./{name}{outside.SUFFIX}?)"
         unknown = f"--variant {name}: no such variant; there are {', '.join(names())}{hint}"
-        raise UsageError(unknown_variant_message(name, file, recorded) if file else unknown)
+        raise UsageError(outside.missing_code(name, file, recorded or {}, names()) if file else unknown)
     return name
 
 
-def unknown_variant_message(name: str, file: str, recorded: Mapping[str, object] | None = None) -> str:
-    """Return the error message for a file that names an unknown variant. `recorded`: what the file says about the
-    variant's origin, which nothing is imported from."""
-    about = {key: str(value)[:200] for key, value in (recorded or {}).items()}
-    if path := about.get("file"):
-        word = shell_quoted(about.get("path") or f"./{path}")
-        return (
-            f"{file}: is of the variant {name[:80]}, whose code is the file {path}; name the file, which is then imported: "
-            f"-v {word} (or set {outside.FILES})"
-        )
-    if package := about.get("package"):
-        version = about.get("version", "")
-        return (
-            f"{file}: is of the variant {name[:80]} of the package {package} {version}, which is not installed; if you "
-            f"trust it: pip install {shell_quoted(f'{package}=={version}' if version else package)}"
-        )
-    if "python" in about:
-        return f"{file}: is of the variant {name[:80]}, a class that was given from Python; give it again (variant=…)"
-    return (
-        f"{file}: names the variant {name[:80]!r}, which this gan does not have (it has {few(names(), 12)}); use the gan "
-        "that wrote the file, or add that variant to it (docs/adding-a-variant.md)"
-    )
+def _origins(name: str) -> list[Origin]:
+    """Return where a variant from outside of gan may come from. Raises `UsageError`."""
+    found = [*outside.packages().get(name, ())]
+    if path := outside.environment_files().get(name):
+        found.append(outside.file_origin(str(path), outside.FILES)[1])
+    if name in _given and _given[name].path not in [origin.path for origin in found if origin.kind == "file"]:
+        found.append(_given[name])
+    return found
 
 
 def origin_of(name: str) -> Origin:
     """Return where the code of a variant comes from. Raises `UsageError` for an unknown name."""
-    if check_name(name) in built_in():
+    if is_own(check_name(name)):
         return Origin("gan", f"gancli.variants.{name}")
-    if name in _imported:
-        return _imported[name].origin
-    if name in _given:
-        return _given[name]
-    if path := outside.environment_files().get(name):
-        return outside.file_origin(str(path), outside.FILES)[1]
-    return outside.packages()[name][0]
+    return _imported[name].origin if name in _imported else _given.get(name) or _origins(name)[0]
 
 
 def is_own(name: str) -> bool:
@@ -232,30 +182,13 @@ def flag_of(name: str) -> str:
     """Return ` -v ./mygan.py` for a variant of a file, which a command that reads a checkpoint must be given again; `""` for
     any other."""
     word = word_of(name)
-    if word == name:
-        return ""
-    return f" -v {shell_quoted(outside.as_path(Path(word)))}"
-
-
-def changed_since(name: str, recorded: Mapping[str, object], file: str) -> str:
-    """Return a note if the code of a variant from outside is not the one that wrote `file`; else `""`."""
-    if is_own(name):
-        return ""
-    now = origin_of(name)
-    about = now.record()
-    if about.get("sha256") == recorded.get("sha256"):
-        return ""
-    before = " ".join(str(recorded[key])[:80] for key in ("file", "package", "python", "version") if key in recorded)
-    before = before or "another variant"
-    if now.path is None:
-        return f"{file}: was written by {before}, and {name} is now of {now}"
-    return f"{now} has changed since {file} was written (by {before}, {str(recorded.get('sha256'))[:12]})"
+    return "" if word == name else f" -v {shell_quoted(outside.as_path(Path(word)))}"
 
 
 def variant_info(name: str) -> VariantInfo:
     """Return the description and options of a variant; imports no torch if they have a module of their own. Raises
     `UsageError` for an unknown name, and `VariantError` for code from outside that is wrong."""
-    return _read_info(name) if check_name(name) in built_in() else _from_outside(name).info
+    return _read_info(name) if is_own(check_name(name)) else _from_outside(name).info
 
 
 def title_of(name: str) -> str:
@@ -265,23 +198,10 @@ def title_of(name: str) -> str:
 
 @functools.cache
 def _read_info(name: str) -> VariantInfo:
-    module = _config_module(f"gancli.variants.{name}")
+    module = import_config_module(f"gancli.variants.{name}")
     config_class: type[VariantConfig] = module.Config
-    return _described(
-        name, _docstring(inspect.getsource(module)), config_class, Origin("gan", f"gancli.variants.{name}")
-    )
-
-
-def _docstring(source: str | bytes) -> str | None:
-    return ast.get_docstring(ast.parse(source))  # `python -OO` leaves `__doc__` out
-
-
-def _described(name: str, docstring: str | None, config_class: type[VariantConfig], origin: Origin) -> VariantInfo:
-    paragraphs = [" ".join(paragraph.split()) for paragraph in (docstring or name).split("\n\n")]
-    papers = [p.removeprefix("Paper:").strip() for p in paragraphs if p.startswith("Paper:")]
-    described = [p for p in paragraphs[1:] if not p.startswith("Paper:")]
-    return VariantInfo(
-        name, paragraphs[0], " ".join(papers), "\n\n".join(described), config_class, config_class.presets, origin
+    return describe(
+        name, docstring_of(inspect.getsource(module)), config_class, Origin("gan", f"gancli.variants.{name}")
     )
 
 
@@ -291,31 +211,18 @@ def _from_outside(name: str) -> _Imported:
         return _imported[name]
     origin = origin_of(name)
     if origin.kind == "package":
-        module = _config_module(origin.module, origin)
+        module = import_config_module(origin.module, origin)
         file = getattr(module, "__file__", None)
-        docstring = module.__doc__ if file is None else _docstring(Path(file).read_bytes())
+        docstring = module.__doc__ if file is None else docstring_of(Path(file).read_bytes())
     else:
         assert origin.path is not None, "a class given from Python is imported"
         origin, source = outside.read(origin)
         module = outside.import_file(origin, source)
-        docstring = _docstring(source)
+        docstring = docstring_of(source)
     config_class = declaration.config_of(module, origin)
-    found = _Imported(origin, _described(name, docstring, config_class, origin), module)
+    found = _Imported(origin, describe(name, docstring, config_class, origin), module)
     _imported[name] = found
     return found
-
-
-def _config_module(module: str, origin: Origin | None = None) -> ModuleType:
-    """Import the module with the options of the variant in `module`."""
-    if origin is None:
-        options = f"{module}{CONFIG_SUFFIX}"
-        return importlib.import_module(options if importlib.util.find_spec(options) else module)
-    package, _, _ = module.rpartition(".")
-    if package:
-        outside.import_package(origin, package)
-        if importlib.util.find_spec(f"{module}{CONFIG_SUFFIX}"):
-            return outside.import_package(origin, f"{module}{CONFIG_SUFFIX}")
-    return outside.import_package(origin, module)
 
 
 def variant_options(variants: Iterable[str]) -> dict[str, dict[str, Field]]:
@@ -330,7 +237,7 @@ def variant_options(variants: Iterable[str]) -> dict[str, dict[str, Field]]:
 def load(name: str) -> "type[Variant]":
     """Return the class of a variant; imports torch. Raises `UsageError` for an unknown name, and `VariantError` for code
     from outside that does not keep to the contract."""
-    if check_name(name) in built_in():
+    if is_own(check_name(name)):
         module = importlib.import_module(f"gancli.variants.{name}")
         found = declaration.variants_in(module)
         assert len(found) == 1, f"{module.__file__} must define one Variant, not {len(found)}"
@@ -353,9 +260,8 @@ def add_class(variant_class: "type[Variant]") -> str:
     """Make a class given from Python known, and return the name of its variant: that of its file, or else of the class in
     lower case. Raises `UsageError` and `VariantError`."""
     module_name = variant_class.__module__
-    for name in known_names():
-        if name in built_in() and module_name == f"gancli.variants.{name}":
-            return name
+    if (own := module_name.removeprefix("gancli.variants.")) in built_in() and own != module_name:
+        return own
     for name, several in outside.packages().items():
         if any(origin.module == module_name for origin in several):
             return check_name(name)
@@ -372,9 +278,9 @@ def add_class(variant_class: "type[Variant]") -> str:
     if path is not None:
         origin = outside.read(origin)[0]
     _imported.pop(name, None)
-    add(name, origin, f"variant {variant_class.__name__}")
+    _add(name, origin, f"variant {variant_class.__name__}")
     declaration.check_class(variant_class, origin)
     docstring = module.__doc__ if path is not None and module.__doc__ else variant_class.__doc__
-    info = _described(name, docstring, declaration.config_of(module, origin, variant_class), origin)
+    info = describe(name, docstring, declaration.config_of(module, origin, variant_class), origin)
     _imported[name] = _Imported(origin, info, module, variant_class)
     return name

@@ -81,6 +81,8 @@ def variants_in(module: ModuleType) -> "list[type[Variant]]":
 
 
 def only_variant(module: ModuleType, origin: Origin) -> "type[Variant]":
+    """Return the class of the variant in a module: the one that its entry point names, else the only one. Raises
+    `VariantError`."""
     if origin.attribute:
         found: Any = getattr(module, origin.attribute, None)
         if not isinstance(found, type):

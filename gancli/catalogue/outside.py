@@ -15,20 +15,22 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, ModuleType, TracebackType
 from typing import Any, Literal
 
 from gancli.config.paths import expanded, read_file
-from gancli.errors import GancliError, UsageError, VariantError, os_problem
+from gancli.errors import GancliError, UsageError, VariantError, os_problem, shell_quoted
+from gancli.text import few
 
 GROUP = "gancli.variants"  # the group of entry points, NAME = "package.module"
 FILES = "GAN_VARIANTS"  # the environment variable with the paths of files, separated as in PATH
 SUFFIX = ".py"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MODULE = "gancli_variant_file_"  # the beginning of the names of modules of files
+RECORDED = ("file", "package", "python", "version")  # keys of `Origin.record` that say what the code is
 PACKAGE = Path(__file__).parent.parent
 
 _folders: dict[Path, None] = {}  # of code from outside that was imported
@@ -59,6 +61,36 @@ class Origin:
         else:
             about = {"file": self.path.name, "sha256": self.sha256} if self.path and self.kind != "gan" else {}
         return about or ({"python": self.module} if self.kind == "python" else {})
+
+    def changed_since(self, recorded: Mapping[str, object], file: str) -> str:
+        """Return a note if the code of a variant from outside is not the one that wrote `file`, which has the record
+        `recorded`; else `""`."""
+        if self.kind == "gan" or self.record().get("sha256") == recorded.get("sha256"):
+            return ""
+        before = " ".join(str(recorded[key])[:80] for key in RECORDED if key in recorded) or "another variant"
+        if self.path is None:
+            return f"{file}: was written by {before}, and its variant is now of {self}"
+        return f"{self} has changed since {file} was written (by {before}, {str(recorded.get('sha256'))[:12]})"
+
+
+def missing_code(name: str, file: str, recorded: Mapping[str, object], known: Sequence[str]) -> str:
+    """Return the error message for a `file` of a variant that is not among the `known` ones, by its record, which nothing is
+    imported from."""
+    about = {key: str(value)[:200] for key, value in recorded.items()}
+    of = f"{file}: is of the variant {name[:80]}"
+    if path := about.get("file"):
+        word = shell_quoted(about.get("path") or f"./{path}")
+        return f"{of}, whose code is the file {path}; name the file, which is then imported: -v {word} (or set {FILES})"
+    if package := about.get("package"):
+        version = about.get("version", "")
+        wanted = shell_quoted(f"{package}=={version}" if version else package)
+        return f"{of} of the package {package} {version}, which is not installed; if you trust it: pip install {wanted}"
+    if "python" in about:
+        return f"{of}, a class that was given from Python; give it again (variant=…)"
+    return (
+        f"{file}: names the variant {name[:80]!r}, which this gan does not have (it has {few(known, 12)}); use the gan "
+        "that wrote the file, or add that variant to it (docs/adding-a-variant.md)"
+    )
 
 
 def is_file(word: str) -> bool:

@@ -23,7 +23,7 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:  # fmt: skip
-    """Hold a variant to the contract."""
+    """Check whether a variant keeps to the contract."""
     paths.check_working_directory()
     console.check_stdout()
     name = catalogue.check_name(catalogue.resolve(variant))
@@ -32,21 +32,21 @@ def check(
     from gancli.api import check as api
 
     found = []
-    for held in api.check(name, side):
-        found.append(held)
+    for result in api.check(name, side):
+        found.append(result)
         if not as_json:
-            console.print_message(f"{'holds' if held.holds else 'fails'}: {held.promise}")
-    failed = [held for held in found if not held.holds]
+            console.print_message(f"{'holds' if result.holds else 'fails'}: {result.promise}")
+    failed = [result for result in found if not result.holds]
     if as_json:
-        document = {"variant": name, "holds": not failed, "promises": [held._asdict() for held in found]}
+        document = {"variant": name, "holds": not failed, "promises": [result._asdict() for result in found]}
         console.print_json(document, indent=2)
         return int(bool(failed))
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("", "promise", "seen"):
         table.add_column(heading, overflow="fold")
-    for held in found:
-        mark = "[green]✓[/]" if held.holds else "[red]✗[/]"
-        table.add_row(mark, escape(held.promise), escape(printable(held.seen)))
+    for result in found:
+        mark = "[green]✓[/]" if result.holds else "[red]✗[/]"
+        table.add_row(mark, escape(result.promise), escape(printable(result.seen)))
     console.out().print(table)
     word = f"{counted(len(failed), 'promise')} of {len(found)} not kept" if failed else "keeps to the contract"
     console.print_message(f"{name}: {word}")

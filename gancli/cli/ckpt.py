@@ -36,7 +36,7 @@ def name_variants(words: Sequence[str] | None) -> None:
 
 def print_changed(path: Path, facts: Facts) -> None:
     """Print a note if a model's code, from outside of gan, is not the one that it was trained with."""
-    if note := catalogue.changed_since(facts.variant, facts.origin, str(path)):
+    if note := catalogue.origin_of(facts.variant).changed_since(facts.origin, str(path)):
         console.print_message(f"note: {note}")
 
 
@@ -49,7 +49,7 @@ def resolve(word: str) -> Path:
 
 
 def resolve_all(words: Sequence[str], trained: bool = False) -> list[Path]:
-    """Return the paths that several CKPT name, as `store.names.all_located` does, and print notes."""
+    """Return the paths that several CKPT name, as `pretrained.resolve_checkpoints` does, and print notes."""
     found, notes = pretrained.resolve_checkpoints(words, trained)
     for note in notes:
         console.print_message(f"note: {note}")

@@ -9,7 +9,7 @@ from gancli.config import fields_of, paths
 from gancli.config.option import reject_unused_options
 from gancli.config.sample import ExportConfig
 from gancli.errors import UsageError
-from gancli.files.hub import imported
+from gancli.files.hub_errors import import_hub
 from gancli.format import size
 from gancli.store.run_directory import require_model_file
 
@@ -52,7 +52,7 @@ def _push(source: Path, output: str | None, word: str, config: ExportConfig, as_
 
     reject_unused_options(("--space", config.space), why="has no effect with --push, which uploads a model")
     to = push.reference(word)
-    imported(f"--push {to.repo}")
+    import_hub(f"--push {to.repo}")
 
     from gancli.cli.progress import show_progress
     from gancli.export import write

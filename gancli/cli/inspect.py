@@ -13,15 +13,15 @@ from rich.table import Table
 from gancli import catalogue
 from gancli.cli import ckpt, completing, console, runs
 from gancli.config import paths
-from gancli.config.run import images_per_step
 from gancli.engine.startup import run_directory_of
 from gancli.errors import CheckpointError, UsageError
 from gancli.format import number
 from gancli.report.history import label, sparkline
+from gancli.report.rows import curves, last_losses, terms
 from gancli.store import evaluations, run_directory
 from gancli.store.facts import Facts
 from gancli.store.header import Header
-from gancli.store.run_info import RunInfo, curves, last_losses, terms
+from gancli.store.run_info import RunInfo, images_per_step
 from gancli.text import counted, printable
 
 CURVE_COLUMNS = 60
@@ -211,7 +211,7 @@ def _unsaved_document(info: RunInfo, values: Mapping[str, Any]) -> dict[str, Any
         "options": {name: value for name, value in config.items() if not isinstance(value, dict)},
         "dataset": config.get("dataset"),
         "seed": config.get("seed"),
-        "batch_size": images_per_step(config),
+        "batch_size": images_per_step(info),
         "step": last.get("step", 0),
         "steps": config.get("steps"),
         "epoch": last.get("epoch", 0.0),

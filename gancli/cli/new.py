@@ -1,7 +1,6 @@
 """`gan new`: a file to start a variant of one's own from. Imports no torch."""
 
 import ast
-import importlib.resources
 import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 
 from gancli import catalogue
 from gancli.catalogue import outside
+from gancli.catalogue.description import CONFIG_SUFFIX
 from gancli.cli import completing, console
 from gancli.config import paths
 from gancli.errors import GancliError, UsageError, os_problem
@@ -32,7 +32,7 @@ def new(
         raise UsageError(f"FILE {file}: must end with .py")
     path = paths.expanded(file, "FILE")
     name = catalogue.check_new(file)
-    text = _template() if like is None else source_of(like)
+    text = Path(__file__).with_name(TEMPLATE).read_text("utf-8") if like is None else source_of(like)
     try:
         with path.open("x", encoding="utf-8") as out:
             out.write(text)
@@ -45,17 +45,13 @@ def new(
     console.print_message(f"next: gan check {word}, then gan train -v {word} (it is the variant {name})")
 
 
-def _template() -> str:
-    return importlib.resources.files("gancli.cli").joinpath(TEMPLATE).read_text("utf-8")
-
-
 def source_of(name: str) -> str:
     """Return the code of one of gan's own variants as one file: that of its options and of its networks, with the imports of
     both at the top. Raises `UsageError`."""
     if name not in catalogue.built_in():
         raise UsageError(f"--like {name}: must be one of {', '.join(catalogue.built_in())}")
     sources = []
-    for module in (f"gancli.variants.{name}{catalogue.CONFIG_SUFFIX}", f"gancli.variants.{name}"):
+    for module in (f"gancli.variants.{name}{CONFIG_SUFFIX}", f"gancli.variants.{name}"):
         found = importlib.util.find_spec(module)
         if found is not None and found.origin is not None:
             sources.append(Path(found.origin).read_text("utf-8"))
@@ -68,29 +64,25 @@ def source_of(name: str) -> str:
         imports += statements[:count]
         end = statements[count - 1].end_lineno or 0
         bodies.append("\n".join(lines[end:]).strip())
-    own = f"gancli.variants.{name}{catalogue.CONFIG_SUFFIX}"
+    own = f"gancli.variants.{name}{CONFIG_SUFFIX}"
     head = "\n".join(_imports(each for each in imports if getattr(each, "module", "") != own))
     return f'"""{docstring}"""\n\n{head}\n\n' + "\n\n\n".join(bodies) + "\n"
 
 
 def _imports(statements: Iterable[ast.stmt]) -> list[str]:
     """Return import statements, each module once: the standard library's, torch's and gan's, with blank lines between."""
-    modules: set[str] = set()
-    names: dict[str, set[str]] = {}
+    lines, names = set[str](), dict[str, set[str]]()
     for each in statements:
-        if isinstance(each, ast.Import):
-            modules |= {f"{a.name} as {a.asname}" if a.asname else a.name for a in each.names}
-        elif isinstance(each, ast.ImportFrom):
-            names.setdefault(str(each.module), set()).update(
-                f"{a.name} as {a.asname}" if a.asname else a.name for a in each.names
-            )
-    lines = [(name.split(".")[0].split()[0], f"import {name}") for name in sorted(modules)]
-    for module in sorted(names):
-        text = f"from {module} import {', '.join(sorted(names[module]))}"
-        if len(text) > MAX_COLUMNS:
-            text = f"from {module} import (\n" + "".join(f"    {name},\n" for name in sorted(names[module])) + ")"
-        lines.append((module.split(".")[0], text))
-    found = list[str]()
-    for group in (lambda top: top not in ("torch", "gancli"), lambda top: top == "torch", lambda top: top == "gancli"):
-        found += ["", *(text for top, text in lines if group(top))]
-    return found[1:]
+        if isinstance(each, ast.ImportFrom):
+            names.setdefault(str(each.module), set()).update(map(ast.unparse, each.names))
+        elif isinstance(each, ast.Import):
+            lines |= {f"import {ast.unparse(alias)}" for alias in each.names}
+    for module, own in names.items():
+        line = f"from {module} import {', '.join(sorted(own))}"
+        wrapped = f"from {module} import (\n" + "".join(f"    {name},\n" for name in sorted(own)) + ")"
+        lines.add(line if len(line) <= MAX_COLUMNS else wrapped)
+    groups: dict[str, list[str]] = {"": [], "torch": [], "gancli": []}
+    for line in sorted(lines, key=lambda line: (line.startswith("from"), line)):
+        top = line.split()[1].partition(".")[0]
+        groups[top if top in groups else ""].append(line)
+    return [line for group in groups.values() for line in ("", *group)][1:]

@@ -23,7 +23,8 @@ from gancli.format import duration, number
 from gancli.report import csv_text
 from gancli.report.jsonl import dump
 from gancli.store.evaluations import Best, full_name
-from gancli.store.run_info import RunInfo, runs_under
+from gancli.store.find_runs import runs_under
+from gancli.store.run_info import RunInfo
 from gancli.text import counted, printable
 
 DEFAULT_FOLDER = "runs"

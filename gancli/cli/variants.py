@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gancli import catalogue
+from gancli.catalogue.description import VariantInfo
 from gancli.cli import completing, console
 from gancli.config import Field, fields_of
 from gancli.errors import GancliError, UsageError
@@ -41,7 +42,7 @@ def variants(
         _list(cards, _models())
 
 
-def _each() -> Iterator[catalogue.VariantInfo]:
+def _each() -> Iterator[VariantInfo]:
     """All variants. Those from outside that cannot be used are warned of."""
     for problem in catalogue.conflicts():
         console.print_message(f"warning: {problem}")
@@ -74,7 +75,7 @@ def _models() -> list[PretrainedModel]:
     return found
 
 
-def _document(card: catalogue.VariantInfo, models: list[PretrainedModel]) -> dict[str, Any]:
+def _document(card: VariantInfo, models: list[PretrainedModel]) -> dict[str, Any]:
     return {
         "name": card.name,
         "title": card.title,
@@ -109,7 +110,7 @@ def _document(card: catalogue.VariantInfo, models: list[PretrainedModel]) -> dic
     }
 
 
-def _list(cards: list[catalogue.VariantInfo], models: list[PretrainedModel]) -> None:
+def _list(cards: list[VariantInfo], models: list[PretrainedModel]) -> None:
     out = console.out()
     rows = [[card.name, escape(card.title), ", ".join(card.presets)] for card in cards]
     headings = ["variant", "description", "presets"]
@@ -138,7 +139,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str | 
     return table
 
 
-def _show(card: catalogue.VariantInfo) -> None:
+def _show(card: VariantInfo) -> None:
     out = console.out()
     paragraphs = [f"[bold]{card.name}[/]  {escape(card.title)}", escape(card.description)]
     paragraphs += [f"Paper: {escape(card.paper)}"] if card.paper else []
@@ -153,7 +154,7 @@ def _show(card: catalogue.VariantInfo) -> None:
         out.print(f"Preset {preset}: {words}")
 
 
-def _option_row(card: catalogue.VariantInfo, field: Field) -> Sequence[str]:
+def _option_row(card: VariantInfo, field: Field) -> Sequence[str]:
     """An option, its default, and its help with the values of other presets."""
     default = card.presets["default"].get(field.name, field.default)
     choices = f" ({', '.join(field.choices)})" if field.choices else ""

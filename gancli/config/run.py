@@ -1,7 +1,6 @@
 """The options of `gan train` that all variants share: data, length, machine, output."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,12 +24,6 @@ def process_count(text: object) -> None:
     """Raises `ValueError` for a text that is neither `auto` nor a possible number of processes."""
     if text != "auto" and not (str(text).isdecimal() and 1 <= int(str(text)) <= MAX_PROCESSES):
         raise ValueError(f"must be auto, or a number from 1 to {MAX_PROCESSES}")
-
-
-def images_per_step(config: Mapping[str, object]) -> int | None:
-    """Return the number of images of a step by the options in a `config.toml`; None if it is unknown."""
-    size, count = config.get("batch_size"), config.get("accumulate", 1)
-    return size * count if type(size) is int and type(count) is int else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from gancli.config.paths import open_file
 from gancli.data.dataset import Dataset
-from gancli.data.decode import CropMode, make_square, no_effect
+from gancli.data.decode import make_square, no_effect
 from gancli.data.label_files import MAX_CLASSES, check_label
 from gancli.data.layout import ANY_WORD, SPLIT_WORDS
 from gancli.data.names import Split, natural_order
+from gancli.data.options import CropMode
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing, RateLimiter, Warned
 from gancli.machine.memory import free_bytes

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gancli.errors import UsageError
 from gancli.files import atomic
-from gancli.format import parse_size
+from gancli.format import size_variable
 from gancli.text import counted
 
 SIZE_VARIABLE = "GAN_CACHE_SIZE"
@@ -122,12 +121,7 @@ def touch(path: Path) -> None:
 
 def own_limit() -> int | None:
     """Return the bytes that GAN_CACHE_SIZE allows; None if it is not set. Raises `UsageError`."""
-    text = os.environ.get(SIZE_VARIABLE, "").strip()
-    if not text:
-        return None
-    if (limit := parse_size(text)) is None:
-        raise UsageError(f"{SIZE_VARIABLE}={text}: must be a size such as 500M or 20G")
-    return limit
+    return size_variable(SIZE_VARIABLE)
 
 
 def limit(folder: Path) -> int | None:

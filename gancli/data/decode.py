@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,10 @@ from PIL import Image, UnidentifiedImageError
 
 from gancli.data.formats import GREY_MODES, accepted
 from gancli.data.image_metadata import ORIENTATION, read_metadata
+from gancli.data.options import CropMode
 from gancli.errors import DataError
 from gancli.text import counted, few
 
-CropMode = Literal["crop", "pad", "stretch"]
 ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 WIDE_MODES = ("I", "F")  # the beginnings of modes of more than 8 bits
 MOVING = frozenset(

@@ -17,7 +17,6 @@ from torch import Tensor
 from gancli.data.cache import Cache
 from gancli.data.dataset import Dataset
 from gancli.data.decode import (
-    CropMode,
     Head,
     add_remarks,
     decode_image,
@@ -28,8 +27,8 @@ from gancli.data.decode import (
 )
 from gancli.data.image_files import Contents, ImageFiles
 from gancli.data.layout import Layout, find_layout
-from gancli.data.listing import OnBad, open_image_files
-from gancli.data.names import Split
+from gancli.data.listing import open_image_files
+from gancli.data.options import CropMode, DatasetOptions, OnBad
 from gancli.data.patterns import dataset_stem
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing, RateLimiter, Warned
@@ -45,34 +44,26 @@ GROUP_BYTES, GROUP_ENTRIES = 1 << 18, 64  # decoded by one thread at a time: man
 T = TypeVar("T")
 
 
-def open_folder(
-    path: Path,
-    data_root: Path,
-    image_size: int | None,
-    on_bad: OnBad,
-    split: Split,
-    fit: CropMode,
-    check_spec: Callable[[ImageSpec], object] | None,
-    emit: Emit,
-    shards: Sequence[Path] = (),
-) -> Dataset:
+def open_folder(path: Path, options: DatasetOptions, emit: Emit, shards: Sequence[Path] = ()) -> Dataset:
     """Open a folder, a zip, tars or Parquet files, with the classes that `layout.find_layout` finds.
 
-    Images become RGB, or grey if all are, and squares of `image_size` (None: see `common_size`) by `fit`. `check_spec` is
-    called before they are decoded; `shards`: see `open_image_files`. Raises `DataError` for a folder without images and,
-    unless `on_bad` is "skip", for the first image that cannot be read.
+    Images become RGB, or grey if all are, and squares of `image_size` (None: see `common_size`). `shards`: see
+    `open_image_files`. Raises `DataError` for a folder without images and, unless `on_bad_image` is "skip", for the first
+    image that cannot be read.
     """
     name = dataset_stem(path.resolve())
-    with open_image_files(path, emit, on_bad == "skip", shards=shards) as pictures:
-        chosen = find_layout(pictures, split)
+    size, on_bad, fit = options.image_size, options.on_bad_image, options.fit
+    with open_image_files(path, emit, on_bad == "skip", shards=shards, selection=options.selection) as pictures:
+        pictures.check_columns(options.selection)
+        chosen = find_layout(pictures, options.split)
         marks = pictures.found.marks
         found = [chosen.class_names, [[name, label, *marks[name]] for name, label in chosen.labels.items()]]
         column = [pictures.column] if pictures.column else []
-        options = [image_size, on_bad, *([fit] if fit != "crop" else []), *column]
-        cache = Cache(data_root, name, [options, found], path.resolve(), emit)
+        content = [[size, on_bad, *([fit] if fit != "crop" else []), *column], found]
+        cache = Cache(options.data_root, name, content, path.resolve(), emit)
         source = cache.load_source(name)
         if source is None:
-            source = _decoded(name, pictures, chosen, cache, image_size, DecodingReport(on_bad, fit), check_spec, emit)
+            source = _decoded(name, pictures, chosen, cache, options, emit)
     for note in (*pictures.notes(), *chosen.notes, *source.note.splitlines()):
         emit(Warned(note))
     return source
@@ -127,16 +118,14 @@ def _decoded(
     pictures: ImageFiles,
     chosen: Layout,
     cache: Cache,
-    image_size: int | None,
-    report: DecodingReport,
-    check_spec: Callable[[ImageSpec], object] | None,
+    options: DatasetOptions,
     emit: Emit,
 ) -> Dataset:
     """Decode all images into the cache."""
-    names = list(chosen.labels)
-    size, channels = _size_and_channels(pictures, names, image_size, report.on_bad, emit)
-    if check_spec is not None:
-        check_spec(ImageSpec(channels, size, tuple(chosen.class_names)))
+    names, report = list(chosen.labels), DecodingReport(options.on_bad_image, options.fit)
+    size, channels = _size_and_channels(pictures, names, options.image_size, report.on_bad, emit)
+    if options.check_spec is not None:
+        options.check_spec(ImageSpec(channels, size, tuple(chosen.class_names)))
 
     def finish(image: Image.Image, _: str) -> Tensor:
         report.has_effect |= image.width != image.height

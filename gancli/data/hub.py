@@ -10,15 +10,15 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gancli.data.formats import is_image
+from gancli.data.hub_configs import README, WORDS, Configuration, read_configurations
 from gancli.data.label_files import LABEL_FILES
 from gancli.data.names import Split
+from gancli.data.options import DatasetOptions, Selection
 from gancli.data.patterns import TABLES, TARS, ZIP
-from gancli.data.selection import Selection
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Event, Warned, ignore
 from gancli.files import hub
@@ -28,25 +28,14 @@ from gancli.text import Note, counted, few
 
 if TYPE_CHECKING:
     from gancli.data.dataset import Dataset
-    from gancli.data.decode import CropMode
-    from gancli.spec import ImageSpec
 
 FLAG = "--dataset"
-README = "README.md"
-MAX_README_BYTES = 1 << 20
-MAX_PATTERN, MAX_DEEP = 300, 3  # characters, and `**`, of a pattern
 KINDS: Mapping[str, Callable[[str], bool]] = {
     "Parquet file": lambda name: name.lower().endswith(TABLES),
     "tar": lambda name: name.lower().endswith(TARS),
     "zip": lambda name: name.lower().endswith(ZIP),
     "image": is_image,
 }
-SPLITS = {
-    "train": "train training",
-    "validation": "validation valid val dev",
-    "test": "test testing eval evaluation",
-}
-WORDS = {word: name for name, words in SPLITS.items() for word in words.split()}
 SHARD = re.compile(r"(.+)-[0-9]{5}-of-[0-9]{5}")
 WORD = re.compile(rf"(?<![a-z0-9])({'|'.join(sorted(WORDS, key=len, reverse=True))})(?![a-z])")
 
@@ -93,39 +82,25 @@ class Chosen:
     left_out: Sequence[str]
 
 
-def open_hub(
-    dataset: str,
-    selection: Selection,
-    emit: Emit,
-    *,
-    data_root: Path,
-    image_size: int | None,
-    download: bool,
-    on_bad_image: Literal["fail", "skip"],
-    split: Split,
-    fit: "CropMode",
-    fits: "Callable[[ImageSpec], object] | None",
-) -> "Dataset":
+def open_hub(dataset: str, options: DatasetOptions, emit: Emit) -> "Dataset":
     """Open a dataset of the hub as `opening.open_dataset` does. Raises `UsageError` and `DataError`."""
     from gancli.data.folder import open_folder
 
-    def opened(which: Split, emit: Emit) -> "Dataset":
-        found = local(dataset, selection, emit, which, download)
+    def opened(split: Split, emit: Emit) -> "Dataset":
+        found = local(dataset, options.selection, split, options.download, emit)
         with found.named(emit) as emit:
-            return open_folder(
-                found.path, data_root, image_size, on_bad_image, found.split, fit, fits, emit, found.files
-            )
+            return open_folder(found.path, dataclasses.replace(options, split=found.split), emit, found.files)
 
-    source = opened(split, emit)
-    if split == "test" and source.class_names:
+    source = opened(options.split, emit)
+    if options.split == "test" and source.class_names:
         source = _with_classes(source, opened("train", ignore).class_names, dataset, emit)
     return dataclasses.replace(source, name=dataset)
 
 
-def local(dataset: str, selection: Selection, emit: Emit, split: Split = "train", download: bool = True) -> Local:
+def local(dataset: str, selection: Selection, split: Split, download: bool, emit: Emit) -> Local:
     """Fetch the files of a split, and return where they are. Raises `UsageError` and `DataError`."""
     repository = hub.listed(hub.parse(dataset, FLAG), "dataset", FLAG, download)
-    chosen = choose(repository, selection, _configurations(repository, emit, download))
+    chosen = choose(repository, selection, read_configurations(repository, emit, download))
     part = chosen.split if split == "train" else chosen.test
     whole = chosen.folder is not None or len(chosen.splits) == 1
     names = sorted(itertools.chain(*chosen.splits.values())) if whole else list(chosen.splits[part])
@@ -146,7 +121,7 @@ def local(dataset: str, selection: Selection, emit: Emit, split: Split = "train"
     return Local(repository.folder / folder, files, "train" if chosen.folder is None else split, repository)
 
 
-def choose(repository: Repository, selection: Selection, configurations: "Mapping[str, _Configuration]") -> Chosen:
+def choose(repository: Repository, selection: Selection, configurations: "Mapping[str, Configuration]") -> Chosen:
     """Choose the files of a repository. Raises `UsageError` if a choice must be made by the user, and `DataError` if no
     file can be read."""
     reference, where = repository.reference, f"{FLAG} {repository.reference}"
@@ -173,7 +148,7 @@ def choose(repository: Repository, selection: Selection, configurations: "Mappin
 
 
 def _split(where: str, splits: Mapping[str, object], asked: str | None) -> str:
-    """The split to train on. Raises `UsageError` if it does not exist, or if one must be chosen."""
+    """Return the split to train on. Raises `UsageError` if it does not exist, or if one must be chosen."""
     if asked is not None:
         if (found := WORDS.get(asked.lower(), asked)) not in splits and (found := asked) not in splits:
             raise UsageError(f"--split {asked}: {where.removeprefix(f'{FLAG} ')} has the splits {', '.join(splits)}")
@@ -184,7 +159,7 @@ def _split(where: str, splits: Mapping[str, object], asked: str | None) -> str:
 
 
 def _nothing_to_read(repository: Repository, names: Sequence[str]) -> str:
-    """Why no file of a repository can be read."""
+    """Return why no file of a repository can be read."""
     reference = repository.reference
     if not names and reference.part:
         folders = sorted({name.partition("/")[0] for name in repository.files if "/" in name and hub.is_safe(name)})
@@ -199,16 +174,16 @@ def _nothing_to_read(repository: Repository, names: Sequence[str]) -> str:
 
 
 def _by_split(names: Sequence[str]) -> dict[str, list[str]]:
-    """Files by the split that their names say, without those that say none; all are `train` if none says one."""
+    """Return the files by the split in their names, but for names without; all are `train` if no name has one."""
     found: dict[str, list[str]] = {}
     for name in names:
-        if (split := _said_split(name)) is not None:
+        if (split := _split_in_name(name)) is not None:
             found.setdefault(split, []).append(name)
     return found or {"train": list(names)}
 
 
-def _said_split(name: str) -> str | None:
-    """The split in a file's name, else in the name of the innermost folder: `data/train-00000-of-00003.parquet`."""
+def _split_in_name(name: str) -> str | None:
+    """Return the split in a file's name, else in that of the innermost folder: `data/train-00000-of-00003.parquet`."""
     path = PurePosixPath(name)
     for part in (path.name.partition(".")[0], *reversed(path.parts[:-1])):
         if found := WORD.findall(part.lower()):
@@ -240,37 +215,9 @@ def _several(reference: Reference, names: Sequence[str]) -> UsageError:
     )
 
 
-@dataclass(frozen=True)
-class _Configuration:
-    """An entry of the README's `configs`: patterns of files by split (none: all), below a folder."""
-
-    patterns: Mapping[str, Sequence[str]]
-    folder: str = ""
-    is_default: bool = False
-
-    def match(self, names: Sequence[str]) -> dict[str, list[str]]:
-        """The files of each split."""
-        parts = [(name, name.split("/")) for name in names]
-        return {
-            split: sorted(
-                {name for name, own in parts if any(_matches(own, pattern.split("/")) for pattern in patterns)}
-            )
-            for split, patterns in self.patterns.items()
-        }
-
-
-def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether the parts of a name match those of a pattern, in which `**` stands for any number of folders."""
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return _matches(parts, pattern[1:]) or (bool(parts) and _matches(parts[1:], pattern))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
-
-
-def _configuration(reference: Reference, configurations: Mapping[str, _Configuration]) -> _Configuration | None:
-    """The configuration that the reference names, or the default one; None if files are chosen by their folders. Raises
-    `UsageError` if one must be chosen."""
+def _configuration(reference: Reference, configurations: Mapping[str, Configuration]) -> Configuration | None:
+    """Return the configuration that the reference names, or the default one; None if files are chosen by their folders.
+    Raises `UsageError` if one must be chosen."""
     default = [name for name, each in configurations.items() if each.is_default or name == "default"]
     name = reference.part or next(iter([*default, *configurations]), "")
     if len(configurations) > 1 and not reference.part and not default:
@@ -279,53 +226,8 @@ def _configuration(reference: Reference, configurations: Mapping[str, _Configura
     return found if found is not None and (found.patterns or found.folder) else None
 
 
-def _configurations(repository: Repository, emit: Emit, download: bool) -> dict[str, _Configuration]:
-    """The `configs` of a README's front matter; none if they cannot be read."""
-    if not 0 < repository.files.get(README, 0) <= MAX_README_BYTES:
-        return {}
-    hub.fetch(repository, [README], emit, download)
-    try:
-        text = (repository.folder / README).read_text("utf-8")
-        head = re.match(r"\ufeff?---\r?\n(.*?\r?\n)---\s", text, re.DOTALL)
-        return dict(_parsed(head[1])) if head else {}
-    except Exception as error:  # of yaml's many kinds, and of damaged text
-        line = f"{repository.reference}: the section configs of its README cannot be read; splits are told by names"
-        emit(Warned(f"{line} ({type(error).__name__})"))
-        return {}
-
-
-def _parsed(text: str) -> Iterator[tuple[str, _Configuration]]:
-    """Parse the `configs` of YAML text. Raises `ValueError`, `KeyError`, `TypeError` and yaml's errors."""
-    import yaml  # a dependency of huggingface_hub
-
-    found: Any = yaml.safe_load(text)
-    for each in (found.get("configs") if isinstance(found, dict) else None) or ():
-        files = each.get("data_files")
-        if isinstance(files, str) or (isinstance(files, list) and all(isinstance(one, str) for one in files)):
-            files = {"train": files}
-        elif isinstance(files, list):
-            files = {one["split"]: one["path"] for one in files}
-        patterns = {str(split): list(map(_checked, _listed(paths))) for split, paths in (files or {}).items()}
-        folder = str(each.get("data_dir") or "").strip("./")
-        if patterns and folder:
-            patterns = {split: [f"{folder}/{path}" for path in paths] for split, paths in patterns.items()}
-        patterns = {WORDS.get(split.lower(), split): paths for split, paths in patterns.items()}
-        yield str(each["config_name"]), _Configuration(patterns, folder, each.get("default") is True)
-
-
-def _listed(paths: object) -> list[object]:
-    return paths if isinstance(paths, list) else [paths]
-
-
-def _checked(path: object) -> str:
-    """A pattern. Raises `ValueError`."""
-    if not isinstance(path, str) or len(path) > MAX_PATTERN or path.count("**") > MAX_DEEP:
-        raise ValueError("not a pattern")
-    return path.removeprefix("./")
-
-
 def _only_folder(repository: Repository, names: Sequence[str], split: str) -> str:
-    """The folder that has the images of a split, and no others. Raises `UsageError`."""
+    """Return the folder that has the images of a split, and no others. Raises `UsageError`."""
     folder = posixpath.commonpath(list(map(posixpath.dirname, names)))
     inside = {name for name in repository.files if is_image(name) and name.startswith(f"{folder}/" if folder else "")}
     if others := sorted(inside - {*names}):
@@ -337,8 +239,8 @@ def _only_folder(repository: Repository, names: Sequence[str], split: str) -> st
 
 
 def _with_classes(test: "Dataset", known: Sequence[str], dataset: str, emit: Emit) -> "Dataset":
-    """A test split with the numbers that the training split gives its classes. Images of other classes are left out, with a
-    warning. Raises `DataError` if none is left."""
+    """Return a test split with the numbers that the training split gives its classes. Images of other classes are left out,
+    with a warning. Raises `DataError` if none is left."""
     import torch
 
     from gancli.data.names import match_names

@@ -15,6 +15,7 @@ from pathlib import Path
 from gancli.config.paths import LFS_POINTER, PointerError, open_file
 from gancli.data import label_files
 from gancli.data.label_files import Labels
+from gancli.data.options import Selection
 from gancli.data.walk import FolderListing, Mark, name_in_archive, sort_files
 from gancli.errors import DataError
 from gancli.text import printable
@@ -49,6 +50,10 @@ class ImageFiles(ABC):
     @abstractmethod
     def holds(self, name: str) -> bool:
         """Whether there is a file of that name."""
+
+    def check_columns(self, selection: Selection) -> None:
+        """Raises `UsageError` if a column is given, and this has none."""
+        selection.reject_columns(str(self.path))
 
     def where(self, name: str) -> str:
         """Return a file's name for messages."""

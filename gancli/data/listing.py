@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tarfile import BLOCKSIZE
-from typing import Literal
 
 from PIL import Image
 
@@ -15,13 +14,13 @@ from gancli.config.paths import expanded, open_file
 from gancli.data import parquet, patterns, tars
 from gancli.data.formats import GREY_MODES, accepted
 from gancli.data.image_files import ImageFiles, ImageFolder, ImageZip
-from gancli.data.names import STACKED, dataset_names, own_size
+from gancli.data.names import dataset_names
+from gancli.data.options import WHOLE, Selection
+from gancli.data.overview import NAMED_SETS
 from gancli.data.walk import list_folder
 from gancli.errors import DataError, GancliError, UsageError, did_you_mean
 from gancli.events import Emit, ignore
 
-OnBad = Literal["fail", "skip"]
-COLOURED = frozenset({"shapes", "leaves", "cifar10", "cifar100", "svhn", "stl10", STACKED})
 NUM_PROBED = 16
 HEAD_BYTES = 1 << 16
 
@@ -33,10 +32,12 @@ def open_image_files(
     most: int | None = None,
     deep: bool = True,
     shards: Sequence[Path] = (),
+    selection: Selection = WHOLE,
 ) -> ImageFiles:
     """Open a folder (with its subfolders if `deep`), a zip, tars or Parquet files; given `most`, list only so many images.
     Raises `DataError` for anything else, or if it cannot be listed; `skip` skips subfolders that cannot be, and all that
-    follows on damage in a tar. `shards`: tars or Parquet files of the folder `path` to read instead of it."""
+    follows on damage in a tar. `shards`: tars or Parquet files of the folder `path` to read instead of it; `selection`:
+    the columns of Parquet files."""
     if shards:
         files, kind = list(shards), patterns.common_kind(str(path), shards)
     elif path.is_dir():
@@ -55,10 +56,14 @@ def open_image_files(
         files, kind = [path], known
     else:
         return ImageZip(path)
-    return (tars.open_shards if kind == "tar" else parquet.open_table)(path, files, skip, most, emit)
+    if kind == "tar":
+        return tars.open_shards(path, files, skip, most, emit)
+    return parquet.open_table(path, files, selection, skip, most, emit)
 
 
-def open_option(flag: str, path: Path, emit: Emit, shards: Sequence[Path] = ()) -> ImageFiles:
+def open_option(
+    flag: str, path: Path, emit: Emit, shards: Sequence[Path] = (), selection: Selection = WHOLE
+) -> ImageFiles:
     """Open the folder, without its subfolders, or the archive of an option. Raises `DataError` for anything else, and
     `UsageError` for the name of a dataset."""
     if not path.exists() and not path.is_symlink():
@@ -70,7 +75,7 @@ def open_option(flag: str, path: Path, emit: Emit, shards: Sequence[Path] = ()) 
             near = []
         raise DataError(f"{flag} {path}: does not exist{did_you_mean(path.name, near)}")
     try:
-        return open_image_files(path, emit, deep=False, shards=shards)
+        return open_image_files(path, emit, deep=False, shards=shards, selection=selection)
     except DataError as error:
         message, _, _ = str(error).removeprefix("--dataset ").partition("; --on-bad-image")
         raise DataError(f"{flag} {message}") from error
@@ -98,13 +103,15 @@ class Probe:
     square: bool
 
 
-def probe(dataset: str) -> Probe | None:
+def probe(dataset: str, image_column: str | None = None) -> Probe | None:
     """Return what the first images of a dataset are like; None if none can be read, which opening it will report."""
-    if (side := own_size(dataset)) is not None:
-        return Probe(dataset in COLOURED, side, True)
+    selection = Selection(image_column=image_column)
+    if (known := NAMED_SETS.get(dataset)) is not None:
+        return Probe(known.channels == 3, known.size, True)
     sizes, coloured = list[tuple[int, int]](), False
     try:
-        with open_image_files(expanded(dataset, "--dataset"), ignore, most=NUM_PROBED) as pictures:
+        path = expanded(dataset, "--dataset")
+        with open_image_files(path, ignore, most=NUM_PROBED, selection=selection) as pictures:
             for name, data in pictures.read(list(pictures.found.marks)[:NUM_PROBED], HEAD_BYTES):
                 if isinstance(data, DataError):
                     continue

@@ -17,12 +17,6 @@ STACKED = "stacked-mnist"
 DIGITS = re.compile(r"([0-9]+)")
 
 
-def own_size(name: str) -> int | None:
-    """Return the side of a named dataset's images in pixels, or None for a path."""
-    larger = {"shapes": 64, "leaves": 64, "cifar10": 32, "cifar100": 32, "svhn": 32, "stl10": 96}
-    return larger.get(name, 28) if name in dataset_names() else None
-
-
 def dataset_names() -> tuple[str, ...]:
     """Return all names that `--dataset` accepts, besides paths."""
     return (*GENERATED, *TORCHVISION, STACKED)

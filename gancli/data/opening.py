@@ -2,111 +2,85 @@
 
 import errno
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from gancli.config import suggestions
 from gancli.config.paths import expanded
 from gancli.data import overview
 from gancli.data.dataset import Dataset
 from gancli.data.dataset_object import NEEDS_OBJECT, DatasetObject, is_python
-from gancli.data.decode import CropMode
-from gancli.data.names import ARRAYS, GENERATED, STACKED, TORCHVISION, Split, dataset_names
+from gancli.data.names import ARRAYS, GENERATED, STACKED, dataset_names
+from gancli.data.options import DatasetOptions
 from gancli.data.patterns import expand_pattern, is_pattern
-from gancli.data.selection import WHOLE, Selection
 from gancli.errors import DataError, UsageError, did_you_mean, os_problem
 from gancli.events import Emit
 from gancli.files.hub import is_reference
-from gancli.spec import ImageSpec
 
 HUB_ADDRESS = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/datasets/([^/?#]+/[^/?#]+).*")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def open_dataset(
-    dataset: str,
-    emit: Emit,
-    *,
-    data_root: Path,
-    image_size: int | None,
-    download: bool,
-    on_bad_image: Literal["fail", "skip"],
-    split: Split = "train",
-    fit: CropMode = "crop",
-    fits: Callable[[ImageSpec], object] | None = None,
-    selection: Selection = WHOLE,
-) -> Dataset:
-    """Open a dataset by name or path.
+def open_dataset(dataset: str, options: DatasetOptions, emit: Emit) -> Dataset:
+    """Open a dataset by name or path. Without an `image_size` it keeps its own (of a folder: see `folder.common_size`).
 
-    `image_size` None keeps the dataset's own (of a folder: see `folder.common_size`); `fit` is for images of folders,
-    archives and arrays that are not square. `fits` is called with the spec of a folder's images before they are decoded, and
-    may raise. `selection`: the split of a dataset of the hub, and columns of Parquet files. Raises `UsageError` for a name
-    or path that does not exist, and `DataError` for data that cannot be loaded.
+    Raises `UsageError` for a name or path that does not exist and for an option that has no effect on it, and `DataError`
+    for data that cannot be loaded.
     """
-    with selection.in_use(dataset):
-        return _open(dataset, emit, data_root, image_size, download, on_bad_image, split, fit, fits, selection)
-
-
-def _open(
-    dataset: str,
-    emit: Emit,
-    data_root: Path,
-    image_size: int | None,
-    download: bool,
-    on_bad_image: Literal["fail", "skip"],
-    split: Split,
-    fit: CropMode,
-    fits: Callable[[ImageSpec], object] | None,
-    selection: Selection,
-) -> Dataset:
-    if isinstance(dataset, DatasetObject):  # it has no splits
-        from gancli.data import torch_dataset
-
-        return torch_dataset.open_dataset_object(
-            dataset, emit, data_root=data_root, image_size=image_size, on_bad=on_bad_image, fit=fit
-        )
-    if dataset in GENERATED:
-        from gancli.data import generated
-
-        source = generated.open_generated(dataset, data_root, image_size, split, emit)
-    elif dataset in TORCHVISION:
-        from gancli.data import named_sets
-
-        source = named_sets.open_named(dataset, data_root, image_size, download, split, emit)
-    elif dataset == STACKED:
-        from gancli.data import stacked
-
-        source = stacked.open_stacked(data_root, image_size, download, split, emit)
-    elif is_reference(dataset):
+    if is_reference(dataset):
         from gancli.data import hub
 
-        source = hub.open_hub(
-            dataset,
-            selection,
-            emit,
-            data_root=data_root,
-            image_size=image_size,
-            download=download,
-            on_bad_image=on_bad_image,
-            split=split,
-            fit=fit,
-            fits=fits,
-        )
-    elif (path := resolve_dataset_path(dataset)) is not None:
-        if path.suffix.lower() in ARRAYS and path.is_file():
-            from gancli.data import arrays
-
-            source = arrays.open_arrays(path, image_size, split, fit, emit)
-        else:
+        source = hub.open_hub(dataset, options, emit)
+    else:
+        options.selection.reject_split(dataset)
+        if (path := image_files_path(dataset)) is not None:
             from gancli.data import folder
 
-            source = folder.open_folder(path, data_root, image_size, on_bad_image, split, fit, fits, emit)
-    else:
-        raise UsageError(_unknown(dataset))
+            source = folder.open_folder(path, options, emit)
+        else:
+            source = _open_other(dataset, options, emit)
     if len(source.images) == 0:
         raise DataError(f"--dataset {dataset}: holds no images")
     return source
+
+
+def _open_other(dataset: str, options: DatasetOptions, emit: Emit) -> Dataset:
+    """Open a named dataset, an object of Python, or a file of arrays."""
+    path = None if is_named(dataset) else resolve_dataset_path(dataset)
+    if path is None and not is_named(dataset):
+        raise UsageError(_unknown(dataset))
+    options.selection.reject_columns(dataset)
+    root, size, split = options.data_root, options.image_size, options.split
+    if isinstance(dataset, DatasetObject):  # it has no splits
+        from gancli.data import torch_dataset
+
+        return torch_dataset.open_dataset_object(dataset, options, emit)
+    if path is not None:
+        from gancli.data import arrays
+
+        return arrays.open_arrays(path, size, split, options.fit, emit)
+    if dataset in GENERATED:
+        from gancli.data import generated
+
+        return generated.open_generated(dataset, root, size, split, emit)
+    if dataset == STACKED:
+        from gancli.data import stacked
+
+        return stacked.open_stacked(root, size, options.download, split, emit)
+    from gancli.data import named_sets
+
+    return named_sets.open_named(dataset, root, size, options.download, split, emit)
+
+
+def is_named(dataset: str) -> bool:
+    """Whether a dataset is not a path, nor of the hub."""
+    return isinstance(dataset, DatasetObject) or dataset in dataset_names()
+
+
+def image_files_path(dataset: str) -> Path | None:
+    """Return the path of a folder, archive or pattern of files with images; None for other datasets, and if nothing exists
+    there. Raises what `resolve_dataset_path` does."""
+    path = None if is_named(dataset) else resolve_dataset_path(dataset)
+    return None if path is not None and path.suffix.lower() in ARRAYS and path.is_file() else path
 
 
 def resolve_dataset_path(dataset: str) -> Path | None:

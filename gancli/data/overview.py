@@ -107,7 +107,7 @@ ALIASES = {
 
 
 def elsewhere(name: str) -> str:
-    """The way to have a well-known dataset that has no name here; `""` for other names."""
+    """Return how to get a well-known dataset that has no name here; `""` for other names."""
     word = "".join(c for c in name.lower() if c.isalnum())
     repository = ELSEWHERE.get(ALIASES.get(word, word))
     if repository is None:
@@ -115,3 +115,8 @@ def elsewhere(name: str) -> str:
     return (
         f"no dataset of gan; use a folder of its images, or -d hf:{repository} (not ours; see its licence on the hub)"
     )
+
+
+def own_size(name: str) -> int | None:
+    """Return the side of a named dataset's images in pixels, or None for a path."""
+    return NAMED_SETS[name].size if name in NAMED_SETS else None

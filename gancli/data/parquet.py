@@ -1,53 +1,37 @@
 """Images in the rows of one Parquet file or several, as hubs serve image datasets. pyarrow, the extra `parquet`, reads them.
-
-Hugging Face's `datasets` describes the columns in the schema, under the key "huggingface"; otherwise types and names decide.
+`parquet_columns` chooses the columns.
 """
 
 import contextlib
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from gancli.config.paths import open_file
-from gancli.data import selection
 from gancli.data.image_files import MAX_ENTRIES, MAX_FILE_BYTES, MAX_INFLATION, Contents, ImageFiles
-from gancli.data.label_files import LABEL_NAMES, MAX_CLASSES, MAX_NAME_LENGTH, Label, Labels, check_label
+from gancli.data.label_files import MAX_CLASSES, MAX_NAME_LENGTH, Label, Labels, check_label
+from gancli.data.options import Selection
+from gancli.data.parquet_columns import Columns, find_columns
 from gancli.data.patterns import shard_folders
 from gancli.data.walk import FolderListing
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing
-from gancli.text import Note, few, printable
+from gancli.text import printable
 
-IMAGE_NAMES = ("image", "img", "picture", "images")  # of several columns with images, the first of these
-FEATURES_KEY, MAX_FEATURES_BYTES = b"huggingface", 1 << 22
-STRUCT, BYTES, NUMBERS, TEXTS = "a struct with bytes", "bytes", "numbers", "texts"
-NUM_SHOWN = 8  # columns in a message
 BATCH_ROWS = 4  # a damaged file may claim that each is as large as possible
 LABEL_ROWS = 1 << 16
 READ_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns to read. `image`: the path of a column of bytes, such as `image.bytes`; `label`: of numbers or texts, or
-    None; `class_names`: those that the numbers stand for, or none."""
-
-    image: str
-    label: str | None
-    class_names: Sequence[str]
-    notes: Sequence[str]
-
-
 class Table(ImageFiles):
     """Images in rows, whose names are their places: `_places` has the file and the row of each."""
 
-    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+    def __init__(self, path: Path, files: Sequence[Path], selection: Selection) -> None:
         super().__init__(path, FolderListing())
-        self.column = selection.columns()[0] or ""
+        self.column = selection.image_column or ""
+        self._selection = selection
         self._files, self._notes = files, list[str]()
         self._columns: list[Columns] = []  # of each file, as are:
         self._num_rows: list[list[int]] = []  # of each row group
@@ -59,7 +43,7 @@ class Table(ImageFiles):
         """List the rows of the next file. Raises what pyarrow does, and `DataError`."""
         where, number, mtime = printable(str(path)), len(self._columns), path.stat().st_mtime_ns
         with open_parquet(path) as file:
-            columns = find_columns(where, file.schema_arrow)
+            columns = find_columns(where, file.schema_arrow, self._selection)
             groups = _row_groups(path, file, columns.image)
         first = self._columns[0] if self._columns else columns
         if columns.image != first.image:
@@ -141,6 +125,9 @@ class Table(ImageFiles):
     def holds(self, name: str) -> bool:
         return name in self._places
 
+    def check_columns(self, selection: Selection) -> None:
+        """Has columns, which `find_columns` checks."""
+
     def where(self, name: str) -> str:
         file, row = self._places[name]
         return printable(f"{self._files[file]}/row {row}")
@@ -149,7 +136,9 @@ class Table(ImageFiles):
         return [*self.found.notes(), *self._notes]
 
 
-def open_table(path: Path, files: Sequence[Path], skip: bool, most: int | None, emit: Emit) -> Table:
+def open_table(
+    path: Path, files: Sequence[Path], selection: Selection, skip: bool, most: int | None, emit: Emit
+) -> Table:
     """Open Parquet files as one dataset, whose name is `path`; given `most`, only as many files as have so many images.
     Raises `DataError` for a damaged file, for one without a single column of images, and if pyarrow is missing."""
     try:
@@ -159,7 +148,7 @@ def open_table(path: Path, files: Sequence[Path], skip: bool, most: int | None, 
         raise DataError(
             f"--dataset {path}: {missing} is missing, which reads Parquet files: pip install 'gancli[parquet]'"
         ) from error
-    table = Table(path, files)
+    table = Table(path, files, selection)
     for file, folder in zip(files, shard_folders(files), strict=True):
         try:
             table.add_file(file, folder)
@@ -231,80 +220,3 @@ def _label(cell: Any, class_names: Sequence[str]) -> Label | ValueError:
         return check_label(int(value) if isinstance(value, bool) else value)
     except ValueError as error:
         return error
-
-
-def find_columns(where: str, schema: Any) -> Columns:
-    """Return the columns to read, by a `pyarrow.Schema`. Raises `DataError` if there is no single column with images."""
-    kinds = {name: _kind(schema.field(name).type) for name in dict.fromkeys(schema.names)}
-    images, classes = _features(schema.metadata or {})
-    candidates = [name for name in images if kinds.get(name) in (STRUCT, BYTES)]
-    candidates = candidates or [name for name in kinds if kinds[name] == STRUCT]
-    candidates = candidates or [name for name in kinds if kinds[name] == BYTES]
-    has = few([f"{name} ({schema.field(name).type})"[:80] for name in kinds], NUM_SHOWN) or "no column"
-    wanted, wanted_label = selection.columns()
-    _check_column(where, "--image-column", wanted, [name for name in kinds if kinds[name] in (STRUCT, BYTES)], has)
-    _check_column(where, "--label-column", wanted_label, kinds, has)
-    candidates = candidates if wanted is None else [wanted]
-    image = next((name for name in IMAGE_NAMES if name in candidates), candidates[0] if len(candidates) == 1 else None)
-    if image is None:
-        several = f"several columns may have images ({few(candidates, NUM_SHOWN)}); choose one with --image-column"
-        problem = several if candidates else "no column has images (bytes of .png, .jpg, …, or a struct with them)"
-        raise DataError(f"{where}: {problem}; it has {has}")
-    notes = list[str]()
-    if others := [name for name in candidates if name != image]:
-        notes.append(Note(f"images are taken from the column {printable(image)}, not from {few(others, NUM_SHOWN)}"))
-    named = [name for name in LABEL_NAMES if name in kinds and name != image]
-    known = [name for name in classes if name in kinds]
-    label = next(iter([*(name for name in named if name in known), *named, *known]), None)
-    label = label if wanted_label is None else wanted_label
-    if (others := [name for name in known if name != label]) and wanted_label is None:
-        notes.append(
-            Note(f"classes are taken from the column {printable(str(label))}, not from {few(others, NUM_SHOWN)}")
-        )
-    if label is not None and kinds[label] not in (NUMBERS, TEXTS):
-        notes.append(
-            f"no classes: the column {printable(label)} has the type {kinds[label]}, neither numbers nor texts"
-        )
-        label = None
-    names = classes.get(label or "", ()) if kinds.get(label or "") == NUMBERS else ()
-    return Columns(f"{image}.bytes" if kinds[image] == STRUCT else image, label, names, notes)
-
-
-def _check_column(where: str, flag: str, name: str | None, known: Collection[str], has: str) -> None:
-    """Raises `DataError` if the column of an option does not exist, or cannot have images."""
-    if name is not None and name not in known:
-        kind = "column of images" if flag == "--image-column" else "column"
-        raise DataError(f"{flag} {name}: no such {kind} in {where}; it has {has}")
-
-
-def _kind(column: Any) -> str:
-    """Return what a column has, by its type; for other columns, the name of the type."""
-    from pyarrow import types
-
-    if types.is_struct(column) and column.get_field_index("bytes") >= 0:
-        return STRUCT if _kind(column.field("bytes").type) == BYTES else "struct"
-    name = str(column.value_type if types.is_dictionary(column) else column)
-    bare = name.removeprefix("large_").removesuffix("_view")
-    if bare in ("binary", "string"):
-        return BYTES if bare == "binary" else TEXTS
-    return NUMBERS if types.is_integer(column) or types.is_boolean(column) else printable(name)[:60]
-
-
-def _features(metadata: Mapping[bytes, bytes]) -> tuple[list[str], dict[str, tuple[str, ...]]]:
-    """Return the columns of images, and those of classes with the names of the classes, that `datasets` describes; none if
-    the metadata is damaged, or of another program."""
-    text = metadata.get(FEATURES_KEY, b"")
-    try:
-        features = json.loads(text)["info"]["features"] if 0 < len(text) <= MAX_FEATURES_BYTES else {}
-        described = {str(name): feature for name, feature in features.items() if isinstance(feature, dict)}
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return [], {}
-    images = [name for name, feature in described.items() if feature.get("_type") == "Image"]
-    classes: dict[str, tuple[str, ...]] = {}
-    for column, feature in described.items():
-        given = feature.get("names")
-        if feature.get("_type") == "ClassLabel" and isinstance(given, list) and 0 < len(given) <= MAX_CLASSES:
-            names = tuple(name.strip() for name in given if isinstance(name, str))
-            if len(given) == len(set(names)) and all(0 < len(name) <= MAX_NAME_LENGTH for name in names):
-                classes[column] = names
-    return images, classes

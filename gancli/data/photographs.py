@@ -16,11 +16,11 @@ from gancli.data.dataset_object import DatasetObject
 from gancli.data.folder import DecodingReport, decode_into, read_heads
 from gancli.data.image_files import ImageFiles
 from gancli.data.layout import find_layout
-from gancli.data.listing import OnBad, open_image_files
-from gancli.data.names import ARRAYS, GENERATED, dataset_names
-from gancli.data.opening import open_dataset, resolve_dataset_path
+from gancli.data.listing import open_image_files
+from gancli.data.names import GENERATED
+from gancli.data.opening import image_files_path, open_dataset
+from gancli.data.options import DatasetOptions, OnBad
 from gancli.data.patterns import dataset_stem
-from gancli.data.selection import WHOLE, Selection
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Warned
 from gancli.files.hub import is_reference
@@ -73,55 +73,37 @@ class PhotoDataset:
         return flat.view(height, width, self.channels).permute(2, 0, 1)
 
 
-def open_photographs(
-    dataset: str,
-    emit: Emit,
-    *,
-    data_root: Path,
-    image_size: int | None,
-    download: bool,
-    on_bad_image: OnBad,
-    selection: Selection = WHOLE,
-) -> PhotoDataset:
+def open_photographs(dataset: str, options: DatasetOptions, emit: Emit) -> PhotoDataset:
     """Open a folder, an archive or a named dataset as photographs.
 
     `image_size` is the side of the crops; None is 96 pixels, or less if every image is smaller. Images with a side below the
     crop are left out, with a warning. Raises `UsageError` and `DataError` as `open_dataset` does, and if no image is large
     enough.
     """
+    crop = options.image_size
+    if is_reference(dataset):
+        place = hub.local(dataset, options.selection, "train", options.download, emit)
+        with place.named(emit) as emit:
+            photographs = _open_files(place.path, options, emit, place.files)
+        return _large_enough(dataclasses.replace(photographs, name=dataset), crop, dataset, emit)
+    options.selection.reject_split(dataset)
     if isinstance(dataset, DatasetObject):
         from gancli.data import torch_dataset
 
-        flat, sizes, channels, note = torch_dataset.read_photographs(dataset, on_bad_image, emit)
+        options.selection.reject_columns(dataset)
+        flat, sizes, channels, note = torch_dataset.read_photographs(dataset, options.on_bad_image, emit)
         for line in note.splitlines():
             emit(Warned(line))
-        found = _end_to_end(str(dataset), flat, sizes, channels, mapped_file=None)
-        return _large_enough(found, image_size, dataset, emit)
-    if is_reference(dataset):
-        with selection.in_use(dataset):
-            place = hub.local(dataset, selection, emit, download=download)
-            with place.named(emit) as emit:
-                photographs = _open_files(place.path, data_root, on_bad_image, image_size, emit, place.files)
-        return _large_enough(dataclasses.replace(photographs, name=dataset), image_size, dataset, emit)
-    path = None if dataset in dataset_names() else resolve_dataset_path(dataset)
-    if path is None or (path.suffix.lower() in ARRAYS and path.is_file()):
-        size = generated.scene_size(dataset, image_size) if dataset in GENERATED else None
-        squares = open_dataset(
-            dataset,
-            emit,
-            data_root=data_root,
-            image_size=size,
-            download=download,
-            on_bad_image=on_bad_image,
-            selection=selection,
-        )
+        photographs = _end_to_end(str(dataset), flat, sizes, channels, mapped_file=None)
+    elif (path := image_files_path(dataset)) is not None:
+        photographs = _open_files(path, options, emit)
+    else:
+        size = generated.scene_size(dataset, crop) if dataset in GENERATED else None
+        squares = open_dataset(dataset, dataclasses.replace(options, image_size=size), emit)
         flat, (count, channels, height, width) = squares.images.permute(0, 2, 3, 1).flatten(), squares.images.shape
         sizes = torch.tensor([[height, width]]).expand(count, 2)
         photographs = _end_to_end(squares.name, flat, sizes, channels, mapped_file=squares.mapped_file)
-    else:
-        with selection.in_use(dataset):
-            photographs = _open_files(path, data_root, on_bad_image, image_size, emit)
-    return _large_enough(photographs, image_size, dataset, emit)
+    return _large_enough(photographs, crop, dataset, emit)
 
 
 def _end_to_end(
@@ -147,10 +129,8 @@ def _large_enough(found: PhotoDataset, crop: int | None, dataset: str, emit: Emi
     )
 
 
-def _open_files(
-    path: Path, data_root: Path, on_bad: OnBad, crop: int | None, emit: Emit, shards: Sequence[Path] = ()
-) -> PhotoDataset:
-    name = dataset_stem(path.resolve())
+def _open_files(path: Path, options: DatasetOptions, emit: Emit, shards: Sequence[Path] = ()) -> PhotoDataset:
+    name, on_bad = dataset_stem(path.resolve()), options.on_bad_image
 
     def build(found: PixelArray) -> PhotoDataset:
         sizes = torch.tensor(found.info["sizes"], dtype=torch.int64).view(-1, 2)
@@ -161,13 +141,14 @@ def _open_files(
             raise ValueError("other pixels")
         return _end_to_end(name, found.pixels, sizes, channels, found.mapped_file, found.digest, note)
 
-    with open_image_files(path, emit, on_bad == "skip", shards=shards) as pictures:
+    with open_image_files(path, emit, on_bad == "skip", shards=shards, selection=options.selection) as pictures:
+        pictures.check_columns(options.selection)
         chosen = find_layout(pictures, "train", with_classes=False)
         names = list(chosen.labels)
         content = [[name, *pictures.found.marks[name]] for name in names]
         column = [pictures.column] if pictures.column else []
-        cache = Cache(data_root, name, ["photographs", on_bad, content, *column], path.resolve(), emit)
-        photographs = cache.load(build) or build(_decoded(pictures, names, cache, on_bad, crop, emit))
+        cache = Cache(options.data_root, name, ["photographs", on_bad, content, *column], path.resolve(), emit)
+        photographs = cache.load(build) or build(_decoded(pictures, names, cache, on_bad, options.image_size, emit))
     for line in (*pictures.notes(), *chosen.notes, *photographs.note.splitlines()):
         emit(Warned(line))
     return photographs

@@ -5,7 +5,6 @@ import dataclasses
 import math
 import operator
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,11 @@ from torch.utils.data import Subset
 from gancli.data.cache import Cache, is_too_large
 from gancli.data.dataset import Dataset
 from gancli.data.dataset_object import DatasetObject
-from gancli.data.decode import CropMode, add_remarks, eight_bit, make_square
+from gancli.data.decode import add_remarks, eight_bit, make_square
 from gancli.data.folder import DEFAULT_SIZE, DecodingReport, common_size
 from gancli.data.label_files import MAX_CLASSES, MAX_LABEL, check_label
-from gancli.data.listing import NUM_PROBED, OnBad, Probe
+from gancli.data.listing import NUM_PROBED, Probe
+from gancli.data.options import CropMode, DatasetOptions, OnBad
 from gancli.errors import DataError
 from gancli.events import Emit, Preparing, RateLimiter, Warned, ignore
 from gancli.images import from_pil, to_pil
@@ -35,26 +35,18 @@ class _ReadAgainError(Exception):
     """An item shows that the reader's assumptions were wrong; they have been corrected."""
 
 
-def open_dataset_object(
-    source: DatasetObject,
-    emit: Emit,
-    *,
-    data_root: Path,
-    image_size: int | None,
-    on_bad: OnBad,
-    fit: CropMode,
-) -> Dataset:
+def open_dataset_object(source: DatasetObject, options: DatasetOptions, emit: Emit) -> Dataset:
     """Open a dataset object, with images and classes as of a folder. It is decoded once per process and, if it has a
     fingerprint, once into the cache; else into memory, or a temporary file if it is too large for that.
 
     Raises `DataError` that names the index of an item that is no image, has no label where others have one, or raises.
     """
-    key = (image_size, on_bad, fit)
+    key = (options.image_size, options.on_bad_image, options.fit)
     if key not in source.opened:
         content = ["python", str(source), source.num_items, _class_names(source.value), *key]
-        cache = Cache(data_root, type(source.value).__name__, content, str(source), emit)
+        cache = Cache(options.data_root, type(source.value).__name__, content, str(source), emit)
         found = cache.load_source(str(source)) if source.fingerprint else None
-        source.opened[key] = found or _decoded(source, image_size, on_bad, fit, cache, emit)
+        source.opened[key] = found or _decoded(source, *key, cache, emit)
     opened: Dataset = source.opened[key]
     for line in opened.note.splitlines():
         emit(Warned(line))

@@ -33,15 +33,12 @@ ALL_LABELS = -1
 NO_TRUNCATION = 3.0  # the end of the slider, where the noise stays as it is
 MAX_UPLOAD = MAX_BYTES  # bytes of a file, as of an image in an archive that `gan sample -i` reads
 GAP = 2  # pixels between the images of a grid
-SHOWN_WIDTH, SHOWN_HEIGHT = (
-    1200,
-    800,
-)  # pixels up to which a grid is zoomed, as a browser finds no pixel of one it enlarges
+SHOWN_WIDTH, SHOWN_HEIGHT = 1200, 800  # pixels up to which grids are zoomed here: browsers blur what they enlarge
 MAX_ZOOM = 64  # as of `gan sample --zoom`
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageModel:
     """A model on the page, by the name that it has there. `word`: what a command line calls it."""
 
     name: str
@@ -59,14 +56,14 @@ class Shown:
         return self.model.loaded.variant.num_levels > 1
 
     def description(self) -> str:
-        """What it is, in one line."""
+        """Return what it is, in one line."""
         facts, variant = self.model.facts, self.model.loaded.variant
         size = f"enlarges {variant.scale} times" if self.enlarges else f"{facts.images.size}×{facts.images.size} pixels"
         return f"{facts.variant}, {size}, trained on {printable(facts.dataset)} for {counted(facts.step, 'step', ',')}"
 
 
 @dataclass(frozen=True)
-class Look:
+class Settings:
     """How images are generated: the index of a class (or `ALL_LABELS`, in turn), the bound of the noise (`NO_TRUNCATION` and
     above: none), and whether all levels are shown."""
 
@@ -94,12 +91,12 @@ class Enlarged:
     note: str
 
 
-def load_all(paths: Sequence[Path], device: str | None = None) -> list[Shown]:
+def load_all(paths: Sequence[Path], device: str | None = None) -> list[PageModel]:
     """Load models, and use each once. Raises what `gancli.load` does."""
     models = [load(path, device) for path in paths]
     names = [printable(model_name(model.path)) for model in models]
     shown = [
-        Shown(
+        PageModel(
             name if names.count(name) == 1 else printable(str(path)),
             model,
             pretrained.pretrained_name(path) or str(path),
@@ -108,22 +105,22 @@ def load_all(paths: Sequence[Path], device: str | None = None) -> list[Shown]:
     ]
     for one in shown:  # the first image takes longer than all others
         if not one.enlarges:
-            grid(one, Look(), 0, 1)
+            grid(one, Settings(), 0, 1)
     return shown
 
 
-def grid(shown: Shown, look: Look, seed: int, number: int) -> Image.Image:
+def grid(shown: PageModel, settings: Settings, seed: int, number: int) -> Image.Image:
     """Return the grid of `gan sample --seed … -n … --zoom …`, pixel for pixel."""
-    wanted = _order(shown, look, seed, number)
+    wanted = _order(shown, settings, seed, number)
     with shown.lock:
         pixels = wanted.pixels(ignore)
     return _zoomed(pixels, wanted.columns)
 
 
-def at(shown: Shown, look: Look, seed: int, number: int, place: Sequence[int]) -> Point | None:
+def at(shown: PageModel, settings: Settings, seed: int, number: int, place: Sequence[int]) -> Point | None:
     """Return the image of the grid that has a pixel, given by column and row; None for a gap."""
-    wanted = _order(shown, look, seed, number)
-    index = _index(shown, look, number, wanted.columns, place)
+    wanted = _order(shown, settings, seed, number)
+    index = _index(shown, settings, number, wanted.columns, place)
     if index is None:
         return None
     request = wanted.requests[index]
@@ -131,24 +128,24 @@ def at(shown: Shown, look: Look, seed: int, number: int, place: Sequence[int]) -
     return Point(request.seed, names[request.label] if names else None)
 
 
-def between(shown: Shown, look: Look, first: int, second: int, share: float) -> Image.Image:
+def between(shown: PageModel, settings: Settings, first: int, second: int, share: float) -> Image.Image:
     """Return three images side by side: of a seed, of a place on the great arc to another seed, and of that one."""
     points = [Point(first), _moved(Point(first), second, share), Point(second)]
-    return _zoomed(_drawn(shown, look, points), len(points))
+    return _zoomed(_drawn(shown, settings, points), len(points))
 
 
-def around(shown: Shown, look: Look, kept: Point, distance: float, directions: int) -> Image.Image:
+def around(shown: PageModel, settings: Settings, kept: Point, distance: float, directions: int) -> Image.Image:
     """Return the image that was kept, and its neighbours: `distance` (0 to 1) of the way to images of other seeds, which
     `directions` selects."""
     points = [kept, *(neighbour(kept, distance, directions, index) for index in range(1, NUM_NEIGHBOURS + 1))]
-    return _zoomed(_drawn(shown, look, points), None)
+    return _zoomed(_drawn(shown, settings, points), None)
 
 
 def at_around(
-    shown: Shown, look: Look, kept: Point, distance: float, directions: int, place: Sequence[int]
+    shown: PageModel, settings: Settings, kept: Point, distance: float, directions: int, place: Sequence[int]
 ) -> Point | None:
     """Return the image of `around` that has a pixel, given by column and row; None for a gap."""
-    index = _index(shown, look, NUM_NEIGHBOURS + 1, None, place)
+    index = _index(shown, settings, NUM_NEIGHBOURS + 1, None, place)
     return None if index is None else neighbour(kept, distance, directions, index)
 
 
@@ -167,7 +164,7 @@ def _moved(point: Point, seed: int, share: float) -> Point:
     return replace(point, moves=(*point.moves, (seed, share)))
 
 
-def enlarge(shown: Shown, file: Path, emit: Emit = ignore) -> Enlarged:
+def enlarge(shown: PageModel, file: Path, emit: Emit = ignore) -> Enlarged:
     """Enlarge an image file, within the bounds of `gan sample -i --compare`. Transparent images are shown on white. Raises
     `DataError` for what is not an image or too large, and `GancliError` if it does not fit into memory."""
     name = printable(file.name)
@@ -194,20 +191,20 @@ def enlarge(shown: Shown, file: Path, emit: Emit = ignore) -> Enlarged:
     return Enlarged(plain, model, "; ".join(notes))
 
 
-def command(shown: Shown, look: Look, seed: int, number: int) -> str:
+def command(shown: PageModel, settings: Settings, seed: int, number: int) -> str:
     """Return the command line that makes the same grid."""
-    config = _config(shown, look, seed, number)
+    config = _config(shown, settings, seed, number)
     words = ["gan", "sample", shown.word, "-n", str(number)]
     words += ["--seed", str(seed)]
     words += ["--label", config.label[0].replace(",", "\\,")] if config.label else []
     words += [] if config.truncation is None else ["--truncation", f"{config.truncation:g}"]
     words += ["--levels"] if config.levels else []
-    size, width = shown.model.facts.images.size, _width(shown, look)
-    words += ["--zoom", str(_zoom(number, size, width, _order(shown, look, seed, number).columns))]
+    size, width = shown.model.facts.images.size, _width(shown, settings)
+    words += ["--zoom", str(_zoom(number, size, width, _order(shown, settings, seed, number).columns))]
     return " ".join(map(shell_quoted, words)) + catalogue.flag_of(shown.model.facts.variant)
 
 
-def _config(shown: Shown, look: Look, seed: int, number: int) -> SampleConfig:
+def _config(shown: PageModel, settings: Settings, seed: int, number: int) -> SampleConfig:
     if not 1 <= number <= MAX_NUMBER:
         raise UsageError(f"number {number}: must be between 1 and {MAX_NUMBER}")
     if not 0 <= seed <= MAX_SEED:
@@ -216,19 +213,19 @@ def _config(shown: Shown, look: Look, seed: int, number: int) -> SampleConfig:
     return SampleConfig(
         count=number,
         seed=seed,
-        label=(names[look.label],) if 0 <= look.label < len(names) else None,
-        truncation=None if look.truncation >= NO_TRUNCATION else look.truncation,
-        levels=look.levels and shown.has_levels,
+        label=(names[settings.label],) if 0 <= settings.label < len(names) else None,
+        truncation=None if settings.truncation >= NO_TRUNCATION else settings.truncation,
+        levels=settings.levels and shown.has_levels,
     )
 
 
-def _order(shown: Shown, look: Look, seed: int, number: int) -> SamplingPlan:
-    return plan.make_plan(shown.model.loaded, _config(shown, look, seed, number), shown.model.device)
+def _order(shown: PageModel, settings: Settings, seed: int, number: int) -> SamplingPlan:
+    return plan.make_plan(shown.model.loaded, _config(shown, settings, seed, number), shown.model.device)
 
 
-def _width(shown: Shown, look: Look) -> int:
+def _width(shown: PageModel, settings: Settings) -> int:
     """Return the width in pixels of an image, which consists of its levels if they are shown."""
-    levels = shown.model.loaded.variant.num_levels if look.levels and shown.has_levels else 1
+    levels = shown.model.loaded.variant.num_levels if settings.levels and shown.has_levels else 1
     return generate.width_side_by_side(shown.model.facts.images.size, levels)
 
 
@@ -244,9 +241,9 @@ def _zoomed(pixels: Tensor, columns: int | None) -> Image.Image:
     return images.to_pil(images.grid(pixels, columns, GAP), _zoom(count, height, width, columns))
 
 
-def _index(shown: Shown, look: Look, number: int, columns: int | None, place: Sequence[int]) -> int | None:
+def _index(shown: PageModel, settings: Settings, number: int, columns: int | None, place: Sequence[int]) -> int | None:
     """Return the index of the image that has a pixel of the page's image; None for a gap."""
-    height, width = shown.model.facts.images.size, _width(shown, look)
+    height, width = shown.model.facts.images.size, _width(shown, settings)
     zoom = _zoom(number, height, width, columns)
     columns = min(columns or images.columns_for(number), number)
     (column, x), (row, y) = divmod(int(place[0]) // zoom, width + GAP), divmod(int(place[1]) // zoom, height + GAP)
@@ -256,15 +253,15 @@ def _index(shown: Shown, look: Look, number: int, columns: int | None, place: Se
 
 
 @torch.inference_mode()
-def _drawn(shown: Shown, look: Look, points: Sequence[Point]) -> Tensor:
+def _drawn(shown: PageModel, settings: Settings, points: Sequence[Point]) -> Tensor:
     """Return the images of points: uint8 `[N, C, H, W]`. Those of seeds are bit for bit those of `gan sample`."""
     for point in points:
         if not 0 <= point.seed <= MAX_SEED:
             raise UsageError(f"seed {point.seed}: must be between 0 and {MAX_SEED}")
     names, label_kept = shown.model.class_names, points[0].label
-    if look.label == ALL_LABELS and label_kept in names:  # another model may know other classes
-        look = replace(look, label=names.index(label_kept))
-    wanted = _order(shown, look, 0, 1)
+    if settings.label == ALL_LABELS and label_kept in names:  # another model may know other classes
+        settings = replace(settings, label=names.index(label_kept))
+    wanted = _order(shown, settings, 0, 1)
     variant, truncation, label = wanted.model.variant, wanted.config.truncation, wanted.requests[0].label
     found: dict[int, Tensor] = {}
     still = [index for index, point in enumerate(points) if not point.moves]
@@ -284,7 +281,7 @@ def _drawn(shown: Shown, look: Look, points: Sequence[Point]) -> Tensor:
     return torch.stack([found[index] for index in range(len(points))])
 
 
-def _noise(shown: Shown, point: Point, truncation: float | None) -> tuple[Tensor, ...]:
+def _noise(shown: PageModel, point: Point, truncation: float | None) -> tuple[Tensor, ...]:
     """Return the noise of a point, one float `[1, *shape]` for each latent shape; that of its seeds is truncated."""
     variant = shown.model.loaded.variant
 

@@ -12,7 +12,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 import gradio as gr
 
 from gancli.demo import actions
-from gancli.demo.actions import ALL_LABELS, MAX_NUMBER, MAX_SEED, NO_TRUNCATION, Look, Point, Shown
+from gancli.demo.actions import ALL_LABELS, MAX_NUMBER, MAX_SEED, NO_TRUNCATION, PageModel, Point, Settings
 from gancli.errors import GancliError
 from gancli.events import Event, Preparing
 
@@ -47,7 +47,7 @@ def settings() -> dict[str, Any]:
     }
 
 
-def build(models: Sequence[Shown], stopped: threading.Event | None = None) -> gr.Blocks:
+def build(models: Sequence[PageModel], stopped: threading.Event | None = None) -> gr.Blocks:
     """Return the page of models side by side. `stopped`: if it is set, enlarging ends after the current tile."""
     generating = [model for model in models if not model.enlarges]
     enlarging = [model for model in models if model.enlarges]
@@ -72,14 +72,14 @@ def build(models: Sequence[Shown], stopped: threading.Event | None = None) -> gr
 
 
 def _line(text: str = "") -> gr.HTML:
-    """A line of the page, as HTML."""
+    """Add a line of HTML to the page."""
     return gr.HTML(text, elem_classes="gan-line", container=False)
 
 
 class Generating:
     """The part of the page with models that generate images: three tabs below the widgets that all of them share."""
 
-    def __init__(self, page: gr.Blocks, models: Sequence[Shown]) -> None:
+    def __init__(self, page: gr.Blocks, models: Sequence[PageModel]) -> None:
         self.page, self.models = page, models
         # Models that know the same classes share the buttons for them.
         self.class_lists = list(dict.fromkeys(names for model in models if (names := model.model.class_names)))
@@ -97,7 +97,7 @@ class Generating:
                 self._around(pick)
 
     def _shared(self) -> None:
-        """The widgets that apply to all tabs: labels, truncation, levels."""
+        """Add the widgets that apply to all tabs: labels, truncation, levels."""
         with gr.Row():
             for names in self.class_lists:
                 choices = [("all, in turn", ALL_LABELS), *((name, index) for index, name in enumerate(names))]
@@ -115,18 +115,23 @@ class Generating:
                     gr.Checkbox(False, label="levels", info="coarse to fine, side by side", min_width=200)
                 )
 
-    def _looks(self, values: Sequence[Any]) -> list[Look]:
-        """The look of each model's images, from the values of the shared widgets."""
+    def _settings(self, values: Sequence[Any]) -> list[Settings]:
+        """Return the settings of each model's images, from the values of the shared widgets."""
         labels = dict(zip(self.class_lists, values, strict=False))
         truncation, *levels = values[len(self.class_lists) :]
         return [
-            Look(int(labels.get(model.model.class_names, ALL_LABELS)), float(truncation), bool(levels and levels[0]))
+            Settings(
+                int(labels.get(model.model.class_names, ALL_LABELS)), float(truncation), bool(levels and levels[0])
+            )
             for model in self.models
         ]
 
     def _each(self, draw: Callable[..., Any], values: Sequence[Any], *rest: Any) -> list[Any]:
-        """What a function of `actions` returns for each model."""
-        return [spoken(draw, model, look, *rest) for model, look in zip(self.models, self._looks(values), strict=True)]
+        """Return what a function of `actions` returns for each model."""
+        return [
+            with_page_error(draw, model, settings, *rest)
+            for model, settings in zip(self.models, self._settings(values), strict=True)
+        ]
 
     def _pictures(self, what: str, pick: bool) -> list[gr.Image]:
         with gr.Row():
@@ -196,14 +201,17 @@ class Generating:
         def picked(model: int, values: Sequence[Any], event: gr.SelectData) -> Any:
             """Keep an image of the grid, and show the tab with its neighbours."""
             seed, number, *shared = values[:-1]
-            shown, look = self.models[model], self._looks(shared)[model]
-            return spoken(actions.at, shown, look, int(seed), int(number), event.index) or values[-1]
+            shown, settings = self.models[model], self._settings(shared)[model]
+            return with_page_error(actions.at, shown, settings, int(seed), int(number), event.index) or values[-1]
 
         def moved(model: int, values: Sequence[Any], event: gr.SelectData) -> Any:
             """Move to a neighbour."""
             now, distance, directions, *shared = values
-            shown, look = self.models[model], self._looks(shared)[model]
-            return spoken(actions.at_around, shown, look, now, float(distance), directions, event.index) or now
+            shown, settings = self.models[model], self._settings(shared)[model]
+            return (
+                with_page_error(actions.at_around, shown, settings, now, float(distance), directions, event.index)
+                or now
+            )
 
         self._redraw(draw, inputs, outputs, "around")
         other.click(
@@ -229,7 +237,7 @@ class Generating:
 
 
 def _with_event(function: Callable[..., Any], index: int) -> Callable[..., Any]:
-    """A listener that Gradio gives the values of its inputs and the event, which it finds by its annotation."""
+    """Return a listener that Gradio gives the values of its inputs and the event, which it finds by its annotation."""
 
     def listener(event: gr.SelectData, *values: Any) -> Any:
         return function(index, values, event)
@@ -237,7 +245,7 @@ def _with_event(function: Callable[..., Any], index: int) -> Callable[..., Any]:
     return listener
 
 
-def spoken(function: Callable[..., Any], *args: Any) -> Any:
+def with_page_error(function: Callable[..., Any], *args: Any) -> Any:
     """Call a function whose errors the page shows as one line."""
     try:
         return function(*args)
@@ -245,8 +253,8 @@ def spoken(function: Callable[..., Any], *args: Any) -> Any:
         raise gr.Error(html.escape(str(error)), duration=None, print_exception=False) from None
 
 
-def _enlarging(models: Sequence[Shown], stopped: threading.Event | None) -> None:
-    """The part of the page with models that enlarge images."""
+def _enlarging(models: Sequence[PageModel], stopped: threading.Event | None) -> None:
+    """Add the part of the page with models that enlarge images."""
     file = gr.File(label="image", type="filepath", height=140)
     about = _line("<p>Drop a photograph. Small ones, such as 200×200 pixels, take seconds.</p>")
     with gr.Row():

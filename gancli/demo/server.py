@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from gancli.config.sample import DEMO_PORT
-from gancli.demo.actions import Shown
+from gancli.demo.actions import PageModel
 from gancli.errors import GancliError, UsageError, os_problem
 
 GRACE_S = 1  # for requests that are open when the server ends: each open page has one
@@ -65,7 +65,7 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def serve(models: Sequence[Shown], listening: socket.socket, ready: Callable[[], None]) -> None:
+def serve(models: Sequence[PageModel], listening: socket.socket, ready: Callable[[], None]) -> None:
     """Serve the page until KeyboardInterrupt. `ready` is called when requests are accepted. What is uploaded and generated
     is in a folder of this process alone, which is removed."""
     with tempfile.TemporaryDirectory(prefix="gan-demo-", ignore_cleanup_errors=True) as folder:

@@ -10,7 +10,6 @@ from gancli.config.paths import expanded
 from gancli.config.resolve import FLAG, Layer, environment_layers
 from gancli.data.dataset_object import DatasetObject
 from gancli.data.listing import Probe, probe
-from gancli.data.selection import Selection
 from gancli.engine.startup import config_layer, run_directory_of
 from gancli.files.hub import is_reference
 from gancli.store import pretrained
@@ -50,9 +49,8 @@ def choose(given: Mapping[str, Any], table: Mapping[str, object], config: str | 
     dataset, size = both.get("dataset"), both.get("image_size")
     if dataset is not None and not isinstance(dataset, DatasetObject):
         dataset = str(dataset)
-    names = {*both, str(both.get("preset"))}
-    with Selection(image_column=both.get("image_column")).in_use():
-        return _for_images(dataset, size if isinstance(size, int) else None, names)
+    names, column = {*both, str(both.get("preset"))}, both.get("image_column")
+    return _for_images(dataset, column, size if isinstance(size, int) else None, names)
 
 
 def named(given: Mapping[str, Any], table: Mapping[str, object], config: str | None, resume: str | None) -> str | None:
@@ -81,7 +79,7 @@ def _recorded(table: Mapping[str, object], file: str) -> str:
     )
 
 
-def _for_images(dataset: str | None, image_size: int | None, given: Iterable[str]) -> Choice:
+def _for_images(dataset: str | None, image_column: str | None, image_size: int | None, given: Iterable[str]) -> Choice:
     """Return dcgan for images in colour or of more than 32 pixels, unless an option or preset in `given` (names) belongs
     to vanilla only."""
     default, other = (catalogue.variant_info(name).config_class for name in (DEFAULT_VARIANT, CONVOLUTIONAL))
@@ -90,7 +88,7 @@ def _for_images(dataset: str | None, image_size: int | None, given: Iterable[str
     if is_reference(dataset) and not only_default & set(given):
         note = f"variant {CONVOLUTIONAL}, for a dataset of the hub (use --variant to choose another)"
         return Choice(CONVOLUTIONAL, Layer("the images", {}, notes=(Note(note),)))
-    if dataset is None or only_default & set(given) or (images := _probe(dataset)) is None:
+    if dataset is None or only_default & set(given) or (images := _probe(dataset, image_column)) is None:
         return Choice(DEFAULT_VARIANT)
     side = image_size or images.side
     why = "in colour" if images.coloured else f"of {side} pixels" if side > MAX_FLAT_SIZE else ""
@@ -104,9 +102,9 @@ def _for_images(dataset: str | None, image_size: int | None, given: Iterable[str
     return Choice(CONVOLUTIONAL, Layer("the images", values, notes=(Note(note),)))
 
 
-def _probe(dataset: str) -> Probe | None:
+def _probe(dataset: str, image_column: str | None) -> Probe | None:
     if not isinstance(dataset, DatasetObject):
-        return probe(dataset)
+        return probe(dataset, image_column)
     from gancli.data import torch_dataset  # imports torch
 
     return torch_dataset.probe(dataset)

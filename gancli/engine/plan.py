@@ -21,8 +21,8 @@ from gancli.config.option import reject_unused_options
 from gancli.config.paths import data_root
 from gancli.data.cache_entries import COMPILED
 from gancli.data.dataset import Dataset
-from gancli.data.decode import CropMode
 from gancli.data.names import dataset_names
+from gancli.data.options import CropMode
 from gancli.data.photographs import PhotoDataset, check_scale
 from gancli.errors import UsageError, VariantError
 from gancli.machine.device import (

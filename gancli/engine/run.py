@@ -22,8 +22,6 @@ from gancli.text import Note
 
 if TYPE_CHECKING:
     from gancli.machine.ranks import Ranks
-    from gancli.report.tensorboard import TensorBoardFile
-    from gancli.report.wandb import WandbRun
 
 Events = Generator[events.Event, None, None]
 
@@ -63,9 +61,9 @@ def join_processes() -> Iterator["Ranks | None"]:
     if not several_processes():
         yield None
         return
-    from gancli.machine import ranks
+    from gancli.machine import process_group
 
-    with ranks.join_processes() as joined:
+    with process_group.join_processes() as joined:
         yield joined
 
 
@@ -119,21 +117,21 @@ def _follow(variant: str, stop: Stop, ranks: "Ranks") -> Job | None:
 def _train(
     variant: str, start: Start, directory: RunDirectory, stop: Stop, ranks: "Ranks | None", emit: events.Emit
 ) -> Events:
-    """Train under the directory's lock. Each event is written to `metrics.jsonl`, `log.jsonl` and TensorBoard's files
+    """Train under the directory's lock. Each event is written to `metrics.jsonl`, `log.jsonl`, TensorBoard and W&B
     before it is yielded or emitted. At the end of the run, its page is written."""
     with (
         run_directory.locked(directory) as notes,
         MetricsFile(directory.metrics) as metrics,
         LogFile(directory.log) as log,
-        _tensorboard(start, directory) as board,
-        _wandb(start, directory) as tracker,
+        contextlib.ExitStack() as entered,
     ):
+        trackers = list(_trackers(start, directory, entered))
 
         def record(event: events.Event) -> None:
             metrics(event)
             log(event)
-            for write in (board, tracker):
-                if write and (problem := write(event)):
+            for write in trackers:
+                if problem := write(event):
                     emit(events.Warned(problem))
 
         def record_and_emit(event: events.Event) -> None:
@@ -165,22 +163,19 @@ def _train(
             raise
 
 
-def _tensorboard(start: Start, directory: RunDirectory) -> "TensorBoardFile | contextlib.nullcontext[None]":
-    """Return the writer of TensorBoard's files, with `--tensorboard`. Raises `GancliError` if TensorBoard is missing."""
-    if not start.resolved.run.tensorboard:
-        return contextlib.nullcontext()
-    from gancli.report.tensorboard import TensorBoardFile
+def _trackers(
+    start: Start, directory: RunDirectory, entered: contextlib.ExitStack
+) -> Iterator[Callable[[events.Event], str]]:
+    """Yield functions that pass events on to TensorBoard and Weights & Biases, if they are asked for. Raises `GancliError`
+    if one of them is not installed."""
+    if start.resolved.run.tensorboard:
+        from gancli.report.tensorboard import TensorBoardFile
 
-    return TensorBoardFile(directory.tensorboard, _options(start))
+        yield entered.enter_context(TensorBoardFile(directory.tensorboard, _options(start)))
+    if start.resolved.run.wandb:
+        from gancli.report.wandb import WandbRun
 
-
-def _wandb(start: Start, directory: RunDirectory) -> "WandbRun | contextlib.nullcontext[None]":
-    """Return what logs to Weights & Biases, with `--wandb`. Raises `GancliError` if wandb is missing."""
-    if not start.resolved.run.wandb:
-        return contextlib.nullcontext()
-    from gancli.report.wandb import WandbRun
-
-    return WandbRun(directory.wandb, _options(start))
+        yield entered.enter_context(WandbRun(directory.wandb, _options(start)))
 
 
 def _options(start: Start) -> dict[str, object]:

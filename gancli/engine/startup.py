@@ -16,6 +16,7 @@ from gancli.data.names import dataset_names
 from gancli.data.patterns import dataset_stem, is_pattern
 from gancli.errors import CheckpointError, UsageError
 from gancli.files import hub
+from gancli.files.hub_errors import Kind
 from gancli.store import pretrained, run_directory
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
@@ -185,7 +186,7 @@ def _start_resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path 
         saved, warnings = state.load_newest(directory)
     if saved.facts.variant != variant:
         raise CheckpointError(f"{saved.path}: a state of {saved.facts.variant}, not of {variant}")
-    if note := catalogue.changed_since(variant, saved.facts.origin, str(saved.path)):
+    if note := catalogue.origin_of(variant).changed_since(saved.facts.origin, str(saved.path)):
         warnings.append(Note(note))
     recorded_layer = _recorded_layer(variant, directory)
     warnings += [note for layer in (recorded_layer, *layers) for note in layer.notes]
@@ -240,7 +241,7 @@ def _with_commits(layers: Sequence[Layer], recorded: Layer | None = None) -> lis
     """Return the layers with the commit of each dataset and model of the hub, so that the run can be repeated; that of the
     `recorded` run, if it is resumed. Raises `UsageError`, and `DataError` or `CheckpointError` if the hub cannot be
     asked."""
-    kinds: Mapping[str, hub.Kind] = {"dataset": "dataset", "init_from": "model"}
+    kinds: Mapping[str, Kind] = {"dataset": "dataset", "init_from": "model"}
     download, found = value_of(layers, "download") is not False, list[Layer]()
     for layer in layers:
         values = {

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 
 from gancli.data.dataset_object import is_python
 from gancli.errors import StoppedError, shell_quoted
@@ -73,9 +73,7 @@ class Stop:
             self._before = {each: signal.signal(each, self._handle) for each in SIGNALS if each not in ignored}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             # signal.signal returned it: None for a handler that is not Python's
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]

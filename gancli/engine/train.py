@@ -1,17 +1,18 @@
 """A training run, as an iterator of events: read `train` downwards."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 
 from gancli import events
 from gancli.config import RunConfig, VariantConfig
 from gancli.config.paths import data_root
 from gancli.data.dataset import Dataset
-from gancli.data.names import own_size
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions, Selection
+from gancli.data.overview import own_size
 from gancli.data.photographs import PhotoDataset, open_photographs
-from gancli.data.selection import Selection
 from gancli.engine import initial, memory, monitors, plan, resume, saving
 from gancli.engine.evaluate import Evaluation
 from gancli.engine.session import NO_REQUESTS, Session
@@ -27,8 +28,6 @@ from gancli.store.run_directory import RunDirectory
 from gancli.store.state import State, Weights
 from gancli.text import Note
 from gancli.variant import Phase, Variant
-
-Opener = Callable[..., Dataset | PhotoDataset]
 
 
 def train(
@@ -177,14 +176,8 @@ def open_data(
     if root.note:
         emit(events.Warned(Note(root.note)))
     fit = plan.choose_fit(run, condition)
-    opener: Opener = open_photographs if condition == "low_res" else open_dataset
-    return opener(
-        run.dataset,
-        emit,
-        data_root=root.path,
-        image_size=run.image_size,
-        download=run.download,
-        on_bad_image=run.on_bad_image,
-        selection=Selection(run.split, run.image_column, run.label_column),
-        **({} if fit is None else {"fit": fit, "fits": check_images}),
-    )
+    selection = Selection(run.split, run.image_column, run.label_column)
+    options = DatasetOptions(root.path, run.image_size, run.download, run.on_bad_image, selection=selection)
+    if condition == "low_res":
+        return open_photographs(run.dataset, options, emit)
+    return open_dataset(run.dataset, replace(options, fit=fit or "crop", check_spec=check_images), emit)

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gancli.config.paths import expanded
@@ -12,6 +12,7 @@ from gancli.errors import GancliError, UsageError, os_problem
 from gancli.events import Emit, Preparing
 from gancli.files import hub
 from gancli.files.hub import Reference
+from gancli.files.hub_errors import explained, import_hub
 from gancli.text import printable
 
 FLAG = "--push"
@@ -38,54 +39,45 @@ def reference(word: str) -> Reference:
     return found
 
 
-@contextlib.contextmanager
-def folder(output: str | None, target: Reference, is_trial: bool) -> Iterator[Path]:
-    """The folder to write the model to: that of `-o`, else a temporary one, which is removed unless the upload fails. A
-    dry run always takes a temporary one. Raises `UsageError` and `GancliError`."""
-    if output is not None and not is_trial:
-        path = expanded(output, "-o")
-        with _kept(path):
-            yield path
-        return
-    try:
-        parent = Path(tempfile.mkdtemp(prefix="gan-export-"))
-    except OSError as error:
-        raise GancliError(os_problem(f"{FLAG} {target.repo}: a temporary folder", "made", error)) from error
-    path = parent / target.repo.rpartition("/")[2]
-    with _kept(path):
-        yield path
-    shutil.rmtree(parent, ignore_errors=True)
-
-
 class UploadError(GancliError):
     """An upload failed; the folder stays."""
 
 
 @contextlib.contextmanager
-def _kept(path: Path) -> Iterator[None]:
-    """Name the folder in the error of a failed upload. Other errors, before the upload, remove a temporary folder."""
+def folder(output: str | None, target: Reference, is_trial: bool) -> Iterator[Path]:
+    """Yield the folder to write the model to: that of `-o`, else a temporary one, which is removed unless the upload fails.
+    A dry run always takes a temporary one. Raises `UsageError` and `GancliError`."""
+    if output is not None and not is_trial:
+        yield expanded(output, "-o")
+        return
     try:
-        yield
-    except UploadError as error:
-        raise GancliError(f"{error}; the folder is {path}, which `hf upload` can upload, too") from error
-    except BaseException:
-        if path.parent.name.startswith("gan-export-"):
-            shutil.rmtree(path.parent, ignore_errors=True)
+        parent = Path(tempfile.mkdtemp(prefix="gan-export-"))
+    except OSError as error:
+        raise GancliError(os_problem(f"{FLAG} {target.repo}: a temporary folder", "made", error)) from error
+    try:
+        yield parent / target.repo.rpartition("/")[2]
+    except UploadError:
         raise
+    except BaseException:
+        shutil.rmtree(parent, ignore_errors=True)
+        raise
+    shutil.rmtree(parent, ignore_errors=True)
 
 
 def planned(target: Reference, private: bool, path: Path) -> Pushed:
-    """What `upload` would do."""
+    """Return what `upload` would do."""
     files = {file.name: file.stat().st_size for file in sorted(path.iterdir())}
-    return Pushed(f"{_endpoint(target)}/{target.repo}", private, files)
+    endpoint = import_hub(f"{FLAG} {target.repo}").constants.ENDPOINT
+    return Pushed(f"{endpoint}/{target.repo}", private, files)
 
 
 def upload(target: Reference, private: bool, path: Path, emit: Emit) -> Pushed:
-    """Upload a folder as one commit; the repository is made if it does not exist. Raises `UploadError`."""
+    """Upload a folder as one commit; the repository is made if it does not exist. Raises `UploadError`, which names the
+    folder."""
     emit(Preparing(f"uploading to {target.repo}", 0, 0, ""))
-    api = hub.imported(f"{FLAG} {target.repo}").HfApi()
     try:
-        with hub.explained(f"{FLAG} {target.repo}", target, "model"):
+        with explained(f"{FLAG} {target.repo}", target.repo, "model") as client:
+            api = client.HfApi()
             api.create_repo(target.repo, private=private or None, exist_ok=True)
             if private and not api.repo_info(target.repo).private:
                 raise GancliError(f"--private: {target.repo} exists, and is public; change that in its settings")
@@ -93,10 +85,5 @@ def upload(target: Reference, private: bool, path: Path, emit: Emit) -> Pushed:
                 repo_id=target.repo, folder_path=path, commit_message="Upload a model with gan export"
             )
     except GancliError as error:
-        raise UploadError(str(error)) from error
-    plan = planned(target, private, path)
-    return Pushed(plan.address, private, plan.files, str(done.oid))
-
-
-def _endpoint(target: Reference) -> str:
-    return str(hub.imported(f"{FLAG} {target.repo}").constants.ENDPOINT)
+        raise UploadError(f"{error}; the folder is {path}, which `hf upload` can upload, too") from error
+    return replace(planned(target, private, path), commit=str(done.oid))

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import gancli
 from gancli.demo import page
-from gancli.demo.actions import Shown
+from gancli.demo.actions import PageModel
 
 model = gancli.load(Path(__file__).with_name({weights!r}))
-demo = page.build([Shown({title}, model, {weights!r})])
+demo = page.build([PageModel({title}, model, {weights!r})])
 
 if __name__ == "__main__":
     demo.launch(**page.settings())

@@ -6,26 +6,23 @@ HF_HUB_OFFLINE. It is imported when it is first needed, and sends no telemetry.
 
 import contextlib
 import dataclasses
-import errno
-import importlib
-import os
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from gancli.errors import CheckpointError, DataError, GancliError, UsageError
+from gancli.errors import UsageError
 from gancli.events import Emit, Preparing
-from gancli.format import parse_size, size
+from gancli.files.hub_errors import Kind, StoppedTransferError, error_class, explained
+from gancli.format import size, size_variable
 from gancli.text import printable
 
-Kind = Literal["dataset", "model"]
 PREFIX = "hf:"
 FORM = "hf:OWNER/NAME or hf:OWNER/NAME@REVISION"
-LIMIT_VARIABLE, LIMIT_BYTES = "GAN_HUB_SIZE", 20 * 10**9
+LIMIT_VARIABLE, LIMIT_BYTES = "GAN_HUB_SIZE", 20 * 10**9  # the most that is downloaded for one option
 NOT_CACHED = "not in the cache of huggingface_hub, and --no-download is given"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # hf://datasets/OWNER/NAME, as other libraries write it, is accepted, too.
@@ -83,7 +80,7 @@ def parse(word: str, flag: str) -> Reference:
 
 
 def name_of(file: Path) -> str:
-    """The reference, with its commit, of a model in the hub's cache; `""` for any other file."""
+    """Return the reference, with its commit, of a model in the hub's cache; `""` for any other file."""
     match file.parts[-4:]:
         case (str(folder), "snapshots", str(commit), _) if folder.startswith("models--") and COMMIT.fullmatch(commit):
             return f"{PREFIX}{folder.removeprefix('models--').replace('--', '/', 1)}@{commit}"
@@ -108,8 +105,7 @@ def resolve(reference: Reference, kind: Kind, flag: str, download: bool = True) 
     if reference.has_commit:
         return reference
     where = f"{flag} {reference}"
-    with explained(where, reference, kind):
-        hub = imported(where)
+    with explained(where, reference.repo, kind) as hub:
         try:
             found = hub.HfApi().resolve_revision(
                 reference.repo, repo_type=kind, revision=reference.revision or None, local_files_only=not download
@@ -117,7 +113,7 @@ def resolve(reference: Reference, kind: Kind, flag: str, download: bool = True) 
         except hub.errors.RevisionResolutionError as error:
             if download:
                 raise
-            raise _error(kind)(f"{where}: {NOT_CACHED}") from error
+            raise error_class(kind)(f"{where}: {NOT_CACHED}") from error
         if not COMMIT.fullmatch(commit := str(found.resolved)):
             raise ValueError(f"its commit is given as {printable(commit)[:80]!r}")
     return dataclasses.replace(reference, revision=commit)
@@ -128,15 +124,17 @@ def listed(reference: Reference, kind: Kind, flag: str, download: bool = True) -
     Raises what `resolve` does."""
     reference = resolve(reference, kind, flag, download)
     where = {"repo_id": reference.repo, "repo_type": kind, "revision": reference.revision}
-    with explained(f"{flag} {reference}", reference, kind):
-        api = _api(reference, flag)
-        hub = importlib.import_module("huggingface_hub")
+    with explained(f"{flag} {reference}", reference.repo, kind) as hub:
         # Fetches no file, but the list of them.
         folder = hub.snapshot_download(**where, allow_patterns=[], local_files_only=not download)
         try:
             found = hub.get_cached_repo_tree(**where)
         except hub.errors.CachedRepoTreeNotFoundError:  # a cache that cannot be written to, or an older version's
-            found = [entry for entry in api.list_repo_tree(**where, recursive=True) if isinstance(entry, hub.RepoFile)]
+            found = [
+                entry
+                for entry in hub.HfApi().list_repo_tree(**where, recursive=True)
+                if isinstance(entry, hub.RepoFile)
+            ]
     return Repository(kind, reference, {entry.path: entry.size for entry in found}, Path(folder), flag)
 
 
@@ -158,36 +156,24 @@ def fetch(repository: Repository, names: Iterable[str], emit: Emit, download: bo
     assert all(map(is_safe, names))
     sizes, reference = repository.files, repository.reference
     missing = [name for name in names if not (repository.folder / name).exists()]
-    needed, limit = sum(sizes[name] for name in missing), limit_bytes()
+    needed, own_limit = sum(sizes[name] for name in missing), size_variable(LIMIT_VARIABLE)
+    limit = LIMIT_BYTES if own_limit is None else own_limit
     where = f"{repository.flag} {reference}"
     if needed > limit:
-        raise _error(repository.kind)(
+        raise error_class(repository.kind)(
             f"{where}: {size(needed)} to download, over the limit of {size(limit)}; {LIMIT_VARIABLE}={-(-needed // 10**9)}G "
             "raises it"
         )
     if missing and not download:
-        raise _error(repository.kind)(f"{where}: {NOT_CACHED}")
-    with explained(where, reference, repository.kind):
-        _transfer(repository, missing, needed, emit)
+        raise error_class(repository.kind)(f"{where}: {NOT_CACHED}")
+    with explained(where, reference.repo, repository.kind) as hub:
+        _transfer(hub, repository, missing, needed, emit)
     return sum(sizes[name] for name in names)
 
 
-def limit_bytes() -> int:
-    """The most that is downloaded for one option: GAN_HUB_SIZE, else 20 GB. Raises `UsageError`."""
-    text = os.environ.get(LIMIT_VARIABLE, "").strip()
-    limit = parse_size(text) if text else LIMIT_BYTES
-    if limit is None:
-        raise UsageError(f"{LIMIT_VARIABLE}={text}: must be a size such as 500M or 20G")
-    return limit
-
-
-class _StoppedTransferError(Exception):
-    """Ends a transfer that nobody waits for any more."""
-
-
-def _transfer(repository: Repository, names: Iterable[str], total: int, emit: Emit) -> None:
+def _transfer(hub: Any, repository: Repository, names: Iterable[str], total: int, emit: Emit) -> None:
     """Download files, several at a time, with progress. Raises what huggingface_hub does."""
-    hub, reference = importlib.import_module("huggingface_hub"), repository.reference
+    reference = repository.reference
     waiting, failures = deque(names), list[BaseException]()
     unwanted, lock, done = threading.Event(), threading.Lock(), 0
 
@@ -202,12 +188,9 @@ def _transfer(repository: Repository, names: Iterable[str], total: int, emit: Em
         def update(self, count: float | None = 1) -> None:
             nonlocal done
             if unwanted.is_set():
-                raise _StoppedTransferError
+                raise StoppedTransferError
             with lock:
                 done += int(count or 0)
-
-        def update_transfer(self, count: float | None = 1) -> None:
-            """Called with bytes on the wire, in addition to those that are written."""
 
         def __enter__(self) -> "Bar":
             return self
@@ -246,102 +229,3 @@ def _transfer(repository: Repository, names: Iterable[str], total: int, emit: Em
             thread.join(POLL_S)  # most remove what they have begun
     if failures:
         raise failures[0]
-
-
-def imported(where: str) -> Any:
-    """Return huggingface_hub, quiet. Raises `GancliError` that names the extra."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
-    try:
-        hub = importlib.import_module("huggingface_hub")
-        for name in ("constants", "errors", "utils"):
-            importlib.import_module(f"huggingface_hub.{name}")
-        version = tuple(map(int, hub.__version__.split(".")[:2]))
-    except (ImportError, ValueError) as error:
-        missing = getattr(error, "name", None) or "huggingface_hub"
-        raise GancliError(f"{where}: {missing} is missing: pip install 'gancli[hub]'") from error
-    if version < (2, 4):
-        raise GancliError(
-            f"{where}: huggingface_hub {hub.__version__} is too old; 2.4 is needed: pip install -U 'gancli[hub]'"
-        )
-    if "HF_HUB_VERBOSITY" not in os.environ:
-        hub.utils.logging.set_verbosity_error()  # what matters is in the errors
-    return hub
-
-
-def _api(reference: Reference, flag: str) -> Any:
-    return imported(f"{flag} {reference}").HfApi()
-
-
-def _error(kind: Kind) -> type[GancliError]:
-    return DataError if kind == "dataset" else CheckpointError
-
-
-@contextlib.contextmanager
-def explained(where: str, reference: Reference, kind: Kind) -> Iterator[None]:
-    """Raise what huggingface_hub raises as `DataError` or `CheckpointError`, in one line that says how to fix it;
-    meanwhile it shows no progress bars of its own."""
-    hub = imported(where)
-    own = hub.constants.HF_HUB_DISABLE_PROGRESS_BARS is None
-    try:
-        with hub.utils.disable_progress_bars() if own else contextlib.nullcontext():
-            yield
-    except (GancliError, _StoppedTransferError):
-        raise
-    except Exception as error:  # of huggingface_hub's and its HTTP library's many kinds
-        raise _error(kind)(f"{where}: {reason(error, reference, kind)}") from error
-
-
-def reason(error: BaseException, reference: Reference, kind: Kind) -> str:
-    """Why a request to the hub failed, and how to fix it."""
-    hub = importlib.import_module("huggingface_hub")
-    errors, constants = hub.errors, hub.constants
-    address = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{reference.repo}"
-    chain = list(_chain(error))
-    status = next((e.response.status_code for e in chain if isinstance(e, errors.HfHubHTTPError)), None)
-    login = "`hf auth login` or HF_TOKEN"
-    if any(isinstance(e, errors.GatedRepoError) for e in chain):
-        return f"gated: accept its terms at {address}, and log in with {login}"
-    if any(isinstance(e, errors.RevisionNotFoundError) for e in chain):
-        return "no such revision (a branch, tag or commit)"
-    if any(isinstance(e, errors.RepositoryNotFoundError) for e in chain):
-        return f"no such {kind} repository at {constants.ENDPOINT}, or a private one (log in with {login})"
-    if status in (401, 403):
-        return f"access denied ({status}); log in with {login}, with a token that may do this"
-    if status == 429:
-        return "the hub refuses more requests for now (429); try again later" + (
-            "" if hub.get_token() else f", or with {login}"
-        )
-    if status is not None:
-        return f"{constants.ENDPOINT} answers {status}{_detail(error)}"
-    if constants.is_offline_mode() and any(
-        isinstance(e, errors.OfflineModeIsEnabled | errors.LocalEntryNotFoundError) for e in chain
-    ):
-        return "not in the cache of huggingface_hub, and HF_HUB_OFFLINE is set"
-    for each in chain:
-        if isinstance(each, OSError) and each.errno in (
-            errno.ENOSPC,
-            errno.EACCES,
-            errno.EROFS,
-            errno.EDQUOT,
-            errno.EPERM,
-        ):
-            return f"cannot be written to {constants.HF_HUB_CACHE} ({each.strerror}); HF_HOME names another folder"
-    if any(type(e).__module__.startswith(("httpx", "httpcore")) or isinstance(e, ConnectionError) for e in chain):
-        return f"{constants.ENDPOINT} cannot be reached{_detail(chain[-1])}"
-    if any(isinstance(e, errors.LocalEntryNotFoundError) for e in chain):
-        return f"not in the cache of huggingface_hub{_detail(chain[-1])}"
-    return f"cannot be fetched{_detail(error)}"
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen = set[int]()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _detail(error: BaseException) -> str:
-    """The first sentence of an error's text, in brackets."""
-    text = printable(" ".join(str(error).split()))
-    return f" ({text[:160]})" if text else f" ({type(error).__name__})"

@@ -16,11 +16,10 @@ from gancli.config.option import reject_unused_options
 from gancli.data import hub
 from gancli.data.dataset import Dataset
 from gancli.data.dataset_object import NEEDS_OBJECT, DatasetObject, is_python
-from gancli.data.decode import CropMode
 from gancli.data.names import dataset_names, match_classes
 from gancli.data.opening import open_dataset
+from gancli.data.options import CropMode, DatasetOptions, Selection
 from gancli.data.patterns import is_pattern
-from gancli.data.selection import Selection
 from gancli.errors import UsageError
 from gancli.events import Comparison, Emit, Preparing, RateLimiter, Warned, without_repeats
 from gancli.files import atomic
@@ -145,15 +144,15 @@ def _evaluate_enlarging(
     low_res = None if config.low_res is None else paths.expanded(config.low_res, "--low-res")
     shards: Sequence[Path] = ()
     if is_reference(dataset):
-        local = hub.local(dataset, selection, emit, "test", config.download)
+        local = hub.local(dataset, selection, "test", config.download, emit)
         place, shards = local.path, local.files
     else:
+        selection.reject_split(dataset)
         place = paths.expanded(dataset, "--dataset")
-    with selection.in_use(dataset):
-        for model in models:
-            pairs = read_pairs(place, low_res, model.variant.scale, emit, shards)
-            model.variant.generator.to(device)
-            found.append(measure_enlarging(Upscaler(model.variant, device), pairs, emit))
+    for model in models:
+        pairs = read_pairs(place, low_res, model.variant.scale, selection, emit, shards)
+        model.variant.generator.to(device)
+        found.append(measure_enlarging(Upscaler(model.variant, device), pairs, emit))
     return found
 
 
@@ -224,18 +223,12 @@ def _open_splits(
     (fit, *others) = {model.facts.fit for model in models} or {"crop"}
     if others:
         raise UsageError("CKPT: models trained with different --fit cannot be compared in one table")
-    opened = partial(
-        open_dataset,
-        dataset,
-        without_repeats(emit),
-        data_root=root,
-        image_size=specs[0].size if specs else None,
-        download=config.download,
-        on_bad_image="fail",
-        fit=fit,
-        selection=selection_of(config, entrants),
+    options = DatasetOptions(
+        root, specs[0].size if specs else None, config.download, fit=fit, selection=selection_of(config, entrants)
     )
-    train, test = opened(split="train"), opened(split="test")
+    emit = without_repeats(emit)
+    train = open_dataset(dataset, options, emit)
+    test = open_dataset(dataset, dataclasses.replace(options, split="test"), emit)
     if specs and train.spec.channels != specs[0].channels:
         raise UsageError(
             f"--dataset {dataset}: {train.spec.channels} channels, but the model generates {specs[0].channels}"

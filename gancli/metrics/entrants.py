@@ -9,10 +9,10 @@ from torch import Tensor
 
 from gancli.config.paths import open_file
 from gancli.data.dataset import Dataset
-from gancli.data.decode import CropMode
 from gancli.data.listing import probe
 from gancli.data.names import ARRAYS, dataset_names, match_names
 from gancli.data.opening import open_dataset
+from gancli.data.options import CropMode, DatasetOptions
 from gancli.data.patterns import expand_pattern, is_archive, is_pattern
 from gancli.errors import DataError, GancliError, UsageError
 from gancli.events import Emit, Warned, ignore
@@ -87,9 +87,7 @@ def _resized(path: Path, size: int, dataset: str, data_root: Path, fit: CropMode
     name = f"./{path}" if str(path) in dataset_names() else str(path)
 
     def opened(image_size: int | None, emit: Emit) -> Dataset:
-        return open_dataset(
-            name, emit, data_root=data_root, image_size=image_size, download=False, on_bad_image="skip", fit=fit
-        )
+        return open_dataset(name, DatasetOptions(data_root, image_size, on_bad_image="skip", fit=fit), emit)
 
     is_array = path.suffix.lower() in ARRAYS and path.is_file()
     if is_array:

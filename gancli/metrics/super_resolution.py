@@ -21,6 +21,7 @@ from gancli.batches.pairs import downsample_bicubic, upsample_bicubic
 from gancli.data.decode import decode
 from gancli.data.image_files import ImageFiles
 from gancli.data.listing import open_option
+from gancli.data.options import Selection
 from gancli.errors import DataError, UsageError
 from gancli.events import Emit, Preparing, Warned
 from gancli.metrics.metric import Metric, make_metric, mean
@@ -111,13 +112,21 @@ class Pair:
     low_res: Tensor
 
 
-def read_pairs(place: Path, low_res: Path | None, scale: int, emit: Emit, shards: Sequence[Path] = ()) -> list[Pair]:
+def read_pairs(
+    place: Path,
+    low_res: Path | None,
+    scale: int,
+    selection: Selection,
+    emit: Emit,
+    shards: Sequence[Path] = (),
+) -> list[Pair]:
     """Read the images of a folder or archive, by name, cropped to multiples of `scale`. Their low-resolution versions are
     the images of the same names in `low_res`, or else made by antialiased bicubic interpolation. If `place` has a folder
     `HR`, its images are read, and the default of `low_res` is the folder `LRx4` (for scale 4) next to it.
-    `shards`: see `open_image_files`.
+    `selection`, `shards`: see `open_image_files`.
 
-    Raises `UsageError` for the name of a dataset, and `DataError` for what cannot be read or does not match.
+    Raises `UsageError` for the name of a dataset or an option without effect, and `DataError` for what cannot be read or
+    does not match.
     """
     folder = LR.format(scale)
     has_hr = not shards and (place / HR).is_dir()
@@ -125,8 +134,11 @@ def read_pairs(place: Path, low_res: Path | None, scale: int, emit: Emit, shards
     if has_hr and low_res is None and (place / folder).is_dir():
         low_res = place / folder
     with ExitStack() as stack:
-        originals = stack.enter_context(open_option("--dataset", high, emit, shards))
-        reduced = None if low_res is None else stack.enter_context(open_option("--low-res", low_res, emit))
+        originals = stack.enter_context(open_option("--dataset", high, emit, shards, selection))
+        originals.check_columns(selection)
+        reduced = None
+        if low_res is not None:
+            reduced = stack.enter_context(open_option("--low-res", low_res, emit, selection=selection))
         names = sorted(originals.found.marks)
         reduced_names = sorted(reduced.found.marks) if reduced else []
         if in_hr := _in_folder(names, HR):

@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from gancli import catalogue
-from gancli.config.run import images_per_step
 from gancli.errors import CheckpointError
 from gancli.format import duration, size
 from gancli.page import samples
 from gancli.page.x_axis import IMAGES, STEPS, TIME, TrainingTime, timestamp
-from gancli.report import jsonl
+from gancli.report import rows
 from gancli.report.history import Curve, LossHistory
-from gancli.report.jsonl import is_evaluation, is_number
+from gancli.report.rows import is_evaluation, is_number
 from gancli.store import evaluations, pretrained
 from gancli.store.evaluations import Evaluation
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 from gancli.store.run_directory import RunDirectory
-from gancli.store.run_info import RunInfo
+from gancli.store.run_info import RunInfo, images_per_step
 from gancli.text import counted
 
 Texts = dict[str, str]
@@ -89,7 +88,7 @@ def of_directory(path: Path) -> RunData:
     if not info.exists:
         raise CheckpointError(f"{path}: holds no checkpoint, nor the config.toml of a run")
     run = RunData(path, path.name or path.absolute().name)
-    starts = (timestamp(line.get("time")) for line in info.log if line["event"] == jsonl.STARTED)
+    starts = (timestamp(line.get("time")) for line in info.log if line["event"] == rows.STARTED)
     _add_rows(run, info.each_row(), sorted(start for start in starts if start is not None))
     run.samples = samples.list_grids(path)
     _add_config(run, info)
@@ -189,7 +188,7 @@ def _add_config(run: RunData, info: RunInfo) -> None:
     run.chosen = {name: _text(value) for name, value in info.chosen.items()}
     run.command = info.command
     run.steps = _whole(info.config.get("steps")) or None
-    run.batch_size = _whole(info.chosen.get("batch_size")) or _whole(images_per_step(info.config))
+    run.batch_size = _whole(images_per_step(info))
 
 
 def _text(value: object) -> str:
@@ -229,13 +228,13 @@ def _add_facts(run: RunData, facts: Facts) -> None:
 
 def _add_end(run: RunData, info: RunInfo) -> None:
     """Add how the run ended, or that it is running, by its log, or else by its steps."""
-    last: Mapping[str, Any] = next((line for line in reversed(info.log) if line["event"] != jsonl.WARNED), {})
+    last: Mapping[str, Any] = next((line for line in reversed(info.log) if line["event"] != rows.WARNED), {})
     match last.get("event"):
-        case jsonl.FINISHED if last.get("status") == "stopped":
+        case rows.FINISHED if last.get("status") == "stopped":
             run.state, run.why = "stopped", f"by {_text(last.get('reason') or 'its user')}; resume it with --resume"
-        case jsonl.FINISHED:
+        case rows.FINISHED:
             run.state = "finished"
-        case jsonl.DIVERGED:
+        case rows.DIVERGED:
             run.state, run.why = "diverged", _text(last.get("message", ""))
         case _ if info.writer:
             run.state, run.why = "running", f"{info.writer}; the page shows the run as it was when written"
@@ -248,7 +247,7 @@ def _add_end(run: RunData, info: RunInfo) -> None:
 
 def _add_start(run: RunData, log: Sequence[Mapping[str, Any]]) -> None:
     """Add what the log recorded when the run last started: the machine, and the sizes of the networks."""
-    started: Mapping[str, Any] = next((line for line in reversed(log) if line["event"] == jsonl.STARTED), {})
+    started: Mapping[str, Any] = next((line for line in reversed(log) if line["event"] == rows.STARTED), {})
     names = ("device", "precision", "threads", "system", "python")
     known = {name: _text(started.get(name, run.chosen.get(name, ""))) for name in names}
     run.machine = {name: value for name, value in known.items() if value} | run.machine

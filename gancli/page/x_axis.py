@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from gancli.errors import UsageError, did_you_mean
-from gancli.report.jsonl import is_number
+from gancli.report.rows import is_number
 
 STEPS, IMAGES, TIME = OVER = ("steps", "images", "time")
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))

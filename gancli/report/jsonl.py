@@ -1,6 +1,6 @@
 """JSON Lines: for programs that follow a run, and the `metrics.jsonl` and `log.jsonl` of a run directory.
 
-docs/metrics.md has the schema of `metrics.jsonl`.
+`rows` reads them again; docs/metrics.md has the schema of `metrics.jsonl`.
 """
 
 import contextlib
@@ -12,28 +12,21 @@ import os
 import platform
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
-from gancli.config.paths import open_file
 from gancli.errors import DivergedError, GancliError, StdoutError, os_problem
 from gancli.events import Comparison, Evaluated, Event, LossRow, Preparing, Progress, RunFinished, RunStarted, Warned
 from gancli.files import atomic
 from gancli.process import __version__
 from gancli.report.reporter import Heartbeat, Reporter, abandon
+from gancli.report.rows import DIVERGED, FINISHED, STARTED, WARNED, is_evaluation, parse_rows
 from gancli.text import printable
 
-MAX_READ_BYTES = 32 * 2**20
-MAX_READ_ROWS = 200_000
-MAX_LINE_BYTES = 2**16
-MAX_LOG_BYTES = 4 * 2**20
 SURROGATE = re.compile("[\ud800-\udfff]")  # not a character, so not JSON; in file names that could not be decoded
-STARTED, WARNED, FINISHED, DIVERGED = "run_started", "warned", "run_finished", "run_diverged"
 
 
 def utc() -> str:
@@ -128,9 +121,7 @@ class MetricsFile(Reporter):
             self._file = self._path.open("a+b", buffering=0)
         _append(self._file, row)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self, error: BaseException | None) -> None:
         if isinstance(error, DivergedError) and self._file is not None:
             with contextlib.suppress(OSError):  # the error itself is printed in any case
                 _append(self._file, {"step": error.step, "time": utc(), "diverged": str(error)})
@@ -236,82 +227,9 @@ def _remove_later_rows(path: Path, last_step: int) -> None:
 
     def lines() -> Iterator[bytes]:
         with path.open("rb") as old:
-            for line, row in _rows(old):
+            for line, row in parse_rows(old):
                 if row["step"] <= last_step or (last_step and is_evaluation(row) and "best" not in row):
                     yield line.rstrip(b"\r\n") + b"\n"
 
     if path.exists():
         atomic.write(path, lines())
-
-
-def is_number(value: object) -> bool:
-    """Return whether a value of a row is a finite number. JSON has integers of any length."""
-    try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
-        return False
-
-
-def is_evaluation(row: Mapping[str, Any]) -> bool:
-    """Return whether a row of `metrics.jsonl` holds a measurement."""
-    return isinstance(row.get("figures"), dict)
-
-
-def divergence(row: Mapping[str, Any]) -> str:
-    """Return what became NaN or infinite, for the row of a run that ended by it; else `""`."""
-    message = row.get("diverged")
-    return message if isinstance(message, str) else ""
-
-
-def is_losses(row: Mapping[str, Any]) -> bool:
-    """Return whether a row holds the losses of an interval."""
-    return not is_evaluation(row) and not divergence(row)
-
-
-def _json_object(line: bytes) -> dict[str, Any]:
-    """Return the JSON object in a line, an empty one if there is none."""
-    with contextlib.suppress(ValueError, RecursionError):
-        found = json.loads(line)
-        return found if isinstance(found, dict) else {}
-    return {}
-
-
-def _rows(file: BinaryIO) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yield the lines of `metrics.jsonl` that are rows, and the rows. Other lines (torn, or too long) are skipped."""
-    while line := file.readline(MAX_LINE_BYTES):
-        if type((row := _json_object(line)).get("step")) is int:
-            yield line, row
-        while not line.endswith(b"\n") and (rest := file.readline(MAX_LINE_BYTES)):
-            line = rest
-
-
-def each_row(path: Path, last_bytes: int | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a `metrics.jsonl`, or those in its last bytes, oldest first. Raises `OSError`."""
-    with open_file(path) as file:
-        surplus = 0 if last_bytes is None else file.seek(0, os.SEEK_END) - last_bytes
-        file.seek(max(0, surplus))
-        if surplus > 0:
-            file.readline()  # the rest of a line that began before
-        for _, row in _rows(file):
-            yield row
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a `metrics.jsonl`, oldest first, of a very large file the newest. Raises `GancliError` if the file
-    cannot be read."""
-    try:
-        return list(deque(each_row(path, MAX_READ_BYTES), maxlen=MAX_READ_ROWS))
-    except OSError as error:
-        raise GancliError(os_problem(path, "read", error)) from error
-
-
-def read_newest(path: Path, last_bytes: int) -> list[dict[str, Any]]:
-    """Return the rows in the last bytes of a `metrics.jsonl`, oldest first. Raises `OSError`."""
-    return list(each_row(path, last_bytes))
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a `log.jsonl` that are events, of a very large file the first. Raises `OSError`."""
-    with open_file(path) as file:
-        objects = map(_json_object, file.read(MAX_LOG_BYTES).splitlines())
-        return [each for each in objects if isinstance(each.get("event"), str)]

@@ -9,7 +9,6 @@ import io
 import math
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from PIL import Image
@@ -66,9 +65,7 @@ class Notebook(Reporter):
         if isinstance(event, SamplesDrawn):
             self._draw_grid(event)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self, _: BaseException | None) -> None:
         if self._changed:
             self._draw_table()
 

@@ -6,7 +6,6 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self, TextIO
 
 from gancli.events import Event, Preparing, Progress, RunFinished
@@ -27,10 +26,11 @@ class Reporter(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.close(error)
+
+    def close(self, error: BaseException | None) -> None:  # noqa: B027 - most have nothing to restore
+        """Restore what the reporter changed. `error`: by which the run ended, or None."""
 
 
 class Silence(Reporter):
@@ -90,9 +90,7 @@ class Heartbeat(Reporter):
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self, _: BaseException | None) -> None:
         self._ended.set()
         self._thread.join(timeout=TICK_S)  # at most: it may be writing to a pipe that nobody reads
 

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console, Group
@@ -61,9 +60,7 @@ class Table(Reporter):
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self, _: BaseException | None) -> None:
         with self._lock:
             if self._changed:
                 self.redraw()

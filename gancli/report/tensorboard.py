@@ -9,12 +9,11 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 from gancli.errors import GancliError, os_problem
 from gancli.events import Evaluated, Event, LossRow, RunFinished, RunStarted, SamplesDrawn
-from gancli.report.jsonl import is_number
+from gancli.report.rows import is_number
 
 VERSION = "brain.Event:2"  # the format of event files
 MISSING = "--tensorboard: tensorboard is missing: pip install 'gancli[tensorboard]'"
@@ -42,9 +41,7 @@ class TensorBoardFile:
     def __enter__(self) -> "TensorBoardFile":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def __call__(self, event: Event) -> str:

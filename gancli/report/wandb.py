@@ -15,7 +15,7 @@ from typing import Any
 
 from gancli.errors import GancliError
 from gancli.events import Evaluated, Event, LossRow, RunStarted, SamplesDrawn
-from gancli.report.jsonl import is_number
+from gancli.report.rows import is_number
 
 PROJECT = "gancli"
 ID_FILE = "run-id.txt"

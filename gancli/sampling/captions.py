@@ -85,14 +85,8 @@ def shortened(name: str, width: int, font: Font) -> str:
     """Return a name that is at most `width` pixels wide, with `…` in place of its end if it must be shortened."""
     if font.getlength(name) <= width:
         return name
-    low, high = 0, len(name)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if font.getlength(name[:middle].rstrip() + "…") <= width:
-            low = middle
-        else:
-            high = middle - 1
-    return name[:low].rstrip() + "…"
+    candidates = (f"{name[:end].rstrip()}…" for end in range(len(name) - 1, 0, -1))
+    return next((text for text in candidates if font.getlength(text) <= width), "…")
 
 
 def _shade(mode: str, grey: int) -> int | tuple[int, int, int]:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from gancli.errors import os_problem
 from gancli.events import Comparison
 from gancli.format import measure, number
-from gancli.report.jsonl import append, evaluation_row, is_evaluation, is_number
+from gancli.report.jsonl import append, evaluation_row
+from gancli.report.rows import is_evaluation, is_number
 from gancli.store.facts import Facts
 from gancli.store.run_directory import RunDirectory
 from gancli.text import counted

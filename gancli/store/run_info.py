@@ -1,30 +1,32 @@
 """What a run directory says about its run: the one reader for commands, pages and Python. Imports no torch."""
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from gancli.config import toml
-from gancli.config.run import images_per_step
-from gancli.data.names import natural_order
 from gancli.errors import GancliError, os_problem
 from gancli.files.lock import Holder
-from gancli.report.jsonl import WARNED, divergence, each_row, is_losses, is_number, read_log, read_metrics, read_newest
+from gancli.report.rows import (
+    WARNED,
+    Rows,
+    divergence,
+    each_row,
+    is_number,
+    last_losses,
+    read_log,
+    read_metrics,
+    read_newest,
+    terms,
+)
 from gancli.store import evaluations, run_directory
 from gancli.store.evaluations import Best, Evaluation
 from gancli.store.facts import MAX_COUNT, MAX_TEXT, Facts, command_from_config, from_header, read_metadata
 from gancli.store.header import Header, read_header
 from gancli.store.run_directory import RunDirectory
 
-MAX_DEPTH = 4  # of runs below the folder that is listed: runs/experiment/sweep/000-seed=0, and one more
-TAIL_BYTES = 16 << 10  # of a metrics file: some fifty rows
-LONG_TAIL_BYTES = 1 << 20  # if those contain no whole row of losses
-NO_TERMS = ("step", "epoch", "images_per_s", "elapsed_s", "memory_bytes")
-
 T = TypeVar("T")
-Rows = Sequence[Mapping[str, Any]]
 Status = Literal["running", "finished", "stopped", "diverged", "damaged"]
 
 
@@ -109,10 +111,10 @@ class RunInfo:
         """The time that a running run still needs at its latest speed."""
         last = last_losses(self.newest_rows)
         speed: Any = last.get("images_per_s")
-        batch_size: Any = self.metadata.get("batch_size", images_per_step(self._newer_config))
-        if self.owner is None or self.steps is None or not is_number(speed) or not is_number(batch_size):
+        if self.owner is None or self.steps is None or not is_number(speed) or speed <= 0:
             return None
-        return max(0, self.steps - _step(last)) * batch_size / speed if speed > 0 else None
+        size = images_per_step(self)
+        return None if size is None else max(0, self.steps - _step(last)) * size / speed
 
     @property
     def losses(self) -> Mapping[str, float]:
@@ -204,7 +206,7 @@ class RunInfo:
     @cached_property
     def newest_rows(self) -> Rows:
         """The newest row of losses in `metrics.jsonl`, and other rows near its end, oldest first."""
-        return self._read(self.directory.metrics, _newest_rows, [])
+        return self._read(self.directory.metrics, read_newest, [])
 
     @cached_property
     def rows(self) -> Rows:
@@ -283,28 +285,13 @@ class RunInfo:
         return default
 
 
-def _newest_rows(path: Path) -> Rows:
-    rows = read_newest(path, TAIL_BYTES)
-    return rows if last_losses(rows) else read_newest(path, LONG_TAIL_BYTES)
-
-
-def last_losses(rows: Rows) -> Mapping[str, Any]:
-    """Return the newest row of losses, or an empty one."""
-    return next((row for row in reversed(rows) if is_losses(row)), {})
-
-
-def terms(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return the losses in a row."""
-    return {name: value for name, value in row.items() if name not in NO_TERMS and is_number(value)}
-
-
-def curves(rows: Rows) -> dict[str, list[tuple[int, float]]]:
-    """Return the losses of all rows as points, by name."""
-    series: dict[str, list[tuple[int, float]]] = {}
-    for row in filter(is_losses, rows):
-        for name, value in terms(row).items():
-            series.setdefault(name, []).append((row["step"], value))
-    return series
+def images_per_step(run: RunInfo) -> int | None:
+    """Return the number of images of a step, those of all parts of `--accumulate`; None if it is not known."""
+    if (recorded := _count(run.metadata, "batch_size")) is not None:
+        return recorded
+    # Older versions of gan wrote the variant's default among the chosen values.
+    size = _count(run.config, "batch_size") or _count(run.chosen, "batch_size")
+    return None if size is None else size * (_count(run.config, "accumulate") or 1)
 
 
 def _step(row: Mapping[str, Any]) -> int:
@@ -315,35 +302,3 @@ def _count(values: Mapping[str, Any], name: str) -> int | None:
     """Return a number that any program may have written; None if it is not a valid one."""
     value = values.get(name)
     return value if type(value) is int and 0 <= value < MAX_COUNT else None
-
-
-def runs_under(folder: Path, unreadable: list[str] | None = None) -> list[RunInfo]:
-    """Return all runs in a folder and its subfolders, in natural order, each once however many links lead there; the folder
-    itself, if it is a run. Adds a message to `unreadable` for each subfolder that cannot be listed. Raises `GancliError` if
-    `folder` cannot."""
-    found: dict[str, RunDirectory] = {}
-    seen: set[tuple[int, int] | None] = set()
-    problems: list[OSError] = []
-    for place, folders, files in os.walk(folder, onerror=problems.append, followlinks=True):
-        path, identity = Path(place), _identity(place)
-        is_new, is_run = identity not in seen, run_directory.is_run([*folders, *files])
-        seen |= {identity} if identity else set()
-        if is_new and is_run:
-            found[place] = RunDirectory(path)
-        descend = is_new and not is_run and len(path.relative_to(folder).parts) < MAX_DEPTH
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if descend else []
-    for error in problems:
-        if error.filename == str(folder):
-            raise GancliError(os_problem(folder, "listed", error))
-        if unreadable is not None and not isinstance(error, FileNotFoundError):
-            unreadable.append(os_problem(error.filename, "listed", error))
-    return [RunInfo(found[name]) for name in natural_order(found)]
-
-
-def _identity(folder: str) -> tuple[int, int] | None:
-    """Return what all links to a folder have in common; None if the disk does not say."""
-    try:
-        status = os.stat(folder)  # noqa: PTH116
-    except OSError:  # removed meanwhile
-        return None
-    return (status.st_dev, status.st_ino) if status.st_ino else None

@@ -11,6 +11,7 @@ from torch import Tensor
 from gancli import images
 from gancli.batches.pairs import PairBatches, downsample_bicubic, upsample_bicubic
 from gancli.config import RunConfig
+from gancli.data.options import DatasetOptions
 from gancli.data.photographs import PhotoDataset, open_photographs
 from gancli.errors import DataError, UsageError
 from tests.conftest import ROOT, warned
@@ -20,8 +21,7 @@ CPU = torch.device("cpu")
 
 def opened(path: Path | str, root: Path, crop: int | None = None) -> tuple[PhotoDataset, list[str]]:
     run = RunConfig()
-    how = {"image_size": crop, "download": False, "on_bad_image": run.on_bad_image}
-    return warned(open_photographs, str(path), data_root=root, **how)
+    return warned(open_photographs, str(path), DatasetOptions(root, crop, on_bad_image=run.on_bad_image))
 
 
 def photograph(width: int, height: int, mark: int) -> Image.Image:

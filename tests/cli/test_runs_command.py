@@ -22,10 +22,12 @@ from gancli.cli.app import main
 from gancli.cli.runs import table
 from gancli.errors import DivergedError
 from gancli.files.lock import Holder, exclusive
-from gancli.report.jsonl import MetricsFile, append, read_metrics
+from gancli.report.jsonl import MetricsFile, append
+from gancli.report.rows import curves, read_metrics
 from gancli.store.evaluations import Best
+from gancli.store.find_runs import runs_under
 from gancli.store.run_directory import RunDirectory
-from gancli.store.run_info import RunInfo, curves, runs_under
+from gancli.store.run_info import RunInfo
 from tests.conftest import SMALL, Gan
 from tests.report.facts import row as loss_row
 from tests.report.facts import started

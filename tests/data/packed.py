@@ -13,6 +13,7 @@ from PIL import Image
 from gancli.data.dataset import Dataset
 from gancli.data.names import Split
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions
 from tests.conftest import warned
 
 Files = Mapping[str, bytes]
@@ -48,15 +49,8 @@ def opened(
     size: int | None = 8,
 ) -> tuple[Dataset, list[str]]:
     """A data set, and the warnings on the way."""
-    return warned(
-        open_dataset,
-        str(path),
-        data_root=root or path.parent / "root",
-        image_size=size,
-        download=False,
-        on_bad_image=bad,
-        split=split,
-    )
+    options = DatasetOptions(root or path.parent / "root", size, on_bad_image=bad, split=split)
+    return warned(open_dataset, str(path), options)
 
 
 def in_folder(path: Path, files: Files) -> Path:

@@ -23,6 +23,7 @@ from gancli.data import cache_entries
 from gancli.data.cache import Cache
 from gancli.data.dataset import Dataset
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions
 from gancli.data.photographs import open_photographs
 from gancli.errors import UsageError
 from gancli.metrics.classifier import evaluation_classifier
@@ -219,10 +220,10 @@ def test_if_nothing_can_be_written_a_warning_says_so_and_the_run_continues(
         (root / "cache").write_text("in the way")
     else:
         root.write_text("in the way")
-    how: dict[str, Any] = {"data_root": root, "image_size": 8, "download": False, "on_bad_image": "fail"}
-    opened, warnings = warned(open_dataset, str(tmp_path / "images"), **how)
+    options = DatasetOptions(root, 8)
+    opened, warnings = warned(open_dataset, str(tmp_path / "images"), options)
     assert opened.images[:, 0, 0, 0].sort().values.tolist() == list(range(24))
-    photographs, more = warned(open_photographs, str(tmp_path / "images"), **how)
+    photographs, more = warned(open_photographs, str(tmp_path / "images"), options)
     assert photographs.num_images == 24
     monkeypatch.setattr("gancli.metrics.classifier.NUM_STEPS", 2)
     _, of_classifier = warned(evaluation_classifier, opened, root, torch.device("cpu"))

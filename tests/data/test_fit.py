@@ -2,7 +2,6 @@
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from gancli.data.dataset import Dataset
-from gancli.data.decode import CropMode, make_square
+from gancli.data.decode import make_square
 from gancli.data.opening import open_dataset
+from gancli.data.options import CropMode, DatasetOptions
 from gancli.errors import DataError
 from gancli.metrics import compare
 from tests.conftest import SMALL, TINY, Gan, warned
@@ -50,8 +50,7 @@ def test_any_shape_becomes_a_square_and_a_square_is_the_same_whatever_the_fit(fi
 
 
 def opened(place: Path, root: Path, fit: CropMode) -> tuple[Tensor, list[str]]:
-    how: dict[str, Any] = {"image_size": 8, "download": False, "on_bad_image": "fail", "fit": fit}
-    source, notes = warned(open_dataset, str(place), data_root=root, **how)
+    source, notes = warned(open_dataset, str(place), DatasetOptions(root, 8, fit=fit))
     return source.images, notes
 
 
@@ -113,8 +112,8 @@ def test_a_run_keeps_its_fit_and_is_measured_with_it(
     other = gan(*train, "--steps", 4, "--fit", "stretch", "--out", "pad", "--resume", "auto")
     assert (other.code, other.err.count("gan: --fit stretch (flag): the run to resume has pad")) == (2, 1)
 
-    def opening(*_: object, fit: CropMode, **__: object) -> Dataset:
-        raise DataError(f"opened with {fit}")
+    def opening(_: str, options: DatasetOptions, *__: object) -> Dataset:
+        raise DataError(f"opened with {options.fit}")
 
     monkeypatch.setattr(compare, "open_dataset", opening)
     for run, fit in (("pad", "pad"), ("usual", "crop")):

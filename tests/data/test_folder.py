@@ -15,6 +15,7 @@ from PIL import Image
 from gancli.data.decode import DecodedImage, decode, read_head, split_layers
 from gancli.data.folder import open_folder
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions
 from gancli.errors import DataError
 from gancli.events import Event, Preparing
 from tests.conftest import heard
@@ -44,15 +45,14 @@ def classes(tmp_path: Path) -> Path:
 def test_subfolders_are_classes_and_images_are_decoded_once_until_one_changes(
     classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    how: dict[str, Any] = {"data_root": tmp_path, "image_size": None, "download": False, "on_bad_image": "fail"}
-    source, events = heard(open_dataset, str(classes), **how)
+    source, events = heard(open_dataset, str(classes), DatasetOptions(tmp_path))
     assert events
     assert (source.class_names, source.labels.tolist()) == (("cat", "dog"), [0, 0, 0, 1, 1])
     assert source.images.shape == (5, 3, 16, 16)
     assert source.images[[0, 4], :, 0, 0].tolist() == [[255, 0, 0], [0, 0, 255]]
     with monkeypatch.context() as patched:
         patched.setattr("gancli.data.folder.decode_image", None)
-        again, events = heard(open_dataset, str(classes), **how)
+        again, events = heard(open_dataset, str(classes), DatasetOptions(tmp_path))
     assert (again.fingerprint, events) == (source.fingerprint, [])
     Image.new("RGB", (16, 16), "lime").save(classes / "cat" / "0.png")
     assert opened(classes, root=tmp_path)[0].images[0, :, 0, 0].tolist() == [0, 255, 0]
@@ -97,7 +97,7 @@ def test_progress_is_emitted_during_decoding_and_an_error_stops_it(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        open_folder(tmp_path / "set", tmp_path, None, "fail", "train", "crop", None, stop)
+        open_folder(tmp_path / "set", DatasetOptions(tmp_path), stop)
     assert len(done) < 400
     assert not any(path.name.endswith(".part") for path in (tmp_path / "cache").iterdir())
 

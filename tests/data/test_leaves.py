@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from gancli.data.leaf_pile import GROUND, power_law, random_pile
 from gancli.data.leaves import CANVAS, draw_leaves, num_leaves
 from gancli.data.names import GENERATED, Split, dataset_names
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions
 from gancli.data.photographs import PhotoDataset, open_photographs
 from gancli.events import ignore
 from tests.conftest import ROOT, Gan, warned
@@ -44,13 +44,11 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(root: Path, split: Split = "train", size: int | None = None) -> tuple[Dataset, list[str]]:
-    how: dict[str, Any] = {"image_size": size, "download": False, "on_bad_image": "fail", "split": split}
-    return warned(open_dataset, "leaves", data_root=root, **how)
+    return warned(open_dataset, "leaves", DatasetOptions(root, size, split=split))
 
 
 def photographs(root: Path, crop: int | None) -> PhotoDataset:
-    how: dict[str, Any] = {"image_size": crop, "download": False, "on_bad_image": "fail"}
-    return open_photographs("leaves", ignore, data_root=root, **how)
+    return open_photographs("leaves", DatasetOptions(root, crop), ignore)
 
 
 def test_equal_seeds_give_equal_images_with_any_number_of_threads() -> None:

@@ -24,6 +24,7 @@ from gancli.data.listing import Probe, probe
 from gancli.data.named_formats import read_cifar, read_idx, read_mat
 from gancli.data.names import Split
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions
 from gancli.data.stacked import COUNTS, choose_digits, digits_to_number, unstack
 from gancli.engine.choice import choose
 from gancli.errors import DataError
@@ -32,8 +33,7 @@ from tests.pictures import tiny_digits, write_idx, write_tiny_mnist
 
 
 def opened(name: str, root: Path, split: Split = "train", image_size: int | None = None) -> Dataset:
-    how: dict[str, Any] = {"image_size": image_size, "download": False, "on_bad_image": "fail", "split": split}
-    return open_dataset(name, ignore, data_root=root, **how)
+    return open_dataset(name, DatasetOptions(root, image_size, split=split), ignore)
 
 
 @pytest.mark.parametrize(("name", "shape"), [("digits", (1, 28, 28)), ("shapes", (3, 64, 64))])

@@ -11,6 +11,7 @@ import torch
 
 from gancli.data.names import Split
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions
 from gancli.data.photographs import open_photographs
 from gancli.errors import DataError, UsageError
 from gancli.events import Event, RateLimiter, ignore
@@ -251,10 +252,7 @@ def test_the_order_in_an_archive_is_that_of_names_and_what_cannot_be_read_leaves
     places.append(in_parquet(tmp_path / "a.parquet", {"image": [files[name] for name in sorted(files)]}))
     for path in places:
         assert opened(path, bad="skip")[0].images[:, 0, 0, 0].tolist() == [1, 2, 4, 5, 7, 8]
-    photographs = [
-        open_photographs(str(p), ignore, data_root=tmp_path, image_size=8, download=False, on_bad_image="skip")
-        for p in places
-    ]
+    photographs = [open_photographs(str(p), DatasetOptions(tmp_path, 8, on_bad_image="skip"), ignore) for p in places]
     assert len({one.fingerprint for one in photographs}) == 1
     assert [int(photographs[3].image(index)[0, 0, 0]) for index in range(6)] == [1, 2, 4, 5, 7, 8]
 
@@ -279,9 +277,9 @@ def test_an_error_of_the_callback_is_not_taken_for_damage(
         "tar": lambda: in_tar(tmp_path / "a.tar", pets()),
         "parquet": lambda: in_parquet(tmp_path / "a.parquet", rows(pets())),
     }
-    how: dict[str, Any] = {"image_size": 8, "download": False, "on_bad_image": "skip"}
+    options = DatasetOptions(tmp_path / "root", 8, on_bad_image="skip")
     with pytest.raises(OSError, match=r"^stop$"):
-        open_dataset(str(make[kind]()), stop, data_root=tmp_path / "root", **how)
+        open_dataset(str(make[kind]()), options, stop)
 
 
 def test_a_run_trains_on_shards_by_a_pattern_and_goes_on_from_elsewhere(

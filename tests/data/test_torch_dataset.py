@@ -17,7 +17,9 @@ from gancli.config import toml
 from gancli.data.dataset import Dataset
 from gancli.data.dataset_object import DatasetObject
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions
 from gancli.errors import DataError, GancliError, UsageError
+from gancli.events import ignore
 from gancli.images import from_pil
 from gancli.store.checkpoint import load_model
 from tests.conftest import Gan, warned
@@ -49,15 +51,7 @@ def noise(width: int = 16, height: int = 16, mode: str = "RGB", seed: int = 0) -
 
 
 def opened(value: object, root: Path, image_size: int | None = None, bad: Any = "fail", fit: Any = "crop") -> Dataset:
-    return open_dataset(
-        DatasetObject(value),
-        lambda _: None,
-        data_root=root,
-        image_size=image_size,
-        download=False,
-        on_bad_image=bad,
-        fit=fit,
-    )
+    return open_dataset(DatasetObject(value), DatasetOptions(root, image_size, on_bad_image=bad, fit=fit), ignore)
 
 
 def folder_of(path: Path, images: list[Image.Image], labels: list[int], classes: list[str]) -> Path:
@@ -92,9 +86,7 @@ def test_a_dataset_object_trains_to_the_same_weights_as_a_folder_of_its_images(p
 def test_pillow_images_are_decoded_as_those_of_a_folder(tmp_path: Path, modes: str, fit: Any) -> None:
     images = [noise(20, 30 - i, modes if modes != "mixed" else ("L", "RGB")[i % 2], i) for i in range(4)]
     folder = folder_of(tmp_path / "images", images, [0] * 4, ["only"])
-    want = open_dataset(
-        str(folder), lambda _: None, data_root=tmp_path, image_size=None, download=False, on_bad_image="fail", fit=fit
-    )
+    want = open_dataset(str(folder), DatasetOptions(tmp_path, fit=fit), ignore)
     got = opened(Pictures(images), tmp_path, fit=fit)
     assert got.fingerprint == want.fingerprint
     assert got.images.shape[1:] == want.images.shape[1:] == (1 if modes == "L" else 3, 64, 64)
@@ -133,10 +125,8 @@ def test_every_kind_of_image_and_item_gives_the_same_pixels(tmp_path: Path) -> N
 
 def test_floats_from_minus_one_are_found_though_the_first_image_has_none_below_zero(tmp_path: Path) -> None:
     dark, bright = torch.full((1, 8, 8), -1.0), torch.full((1, 8, 8), 1.0)
-    source, warnings = warned(
-        open_dataset, DatasetObject(Pictures([bright * 0, bright, dark])), data_root=tmp_path, image_size=None,
-        download=False, on_bad_image="fail",
-    )  # fmt: skip
+    dataset = DatasetObject(Pictures([bright * 0, bright, dark]))
+    source, warnings = warned(open_dataset, dataset, DatasetOptions(tmp_path))
     assert source.images[:, 0, 0, 0].tolist() == [128, 255, 0]
     assert warnings == ["python:Pictures: float values are read as -1 (black) to 1 (white), in 8 bits"]
 

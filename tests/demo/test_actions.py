@@ -10,18 +10,18 @@ import pytest
 from PIL import Image
 
 from gancli.demo import actions
-from gancli.demo.actions import ALL_LABELS, Look, Point, Shown
+from gancli.demo.actions import ALL_LABELS, PageModel, Point, Settings
 from gancli.errors import GancliError
 from tests.conftest import SMALL, Finished, Gan
 
 
-def shown(run: Path) -> Shown:
+def shown(run: Path) -> PageModel:
     (one,) = actions.load_all([run])
     return one
 
 
 @pytest.fixture
-def models(finished: Finished) -> dict[str, Shown]:
+def models(finished: Finished) -> dict[str, PageModel]:
     words = {"vanilla": SMALL, "cgan": SMALL, "lapgan": (*SMALL, "--image-size", 16)}
     return {name: shown(finished("train", "-v", name, *more, "--steps", 4)) for name, more in words.items()}
 
@@ -33,16 +33,16 @@ def equal(one: Image.Image, other: Image.Image) -> bool:
 @pytest.mark.parametrize(
     ("name", "look", "seed", "number"),
     [
-        ("vanilla", Look(), 0, 16),
-        ("vanilla", Look(truncation=0.5), 77, 3),
-        ("cgan", Look(), 5, 16),
-        ("cgan", Look(label=7, truncation=1.0), 99_999, 1),
-        ("lapgan", Look(levels=True), 1, 5),
-        ("vanilla", Look(label=3, levels=True), 0, 2),  # widgets of another model on the page
+        ("vanilla", Settings(), 0, 16),
+        ("vanilla", Settings(truncation=0.5), 77, 3),
+        ("cgan", Settings(), 5, 16),
+        ("cgan", Settings(label=7, truncation=1.0), 99_999, 1),
+        ("lapgan", Settings(levels=True), 1, 5),
+        ("vanilla", Settings(label=3, levels=True), 0, 2),  # widgets of another model on the page
     ],
 )
 def test_a_grid_is_that_of_the_command_line_shown_with_it(
-    gan: Gan, models: dict[str, Shown], name: str, look: Look, seed: int, number: int
+    gan: Gan, models: dict[str, PageModel], name: str, look: Settings, seed: int, number: int
 ) -> None:
     words = shlex.split(actions.command(models[name], look, seed, number))[1:]
     outcome = gan(*words, "-o", "grid.png")
@@ -51,7 +51,7 @@ def test_a_grid_is_that_of_the_command_line_shown_with_it(
         assert equal(actions.grid(models[name], look, seed, number), expected)
 
 
-def tiles(model: Shown, image: Image.Image, rows: int, columns: int) -> list[list[int]]:
+def tiles(model: PageModel, image: Image.Image, rows: int, columns: int) -> list[list[int]]:
     """The pixels of the images of a grid, one after the other."""
     side = model.model.facts.images.size + actions.GAP
     zoom = image.height // (rows * side - actions.GAP)
@@ -63,9 +63,12 @@ def tiles(model: Shown, image: Image.Image, rows: int, columns: int) -> list[lis
     ]
 
 
-@pytest.mark.parametrize(("name", "look"), [("cgan", Look()), ("cgan", Look(label=3)), ("lapgan", Look(levels=True))])
+@pytest.mark.parametrize(
+    ("name", "look"),
+    [("cgan", Settings()), ("cgan", Settings(label=3)), ("lapgan", Settings(levels=True))],
+)
 def test_a_click_finds_the_image_under_it_and_no_image_in_a_gap(
-    models: dict[str, Shown], name: str, look: Look
+    models: dict[str, PageModel], name: str, look: Settings
 ) -> None:
     model, count = models[name], 13
     grid = actions.grid(model, look, 100, count)
@@ -75,40 +78,40 @@ def test_a_click_finds_the_image_under_it_and_no_image_in_a_gap(
     if name == "cgan":
         for point, (x, y) in found.items():
             kept = tiles(model, actions.around(model, look, point, 0.5, 0), 4, 4)[0]
-            assert kept == tiles(model, actions.grid(model, Look(int(point.label or 0)), point.seed, 1), 1, 1)[0]
+            assert kept == tiles(model, actions.grid(model, Settings(int(point.label or 0)), point.seed, 1), 1, 1)[0]
             assert point.label == str(3 if look.label == 3 else (point.seed - 100) % 10)
             assert grid.getpixel((x, y)) in {*kept}
     assert actions.at(model, look, 100, count, (grid.width - 1, grid.height - 1)) is None
     assert actions.at(model, look, 100, count, (-1, 10**9)) is None
 
 
-def test_the_ends_of_the_way_between_two_seeds_are_the_images_of_the_seeds(models: dict[str, Shown]) -> None:
+def test_the_ends_of_the_way_between_two_seeds_are_the_images_of_the_seeds(models: dict[str, PageModel]) -> None:
     for name, model in models.items():
-        look = Look(label=0 if name == "cgan" else ALL_LABELS)
+        look = Settings(label=0 if name == "cgan" else ALL_LABELS)
         first, second = (tiles(model, actions.grid(model, look, seed, 1), 1, 1)[0] for seed in (3, 40))
-        ways = [tiles(model, actions.between(model, Look(), 3, 40, share), 1, 3) for share in (0.0, 0.5, 1.0)]
+        ways = [tiles(model, actions.between(model, Settings(), 3, 40, share), 1, 3) for share in (0.0, 0.5, 1.0)]
         assert [way[0] for way in ways] == [first] * 3
         assert [way[2] for way in ways] == [second] * 3
         assert (ways[0][1], ways[2][1]) == (first, second)
         assert ways[1][1] not in (first, second)
 
 
-def test_one_can_wander_from_neighbour_to_neighbour(models: dict[str, Shown]) -> None:
+def test_one_can_wander_from_neighbour_to_neighbour(models: dict[str, PageModel]) -> None:
     model, point = models["cgan"], Point(7, "7")
 
-    def around(point: Point, distance: float, directions: int = 0, look: Look = Look()) -> list[list[int]]:  # noqa: B008
+    def around(point: Point, distance: float, directions: int = 0, look: Settings = Settings()) -> list[list[int]]:  # noqa: B008
         return tiles(model, actions.around(model, look, point, distance, directions), 4, 4)
 
     near, far = around(point, 0.2), around(point, 0.8)
     assert near[0] == far[0]
     assert all(one != other for one, other in zip(near[1:], far[1:], strict=True))
     assert all(one != other for one, other in zip(near[1:], around(point, 0.2, 1)[1:], strict=True))
-    assert near == around(Point(7), 0.2, 0, Look(label=7)), "the label that was kept"
+    assert near == around(Point(7), 0.2, 0, Settings(label=7)), "the label that was kept"
     assert around(point, 0) == [near[0]] * 16
-    second = actions.at_around(model, Look(), point, 0.2, 0, (0, 0))
+    second = actions.at_around(model, Settings(), point, 0.2, 0, (0, 0))
     assert second == point
-    width = actions.around(model, Look(), point, 0.2, 0).width
-    moved = actions.at_around(model, Look(), point, 0.2, 0, (width - 1, 0))
+    width = actions.around(model, Settings(), point, 0.2, 0).width
+    moved = actions.at_around(model, Settings(), point, 0.2, 0, (width - 1, 0))
     assert moved == actions.neighbour(point, 0.2, 0, 3)
     assert len(moved.moves) == 1
     # The neighbour that was clicked is the first image now, but for the rounding of another row of its block.
@@ -116,12 +119,12 @@ def test_one_can_wander_from_neighbour_to_neighbour(models: dict[str, Shown]) ->
     assert len(actions.neighbour(moved, 0.5, 3, 4).moves) == 2
 
 
-def test_values_that_no_widget_has_are_one_line(models: dict[str, Shown]) -> None:
+def test_values_that_no_widget_has_are_one_line(models: dict[str, PageModel]) -> None:
     for seed, number in ((0, 0), (0, 10**6), (-1, 1), (2**63, 1)):
         with pytest.raises(GancliError):
-            actions.grid(models["vanilla"], Look(), seed, number)
+            actions.grid(models["vanilla"], Settings(), seed, number)
     with pytest.raises(GancliError):
-        actions.between(models["vanilla"], Look(), -1, 0, 0.5)
+        actions.between(models["vanilla"], Settings(), -1, 0, 0.5)
 
 
 def test_models_of_equal_names_are_told_apart(finished: Finished, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import gancli
 from gancli import events
 from gancli.errors import GancliError
-from gancli.report.jsonl import read_metrics
+from gancli.report.rows import read_metrics
 from gancli.store import checkpoint, run_directory
 from gancli.store.run_directory import RunDirectory
 from tests.cli.test_errors import assert_one_line

@@ -13,8 +13,8 @@ import pytest
 
 from gancli.data.dataset import Dataset
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions, Selection
 from gancli.data.photographs import open_photographs
-from gancli.data.selection import Selection
 from gancli.errors import DataError, StoppedError, UsageError
 from gancli.events import Event, Preparing
 from gancli.files import hub as client
@@ -39,10 +39,8 @@ def some(start: int, *pets: str) -> dict[str, bytes]:
 
 
 def opened(word: str, split: Any = "train", download: bool = True, **selection: Any) -> tuple[Dataset, list[str]]:
-    return warned(
-        open_dataset, word, data_root=Path("root"), image_size=8, download=download, on_bad_image="fail", split=split,
-        selection=Selection(**selection),
-    )  # fmt: skip
+    options = DatasetOptions(Path("root"), 8, download, split=split, selection=Selection(**selection))
+    return warned(open_dataset, word, options)
 
 
 def firsts(source: Dataset) -> list[int]:
@@ -111,10 +109,9 @@ def test_splits_are_told_by_names_and_chosen_with_split() -> None:
 
 
 def opened_split(word: str, name: str) -> Dataset:
-    return warned(
-        open_dataset, word, data_root=Path("root"), image_size=8, download=True, on_bad_image="fail",
-        selection=Selection(split=name),
-    )[0]  # fmt: skip
+    return warned(open_dataset, word, DatasetOptions(Path("root"), 8, download=True, selection=Selection(split=name)))[
+        0
+    ]
 
 
 def test_a_test_split_has_the_classes_of_the_training_split(hub: Hub, tmp_path: Path) -> None:
@@ -255,9 +252,7 @@ def test_tars_zips_and_folders_of_images_are_read(hub: Hub, tmp_path: Path) -> N
     assert opened("hf:o/labels")[0].class_names == ("a", "b")
     with pytest.raises(UsageError, match=r"several zips \(a.zip, b.zip\), of which only one can be read"):
         opened("hf:o/two")
-    photographs, _ = warned(
-        open_photographs, "hf:o/folder", data_root=Path("root"), image_size=8, download=True, on_bad_image="fail"
-    )
+    photographs, _ = warned(open_photographs, "hf:o/folder", DatasetOptions(Path("root"), 8, download=True))
     assert (photographs.num_images, photographs.name) == (6, "hf:o/folder")
 
 
@@ -473,7 +468,7 @@ def test_a_stop_ends_the_download(hub: Hub, tmp_path: Path) -> None:
             raise StoppedError("stopped")
 
     with pytest.raises(StoppedError):
-        open_dataset("hf:o/pets", stop, data_root=Path("root"), image_size=8, download=True, on_bad_image="fail")
+        open_dataset("hf:o/pets", DatasetOptions(Path("root"), 8, download=True), stop)
 
 
 def test_no_telemetry_is_sent(shards: Hub) -> None:

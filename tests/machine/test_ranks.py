@@ -21,7 +21,8 @@ from torch import Tensor
 
 from gancli import catalogue
 from gancli.errors import GancliError
-from gancli.machine.ranks import agree_on_key, sum_over_processes_, without_reduction
+from gancli.machine.process_group import agree_on_key
+from gancli.machine.ranks import sum_over_processes_, without_reduction
 from gancli.steps import trace
 from tests.conftest import Gan
 from tests.engine.test_resume import train_args

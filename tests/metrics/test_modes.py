@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from gancli.data.dataset import Dataset
 from gancli.data.names import Split
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions
 from gancli.events import ignore
 from gancli.metrics import classifier, compare, reference
 from gancli.metrics.classifier import Classifier
@@ -34,8 +34,7 @@ def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(root: Path, split: Split) -> Dataset:
-    how: Any = {"image_size": None, "download": False, "on_bad_image": "fail"}
-    return open_dataset("stacked-mnist", ignore, data_root=root, split=split, **how)
+    return open_dataset("stacked-mnist", DatasetOptions(root, split=split), ignore)
 
 
 class Perfect(Classifier):

@@ -29,6 +29,7 @@ from gancli.cli.app import main as gan
 from gancli.data.decode import decode, decode_layers, read_head
 from gancli.data.formats import suffixes
 from gancli.data.opening import open_dataset
+from gancli.data.options import DatasetOptions
 from gancli.errors import DataError
 from tests.conftest import warned
 
@@ -225,9 +226,8 @@ def archives(count: int, rng: random.Random, folder: Path) -> Tally:
     def attempt(path: Path, bad: Literal["fail", "skip"]) -> str:
         root = folder / "root"
         shutil.rmtree(root, ignore_errors=True)
-        how = {"data_root": root, "image_size": 8, "download": False, "on_bad_image": bad}
         try:
-            _, said = warned(open_dataset, str(path), **how)
+            _, said = warned(open_dataset, str(path), DatasetOptions(root, 8, on_bad_image=bad))
             end = "opened"
         except DataError as error:
             said, end = [str(error)], "one line of error"

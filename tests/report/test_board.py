@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gancli.errors import GancliError
-from gancli.report.jsonl import read_metrics
+from gancli.report.rows import read_metrics
 from gancli.report.tensorboard import TensorBoardFile
 from tests.conftest import SMALL, Gan, sha256
 from tests.report.facts import TERMS, evaluated, finished, row, samples, started

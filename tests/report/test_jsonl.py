@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from gancli.errors import GancliError
 from gancli.events import Comparison, Preparing, Progress, Warned
 from gancli.report import jsonl
-from gancli.report.jsonl import JsonLines, MetricsFile, append, evaluation_row, read_metrics
+from gancli.report.jsonl import JsonLines, MetricsFile, append, evaluation_row
+from gancli.report.rows import parse_rows, read_metrics
 from gancli.text import Note
 from tests.report.facts import TERMS, evaluated, finished, row, samples, started
 
@@ -205,13 +206,13 @@ def test_a_run_killed_while_old_rows_are_dropped_loses_none(tmp_path: Path, monk
 def test_of_a_very_large_file_the_newest_rows_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metrics.jsonl"
     trained(path, 0, *range(100, 1100, 100))
-    monkeypatch.setattr(jsonl, "MAX_READ_BYTES", len(path.read_bytes()) // 2)
+    monkeypatch.setattr("gancli.report.rows.MAX_READ_BYTES", len(path.read_bytes()) // 2)
     assert steps(path) == [700, 800, 900, 1000]
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_as_rows_or_passed_over(content: bytes) -> None:
-    rows = list(jsonl._rows(io.BytesIO(content)))
+    rows = list(parse_rows(io.BytesIO(content)))
     assert all(isinstance(each["step"], int) for _, each in rows)
 
 

@@ -12,7 +12,8 @@ import pytest
 from gancli import catalogue
 from gancli.errors import DivergedError
 from gancli.events import Comparison
-from gancli.report.jsonl import MetricsFile, evaluation_row, read_metrics
+from gancli.report.jsonl import MetricsFile, evaluation_row
+from gancli.report.rows import read_metrics
 from tests.conftest import ROOT, TINY, Gan, slow_ones
 from tests.pictures import noise
 from tests.report.facts import evaluated, row, started

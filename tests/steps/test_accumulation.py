@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gancli import catalogue
 from gancli.errors import UsageError
 from gancli.machine.device import Machine
-from gancli.report.jsonl import read_metrics
+from gancli.report.rows import read_metrics
 from gancli.spec import Batch, ImageSpec
 from gancli.steps.accumulation import is_exact, run_in_parts
 from gancli.steps.training_step import TrainingStep

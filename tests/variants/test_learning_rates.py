@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gancli import catalogue
 from gancli.machine.device import Machine
-from gancli.report.jsonl import read_metrics
+from gancli.report.rows import read_metrics
 from gancli.spec import Batch, ImageSpec
 from gancli.steps.training_step import TrainingStep
 from gancli.variant import Adam, Sgd, Update

@@ -55,9 +55,9 @@ def forget() -> None:
 def test_the_page_of_a_demo_shows_its_grid_and_a_command_that_names_the_file(gan: Gan, mygan: Path, run: Path) -> None:
     ckpt.name_variants([str(mygan)])
     (model,) = actions.load_all([run])
-    words = shlex.split(actions.command(model, actions.Look(), 3, 4))
+    words = shlex.split(actions.command(model, actions.Settings(), 3, 4))
     assert words[-2:] == ["-v", "./mygan.py"]
-    shown = actions.grid(model, actions.Look(), 3, 4)
+    shown = actions.grid(model, actions.Settings(), 3, 4)
     forget()
     assert gan(*words[1:], "-o", "grid.png").code == 0
     with Image.open("grid.png") as sampled:
