@@ -32,7 +32,7 @@ PHOTOGRAPHS = 16
 class Evaluation:
     """Evaluates the averaged generator every `--eval-every` steps, and knows the best value of `--eval-metric` so far.
 
-    Raises `UsageError` for a metric that the variant does not have, and `GancliError` if the extra `metrics` is missing.
+    Raises `UsageError` for a metric that the variant does not have.
     """
 
     def __init__(self, session: Session, emit: Emit) -> None:

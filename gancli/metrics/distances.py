@@ -1,14 +1,13 @@
-"""Distances between two sets of images by their features, float `[N, D]`: Fréchet and kernel distances by torchmetrics;
-precision, recall, density and coverage; modes and diversity. Also the Inception FID, given the weights of its network."""
+"""Distances between two sets of images by their features, float `[N, D]`: Fréchet and kernel distances, precision, recall,
+density and coverage; modes and diversity. Also the Inception FID by torchmetrics, given the weights of its network."""
 
 import hashlib
 import importlib
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gancli.config.paths import read_file
 from gancli.errors import GancliError, UsageError, os_problem
@@ -23,53 +22,40 @@ WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 SHA256_BEGINS = "6726825d"
 
 
-class _Identity(nn.Module):
-    """The network that torchmetrics asks for, where the features are already computed."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
-
-
 def frechet(fake: Tensor, real: Tensor) -> MetricValue:
-    """Return the Fréchet distance of the two sets' Gaussians (Heusel et al. 2017), in float64. Raises `GancliError` if the
-    extra `metrics` is missing."""
-    metric = torchmetrics("fid").FrechetInceptionDistance(feature=_Identity(real.shape[1])).set_dtype(torch.float64)
-    metric.update(real.double(), real=True)
-    metric.update(fake.double(), real=False)
-    return MetricValue(metric.compute().item())
+    """Return the Fréchet distance of the two sets' Gaussians (Heusel et al. 2017), in float64."""
+    (fake_mean, fake_cov), (real_mean, real_cov) = ((x.mean(0), torch.cov(x.T)) for x in (fake.double(), real.double()))
+    # The trace of the root of a product is the sum of the roots of its eigenvalues, which are real up to rounding.
+    cross = torch.linalg.eigvals(fake_cov @ real_cov).sqrt().real.sum()
+    distance = (fake_mean - real_mean).square().sum() + fake_cov.trace() + real_cov.trace() - 2 * cross
+    return MetricValue(distance.item())
 
 
 def kernel(fake: Tensor, real: Tensor) -> MetricValue:
     """Return the squared MMD with the cubic kernel (Bińkowski et al. 2018), ×10³: the mean over 100 subsets of at most
-    1,000, and its standard error. Features are divided by the RMS of the real ones, so that their scale does not dominate
-    the kernel. Raises `GancliError` if the extra `metrics` is missing."""
+    1,000, and its standard error, in float64. Features are divided by the RMS of the real ones, so that their scale does
+    not dominate the kernel."""
     size = min(KERNEL_SUBSET_SIZE, len(fake), len(real))
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance` will save all")
-        torch.manual_seed(0)
-        metric = torchmetrics("kid").KernelInceptionDistance(
-            feature=_Identity(real.shape[1]), subsets=KERNEL_SUBSETS, subset_size=size
-        )
-        unit = real.double().square().mean().sqrt().clamp(min=1e-12)
-        metric.update(real.double() / unit, real=True)
-        metric.update(fake.double() / unit, real=False)
-        mean, deviation = metric.compute()
-    return MetricValue(1e3 * mean.item(), 1e3 * deviation.item() / KERNEL_SUBSETS**0.5)
+    unit = real.double().square().mean().sqrt().clamp(min=1e-12)
+    fake, real = fake.double() / unit, real.double() / unit
+    rng = torch.Generator().manual_seed(0)
+    values = []
+    for _ in range(KERNEL_SUBSETS):
+        some_real, some_fake = (x[torch.randperm(len(x), generator=rng)[:size]] for x in (real, fake))
+        values.append(_squared_mmd(some_fake, some_real))
+    found = 1e3 * torch.stack(values)
+    return MetricValue(found.mean().item(), found.std(correction=0).item() / KERNEL_SUBSETS**0.5)
 
 
-def torchmetrics(module: str) -> Any:
-    """Import `torchmetrics.image.MODULE`. Raises `GancliError` that names the extra if it is not installed."""
-    try:
-        return importlib.import_module(f"torchmetrics.image.{module}")
-    except ModuleNotFoundError as error:
-        raise GancliError(
-            f"{error.name} is missing, which Fréchet and kernel distances need: pip install 'gancli[metrics]' "
-            "(or leave them out with --metrics)"
-        ) from error
+def _squared_mmd(fake: Tensor, real: Tensor) -> Tensor:
+    """Return the unbiased estimate of the squared MMD of two sets of n points, float64 `[n, D]`."""
+    n, dim = fake.shape
+
+    def cubic(x: Tensor, y: Tensor) -> Tensor:
+        return (x @ y.T / dim + 1) ** 3
+
+    within = sum((products.sum() - products.trace()) for products in (cubic(fake, fake), cubic(real, real)))
+    return within / (n * (n - 1)) - 2 * cubic(fake, real).mean()
 
 
 class Neighbourhoods(NamedTuple):
@@ -148,11 +134,11 @@ class InceptionFid:
             raise UsageError(
                 f"--inception {weights}: not torch-fidelity's {WEIGHTS} (sha256 begins {checksum[:8]}, not {SHA256_BEGINS})"
             )
-        fid = torchmetrics("fid")
         try:
+            fid = importlib.import_module("torchmetrics.image.fid")
             importlib.import_module("torch_fidelity")
         except ModuleNotFoundError as error:
-            raise GancliError("--inception: torch-fidelity is missing: pip install 'gancli[metrics]'") from error
+            raise GancliError(f"--inception: {error.name} is missing: pip install 'gancli[metrics]'") from error
         self._device = device
         self._metric: Any = fid.FrechetInceptionDistance(
             feature=2048, reset_real_features=False, feature_extractor_weights_path=str(weights)

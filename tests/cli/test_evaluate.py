@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -226,6 +227,14 @@ def test_a_resumed_run_keeps_its_best(gan: Gan, tmp_path: Path) -> None:
         json.loads(gan("inspect", tmp_path / r / "best.safetensors", "--json").out) for r in ("whole", "parts")
     )
     assert (whole["step"], whole["sha256"]) == (parts["step"], parts["sha256"])
+
+
+def test_evaluating_needs_no_extra(gan: Gan, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("torchmetrics", "torch_fidelity", "scipy"):
+        monkeypatch.setitem(sys.modules, name, None)
+    outcome = gan("evaluate", trained, "-n", 50)
+    assert outcome.code == 0, outcome.err
+    assert "frechet" in outcome.out
 
 
 def test_inception_weights_are_opened_only_if_they_are_the_known_file(gan: Gan, trained: Path, tmp_path: Path) -> None:

@@ -1,14 +1,9 @@
 """Distances between sets of features, against references written out in float64."""
 
-import builtins
-import sys
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
 
-from gancli.errors import GancliError
 from gancli.metrics.distances import diversity, frechet, kernel, neighbourhoods
 
 
@@ -78,17 +73,30 @@ def test_images_all_alike_have_precision_but_neither_coverage_nor_diversity() ->
     assert diversity(real) > 1
 
 
-def test_missing_torchmetrics_is_an_error_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("torchmetrics")]:
-        monkeypatch.delitem(sys.modules, name)
-    true_import = builtins.__import__
+def test_frechet_and_kernel_distances_are_those_of_torchmetrics() -> None:
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance
 
-    def without(name: str, *args: Any, **more: Any) -> Any:
-        if name.startswith("torchmetrics"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        return true_import(name, *args, **more)
+    class Features(torch.nn.Module):
+        num_features = 6
 
-    monkeypatch.setattr(builtins, "__import__", without)
-    monkeypatch.setitem(sys.modules, "torchmetrics", None)
-    with pytest.raises(GancliError, match=r"torchmetrics.*gancli\[metrics\]"):
-        frechet(features(0, 10), features(1, 10))
+        def forward(self, x: Tensor) -> Tensor:
+            return x
+
+    fake, real = features(0, 700), features(1, 900, 0.2)
+    fid = FrechetInceptionDistance(feature=Features()).set_dtype(torch.float64)
+    unit = real.square().mean().sqrt()
+    torch.manual_seed(0)
+    with pytest.warns(UserWarning, match="will save all extracted features"):
+        kid = KernelInceptionDistance(feature=Features(), subsets=100, subset_size=700)
+    for metric, scale in ((fid, 1.0), (kid, unit)):
+        metric.update(real / scale, real=True)
+        metric.update(fake / scale, real=False)
+    mean, deviation = kid.compute()
+    assert frechet(fake, real).value == pytest.approx(fid.compute().item(), rel=1e-6)
+    assert kernel(fake, real).value == pytest.approx(1e3 * mean.item(), rel=1e-6)
+    assert kernel(fake, real).error == pytest.approx(100 * deviation.item(), rel=1e-6)
+
+
+def test_frechet_of_features_that_do_not_vary_is_finite() -> None:
+    assert frechet(torch.ones(50, 4), torch.zeros(50, 4)).value == pytest.approx(4)
