@@ -47,7 +47,7 @@ def show(start: Start) -> None:
         f"of {source.spec.channels}×{source.spec.size}²"
     )
     if most:
-        out.print(f"--within {run.within}: the number of steps is chosen when the run starts, by its pace")
+        out.print(f"the number is chosen when the run starts, by its pace, for about {run.within} (--within)")
     out.print("parameters  " + "  ".join(f"{name} {count:,}" for name, count in counts.items()))
     parts = "  ".join(f"{name} {size / 1e6:.1f} MB" for name, size in memory.items())
     out.print(f"memory      {parts}  [bold]total {sum(memory.values()) / 1e6:.1f} MB[/] on {planned.machine.device}")

@@ -133,7 +133,7 @@ def test_a_dry_run_says_that_the_number_is_chosen_at_the_start(gan: Gan, monkeyp
     refuse_timings(monkeypatch)
     shown = gan("train", "--preset", "quick", "--dry-run").out
     assert "at most 8000 steps over" in shown
-    assert "--within 10m: the number of steps is chosen when the run starts, by its pace" in shown
+    assert "the number is chosen when the run starts, by its pace, for about 10m (--within)" in shown
     fixed = gan("train", "--preset", "quick", "--steps", 9, "--dry-run").out
     assert "\n9 steps over" in fixed
     assert "chosen when" not in fixed
