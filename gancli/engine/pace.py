@@ -1,14 +1,17 @@
 """Choose the number of steps of a run that is to take a given time (`--within`), by the pace of this machine."""
 
 import dataclasses
+import gc
 import time
 from contextlib import closing, nullcontext
 
+from gancli.config import interval
 from gancli.data.dataset import Dataset
 from gancli.data.photographs import PhotoDataset
 from gancli.engine.plan import Plan
 from gancli.engine.session import Session
 from gancli.engine.stop import Stop
+from gancli.events import Emit, Progress, Warned
 from gancli.machine import contention
 from gancli.steps.runner import WARM_UP_STEPS, StepRunner
 from gancli.store.run_directory import RunDirectory
@@ -20,41 +23,52 @@ DIGITS = 2  # significant ones of the number of steps
 
 
 def steps_within(
-    seconds: float,
+    within: str,
     planned: Plan,
     source: Dataset | PhotoDataset,
     variant_class: type[Variant],
     directory: RunDirectory,
     stop: Stop,
+    emit: Emit,
 ) -> int:
-    """Return how many steps of a new run take about `seconds`, at most those of its plan.
+    """Return how many steps of a new run take about the time `within`, at most those of its plan, and emit a note of them.
 
     Some steps of each phase are done and timed, uncompiled, in networks of their own. The run that follows builds its
     networks anew from its seed, so that it is the same as if the number had been given by `--steps`. Of several processes,
     the slowest counts, and all return the same number. Raises `StoppedError` if a stop is requested.
     """
+    emit(Progress(doing="timing some steps"))
+    seconds, whole_s = interval.seconds(within), _whole_length_s(planned, source, variant_class, directory, stop)
+    gc.collect()  # a captured step is in a cycle with what it trained, which would stay on the device
+    if whole_s <= seconds:
+        emit(Warned(Note(f"--within {within}: all {planned.steps} steps should take less on this machine")))
+        return planned.steps
+    steps = max(1, int(float(f"{planned.steps * seconds / whole_s:.{DIGITS}g}")))
+    line = (
+        f"--within {within}: {steps} of {planned.steps} steps, by the pace of this machine; a resume, and a repeat with"
+    )
+    emit(Warned(Note(f"{line} --config config.toml, keep that number")))
+    return steps
+
+
+def _whole_length_s(
+    planned: Plan,
+    source: Dataset | PhotoDataset,
+    variant_class: type[Variant],
+    directory: RunDirectory,
+    stop: Stop,
+) -> float:
+    """Return the seconds that all steps of a plan take."""
     uncompiled = dataclasses.replace(planned, run=dataclasses.replace(planned.run, compile="no"))
-    needed_s = 0.0
+    whole_s = 0.0
     with closing(Session(uncompiled, source, variant_class, directory)) as trial:
         with trial.ranks.main_process_first():
             trial.variant.prepare(trial.machine.device)
         for phase, start, end in trial.phases.spans:
             if start < end:
                 trial.step = start
-                needed_s += (end - start) * _seconds_per_step(trial, trial.enter(phase, None), end, stop)
-    if needed_s <= seconds:
-        return planned.steps
-    return max(1, int(float(f"{planned.steps * seconds / needed_s:.{DIGITS}g}")))
-
-
-def note(within: str, steps: int, planned: Plan) -> Note:
-    """Return the note of the number of `steps` that `steps_within` chose, of the `planned` ones."""
-    if steps == planned.steps:
-        return Note(f"--within {within}: all {steps} steps should take less on this machine")
-    return Note(
-        f"--within {within}: {steps} of {planned.steps} steps, by the pace of this machine; a resume, and a repeat with "
-        "--config config.toml, keep that number"
-    )
+                whole_s += (end - start) * _seconds_per_step(trial, trial.enter(phase, None), end, stop)
+    return whole_s
 
 
 def _seconds_per_step(trial: Session, runner: StepRunner, end: int, stop: Stop) -> float:

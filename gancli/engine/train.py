@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from functools import partial
 
 from gancli import events
-from gancli.config import RunConfig, VariantConfig, interval
+from gancli.config import RunConfig, VariantConfig
 from gancli.config.paths import data_root
 from gancli.data.dataset import Dataset
 from gancli.data.names import own_size
@@ -64,13 +64,11 @@ def train(
         yield from map(events.Warned, memory.check_memory(planned, source, variant_class))
     planned.machine.configure(run.deterministic, choose_timing(run.compile, planned.steps))
     if run.within is not None and saved is None:
-        yield events.Progress(doing="timing some steps")
-        seconds = interval.seconds(run.within)
-        steps = pace.steps_within(seconds, planned, source, variant_class, directory, stop)
-        yield events.Warned(pace.note(run.within, steps, planned))
+        steps = pace.steps_within(run.within, planned, source, variant_class, directory, stop, emit)
         if steps < planned.steps:
             run, requested = (dataclasses.replace(each, steps=steps, epochs=None) for each in (run, requested or run))
             planned = plan.resolve_plan(run, own, source, variant_class, ranks, saved, requested)
+            planned.machine.configure(run.deterministic, choose_timing(run.compile, planned.steps))
     session = Session(planned, source, variant_class, directory)
     session.clock.stops_at = stop.deadline
     if resumed is not None:
