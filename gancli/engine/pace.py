@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import time
 from contextlib import closing, nullcontext
+from statistics import mean
 
 from gancli.config import interval
 from gancli.data.dataset import Dataset
@@ -72,21 +73,21 @@ def _whole_length_s(
 
 
 def _seconds_per_step(trial: Session, runner: StepRunner, end: int, stop: Stop) -> float:
-    """Return the seconds that a step before step `end` takes: the fastest of three timings, in one of which threads that
-    wait yield their CPUs, as they do in a run where that is faster. The first steps, in which kernels are chosen and a step
-    is captured, do not count."""
+    """Return the seconds that a step before step `end` takes: the mean of two timings, or of two in which threads that wait
+    yield their CPUs if that is faster, as a run then does. The first steps, in which kernels are chosen and a step is
+    captured, do not count."""
     untimed, steps = min(WARM_UP_STEPS + 1, end - trial.step), 1
     seconds = _timed(trial, runner, untimed, stop)
     if trial.step == end:
         return seconds / untimed
     while (seconds := _timed(trial, runner, steps, stop)) < TIMED_S and trial.step + 2 * steps <= end:
         steps *= 2
-    found = [seconds / steps]
-    for way_to_wait in (contention.yield_cpus(), nullcontext()):
+    found = {False: [seconds / steps], True: list[float]()}
+    for yields in (True, False, True):  # in turn, as the load of a machine changes
         if more := min(steps, end - trial.step):
-            with way_to_wait:
-                found.append(_timed(trial, runner, more, stop) / more)
-    return min(found)
+            with contention.yield_cpus() if yields else nullcontext():
+                found[yields].append(_timed(trial, runner, more, stop) / more)
+    return min(mean(timings) for timings in found.values() if timings)
 
 
 def _timed(trial: Session, runner: StepRunner, steps: int, stop: Stop) -> float:
