@@ -31,6 +31,7 @@ class TrainOptions(TypedDict, total=False):
     on_bad_image: Literal["fail", "skip"] | None
     epochs: Int | None
     steps: Int | None
+    within: Time | None
     max_time: Time | None
     batch_size: Int | None
     accumulate: Int | None

@@ -41,10 +41,13 @@ def show(start: Start) -> None:
         for line in initial.describe_unused(start.weights, variant, initial.matching_tensors(start.weights, variant)):
             console.print_message(f"{text.message_kind(line)}: {line}")
     counts, memory = estimate_bytes(planned, source, variant_class)
+    most = "at most " if run.within is not None and saved is None else ""
     out.print(
-        f"\n{counted(planned.steps, 'step')} over {counted(source.num_images, 'image')} "
+        f"\n{most}{counted(planned.steps, 'step')} over {counted(source.num_images, 'image')} "
         f"of {source.spec.channels}×{source.spec.size}²"
     )
+    if most:
+        out.print(f"the number is chosen when the run starts, by its pace, for about {run.within} (--within)")
     out.print("parameters  " + "  ".join(f"{name} {count:,}" for name, count in counts.items()))
     parts = "  ".join(f"{name} {size / 1e6:.1f} MB" for name, size in memory.items())
     out.print(f"memory      {parts}  [bold]total {sum(memory.values()) / 1e6:.1f} MB[/] on {planned.machine.device}")

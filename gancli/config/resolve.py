@@ -14,15 +14,15 @@ from gancli.process import CPUS
 from gancli.text import Note, counted
 
 MAY_CHANGE = frozenset({
-    "epochs", "steps", "max_time", "dataset", "data_root", "download", "on_bad_image", "device", "precision", "graph",
-    "compile",
+    "epochs", "steps", "within", "max_time", "dataset", "data_root", "download", "on_bad_image", "device", "precision",
+    "graph", "compile",
     "threads", "log_every", "sample_every", "save_every", "eval_every", "eval_metric", "keep", "report", "tensorboard",
     "wandb", "progress", "out",
 })  # fmt: skip
 """Options that may change when a run is resumed: its length, place and output. (The dataset may have moved, but must be the
 same: `engine.resume.restore` checks that.)"""
 FLAG = "flag"  # the origin of values on the command line
-NOT_STORED = frozenset({"out", "progress", "max_time"})
+NOT_STORED = frozenset({"out", "progress", "within", "max_time"})
 """Options of one command rather than of the run: not written into `config.toml`, and ignored in an older one."""
 
 
@@ -95,6 +95,8 @@ def _laid_over(fields: Mapping[str, Field], layers: Sequence[Layer]) -> tuple[di
             if name in ("epochs", "steps") and value is not None:
                 other = "steps" if name == "epochs" else "epochs"
                 values[other], origins[other] = None, layer.origin
+                if "within" not in layer.values:
+                    values["within"], origins["within"] = None, layer.origin
     return values, origins
 
 

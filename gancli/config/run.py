@@ -91,6 +91,10 @@ class RunConfig:
         None, "length of the run, in passes over the data", ge=1, le=10**9, panel=BUDGET, default_text="the variant's"
     )
     steps: int | None = option(None, "length of the run, in steps, instead of --epochs", ge=1, le=10**12, panel=BUDGET)
+    within: str | None = option(
+        None, "shorten a new run to what takes about this time (30m, 3h) by the pace of its first steps; their number is "
+        "then fixed", metavar="TIME", panel=BUDGET, validate=interval.seconds, default_text="the whole length",
+    )  # fmt: skip
     max_time: str | None = option(
         None, "stop after this time (90s, 30m, 3h) with the state saved; exit code 75",
         metavar="TIME", panel=BUDGET, validate=interval.seconds,

@@ -96,7 +96,8 @@ def _for_images(dataset: str | None, image_column: str | None, image_size: int |
         return Choice(DEFAULT_VARIANT)
     values: dict[str, object] = {}
     note = f"variant {CONVOLUTIONAL}, as the images are {why} (use --variant to choose another)"
-    if image_size is None and images.square and DCGAN_SIZES[0] <= side <= DCGAN_SIZES[-1] and side not in DCGAN_SIZES:
+    sized = image_size is not None or any("image_size" in other.presets.get(name, {}) for name in given)
+    if not sized and images.square and DCGAN_SIZES[0] <= side <= DCGAN_SIZES[-1] and side not in DCGAN_SIZES:
         values["image_size"] = max(size for size in DCGAN_SIZES if size <= side)
         note += f"; resized from {side} to {values['image_size']} pixels, which it can halve (--image-size)"
     return Choice(CONVOLUTIONAL, Layer("the images", values, notes=(Note(note),)))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from gancli import images
+from gancli import catalogue, images
 from gancli.batches.index_stream import split_held_out
 from gancli.config import RunConfig, VariantConfig
 from gancli.data.dataset import Dataset
@@ -36,6 +36,7 @@ LONG_S = 2 * 3600.0
 WARM_UP_S = 15.0  # the first steps take longer: kernels are chosen, a step is captured
 TIMED_S, TIMED_STEPS = 30.0, 3  # to measure the pace, after the warm-up
 LARGE = 32  # pixels
+QUICK = "quick"  # the preset with a limited time
 EVALUATIONS = 10  # of a run that takes hours
 
 MAX_IMAGES = 256  # of training, held-out and generated images each
@@ -60,10 +61,10 @@ def data_messages(planned: Plan, variant_class: type[Variant], num_images: int, 
             "use a few hundred or more"
         )
     if own and planned.steps < FEW_STEPS:
-        yield (
-            f"--steps {planned.steps}: training on your own images takes a few thousand steps; omit --steps and --epochs "
-            "to use the default length"
-        )
+        shortened = run.within is not None
+        cause = f"--within {run.within}: {counted(planned.steps, 'step')}" if shortened else f"--steps {planned.steps}"
+        remedy = "give a longer time" if shortened else "omit --steps and --epochs to use the default length"
+        yield f"{cause}: training on your own images takes a few thousand steps; {remedy}"
     if run.held_out and planned.requested.held_out is None and step == 0:
         yield Note(
             f"--dataset {run.dataset}: {run.held_out} of its {num_images} images are held out of training to detect "
@@ -113,15 +114,18 @@ class TrainingChecks:
 
 
 class TimeEstimate:
-    """Notes once that a run will take hours, unless `--max-time` limits it. `image_size`: None for crops."""
+    """Notes once that a run will take hours, unless `--max-time` or `--within` limits it. `image_size`: None for crops."""
 
     def __init__(self, run: RunConfig, image_size: int | None) -> None:
-        self._done = run.max_time is not None
+        self._done = run.max_time is not None or run.within is not None
         self._start: tuple[float, int] | None = None  # seconds and steps at the end of the warm-up
         self._evaluates = run.eval_every is not None
         self._smaller = (
             f"; smaller images train faster (--image-size {LARGE})" if image_size and image_size > LARGE else ""
         )
+        presets = catalogue.variant_info(run.variant).config_class.presets
+        within = presets.get(QUICK, {}).get("within") if run.preset != QUICK else None
+        self._shorter = f"; a new run with --preset {QUICK} takes about {within}" if within else ""
 
     def __call__(self, clock: Clock, steps: int, steps_left: int) -> Iterator[str]:
         """Yield the note when enough of the run's `steps` were timed."""
@@ -140,7 +144,7 @@ class TimeEstimate:
         best = "" if self._evaluates else f"; --eval-every {every} (also with --resume) keeps the best model so far"
         yield Note(
             f"at this pace the {steps} steps take about {seconds_left / 3600:.0f} h; you can stop earlier (Ctrl-C, or "
-            f"--max-time 1h), which saves the model, and resume later with --resume{best}{self._smaller}"
+            f"--max-time 1h), which saves the model, and resume later with --resume{best}{self._shorter}{self._smaller}"
         )
 
 

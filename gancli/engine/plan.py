@@ -57,8 +57,8 @@ COMPILER_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 @dataclass(frozen=True)
 class Plan:
-    """A run with every option resolved. `run` has None only for options without a value (max_time, out). `requested` and
-    `requested_own` are the options as given, without those that belong to this machine."""
+    """A run with every option resolved. `run` has None only for options without a value (within, max_time, out). `requested`
+    and `requested_own` are the options as given, without those that belong to this machine."""
 
     run: RunConfig
     own: VariantConfig

@@ -110,6 +110,11 @@ class Session:
         execution = step_execution(self.plan, self.variant.convolutional, end - start, end - max(start, self.step))
         return StepRunner(step, self.batches, self.average, self.losses, execution)
 
+    def close(self) -> None:
+        """Wait for what is being written, and release the run directory."""
+        self.writer.close()
+        self.home.close()
+
     def _generators(self) -> list[nn.Module]:
         """Return the networks that are parts of the generator."""
         own = {id(parameter) for parameter in self.variant.generator.parameters()}

@@ -12,7 +12,7 @@ from gancli.config import RunConfig, VariantConfig, fields_of, interval, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import NOT_STORED, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
 from gancli.data.dataset_object import NEEDS_OBJECT, PREFIX, DatasetObject, is_python
-from gancli.data.names import dataset_names
+from gancli.data.names import dataset_names, own_size
 from gancli.data.patterns import dataset_stem, is_pattern
 from gancli.errors import CheckpointError, UsageError
 from gancli.files import hub
@@ -145,7 +145,8 @@ def _resolve_new(variant: str, layers: Sequence[Layer], path: Path | None, again
     `path`."""
     config_class, layers = catalogue.variant_info(variant).config_class, _with_commits(layers)
     presets = preset_layers(variant, config_class, value_of(layers, "preset") or "default")
-    presets += _length_on_own_images(value_of(layers, "dataset"), presets)
+    dataset = value_of(layers, "dataset")
+    presets += [*_length_on_own_images(dataset, presets), *_size_of_named_dataset(variant, dataset, presets)]
     resolved = _with_absolute_paths(resolve(variant, config_class, [*presets, *layers]))
     if path is not None:
         run_directory.check_new(path, again)
@@ -158,7 +159,17 @@ def _length_on_own_images(dataset: str | None, presets: Sequence[Layer]) -> list
     epochs, batch_size = (value_of(presets, name) for name in ("epochs", "batch_size"))
     if dataset is None or dataset in dataset_names() or epochs is None or value_of(presets, "steps") is not None:
         return []
-    return [Layer("own images", {"steps": epochs * (MNIST_IMAGES // batch_size)})]
+    within = [Layer(each.origin, {"within": each.values["within"]}) for each in presets if "within" in each.values]
+    return [Layer("own images", {"steps": epochs * (MNIST_IMAGES // batch_size)}), *within]
+
+
+def _size_of_named_dataset(variant: str, dataset: str | None, presets: Sequence[Layer]) -> list[Layer]:
+    """Return the size of a named dataset's images where it is below that of a preset of this package: such a preset makes
+    images smaller, to be fast, and does not enlarge any."""
+    size, own = value_of(presets, "image_size"), own_size(dataset or "digits")
+    if not catalogue.is_own(variant) or size is None or own is None or own >= size:
+        return []
+    return [Layer("the dataset", {"image_size": None})]
 
 
 def _initial_weights(run: RunConfig) -> "tuple[Weights | None, list[str]]":
@@ -191,6 +202,8 @@ def _start_resumed(variant: str, path: Path, layers: Sequence[Layer], out: Path 
     recorded_layer = _recorded_layer(variant, directory)
     warnings += [note for layer in (recorded_layer, *layers) for note in layer.notes]
     resolved = _resolve_resumed(variant, layers, recorded_layer, saved.facts)[1]
+    if (within := value_of(layers, "within")) is not None:
+        warnings.append(Note(f"--within {within}: shortens new runs; this one keeps its length (--max-time stops it)"))
     if value_of(layers, "dataset") is None:
         _check_dataset(resolved.run.dataset)
     if out is not None and out.resolve() != directory.path.resolve():

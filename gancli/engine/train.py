@@ -13,7 +13,7 @@ from gancli.data.opening import open_dataset
 from gancli.data.options import DatasetOptions, Selection
 from gancli.data.overview import own_size
 from gancli.data.photographs import PhotoDataset, open_photographs
-from gancli.engine import initial, memory, monitors, plan, resume, saving
+from gancli.engine import initial, memory, monitors, pace, plan, resume, saving
 from gancli.engine.evaluate import Evaluation
 from gancli.engine.session import NO_REQUESTS, Session
 from gancli.engine.stop import Stop
@@ -58,7 +58,15 @@ def train(
         yield events.Progress(doing="waiting for the other processes" if ranks.world > 1 else "building the networks")
     saved = resumed.facts if resumed is not None else None
     planned = plan.resolve_plan(run, own, source, variant_class, ranks, saved, requested)
+    if saved is None or saved.step < planned.steps:
+        yield from map(events.Warned, memory.check_memory(planned, source, variant_class))
     planned.machine.configure(run.deterministic, choose_timing(run.compile, planned.steps))
+    if run.within is not None and saved is None:
+        steps = pace.steps_within(run.within, planned, source, variant_class, directory, stop, emit)
+        if steps < planned.steps:
+            run, requested = (replace(each, steps=steps, epochs=None) for each in (run, requested or run))
+            planned = plan.resolve_plan(run, own, source, variant_class, ranks, saved, requested)
+            planned.machine.configure(run.deterministic, choose_timing(run.compile, planned.steps))
     session = Session(planned, source, variant_class, directory)
     session.clock.stops_at = stop.deadline
     if resumed is not None:
@@ -76,15 +84,14 @@ def train(
         with contention.monitor_contention(session.clock.progress) if session.ranks.alone else nullcontext() as others:
             yield from _steps(session, stop, resumed, evaluation, others)
     finally:
-        session.writer.close()
-        session.home.close()
+        session.close()
 
 
 def _prepare(session: Session, stop: Stop, emit: events.Emit) -> Evaluation | None:
-    """Warn about a lack of disk, memory, images or steps, prepare the variant, write the config, and emit `RunStarted`.
+    """Warn about a lack of disk, images or steps, prepare the variant, write the config, and emit `RunStarted`.
     Returns the evaluation of `--eval-every`, if it is given."""
     variant_class = type(session.variant)
-    for line in (*saving.check_disk(session), *memory.check_memory(session.plan, session.source, variant_class)):
+    for line in saving.check_disk(session):
         emit(events.Warned(line))
     emit(events.Progress(doing="preparing the variant"))
     with session.ranks.main_process_first():

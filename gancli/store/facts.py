@@ -246,7 +246,8 @@ def command_from_config(config: Mapping[str, object]) -> str:
             value = given.get(name, None if of_run else option.default)  # the file may be older than the option
             if name in ("variant", "preset", *NOT_STORED) or value is None:
                 continue
-            if option.check(value) != getattr(usual.run if of_run else usual.own, name):
+            measured = usual.run.within is not None and name in ("steps", "epochs")
+            if measured or option.check(value) != getattr(usual.run if of_run else usual.own, name):
                 words += _words(option, value)
     except GancliError:
         return ""

@@ -26,6 +26,7 @@ class Config(shared_options.FullyConnectedConfig):
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"lr_decay": 1.0, "batch_size": 64, "epochs": 60, "ema": 0.9995},
+        "quick": {"image_size": 32, "within": "10m"},
         # Differs from the paper: PyTorch's initial weights; images in [-1, 1] by tanh, not [0, 1] by a sigmoid; 480
         # epochs of MNIST, after which the learning rate is at its minimum, as the paper gives no length.
         "paper": {

@@ -55,6 +55,7 @@ class Config(VariantConfig):
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"upsampling": "resize", "batch_size": 64, "epochs": 20, "ema": 0.999},
+        "quick": {"image_size": 32, "within": "10m"},
         # Differs from the paper: the usual width of 64, half of that in figure 1; 25 epochs, its number for faces.
         "paper": {
             "latent_dim": 100, "width": 64, "norm": "batch", "upsampling": "transposed", "r1": 0.0, "lr": 2e-4,

@@ -70,6 +70,7 @@ class Config(VariantConfig):
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 384, "epochs": 45, "ema": 0.9995},
+        "quick": {"image_size": 32, "within": "10m"},
         # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, images of 32 pixels where it crops
         # CIFAR-10 to 28, and no labels unless --conditional is set (the paper has both forms).
         "paper": {

@@ -60,6 +60,7 @@ class Config(VariantConfig):
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 16, "steps": 4000, "ema": 0.99},
+        "quick": {"within": "10m"},
         # Differs from the paper: G reads images in [-1, 1] (the paper: [0, 1]), and D's images may have any size.
         "paper": {
             "width": 64, "blocks": 16, "norm": "batch", "skip": "none", "d_width": 64, "d_norm": "batch", "content": "vgg",

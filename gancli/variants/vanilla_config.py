@@ -33,6 +33,7 @@ class Config(shared_options.FullyConnectedConfig):
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 64, "epochs": 80, "ema": 0.9995},
+        "quick": {"image_size": 32, "within": "10m"},
         "article": {
             "latent_dim": 100, "noise": "uniform", "width": 128, "inner_width": 128, "norm": "none", "r1": 0.0,
             "smoothing": 0.1, "beta1": 0.9, "batch_size": 100, "epochs": 500, "ema": 0.0,

@@ -31,8 +31,8 @@ def tab(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> Tab:
     [
         (("va",), ["variants"]),
         (("train", "-v", "d"), ["dcgan"]),
-        (("train", "--preset", ""), ["default", "article", "paper"]),
-        (("train", "-v", "dcgan", "--preset", ""), ["default", "paper"]),
+        (("train", "--preset", ""), ["default", "quick", "article", "paper"]),
+        (("train", "-v", "dcgan", "--preset", ""), ["default", "quick", "paper"]),
         (("train", "--eval-metric", "p"), ["psnr"]),
         (("train", "--init-from", "dig"), ["digits"]),
         (("train", "-d", "mn"), ["mnist"]),

@@ -26,7 +26,7 @@ Words = tuple[object, ...]
 TRAIN: Words = ("train", "-d", "pics", *SMALL, "--steps", 6, "--progress", "none", "--out", "r")
 
 # A text, where none follows from the option's type and default; and the options without which one is refused.
-TEXTS = {"augment": "cutout", "scale": "2", "max_time": "1h", "save_every": "1000,10m", "device": "cuda:1",
+TEXTS = {"augment": "cutout", "scale": "2", "within": "1h", "max_time": "1h", "save_every": "1000,10m", "device": "cuda:1",
          "metrics": "swd", "license": "mit", "only": "1", "processes": "2", "seeds": "1,5"}  # fmt: skip
 NEEDED = {"eval_metric": {"eval_every": "5"}, "lr_schedule": {"lr_decay": "0.5"}, "vgg_weights": {"content": "vgg"}}
 

@@ -19,6 +19,7 @@ LONG = (
     "--steps",
     "--epochs",
     "--pretrain-steps",
+    "--within",
     "--max-time",
     "--width",
     "--blocks",

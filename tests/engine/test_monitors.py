@@ -115,7 +115,18 @@ def test_the_note_suggests_only_what_the_run_lacks() -> None:
         assert "--image-size" not in line
 
 
+@pytest.mark.usefixtures("toys")
+def test_the_note_offers_the_preset_that_limits_the_time() -> None:
+    """Where the variant has one, and the run does not use it already."""
+    ((_, line),) = lines(2.5, RunConfig(variant="dcgan"), 64)
+    assert "; a new run with --preset quick takes about 10m; " in line
+    for run in (RunConfig(variant="dcgan", preset="quick"), RunConfig(variant="two_phases")):
+        ((_, line),) = lines(2.5, run, 64)
+        assert "--preset" not in line
+
+
 def test_short_and_bounded_runs_get_no_note_even_where_capturing_a_step_takes_long() -> None:
     for capture_s in (0.0, 40.0):
         assert not lines(0.1, RunConfig(), 64, done=2_000, first=capture_s)
     assert not lines(2.5, RunConfig(max_time="10m"), 64)
+    assert not lines(2.5, RunConfig(within="5h"), 64)

@@ -57,6 +57,19 @@ def test_colour_gets_a_network_of_convolutions_and_a_length_in_steps(gan: Gan, p
     assert settings(gan, "-d", folder, "--batch-size", "4")["--steps"] == "18740"
 
 
+@pytest.mark.parametrize("variant", ["vanilla", "dcgan", "lapgan"])
+def test_the_quick_preset_makes_images_small_but_none_larger(gan: Gan, pictures: Pictures, variant: str) -> None:
+    """In any variant, also in the one that is chosen for the images, which are 64 pixels by default."""
+    quick = ("--preset", "quick", "-v", variant)
+    folder, squares = (str(pictures(name, 12, size)) for name, size in (("mixed", (80, 60)), ("squares", (100, 100))))
+    found = settings(gan, "-d", folder, *quick)
+    assert (found["--image-size"], found["--within"]) == ("32", "10m")
+    assert settings(gan, "-d", folder, *quick, "--image-size", "64")["--image-size"] == "64"
+    assert settings(gan, "-d", squares, "--preset", "quick")["--image-size"] == "32"
+    assert settings(gan, "-d", "digits", *quick)["--image-size"] == "28"
+    assert settings(gan, "-d", "shapes", *quick)["--image-size"] == "32"
+
+
 @pytest.mark.parametrize(
     ("args", "line"),
     [

@@ -80,7 +80,8 @@ def weights(run: str) -> dict[str, Tensor]:
 
 
 def presets_of(variant: str) -> list[str]:
-    return list(catalogue.variant_info(variant).config_class.presets)
+    """The presets with steps of their own; those of `quick` are the default's."""
+    return [preset for preset in catalogue.variant_info(variant).config_class.presets if preset != "quick"]
 
 
 # Of networks that a preset makes large.

@@ -29,6 +29,7 @@ from gancli.steps.runner import StepExecution, StepRunner
 from gancli.store import run_directory
 from gancli.variant import constant
 from tests.conftest import slow_ones
+from tests.machine.test_ranks import presets_of
 
 OWN: dict[str, dict[str, object]] = {
     "vanilla": {"width": 16, "inner_width": 16},
@@ -141,7 +142,7 @@ def test_strides_change_nothing(
 def traced() -> Iterator[Any]:
     """All variants and presets; the large ones as in the paper by hand only."""
     for name in catalogue.names():
-        for preset in catalogue.variant_info(name).config_class.presets:
+        for preset in presets_of(name):
             mark = pytest.mark.whole if preset == "paper" else pytest.mark.slow
             yield pytest.param(name, preset, marks=mark if name in LARGE else ())
 

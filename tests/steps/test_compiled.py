@@ -19,11 +19,11 @@ from gancli.machine.device import Machine
 from gancli.steps.optimizer import AdamMethod, piece_size, split
 from gancli.variant import Adam
 from tests.conftest import SMALL, Gan, slow_ones
-from tests.machine.test_ranks import losses
+from tests.machine.test_ranks import losses, presets_of
 from tests.steps.test_capture import LARGE, NEEDS_CUDA, losses_and_weights, own_of, session_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch 2.11's own, of itself
-PRESETS = [(name, preset) for name in catalogue.names() for preset in catalogue.variant_info(name).config_class.presets]
+PRESETS = [(name, preset) for name in catalogue.names() for preset in presets_of(name)]
 
 
 def marks(variant: str, preset: str, precision: str, device: str) -> list[pytest.MarkDecorator]:
