@@ -12,7 +12,8 @@ from gancli.config import RunConfig, VariantConfig, fields_of, interval, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import NOT_STORED, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
 from gancli.data.dataset_object import NEEDS_OBJECT, PREFIX, DatasetObject, is_python
-from gancli.data.names import dataset_names, own_size
+from gancli.data.names import dataset_names
+from gancli.data.overview import own_size
 from gancli.data.patterns import dataset_stem, is_pattern
 from gancli.errors import CheckpointError, UsageError
 from gancli.files import hub
