@@ -133,7 +133,7 @@ class Comparison:
     split: str = ""
     num_images: int | None = None
     seed: int | None = None
-    beside: str = "real pictures"
+    beside: str = "real images"
     errors: Mapping[str, float] = dataclasses.field(default_factory=dict)
     real: Mapping[str, float] = dataclasses.field(default_factory=dict)
     real_errors: Mapping[str, float] = dataclasses.field(default_factory=dict)

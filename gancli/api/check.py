@@ -13,6 +13,8 @@ from gancli import catalogue
 from gancli.api.train import training
 from gancli.catalogue import contract, outside
 from gancli.config.resolve import FLAG, Layer, Resolved, environment_layers, preset_layers, resolve
+from gancli.data.dataset import Dataset
+from gancli.data.photographs import PhotoDataset
 from gancli.engine import plan
 from gancli.engine.session import Session
 from gancli.engine.train import open_data
@@ -92,21 +94,22 @@ def _resolved(name: str, values: dict[str, object], preset: str = "default") -> 
 
 
 class _Checker:
-    """Checks one variant for images of one size, in a temporary folder."""
+    """Checks one variant for images of one size, in a temporary folder. `dataset` is opened once, for the first session."""
 
     def __init__(self, name: str, size: int, folder: Path) -> None:
         self.name, self.folder = name, folder
         self.number = itertools.count()
+        self.dataset: Dataset | PhotoDataset | None = None
         self.values: dict[str, object] = {
-            "dataset": "digits", "image_size": size, "steps": STEPS, "batch_size": BATCH, "device": "cpu", "log_every": 1,
-            "report": False, "compile": "no",
+            "dataset": "digits", "image_size": size, "steps": STEPS, "batch_size": BATCH, "device": "cpu", "threads": 1,
+            "log_every": 1, "report": False, "compile": "no",
         }  # fmt: skip
 
     def session(self, **values: object) -> Session:
         """Return a new session; every one begins with the same weights and images."""
         resolved = _resolved(self.name, self.values | values)
         variant_class = catalogue.load(self.name)
-        source = open_data(resolved.run, resolved.own, variant_class, ignore)
+        source = self.dataset = self.dataset or open_data(resolved.run, resolved.own, variant_class, ignore)
         planned = plan.resolve_plan(resolved.run, resolved.own, source, variant_class)
         planned.machine.configure(deterministic=True)
         out = run_directory.make_writable(self.folder / f"session-{next(self.number)}")

@@ -110,7 +110,7 @@ class _GeneratedMetrics:
     """Computes the Fréchet distance, coverage and density against a half of the training images, and the modes of
     stacked-mnist; with the same seeds each time. Attributes: as above."""
 
-    seed, beside = 0, "real pictures"
+    seed, beside = 0, "real images"
 
     def __init__(self, session: Session, emit: Emit) -> None:
         source, variant = session.source, session.variant

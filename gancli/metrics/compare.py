@@ -130,7 +130,7 @@ def evaluate_entrants(
             record = partial(comparison, dataset=place, split="all", seed=None, beside="bicubic")
         else:
             split, figures = _evaluate_generated(config, dataset, device, entrants, emit)
-            record = partial(comparison, dataset=place, split=split, seed=config.seed, beside="real pictures")
+            record = partial(comparison, dataset=place, split=split, seed=config.seed, beside="real images")
     return [Subject(each.path, each.model, own, record(own)) for each, own in zip(entrants, figures, strict=True)]
 
 

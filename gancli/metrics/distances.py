@@ -33,8 +33,8 @@ def frechet(fake: Tensor, real: Tensor) -> MetricValue:
 
 def kernel(fake: Tensor, real: Tensor) -> MetricValue:
     """Return the squared MMD with the cubic kernel (Bińkowski et al. 2018), ×10³: the mean over 100 subsets of at most
-    1,000, and its standard error, in float64. Features are divided by the RMS of the real ones, so that their scale does
-    not dominate the kernel."""
+    1,000, and its standard error, in float64; no error if each subset is all the images. Features are divided by the RMS of
+    the real ones, so that their scale does not dominate the kernel."""
     size = min(KERNEL_SUBSET_SIZE, len(fake), len(real))
     unit = real.double().square().mean().sqrt().clamp(min=1e-12)
     fake, real = fake.double() / unit, real.double() / unit
@@ -44,7 +44,8 @@ def kernel(fake: Tensor, real: Tensor) -> MetricValue:
         some_real, some_fake = (x[torch.randperm(len(x), generator=rng)[:size]] for x in (real, fake))
         values.append(_squared_mmd(some_fake, some_real))
     found = 1e3 * torch.stack(values)
-    return MetricValue(found.mean().item(), found.std(correction=0).item() / KERNEL_SUBSETS**0.5)
+    varied = size < max(len(fake), len(real))
+    return MetricValue(found.mean().item(), found.std(correction=0).item() / KERNEL_SUBSETS**0.5 if varied else None)
 
 
 def _squared_mmd(fake: Tensor, real: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def test_evaluate_prints_a_table_with_real_images_beside(
     monkeypatch.setenv("GAN_DATA", str(tmp_path / "root"))  # no other test has left its classifier there
     outcome = gan("evaluate", trained, "-n", 300)
     assert outcome.code == 0, outcome.err
-    for word in ("frechet distance", "coverage", "parzen log-likelihood", "real pictures", "rarest class"):
+    for word in ("frechet distance", "coverage", "parzen log-likelihood", "real images", "rarest class"):
         assert word in outcome.out
     assert "gan-test" not in outcome.out, "vanilla has no labels to get right"
     assert "training the evaluation classifier" in outcome.err
@@ -67,7 +67,7 @@ def test_each_measurement_stays_with_what_it_was_made_with(gan: Gan, trained: Pa
     for count in (200, 100):
         assert gan("evaluate", trained, "-n", count, "--seed", 7, *few).code == 0
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
-    about = {"step": 10, "evaluated_on": "digits", "split": "test", "n": 100, "seed": 7, "beside": "real pictures"}
+    about = {"step": 10, "evaluated_on": "digits", "split": "test", "n": 100, "seed": 7, "beside": "real images"}
     assert about.items() <= rows[-1].items()
     assert rows[-1]["time"].endswith("Z")
     assert rows[-1]["checkpoint"] == "ckpt.safetensors"
@@ -79,7 +79,7 @@ def test_each_measurement_stays_with_what_it_was_made_with(gan: Gan, trained: Pa
     shown = gan("inspect", trained)
     assert shown.code == 0
     text = " ".join(shown.out.split())
-    for word in ("200 images from seed 7, against digits (test)", "100 images from seed 7", "(real pictures "):
+    for word in ("200 images from seed 7, against digits (test)", "100 images from seed 7", "(real images "):
         assert word in text
     assert "step 4, number of images not recorded, against old: coverage 0.25" in text
     assert text.index("against old") < text.index("100 images") < text.index("200 images"), "the newest first"
@@ -201,7 +201,7 @@ def test_eval_every_keeps_the_best_and_changes_nothing_else(gan: Gan, tmp_path: 
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     measured = {row["step"]: row for row in rows if "figures" in row}
     assert list(measured) == [4, 8, 12]
-    about = {"evaluated_on": "digits", "split": "half of train", "n": 2000, "seed": 0, "beside": "real pictures"}
+    about = {"evaluated_on": "digits", "split": "half of train", "n": 2000, "seed": 0, "beside": "real images"}
     assert all(
         about.items() <= row.items() and {"frechet", "coverage"} <= set(row["real"]) for row in measured.values()
     )

@@ -104,7 +104,7 @@ def test_a_measurement_is_a_row_with_figures(tmp_path: Path) -> None:
         "split": "half of train",
         "n": 2000,
         "seed": 0,
-        "beside": "real pictures",
+        "beside": "real images",
         "figures": evaluated().figures,
         "errors": {"frechet": 0.5},
         "real": {"frechet": 1.5, "coverage": 0.96},
