@@ -73,7 +73,7 @@ def test_each_measurement_stays_with_what_it_was_made_with(gan: Gan, trained: Pa
     assert rows[-1]["checkpoint"] == "ckpt.safetensors"
     assert rows[-1]["sha256"] == json.loads(gan("inspect", trained, "--json").out)["sha256"]
     assert 0 < rows[-1]["real"]["frechet distance"] < rows[-1]["figures"]["frechet distance"]
-    assert rows[-1]["errors"].keys() <= rows[-1]["figures"].keys()
+    assert "errors" not in rows[-1], "all 100 images are one subset, which tells no standard error"
     with (trained / "metrics.jsonl").open("a") as metrics:
         metrics.write('{"step": 4, "evaluated_on": "old", "figures": {"coverage": 0.25}}\n')
     shown = gan("inspect", trained)
