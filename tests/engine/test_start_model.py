@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import gancli
+from gancli import events
 from gancli.errors import CheckpointError
 from gancli.store import checkpoint, pretrained, state
 from gancli.store.facts import from_header
@@ -140,7 +141,7 @@ def test_runs_of_earlier_versions_stay_on_random_weights(gan: Gan) -> None:
     assert (repeated.code, "pretrained" in repeated.err) == (0, False), repeated.err
     assert "options that it lacks keep its behaviour: --init-from none" in repeated.err
     assert files("again", 2) == files("run", 2)
-    assert gancli.runs("older")[0].command.endswith(" --init-from none")
+    assert gancli.runs("older")[0].command.count(" --init-from none ") == 1
     resumed = gan("train", "--resume", "older", "--steps", 3)
     assert (resumed.code, "pretrained" in resumed.err) == (0, False), resumed.err
     assert 'init_from = "none"' in Path("older", "config.toml").read_text("utf-8")
@@ -149,10 +150,10 @@ def test_runs_of_earlier_versions_stay_on_random_weights(gan: Gan) -> None:
 def test_python_says_and_does_the_same(gan: Gan) -> None:
     assert gan(*TRAIN, "--steps", 1, "--out", "line").code == 0
     options = {"dataset": "pics", "batch_size": 4, "device": "cpu", "threads": 1, "steps": 1, "log_every": 1}
-    told: list[gancli.Event] = []
+    told: list[events.Event] = []
     gancli.train("dcgan", **options, out="call", report=False, on_event=told.append)  # type: ignore[arg-type]
     assert files("line", 1) == files("call", 1)
-    assert NOTE.removeprefix("note: ") in [event.message for event in told if isinstance(event, gancli.Warned)]
+    assert NOTE.removeprefix("note: ") in [event.message for event in told if isinstance(event, events.Warned)]
     run = gancli.train("dcgan", **options, out="none", init_from="none", report=False)  # type: ignore[arg-type]
     assert run.model.facts.init_from == ""
 
