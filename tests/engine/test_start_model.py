@@ -152,7 +152,8 @@ def test_python_says_and_does_the_same(gan: Gan) -> None:
     told: list[events.Event] = []
     gancli.train("dcgan", **options, out="call", report=False, on_event=told.append)  # type: ignore[arg-type]
     assert files("line", 1) == files("call", 1)
-    assert NOTE.removeprefix("note: ") in [event.message for event in told if isinstance(event, events.Warned)]
+    note = "starts from the pretrained dcgan-32 (init_from none: from random weights)"
+    assert note in [event.message for event in told if isinstance(event, events.Warned)]
     run = gancli.train("dcgan", **options, out="none", init_from="none", report=False)  # type: ignore[arg-type]
     assert run.model.facts.init_from == ""
 
