@@ -93,11 +93,18 @@ def test_the_size_decides_which(gan: Gan) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [("--preset", "paper"), ("--width", 8), ("--latent-dim", 8), ("-d", "grey"), ("-d", "shapes"), ("-v", "lapgan")],
+    [("--preset", "paper"), ("--width", 8), ("-d", "grey"), ("-d", "shapes"), ("-v", "lapgan")],
 )
 def test_other_networks_and_other_pictures_start_from_random_weights(gan: Gan, options: tuple[str, ...]) -> None:
     draw("grey", "L")
     assert start_of(gan, *options) == "none auto"
+
+
+def test_where_one_network_fits_it_is_taken(gan: Gan) -> None:
+    for options in (("--latent-dim", 8), ("--norm", "spectral")):
+        assert start_of(gan, *options) == "dcgan-32 auto"
+    done = gan(*TRAIN, "--steps", 1, "--latent-dim", 8, "--out", "run")
+    assert "starts from the pretrained dcgan-32, but for generator.layers.0.weight (--init-from none" in done.err
 
 
 def test_labels_in_both_networks_too(gan: Gan) -> None:
