@@ -38,7 +38,7 @@ def test_each_loads_is_small_and_carries_the_command_that_the_page_has(name: str
 
 
 def test_together_they_are_small() -> None:
-    assert set(pretrained.pretrained_names()) == {"dcgan-32", "digits", "srgan-x4"}
+    assert set(pretrained.pretrained_names()) == {"dcgan-32", "dcgan-64", "digits", "srgan-x4"}
     assert (
         sum(pretrained.pretrained_file(name).stat().st_size for name in pretrained.pretrained_names())
         <= ship.MOST_BYTES
@@ -63,7 +63,7 @@ def test_digits_draws_the_digit_that_is_asked_for_and_each_in_many_ways() -> Non
         assert 0.8 * real < spread < 1.2 * real, f"the {digit}s vary as much as the training pictures do"
 
 
-@pytest.mark.parametrize("size", [32])
+@pytest.mark.parametrize("size", [32, 64])
 def test_dcgan_is_a_start_g_draws_patches_like_those_of_leaves_and_d_tells_both_apart(size: int) -> None:
     file, count = pretrained.pretrained_file(f"dcgan-{size}"), 100
     real, other = (torch.cat([pixels for pixels, _ in draw_leaves(count, size, seed)]) for seed in (7, 8))

@@ -22,7 +22,7 @@ from gancli.text import few
 
 FOLDER = Path(str(importlib.resources.files("gancli"))) / "shipped"
 SUFFIX = ".safetensors"
-STARTS = {("dcgan", "default"): {32: "dcgan-32"}}  # by variant and preset: models by size, in pixels
+STARTS = {("dcgan", "default"): {32: "dcgan-32", 64: "dcgan-64"}}  # by variant and preset: models by size, in pixels
 
 
 class ResolvedPath(NamedTuple):
