@@ -2,10 +2,12 @@
 
     python -m tests.ship RUN NAME --command "gan train …"
 
-RUN is a run directory, or a ckpt.safetensors; the command is the one that made it, word for word, which the file keeps and
-which must agree with what the checkpoint says of itself. A run that was not finished is refused, unless `--stopped` says
-that this is known; docs/models.md must then say where it stopped. Matrices and kernels are rounded to half precision (the
-rest stays as it is), and what that changes of the pictures is printed. Equal checkpoints and commands give equal bytes.
+RUN is a run directory, or a ckpt.safetensors, of which the generator is taken; or a state (state/step-….safetensors), of
+which the averaged generator and the other networks (D) are taken, so that a run can start from both. The command is the
+one that made it, word for word, which the file keeps and which must agree with what the checkpoint says of itself. A run
+that was not finished is refused, unless `--stopped` says that this is known; docs/models.md must then say where it stopped.
+Matrices and kernels are rounded to half precision (the rest stays as it is), and what that changes of the pictures is
+printed. Equal checkpoints and commands give equal bytes.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import dataclasses
 import itertools
 import shlex
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,26 +26,41 @@ from gancli import images
 from gancli.config import RunConfig, fields_of
 from gancli.errors import GancliError, UsageError
 from gancli.sampling import generate
-from gancli.store import checkpoint, pretrained
-from gancli.store.checkpoint import GENERATOR, Model
-from gancli.store.facts import Facts
+from gancli.store import checkpoint, pretrained, state
+from gancli.store.checkpoint import GENERATOR, NETWORK, Model
+from gancli.store.facts import Facts, from_header
+from gancli.store.header import read_header
 from gancli.store.run_directory import model_file
 
-MOST_BYTES = 3_000_000  # of all models together
+MOST_BYTES = 8_000_000  # of all models together
 COUNT, SIDE = 256, 64  # pictures that are drawn to compare, or pixels of the noise that is enlarged
 
 
 def ship(source: Path, name: str, command: str, stopped: bool = False) -> Path:
     """Write the model of `source` among those that come along. `stopped`: its run need not be finished. Raises
     `GancliError`."""
-    model = checkpoint.load_model(source)
-    check_command(model.facts, command)
-    if model.facts.step < model.facts.steps and not stopped:
-        raise UsageError(f"{source}: of step {model.facts.step} of {model.facts.steps}; --stopped, if that is known")
-    weights = {GENERATOR + each: tensor for each, tensor in model.variant.generator.state_dict().items()}
+    facts, weights = contents(source)
+    check_command(facts, command)
+    if facts.step < facts.steps and not stopped:
+        raise UsageError(f"{source}: of step {facts.step} of {facts.steps}; --stopped, if that is known")
     target = pretrained.pretrained_file(name)
-    checkpoint.save(target, halved(weights), dataclasses.replace(model.facts, command=command))
+    checkpoint.save(target, halved(weights), dataclasses.replace(facts, command=command))
     return target
+
+
+def contents(source: Path) -> tuple[Facts, dict[str, Tensor]]:
+    """The facts and tensors of a model file, of a model, or of a state: its average, and the networks that are not part of
+    the generator. Raises `GancliError`."""
+    if from_header(source, read_header(source)).kind == "model":
+        model = checkpoint.load_model(source)
+        return model.facts, {GENERATOR + name: tensor for name, tensor in model.variant.generator.state_dict().items()}
+    saved = state.load(source)
+    variant = checkpoint.build_on_meta(saved.facts)
+    own = {id(parameter) for parameter in variant.generator.parameters()}
+    others = [name for name, net in variant.networks.items() if not own & {id(p) for p in net.parameters()}]
+    tensors = {GENERATOR + name: tensor for name, tensor in saved.group("average").items()}
+    tensors |= state.flatten({NETWORK + name: saved.group(NETWORK + name) for name in others})
+    return dataclasses.replace(saved.facts, kind="model"), tensors
 
 
 def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -96,7 +114,7 @@ def differences(one: Tensor, other: Tensor) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.ship", description="Ship a trained model with gan.")
-    parser.add_argument("run", type=Path, help="a run directory, or its ckpt.safetensors")
+    parser.add_argument("run", type=Path, help="a run directory, its ckpt.safetensors, or a state")
     parser.add_argument("name", help="what it is to be called")
     parser.add_argument("--command", required=True, help="the gan train that made it")
     parser.add_argument("--stopped", action="store_true", help="the run was not finished, and need not be")
@@ -104,8 +122,11 @@ def main() -> int:
     source = model_file(given.run)
     try:
         command = " ".join(given.command.replace("\\\n", " ").split())
+        facts, weights = contents(source)
         target = ship(source, given.name, command, given.stopped)
-        before, after = (pictures(checkpoint.load_model(path)) for path in (source, target))
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint.save(whole := Path(folder, "whole.safetensors"), weights, facts)
+            before, after = (pictures(checkpoint.load_model(path)) for path in (whole, target))
     except GancliError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1

@@ -8,6 +8,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import gancli
+from gancli import catalogue
+from gancli.data.leaves import draw_leaves
+from gancli.images import to_float
+from gancli.metrics.sliced_wasserstein import sliced_wasserstein
+from gancli.sampling import generate
 from gancli.store import checkpoint, pretrained
 from gancli.store.header import read_header
 from tests import ship
@@ -33,7 +38,7 @@ def test_each_loads_is_small_and_carries_the_command_that_the_page_has(name: str
 
 
 def test_together_they_are_small() -> None:
-    assert set(pretrained.pretrained_names()) == {"digits", "srgan-x4"}
+    assert set(pretrained.pretrained_names()) == {"dcgan-32", "dcgan-64", "digits", "srgan-x4"}
     assert (
         sum(pretrained.pretrained_file(name).stat().st_size for name in pretrained.pretrained_names())
         <= ship.MOST_BYTES
@@ -56,6 +61,27 @@ def test_digits_draws_the_digit_that_is_asked_for_and_each_in_many_ways() -> Non
             for pictures, labels in ((samples.pixels, samples.labels), (train.images, train.labels))
         )
         assert 0.8 * real < spread < 1.2 * real, f"the {digit}s vary as much as the training pictures do"
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_dcgan_is_a_start_g_draws_patches_like_those_of_leaves_and_d_tells_both_apart(size: int) -> None:
+    file, count = pretrained.pretrained_file(f"dcgan-{size}"), 100
+    real, other = (torch.cat([pixels for pixels, _ in draw_leaves(count, size, seed)]) for seed in (7, 8))
+    model = checkpoint.load_model(file)
+    torch.manual_seed(0)
+    new = catalogue.load("dcgan")(model.facts.config, model.facts.images)
+    made, unmade = (
+        generate.generate_all(each, each.generator.eval(), generate.requests(count, 0, (0,)), torch.device("cpu"))
+        for each in (model.variant, new)
+    )
+    least, most = (sliced_wasserstein(each, real) for each in (other, unmade))
+    for level, distance in sliced_wasserstein(made, real).items():
+        assert distance - least[level] < 0.5 * (most[level] - least[level]), level
+    assert 0.6 < made.float().std(0).mean() / real.float().std(0).mean() < 1.4, "they vary as much"
+    new.networks["D"].load_state_dict(checkpoint.load_networks(file)[2]["D"])
+    with torch.inference_mode():
+        of_real, of_made = (new.d_logits(to_float(x), torch.zeros(count, dtype=torch.int64)) for x in (real, made))
+    assert of_real.mean() > of_made.mean() + 0.1
 
 
 def drawn_picture(path: Path) -> None:

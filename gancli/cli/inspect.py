@@ -149,6 +149,7 @@ def _rows(file: Path, header: Header, facts: Facts, info: RunInfo) -> Rows:
         ("dataset", f"{facts.dataset}: {counted(facts.num_images, 'image', ',')}, "
                      f"{spec.channels}×{spec.size}×{spec.size}{fit}{held_out}"),
         ("classes", f"{spec.num_classes}: {names}" if spec.class_names else "none"),
+        *([("started from", facts.init_from)] if facts.init_from else []),
         ("trained", f"step {facts.step:,} of {facts.steps:,}, epoch {facts.epoch:.2f}, phase {facts.phase}"),
         ("how", f"batch {facts.batch_size}, seed {facts.seed}, {facts.precision}, averaged with decay {facts.ema:g}"),
         *_progress(info, facts.step),

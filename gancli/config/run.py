@@ -10,6 +10,7 @@ from gancli.config.option import option
 DATA_ROOT = "~/.cache/gancli"
 MODEL, DATA, BUDGET, MACHINE, OUTPUT = "Model", "Data", "Training", "Machine", "Output"
 MAX_PROCESSES = 1024
+RANDOM_WEIGHTS = "none"  # a value of init_from
 DEVICES = ("auto", "cpu", "cuda", "cuda:0", "mps")
 
 
@@ -40,7 +41,8 @@ class RunConfig:
     preset: str = option("default", "a named set of option values of the variant", metavar="NAME", panel=MODEL)
     init_from: str | None = option(
         None, "initialise from another model (matching weights only): a run directory (D's too), a checkpoint, a "
-        "pretrained model or hf:OWNER/NAME", metavar="RUN|CKPT", panel=MODEL, path=True, default_text="random weights",
+        "pretrained model or hf:OWNER/NAME; none: random weights", metavar="RUN|CKPT", panel=MODEL, path=True,
+        default_text="random weights; of dcgan for images in colour: dcgan-32 or dcgan-64",
     )  # fmt: skip
 
     dataset: str = option(

@@ -8,6 +8,7 @@ from gancli import catalogue
 from gancli.config import fields_of, toml
 from gancli.config.paths import expanded
 from gancli.config.resolve import FLAG, Layer, environment_layers
+from gancli.config.run import RANDOM_WEIGHTS
 from gancli.data.dataset_object import DatasetObject
 from gancli.data.listing import Probe, probe
 from gancli.engine.startup import config_layer, run_directory_of
@@ -64,7 +65,7 @@ def named(given: Mapping[str, Any], table: Mapping[str, object], config: str | N
     directory = both.get("out") if resume == "auto" else resume
     if directory and (recorded := run_directory_of(expanded(str(directory), "--resume")).config).is_file():
         return _recorded(toml.read(recorded), str(recorded))
-    if (init_from := both.get("init_from")) is not None:
+    if (init_from := both.get("init_from")) not in (None, RANDOM_WEIGHTS):
         path = weights_file(pretrained.resolve_model_path(str(init_from), "--init-from"))
         facts = from_header(path, read_header(path))
         return catalogue.check_name(facts.variant, str(path), facts.origin)

@@ -1,5 +1,5 @@
-"""Initialise a run from another model (`--init-from`): tensors of the same name and shape are copied, others are
-reported."""
+"""Initialise a run from another model, that of `--init-from` or a pretrained one: tensors of the same name and shape are
+copied, others are reported."""
 
 import contextlib
 import dataclasses
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gancli.config import fields_of
+from gancli.config.run import RANDOM_WEIGHTS
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.spec import ImageSpec
@@ -32,7 +33,8 @@ def initialise(session: Session, weights: Weights | None) -> list[str]:
         with torch.no_grad():
             for live, saved in pairs.values():
                 live.copy_(saved)
-        messages = list(describe_unused(weights, session.variant, pairs))
+        describe = describe_unused if session.plan.requested.init_from is not None else _describe_default
+        messages = list(describe(weights, session.variant, pairs))
     if session.ranks.maximum(nothing_matches)[0]:
         raise UsageError(" ".join(messages) or f"--init-from {session.run.init_from}: no weight matches")
     for network in session.variant.networks.values():
@@ -60,9 +62,8 @@ def _has_weights(pairs: Pairs) -> bool:
 
 def _modules(weights: Weights, variant: Variant) -> Mapping[str, nn.Module]:
     """Return the variant's modules that `weights` has tensors of, by name."""
-    if not weights.networks:
-        return {"generator": variant.generator}
-    return {name: network for name, network in variant.networks.items() if name in weights.networks}
+    networks = {name: network for name, network in variant.networks.items() if name in weights.networks}
+    return {"generator": variant.generator, **networks} if weights.generator else networks
 
 
 def _count(names: Iterable[str]) -> int:
@@ -70,18 +71,32 @@ def _count(names: Iterable[str]) -> int:
     return sum(not name.endswith("num_batches_tracked") for name in names)
 
 
+def _names(weights: Weights, variant: Variant) -> list[str]:
+    """Return the names of the variant's tensors, without batch norm's counters, in the modules that `weights` has."""
+    names = (f"{name}.{key}" for name, module in _modules(weights, variant).items() for key in module.state_dict())
+    return [name for name in names if _count([name])]
+
+
+def _describe_default(weights: Weights, variant: Variant, pairs: Pairs) -> Iterator[str]:
+    """Yield a note of the pretrained model that a run starts from by default."""
+    missing = [name for name in _names(weights, variant) if name not in pairs]
+    but = f", but for {few(missing)}" if missing else ""
+    yield Note(
+        f"starts from the pretrained {known_name(weights.path)}{but} (--init-from {RANDOM_WEIGHTS}: from random weights)"
+    )
+
+
 def describe_unused(weights: Weights, variant: Variant, pairs: Pairs) -> Iterator[str]:
     """Yield a message about the tensors that are not copied, if there are any."""
-    modules = _modules(weights, variant)
-    names = [f"{name}.{key}" for name, module in modules.items() for key in module.state_dict()]
-    missing = [name for name in names if name not in pairs and _count([name])]
+    modules, names = _modules(weights, variant), _names(weights, variant)
+    missing = [name for name in names if name not in pairs]
     known = {id(parameter) for module in modules.values() for parameter in module.parameters()}
     absent = [name for name, net in variant.networks.items() if not known & {id(p) for p in net.parameters()}]
     if not missing and not absent:
         return
     facts = ["no weight matches"]
     if _has_weights(pairs):
-        facts = [f"{_count(pairs)} of {_count(names)} tensors copied"]
+        facts = [f"{_count(pairs)} of {len(names)} tensors copied"]
         facts += [f"not copied, so new: {few(missing)}"] if missing else []
         facts += [f"not in that file, so new: {', '.join(absent)} (a run's states have all networks)"] if absent else []
     helpful = list(_helpful_options(weights, variant)) if missing else []

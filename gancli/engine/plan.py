@@ -24,6 +24,7 @@ from gancli.data.dataset import Dataset
 from gancli.data.names import dataset_names
 from gancli.data.options import CropMode
 from gancli.data.photographs import PhotoDataset, check_scale
+from gancli.engine.start_model import choose_start
 from gancli.errors import UsageError, VariantError
 from gancli.machine.device import (
     SINGLE_PROCESS,
@@ -119,6 +120,7 @@ def resolve_plan(
         device=str(device),
         precision=precision,
         threads=threads,
+        init_from=choose_start(run, variant, saved),
         image_size=source.spec.size,
         fit=choose_fit(run, variant_class.condition_type),
         mirror=_mirror(run, source, variant_class),

@@ -11,12 +11,14 @@ from gancli import catalogue, events, images
 from gancli.batches.pairs import PairBatches
 from gancli.config import RunConfig, VariantConfig, fields_of, toml
 from gancli.config.resolve import NOT_STORED
+from gancli.config.run import RANDOM_WEIGHTS
 from gancli.data import cache_entries
 from gancli.data.dataset_object import is_python
 from gancli.engine.session import Session
 from gancli.engine.stop import resume_command
 from gancli.errors import DivergedError, GancliError
 from gancli.files import atomic
+from gancli.files.hub import is_reference
 from gancli.files.open_folder import OpenFolder
 from gancli.format import size
 from gancli.machine.memory import free_disk_bytes
@@ -219,7 +221,15 @@ def facts_of(session: Session, kind: events.FileKind, phase: Phase) -> Facts:
         fit=run.fit or "crop",
         held_out=run.held_out or 0,
         origin=catalogue.origin_of(run.variant).record(),
+        init_from=_name_of(str(run.init_from)),
     )
+
+
+def _name_of(init_from: str) -> str:
+    """Return the name of the model of `--init-from`, without its folders; `""` for random weights."""
+    if init_from == RANDOM_WEIGHTS:
+        return ""
+    return init_from if is_reference(init_from) else Path(init_from).name
 
 
 def _without_folders(own: VariantConfig) -> VariantConfig:

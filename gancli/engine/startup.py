@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from gancli import catalogue
 from gancli.config import RunConfig, VariantConfig, fields_of, interval, toml
 from gancli.config.paths import expanded
-from gancli.config.resolve import NOT_STORED, Layer, Resolved, check_resumed, file_layer, preset_layers, resolve
+from gancli.config.resolve import (
+    NOT_STORED,
+    Layer,
+    Resolved,
+    check_resumed,
+    file_layer,
+    known_fields,
+    preset_layers,
+    resolve,
+)
+from gancli.config.run import RANDOM_WEIGHTS
 from gancli.data.dataset_object import NEEDS_OBJECT, PREFIX, DatasetObject, is_python
 from gancli.data.names import dataset_names
 from gancli.data.overview import own_size
@@ -99,9 +109,11 @@ def config_layer(config: str, table: Mapping[str, object], variant: str) -> Laye
     layer = file_layer(config, table, variant, config_class, others)
     if toml.CHOSEN not in table or variant not in table:
         return layer
-    newer = [field for field in fields_of(config_class) if field.name not in layer.values]
-    values = {**{field.name: field.default for field in newer}, **layer.values}
-    if flags := ", ".join(f"{field.flag} {field.default}" for field in newer if field.default is not None):
+    newer = {field.name: field.default for field in fields_of(config_class) if field.name not in layer.values}
+    if pretrained.is_older(table, variant, str(layer.values.get("preset", "default"))):
+        newer["init_from"] = RANDOM_WEIGHTS
+    values, fields = {**newer, **layer.values}, known_fields(config_class)
+    if flags := ", ".join(f"{fields[name].flag} {value}" for name, value in newer.items() if value is not None):
         note = Note(f"--config {config}: written by an older gan; options that it lacks keep its behaviour: {flags}")
         layer = dataclasses.replace(layer, notes=(*layer.notes, note))
     return dataclasses.replace(layer, values=values)
@@ -176,7 +188,7 @@ def _size_of_named_dataset(variant: str, dataset: str | None, presets: Sequence[
 def _initial_weights(run: RunConfig) -> "tuple[Weights | None, list[str]]":
     """Return the weights of `--init-from`, and warnings. Raises `UsageError` for another variant's, and
     `CheckpointError`."""
-    if run.init_from is None:
+    if run.init_from in (None, RANDOM_WEIGHTS):
         return None, []
     from gancli.store import state
 
@@ -242,6 +254,7 @@ def _resolve_resumed(
     config_class, layers = catalogue.variant_info(variant).config_class, _with_commits(layers, recorded_layer)
     resolved_before = {
         "image_size": facts.images.size,
+        "init_from": facts.init_from or RANDOM_WEIGHTS,
         "fit": facts.fit,
         "held_out": facts.held_out,
         **dataclasses.asdict(facts.config),
@@ -293,6 +306,8 @@ def _absolute(config: Config) -> Config:
         if isinstance(value, DatasetObject):
             continue
         if field.name in ("dataset", "init_from") and hub.is_reference(value):
+            continue
+        if field.name == "init_from" and value == RANDOM_WEIGHTS:
             continue
         path = expanded(value, field.flag)
         if field.name == "init_from" and pretrained.pretrained_name(pretrained.resolve_model_path(value, field.flag)):

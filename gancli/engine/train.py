@@ -8,6 +8,7 @@ from functools import partial
 from gancli import events
 from gancli.config import RunConfig, VariantConfig
 from gancli.config.paths import data_root
+from gancli.config.run import RANDOM_WEIGHTS
 from gancli.data.dataset import Dataset
 from gancli.data.opening import open_dataset
 from gancli.data.options import DatasetOptions, Selection
@@ -24,8 +25,9 @@ from gancli.machine.device import SINGLE_PROCESS, choose_timing
 from gancli.machine.ranks import Ranks
 from gancli.spec import ImageSpec
 from gancli.steps.runner import StepRunner
+from gancli.store.pretrained import pretrained_file
 from gancli.store.run_directory import RunDirectory
-from gancli.store.state import State, Weights
+from gancli.store.state import State, Weights, load_weights
 from gancli.text import Note
 from gancli.variant import Phase, Variant
 
@@ -46,8 +48,8 @@ def train(
     the data and prepare the variant and the evaluation report goes to `emit`, in the same order.
 
     `requested`: the options of `run` for `config.toml` (by default all); the others belong to this machine. `weights`:
-    those of `--init-from`, in the first process. Of several processes (`ranks`), only the first writes files; the others
-    yield the same losses.
+    those of a given `--init-from`, in the first process. Of several processes (`ranks`), only the first writes files; the
+    others yield the same losses.
 
     Raises `DivergedError` for a loss or weight that is not finite (the last finite state is kept), `StoppedError` if a
     stop is requested before the first step, and other `GancliError`s for data, options and disk.
@@ -77,7 +79,9 @@ def train(
             yield events.Warned(Note(line))
             yield session.finished("done")
             return
-    elif run.init_from is not None:
+    elif session.run.init_from != RANDOM_WEIGHTS:
+        if run.init_from is None and ranks.first:
+            weights, _ = load_weights(pretrained_file(str(session.run.init_from)))
         yield from map(events.Warned, initial.initialise(session, weights))
     evaluation = _prepare(session, stop, emit)
     try:

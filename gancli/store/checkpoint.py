@@ -1,9 +1,12 @@
-"""`ckpt.safetensors`: the model to sample from, small enough to share. Written atomically, and checked when loaded."""
+"""`ckpt.safetensors`: the model to sample from, small enough to share. Written atomically, and checked when loaded.
+
+A pretrained model's file may also have networks that are not part of the generator (D), for `--init-from`.
+"""
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from gancli.store.header import Header, read_header
 from gancli.text import few
 from gancli.variant import Variant, on_meta_device
 
-GENERATOR = "generator."
+GENERATOR, NETWORK = "generator.", "network."
 NUM_DTYPES = {"F32": torch.float32, "F64": torch.float64, "F16": torch.float16, "BF16": torch.bfloat16,
               "I64": torch.int64, "I32": torch.int32, "U8": torch.uint8, "BOOL": torch.bool}  # fmt: skip
 
@@ -107,21 +110,53 @@ def load_model(path: Path) -> Model:
 
     Names, shapes and dtypes are matched against the model on the meta device before anything is allocated.
     """
+    variant, facts, tensors = _read(path)
+    weights = {name.removeprefix(GENERATOR): t for name, t in tensors.items() if name.startswith(GENERATOR)}
+    return _model(facts, weights, variant)
+
+
+def load_networks(path: Path) -> tuple[Facts, dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+    """Return the facts of a `ckpt.safetensors`, the weights of its generator, and those of the other networks in it, by
+    name. Raises `CheckpointError` as `load_model` does."""
+    variant, facts, tensors = _read(path)
+    generator = {name.removeprefix(GENERATOR): t for name, t in tensors.items() if name.startswith(GENERATOR)}
+    networks = {name: _group(tensors, name) for name in variant.networks}
+    return facts, generator, {name: weights for name, weights in networks.items() if weights}
+
+
+def _group(tensors: Mapping[str, Tensor], network: str) -> dict[str, Tensor]:
+    prefix = f"{NETWORK}{network}/"
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _read(path: Path) -> tuple[Variant, Facts, dict[str, Tensor]]:
+    """Return the variant of a `ckpt.safetensors` on the meta device, its facts, and its tensors in fp32."""
     header = read_header(path)
     facts = from_header(path, header)
     if facts.kind != "model":
         raise CheckpointError(f"{path}: a training state, not a model; sample from the run's ckpt.safetensors")
     facts = with_code(path, facts)
     variant = build_on_meta(facts)
-    expected = {GENERATOR + name: t for name, t in variant.generator.state_dict().items()}
+    expected = dict(_expected(variant, header))
     for name in expected.keys() & header.tensors.keys():
         if header.tensors[name].dtype == "F16" and expected[name].dtype == torch.float32:
             expected[name] = expected[name].half()
     match_tensors(path, header, facts, expected)
-    weights = read_tensors(path, header, facts)
-    check_finite(path, weights)
-    in_fp32 = {name: t.float() if t.dtype == torch.float16 else t for name, t in weights.items()}
-    return _model(facts, {name.removeprefix(GENERATOR): t for name, t in in_fp32.items()}, variant)
+    tensors = read_tensors(path, header, facts)
+    check_finite(path, tensors)
+    return variant, facts, {name: t.float() if t.dtype == torch.float16 else t for name, t in tensors.items()}
+
+
+def _expected(variant: Variant, header: Header) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors that a file with this header must have: the generator's, and all of each network that it has a
+    tensor of."""
+    for name, tensor in variant.generator.state_dict().items():
+        yield GENERATOR + name, tensor
+    for network, module in variant.networks.items():
+        prefix = f"{NETWORK}{network}/"
+        if any(name.startswith(prefix) for name in header.tensors):
+            for name, tensor in module.state_dict().items():
+                yield prefix + name, tensor
 
 
 def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -14,9 +14,11 @@ from gancli import catalogue
 from gancli.config import Field, VariantConfig, fields_of
 from gancli.config.option import checked, with_current_names
 from gancli.config.resolve import NOT_STORED, known_fields, preset_layers, resolve
+from gancli.config.run import RANDOM_WEIGHTS
 from gancli.data.dataset_object import is_python
 from gancli.errors import CheckpointError, GancliError, UsageError, shell_quoted
 from gancli.spec import ImageSpec
+from gancli.store import pretrained
 from gancli.store.header import MAX_HEADER_BYTES, Header, json_object
 from gancli.text import few
 
@@ -25,9 +27,9 @@ FORMAT = 1
 MAX_CLASSES = 100_000
 MAX_TEXT = 4_096
 MAX_COUNT = 2**63
-TEXTS = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256", "fingerprint", "command")
+TEXTS = ("kind", "variant", "preset", "dataset", "precision", "phase", "sha256", "fingerprint", "command", "init_from")
 COUNTS = ("num_images", "held_out", "seed", "batch_size", "step", "steps")
-OPTIONAL = ("fingerprint", "fit", "held_out", "command", "origin")  # older files lack them
+OPTIONAL = ("fingerprint", "fit", "held_out", "command", "origin", "init_from")  # older files lack them
 OPTION_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 RUN_OPTIONS = ("variant", "preset", "dataset", "steps", "batch_size", "seed", "ema")
 
@@ -64,12 +66,13 @@ class Facts:
     held_out: int = 0  # the number of images not trained on
     command: str = ""  # that trained a pretrained model; "" for any other
     origin: Mapping[str, str] = field(default_factory=dict)  # of a variant's code; empty for gan's own
+    init_from: str = ""  # the name of the model that the run started from; "": random weights
 
 
 def to_metadata(facts: Facts) -> dict[str, str]:
     """Return the metadata of a file: `format: pt`, which Transformers and others expect, and the facts as JSON."""
     values = dataclasses.asdict(facts) | {"gancli_format": FORMAT}
-    for name in ("command", "origin"):
+    for name in ("command", "origin", "init_from"):
         if not values[name]:
             del values[name]
     return {"format": "pt", KEY: json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)}
@@ -233,6 +236,8 @@ def command_from_config(config: Mapping[str, object]) -> str:
         if is_python(str(config.get("dataset", ""))):
             return ""
         fields = known_fields(config_class)
+        if pretrained.is_older(config, variant, preset):
+            config = {**config, "init_from": RANDOM_WEIGHTS}
         given = with_current_names({**config, **(own if isinstance(own, dict) else {})}, fields.values())
         words = [
             "gan",
@@ -260,6 +265,8 @@ def command_from_facts(facts: Facts) -> str:
     if facts.command:
         return facts.command
     config: dict[str, object] = {name: getattr(facts, name) for name in RUN_OPTIONS}
+    started = pretrained.start_for(facts.variant, facts.preset, facts.dataset, facts.images)
+    config["init_from"] = facts.init_from or (RANDOM_WEIGHTS if started else None)
     config |= {"image_size": facts.images.size, facts.variant: dataclasses.asdict(facts.config)}
     return command_from_config(config | ({"fit": facts.fit} if facts.fit != "crop" else {}))
 

@@ -6,19 +6,23 @@ The pretrained models are the files of `gancli/shipped/`. docs/models.md describ
 
 import importlib.resources
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gancli.config import toml
 from gancli.config.paths import expanded
+from gancli.data.names import GENERATED, STACKED
 from gancli.errors import CheckpointError, UsageError, did_you_mean
 from gancli.events import ignore
 from gancli.files import hub
+from gancli.spec import ImageSpec
 from gancli.store.run_directory import EXPORTED, describe_runs, holds_model, model_file, runs_in
 from gancli.text import few
 
 FOLDER = Path(str(importlib.resources.files("gancli"))) / "shipped"
 SUFFIX = ".safetensors"
+STARTS = {("dcgan", "default"): {32: "dcgan-32", 64: "dcgan-64"}}  # by variant and preset: models by size, in pixels
 
 
 class ResolvedPath(NamedTuple):
@@ -31,6 +35,21 @@ class ResolvedPath(NamedTuple):
 def pretrained_names() -> tuple[str, ...]:
     """Return the names of the pretrained models, in alphabetical order."""
     return tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
+
+
+def start_for(variant: str, preset: str, dataset: str, images: ImageSpec) -> str | None:
+    """Return the name of the pretrained model that a run on such images starts from by default, if its weights match: for
+    pictures in colour that are not generated, the one of the nearest size; else None."""
+    models = STARTS.get((variant, preset), {})
+    if not models or images.channels != 3 or dataset in (*GENERATED, STACKED):
+        return None
+    return models[min(models, key=lambda size: abs(size - images.size))]
+
+
+def is_older(config: Mapping[str, object], variant: str, preset: str) -> bool:
+    """Return whether the `config.toml` of a run is of an earlier version, in which such runs started from random weights."""
+    chosen = config.get(toml.CHOSEN)
+    return (variant, preset) in STARTS and isinstance(chosen, dict) and "init_from" not in {**chosen, **config}
 
 
 def pretrained_file(name: str) -> Path:

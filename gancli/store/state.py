@@ -12,12 +12,11 @@ from torch import Tensor
 from gancli import events
 from gancli.errors import CheckpointError
 from gancli.store import checkpoint
+from gancli.store.checkpoint import NETWORK
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import Header, read_header
 from gancli.store.run_directory import RunDirectory, weights_file
 from gancli.text import few
-
-NETWORK = "network."
 
 Tree = Mapping[str, Mapping[str, Tensor]]
 Job = Callable[[], list[events.Event]]
@@ -40,7 +39,8 @@ class State:
 @dataclass(frozen=True)
 class Weights:
     """Another model's weights for a run to start from, by their names in a network: all `networks` of a training state, by
-    name, or the averaged `generator` of a checkpoint. The other of the two is empty."""
+    name, or the averaged `generator` of a checkpoint, with the other `networks` that the file has. `generator` is empty for
+    a state."""
 
     path: Path
     facts: Facts
@@ -84,8 +84,8 @@ def load_weights(path: Path) -> tuple[Weights, list[str]]:
     elif from_header(file, read_header(file)).kind == "state":
         saved, skipped = load(file), []
     else:
-        model = checkpoint.load_model(file)
-        return Weights(file, model.facts, {}, model.variant.generator.state_dict()), []
+        facts, generator, others = checkpoint.load_networks(file)
+        return Weights(file, facts, others, generator), []
     names = {name.partition("/")[0] for name in saved.tensors if name.startswith(NETWORK)}
     networks = {name.removeprefix(NETWORK): saved.group(name) for name in sorted(names)}
     checkpoint.check_finite(saved.path, flatten(networks))

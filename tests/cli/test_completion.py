@@ -61,7 +61,7 @@ def test_runs_and_checkpoints_are_offered_beside_models_that_come_along(tab: Tab
     Path("my pictures").mkdir()
     Path("d.safetensors").touch()
     Path("d.txt").touch()
-    assert tab("sample", "d") == ["digits", "d.safetensors", "docs/"]
+    assert tab("sample", "d") == ["dcgan-32", "dcgan-64", "digits", "d.safetensors", "docs/"]
     assert tab("sample", "r") == ["run"]
     assert tab("inspect", "run/c") == ["run/ckpt.safetensors"]
     assert tab("sample", "doc") == []  # the shell's own affair

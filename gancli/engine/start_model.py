@@ -1,0 +1,31 @@
+"""Choose the model whose weights a run starts from."""
+
+from gancli.config import RunConfig
+from gancli.config.run import RANDOM_WEIGHTS
+from gancli.store import pretrained
+from gancli.store.checkpoint import GENERATOR, NETWORK
+from gancli.store.facts import Facts
+from gancli.store.header import read_header
+from gancli.variant import Variant
+
+
+def choose_start(run: RunConfig, variant: Variant, saved: Facts | None) -> str:
+    """Return the model to start from: `--init-from`, else that of the `saved` state, else the pretrained one for such images
+    if it has all weights of G or of D; else `RANDOM_WEIGHTS`."""
+    if run.init_from is not None:
+        return run.init_from
+    if saved is not None:
+        return saved.init_from or RANDOM_WEIGHTS
+    name = pretrained.start_for(run.variant, run.preset, run.dataset, variant.images)
+    return name if name is not None and _has_network(name, variant) else RANDOM_WEIGHTS
+
+
+def _has_network(name: str, variant: Variant) -> bool:
+    """Return whether the file of a pretrained model has all tensors, in the same shapes, of G or of another network of the
+    variant."""
+    stored = {key: info.shape for key, info in read_header(pretrained.pretrained_file(name)).tensors.items()}
+    networks = {GENERATOR: variant.generator} | {f"{NETWORK}{key}/": net for key, net in variant.networks.items()}
+    return any(
+        all(stored.get(prefix + key) == tuple(tensor.shape) for key, tensor in network.state_dict().items())
+        for prefix, network in networks.items()
+    )
