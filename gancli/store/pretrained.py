@@ -22,7 +22,8 @@ from gancli.text import few
 
 FOLDER = Path(str(importlib.resources.files("gancli"))) / "shipped"
 SUFFIX = ".safetensors"
-STARTS = {("dcgan", "default"): {32: "dcgan-32", 64: "dcgan-64"}}  # by variant and preset: models by size, in pixels
+DCGAN_STARTS = {32: "dcgan-32", 64: "dcgan-64"}  # by size, in pixels
+STARTS = {("dcgan", "default"): DCGAN_STARTS, ("dcgan", "quick"): DCGAN_STARTS}  # by variant and preset
 
 
 class ResolvedPath(NamedTuple):

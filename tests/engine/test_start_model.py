@@ -87,6 +87,7 @@ def test_the_size_decides_which(gan: Gan) -> None:
     sizes = {size: start_of(gan, "--image-size", size) for size in (16, 28, 32, 56, 64, 128)}
     small, large, none = "dcgan-32 auto", "dcgan-64 auto", "none auto"
     assert sizes == {16: none, 28: small, 32: small, 56: large, 64: large, 128: none}
+    assert start_of(gan, "--preset", "quick") == small
     done = gan(*TRAIN, "--steps", 1, "--image-size", 28, "--out", "run")
     assert "starts from the pretrained dcgan-32, but for D.layers.4.weight (--init-from none" in done.err
 
