@@ -58,7 +58,8 @@ def models(finished: Finished, enlarger: Path) -> list[Path]:
 def test_a_demo_without_a_model_says_what_to_give(gan: Gan) -> None:
     outcome = gan("demo")
     assert outcome.code == 2
-    assert "give the models to show: run directories, checkpoints, or a pretrained model (digits," in outcome.err
+    assert "give the models to show: run directories, checkpoints, or a pretrained model (" in outcome.err
+    assert " digits, " in outcome.err
     assert len(outcome.err.splitlines()) == 1
 
 
