@@ -3,7 +3,7 @@
 from gancli.config import RunConfig
 from gancli.config.run import RANDOM_WEIGHTS
 from gancli.store import pretrained
-from gancli.store.checkpoint import GENERATOR, NETWORK
+from gancli.store.checkpoint import GENERATOR, network_prefix
 from gancli.store.facts import Facts
 from gancli.store.header import read_header
 from gancli.variant import Variant
@@ -24,7 +24,7 @@ def _has_network(name: str, variant: Variant) -> bool:
     """Return whether the file of a pretrained model has all tensors, in the same shapes, of G or of another network of the
     variant."""
     stored = {key: info.shape for key, info in read_header(pretrained.pretrained_file(name)).tensors.items()}
-    networks = {GENERATOR: variant.generator} | {f"{NETWORK}{key}/": net for key, net in variant.networks.items()}
+    networks = {GENERATOR: variant.generator} | {network_prefix(name): net for name, net in variant.networks.items()}
     return any(
         all(stored.get(prefix + key) == tuple(tensor.shape) for key, tensor in network.state_dict().items())
         for prefix, network in networks.items()

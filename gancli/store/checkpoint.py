@@ -111,21 +111,24 @@ def load_model(path: Path) -> Model:
     Names, shapes and dtypes are matched against the model on the meta device before anything is allocated.
     """
     variant, facts, tensors = _read(path)
-    weights = {name.removeprefix(GENERATOR): t for name, t in tensors.items() if name.startswith(GENERATOR)}
-    return _model(facts, weights, variant)
+    return _model(facts, _group(tensors, GENERATOR), variant)
 
 
 def load_networks(path: Path) -> tuple[Facts, dict[str, Tensor], dict[str, dict[str, Tensor]]]:
     """Return the facts of a `ckpt.safetensors`, the weights of its generator, and those of the other networks in it, by
     name. Raises `CheckpointError` as `load_model` does."""
     variant, facts, tensors = _read(path)
-    generator = {name.removeprefix(GENERATOR): t for name, t in tensors.items() if name.startswith(GENERATOR)}
-    networks = {name: _group(tensors, name) for name in variant.networks}
-    return facts, generator, {name: weights for name, weights in networks.items() if weights}
+    networks = {name: _group(tensors, network_prefix(name)) for name in variant.networks}
+    return facts, _group(tensors, GENERATOR), {name: weights for name, weights in networks.items() if weights}
 
 
-def _group(tensors: Mapping[str, Tensor], network: str) -> dict[str, Tensor]:
-    prefix = f"{NETWORK}{network}/"
+def network_prefix(network: str) -> str:
+    """Return how the names of the tensors of a network begin in a file; those of the generator begin with `GENERATOR`."""
+    return f"{NETWORK}{network}/"
+
+
+def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `prefix`, by the rest of their names."""
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
@@ -153,7 +156,7 @@ def _expected(variant: Variant, header: Header) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in variant.generator.state_dict().items():
         yield GENERATOR + name, tensor
     for network, module in variant.networks.items():
-        prefix = f"{NETWORK}{network}/"
+        prefix = network_prefix(network)
         if any(name.startswith(prefix) for name in header.tensors):
             for name, tensor in module.state_dict().items():
                 yield prefix + name, tensor
