@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import gancli
+from gancli.cli import ckpt
 from gancli.errors import CheckpointError, UsageError
 from gancli.metrics import classifier
 from gancli.store import checkpoint, pretrained, state
@@ -30,6 +31,7 @@ def drawing(finished: Finished) -> Path:
 @pytest.fixture
 def along(drawing: Path, enlarger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two tiny pretrained models, `digits` and `srgan-x4`; tests run in another folder."""
+    assert "dcgan-32" in ckpt.PRETRAINED, "help texts are made once, of the models that gan really has"
     for name in ("shipped", "work"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "work")
