@@ -37,8 +37,8 @@ class Config(VariantConfig):
     """Options of the R3GAN."""
 
     latent_dim: int = option(64, "length of z", ge=1, le=8192, source="appendix")
-    width: int = option(32, "feature maps next to the image; doubled at each halving, up to 4 times", ge=1, le=1024)
-    blocks: int = option(2, "residual blocks per size", ge=1, le=16, source="section 4")
+    width: int = option(16, "feature maps next to the image; doubled at each halving, up to 4 times", ge=1, le=1024)
+    blocks: int = option(1, "residual blocks per size", ge=1, le=16, source="section 4")
     expansion: int = option(2, "how many times wider a block is inside", ge=1, le=8, source="section 4, config E")
     group_width: int = option(16, "feature maps per group of the 3x3 convolutions", ge=1, le=1024, source="ResNeXt")
     gamma: float = option(1.0, "weight of R1 and R2", gt=0, le=1000, source="table 6; depends on the dataset")
@@ -48,7 +48,7 @@ class Config(VariantConfig):
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {"batch_size": 64, "epochs": 20, "ema": 0.999},
-        "paper": {"width": 96, "lr": 2e-4, "batch_size": 256, "ema": 0.9995},
+        "paper": {"width": 96, "blocks": 2, "lr": 2e-4, "batch_size": 256, "ema": 0.9995},
     }
 
     def check(self) -> None:
@@ -70,6 +70,7 @@ class R3gan(Variant):
         self.generator = Generator(config, images.channels, widths, coarsest)
         self.D = Discriminator(config, images.channels, widths, coarsest)
         self.networks = {"G": self.generator, "D": self.D}
+        self.penalties = penalties.Penalties(r1=config.gamma, r2=config.gamma)
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Yield an update of D and one of G, each on pairs of a real and a fake image (equation 2)."""
@@ -77,9 +78,9 @@ class R3gan(Variant):
         fake = self.generator(*self.sample_latents(len(real), real.device))
         real_logits, fake_logits = self.D(torch.cat([real, fake.detach()])).chunk(2)
         d_loss = adversarial.relativistic(real_logits, fake_logits)
-        # Differs from the paper: γ is constant, and does not fall over the run.
-        r1, r2 = penalties.r1(self.D, real), penalties.r1(self.D, fake)
-        yield Update("D", d_loss + self.config.gamma * (r1 + r2), {"d_loss": d_loss, "r1": r1, "r2": r2})
+        # Differs from the paper: the penalties are those of an eighth of the batch, and their weight γ does not fall.
+        penalty = self.penalties(self.D, real, fake)
+        yield Update("D", d_loss + penalty, {"d_loss": d_loss, "penalty": torch.as_tensor(penalty)})
 
         g_loss = adversarial.relativistic(self.D(fake), self.D(real))
         yield Update("G", g_loss, {"g_loss": g_loss})

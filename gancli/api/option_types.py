@@ -95,7 +95,7 @@ class TrainOptions(TypedDict, total=False):
     blocks: Int | None
     skip: Literal["bicubic", "none"] | None
     d_width: Int | None
-    content: Literal["mse", "vgg"] | None
+    content: Literal["mse", "features", "vgg"] | None
     vgg_weights: Path | None
     adversarial: Float | None
     pretrain_steps: Int | None

@@ -24,6 +24,7 @@ LAST_LR_FACTOR = 0.01  # at the end of the cosine schedule
 D_MIN_SIZE = 32  # pixels; smaller images are enlarged before D
 D_POOL, D_HIDDEN = 6, 1024  # 96 px crops come out of D's convolutions as 6×6
 OUTER_KERNEL = 9
+FEATURE_WEIGHT = 0.01  # of the distance of D's features beside the squared error of pixels; chosen by eye
 
 
 class Block(nn.Module):
@@ -87,18 +88,33 @@ class Discriminator(nn.Module):
             layers += norm_activation(convolution, normed, nn.LeakyReLU(0.2))
             inputs = outputs
         hidden = nn.Linear(inputs * D_POOL**2, D_HIDDEN)
+        self.num_feature_layers = len(layers)
         pool: list[nn.Module] = [CellMeans(D_POOL), nn.Flatten()]
         self.layers = nn.Sequential(*layers, *pool, hidden, nn.LeakyReLU(0.2), nn.Linear(D_HIDDEN, 1))
         if config.d_norm == "spectral":
             spectral_norms(self.layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(self.enlarged(x))
+        return logits
+
+    def with_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the logits, and the features after each of the eight convolutions and its activation."""
+        x, features = self.enlarged(x), []
+        for layer in self.layers[: self.num_feature_layers]:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                features.append(x)
+        return self.layers[self.num_feature_layers :](x), features
+
+    @staticmethod
+    def enlarged(x: Tensor) -> Tensor:
+        """Return images of at least 32 pixels a side."""
         # The last strided convolution would get 1×1 inputs of smaller images; torch 2.14 leaves the gradient of its weights
         # partly uninitialised on the CPU in bf16 (the contract test had NaN in 1 of 3 runs).
         if min(x.shape[2:]) < D_MIN_SIZE:
             x = F.interpolate(x, tuple(max(D_MIN_SIZE, side) for side in x.shape[2:]), mode="nearest-exact")
-        logits: Tensor = self.layers(x)
-        return logits
+        return x
 
 
 class Srgan(Variant):
@@ -119,7 +135,8 @@ class Srgan(Variant):
 
     def prepare(self, device: torch.device) -> tuple[str, ...]:
         if self.vgg is None:
-            line = "squared error of pixels (the paper's SRGAN-MSE); --content vgg takes VGG19 features instead"
+            of = {"mse": "squared error of pixels (the paper's SRGAN-MSE)", "features": "pixels, and features of D"}
+            line = f"{of[self.config.content]}; --content vgg takes VGG19 features instead"
             return (Note(f"content loss: {line}"),)
         path = self.config.vgg_weights
         origin = self.vgg.load(None if path is None else str(input_file(path, "--vgg-weights")))
@@ -152,17 +169,25 @@ class Srgan(Variant):
         penalty = self.penalties(self.D, batch.images, fake)
         yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
 
-        content = self.content(fake, batch.images)
-        g_loss = self.loss.generator(self.D(fake), lambda: self.D(batch.images))
+        fake_logits, features = self.D.with_features(fake)
+        content = self.content(fake, batch.images, features)
+        g_loss = self.loss.generator(fake_logits, lambda: self.D(batch.images))
         yield Update("G", content + self.config.adversarial * g_loss, {"content": content, "g_loss": g_loss})
 
-    def content(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Return the content loss: the squared error of pixels (equation 4) or of VGG19 features (equation 5)."""
-        if self.vgg is None:
-            return F.mse_loss(fake, real)
+    def content(self, fake: Tensor, real: Tensor, fake_features: list[Tensor]) -> Tensor:
+        """Return the content loss: the squared error of pixels (equation 4), the same plus the mean distance of D's features
+        (Wang et al. 2018, equation 4), or the squared error of VGG19 features (equation 5)."""
+        if self.vgg is not None:
+            with torch.no_grad():
+                real_features = self.vgg(real)
+            return F.mse_loss(self.vgg(fake).float(), real_features.float())
+        pixels = F.mse_loss(fake, real)
+        if self.config.content == "mse":
+            return pixels
         with torch.no_grad():
-            real_features = self.vgg(real)
-        return F.mse_loss(self.vgg(fake).float(), real_features.float())
+            _, wanted = self.D.with_features(real)
+        distances = [F.l1_loss(own.float(), other.float()) for own, other in zip(fake_features, wanted, strict=True)]
+        return pixels + FEATURE_WEIGHT * torch.stack(distances).mean()
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
         """Return the optimizers of the second phase, of `steps` steps."""

@@ -31,9 +31,10 @@ class Config(VariantConfig):
     skip: Literal["bicubic", "none"] = option("bicubic", "base image that G's detail is added to; none is the paper's")
     d_width: int = option(24, "feature maps of D's first layer; doubled with depth, up to 8 times", ge=1, le=1024)
     d_norm: Literal["batch", "spectral"] = option("spectral", "D's normalisation; batch is the paper's")
-    content: Literal["mse", "vgg"] = option(
-        "mse", "content loss of the adversarial phase: pixels, or VGG19 features (weights: see --vgg-weights)",
-        source="section 2.2.1",
+    content: Literal["mse", "features", "vgg"] = option(
+        "mse", "content loss of the adversarial phase: pixels, pixels and the features of D, or VGG19 features (weights: "
+        "see --vgg-weights)",
+        source="section 2.2.1; features: Wang et al. 2018",
     )  # fmt: skip
     vgg_weights: str | None = option(
         None,
