@@ -94,6 +94,7 @@ class TrainOptions(TypedDict, total=False):
     scale: Int | None
     blocks: Int | None
     skip: Literal["bicubic", "none"] | None
+    upsampler: Literal["direct", "doubling"] | None
     d_width: Int | None
     content: Literal["mse", "features", "vgg"] | None
     vgg_weights: Path | None

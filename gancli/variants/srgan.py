@@ -56,15 +56,20 @@ class Generator(nn.Module):
         self.head = nn.Sequential(nn.Conv2d(channels, width, OUTER_KERNEL, 1, OUTER_KERNEL // 2), nn.PReLU())
         last = _conv_norm(width, batch_norm)  # before the blocks: the order decides the random weights of a seed
         self.body = nn.Sequential(*(Block(width, batch_norm) for _ in range(config.blocks)), *last)
-        doublings: list[nn.Module] = []
-        for _ in range(config.scale.bit_length() - 1):
-            doublings += [nn.Conv2d(width, 4 * width, 3, 1, 1), nn.PixelShuffle(2), nn.PReLU()]
-        doublings[-2] = nn.Identity()  # `ConvAfterShuffle` includes the last shuffle
-        final = ConvAfterShuffle(width, channels, OUTER_KERNEL)
+        final: nn.Conv2d
+        if config.upsampler == "direct":
+            final = nn.Conv2d(width, channels * config.scale**2, 3, 1, 1)
+            layers: list[nn.Module] = [final, nn.PixelShuffle(config.scale)]
+        else:
+            layers = []
+            for _ in range(config.scale.bit_length() - 1):
+                layers += [nn.Conv2d(width, 4 * width, 3, 1, 1), nn.PixelShuffle(2), nn.PReLU()]
+            final = ConvAfterShuffle(width, channels, OUTER_KERNEL)
+            layers[-2:] = [nn.Identity(), layers[-1], final]  # `final` includes the last shuffle
         if self.skip:  # before training, the output is the bicubic image
             nn.init.zeros_(final.weight)
             nn.init.zeros_(final.bias)  # type: ignore[arg-type]
-        self.tail = nn.Sequential(*doublings, final)
+        self.tail = nn.Sequential(*layers)
 
     def forward(self, low_res: Tensor) -> Tensor:
         features = self.head(low_res)
@@ -148,9 +153,12 @@ class Srgan(Variant):
 
     @property
     def receptive_radius(self) -> int:
+        inner = OUTER_KERNEL // 2 + 2 * self.config.blocks + 1
+        if self.config.upsampler == "direct":
+            return inner + 1
         per_doubling = (0.5**level for level in range(self.scale.bit_length() - 1))
         last = OUTER_KERNEL // 2 / self.scale
-        return OUTER_KERNEL // 2 + 2 * self.config.blocks + 1 + math.ceil(sum(per_doubling, last))
+        return inner + math.ceil(sum(per_doubling, last))
 
     def pretrain_step(self, batch: Batch) -> Iterator[Update]:
         """Yield an update of G, as SRResNet, by the squared error alone (equation 4)."""

@@ -29,6 +29,12 @@ class Config(VariantConfig):
         "none", "G's normalisation; batch is the paper's", source="none: Lim et al. 2017"
     )
     skip: Literal["bicubic", "none"] = option("bicubic", "base image that G's detail is added to; none is the paper's")
+    upsampler: Literal["direct", "doubling"] = option(
+        "doubling",
+        "last layers of G; direct: one 3x3 convolution and pixel shuffle; doubling is the paper's: one for each factor of "
+        "2, and a 9x9 convolution",
+        source="direct: Shi et al. 2016",
+    )
     d_width: int = option(24, "feature maps of D's first layer; doubled with depth, up to 8 times", ge=1, le=1024)
     d_norm: Literal["batch", "spectral"] = option("spectral", "D's normalisation; batch is the paper's")
     content: Literal["mse", "features", "vgg"] = option(
@@ -60,11 +66,12 @@ class Config(VariantConfig):
     beta1: float = shared_options.adam_beta1(0.9, source="section 3.2")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"batch_size": 16, "steps": 4000, "ema": 0.99},
+        "default": {"upsampler": "direct", "batch_size": 16, "steps": 4000, "ema": 0.99},
         "quick": {"within": "10m"},
         # Differs from the paper: G reads images in [-1, 1] (the paper: [0, 1]), and D's images may have any size.
         "paper": {
-            "width": 64, "blocks": 16, "norm": "batch", "skip": "none", "d_width": 64, "d_norm": "batch", "content": "vgg",
+            "width": 64, "blocks": 16, "norm": "batch", "skip": "none", "upsampler": "doubling", "d_width": 64,
+            "d_norm": "batch", "content": "vgg",
             "pretrain_steps": 1_000_000, "lr": 1e-4, "adversarial_lr": 1e-4, "decay": "step",
             "batch_size": 16, "steps": 1_200_000, "ema": 0.0,
         },

@@ -1,6 +1,7 @@
 """SRGAN: what its networks, phases and content loss promise."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import safetensors.torch
@@ -14,6 +15,7 @@ from gancli.spec import ImageSpec
 from gancli.variants.srgan import FEATURE_WEIGHT, Srgan
 from gancli.variants.srgan_config import Config
 
+Upsampler = Literal["direct", "doubling"]
 SMALL = Config(width=4, blocks=2, d_width=4)
 
 
@@ -22,15 +24,23 @@ def built(config: Config = SMALL, channels: int = 3, size: int = 32) -> Srgan:
     return Srgan(config, ImageSpec(channels, size))
 
 
+EACH_UPSAMPLER = pytest.mark.parametrize("upsampler", ["direct", "doubling"])
+
+
+@EACH_UPSAMPLER
 @pytest.mark.parametrize(("scale", "channels"), [(2, 1), (4, 3), (8, 1)])
-def test_pictures_of_any_size_become_scale_times_larger(scale: int, channels: int) -> None:
-    generator = built(Config(scale=scale, width=4, blocks=1), channels).generator
+def test_pictures_of_any_size_become_scale_times_larger(scale: int, channels: int, upsampler: Upsampler) -> None:
+    generator = built(Config(scale=scale, width=4, blocks=1, upsampler=upsampler), channels).generator
     assert generator(torch.rand(2, channels, 5, 7)).shape == (2, channels, 5 * scale, 7 * scale)
 
 
-def test_an_untrained_default_generator_gives_the_bicubic_picture() -> None:
+@EACH_UPSAMPLER
+def test_an_untrained_default_generator_gives_the_bicubic_picture(upsampler: Upsampler) -> None:
     low_res = torch.rand(1, 3, 9, 6) * 2 - 1
-    assert torch.equal(built().generator(low_res), upsample_bicubic(low_res, 4))
+    assert torch.equal(
+        built(Config(width=4, blocks=2, d_width=4, upsampler=upsampler)).generator(low_res),
+        upsample_bicubic(low_res, 4),
+    )
 
 
 def test_the_papers_generator_and_discriminator_have_the_papers_layers() -> None:
@@ -51,9 +61,10 @@ def test_the_discriminator_takes_crops_of_any_size(side: int) -> None:
     assert built().D(torch.rand(2, 3, side, side + 3)).shape == (2, 1)
 
 
+@EACH_UPSAMPLER
 @pytest.mark.parametrize("scale", [2, 4, 8])
-def test_nothing_further_away_than_its_reach_changes_a_pixel(scale: int) -> None:
-    variant = built(Config(scale=scale, width=4, blocks=2, skip="none"), 1)
+def test_nothing_further_away_than_its_reach_changes_a_pixel(scale: int, upsampler: Upsampler) -> None:
+    variant = built(Config(scale=scale, width=4, blocks=2, skip="none", upsampler=upsampler), 1)
     side = 2 * variant.receptive_radius + 5
     low_res = torch.rand(1, 1, side, side)
     other = low_res.clone()
