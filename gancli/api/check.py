@@ -119,9 +119,10 @@ class _Checker:
         info, variant_class = catalogue.variant_info(self.name), catalogue.load(self.name)
         count: dict[str, int] = {}
         for preset in info.presets:
-            config = _resolved(self.name, {}, preset).own
+            resolved = _resolved(self.name, {}, preset)
+            size = resolved.run.image_size or int(str(self.values["image_size"]))
             with on_meta_device():
-                variant = variant_class(config, ImageSpec(1, int(str(self.values["image_size"])), CLASSES))
+                variant = variant_class(resolved.own, ImageSpec(1, size, CLASSES))
             contract.check_built(variant)
             if preset == "default":
                 count = {n: sum(p.numel() for p in net.parameters()) for n, net in variant.networks.items()}

@@ -175,7 +175,9 @@ def _paths(problems: dict[str, str]) -> dict[str, Any]:
         return found
     reason = "GAN_DATA" if given else "default" if root.path == Path(DATA_ROOT).expanduser() else "no home directory"
     found |= {"data_root": str(root.path), "data_root_from": reason}
-    existing = next((path for path in (root.path, *root.path.absolute().parents) if path.exists()), root.path)
+    existing = next(
+        (path for path in (root.path, *root.path.absolute().parents) if os.access(path, os.F_OK)), root.path
+    )
     found["data_root_free_bytes"] = memory.free_disk_bytes(existing)
     folder = root.path / "cache"
     found["cache"] = {"folder": str(folder), "bytes": 0, "entries": 0, "limit_bytes": None}

@@ -239,6 +239,23 @@ def _channels_last(path: Path, images: Array) -> Array:
     raise DataError(f"--dataset {path}: is {images.dtype} {list(shape)}, and must be numbers {SHAPES}{alpha}")
 
 
+def probe(path: Path) -> tuple[int, int, int] | None:
+    """Return height, width and channels of the images of a file, of which only the header is read; None if it cannot be
+    read, which opening it reports."""
+    try:
+        with open_file(path) as file:
+            if path.suffix.lower() == ".npy":
+                mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+                shape, dtype = mapped.shape, mapped.dtype
+            else:
+                npz = Npz(path, zipfile.ZipFile(file))
+                shape, dtype, _ = npz.headers[npz.find_images("train")]
+        _, height, width, channels = _channels_last(path, np.broadcast_to(np.zeros((), dtype), shape)).shape
+    except (DataError, *DAMAGE):
+        return None
+    return height, width, channels
+
+
 def _eight_bit(path: Path, images: Array, emit: Emit) -> Tensor:
     """Return numbers from 0 (or -1, if any is negative) to 1, 255 or 65535 as uint8. Raises `DataError` for others."""
     low, high = float(images.min()), float(images.max())

@@ -55,10 +55,15 @@ def open_dataset_object(source: DatasetObject, options: DatasetOptions, emit: Em
 
 def probe(source: DatasetObject) -> Probe | None:
     """Return what the first items are like; None if they cannot be read, which opening reports."""
-    try:
-        read = _Reader(source, "fail", ignore)
-        some = [read.image(index, read.item(index)[0]) for index in range(min(NUM_PROBED, source.num_items))]
-    except (DataError, _ReadAgainError):
+    read, some = _Reader(source, "skip", ignore), list[Image.Image]()
+    for index in range(min(NUM_PROBED, source.num_items)):
+        with contextlib.suppress(DataError):
+            content, _ = read.item(index)
+            try:
+                some.append(read.image(index, content))
+            except _ReadAgainError:  # -1 is black
+                some.append(read.image(index, content))
+    if not some:
         return None
     sizes = {image.size for image in some}
     width, height = some[0].size

@@ -99,7 +99,7 @@ def load_all(paths: Sequence[Path], device: str | None = None) -> list[PageModel
         PageModel(
             name if names.count(name) == 1 else printable(str(path)),
             model,
-            pretrained.pretrained_name(path) or str(path),
+            pretrained.known_name(path) or str(path),
         )
         for name, path, model in zip(names, paths, models, strict=True)
     ]

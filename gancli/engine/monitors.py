@@ -65,6 +65,8 @@ def data_messages(planned: Plan, variant_class: type[Variant], num_images: int, 
         cause = f"--within {run.within}: {counted(planned.steps, 'step')}" if shortened else f"--steps {planned.steps}"
         remedy = "give a longer time" if shortened else "omit --steps and --epochs to use the default length"
         yield f"{cause}: training on your own images takes a few thousand steps; {remedy}"
+    if (warmup := getattr(planned.own, "warmup", 0)) >= planned.steps > 0:
+        yield f"--warmup {warmup}: the run has {counted(planned.steps, 'step')}, so --lr is not reached; give less"
     if run.held_out and planned.requested.held_out is None and step == 0:
         yield Note(
             f"--dataset {run.dataset}: {run.held_out} of its {num_images} images are held out of training to detect "

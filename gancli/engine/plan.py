@@ -334,7 +334,10 @@ class PhaseSchedule:
         """Yield a warning for each phase without steps, in a run that has some."""
         for phase, start, end in self.spans:
             if start == end:
-                yield f"--steps {self._steps}: leaves no steps for phase {phase.name}; increase it to train that phase"
+                yield (
+                    f"--steps {self._steps}: leaves no steps for phase {phase.name}; increase it (or --within), or give the "
+                    "other phases fewer"
+                )
 
     def remaining(self, step: int) -> Iterator[tuple[int, Phase, int, int]]:
         """Yield index, phase, first step and end of the phases that do not end before or at `step`; the first of them

@@ -173,7 +173,8 @@ def _length_on_own_images(dataset: str | None, presets: Sequence[Layer]) -> list
     if dataset is None or dataset in dataset_names() or epochs is None or value_of(presets, "steps") is not None:
         return []
     within = [Layer(each.origin, {"within": each.values["within"]}) for each in presets if "within" in each.values]
-    return [Layer("own images", {"steps": epochs * (MNIST_IMAGES // batch_size)}), *within]
+    batches = max(1, MNIST_IMAGES // (batch_size or RunConfig.batch_size))
+    return [Layer("own images", {"steps": epochs * batches}), *within]
 
 
 def _size_of_named_dataset(variant: str, dataset: str | None, presets: Sequence[Layer]) -> list[Layer]:
@@ -252,6 +253,8 @@ def _resolve_resumed(
     """Return the values of a run as recorded, and as resumed. Raises `UsageError` for options that a resumed run cannot
     change."""
     config_class, layers = catalogue.variant_info(variant).config_class, _with_commits(layers, recorded_layer)
+    if value_of(layers, "within") is not None:  # then a length is that before shortening, and the run keeps its own
+        layers = [_without_length(layer) for layer in layers]
     resolved_before = {
         "image_size": facts.images.size,
         "init_from": facts.init_from or RANDOM_WEIGHTS,
@@ -262,6 +265,11 @@ def _resolve_resumed(
     recorded = resolve(variant, config_class, [recorded_layer])
     check_resumed(recorded, layers, resolved_before)
     return recorded, _with_absolute_paths(resolve(variant, config_class, [recorded_layer, *layers]))
+
+
+def _without_length(layer: Layer) -> Layer:
+    values = {name: value for name, value in layer.values.items() if name not in ("steps", "epochs")}
+    return dataclasses.replace(layer, values=values)
 
 
 def _with_commits(layers: Sequence[Layer], recorded: Layer | None = None) -> list[Layer]:

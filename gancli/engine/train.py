@@ -65,10 +65,10 @@ def train(
     planned.machine.configure(run.deterministic, choose_timing(run.compile, planned.steps))
     if run.within is not None and saved is None:
         steps = pace.steps_within(run.within, planned, source, variant_class, directory, stop, emit)
-        if steps < planned.steps:
-            run, requested = (replace(each, steps=steps, epochs=None) for each in (run, requested or run))
-            planned = plan.resolve_plan(run, own, source, variant_class, ranks, saved, requested)
-            planned.machine.configure(run.deterministic, choose_timing(run.compile, planned.steps))
+        length = {"steps": steps, "epochs": None} if steps < planned.steps else {"within": None}
+        run, requested = (replace(each, **length) for each in (run, requested or run))
+        planned = plan.resolve_plan(run, own, source, variant_class, ranks, saved, requested)
+        planned.machine.configure(run.deterministic, choose_timing(run.compile, planned.steps))
     session = Session(planned, source, variant_class, directory)
     session.clock.stops_at = stop.deadline
     if resumed is not None:

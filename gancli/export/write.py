@@ -16,7 +16,7 @@ from gancli.events import Emit, Preparing
 from gancli.export import contract, programs
 from gancli.export.contract import Contract
 from gancli.export.folder import write_folder
-from gancli.files import atomic
+from gancli.files import atomic, hub
 from gancli.store import pretrained
 from gancli.store.checkpoint import Model
 
@@ -88,7 +88,7 @@ def export(target: Target, source: Path, model: Model, emit: Emit) -> Exported:
             raise UsageError(
                 f"--space: a Space has no code of {model.facts.variant}, as that is not gan's own; export without --space"
             )
-        title = name or source.resolve().parent.name or model.facts.variant
+        title = name or hub.repository_of(source) or source.resolve().parent.name or model.facts.variant
         return Exported(write_folder(target.path, source, model, title, license_, target.config.space, emit), 0.0)
     spec, metadata = contract.contract_of(model.variant), contract.metadata(model, license_)
     if target.kind == "onnx":

@@ -87,6 +87,11 @@ def name_of(file: Path) -> str:
     return ""
 
 
+def repository_of(file: Path) -> str:
+    """Return the name, without its owner, of the repository of a model in the hub's cache; `""` for any other file."""
+    return name_of(file).partition("@")[0].rpartition("/")[2]
+
+
 def with_commit(word: str, kind: Kind, flag: str, recorded: object = None, download: bool = True) -> str:
     """Return a reference with the commit that its branch, tag or default branch is at. `recorded`: the reference of the
     run to resume, which is returned if it is of the same repository, unless `word` names a commit. Raises as `parse` and

@@ -22,6 +22,7 @@ from gancli.errors import UsageError
 from gancli.machine import torch_private
 from gancli.nn import penalties
 
+LIKE: dict[Any, Any] = {torch.randn_like: torch.randn, torch.rand_like: torch.rand}
 DRAWN_IN_PLACE = (Tensor.uniform_, Tensor.normal_, Tensor.bernoulli_, Tensor.exponential_, Tensor.random_)
 
 
@@ -163,15 +164,12 @@ class AsOneBatch(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in (torch.randn, torch.rand):
-            size = args[0] if len(args) == 1 and not isinstance(args[0], int) else args
-            return self._share(func(self._whole(size), **kwargs))
-        if func is torch.randint:
-            low, high, size = args
-            return self._share(func(low, high, self._whole(size), **kwargs))
-        if func is torch.randn_like:
-            (like,) = args
-            return self._share(torch.randn(self._whole(like.shape), device=like.device, dtype=like.dtype))
+        if func in (torch.randn, torch.rand, torch.randint):
+            return self._share(self._drawn(func, args, dict(kwargs)))
+        if func in LIKE:
+            like, *how = args
+            form = {"device": like.device, "dtype": like.dtype} | kwargs
+            return self._share(LIKE[func](*how, size=self._whole(like.shape), **form))
         if func in DRAWN_IN_PLACE:
             (x, *how) = args
             whole = func(torch.empty(self._whole(x.shape), device=x.device, dtype=x.dtype), *how, **kwargs)
@@ -183,6 +181,17 @@ class AsOneBatch(TorchFunctionMode):
         if func is F.batch_norm:
             return self._batch_norm(*args, **kwargs)
         return func(*args, **kwargs)
+
+    def _drawn(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the random numbers of the whole batch. The size is the last argument, or several numbers, or a keyword."""
+        bounds: tuple[Any, ...] = ()
+        if "size" in kwargs:
+            bounds, size = args, kwargs.pop("size")
+        elif func is torch.randint or not isinstance(args[0], int):
+            *bounds, size = args  # type: ignore[assignment]
+        else:
+            size = args
+        return func(*bounds, size=self._whole(size), **kwargs)
 
     def _whole(self, size: Sequence[int]) -> tuple[int, ...]:
         return (size[0] * self.ranks.world, *size[1:])

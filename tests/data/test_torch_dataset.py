@@ -300,6 +300,8 @@ def test_the_variant_suits_the_items() -> None:
     assert gancli.training(dataset=Pictures([noise(32, 32)] * 4)).variant == "dcgan"
     assert gancli.training(dataset=Pictures([noise(28, 28, "L")] * 4)).variant == "vanilla"
     assert gancli.training(dataset=Pictures([OSError("gone")])).variant == "vanilla"
+    normalised = torch.linspace(-1, 1, 3 * 32 * 32).view(3, 32, 32)
+    assert gancli.training(dataset=Pictures([OSError("gone"), normalised, normalised])).variant == "dcgan"
 
 
 def test_without_out_the_run_is_named_after_the_class() -> None:

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 from gancli.batches.labelled import LabelledBatches
 from gancli.config import VariantConfig
 from gancli.data.dataset import Dataset
-from gancli.data.listing import probe
+from gancli.data.listing import Probe, probe
 from gancli.variants.dcgan import Dcgan
 from gancli.variants.dcgan_config import Config
 from tests.conftest import SMALL, Gan
@@ -108,7 +109,17 @@ def test_what_can_be_seen_of_pictures(pictures: Pictures, tmp_path: Path) -> Non
     for where in (6, locked.index(b"PK\x01\x02") + 8):  # its flags say that it is encrypted
         locked[where] |= 1
     (tmp_path / "locked.zip").write_bytes(locked)
-    for nothing in ("broken.zip", "locked.zip", "empty", "lies", "not there"):
+    arrays = {"colour": (4, 48, 40, 3), "planes": (4, 3, 96, 96), "grey": (4, 28, 28)}
+    for name, shape in arrays.items():
+        np.save(tmp_path / f"{name}.npy", np.zeros(shape, np.uint8))
+        np.savez(tmp_path / f"{name}.npz", x_train=np.zeros(shape, np.uint8), x_test=np.zeros((2, 9, 9), np.uint8))
+    for suffix in (".npy", ".npz"):
+        assert probe(str(tmp_path / f"colour{suffix}")) == Probe(True, 40, False)
+        assert probe(str(tmp_path / f"planes{suffix}")) == Probe(True, 96, True)
+        assert probe(str(tmp_path / f"grey{suffix}")) == Probe(False, 28, True)
+    np.save(tmp_path / "numbers.npy", np.zeros(5))
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04")
+    for nothing in ("numbers.npy", "broken.npz", "broken.zip", "locked.zip", "empty", "lies", "not there"):
         assert probe(str(tmp_path / nothing)) is None
 
 
@@ -153,3 +164,9 @@ def test_what_will_hardly_do_is_told_before_the_first_step(gan: Gan, pictures: P
     told = [row["message"] for row in map(json.loads, done.out.splitlines()) if row["event"] == "warned"]
     assert any("only 12 images: the model will memorise them" in line for line in told)
     assert any("takes a few thousand steps" in line for line in told)
+
+
+def test_a_warmup_longer_than_the_run_is_told(gan: Gan) -> None:
+    done = gan("train", *SMALL, "--steps", 3, "--warmup", 4, "--progress", "plain")
+    assert "--warmup 4: the run has 3 steps, so --lr is not reached" in done.err
+    assert "--warmup" not in gan("train", *SMALL, "--steps", 5, "--warmup", 4, "--progress", "plain").err

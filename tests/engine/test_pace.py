@@ -90,9 +90,25 @@ def test_the_preset_is_recorded_with_its_steps_and_the_same_command_again_finds_
     refuse_timings(monkeypatch)
     again = gan(*command)
     assert (again.code, "already finished, at step 43" in again.err) == (0, True)
-    longer = gan(*command, "--steps", 50, "--within", "1h")
-    assert "--within 1h: shortens new runs; this one keeps its length" in longer.err
+    kept = gan(*command, "--steps", 50, "--within", "1h")
+    assert "--within 1h: shortens new runs; this one keeps its length" in kept.err
+    assert "already finished, at step 43" in kept.err
+    assert gan(*command, "--steps", 50).code == 0
     assert config("run")["steps"] == 50
+
+
+@pytest.mark.parametrize("length", [("--steps", 900), ("--epochs", 90)])
+def test_a_run_that_was_shortened_below_a_given_length_stays_so_when_its_command_is_repeated(
+    gan: Gan, paces: dict[str, float], monkeypatch: pytest.MonkeyPatch, length: tuple[str, int]
+) -> None:
+    paces["train"] = 60 / 5.2
+    small = [*SMALL]
+    command = ("train", *small, *length, "--within", "1m", "--out", "run", "--resume", "auto")
+    assert gan(*command).code == 0
+    assert config("run")["steps"] == 5
+    refuse_timings(monkeypatch)
+    again = gan(*command)
+    assert (again.code, "already finished, at step 5" in again.err) == (0, True)
 
 
 def test_a_length_that_is_given_wins_and_a_fast_machine_does_all_steps(

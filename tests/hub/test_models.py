@@ -131,6 +131,8 @@ def test_a_model_is_uploaded_and_can_be_used(
     assert not repo.private
     assert b'license: "cc-by-4.0"' in repo.files["README.md"]
     assert gan("sample", "hf:me/mine", "-n", 2).code == 0
+    assert gan("export", "hf:me/mine", "-o", "copy/").code == 0
+    assert "# mine\n" in Path("copy", "README.md").read_text("utf-8"), "not the name of a folder of the cache"
 
     again = gan("export", run, "--push", "me/mine", "--json")  # a new commit of the same repository
     assert again.code == 0, again.err

@@ -2,7 +2,7 @@
 not the same."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,29 @@ def test_what_cannot_be_computed_in_parts_is_refused_in_one_line(gan: Gan, line:
     assert outcome.code == 2
     assert outcome.err.startswith(f"gan: {said}")
     assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda n: torch.randn(n, 3),
+        lambda n: torch.randn((n, 3)),
+        lambda n: torch.rand(size=(n, 3), dtype=torch.float64),
+        lambda n: torch.randint(10, (n,)),
+        lambda n: torch.randint(2, 10, (n,)),
+        lambda n: torch.randint(high=10, size=(n,)),
+        lambda n: torch.randint(10, size=(n, 2), dtype=torch.int32),
+        lambda n: torch.randn_like(torch.empty(n, 3)),
+        lambda n: torch.rand_like(torch.empty(n, 3), dtype=torch.float64),
+    ],
+)
+def test_each_way_to_draw_random_numbers_gives_a_part_of_those_of_the_whole_batch(draw: Callable[[int], Any]) -> None:
+    torch.manual_seed(5)
+    whole = draw(8)
+    for number in (0, 1):
+        torch.manual_seed(5)
+        with Machine(torch.device("cpu"), "fp32", 1).ranks.part(number, 2).as_one_batch():
+            assert torch.equal(draw(4), whole[number::2])
 
 
 def test_batch_norm_in_a_function_is_refused() -> None:

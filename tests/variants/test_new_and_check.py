@@ -1,9 +1,11 @@
 """`gan new` writes a variant that trains at once; `gan check` holds variants to the contract."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gancli import catalogue
 from tests.conftest import ROOT, Gan
@@ -52,6 +54,20 @@ def test_a_variant_that_keeps_to_the_contract_is_told_so(gan: Gan) -> None:
     assert done.code == 0, done.err + done.out
     assert "resumes exactly" in done.out
     assert "mygan: keeps to the contract" in done.err
+
+
+def test_a_preset_is_built_at_its_own_size_and_needs_no_batch_size(gan: Gan) -> None:
+    text = MYGAN.replace('"batch_size": 16, ', "").replace('{"hidden": 12}', '{"hidden": 12, "image_size": 64}')
+    check = "        shape = ("
+    text = text.replace(check, f"        assert config.hidden != 12 or images.size == 64\n{check}", 1)
+    Path("mygan.py").write_text(text, "utf-8")
+    done = gan("check", "./mygan.py")
+    assert done.code == 0, done.err + done.out
+    Path("images").mkdir()
+    Image.effect_noise((8, 8), 50).save("images/0.png")
+    planned = gan("train", "-v", "./mygan.py", "-d", "images", "--dry-run")
+    assert planned.code == 0, planned.err
+    assert re.search(r"--steps +468 ", planned.out), "an epoch of MNIST, in batches of 128"
 
 
 def test_what_does_not_hold_is_told_with_its_line_and_exit_code_1(gan: Gan) -> None:
