@@ -38,7 +38,7 @@ def test_each_loads_is_small_and_carries_the_command_that_the_page_has(name: str
 
 
 def test_together_they_are_small() -> None:
-    assert set(pretrained.pretrained_names()) == {"dcgan-32", "dcgan-64", "digits", "srgan-x4"}
+    assert set(pretrained.pretrained_names()) == {"dcgan-32", "dcgan-64", "digits", "srgan-x2", "srgan-x4", "srgan-x4-sharp"}
     assert (
         sum(pretrained.pretrained_file(name).stat().st_size for name in pretrained.pretrained_names())
         <= ship.MOST_BYTES
@@ -97,10 +97,11 @@ def drawn_picture(path: Path) -> None:
     picture.save(path)
 
 
-def test_srgan_enlarges_a_drawn_picture_better_than_bicubic_by_a_decibel(gan: Gan) -> None:
+@pytest.mark.parametrize("name", ["srgan-x2", "srgan-x4"])
+def test_srgan_enlarges_a_drawn_picture_better_than_bicubic_by_a_decibel(gan: Gan, name: str) -> None:
     Path("true").mkdir()
     drawn_picture(Path("true", "drawn.png"))
-    measured = gan("evaluate", "srgan-x4", "-d", "true", "--json")
+    measured = gan("evaluate", name, "-d", "true", "--json")
     assert measured.code == 0, measured.err
     (psnr, _) = json.loads(measured.out)["checkpoints"][0]["figures"]
     assert psnr["model"]["value"] > psnr["real"]["value"] + 1
