@@ -38,7 +38,14 @@ def test_each_loads_is_small_and_carries_the_command_that_the_page_has(name: str
 
 
 def test_together_they_are_small() -> None:
-    assert set(pretrained.pretrained_names()) == {"dcgan-32", "dcgan-64", "digits", "srgan-x2", "srgan-x4", "srgan-x4-sharp"}
+    assert set(pretrained.pretrained_names()) == {
+        "dcgan-32",
+        "dcgan-64",
+        "digits",
+        "srgan-x2",
+        "srgan-x4",
+        "srgan-x4-sharp",
+    }
     assert (
         sum(pretrained.pretrained_file(name).stat().st_size for name in pretrained.pretrained_names())
         <= ship.MOST_BYTES

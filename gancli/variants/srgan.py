@@ -122,6 +122,21 @@ class Discriminator(nn.Module):
         return x
 
 
+def shifted_crops(*images: Tensor, most: int) -> tuple[Tensor, ...]:
+    """Crop batches, float `[B, C, H, W]`, to H - most and W - most pixels, the same images of all batches at the same random
+    place. The strides of D then meet the pixels that G makes from one pixel in each order, and leave no grid in its images."""
+    count, _, height, width = images[0].shape
+    top, left = torch.randint(0, most + 1, (count, 2), device=images[0].device).view(count, 2, 1, 1, 1).unbind(1)
+    rows = top + torch.arange(height - most, device=top.device)[:, None]
+    columns = left + torch.arange(width - most, device=left.device)
+
+    def crop(x: Tensor) -> Tensor:
+        x = x.gather(2, rows.expand(-1, x.shape[1], -1, width))
+        return x.gather(3, columns.expand(-1, x.shape[1], height - most, -1))
+
+    return tuple(map(crop, images))
+
+
 class Srgan(Variant):
     """G: low-resolution image → image, without noise. D: image → logit."""
 
@@ -167,19 +182,21 @@ class Srgan(Variant):
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Yield an update of D, and one of G by content loss and adversarial loss (equation 3)."""
-        fake = self.generator(batch.condition)
+        fake, real = self.generator(batch.condition), batch.images
+        if self.config.content == "features":
+            fake, real = shifted_crops(fake, real, most=self.scale - 1)
         if self.config.d_norm == "batch":  # the statistics of real and fake images differ
-            real_logits, fake_logits = self.D(batch.images), self.D(fake.detach())
+            real_logits, fake_logits = self.D(real), self.D(fake.detach())
         else:
-            real_logits, fake_logits = self.D(torch.cat([batch.images, fake.detach()])).chunk(2)
+            real_logits, fake_logits = self.D(torch.cat([real, fake.detach()])).chunk(2)
         d_loss = self.loss.discriminator(real_logits, fake_logits)
         probabilities = adversarial.d_probabilities(real_logits, fake_logits)
-        penalty = self.penalties(self.D, batch.images, fake)
+        penalty = self.penalties(self.D, real, fake)
         yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
 
         fake_logits, features = self.D.with_features(fake)
-        content = self.content(fake, batch.images, features)
-        g_loss = self.loss.generator(fake_logits, lambda: self.D(batch.images))
+        content = self.content(fake, real, features)
+        g_loss = self.loss.generator(fake_logits, lambda: self.D(real))
         yield Update("G", content + self.config.adversarial * g_loss, {"content": content, "g_loss": g_loss})
 
     def content(self, fake: Tensor, real: Tensor, fake_features: list[Tensor]) -> Tensor:

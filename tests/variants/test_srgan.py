@@ -12,7 +12,7 @@ from gancli.batches.pairs import upsample_bicubic
 from gancli.errors import GancliError, UsageError
 from gancli.nn.vgg import FEATURE_SCALE, Vgg19Features
 from gancli.spec import ImageSpec
-from gancli.variants.srgan import FEATURE_WEIGHT, Srgan
+from gancli.variants.srgan import FEATURE_WEIGHT, Srgan, shifted_crops
 from gancli.variants.srgan_config import Config
 
 Upsampler = Literal["direct", "doubling"]
@@ -148,6 +148,24 @@ def test_content_is_the_distance_of_pixels_and_of_the_features_of_d() -> None:
     assert content.item() == pytest.approx(expected.item(), rel=1e-5)
     content.backward()  # type: ignore[no-untyped-call]
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in variant.generator.parameters())
+
+
+def test_crops_are_at_the_same_places_of_all_batches_and_at_every_place() -> None:
+    torch.manual_seed(0)
+    images = torch.arange(200 * 3 * 9 * 11.0).view(200, 3, 9, 11).requires_grad_()
+    one, other = shifted_crops(images, images + 0.5, most=3)
+    assert torch.equal(other - one, torch.full_like(one, 0.5))
+    places = set()
+    for whole, crop in zip(images, one, strict=True):
+        first = crop[0, 0, 0] - whole[0, 0, 0]
+        top, left = divmod(int(first), 11)
+        assert torch.equal(crop, whole[:, top : top + 6, left : left + 8])
+        places.add((top, left))
+    assert places == {(top, left) for top in range(4) for left in range(4)}
+    one.sum().backward()  # type: ignore[no-untyped-call]
+    assert images.grad is not None
+    assert images.grad.sum() == one.numel()
+    assert images.grad.max() == 1
 
 
 def test_vgg_has_torchvisions_layers() -> None:
