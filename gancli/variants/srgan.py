@@ -123,8 +123,8 @@ class Discriminator(nn.Module):
 
 
 def shifted_crops(*images: Tensor, most: int) -> tuple[Tensor, ...]:
-    """Crop batches, float `[B, C, H, W]`, to H - most and W - most pixels, the same images of all batches at the same random
-    place. The strides of D then meet the pixels that G makes from one pixel in each order, and leave no grid in its images."""
+    """Crop batches, float `[B, C, H, W]`, to H - most and W - most pixels, equal images of all batches at one random place.
+    So the strides of D are not always at the same pixels of G's upsampler, which would leave a grid in its images."""
     count, _, height, width = images[0].shape
     top, left = torch.randint(0, most + 1, (count, 2), device=images[0].device).view(count, 2, 1, 1, 1).unbind(1)
     rows = top + torch.arange(height - most, device=top.device)[:, None]
