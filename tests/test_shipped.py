@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -112,3 +113,19 @@ def test_srgan_enlarges_a_drawn_picture_better_than_bicubic_by_a_decibel(gan: Ga
     assert measured.code == 0, measured.err
     (psnr, _) = json.loads(measured.out)["checkpoints"][0]["figures"]
     assert psnr["model"]["value"] > psnr["real"]["value"] + 1
+
+
+def test_the_sharp_one_has_sharper_edges_nearer_to_the_true_ones() -> None:
+    drawn_picture(Path("true.png"))
+    with Image.open("true.png") as true:
+        small = true.resize((true.width // 4, true.height // 4), Image.Resampling.BICUBIC)
+        sharpness = {"true": detail(true)}
+    for name in ("srgan-x4", "srgan-x4-sharp"):
+        sharpness[name] = detail(gancli.load(name, device="cpu").enlarge(small))
+    assert sharpness["srgan-x4"] < sharpness["srgan-x4-sharp"] < 1.1 * sharpness["true"]
+
+
+def detail(image: Image.Image) -> float:
+    """The mean size of the second differences of the brightness."""
+    pixels = torch.from_numpy(np.array(image.convert("L"), dtype=np.float64))
+    return float(pixels.diff(n=2, dim=1).abs().mean() + pixels.diff(n=2, dim=0).abs().mean())
