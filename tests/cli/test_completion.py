@@ -39,7 +39,7 @@ def tab(gan: Gan, monkeypatch: pytest.MonkeyPatch) -> Tab:
         (("train", "--loss", "rel"), ["relativistic"]),
         (("train", "--resume", "a"), ["auto"]),
         (("train", "-v", "dcgan", "--cond"), ["--conditional"]),
-        (("sample", "sr"), ["srgan-x4"]),
+        (("sample", "sr"), ["srgan-x2", "srgan-x4", "srgan-x4-sharp"]),
         (("sample", "digits", "--label", ""), [*map(str, range(10)), "all"]),
         (("sample", "--label", "3,", "dig"), ["digits"]),
         (("sample", "digits", "-n", "3", "-l", "3,a"), ["3,all"]),
