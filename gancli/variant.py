@@ -208,9 +208,9 @@ class Variant(ABC):
         name starts with `d_loss` is taken for a cross-entropy: near 0, the user is warned that D is never wrong.
 
         A step may be captured and replayed, so it must not depend on the values of tensors (no `.item()`, no `if`). It
-        draws random numbers with `torch.rand`, `randn`, `randint`, `randn_like`, dropout, or `uniform_`, `normal_`,
-        `bernoulli_`, `exponential_` or `random_` in place, on the device of the batch, with B as the first dimension:
-        if several processes share a batch, they share the numbers drawn for it.
+        draws random numbers with `torch.rand`, `randn`, `randint`, `rand_like`, `randn_like`, dropout, or `uniform_`,
+        `normal_`, `bernoulli_`, `exponential_` or `random_` in place, on the device of the batch, with B as the first
+        dimension: if several processes share a batch, they share the numbers drawn for it.
         """
 
     @abstractmethod
