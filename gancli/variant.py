@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +45,7 @@ Schedule = Callable[[int], float]
 state."""
 
 
+@runtime_checkable
 class LearningRateOptions(Protocol):
     """The options of a variant's `Config` that `learning_rate_schedule` reads (`config.shared_options`)."""
 

@@ -239,7 +239,7 @@ def _channels_last(path: Path, images: Array) -> Array:
     raise DataError(f"--dataset {path}: is {images.dtype} {list(shape)}, and must be numbers {SHAPES}{alpha}")
 
 
-def probe(path: Path) -> tuple[int, int, int] | None:
+def image_shape(path: Path) -> tuple[int, int, int] | None:
     """Return height, width and channels of the images of a file, of which only the header is read; None if it cannot be
     read, which opening it reports."""
     try:

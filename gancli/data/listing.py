@@ -14,7 +14,7 @@ from gancli.config.paths import expanded, open_file
 from gancli.data import parquet, patterns, tars
 from gancli.data.formats import GREY_MODES, accepted
 from gancli.data.image_files import ImageFiles, ImageFolder, ImageZip
-from gancli.data.names import ARRAYS, dataset_names
+from gancli.data.names import dataset_names, is_array_file
 from gancli.data.options import WHOLE, Selection
 from gancli.data.overview import NAMED_SETS
 from gancli.data.walk import list_folder
@@ -93,15 +93,6 @@ def _kind_by_content(path: Path) -> patterns.Kind | None:
     return "tar" if head[257:262] == b"ustar" and not zipfile.is_zipfile(path) else None
 
 
-def _probe_arrays(path: Path) -> "Probe | None":
-    from gancli.data import arrays  # imports torch
-
-    if (shape := arrays.probe(path)) is None:
-        return None
-    height, width, channels = shape
-    return Probe(channels == 3, min(height, width), height == width)
-
-
 @dataclass(frozen=True)
 class Probe:
     """The first images of a dataset. `coloured`: at least one is; `square`: all are squares of one size; `side`: of these
@@ -120,8 +111,13 @@ def probe(dataset: str, image_column: str | None = None) -> Probe | None:
     sizes, coloured = list[tuple[int, int]](), False
     try:
         path = expanded(dataset, "--dataset")
-        if path.suffix.lower() in ARRAYS and path.is_file():
-            return _probe_arrays(path)
+        if is_array_file(path):
+            from gancli.data import arrays  # imports torch
+
+            if (shape := arrays.image_shape(path)) is None:
+                return None
+            height, width, channels = shape
+            return Probe(channels == 3, min(height, width), height == width)
         with open_image_files(path, ignore, most=NUM_PROBED, selection=selection) as pictures:
             for name, data in pictures.read(list(pictures.found.marks)[:NUM_PROBED], HEAD_BYTES):
                 if isinstance(data, DataError):

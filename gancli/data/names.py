@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Literal
 
 from gancli.errors import UsageError
@@ -20,6 +21,11 @@ DIGITS = re.compile(r"([0-9]+)")
 def dataset_names() -> tuple[str, ...]:
     """Return all names that `--dataset` accepts, besides paths."""
     return (*GENERATED, *TORCHVISION, STACKED)
+
+
+def is_array_file(path: Path) -> bool:
+    """Whether a path is a file of arrays, by its suffix."""
+    return path.suffix.lower() in ARRAYS and path.is_file()
 
 
 def natural_order(names: Iterable[str]) -> tuple[str, ...]:

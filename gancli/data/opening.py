@@ -9,7 +9,7 @@ from gancli.config.paths import expanded
 from gancli.data import overview
 from gancli.data.dataset import Dataset
 from gancli.data.dataset_object import NEEDS_OBJECT, DatasetObject, is_python
-from gancli.data.names import ARRAYS, GENERATED, STACKED, dataset_names
+from gancli.data.names import GENERATED, STACKED, dataset_names, is_array_file
 from gancli.data.options import DatasetOptions
 from gancli.data.patterns import expand_pattern, is_pattern
 from gancli.errors import DataError, UsageError, did_you_mean, os_problem
@@ -80,7 +80,7 @@ def image_files_path(dataset: str) -> Path | None:
     """Return the path of a folder, archive or pattern of files with images; None for other datasets, and if nothing exists
     there. Raises what `resolve_dataset_path` does."""
     path = None if is_named(dataset) else resolve_dataset_path(dataset)
-    return None if path is not None and path.suffix.lower() in ARRAYS and path.is_file() else path
+    return None if path is not None and is_array_file(path) else path
 
 
 def resolve_dataset_path(dataset: str) -> Path | None:

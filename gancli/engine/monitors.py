@@ -23,7 +23,7 @@ from gancli.process import CPUS
 from gancli.sampling import generate
 from gancli.steps.runner import StepRunner
 from gancli.text import Note, counted
-from gancli.variant import Variant
+from gancli.variant import LearningRateOptions, Variant
 
 FEW_IMAGES, FEW_STEPS = 100, 2_000
 
@@ -51,8 +51,8 @@ MIN_SPEEDUP = 1.1  # that is worth another number of threads
 
 
 def data_messages(planned: Plan, variant_class: type[Variant], num_images: int, step: int) -> Iterator[str]:
-    """Yield warnings for too few images of the user's own, and too few steps on them; and at step 0 a note if images are
-    held out by default."""
+    """Yield warnings for too few images of the user's own, too few steps on them, and a warmup longer than the run; and at
+    step 0 a note if images are held out by default."""
     run, low_res = planned.run, variant_class.condition_type == "low_res"
     own = run.dataset not in dataset_names() and not low_res
     if own and num_images < FEW_IMAGES:
@@ -65,8 +65,9 @@ def data_messages(planned: Plan, variant_class: type[Variant], num_images: int, 
         cause = f"--within {run.within}: {counted(planned.steps, 'step')}" if shortened else f"--steps {planned.steps}"
         remedy = "give a longer time" if shortened else "omit --steps and --epochs to use the default length"
         yield f"{cause}: training on your own images takes a few thousand steps; {remedy}"
-    if (warmup := getattr(planned.own, "warmup", 0)) >= planned.steps > 0:
-        yield f"--warmup {warmup}: the run has {counted(planned.steps, 'step')}, so --lr is not reached; give less"
+    if isinstance(planned.own, LearningRateOptions) and planned.own.warmup > planned.steps:
+        length = counted(planned.steps, "step")
+        yield f"--warmup {planned.own.warmup}: the run has {length}, so --lr is not reached; give less"
     if run.held_out and planned.requested.held_out is None and step == 0:
         yield Note(
             f"--dataset {run.dataset}: {run.held_out} of its {num_images} images are held out of training to detect "

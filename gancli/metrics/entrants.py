@@ -10,7 +10,7 @@ from torch import Tensor
 from gancli.config.paths import open_file
 from gancli.data.dataset import Dataset
 from gancli.data.listing import probe
-from gancli.data.names import ARRAYS, dataset_names, match_names
+from gancli.data.names import ARRAYS, dataset_names, is_array_file, match_names
 from gancli.data.opening import open_dataset
 from gancli.data.options import CropMode, DatasetOptions
 from gancli.data.patterns import expand_pattern, is_archive, is_pattern
@@ -89,7 +89,7 @@ def _resized(path: Path, size: int, dataset: str, data_root: Path, fit: CropMode
     def opened(image_size: int | None, emit: Emit) -> Dataset:
         return open_dataset(name, DatasetOptions(data_root, image_size, on_bad_image="skip", fit=fit), emit)
 
-    is_array = path.suffix.lower() in ARRAYS and path.is_file()
+    is_array = is_array_file(path)
     if is_array:
         source = opened(None, emit)
         side, square = source.spec.size, True

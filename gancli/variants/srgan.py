@@ -24,7 +24,7 @@ LAST_LR_FACTOR = 0.01  # at the end of the cosine schedule
 D_MIN_SIZE = 32  # pixels; smaller images are enlarged before D
 D_POOL, D_HIDDEN = 6, 1024  # 96 px crops come out of D's convolutions as 6×6
 OUTER_KERNEL = 9
-FEATURE_WEIGHT = 0.01  # of the distance of D's features beside the squared error of pixels; chosen by eye
+FEATURE_WEIGHT = 0.01  # of the distance of D's features beside the squared error of pixels; not tuned
 
 
 class Block(nn.Module):
@@ -106,11 +106,11 @@ class Discriminator(nn.Module):
     def with_features(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the logits, and the features after each of the eight convolutions and its activation."""
         x, features = self.enlarged(x), []
-        for layer in self.layers[: self.num_feature_layers]:
+        for index, layer in enumerate(self.layers):
             x = layer(x)
-            if isinstance(layer, nn.LeakyReLU):
+            if index < self.num_feature_layers and isinstance(layer, nn.LeakyReLU):
                 features.append(x)
-        return self.layers[self.num_feature_layers :](x), features
+        return x, features
 
     @staticmethod
     def enlarged(x: Tensor) -> Tensor:
@@ -155,8 +155,9 @@ class Srgan(Variant):
 
     def prepare(self, device: torch.device) -> tuple[str, ...]:
         if self.vgg is None:
-            of = {"mse": "squared error of pixels (the paper's SRGAN-MSE)", "features": "pixels, and features of D"}
-            line = f"{of[self.config.content]}; --content vgg takes VGG19 features instead"
+            error = "squared error of pixels"
+            named = f"{error} (the paper's SRGAN-MSE)" if self.config.content == "mse" else f"{error}, and D's features"
+            line = f"{named}; --content vgg takes VGG19 features instead"
             return (Note(f"content loss: {line}"),)
         path = self.config.vgg_weights
         origin = self.vgg.load(None if path is None else str(input_file(path, "--vgg-weights")))
@@ -194,25 +195,31 @@ class Srgan(Variant):
         penalty = self.penalties(self.D, real, fake)
         yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
 
-        fake_logits, features = self.D.with_features(fake)
-        content = self.content(fake, real, features)
+        content = self.content(fake, real)
+        if self.config.content == "features":
+            fake_logits, distance = self.feature_distance(fake, real)
+            content = content + FEATURE_WEIGHT * distance
+        else:
+            fake_logits = self.D(fake)
         g_loss = self.loss.generator(fake_logits, lambda: self.D(real))
         yield Update("G", content + self.config.adversarial * g_loss, {"content": content, "g_loss": g_loss})
 
-    def content(self, fake: Tensor, real: Tensor, fake_features: list[Tensor]) -> Tensor:
-        """Return the content loss: the squared error of pixels (equation 4), the same plus the mean distance of D's features
-        (Wang et al. 2018, equation 4), or the squared error of VGG19 features (equation 5)."""
-        if self.vgg is not None:
-            with torch.no_grad():
-                real_features = self.vgg(real)
-            return F.mse_loss(self.vgg(fake).float(), real_features.float())
-        pixels = F.mse_loss(fake, real)
-        if self.config.content == "mse":
-            return pixels
+    def content(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Return the content loss: the squared error of pixels (equation 4) or of VGG19 features (equation 5)."""
+        if self.vgg is None:
+            return F.mse_loss(fake, real)
+        with torch.no_grad():
+            real_features = self.vgg(real)
+        return F.mse_loss(self.vgg(fake).float(), real_features.float())
+
+    def feature_distance(self, fake: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """Return D's logits of `fake`, and the mean absolute difference of D's features of both (Wang et al. 2018, equation
+        4)."""
+        logits, features = self.D.with_features(fake)
         with torch.no_grad():
             _, wanted = self.D.with_features(real)
-        distances = [F.l1_loss(own.float(), other.float()) for own, other in zip(fake_features, wanted, strict=True)]
-        return pixels + FEATURE_WEIGHT * torch.stack(distances).mean()
+        distances = [F.l1_loss(own.float(), other.float()) for own, other in zip(features, wanted, strict=True)]
+        return logits, torch.stack(distances).mean()
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
         """Return the optimizers of the second phase, of `steps` steps."""

@@ -38,8 +38,8 @@ class Config(VariantConfig):
     d_width: int = option(24, "feature maps of D's first layer; doubled with depth, up to 8 times", ge=1, le=1024)
     d_norm: Literal["batch", "spectral"] = option("spectral", "D's normalisation; batch is the paper's")
     content: Literal["mse", "features", "vgg"] = option(
-        "mse", "content loss of the adversarial phase: pixels, pixels and the features of D, or VGG19 features (weights: "
-        "see --vgg-weights)",
+        "mse", "content loss of the adversarial phase; mse: pixels; features: pixels and D's features; vgg: VGG19 features "
+        "(weights: see --vgg-weights)",
         source="section 2.2.1; features: Wang et al. 2018",
     )  # fmt: skip
     vgg_weights: str | None = option(
@@ -71,9 +71,8 @@ class Config(VariantConfig):
         # Differs from the paper: G reads images in [-1, 1] (the paper: [0, 1]), and D's images may have any size.
         "paper": {
             "width": 64, "blocks": 16, "norm": "batch", "skip": "none", "upsampler": "doubling", "d_width": 64,
-            "d_norm": "batch", "content": "vgg",
-            "pretrain_steps": 1_000_000, "lr": 1e-4, "adversarial_lr": 1e-4, "decay": "step",
-            "batch_size": 16, "steps": 1_200_000, "ema": 0.0,
+            "d_norm": "batch", "content": "vgg", "pretrain_steps": 1_000_000, "lr": 1e-4, "adversarial_lr": 1e-4,
+            "decay": "step", "batch_size": 16, "steps": 1_200_000, "ema": 0.0,
         },
     }  # fmt: skip
 

@@ -102,8 +102,7 @@ def test_a_run_that_was_shortened_below_a_given_length_stays_so_when_its_command
     gan: Gan, paces: dict[str, float], monkeypatch: pytest.MonkeyPatch, length: tuple[str, int]
 ) -> None:
     paces["train"] = 60 / 5.2
-    small = [*SMALL]
-    command = ("train", *small, *length, "--within", "1m", "--out", "run", "--resume", "auto")
+    command = ("train", *SMALL, *length, "--within", "1m", "--out", "run", "--resume", "auto")
     assert gan(*command).code == 0
     assert config("run")["steps"] == 5
     refuse_timings(monkeypatch)
