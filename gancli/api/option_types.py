@@ -78,6 +78,7 @@ class TrainOptions(TypedDict, total=False):
     latent_width: Int | None
     label_width: Int | None
     conditional: bool | None
+    self_conditioned: Int | None
     upsampling: Literal["resize", "transposed"] | None
     augment: str | None
     resize: Literal["bilinear", "binomial"] | None

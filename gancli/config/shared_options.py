@@ -71,6 +71,11 @@ def decay_shape(only_with: str | None = None) -> Any:
     return option("linear", "shape of the decay of --lr-decay", only_with=only_with)
 
 
+def num_clusters() -> Any:
+    help_text = "clusters of the images that take the place of classes, at most one per 100 images; 0: none"
+    return option(0, help_text, ge=0, le=10_000, source="Liu et al. 2020")
+
+
 def warmup_steps(only_with: str | None = None) -> Any:
     help_text = "first steps, over which the learning rate rises linearly to its value; 0: none"
     return option(0, help_text, ge=0, le=10**9, only_with=only_with)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gancli import catalogue, events
-from gancli.batches.index_stream import IndexStream
+from gancli.batches.index_stream import IndexStream, split_held_out
 from gancli.catalogue import contract
 from gancli.data.dataset import Dataset
 from gancli.data.photographs import PhotoDataset
@@ -109,6 +109,19 @@ class Session:
         self.clock.restart()
         execution = step_execution(self.plan, self.variant.convolutional, end - start, end - max(start, self.step))
         return StepRunner(step, self.batches, self.average, self.losses, execution)
+
+    @torch.no_grad()
+    def fit(self) -> None:
+        """Let the variant of a new run compute what depends on the training images."""
+        if not isinstance(self.source, Dataset) or type(self.variant).fit is Variant.fit:
+            return
+        held_out = self.run.held_out
+        self.variant.fit(
+            self.source.images[split_held_out(self.source.num_images, held_out)[0]] if held_out else self.source.images
+        )
+        for network in self.variant.networks.values():
+            self.ranks.broadcast(network.state_dict())
+        self.average.reset()
 
     def close(self) -> None:
         """Wait for what is being written, and release the run directory."""

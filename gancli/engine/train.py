@@ -79,10 +79,12 @@ def train(
             yield events.Warned(Note(line))
             yield session.finished("done")
             return
-    elif session.run.init_from != RANDOM_WEIGHTS:
-        if run.init_from is None and ranks.first:
-            weights, _ = load_weights(pretrained_file(str(session.run.init_from)))
-        yield from map(events.Warned, initial.initialise(session, weights))
+    else:
+        session.fit()
+        if session.run.init_from != RANDOM_WEIGHTS:
+            if run.init_from is None and ranks.first:
+                weights, _ = load_weights(pretrained_file(str(session.run.init_from)))
+            yield from map(events.Warned, initial.initialise(session, weights))
     evaluation = _prepare(session, stop, emit)
     try:
         with contention.monitor_contention(session.clock.progress) if session.ranks.alone else nullcontext() as others:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 FREQUENCY_EXPONENT = 1.5
+LABEL_STD = 0.1
 
 
 def norm_activation(
@@ -144,6 +145,14 @@ class Frequencies(nn.Module):
             return self.transform @ images.float() @ self.transform.mT * self.gain
 
 
+def label_embedding(num_classes: int, width: int) -> nn.Embedding:
+    """Return an embedding of labels, int64 `[B]` → float `[B, width]`, with small initial values, N(0, 0.1): from N(0, 1),
+    convolutional networks learned one image per class, and to ignore noise."""
+    embedding = nn.Embedding(num_classes, width)
+    nn.init.normal_(embedding.weight, 0.0, LABEL_STD)
+    return embedding
+
+
 class LabelPlane(nn.Module):
     """Appends the label as one more channel, a linear map of the one-hot label (Denton et al. 2015, section 3.2): float
     `[B, C, size, size]`, int64 `[B]` → float `[B, C + 1, size, size]`. Without classes, returns the images unchanged."""
@@ -151,7 +160,7 @@ class LabelPlane(nn.Module):
     def __init__(self, num_classes: int, size: int) -> None:
         super().__init__()
         self.size = size
-        self.embed = nn.Embedding(num_classes, size**2) if num_classes else None
+        self.embed = label_embedding(num_classes, size**2) if num_classes else None
 
     def forward(self, images: Tensor, labels: Tensor | None) -> Tensor:
         if self.embed is None:

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gancli.nn.layers import Frequencies, LabelPlane, Tanh, dropout, norm_activation, spectral_norms
+from gancli.nn.layers import Frequencies, LabelPlane, Tanh, dropout, label_embedding, norm_activation, spectral_norms
 
 RESIDUAL_GAIN = 2.0  # the standard deviation of residuals is 0.1 to 0.25, that of images 0.5 to 0.6
 LOW_PASS_GAIN = 2.0  # inside the tanh: with a residual of 0, black and white stay nearly black and white
@@ -25,7 +25,7 @@ class CoarseGenerator(nn.Module):
         self, channels: int, size: int, num_classes: int, *, latent_dim: int, width: int, batch_norm: bool, bounded: bool
     ) -> None:  # fmt: skip
         super().__init__()
-        self.embed = nn.Embedding(num_classes, latent_dim) if num_classes else None
+        self.embed = label_embedding(num_classes, latent_dim) if num_classes else None
         num_inputs = latent_dim * (2 if num_classes else 1)
         layers: list[nn.Module] = []
         for inputs in (num_inputs, width):

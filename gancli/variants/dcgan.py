@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from gancli.errors import UsageError
 from gancli.nn import adversarial
 from gancli.nn.augment import diff_augment
-from gancli.nn.layers import ConvAfterDoubling, Tanh, dcgan_init, norm_activation, spectral_norms
+from gancli.nn.clusters import ClusterDiscriminator, ClusterGenerator, fit_clusters, num_clusters
+from gancli.nn.layers import ConvAfterDoubling, Tanh, dcgan_init, label_embedding, norm_activation, spectral_norms
 from gancli.nn.penalties import Penalties
 from gancli.spec import Batch, ImageSpec
 from gancli.variant import Adam, Optimizer, Update, Variant, learning_rate_schedule
@@ -25,12 +26,12 @@ HALVING, HALVING_ODD = (4, 2, 1), (3, 2, 1)  # kernel, stride, padding: of even 
 class Generator(nn.Module):
     """float z `[B, latent_dim]` (and int64 labels `[B]`) → images, float `[B, C, size, size]` in [-1, 1]."""
 
-    def __init__(self, config: Config, images: ImageSpec, widths: list[int]) -> None:
+    def __init__(self, config: Config, images: ImageSpec, num_classes: int, widths: list[int]) -> None:
         super().__init__()
         num_inputs = config.latent_dim
         self.embed = None
-        if config.conditional:
-            self.embed = nn.Embedding(images.num_classes, config.latent_dim)
+        if num_classes:
+            self.embed = label_embedding(num_classes, config.latent_dim)
             num_inputs += config.latent_dim
         layers: list[nn.Module] = []
         kernels = [(COARSEST, 1, 0), *halvings(images.size)[:0:-1]]
@@ -58,12 +59,12 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images, float `[B, C, size, size]` (and int64 labels `[B]`, as one more channel) → logits, float `[B, 1]`."""
 
-    def __init__(self, config: Config, images: ImageSpec, widths: list[int]) -> None:
+    def __init__(self, config: Config, images: ImageSpec, num_classes: int, widths: list[int]) -> None:
         super().__init__()
         self.size = images.size
-        self.embed = nn.Embedding(images.num_classes, images.size**2) if config.conditional else None
+        self.embed = label_embedding(num_classes, images.size**2) if num_classes else None
         batch_norm = config.norm == "batch"
-        channels = images.channels + config.conditional
+        channels = images.channels + bool(num_classes)
         layers: list[nn.Module] = []
         for kernel, inputs, outputs in zip(halvings(images.size), [channels, *widths[:-1]], widths, strict=True):
             normed = batch_norm and bool(layers)  # not next to the image
@@ -95,8 +96,14 @@ class Dcgan(Variant):
         widths = [config.width * min(2**level, MAX_WIDTH_FACTOR) for level in range(num_halvings)]
         self.policies = () if config.augment in (None, "none") else tuple(config.augment.split(","))
         self.latent_shapes = ((config.latent_dim,),)
-        self.generator = Generator(config, images, widths)
-        self.D = Discriminator(config, images, widths)
+        clusters = 0 if config.conditional else config.self_conditioned
+        num_classes = images.num_classes if config.conditional else clusters
+        self.generator: nn.Module = Generator(config, images, num_classes, widths)
+        self.D: nn.Module = Discriminator(config, images, num_classes, widths)
+        if clusters:
+            self.latent_shapes = (*self.latent_shapes, (clusters,))
+            self.generator = ClusterGenerator(self.generator, clusters, self.noise)
+            self.D = ClusterDiscriminator(self.D, clusters, images.channels * images.size**2)
         self.networks = {"G": self.generator, "D": self.D}
         self.loss, self.penalties = adversarial.LOSSES[config.loss], Penalties(config.r1, config.r2, config.gp)
 
@@ -106,17 +113,24 @@ class Dcgan(Variant):
 
     @classmethod
     def resolve_defaults(cls, config: Config, steps: int, num_images: int) -> Config:  # noqa: ARG003
-        """Return `config` with an augmentation if there are few images."""
+        """Return `config` with an augmentation if there are few images, and with as many clusters as there are images
+        for."""
+        config = dataclasses.replace(config, self_conditioned=num_clusters(config.self_conditioned, num_images))
         if config.augment is not None:
             return config
         return dataclasses.replace(config, augment=ALL_POLICIES if num_images < FEW_IMAGES else "none")
 
+    def fit(self, images: Tensor) -> None:
+        if isinstance(self.generator, ClusterGenerator) and isinstance(self.D, ClusterDiscriminator):
+            fit_clusters(self.generator, self.D, images)
+
     def step(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of D, each on its part of the batch, and one of G on the last part. A D with batch norm takes
-        real and fake images in separate batches, as their statistics differ."""
+        real and fake images in separate batches, as their statistics differ. Fake images have the classes, or the
+        clusters, of the real ones."""
         for part in batch.parts(self.config.d_steps):
-            labels = part.condition
-            fake = self.generator(*self.sample_inputs(labels))
+            labels = self.labels(part.images, part.condition)
+            fake = self.generate(labels)
             if self.config.norm == "batch":
                 real_logits = self.augmented_logits(part.images, labels)
                 fake_logits = self.augmented_logits(fake.detach(), labels)
@@ -132,6 +146,18 @@ class Dcgan(Variant):
         g_loss = self.loss.generator(fake_logits, lambda: self.augmented_logits(part.images, labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
+    def labels(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the clusters of images, int64 `[B]`; without clusters, their labels."""
+        return self.D.labels(images) if isinstance(self.D, ClusterDiscriminator) else labels
+
+    def generate(self, labels: Tensor) -> Tensor:
+        """Return a new image for each label."""
+        inputs = self.sample_inputs(labels)
+        if isinstance(self.generator, ClusterGenerator):
+            return self.generator.of_clusters(inputs, labels)
+        images: Tensor = self.generator(*inputs)
+        return images
+
     @classmethod
     def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
         return config.d_steps
@@ -142,7 +168,7 @@ class Dcgan(Variant):
         return logits
 
     def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:
-        logits: Tensor = self.D(images, labels)
+        logits: Tensor = self.D(images, self.labels(images, labels))
         return logits
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:

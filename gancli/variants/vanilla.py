@@ -1,5 +1,6 @@
 """The networks and the training step of the GAN. Its options, and a description, are in `vanilla_config`."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from gancli.nn import adversarial
 from gancli.nn.augment import translation
+from gancli.nn.clusters import ClusterDiscriminator, ClusterGenerator, OneHotLabel, fit_clusters, num_clusters
 from gancli.nn.layers import Maxout, Tanh, dropout, norm_activation
 from gancli.nn.penalties import Penalties
 from gancli.spec import Batch, ImageSpec
@@ -19,18 +21,20 @@ UPDATES_TO_FULL_MOMENTUM = 125_000  # the paper's 250 epochs of 500 batches
 
 
 class Vanilla(Variant):
-    """A fully connected G, float z `[B, latent_dim]` → images, and a fully connected D, images → logits `[B, 1]`."""
+    """A fully connected G, float z `[B, latent_dim]` → images, and a fully connected D, images → logits `[B, 1]`. With
+    clusters, G also takes the noise that chooses one, and both networks its one-hot number."""
 
     convolutional = False
     config: Config
 
     def __init__(self, config: Config, images: ImageSpec) -> None:
         super().__init__(config, images)
-        self.latent_shapes = ((config.latent_dim,),)
-        self.noise = config.noise
-        self.num_pixels = images.channels * images.size**2
-        self.generator = self._build_generator()
-        self.D = self._build_discriminator()
+        self.noise, self.num_pixels, clusters = config.noise, images.channels * images.size**2, config.self_conditioned
+        self.latent_shapes = ((config.latent_dim,), *([(clusters,)] if clusters else []))
+        self.generator, self.D = self._build_generator(), self._build_discriminator()
+        if clusters:
+            self.generator = ClusterGenerator(OneHotLabel(self.generator, clusters), clusters, config.noise)
+            self.D = ClusterDiscriminator(OneHotLabel(self.D, clusters), clusters, self.num_pixels)
         self.networks = {"G": self.generator, "D": self.D}
         self.loss, self.penalties = adversarial.LOSSES[config.loss], Penalties(config.r1, config.r2, config.gp)
 
@@ -38,19 +42,20 @@ class Vanilla(Variant):
         config, shape = self.config, (self.images.channels, self.images.size, self.images.size)
         batch_norm = config.norm == "batch"
         layers: list[nn.Module] = []
-        for num_inputs, num_units in ((config.latent_dim, config.inner_width), (config.inner_width, config.width)):
+        inputs = config.latent_dim + config.self_conditioned
+        for num_inputs, num_units in ((inputs, config.inner_width), (config.inner_width, config.width)):
             linear = nn.Linear(num_inputs, num_units, bias=not batch_norm)
             layers += norm_activation(linear, batch_norm, nn.LeakyReLU(config.slope))
         return nn.Sequential(*layers, nn.Linear(config.width, self.num_pixels), Tanh(), nn.Unflatten(1, shape))
 
     def _build_discriminator(self) -> nn.Module:
-        config = self.config
+        config, inputs = self.config, self.num_pixels + self.config.self_conditioned
         if config.discriminator == "maxout":
-            first: list[nn.Module] = [Maxout(self.num_pixels, MAXOUT_UNITS, MAXOUT_PIECES)]
+            first: list[nn.Module] = [Maxout(inputs, MAXOUT_UNITS, MAXOUT_PIECES)]
             second: list[nn.Module] = [Maxout(MAXOUT_UNITS, MAXOUT_UNITS, MAXOUT_PIECES)]
             last = nn.Linear(MAXOUT_UNITS, 1)
         else:
-            first = [nn.Linear(self.num_pixels, config.width), nn.LeakyReLU(config.slope)]
+            first = [nn.Linear(inputs, config.width), nn.LeakyReLU(config.slope)]
             second = [nn.Linear(config.width, config.inner_width), nn.LeakyReLU(config.slope)]
             last = nn.Linear(config.inner_width, 1)
         hidden = dropout(config.dropout)
@@ -58,18 +63,32 @@ class Vanilla(Variant):
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of Algorithm 1 of the paper, with k = `--d-steps`, and G's on the last part of the batch. D has
-        no batch norm, so it takes real and fake images in one batch."""
+        no batch norm, so it takes real and fake images in one batch. Fake images are of the clusters of the real ones."""
         for part in batch.parts(self.config.d_steps):
-            fake = self.generator(*self.sample_inputs(part.condition))
+            labels = self.labels(part.images)
+            fake = self.generate(labels, part.images)
             both = torch.cat([self.shift(part.images), self.shift(fake.detach())])
-            real_logits, fake_logits = self.D(both).chunk(2)
+            real_logits, fake_logits = self.D(both, *(label.repeat(2) for label in labels)).chunk(2)
             d_loss = self.d_loss(real_logits, fake_logits)
             probabilities = adversarial.d_probabilities(real_logits, fake_logits)
-            penalty = self.penalties(self.D, part.images, fake)
+            penalty = self.penalties(self.D, part.images, fake, *labels)
             yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
 
-        g_loss = self.loss.generator(self.D(self.shift(fake)), lambda: self.D(self.shift(part.images)))
+        fake_logits = self.D(self.shift(fake), *labels)
+        g_loss = self.loss.generator(fake_logits, lambda: self.D(self.shift(part.images), *labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
+
+    def labels(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the clusters of images, int64 `[B]`, or nothing without clusters."""
+        return (self.D.labels(images),) if isinstance(self.D, ClusterDiscriminator) else ()
+
+    def generate(self, labels: tuple[Tensor, ...], like: Tensor) -> Tensor:
+        """Return new images, as many as `like` has, of the given clusters."""
+        latents = self.sample_latents(len(like), like.device)
+        if isinstance(self.generator, ClusterGenerator):
+            return self.generator.of_clusters(latents, *labels)
+        images: Tensor = self.generator(*latents)
+        return images
 
     @classmethod
     def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
@@ -90,8 +109,17 @@ class Vanilla(Variant):
         shifted = translation(images[:count] + 1, MAX_SHIFT) - 1  # fills with 0, which is then -1, black
         return torch.cat([shifted, images[count:]])
 
+    @classmethod
+    def resolve_defaults(cls, config: Config, steps: int, num_images: int) -> Config:  # noqa: ARG003
+        """Return `config` with as many clusters as there are images for."""
+        return dataclasses.replace(config, self_conditioned=num_clusters(config.self_conditioned, num_images))
+
+    def fit(self, images: Tensor) -> None:
+        if isinstance(self.generator, ClusterGenerator) and isinstance(self.D, ClusterDiscriminator):
+            fit_clusters(self.generator, self.D, images)
+
     def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
-        logits: Tensor = self.D(images)
+        logits: Tensor = self.D(images, *self.labels(images))
         return logits
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:

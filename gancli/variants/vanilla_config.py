@@ -26,6 +26,8 @@ class Config(shared_options.FullyConnectedConfig):
         0.0, "fraction of D's images shifted by up to a fourteenth of their side", ge=0, le=1, source="Zhao et al. 2020"
     )
 
+    self_conditioned: int = shared_options.num_clusters()
+
     def check(self) -> None:
         super().check()
         if self.smoothing and self.loss != "non-saturating":

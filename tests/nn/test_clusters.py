@@ -1,0 +1,103 @@
+"""Clusters in place of classes: k-means, and generators whose noise chooses a cluster."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gancli.nn import clusters
+from gancli.nn.clusters import ClusterGenerator, OneHotLabel, k_means, nearest, num_clusters
+from gancli.sampling.generate import slerp
+from gancli.variant import Noise, sample_noise
+
+SHARES = torch.tensor([0.5, 0.3, 0.15, 0.05])
+
+
+class Labels(nn.Module):
+    """A "generator" that returns its labels."""
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        return labels.float() + 0 * z[:, 0]
+
+
+def mixture(noise: Noise) -> ClusterGenerator:
+    generator = ClusterGenerator(Labels(), len(SHARES), noise)
+    generator.log_shares.copy_(SHARES.log())
+    return generator
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform", "unit-uniform"])
+def test_noise_chooses_each_cluster_as_often_as_its_share(kind: Noise) -> None:
+    count, rng = 100_000, torch.Generator().manual_seed(1)
+    noise = sample_noise(kind, (count, len(SHARES)), torch.device("cpu"), rng)
+    found = mixture(kind)(torch.zeros(count, 1), noise)
+    shares = torch.bincount(found.long(), minlength=len(SHARES)) / count
+    assert (shares - SHARES).abs().max() < 4 * (0.25 / count) ** 0.5
+
+
+def test_extreme_noise_chooses_a_cluster_too() -> None:
+    noise = torch.tensor([[9.0, 0, 0, 0], [-9.0, -9, -9, 1], [0, 0, 9, -9]])
+    assert mixture("normal")(torch.zeros(3, 1), noise).tolist() == [0, 3, 2]
+
+
+def test_the_way_between_two_images_stays_in_few_clusters() -> None:
+    rng, generator = torch.Generator().manual_seed(2), ClusterGenerator(Labels(), 50, "normal")
+    visited = []
+    for _ in range(100):
+        a, b = (torch.randn(1, 50, generator=rng) for _ in range(2))
+        way = torch.cat([slerp(a, b, share) for share in torch.linspace(0, 1, 50).tolist()])
+        visited.append(len(set(generator.choose(way).tolist())))
+    assert sum(visited) / len(visited) < 4.5
+
+
+def test_k_means_finds_groups_and_their_shares() -> None:
+    rng = torch.Generator().manual_seed(0)
+    middles = torch.tensor([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
+    groups = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+    points = middles[groups] + torch.randn(100, 2, generator=rng) / 4
+    # One point of each group first, so that the start is good: a bad one may leave two groups together.
+    points, groups = (
+        points[[0, 60, 90, *range(1, 60), *range(61, 90), *range(91, 100)]],
+        torch.tensor([0, 1, 2, *[0] * 59, *[1] * 29, *[2] * 9]),
+    )
+    found = [k_means(points, 3, torch.Generator().manual_seed(seed)) for seed in range(20)]
+    centres, shares = min(found, key=lambda each: error(points, each[0]))
+    order = nearest(middles, centres)
+    for group in range(3):
+        mean = points[groups == group].double().mean(0)
+        torch.testing.assert_close(centres[order[group]].double(), mean, rtol=0, atol=1e-5)
+    torch.testing.assert_close(shares[order], torch.tensor([0.6, 0.3, 0.1]))
+
+
+def error(points: Tensor, centres: Tensor) -> float:
+    return float((points - centres[nearest(points, centres)]).square().sum())
+
+
+def test_a_centre_without_points_stays_finite() -> None:
+    points = torch.ones(8, 2)
+    centres, shares = k_means(points, 4, torch.Generator().manual_seed(0))
+    assert torch.isfinite(centres).all()
+    assert float(shares.sum()) == 1
+
+
+@pytest.mark.parametrize(("images", "expected"), [(60_000, 50), (1_000, 10), (199, 0), (10, 0)])
+def test_few_images_have_fewer_clusters(images: int, expected: int) -> None:
+    assert num_clusters(50, images) == expected
+
+
+def test_the_same_images_give_the_same_clusters() -> None:
+    images = torch.randint(0, 256, (300, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    fitted = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        g, d = ClusterGenerator(Labels(), 3, "normal"), clusters.ClusterDiscriminator(Labels(), 3, 16)
+        clusters.fit_clusters(g, d, images)
+        fitted.append((d.centres, g.log_shares))
+    assert all(torch.equal(a, b) for a, b in zip(*fitted, strict=True))
+    counts = torch.bincount(d.labels(images.float() / 127.5 - 1), minlength=3)
+    torch.testing.assert_close(g.log_shares.exp(), counts / 300)
+
+
+def test_a_one_hot_label_joins_the_input() -> None:
+    join = OneHotLabel(nn.Identity(), 3)
+    found = join(torch.tensor([[[[5.0]]], [[[6.0]]]]), torch.tensor([2, 0]))
+    assert found.tolist() == [[5, 0, 0, 1], [6, 1, 0, 0]]
