@@ -71,8 +71,8 @@ def decay_shape(only_with: str | None = None) -> Any:
     return option("linear", "shape of the decay of --lr-decay", only_with=only_with)
 
 
-def num_clusters() -> Any:
-    help_text = "clusters of the images that take the place of classes, at most one per 100 images; 0: none"
+def num_clusters(images: str = "the images") -> Any:
+    help_text = f"clusters of {images} that take the place of classes, at most one per 100 images; 0: none"
     return option(0, help_text, ge=0, le=10_000, source="Liu et al. 2020")
 
 

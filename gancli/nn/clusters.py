@@ -21,12 +21,27 @@ def num_clusters(requested: int, num_images: int) -> int:
     return count if count > 1 else 0
 
 
-class ClusterGenerator(nn.Module):
-    """A generator whose class is a part of its noise. Latents of `conditional`, and float noise `[B, K]` → images, float
-    `[B, C, H, W]`; `conditional` takes the latents and int64 labels `[B]`.
+class Clusters(nn.Module):
+    """Images, float `[B, C, H, W]` → the nearest cluster of each, int64 `[B]`."""
 
-    Cluster k is drawn with its share of the training images: the largest of log p_k + Gumbel noise (Gumbel 1954), made
-    of the `noise`, so that most points on the way from one image to another belong to the clusters of the two.
+    centres: Tensor
+
+    def __init__(self, num_clusters: int, num_pixels: int) -> None:
+        super().__init__()
+        self.register_buffer("centres", torch.zeros(num_clusters, num_pixels))
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, enabled=False):
+            return nearest(images.flatten(1).float(), self.centres)
+
+
+class ClusterGenerator(nn.Module):
+    """A generator whose class is a part of its noise: z, float `[B, n + K]`, and what else `conditional` takes → images,
+    float `[B, C, H, W]`. `conditional` is called with the first n numbers of z, that, and int64 labels `[B]`.
+
+    The last K numbers of z choose the label: cluster k has the probability p_k, its share of the training images. It is
+    the largest of log p_k + Gumbel noise (Gumbel 1954), made of these numbers; so most points on the way from one image
+    to another belong to the clusters of the two.
     """
 
     log_shares: Tensor
@@ -42,34 +57,11 @@ class ClusterGenerator(nn.Module):
         unit = noise / self.range if self.range else torch.erf(noise / math.sqrt(2))
         return (self.log_shares - torch.log(-torch.log((unit + 1) / 2))).argmax(1)
 
-    def of_clusters(self, latents: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        """Return images of the clusters `labels`, int64 `[B]`, whatever the noise of `latents` would choose."""
-        images: Tensor = self.conditional(*latents[:-1], labels)
+    def forward(self, z: Tensor, *others: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images; of the clusters `labels`, if these are given."""
+        own, noise = z.tensor_split([z.shape[1] - len(self.log_shares)], 1)
+        images: Tensor = self.conditional(own, *others, self.choose(noise) if labels is None else labels)
         return images
-
-    def forward(self, *latents: Tensor) -> Tensor:
-        return self.of_clusters(latents, self.choose(latents[-1]))
-
-
-class ClusterDiscriminator(nn.Module):
-    """A D of images, float `[B, C, H, W]`, and int64 labels `[B]` → logits `[B, 1]`, with the clusters that are its
-    labels."""
-
-    centres: Tensor
-
-    def __init__(self, conditional: nn.Module, num_clusters: int, num_pixels: int) -> None:
-        super().__init__()
-        self.conditional = conditional
-        self.register_buffer("centres", torch.zeros(num_clusters, num_pixels))
-
-    def labels(self, images: Tensor) -> Tensor:
-        """Return the nearest centre of each image: int64 `[B]`."""
-        with torch.autocast(images.device.type, enabled=False):
-            return nearest(images.flatten(1).float(), self.centres)
-
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        logits: Tensor = self.conditional(images, labels)
-        return logits
 
 
 class OneHotLabel(nn.Module):
@@ -87,13 +79,17 @@ class OneHotLabel(nn.Module):
         return found
 
 
-def fit_clusters(generator: ClusterGenerator, discriminator: ClusterDiscriminator, images: Tensor) -> None:
-    """Compute clusters from training images, uint8 `[N, C, H, W]`: always the same ones for the same images."""
+def images_to_fit(images: Tensor) -> Tensor:
+    """Return at most 10,000 of the images, uint8 `[N, C, H, W]`, always the same ones, as float in [-1, 1]."""
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    return images[order[:MAX_FITTED].sort().values].float() / 127.5 - 1
+
+
+def fit_clusters(generator: ClusterGenerator, clusters: Clusters, images: Tensor) -> None:
+    """Set the clusters to those of images, float `[N, C, H, W]`: always the same ones for the same images."""
     rng = torch.Generator().manual_seed(0)
-    chosen = images[torch.randperm(len(images), generator=rng)[:MAX_FITTED].sort().values]
-    points = chosen.flatten(1).float() / 127.5 - 1
-    centres, shares = k_means(points, len(discriminator.centres), rng)
-    discriminator.centres.copy_(centres)
+    centres, shares = k_means(images.flatten(1), len(clusters.centres), rng)
+    clusters.centres.copy_(centres)
     generator.log_shares.copy_(shares.clamp_min(1e-12).log())
 
 

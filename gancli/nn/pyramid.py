@@ -45,7 +45,7 @@ class Chain(nn.Module):
         for generator, z in reversed(list(zip(self.members, latents, strict=True))):
             if images:
                 low_pass = double(images[-1], self.resize)
-            images.append(low_pass + generator(z, low_pass, labels[0] if labels else None))
+            images.append(low_pass + generator(z, low_pass, labels=labels[0] if labels else None))
         return tuple(images)
 
     def forward(self, *arguments: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gancli.errors import UsageError
 from gancli.nn import adversarial
 from gancli.nn.augment import diff_augment
-from gancli.nn.clusters import ClusterDiscriminator, ClusterGenerator, fit_clusters, num_clusters
+from gancli.nn.clusters import ClusterGenerator, Clusters, fit_clusters, images_to_fit, num_clusters
 from gancli.nn.layers import ConvAfterDoubling, Tanh, dcgan_init, label_embedding, norm_activation, spectral_norms
 from gancli.nn.penalties import Penalties
 from gancli.spec import Batch, ImageSpec
@@ -95,15 +95,16 @@ class Dcgan(Variant):
         num_halvings = len(halvings(images.size))
         widths = [config.width * min(2**level, MAX_WIDTH_FACTOR) for level in range(num_halvings)]
         self.policies = () if config.augment in (None, "none") else tuple(config.augment.split(","))
-        self.latent_shapes = ((config.latent_dim,),)
         clusters = 0 if config.conditional else config.self_conditioned
         num_classes = images.num_classes if config.conditional else clusters
+        self.latent_shapes = ((config.latent_dim + clusters,),)
         self.generator: nn.Module = Generator(config, images, num_classes, widths)
-        self.D: nn.Module = Discriminator(config, images, num_classes, widths)
+        self.D = Discriminator(config, images, num_classes, widths)
+        self.clusters = None
         if clusters:
-            self.latent_shapes = (*self.latent_shapes, (clusters,))
             self.generator = ClusterGenerator(self.generator, clusters, self.noise)
-            self.D = ClusterDiscriminator(self.D, clusters, images.channels * images.size**2)
+            self.clusters = Clusters(clusters, images.channels * images.size**2)
+            self.D.add_module("clusters", self.clusters)
         self.networks = {"G": self.generator, "D": self.D}
         self.loss, self.penalties = adversarial.LOSSES[config.loss], Penalties(config.r1, config.r2, config.gp)
 
@@ -121,15 +122,15 @@ class Dcgan(Variant):
         return dataclasses.replace(config, augment=ALL_POLICIES if num_images < FEW_IMAGES else "none")
 
     def fit(self, images: Tensor) -> None:
-        if isinstance(self.generator, ClusterGenerator) and isinstance(self.D, ClusterDiscriminator):
-            fit_clusters(self.generator, self.D, images)
+        if isinstance(self.generator, ClusterGenerator) and self.clusters is not None:
+            fit_clusters(self.generator, self.clusters, images_to_fit(images))
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of D, each on its part of the batch, and one of G on the last part. A D with batch norm takes
         real and fake images in separate batches, as their statistics differ. Fake images have the classes, or the
         clusters, of the real ones."""
         for part in batch.parts(self.config.d_steps):
-            labels = self.labels(part.images, part.condition)
+            labels = self.labels(part)
             fake = self.generate(labels)
             if self.config.norm == "batch":
                 real_logits = self.augmented_logits(part.images, labels)
@@ -146,16 +147,14 @@ class Dcgan(Variant):
         g_loss = self.loss.generator(fake_logits, lambda: self.augmented_logits(part.images, labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
-    def labels(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the clusters of images, int64 `[B]`; without clusters, their labels."""
-        return self.D.labels(images) if isinstance(self.D, ClusterDiscriminator) else labels
+    def labels(self, batch: Batch) -> Tensor:
+        """Return the labels of a batch, int64 `[B]`: its clusters, if there are any."""
+        return batch.condition if self.clusters is None else self.clusters(batch.images)
 
     def generate(self, labels: Tensor) -> Tensor:
         """Return a new image for each label."""
-        inputs = self.sample_inputs(labels)
-        if isinstance(self.generator, ClusterGenerator):
-            return self.generator.of_clusters(inputs, labels)
-        images: Tensor = self.generator(*inputs)
+        given = {} if self.clusters is None else {"labels": labels}
+        images: Tensor = self.generator(*self.sample_inputs(labels), **given)
         return images
 
     @classmethod
@@ -168,7 +167,7 @@ class Dcgan(Variant):
         return logits
 
     def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:
-        logits: Tensor = self.D(images, self.labels(images, labels))
+        logits: Tensor = self.D(images, self.labels(Batch(images, labels)))
         return logits
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:

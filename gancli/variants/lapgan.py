@@ -1,5 +1,6 @@
 """The training step of the LAPGAN. Its options, and a description, are in `lapgan_config`; its networks in `nn/levels`."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from gancli.errors import UsageError
 from gancli.nn.adversarial import LOSSES
+from gancli.nn.clusters import ClusterGenerator, Clusters, fit_clusters, images_to_fit, num_clusters
 from gancli.nn.penalties import Penalties, penalty_subset
 from gancli.nn.pyramid import Chain, laplacian
 from gancli.nn.pyramid_networks import CoarseGenerator, Discriminator, Generator
@@ -35,6 +37,7 @@ class Lapgan(Variant):
                 "--conditional: the images of --dataset have no labels; give a data set that has, or leave it out"
             )
         self.sizes = level_sizes(images.size)
+        self.num_clusters = 0 if config.conditional else config.self_conditioned
         *finer, coarsest = self.sizes
         generators = [self._build_generator(size) for size in self.sizes]
         self.chain = Chain(generators, images.channels, coarsest, config.resize)
@@ -42,7 +45,11 @@ class Lapgan(Variant):
         self.networks = {f"G{k}": generator for k, generator in enumerate(generators)} | {
             f"D{k}": self._build_discriminator(size) for k, size in enumerate(self.sizes)
         }
-        self.latent_shapes = (*((1, size, size) for size in finer), (config.latent_dim,))
+        self.clusters = None
+        if self.num_clusters:
+            self.clusters = Clusters(self.num_clusters, images.channels * coarsest**2)
+            self.networks[f"D{len(finer)}"].add_module("clusters", self.clusters)
+        self.latent_shapes = (*((1, size, size) for size in finer), (config.latent_dim + self.num_clusters,))
         self.noise = config.noise
         self.loss = LOSSES[config.loss]
 
@@ -54,27 +61,40 @@ class Lapgan(Variant):
     def num_levels(self) -> int:
         return len(self.sizes)
 
-    @property
-    def num_classes(self) -> int:
-        """The number of classes that the networks are conditioned on."""
-        return self.images.num_classes if self.conditional else 0
+    def num_classes(self, size: int) -> int:
+        """Return the number of classes, or of clusters, that the level with images of this size is conditioned on."""
+        if self.conditional:
+            return self.images.num_classes
+        return self.num_clusters if size == self.sizes[-1] else 0
 
     def _build_generator(self, size: int) -> nn.Module:
-        config, common = self.config, (self.images.channels, size, self.num_classes)
+        config, common = self.config, (self.images.channels, size, self.num_classes(size))
         batch_norm, bounded = config.norm == "batch", config.bounded
-        if size == self.sizes[-1]:
-            return CoarseGenerator(
-                *common, latent_dim=config.latent_dim, width=config.coarse_width, batch_norm=batch_norm, bounded=bounded
-            )
-        return Generator(*common, width=config.width, layers=config.layers, batch_norm=batch_norm, bounded=bounded)
+        if size != self.sizes[-1]:
+            return Generator(*common, width=config.width, layers=config.layers, batch_norm=batch_norm, bounded=bounded)
+        coarse = CoarseGenerator(
+            *common, latent_dim=config.latent_dim, width=config.coarse_width, batch_norm=batch_norm, bounded=bounded
+        )
+        return ClusterGenerator(coarse, self.num_clusters, config.noise) if self.num_clusters else coarse
 
     def _build_discriminator(self, size: int) -> nn.Module:
         config, coarsest = self.config, size == self.sizes[-1]
         return Discriminator(
-            self.images.channels, size, self.num_classes, width=config.coarse_d_width if coarsest else config.width,
+            self.images.channels, size, self.num_classes(size), width=config.coarse_d_width if coarsest else config.width,
             layers="coarse" if coarsest else config.layers, dropout=config.dropout, enhanced=config.d_sees == "enhanced",
             spectral=config.d_norm == "spectral",
         )  # fmt: skip
+
+    @classmethod
+    def resolve_defaults(cls, config: Config, steps: int, num_images: int) -> Config:  # noqa: ARG003
+        """Return `config` with as many clusters as there are images for."""
+        return dataclasses.replace(config, self_conditioned=num_clusters(config.self_conditioned, num_images))
+
+    def fit(self, images: Tensor) -> None:
+        coarsest = self.networks[f"G{self.num_levels - 1}"]
+        if isinstance(coarsest, ClusterGenerator) and self.clusters is not None:
+            image, _ = laplacian(images_to_fit(images), self.num_levels, self.config.resize)[-1]
+            fit_clusters(coarsest, self.clusters, image)
 
     def level_images(self, *arguments: Tensor) -> tuple[Tensor, ...]:
         return self.chain.levels(*arguments)
@@ -104,7 +124,8 @@ class Lapgan(Variant):
         """Yield an update of D and one of G of level k, both conditioned on l_k of the real images. h_k is the
         `residual`."""
         discriminator = self.networks[f"D{k}"]
-        fake = self.networks[f"G{k}"](z, low_pass, labels)
+        labels = self.level_labels(k, residual, labels)
+        fake = self.networks[f"G{k}"](z, low_pass, labels=labels)
         both = torch.cat([residual, fake.detach()])
         both_labels = None if labels is None else labels.repeat(2)
         real_logits, fake_logits = discriminator(both, low_pass.repeat(2, 1, 1, 1), both_labels).chunk(2)
@@ -144,8 +165,17 @@ class Lapgan(Variant):
     def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:
         d_labels = labels if self.conditional else None
         levels = enumerate(laplacian(images, self.num_levels, self.config.resize))
-        logits: Tensor = sum(self.networks[f"D{k}"](*level, d_labels) for k, level in levels)
+        logits: Tensor = sum(
+            self.networks[f"D{k}"](*level, self.level_labels(k, level[0], d_labels)) for k, level in levels
+        )
         return logits
+
+    def level_labels(self, k: int, residual: Tensor, labels: Tensor | None) -> Tensor | None:
+        """Return the labels of level k: in the coarsest level the clusters of its images, if there are any."""
+        if self.clusters is None or k < self.num_levels - 1:
+            return labels
+        clusters: Tensor = self.clusters(residual)
+        return clusters
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
         """Return the optimizer of each network. Schedules count its updates, of which the coarsest level has several in

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gancli.nn import adversarial
 from gancli.nn.augment import translation
-from gancli.nn.clusters import ClusterDiscriminator, ClusterGenerator, OneHotLabel, fit_clusters, num_clusters
+from gancli.nn.clusters import ClusterGenerator, Clusters, OneHotLabel, fit_clusters, images_to_fit, num_clusters
 from gancli.nn.layers import Maxout, Tanh, dropout, norm_activation
 from gancli.nn.penalties import Penalties
 from gancli.spec import Batch, ImageSpec
@@ -22,19 +22,24 @@ UPDATES_TO_FULL_MOMENTUM = 125_000  # the paper's 250 epochs of 500 batches
 
 class Vanilla(Variant):
     """A fully connected G, float z `[B, latent_dim]` → images, and a fully connected D, images → logits `[B, 1]`. With
-    clusters, G also takes the noise that chooses one, and both networks its one-hot number."""
+    clusters, z has as many numbers more, and both networks take the cluster as a one-hot label."""
 
     convolutional = False
     config: Config
 
     def __init__(self, config: Config, images: ImageSpec) -> None:
         super().__init__(config, images)
-        self.noise, self.num_pixels, clusters = config.noise, images.channels * images.size**2, config.self_conditioned
-        self.latent_shapes = ((config.latent_dim,), *([(clusters,)] if clusters else []))
+        self.latent_shapes = ((config.latent_dim + config.self_conditioned,),)
+        self.noise = config.noise
+        self.num_pixels = images.channels * images.size**2
         self.generator, self.D = self._build_generator(), self._build_discriminator()
-        if clusters:
-            self.generator = ClusterGenerator(OneHotLabel(self.generator, clusters), clusters, config.noise)
-            self.D = ClusterDiscriminator(OneHotLabel(self.D, clusters), clusters, self.num_pixels)
+        self.clusters = None
+        if config.self_conditioned:
+            labelled = OneHotLabel(self.generator, config.self_conditioned)
+            self.generator = ClusterGenerator(labelled, config.self_conditioned, config.noise)
+            self.D = OneHotLabel(self.D, config.self_conditioned)
+            self.clusters = Clusters(config.self_conditioned, self.num_pixels)
+            self.D.add_module("clusters", self.clusters)
         self.networks = {"G": self.generator, "D": self.D}
         self.loss, self.penalties = adversarial.LOSSES[config.loss], Penalties(config.r1, config.r2, config.gp)
 
@@ -66,29 +71,22 @@ class Vanilla(Variant):
         no batch norm, so it takes real and fake images in one batch. Fake images are of the clusters of the real ones."""
         for part in batch.parts(self.config.d_steps):
             labels = self.labels(part.images)
-            fake = self.generate(labels, part.images)
+            fake = self.generator(*self.sample_latents(len(part.images), part.images.device), **labels)
             both = torch.cat([self.shift(part.images), self.shift(fake.detach())])
-            real_logits, fake_logits = self.D(both, *(label.repeat(2) for label in labels)).chunk(2)
+            both_labels = {name: label.repeat(2) for name, label in labels.items()}
+            real_logits, fake_logits = self.D(both, **both_labels).chunk(2)
             d_loss = self.d_loss(real_logits, fake_logits)
             probabilities = adversarial.d_probabilities(real_logits, fake_logits)
-            penalty = self.penalties(self.D, part.images, fake, *labels)
+            penalty = self.penalties(self.D, part.images, fake, *labels.values())
             yield Update("D", d_loss + penalty, {self.loss.term: d_loss, **probabilities})
 
-        fake_logits = self.D(self.shift(fake), *labels)
-        g_loss = self.loss.generator(fake_logits, lambda: self.D(self.shift(part.images), *labels))
+        fake_logits = self.D(self.shift(fake), **labels)
+        g_loss = self.loss.generator(fake_logits, lambda: self.D(self.shift(part.images), **labels))
         yield Update("G", g_loss, {"g_loss": g_loss})
 
-    def labels(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the clusters of images, int64 `[B]`, or nothing without clusters."""
-        return (self.D.labels(images),) if isinstance(self.D, ClusterDiscriminator) else ()
-
-    def generate(self, labels: tuple[Tensor, ...], like: Tensor) -> Tensor:
-        """Return new images, as many as `like` has, of the given clusters."""
-        latents = self.sample_latents(len(like), like.device)
-        if isinstance(self.generator, ClusterGenerator):
-            return self.generator.of_clusters(latents, *labels)
-        images: Tensor = self.generator(*latents)
-        return images
+    def labels(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the argument `labels` of G and D, the clusters of images, int64 `[B]`; nothing without clusters."""
+        return {} if self.clusters is None else {"labels": self.clusters(images)}
 
     @classmethod
     def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
@@ -115,11 +113,11 @@ class Vanilla(Variant):
         return dataclasses.replace(config, self_conditioned=num_clusters(config.self_conditioned, num_images))
 
     def fit(self, images: Tensor) -> None:
-        if isinstance(self.generator, ClusterGenerator) and isinstance(self.D, ClusterDiscriminator):
-            fit_clusters(self.generator, self.D, images)
+        if isinstance(self.generator, ClusterGenerator) and self.clusters is not None:
+            fit_clusters(self.generator, self.clusters, images_to_fit(images))
 
     def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
-        logits: Tensor = self.D(images, *self.labels(images))
+        logits: Tensor = self.D(images, **self.labels(images))
         return logits
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:

@@ -4,8 +4,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gancli.nn import clusters
-from gancli.nn.clusters import ClusterGenerator, OneHotLabel, k_means, nearest, num_clusters
+from gancli.nn.clusters import (
+    ClusterGenerator,
+    Clusters,
+    OneHotLabel,
+    fit_clusters,
+    images_to_fit,
+    k_means,
+    nearest,
+    num_clusters,
+)
 from gancli.sampling.generate import slerp
 from gancli.variant import Noise, sample_noise
 
@@ -29,14 +37,14 @@ def mixture(noise: Noise) -> ClusterGenerator:
 def test_noise_chooses_each_cluster_as_often_as_its_share(kind: Noise) -> None:
     count, rng = 100_000, torch.Generator().manual_seed(1)
     noise = sample_noise(kind, (count, len(SHARES)), torch.device("cpu"), rng)
-    found = mixture(kind)(torch.zeros(count, 1), noise)
+    found = mixture(kind)(torch.cat([torch.zeros(count, 1), noise], 1))
     shares = torch.bincount(found.long(), minlength=len(SHARES)) / count
     assert (shares - SHARES).abs().max() < 4 * (0.25 / count) ** 0.5
 
 
 def test_extreme_noise_chooses_a_cluster_too() -> None:
     noise = torch.tensor([[9.0, 0, 0, 0], [-9.0, -9, -9, 1], [0, 0, 9, -9]])
-    assert mixture("normal")(torch.zeros(3, 1), noise).tolist() == [0, 3, 2]
+    assert mixture("normal").choose(noise).tolist() == [0, 3, 2]
 
 
 def test_the_way_between_two_images_stays_in_few_clusters() -> None:
@@ -89,11 +97,11 @@ def test_the_same_images_give_the_same_clusters() -> None:
     fitted = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        g, d = ClusterGenerator(Labels(), 3, "normal"), clusters.ClusterDiscriminator(Labels(), 3, 16)
-        clusters.fit_clusters(g, d, images)
+        g, d = ClusterGenerator(Labels(), 3, "normal"), Clusters(3, 16)
+        fit_clusters(g, d, images_to_fit(images))
         fitted.append((d.centres, g.log_shares))
     assert all(torch.equal(a, b) for a, b in zip(*fitted, strict=True))
-    counts = torch.bincount(d.labels(images.float() / 127.5 - 1), minlength=3)
+    counts = torch.bincount(d(images.float() / 127.5 - 1), minlength=3)
     torch.testing.assert_close(g.log_shares.exp(), counts / 300)
 
 
@@ -101,3 +109,7 @@ def test_a_one_hot_label_joins_the_input() -> None:
     join = OneHotLabel(nn.Identity(), 3)
     found = join(torch.tensor([[[[5.0]]], [[[6.0]]]]), torch.tensor([2, 0]))
     assert found.tolist() == [[5, 0, 0, 1], [6, 1, 0, 0]]
+
+
+def test_given_labels_take_the_place_of_the_chosen_ones() -> None:
+    assert mixture("normal")(torch.randn(3, 5), labels=torch.tensor([3, 1, 2])).tolist() == [3, 1, 2]
