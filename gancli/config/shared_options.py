@@ -23,6 +23,9 @@ class VariantConfig:
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"default": {}}
 
+    grey: ClassVar[Mapping[str, object]] = {}
+    """What the preset `default` changes for named datasets of grey images."""
+
     def check(self) -> None:
         """Check rules that involve several options. Raises `UsageError`."""
 

@@ -120,3 +120,8 @@ def elsewhere(name: str) -> str:
 def own_size(name: str) -> int | None:
     """Return the side of a named dataset's images in pixels, or None for a path."""
     return NAMED_SETS[name].size if name in NAMED_SETS else None
+
+
+def channels_of(name: str) -> int | None:
+    """Return the number of channels of a named dataset's images, or None for a path."""
+    return NAMED_SETS[name].channels if name in NAMED_SETS else None

@@ -23,7 +23,7 @@ from gancli.config.resolve import (
 from gancli.config.run import RANDOM_WEIGHTS
 from gancli.data.dataset_object import NEEDS_OBJECT, PREFIX, DatasetObject, is_python
 from gancli.data.names import dataset_names
-from gancli.data.overview import own_size
+from gancli.data.overview import channels_of, own_size
 from gancli.data.patterns import dataset_stem, is_pattern
 from gancli.errors import CheckpointError, UsageError
 from gancli.files import hub
@@ -160,6 +160,8 @@ def _resolve_new(variant: str, layers: Sequence[Layer], path: Path | None, again
     presets = preset_layers(variant, config_class, value_of(layers, "preset") or "default")
     dataset = value_of(layers, "dataset")
     presets += [*_length_on_own_images(dataset, presets), *_size_of_named_dataset(variant, dataset, presets)]
+    if (value_of(layers, "preset") or "default") == "default" and channels_of(dataset or "digits") == 1:
+        presets.append(Layer("grey images", config_class.grey))
     resolved = _with_absolute_paths(resolve(variant, config_class, [*presets, *layers]))
     if path is not None:
         run_directory.check_new(path, again)

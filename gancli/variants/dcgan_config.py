@@ -6,8 +6,9 @@ Networks, 2015, arXiv:1511.06434
 G doubles the size of the image, from 4×4 on (the paper: by transposed convolutions); D halves it by strided convolutions
 (28→14→7→4). There is no pooling and no hidden fully connected layer. Sizes are 4 or 7 times a power of two: 28, 32, 64, 128.
 The default adds later findings: G repeats pixels and convolves them, a gradient penalty on real images (R1) replaces batch
-norm in D, the learning rate is five times as high, and G's weights are averaged. Options: spectral norm in D, DiffAugment
-for small datasets, labels in G and D. The preset `paper` has the paper's values.
+norm in D, the learning rate is five times as high, and G's weights are averaged; for named datasets of grey images,
+clusters take the place of classes (`--self-conditioned`). Options: spectral norm in D, DiffAugment for small datasets,
+labels in G and D. The preset `paper` has the paper's values.
 """
 
 from collections.abc import Mapping
@@ -63,6 +64,8 @@ class Config(VariantConfig):
             "batch_size": 128, "epochs": 25, "ema": 0.0,
         },
     }  # fmt: skip
+
+    grey: ClassVar[Mapping[str, object]] = {"self_conditioned": 100, "lr_decay": 1.0, "ema": 0.9995}
 
     def check(self) -> None:
         shared_options.check_schedule(self.lr_decay, self.lr_schedule)

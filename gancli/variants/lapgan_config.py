@@ -7,7 +7,7 @@ The coarsest level is a plain GAN. Every finer level k has its own conditional p
 of an enlarged coarser image, D_k judges their sum. All levels are trained on the pyramid of real images, independently and
 in one run; sampling goes through them from coarse to fine. Sizes halve down to 7 or 8 pixels: 28 is 7→14→28, 32 is 8→16→32,
 64 is 8→16→32→64. The default adds later findings: batch norm in G, a gradient penalty (R1) in D, G at half the size of its
-level. The preset `paper` has the paper's networks and schedules.
+level, and clusters of the coarsest images in place of classes. The preset `paper` has the paper's networks and schedules.
 """
 
 from collections.abc import Mapping
@@ -70,12 +70,13 @@ class Config(VariantConfig):
     beta1: float = shared_options.adam_beta1(only_with="optimizer=adam")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"batch_size": 384, "epochs": 45, "ema": 0.9995},
+        "default": {"self_conditioned": 50, "batch_size": 384, "epochs": 45, "ema": 0.9995},
         "quick": {"image_size": 32, "within": "10m"},
         # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, images of 32 pixels where it crops
         # CIFAR-10 to 28, and no labels unless --conditional is set (the paper has both forms).
         "paper": {
-            "latent_dim": 100, "noise": "uniform", "coarse_width": 1200, "coarse_d_width": 600, "coarse_updates": 1,
+            "self_conditioned": 0, "latent_dim": 100, "noise": "uniform", "coarse_width": 1200, "coarse_d_width": 600,
+            "coarse_updates": 1,
             "width": 64,
             "layers": "flat", "d_sees": "sum", "norm": "none", "r1": 0.0, "coarse_r1": 0.0, "dropout": 0.5,
             "bounded": False, "perturb": 0.0, "lr_decay": 0.0,

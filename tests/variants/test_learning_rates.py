@@ -116,7 +116,10 @@ def test_two_processes_update_d_as_often_as_one(gan: Gan) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (("--lr-schedule", "cosine"), "--lr-schedule cosine: the learning rate does not decay; give --lr-decay too"),
+        (
+            ("--lr-decay", 0, "--lr-schedule", "cosine"),
+            "--lr-schedule cosine: the learning rate does not decay; give --lr-decay too",
+        ),
         (("--optimizer", "sgd", "--warmup", 5), "--warmup 5: only applies with --optimizer adam"),
         (("--d-lr", 0), "--d-lr 0.0: must be above 0"),
         (("--d-steps", 9), "--batch-size 16: batch normalisation needs at least 2 images per update"),
