@@ -113,7 +113,9 @@ class _Checker:
         planned = plan.resolve_plan(resolved.run, resolved.own, source, variant_class)
         planned.machine.configure(deterministic=True)
         out = run_directory.make_writable(self.folder / f"session-{next(self.number)}")
-        return Session(planned, source, variant_class, out)
+        session = Session(planned, source, variant_class, out)
+        session.fit()
+        return session
 
     def presets(self) -> str:
         info, variant_class = catalogue.variant_info(self.name), catalogue.load(self.name)

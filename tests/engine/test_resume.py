@@ -106,7 +106,7 @@ def test_a_run_resumed_in_another_epoch_ends_in_the_same_bytes(
 
 
 def test_a_finished_run_is_left_alone_and_a_longer_one_goes_on(gan: Gan, tmp_path: Path) -> None:
-    args = (*train_args("vanilla"), "--out", "run", "--resume", "auto")
+    args = (*train_args("vanilla"), "--lr-decay", 0, "--out", "run", "--resume", "auto")
     assert gan(*args, "--steps", 5).code == 0
     before = sha256(tmp_path / "run" / "ckpt.safetensors")
     again = gan(*args, "--steps", 5)
@@ -114,7 +114,7 @@ def test_a_finished_run_is_left_alone_and_a_longer_one_goes_on(gan: Gan, tmp_pat
     assert "already" in again.err
     assert sha256(tmp_path / "run" / "ckpt.safetensors") == before
     assert gan(*args, "--steps", 10).code == 0
-    assert gan(*train_args("vanilla"), "--steps", 10, "--out", "whole").code == 0
+    assert gan(*train_args("vanilla"), "--lr-decay", 0, "--steps", 10, "--out", "whole").code == 0
     whole, extended = (state.load_newest(RunDirectory(tmp_path / name))[0].tensors for name in ("whole", "run"))
     weights = [name for name in whole if name.startswith(("network", "average", "optimizer"))]
     assert len(weights) > 10
