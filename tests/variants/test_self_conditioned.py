@@ -40,8 +40,8 @@ def test_a_run_finds_clusters_and_keeps_their_shares_with_the_model(gan: Gan, na
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_clusters_are_of_the_size_that_they_condition(name: str) -> None:
-    config = catalogue.variant_info(name).config_class(self_conditioned=5)
-    variant: Any = catalogue.load(name)(config, ImageSpec(1, 16))
+    config_class: Any = catalogue.variant_info(name).config_class
+    variant: Any = catalogue.load(name)(config_class(self_conditioned=5), ImageSpec(1, 16))
     images, _ = next(iter(draw_digits(400, 16, 0)))
     with torch.no_grad():
         variant.fit(images)
