@@ -10,6 +10,7 @@ and G's call, whose activations are computed again in the backward pass of G's u
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -117,9 +118,10 @@ class _Recomputed:
 
         forward, device = network.forward, self._machine.device
 
-        def call(*arguments: Tensor) -> Any:
+        def call(*arguments: Tensor, **named: Tensor | None) -> Any:
             again = _Again(network, share, device)
-            return checkpoint(forward, *arguments, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
+            given = partial(forward, **named)
+            return checkpoint(given, *arguments, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
 
         return call
 

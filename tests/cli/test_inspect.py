@@ -31,7 +31,7 @@ def test_inspect_json_is_one_document(gan: Gan, trained: Path) -> None:
     assert document["config"]["width"] == 16
     stored = safetensors.torch.load_file(trained / "ckpt.safetensors")
     assert document["networks"]["generator"]["parameters"] == sum(tensor.numel() for tensor in stored.values())
-    assert document["tensors"]["generator.0.weight"] == {"dtype": "F32", "shape": [256, 8]}
+    assert document["tensors"]["generator.conditional.layers.0.weight"] == {"dtype": "F32", "shape": [256, 8 + 64]}
     assert set(document["last_metrics"]) == {"d_loss", "g_loss", "d_real", "d_fake"}
 
 
@@ -116,11 +116,11 @@ def test_verify_also_reads_states_and_finds_nan(gan: Gan, trained: Path, tmp_pat
     assert "are valid" in gan("inspect", newest, "--verify").out
     saved = state.load(newest)
     tensors = {name: tensor.clone() for name, tensor in saved.tensors.items()}
-    tensors["network.D/1.weight"][0, 0] = float("nan")
+    tensors["network.D/layers.1.weight"][0, 0] = float("nan")
     checkpoint.save(tmp_path / "odd.safetensors", tensors, saved.facts)
     refused = gan("inspect", tmp_path / "odd.safetensors", "--verify")
     assert refused.code == 1
-    assert "network.D/1.weight contains NaN" in refused.err
+    assert "network.D/layers.1.weight contains NaN" in refused.err
     assert gan("inspect", tmp_path / "odd.safetensors").code == 0
 
 

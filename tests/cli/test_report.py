@@ -146,6 +146,7 @@ def test_a_resumed_run_rewrites_its_page(gan: Gan, trained: Path) -> None:
     assert gan("train", "--resume", trained, "--steps", 20).code == 0
     assert gan("train", "--resume", trained).code == 0, "it is finished already, and says so"
     lines = [json.loads(line)["event"] for line in (trained / "log.jsonl").read_text().splitlines()]
+    lines = [event for event in lines if event != "warned"]  # of the learning rate of a longer run
     assert lines == ["run_started", "run_finished", "run_started", "run_finished", "run_finished"]
     assert "step 20" in (trained / "report.html").read_text("utf-8")
 

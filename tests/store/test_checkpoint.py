@@ -15,6 +15,8 @@ from gancli.store.facts import from_header
 from gancli.store.header import read_header
 from tests.conftest import Gan, sha256
 
+WEIGHT = "generator.conditional.layers.0.weight"
+
 
 def rewritten(source: Path, target: Path, change: Any) -> Path:
     """A copy of a checkpoint with its header (as JSON, our description unpacked) changed in place by `change`."""
@@ -76,8 +78,10 @@ def test_saving_a_loaded_model_again_gives_the_same_bytes(trained: Path, tmp_pat
         (lambda _, ours: ours.update(sha256="0" * 64), "damaged"),
         (lambda _, ours: ours.update(kind="pickle"), "kind"),
         (
-            lambda header, _: header.update({"generator.9.weight": header.pop("generator.0.weight")}),
-            "its tensors differ by generator.0.weight",
+            lambda header, _: header.update(
+                {"generator.conditional.layers.9.weight": header.pop("generator.conditional.layers.0.weight")}
+            ),
+            f"its tensors differ by {WEIGHT}",
         ),
     ],
 )
@@ -102,9 +106,9 @@ def test_weights_that_are_not_finite_are_refused(trained: Path, tmp_path: Path) 
     header = read_header(source)
     facts = from_header(source, header)
     tensors = checkpoint.read_tensors(source, header, facts)
-    tensors["generator.0.weight"][0, 0] = float("nan")
+    tensors[WEIGHT][0, 0] = float("nan")
     checkpoint.save(tmp_path / "nan.safetensors", tensors, facts)
-    with pytest.raises(CheckpointError, match=r"generator\.0\.weight contains NaN"):
+    with pytest.raises(CheckpointError, match=r"generator\.conditional\.layers\.0\.weight contains NaN"):
         checkpoint.load_model(tmp_path / "nan.safetensors")
 
 
