@@ -230,9 +230,10 @@ class Variant(ABC):
         saved with the state, and a resumed run keeps it. Default: `config`."""
         return config
 
-    def fit(self, images: Tensor) -> None:  # noqa: B027
-        """Compute from the training images, uint8 `[N, C, size, size]` on the CPU, what networks hold in buffers, such as
-        clusters; called once, before the first step of a new run, under `torch.no_grad`. Default: nothing."""
+    def fit_to_images(self, images: Tensor) -> None:  # noqa: B027
+        """Compute from training images what networks hold in buffers, such as clusters; called once, before the first step
+        of a new run, under `torch.no_grad`. `images`: some thousands of those to train on, uint8 `[N, C, size, size]` on the
+        CPU, mirrored as in training. Default: nothing."""
 
     def prepare(self, device: torch.device) -> tuple[str, ...]:  # noqa: ARG002
         """Load what only training needs, such as pretrained weights for a loss, to `device`; called once before the

@@ -90,7 +90,7 @@ def _resolved(name: str, values: dict[str, object], preset: str = "default") -> 
     """Return the options of a run of a variant, with `values` of options."""
     config_class = catalogue.variant_info(name).config_class
     layers = [*environment_layers(but=("progress", "device", "threads")), Layer(FLAG, values)]
-    return resolve(name, config_class, [*preset_layers(name, config_class, preset), *layers])
+    return resolve(name, config_class, [*preset_layers(name, config_class, preset, channels=1), *layers])
 
 
 class _Checker:
@@ -114,7 +114,7 @@ class _Checker:
         planned.machine.configure(deterministic=True)
         out = run_directory.make_writable(self.folder / f"session-{next(self.number)}")
         session = Session(planned, source, variant_class, out)
-        session.fit()
+        session.fit_to_images()
         return session
 
     def presets(self) -> str:

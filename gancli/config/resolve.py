@@ -56,8 +56,11 @@ def known_fields(config_class: type[VariantConfig]) -> dict[str, Field]:
     return {field.name: field for field in (*run, *own)}
 
 
-def preset_layers(variant: str, config_class: type[VariantConfig], preset: str) -> list[Layer]:
-    """The layers of a preset: the variant's defaults, then the preset's own values. Raises `UsageError`."""
+def preset_layers(
+    variant: str, config_class: type[VariantConfig], preset: str, channels: int | None = None
+) -> list[Layer]:
+    """The layers of a preset: the variant's defaults, then the preset's own values. `channels`: of the images of a named
+    dataset; None for others. Raises `UsageError`."""
     if preset not in config_class.presets:
         known = ", ".join(config_class.presets)
         hint = did_you_mean(preset, config_class.presets)
@@ -65,6 +68,8 @@ def preset_layers(variant: str, config_class: type[VariantConfig], preset: str) 
     layers = [Layer("default", config_class.presets["default"])]
     if preset != "default":
         layers.append(Layer(f"preset {preset}", config_class.presets[preset]))
+    elif channels == 1:
+        layers.append(Layer("grey images", config_class.defaults_for_grey))
     return layers
 
 

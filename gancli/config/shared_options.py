@@ -23,7 +23,7 @@ class VariantConfig:
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"default": {}}
 
-    grey: ClassVar[Mapping[str, object]] = {}
+    defaults_for_grey: ClassVar[Mapping[str, object]] = {}
     """What the preset `default` changes for named datasets of grey images."""
 
     def check(self) -> None:
@@ -74,9 +74,15 @@ def decay_shape(only_with: str | None = None) -> Any:
     return option("linear", "shape of the decay of --lr-decay", only_with=only_with)
 
 
-def num_clusters(images: str = "the images") -> Any:
-    help_text = f"clusters of {images} that take the place of classes, at most one per 100 images; 0: none"
-    return option(0, help_text, ge=0, le=10_000, source="Liu et al. 2020")
+def num_clusters(default_text: str, images: str = "the images") -> Any:
+    return option(
+        0,
+        f"clusters of {images} that take the place of classes, at most one per 100 images used; 0: none",
+        ge=0,
+        le=1_000,
+        source="Liu et al. 2020",
+        default_text=f"{default_text}; 0 for files of earlier versions",
+    )
 
 
 def warmup_steps(only_with: str | None = None) -> Any:
@@ -100,7 +106,7 @@ def adam_beta1(value: float = 0.5, only_with: str | None = None, source: str | N
 class FullyConnectedConfig(VariantConfig):
     """Options of the variants with fully connected networks."""
 
-    latent_dim: int = option(32, "length of z", ge=1, le=8192)
+    latent_dim: int = option(32, "length of z, not counting the numbers that choose a cluster", ge=1, le=8192)
     noise: Literal["normal", "uniform", "unit-uniform"] = option(
         "normal", "distribution of z: N(0, 1), U(-1, 1) or U(-√3, √3)"
     )

@@ -63,7 +63,6 @@ def _whole_length_s(
     uncompiled = dataclasses.replace(planned, run=dataclasses.replace(planned.run, compile="no"))
     whole_s = 0.0
     with closing(Session(uncompiled, source, variant_class, directory)) as trial:
-        trial.fit()
         with trial.ranks.main_process_first():
             trial.variant.prepare(trial.machine.device)
         for phase, start, end in trial.phases.spans:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gancli import catalogue, events
-from gancli.batches.index_stream import IndexStream, split_held_out
+from gancli.batches.index_stream import IndexStream, seeded_generator, split_held_out
 from gancli.catalogue import contract
 from gancli.data.dataset import Dataset
 from gancli.data.photographs import PhotoDataset
@@ -33,6 +33,8 @@ from gancli.store.state import State, Writer
 from gancli.variant import Phase, Variant
 
 AGREE_EVERY = 16  # steps, at most, between two agreements of all processes whether to stop or save
+# Images that a variant is fitted to, and their values: enough for k-means, without much memory.
+MIN_FITTED, MAX_FITTED, MAX_FITTED_VALUES = 1_000, 10_000, 40_000_000
 AGREE_S = 1.0  # and seconds, where steps are slow
 
 
@@ -111,14 +113,18 @@ class Session:
         return StepRunner(step, self.batches, self.average, self.losses, execution)
 
     @torch.no_grad()
-    def fit(self) -> None:
+    def fit_to_images(self) -> None:
         """Let the variant of a new run compute what depends on the training images."""
-        if not isinstance(self.source, Dataset) or type(self.variant).fit is Variant.fit:
+        if not isinstance(self.source, Dataset) or type(self.variant).fit_to_images is Variant.fit_to_images:
             return
-        held_out = self.run.held_out
-        self.variant.fit(
-            self.source.images[split_held_out(self.source.num_images, held_out)[0]] if held_out else self.source.images
-        )
+        rows = split_held_out(self.source.num_images, self.run.held_out or 0)[0]
+        pixels = self.source.images[:1].numel()
+        count = min(MAX_FITTED, max(MIN_FITTED, MAX_FITTED_VALUES // pixels))
+        rows = rows[torch.randperm(len(rows), generator=seeded_generator("fit"))[:count]]
+        images = self.source.images[rows]
+        if self.run.mirror:
+            images = torch.cat([images[::2], images[1::2].flip(3)])
+        self.variant.fit_to_images(images)
         for network in self.variant.networks.values():
             self.ranks.broadcast(network.state_dict())
         self.average.reset()

@@ -148,6 +148,9 @@ def default_name(variant: str, dataset: str) -> str:
 def _start_new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
     resolved = _resolve_new(variant, layers, path, again)
     weights, warnings = _initial_weights(resolved.run)
+    clusters = None if weights is None else getattr(weights.facts.config, "self_conditioned", None)
+    if clusters is not None:  # as many as that model has, if they are not given
+        resolved = _resolve_new(variant, [Layer("--init-from", {"self_conditioned": clusters}), *layers], path, again)
     directory = None if path is None else RunDirectory(path) if dry_run else run_directory.make_writable(path)
     notes = [note for layer in layers for note in layer.notes]
     return Start(resolved, directory, warnings=(*notes, *warnings), weights=weights)
@@ -157,11 +160,9 @@ def _resolve_new(variant: str, layers: Sequence[Layer], path: Path | None, again
     """Return all values of a new run. Raises `UsageError` for values that contradict each other, and an occupied
     `path`."""
     config_class, layers = catalogue.variant_info(variant).config_class, _with_commits(layers)
-    presets = preset_layers(variant, config_class, value_of(layers, "preset") or "default")
-    dataset = value_of(layers, "dataset")
+    dataset, preset = value_of(layers, "dataset"), value_of(layers, "preset") or "default"
+    presets = preset_layers(variant, config_class, preset, channels_of(dataset or "digits"))
     presets += [*_length_on_own_images(dataset, presets), *_size_of_named_dataset(variant, dataset, presets)]
-    if (value_of(layers, "preset") or "default") == "default" and channels_of(dataset or "digits") == 1:
-        presets.append(Layer("grey images", config_class.grey))
     resolved = _with_absolute_paths(resolve(variant, config_class, [*presets, *layers]))
     if path is not None:
         run_directory.check_new(path, again)

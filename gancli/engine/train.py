@@ -80,11 +80,11 @@ def train(
             yield session.finished("done")
             return
     else:
-        session.fit()
         if session.run.init_from != RANDOM_WEIGHTS:
             if run.init_from is None and ranks.first:
                 weights, _ = load_weights(pretrained_file(str(session.run.init_from)))
             yield from map(events.Warned, initial.initialise(session, weights))
+        session.fit_to_images()
     evaluation = _prepare(session, stop, emit)
     try:
         with contention.monitor_contention(session.clock.progress) if session.ranks.alone else nullcontext() as others:

@@ -16,6 +16,7 @@ from gancli.config.option import checked, with_current_names
 from gancli.config.resolve import NOT_STORED, known_fields, preset_layers, resolve
 from gancli.config.run import RANDOM_WEIGHTS
 from gancli.data.dataset_object import is_python
+from gancli.data.overview import channels_of
 from gancli.errors import CheckpointError, GancliError, UsageError, shell_quoted
 from gancli.spec import ImageSpec
 from gancli.store import pretrained
@@ -231,7 +232,8 @@ def command_from_config(config: Mapping[str, object]) -> str:
             return ""
         config_class = catalogue.variant_info(variant).config_class
         preset = str(config.get("preset", "default"))
-        usual = resolve(variant, config_class, preset_layers(variant, config_class, preset))
+        channels = channels_of(str(config.get("dataset", "digits")))
+        usual = resolve(variant, config_class, preset_layers(variant, config_class, preset, channels))
         own = config.get(variant, {})
         if is_python(str(config.get("dataset", ""))):
             return ""

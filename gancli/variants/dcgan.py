@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from gancli.errors import UsageError
+from gancli.images import to_float
 from gancli.nn import adversarial
 from gancli.nn.augment import diff_augment
-from gancli.nn.clusters import ClusterGenerator, Clusters, fit_clusters, images_to_fit, num_clusters
+from gancli.nn.clusters import ClusterGenerator
 from gancli.nn.layers import ConvAfterDoubling, Tanh, dcgan_init, label_embedding, norm_activation, spectral_norms
 from gancli.nn.penalties import Penalties
 from gancli.spec import Batch, ImageSpec
@@ -102,9 +103,8 @@ class Dcgan(Variant):
         self.D = Discriminator(config, images, num_classes, widths)
         self.clusters = None
         if clusters:
-            self.generator = ClusterGenerator(self.generator, clusters, self.noise)
-            self.clusters = Clusters(clusters, images.channels * images.size**2)
-            self.D.add_module("clusters", self.clusters)
+            num_pixels = images.channels * images.size**2
+            self.generator = self.clusters = ClusterGenerator(self.generator, clusters, num_pixels, self.noise)
         self.networks = {"G": self.generator, "D": self.D}
         self.loss, self.penalties = adversarial.LOSSES[config.loss], Penalties(config.r1, config.r2, config.gp)
 
@@ -114,16 +114,15 @@ class Dcgan(Variant):
 
     @classmethod
     def resolve_defaults(cls, config: Config, steps: int, num_images: int) -> Config:  # noqa: ARG003
-        """Return `config` with an augmentation if there are few images, and with as many clusters as there are images
-        for."""
-        config = dataclasses.replace(config, self_conditioned=num_clusters(config.self_conditioned, num_images))
+        """Return `config` with an augmentation if there are few images, and without clusters if there are labels."""
+        config = dataclasses.replace(config, self_conditioned=0) if config.conditional else config
         if config.augment is not None:
             return config
         return dataclasses.replace(config, augment=ALL_POLICIES if num_images < FEW_IMAGES else "none")
 
-    def fit(self, images: Tensor) -> None:
-        if isinstance(self.generator, ClusterGenerator) and self.clusters is not None:
-            fit_clusters(self.generator, self.clusters, images_to_fit(images))
+    def fit_to_images(self, images: Tensor) -> None:
+        if self.clusters is not None:
+            self.clusters.fit(to_float(images))
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of D, each on its part of the batch, and one of G on the last part. A D with batch norm takes
@@ -149,7 +148,7 @@ class Dcgan(Variant):
 
     def labels(self, batch: Batch) -> Tensor:
         """Return the labels of a batch, int64 `[B]`: its clusters, if there are any."""
-        return batch.condition if self.clusters is None else self.clusters(batch.images)
+        return batch.condition if self.clusters is None else self.clusters.labels(batch.images)
 
     def generate(self, labels: Tensor) -> Tensor:
         """Return a new image for each label."""

@@ -23,10 +23,10 @@ from gancli.errors import UsageError
 class Config(VariantConfig):
     """Options of the DCGAN."""
 
-    latent_dim: int = option(64, "length of z", ge=1, le=8192)
+    latent_dim: int = option(64, "length of z, not counting the numbers that choose a cluster", ge=1, le=8192)
     width: int = option(32, "feature maps next to the image; doubled at each halving, up to 8 times", ge=1, le=1024)
     conditional: bool = option(False, "use the label in G and D, for `gan sample --label`")
-    self_conditioned: int = shared_options.num_clusters()
+    self_conditioned: int = shared_options.num_clusters("100 for named datasets of grey images, else 0")
     # Differs from the paper: R1 instead of batch norm in D, and a higher learning rate: see docs/variants/dcgan.md.
     norm: Literal["batch", "spectral", "none"] = option(
         "none", "D's normalisation; batch is the paper's", source="spectral: Miyato et al. 2018"
@@ -65,7 +65,7 @@ class Config(VariantConfig):
         },
     }  # fmt: skip
 
-    grey: ClassVar[Mapping[str, object]] = {"self_conditioned": 100, "lr_decay": 1.0, "ema": 0.9995}
+    defaults_for_grey: ClassVar[Mapping[str, object]] = {"self_conditioned": 100, "lr_decay": 1.0, "ema": 0.9995}
 
     def check(self) -> None:
         shared_options.check_schedule(self.lr_decay, self.lr_schedule)

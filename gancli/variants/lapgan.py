@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from gancli.errors import UsageError
+from gancli.images import to_float
 from gancli.nn.adversarial import LOSSES
-from gancli.nn.clusters import ClusterGenerator, Clusters, fit_clusters, images_to_fit, num_clusters
+from gancli.nn.clusters import ClusterGenerator
 from gancli.nn.penalties import Penalties, penalty_subset
-from gancli.nn.pyramid import Chain, laplacian
+from gancli.nn.pyramid import Chain, halve, laplacian
 from gancli.nn.pyramid_networks import CoarseGenerator, Discriminator, Generator
 from gancli.spec import Batch, ImageSpec
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, learning_rate_schedule
@@ -45,10 +46,7 @@ class Lapgan(Variant):
         self.networks = {f"G{k}": generator for k, generator in enumerate(generators)} | {
             f"D{k}": self._build_discriminator(size) for k, size in enumerate(self.sizes)
         }
-        self.clusters = None
-        if self.num_clusters:
-            self.clusters = Clusters(self.num_clusters, images.channels * coarsest**2)
-            self.networks[f"D{len(finer)}"].add_module("clusters", self.clusters)
+        self.clusters = generators[-1] if isinstance(generators[-1], ClusterGenerator) else None
         self.latent_shapes = (*((1, size, size) for size in finer), (config.latent_dim + self.num_clusters,))
         self.noise = config.noise
         self.loss = LOSSES[config.loss]
@@ -75,7 +73,9 @@ class Lapgan(Variant):
         coarse = CoarseGenerator(
             *common, latent_dim=config.latent_dim, width=config.coarse_width, batch_norm=batch_norm, bounded=bounded
         )
-        return ClusterGenerator(coarse, self.num_clusters, config.noise) if self.num_clusters else coarse
+        if not self.num_clusters:
+            return coarse
+        return ClusterGenerator(coarse, self.num_clusters, self.images.channels * size**2, config.noise)
 
     def _build_discriminator(self, size: int) -> nn.Module:
         config, coarsest = self.config, size == self.sizes[-1]
@@ -87,14 +87,15 @@ class Lapgan(Variant):
 
     @classmethod
     def resolve_defaults(cls, config: Config, steps: int, num_images: int) -> Config:  # noqa: ARG003
-        """Return `config` with as many clusters as there are images for."""
-        return dataclasses.replace(config, self_conditioned=num_clusters(config.self_conditioned, num_images))
+        """Return `config` without clusters if there are labels."""
+        return dataclasses.replace(config, self_conditioned=0) if config.conditional else config
 
-    def fit(self, images: Tensor) -> None:
-        coarsest = self.networks[f"G{self.num_levels - 1}"]
-        if isinstance(coarsest, ClusterGenerator) and self.clusters is not None:
-            image, _ = laplacian(images_to_fit(images), self.num_levels, self.config.resize)[-1]
-            fit_clusters(coarsest, self.clusters, image)
+    def fit_to_images(self, images: Tensor) -> None:
+        if self.clusters is not None:
+            coarse = to_float(images)
+            for _ in range(self.num_levels - 1):
+                coarse = halve(coarse, self.config.resize)
+            self.clusters.fit(coarse)
 
     def level_images(self, *arguments: Tensor) -> tuple[Tensor, ...]:
         return self.chain.levels(*arguments)
@@ -174,8 +175,7 @@ class Lapgan(Variant):
         """Return the labels of level k: in the coarsest level the clusters of its images, if there are any."""
         if self.clusters is None or k < self.num_levels - 1:
             return labels
-        clusters: Tensor = self.clusters(residual)
-        return clusters
+        return self.clusters.labels(residual)
 
     def optimizers(self, steps: int) -> Mapping[str, Optimizer]:
         """Return the optimizer of each network. Schedules count its updates, of which the coarsest level has several in

@@ -27,8 +27,13 @@ class Config(VariantConfig):
         source="section 2.2",
     )
     conditional: bool = option(False, "use the label in every G and D, for `gan sample --label`")
-    self_conditioned: int = shared_options.num_clusters("the coarsest level's images")
-    latent_dim: int = option(32, "length of the coarsest level's z; finer levels have one plane", ge=1, le=8192)
+    self_conditioned: int = shared_options.num_clusters("50", "the coarsest level's images")
+    latent_dim: int = option(
+        32,
+        "length of the coarsest level's z, not counting the numbers that choose a cluster; finer levels have one plane",
+        ge=1,
+        le=8192,
+    )
     noise: Literal["normal", "uniform"] = option("normal", "distribution of z: N(0, 1) or U(-1, 1)")
     coarse_width: int = option(512, "units of a hidden layer of the coarsest G", ge=1, le=16384)
     coarse_d_width: int = option(512, "units of a hidden layer of the coarsest D", ge=1, le=16384)

@@ -1,14 +1,14 @@
 """The networks and the training step of the GAN. Its options, and a description, are in `vanilla_config`."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from gancli.images import to_float
 from gancli.nn import adversarial
 from gancli.nn.augment import translation
-from gancli.nn.clusters import ClusterGenerator, Clusters, OneHotLabel, fit_clusters, images_to_fit, num_clusters
+from gancli.nn.clusters import ClusterGenerator, OneHotLabel
 from gancli.nn.layers import Maxout, Tanh, dropout, norm_activation
 from gancli.nn.penalties import Penalties
 from gancli.spec import Batch, ImageSpec
@@ -34,12 +34,10 @@ class Vanilla(Variant):
         self.num_pixels = images.channels * images.size**2
         self.generator, self.D = self._build_generator(), self._build_discriminator()
         self.clusters = None
-        if config.self_conditioned:
-            labelled = OneHotLabel(self.generator, config.self_conditioned)
-            self.generator = ClusterGenerator(labelled, config.self_conditioned, config.noise)
-            self.D = OneHotLabel(self.D, config.self_conditioned)
-            self.clusters = Clusters(config.self_conditioned, self.num_pixels)
-            self.D.add_module("clusters", self.clusters)
+        if clusters := config.self_conditioned:
+            labelled = OneHotLabel(self.generator, clusters)
+            self.generator = self.clusters = ClusterGenerator(labelled, clusters, self.num_pixels, config.noise)
+            self.D = OneHotLabel(self.D, clusters)
         self.networks = {"G": self.generator, "D": self.D}
         self.loss, self.penalties = adversarial.LOSSES[config.loss], Penalties(config.r1, config.r2, config.gp)
 
@@ -86,7 +84,7 @@ class Vanilla(Variant):
 
     def labels(self, images: Tensor) -> dict[str, Tensor]:
         """Return the argument `labels` of G and D, the clusters of images, int64 `[B]`; nothing without clusters."""
-        return {} if self.clusters is None else {"labels": self.clusters(images)}
+        return {} if self.clusters is None else {"labels": self.clusters.labels(images)}
 
     @classmethod
     def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
@@ -107,14 +105,9 @@ class Vanilla(Variant):
         shifted = translation(images[:count] + 1, MAX_SHIFT) - 1  # fills with 0, which is then -1, black
         return torch.cat([shifted, images[count:]])
 
-    @classmethod
-    def resolve_defaults(cls, config: Config, steps: int, num_images: int) -> Config:  # noqa: ARG003
-        """Return `config` with as many clusters as there are images for."""
-        return dataclasses.replace(config, self_conditioned=num_clusters(config.self_conditioned, num_images))
-
-    def fit(self, images: Tensor) -> None:
-        if isinstance(self.generator, ClusterGenerator) and self.clusters is not None:
-            fit_clusters(self.generator, self.clusters, images_to_fit(images))
+    def fit_to_images(self, images: Tensor) -> None:
+        if self.clusters is not None:
+            self.clusters.fit(to_float(images))
 
     def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         logits: Tensor = self.D(images, **self.labels(images))

@@ -27,7 +27,8 @@ class Config(shared_options.FullyConnectedConfig):
         0.0, "fraction of D's images shifted by up to a fourteenth of their side", ge=0, le=1, source="Zhao et al. 2020"
     )
 
-    self_conditioned: int = shared_options.num_clusters()
+    r1: float = shared_options.r1_weight(0.3)
+    self_conditioned: int = shared_options.num_clusters("100")
 
     def check(self) -> None:
         super().check()
@@ -36,7 +37,7 @@ class Config(shared_options.FullyConnectedConfig):
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "default": {
-            "self_conditioned": 100, "r1": 0.3, "lr_decay": 1.0, "batch_size": 64, "epochs": 80, "ema": 0.9995,
+            "self_conditioned": 100, "lr_decay": 1.0, "batch_size": 64, "epochs": 80, "ema": 0.9995,
         },
         "quick": {"image_size": 32, "within": "10m"},
         "article": {
