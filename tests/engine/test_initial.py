@@ -11,7 +11,22 @@ from safetensors.torch import load_file, save_file
 import gancli
 from tests.conftest import SMALL, TINY, Gan, sha256
 
-TRAIN = ("train", "-v", "vanilla", "-d", "pics", *SMALL, "--lr-decay", 0, "--save-every", 100, "--progress", "plain")
+TRAIN = (
+    "train",
+    "-v",
+    "vanilla",
+    "-d",
+    "pics",
+    *SMALL,
+    "--lr-decay",
+    0,
+    "--self-conditioned",
+    0,
+    "--save-every",
+    100,
+    "--progress",
+    "plain",
+)
 
 
 @pytest.fixture

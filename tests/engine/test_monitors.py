@@ -70,7 +70,7 @@ def test_a_disk_without_room_for_one_state_is_refused_before_the_first_step(
     assert outcome.code == 1
     assert "a saved state takes about" in outcome.err
     assert not (tmp_path / "run" / "ckpt.safetensors").exists()
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=600_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=900_000))
     outcome = gan("train", *SMALL, "--steps", 5, "--out", "tight", "--progress", "plain", "--keep", 9)
     assert outcome.code == 0
     assert "9 kept states and a new one" in outcome.err

@@ -96,7 +96,7 @@ REFUSED: dict[str, Damage] = {
     "JSON list": raw(lambda _: b"[1, 2]"),
     "deep JSON": raw(lambda _: b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
     "long JSON number": raw(lambda _: b'{"a": ' + b"9" * 20_000 + b"}"),
-    "key twice": raw(lambda text: text.rstrip()[:-1] + b', "generator.0.weight": 1}'),
+    "key twice": raw(lambda text: text.rstrip()[:-1] + b', "generator.conditional.layers.0.weight": 1}'),
     "NaN": last_weight(float("nan")),
     "infinity": last_weight(float("inf")),
     "a bit flipped": lambda sound: sound[:-1] + bytes([sound[-1] ^ 1]),
@@ -109,7 +109,9 @@ REFUSED: dict[str, Damage] = {
     "no tensors": no_tensors,
     "no metadata": header(lambda found: found.pop("__metadata__")),
     "metadata no text": header(lambda found: found.update(__metadata__={"gancli": 7})),
-    "escape codes in names": header(lambda found: found.update({ESCAPE: found.pop("generator.0.weight")})),
+    "escape codes in names": header(
+        lambda found: found.update({ESCAPE: found.pop("generator.conditional.layers.0.weight")})
+    ),
     "unknown variant": facts(lambda ours: ours.update(variant="stylegan")),
     "variant a path": facts(lambda ours: ours.update(variant="../../etc/passwd")),
     "variant of escape codes": facts(lambda ours: ours.update(variant=ESCAPE)),
