@@ -31,7 +31,7 @@ def test_inspect_json_is_one_document(gan: Gan, trained: Path) -> None:
     assert document["config"]["width"] == 16
     stored = safetensors.torch.load_file(trained / "ckpt.safetensors")
     assert document["networks"]["generator"]["parameters"] == sum(tensor.numel() for tensor in stored.values())
-    assert document["tensors"]["generator.conditional.layers.0.weight"] == {"dtype": "F32", "shape": [256, 8 + 64]}
+    assert document["tensors"]["generator.conditional.layers.0.weight"] == {"dtype": "F32", "shape": [256, 8 + 100]}
     assert set(document["last_metrics"]) == {"d_loss", "g_loss", "d_real", "d_fake"}
 
 

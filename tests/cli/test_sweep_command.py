@@ -184,7 +184,7 @@ def test_python_takes_one_value_of_each_option() -> None:
 def test_a_sweep_that_is_stopped_goes_on_by_the_command_that_it_prints(
     tmp_path: Path, gan: Gan, more: tuple[str, ...]
 ) -> None:
-    sweep = ["train", *SMALL, "--seed", "0-1", "--out", "s", "--save-every", "100", *more]
+    sweep = ["train", *SMALL, "--lr-decay", "0", "--seed", "0-1", "--out", "s", "--save-every", "100", *more]
     line = [sys.executable, "-m", "gancli", *sweep, "--steps", "100000"]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
     try:
@@ -200,7 +200,7 @@ def test_a_sweep_that_is_stopped_goes_on_by_the_command_that_it_prints(
     step = int(sorted((tmp_path / "s/000-seed=0/state").iterdir())[-1].stem.removeprefix("step-"))
     again = gan_process(*command.split()[1:], "--steps", step + 10)
     assert again.returncode == 0, again.stderr
-    assert gan("train", *SMALL, "--seed", 0, "--steps", step + 10, "--out", "whole").code == 0
+    assert gan("train", *SMALL, "--lr-decay", 0, "--seed", 0, "--steps", step + 10, "--out", "whole").code == 0
     assert sha256(model("s/000-seed=0")) == sha256(model("whole"))
     assert model("s/001-seed=1").exists() == (not more)
     assert os.path.lexists("s")
