@@ -33,9 +33,9 @@ from gancli.store.state import State, Writer
 from gancli.variant import Phase, Variant
 
 AGREE_EVERY = 16  # steps, at most, between two agreements of all processes whether to stop or save
+AGREE_S = 1.0  # and seconds, where steps are slow
 # Images that a variant is fitted to, and their values: enough for k-means, without much memory.
 MIN_FITTED, MAX_FITTED, MAX_FITTED_VALUES = 1_000, 10_000, 40_000_000
-AGREE_S = 1.0  # and seconds, where steps are slow
 
 
 class Requests(NamedTuple):
@@ -118,8 +118,8 @@ class Session:
         if not isinstance(self.source, Dataset) or type(self.variant).fit_to_images is Variant.fit_to_images:
             return
         rows = split_held_out(self.source.num_images, self.run.held_out or 0)[0]
-        pixels = self.source.images[:1].numel()
-        count = min(MAX_FITTED, max(MIN_FITTED, MAX_FITTED_VALUES // pixels))
+        values = self.source.images[:1].numel()  # of an image
+        count = min(MAX_FITTED, max(MIN_FITTED, MAX_FITTED_VALUES // values))
         rows = rows[torch.randperm(len(rows), generator=seeded_generator("fit"))[:count]]
         images = self.source.images[rows]
         if self.run.mirror:

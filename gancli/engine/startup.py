@@ -149,7 +149,7 @@ def _start_new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run
     resolved = _resolve_new(variant, layers, path, again)
     weights, warnings = _initial_weights(resolved.run)
     clusters = None if weights is None else getattr(weights.facts.config, "self_conditioned", None)
-    if clusters is not None:  # as many as that model has, if they are not given
+    if clusters not in (None, getattr(resolved.own, "self_conditioned", None)):  # as many as that model, if not given
         resolved = _resolve_new(variant, [Layer("--init-from", {"self_conditioned": clusters}), *layers], path, again)
     directory = None if path is None else RunDirectory(path) if dry_run else run_directory.make_writable(path)
     notes = [note for layer in layers for note in layer.notes]

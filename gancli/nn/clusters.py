@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gancli.nn.layers import one_hot
+
 ITERATIONS = 20  # of k-means
 MIN_IMAGES = 100  # per cluster: D would know the images of a smaller one by heart
 FAR = 1e4  # from all images: each value of a centre that is not used
@@ -72,9 +74,7 @@ class OneHotLabel(nn.Module):
         self.layers, self.num_classes = layers, num_classes
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        # F.one_hot reads the largest label on the host, which cannot be captured.
-        one_hot = (labels[:, None] == torch.arange(self.num_classes, device=labels.device)).to(x.dtype)
-        found: Tensor = self.layers(torch.cat([x.flatten(1), one_hot], 1))
+        found: Tensor = self.layers(torch.cat([x.flatten(1), one_hot(labels, self.num_classes, x.dtype)], 1))
         return found
 
 

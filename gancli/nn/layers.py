@@ -145,6 +145,12 @@ class Frequencies(nn.Module):
             return self.transform @ images.float() @ self.transform.mT * self.gain
 
 
+def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype) -> Tensor:
+    """Return one-hot labels: int64 `[B]` → `[B, num_classes]`. F.one_hot reads the largest label on the host, which cannot
+    be captured."""
+    return (labels[:, None] == torch.arange(num_classes, device=labels.device)).to(dtype)
+
+
 def label_embedding(num_classes: int, width: int) -> nn.Embedding:
     """Return an embedding of labels, int64 `[B]` → float `[B, width]`, with small initial values, N(0, 0.1): from N(0, 1),
     convolutional networks learned one image per class, and to ignore noise."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gancli.errors import UsageError
 from gancli.nn import adversarial
-from gancli.nn.layers import Maxout, Tanh, dropout, norm_activation
+from gancli.nn.layers import Maxout, Tanh, dropout, norm_activation, one_hot
 from gancli.nn.penalties import Penalties
 from gancli.spec import Batch, ImageSpec
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, learning_rate_schedule
@@ -79,10 +79,8 @@ class MaxoutDiscriminator(nn.Module):
         self.joint = nn.Sequential(Maxout(240 + 50, 240, 4), *hidden, nn.Linear(240, 1))
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        classes = torch.arange(self.num_classes, device=labels.device)
-        # F.one_hot reads the largest label on the host, which cannot be captured.
-        one_hot = (labels[:, None] == classes).to(x.dtype)
-        logits: Tensor = self.joint(torch.cat([self.from_picture(x), self.from_label(one_hot)], 1))
+        label = self.from_label(one_hot(labels, self.num_classes, x.dtype))
+        logits: Tensor = self.joint(torch.cat([self.from_picture(x), label], 1))
         return logits
 
 

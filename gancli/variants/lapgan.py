@@ -26,7 +26,7 @@ class Lapgan(Variant):
     """Gk and Dk for each level k of a Laplacian pyramid; level 0 is the finest.
 
     G's latents are a plane of noise, float `[B, 1, h, w]`, for each finer level, and z, float `[B, latent_dim]`, for the
-    coarsest.
+    coarsest, with one number more for each of its clusters.
     """
 
     config: Config

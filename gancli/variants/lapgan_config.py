@@ -81,8 +81,7 @@ class Config(VariantConfig):
         # CIFAR-10 to 28, and no labels unless --conditional is set (the paper has both forms).
         "paper": {
             "self_conditioned": 0, "latent_dim": 100, "noise": "uniform", "coarse_width": 1200, "coarse_d_width": 600,
-            "coarse_updates": 1,
-            "width": 64,
+            "coarse_updates": 1, "width": 64,
             "layers": "flat", "d_sees": "sum", "norm": "none", "r1": 0.0, "coarse_r1": 0.0, "dropout": 0.5,
             "bounded": False, "perturb": 0.0, "lr_decay": 0.0,
             "optimizer": "sgd", "lr": 0.02, "coarse_lr": 0.02, "batch_size": 100, "epochs": 375, "ema": 0.0,

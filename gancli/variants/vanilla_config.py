@@ -36,9 +36,7 @@ class Config(shared_options.FullyConnectedConfig):
             raise UsageError(f"--loss {self.loss}: has no targets to smooth; give --smoothing 0, not {self.smoothing}")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {
-            "self_conditioned": 100, "lr_decay": 1.0, "batch_size": 64, "epochs": 80, "ema": 0.9995,
-        },
+        "default": {"self_conditioned": 100, "lr_decay": 1.0, "batch_size": 64, "epochs": 80, "ema": 0.9995},
         "quick": {"image_size": 32, "within": "10m"},
         "article": {
             "latent_dim": 100, "noise": "uniform", "width": 128, "inner_width": 128, "norm": "none", "r1": 0.0,
@@ -49,7 +47,6 @@ class Config(shared_options.FullyConnectedConfig):
         "paper": {
             "latent_dim": 100, "noise": "unit-uniform", "width": 1200, "inner_width": 1200, "slope": 0.0, "norm": "none",
             "r1": 0.0, "self_conditioned": 0, "discriminator": "maxout", "input_dropout": 0.2, "dropout": 0.5,
-            "optimizer": "sgd", "lr_decay": 0.0,
-            "lr": 0.1, "batch_size": 100, "epochs": 300, "ema": 0.0,
+            "optimizer": "sgd", "lr_decay": 0.0, "lr": 0.1, "batch_size": 100, "epochs": 300, "ema": 0.0,
         },
     }  # fmt: skip
