@@ -79,8 +79,8 @@ class MaxoutDiscriminator(nn.Module):
         self.joint = nn.Sequential(Maxout(240 + 50, 240, 4), *hidden, nn.Linear(240, 1))
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        label = self.from_label(one_hot(labels, self.num_classes, x.dtype))
-        logits: Tensor = self.joint(torch.cat([self.from_picture(x), label], 1))
+        one_hots = one_hot(labels, self.num_classes, x.dtype)
+        logits: Tensor = self.joint(torch.cat([self.from_picture(x), self.from_label(one_hots)], 1))
         return logits
 
 
