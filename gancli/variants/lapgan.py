@@ -18,7 +18,7 @@ from gancli.spec import Batch, ImageSpec
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, learning_rate_schedule
 from gancli.variants.lapgan_config import Config
 
-COARSEST = (4, 7, 8)  # pixels
+SMALLEST = (4, 7)  # pixels, or doublings of these
 UPDATES_PER_EPOCH = 500  # the paper's schedules count epochs, of 50,000 images in batches of 100
 
 
@@ -37,7 +37,7 @@ class Lapgan(Variant):
             raise UsageError(
                 "--conditional: the images of --dataset have no labels; give a data set that has, or leave it out"
             )
-        self.sizes = level_sizes(images.size)
+        self.sizes = level_sizes(images.size, config.coarsest)
         self.num_clusters = 0 if config.conditional else config.self_conditioned
         *finer, coarsest = self.sizes
         generators = [self._build_generator(size) for size in self.sizes]
@@ -190,14 +190,15 @@ class Lapgan(Variant):
         return Adam(lr, self.config.beta1, schedule=learning_rate_schedule(self.config, steps, self.num_updates(k)))
 
 
-def level_sizes(size: int) -> tuple[int, ...]:
-    """Return the sizes of the pyramid's levels, at least two, finest first. Raises `UsageError` for other sizes."""
-    sizes = [size]
-    while sizes[-1] not in COARSEST or len(sizes) == 1:
-        if sizes[-1] % 2 or sizes[-1] <= min(COARSEST):
-            raise UsageError(
-                f"--image-size {size}: must halve down to 7 or 8 pixels for lapgan: 14, 16, 28, 32, 56, 64, 112, 128 (or 8)"
-            )
+def level_sizes(size: int, coarsest: int) -> tuple[int, ...]:
+    """Return the sizes of the pyramid's levels, finest first: at least two, down to at most `coarsest` pixels. Raises
+    `UsageError` for other sizes than 8 pixels and more of 4 or 7 times a power of two."""
+    if size < 2 * min(SMALLEST) or not any(size == smallest << times for smallest in SMALLEST for times in range(16)):
+        raise UsageError(
+            f"--image-size {size}: must be 4 or 7 times a power of two for lapgan: 8, 14, 16, 28, 32, 56, 64, 112, 128"
+        )
+    sizes = [size, size // 2]
+    while sizes[-1] > coarsest:
         sizes.append(sizes[-1] // 2)
     return tuple(sizes)
 

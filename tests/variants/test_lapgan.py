@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from gancli import catalogue
+from gancli.errors import UsageError
 from gancli.nn.pyramid import double
 from gancli.spec import Batch, ImageSpec
 from gancli.variant import Sgd
@@ -29,11 +30,16 @@ def built(images: ImageSpec | None = None, preset: str = "default", **own: Any) 
     return variant
 
 
-def test_sizes_halve_down_to_seven_or_eight() -> None:
-    assert level_sizes(28) == (28, 14, 7)
-    assert level_sizes(32) == (32, 16, 8)
-    assert level_sizes(64) == (64, 32, 16, 8)
-    assert level_sizes(8) == (8, 4)
+def test_sizes_halve_down_to_the_coarsest_at_least_once() -> None:
+    assert level_sizes(28, 16) == (28, 14)
+    assert level_sizes(28, 8) == (28, 14, 7)
+    assert level_sizes(32, 8) == (32, 16, 8)
+    assert level_sizes(64, 16) == (64, 32, 16)
+    assert level_sizes(64, 256) == (64, 32)
+    assert level_sizes(8, 8) == (8, 4)
+    for size in (4, 7, 12, 33, 48, 100):
+        with pytest.raises(UsageError, match=f"--image-size {size}: must be 4 or 7 times a power of two"):
+            level_sizes(size, 8)
 
 
 @pytest.mark.parametrize("conditional", [False, True])
@@ -57,7 +63,7 @@ def test_no_gradient_reaches_another_level_or_the_generator_that_is_judged(prese
 
 
 def test_the_chain_adds_each_levels_residual_to_the_doubled_coarser_picture() -> None:
-    variant = built(ImageSpec(1, 28), **TINY_NETS)
+    variant = built(ImageSpec(1, 28), coarsest=8, **TINY_NETS)
     variant.generator.eval()
     latents = variant.sample_latents(3, torch.device("cpu"))
     coarse, middle, fine = variant.level_images(*latents)
