@@ -82,8 +82,10 @@ class TrainOptions(TypedDict, total=False):
     upsampling: Literal["resize", "transposed"] | None
     augment: str | None
     resize: Literal["bilinear", "binomial"] | None
+    coarsest: Int | None
     coarse_width: Int | None
     coarse_d_width: Int | None
+    coarse_layers: Literal["dense", "convolutional"] | None
     coarse_updates: Int | None
     layers: Literal["strided", "flat"] | None
     d_sees: Literal["sum", "enhanced"] | None

@@ -11,7 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gancli.nn import dcgan_networks
 from gancli.nn.layers import Frequencies, LabelPlane, Tanh, dropout, label_embedding, norm_activation, spectral_norms
+from gancli.spec import ImageSpec
 
 RESIDUAL_GAIN = 2.0  # the standard deviation of residuals is 0.1 to 0.25, that of images 0.5 to 0.6
 LOW_PASS_GAIN = 2.0  # inside the tanh: with a residual of 0, black and white stay nearly black and white
@@ -41,17 +43,31 @@ class CoarseGenerator(nn.Module):
         return image.float() - low_pass
 
 
+class ConvolutionalGenerator(nn.Module):
+    """The same by the G of the DCGAN; always within [-1, 1]."""
+
+    def __init__(self, images: ImageSpec, num_classes: int, *, latent_dim: int, width: int) -> None:
+        super().__init__()
+        self.network = dcgan_networks.Generator(
+            images, num_classes, latent_dim=latent_dim, width=width, upsampling="resize"
+        )
+
+    def forward(self, z: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
+        image: Tensor = self.network(z, labels)
+        return image.float() - low_pass
+
+
 class Generator(nn.Module):
     """One plane of noise, float `[B, 1, size, size]`, and `low_pass` → the residual, float `[B, C, size, size]`.
     `bounded`: the sum of residual and low-pass image is within [-1, 1].
 
     `layers`: "flat": the 7×7 convolutions of the paper; "strided": convolutions at half the size, at a quarter of the
-    cost.
+    cost, and `upsampling`, "resize" or "transposed".
     """
 
     def __init__(
         self, channels: int, size: int, num_classes: int, *, width: int, layers: Literal["strided", "flat"],
-        batch_norm: bool, bounded: bool,
+        upsampling: str, batch_norm: bool, bounded: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         self.bounded = bounded
@@ -66,7 +82,7 @@ class Generator(nn.Module):
             inner = [nn.Conv2d(width, width, 3, 1, 1, bias=bias) for _ in range(2)]
             outer = max(1, width // 2)
             first = nn.Conv2d(num_inputs, width, 4, 2, 1, bias=bias)
-            up = nn.ConvTranspose2d(width, outer, 4, 2, 1, bias=bias)
+            up = dcgan_networks.doubling(upsampling, width, outer, dcgan_networks.HALVING, bias=bias)
             convolutions = [first, *inner, up]
             last = nn.Conv2d(outer, channels, 3, 1, 1)
         blocks = [norm_activation(convolution, batch_norm, nn.ReLU()) for convolution in convolutions]
@@ -114,6 +130,20 @@ class Discriminator(nn.Module):
         if self.reads_residual:
             preprocessed = torch.cat([preprocessed, RESIDUAL_GAIN * residual], 1)
         logits: Tensor = self.layers(self.join(preprocessed, labels))
+        return logits
+
+
+class ConvolutionalDiscriminator(nn.Module):
+    """The D of the DCGAN, for the coarsest level: an image, float `[B, C, size, size]`, as the sum of residual and
+    `low_pass` → logits, float `[B, 1]`."""
+
+    def __init__(self, images: ImageSpec, num_classes: int, *, width: int, spectral: bool) -> None:
+        super().__init__()
+        norm = "spectral" if spectral else "none"
+        self.network = dcgan_networks.Discriminator(images, num_classes, width=width, norm=norm)
+
+    def forward(self, residual: Tensor, low_pass: Tensor, labels: Tensor | None) -> Tensor:
+        logits: Tensor = self.network(residual + low_pass, labels)
         return logits
 
 

@@ -13,7 +13,13 @@ from gancli.nn.adversarial import LOSSES
 from gancli.nn.clusters import ClusterGenerator
 from gancli.nn.penalties import Penalties, penalty_subset
 from gancli.nn.pyramid import Chain, halve, laplacian
-from gancli.nn.pyramid_networks import CoarseGenerator, Discriminator, Generator
+from gancli.nn.pyramid_networks import (
+    CoarseGenerator,
+    ConvolutionalDiscriminator,
+    ConvolutionalGenerator,
+    Discriminator,
+    Generator,
+)
 from gancli.spec import Batch, ImageSpec
 from gancli.variant import Adam, Optimizer, Sgd, Update, Variant, learning_rate_schedule
 from gancli.variants.lapgan_config import Config
@@ -38,6 +44,11 @@ class Lapgan(Variant):
                 "--conditional: the images of --dataset have no labels; give a data set that has, or leave it out"
             )
         self.sizes = level_sizes(images.size, config.coarsest)
+        if config.coarse_layers == "convolutional" and self.sizes[-1] < 2 * min(SMALLEST):
+            raise UsageError(
+                f"--coarse-layers convolutional: must have 8 pixels or more in the coarsest level, which has "
+                f"{self.sizes[-1]}; raise --image-size or --coarsest, or use dense"
+            )
         self.num_clusters = 0 if config.conditional else config.self_conditioned
         *finer, coarsest = self.sizes
         generators = [self._build_generator(size) for size in self.sizes]
@@ -69,20 +80,37 @@ class Lapgan(Variant):
         config, common = self.config, (self.images.channels, size, self.num_classes(size))
         batch_norm, bounded = config.norm == "batch", config.bounded
         if size != self.sizes[-1]:
-            return Generator(*common, width=config.width, layers=config.layers, batch_norm=batch_norm, bounded=bounded)
-        coarse = CoarseGenerator(
-            *common, latent_dim=config.latent_dim, width=config.coarse_width, batch_norm=batch_norm, bounded=bounded
-        )
+            return Generator(
+                *common, width=config.width, layers=config.layers, upsampling=config.upsampling, batch_norm=batch_norm,
+                bounded=bounded,
+            )  # fmt: skip
+        coarse: nn.Module
+        if config.coarse_layers == "convolutional":
+            coarse = ConvolutionalGenerator(
+                ImageSpec(self.images.channels, size),
+                self.num_classes(size),
+                latent_dim=config.latent_dim,
+                width=config.width,
+            )
+        else:
+            coarse = CoarseGenerator(
+                *common, latent_dim=config.latent_dim, width=config.coarse_width, batch_norm=batch_norm, bounded=bounded
+            )
         if not self.num_clusters:
             return coarse
         return ClusterGenerator(coarse, self.num_clusters, self.images.channels * size**2, config.noise)
 
     def _build_discriminator(self, size: int) -> nn.Module:
-        config, coarsest = self.config, size == self.sizes[-1]
+        config, coarsest, spectral = self.config, size == self.sizes[-1], self.config.d_norm == "spectral"
+        channels, num_classes = self.images.channels, self.num_classes(size)
+        if coarsest and config.coarse_layers == "convolutional":
+            return ConvolutionalDiscriminator(
+                ImageSpec(channels, size), num_classes, width=config.width, spectral=spectral
+            )
         return Discriminator(
-            self.images.channels, size, self.num_classes(size), width=config.coarse_d_width if coarsest else config.width,
+            channels, size, num_classes, width=config.coarse_d_width if coarsest else config.width,
             layers="coarse" if coarsest else config.layers, dropout=config.dropout, enhanced=config.d_sees == "enhanced",
-            spectral=config.d_norm == "spectral",
+            spectral=spectral,
         )  # fmt: skip
 
     @classmethod
@@ -144,8 +172,7 @@ class Lapgan(Variant):
         """Return the weighted penalties on the gradient of level k's D with respect to h_k, which is that with respect
         to the image or, if D reads frequencies, with respect to these."""
         discriminator, penalties = self.networks[f"D{k}"], self.penalties(k)
-        assert isinstance(discriminator, Discriminator)
-        if not penalties or discriminator.frequencies is None:
+        if not penalties or not isinstance(discriminator, Discriminator) or discriminator.frequencies is None:
             return penalties(discriminator, residual, fake, low_pass, labels)
         subset = penalty_subset(residual)
         real_h, fake_h, low = subset.of(residual), subset.of(fake), subset.of(low_pass)

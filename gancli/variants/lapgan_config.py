@@ -8,7 +8,8 @@ of an enlarged coarser image, D_k judges their sum. All levels are trained on th
 in one run; sampling goes through them from coarse to fine. Sizes are 4 or 7 times a power of two, and halve down to at most
 16 pixels (`--coarsest`): 28 is 14→28, 32 is 16→32, 64 is 16→32→64. The default adds later findings: batch norm in G, a
 gradient penalty (R1) in D, G at half the size of its level, and clusters of the coarsest images in place of classes. The
-preset `paper` has the paper's networks and schedules, down to 7 or 8 pixels.
+preset `colour`, for images in colour, has the networks of the DCGAN in the coarsest level; the preset `paper` has the
+paper's networks and schedules, down to 7 or 8 pixels.
 """
 
 from collections.abc import Mapping
@@ -44,8 +45,15 @@ class Config(VariantConfig):
         le=8192,
     )
     noise: Literal["normal", "uniform"] = option("normal", "distribution of z: N(0, 1) or U(-1, 1)")
-    coarse_width: int = option(512, "units of a hidden layer of the coarsest G", ge=1, le=16384)
-    coarse_d_width: int = option(512, "units of a hidden layer of the coarsest D", ge=1, le=16384)
+    coarse_width: int = option(
+        512, "units of a hidden layer of the coarsest G", ge=1, le=16384, only_with="coarse_layers=dense"
+    )
+    coarse_d_width: int = option(
+        512, "units of a hidden layer of the coarsest D", ge=1, le=16384, only_with="coarse_layers=dense"
+    )
+    coarse_layers: Literal["dense", "convolutional"] = option(
+        "dense", "networks of the coarsest level: fully connected as in the paper, or dcgan's, of --width"
+    )
     # Differs from the paper: the coarsest level decides the content and costs least, so it is updated more often.
     coarse_updates: int = option(
         6,
@@ -57,6 +65,12 @@ class Config(VariantConfig):
     width: int = option(32, "feature maps of the finer levels", ge=1, le=1024)
     layers: Literal["strided", "flat"] = option(
         "strided", "networks of finer levels: strided convolutions, or the paper's 7×7 convolutions"
+    )
+    upsampling: Literal["resize", "transposed"] = option(
+        "transposed",
+        "how a strided G of a finer level doubles the size: repeated pixels and a convolution, or a transposed convolution",
+        source="resize: Odena et al. 2016",
+        only_with="layers=strided",
     )
     # Differs from the paper, whose D sees the sum alone: on colour images the residual has a hundredth of its power, and
     # a small D ignored it. In the coarsest level the highest frequencies are as weak.
@@ -70,7 +84,9 @@ class Config(VariantConfig):
     coarse_r1: float = option(0.03, "weight of the R1 penalty of the coarsest level; 0: none", ge=0, le=1000)
     r2: float = option(0.0, "weight of the R2 penalty, on generated images, relative to R1; 0: none", ge=0, le=1000)
     gp: float = shared_options.gp_weight()
-    dropout: float = option(0.0, "fraction of the coarsest D's hidden units dropped", ge=0, lt=1)
+    dropout: float = option(
+        0.0, "fraction of the coarsest D's hidden units dropped", ge=0, lt=1, only_with="coarse_layers=dense"
+    )
     bounded: bool = option(True, "bound each level's image to [-1, 1] by a tanh; else residuals are linear")
     perturb: float = option(
         0.05, "standard deviation of noise on the coarser image in training, to match sampled ones", ge=0, le=1
@@ -88,6 +104,10 @@ class Config(VariantConfig):
             "coarsest": 16, "self_conditioned": 100, "coarse_updates": 12, "batch_size": 768, "epochs": 80, "ema": 0.9995,
         },
         "quick": {"image_size": 32, "within": "10m"},
+        "colour": {
+            "coarse_layers": "convolutional", "upsampling": "resize", "self_conditioned": 0, "coarse_updates": 4,
+            "coarse_lr": 1e-3, "coarse_r1": 0.1, "batch_size": 256, "epochs": 20,
+        },
         # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, images of 32 pixels where it crops
         # CIFAR-10 to 28, and no labels unless --conditional is set (the paper has both forms).
         "paper": {

@@ -43,7 +43,7 @@ def test_sizes_halve_down_to_the_coarsest_at_least_once() -> None:
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-@pytest.mark.parametrize("preset", ["default", "paper"])
+@pytest.mark.parametrize("preset", ["default", "colour", "paper"])
 def test_no_gradient_reaches_another_level_or_the_generator_that_is_judged(preset: str, conditional: bool) -> None:
     variant = built(ImageSpec(1, 16, DIGITS), preset, conditional=conditional, **TINY_NETS)
     batch = Batch(torch.rand(8, 1, 16, 16), torch.arange(8))
@@ -58,7 +58,7 @@ def test_no_gradient_reaches_another_level_or_the_generator_that_is_judged(prese
         assert all(gradient is not None for gradient in gradients[: len(own)])
         assert all(gradient is None for gradient in gradients[len(own) :])
         trained.append((update.trains, *update.terms))
-    coarsest = [("D1", "d_loss_1"), ("G1", "g_loss_1")] * (4 if preset == "default" else 1)
+    coarsest = [("D1", "d_loss_1"), ("G1", "g_loss_1")] * (1 if preset == "paper" else 4)
     assert trained == [("D0", "d_loss_0"), ("G0", "g_loss_0"), *coarsest]
 
 
@@ -94,6 +94,14 @@ def test_the_label_reaches_every_level() -> None:
     assert all(not torch.equal(pair[0], pair[1]) for pair in residuals)
 
 
+def test_a_coarsest_level_that_is_too_small_for_convolutions_is_refused(gan: Gan) -> None:
+    for size, coarsest, found in ((8, 16, 4), (28, 8, 7)):
+        args = ("--image-size", size, "--coarsest", coarsest, "--coarse-layers", "convolutional")
+        refused = gan("train", "-v", "lapgan", *args)
+        assert refused.code == 2
+        assert f"must have 8 pixels or more in the coarsest level, which has {found};" in refused.err
+
+
 def test_the_papers_networks_have_the_papers_layers() -> None:
     variant = built(ImageSpec(3, 32), "paper")
     shapes = {
@@ -109,9 +117,10 @@ def test_the_papers_networks_have_the_papers_layers() -> None:
     assert (rule.lr, rule.momentum(0), rule.momentum(500), rule.momentum(10**6)) == (0.02, 0.5, 0.5008, 0.8)
 
 
-@pytest.mark.parametrize("preset", ["default", "paper"])
+@pytest.mark.parametrize("preset", ["default", "colour", "paper"])
 def test_a_preset_trains_and_its_levels_can_be_shown(gan: Gan, tmp_path: Path, preset: str) -> None:
-    small = (*SMALL, "--coarse-width", 16, "--preset", preset, "--conditional")
+    size = 16 if preset == "colour" else 8
+    small = (*SMALL, "--width", 8, "--image-size", size, "--preset", preset, "--conditional")
     trained = gan("train", "--variant", "lapgan", *small, "--steps", 4, "--out", "run", "--resize", "binomial")
     assert trained.code == 0, trained.err
     assert gan("sample", "run", "-n", 10, "--label", "7", "-o", "plain.png").code == 0
@@ -119,10 +128,9 @@ def test_a_preset_trains_and_its_levels_can_be_shown(gan: Gan, tmp_path: Path, p
     assert shown.code == 0, shown.err
     assert gan("sample", "run", "-n", 1, "--label", "7", "-o", "one.png").code == 0
     with Image.open("levels.png") as levels, Image.open("one.png") as one:
-        assert levels.size == (8 + 1 + 8, 10 * 10 - 2)
-        assert levels.crop((9, 0, 17, 8)).tobytes() == one.tobytes()
-        coarse = levels.crop((0, 0, 8, 8))
-        assert coarse.resize((4, 4), Image.Resampling.NEAREST).resize((8, 8), Image.Resampling.NEAREST).tobytes() == (
-            coarse.tobytes()
-        )
+        assert levels.size == (size + 1 + size, 10 * (size + 2) - 2)
+        assert levels.crop((size + 1, 0, 2 * size + 1, size)).tobytes() == one.tobytes()
+        coarse = levels.crop((0, 0, size, size))
+        half = coarse.resize((size // 2, size // 2), Image.Resampling.NEAREST)
+        assert half.resize((size, size), Image.Resampling.NEAREST).tobytes() == coarse.tobytes()
     assert sha256(tmp_path / "plain.png") != sha256(tmp_path / "levels.png")
