@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gancli.store.state import State, Weights
 
 MNIST_IMAGES = 60_000
+TAKEN_FROM_START = ("self_conditioned", "coarsest", "coarse_layers")  # with others, most tensors would not match
 Forecast = Literal["new", "resumes", "finished"]
 Config = TypeVar("Config", RunConfig, VariantConfig)
 
@@ -148,12 +149,17 @@ def default_name(variant: str, dataset: str) -> str:
 def _start_new(variant: str, layers: Sequence[Layer], path: Path | None, dry_run: bool, again: bool) -> Start:
     resolved = _resolve_new(variant, layers, path, again)
     weights, warnings = _initial_weights(resolved.run)
-    clusters = None if weights is None else getattr(weights.facts.config, "self_conditioned", None)
-    if clusters not in (None, getattr(resolved.own, "self_conditioned", None)):  # as many as that model, if not given
-        resolved = _resolve_new(variant, [Layer("--init-from", {"self_conditioned": clusters}), *layers], path, again)
+    if weights is not None and (taken := _taken_from(weights.facts.config, resolved.own)):
+        resolved = _resolve_new(variant, [Layer("--init-from", taken), *layers], path, again)
     directory = None if path is None else RunDirectory(path) if dry_run else run_directory.make_writable(path)
     notes = [note for layer in layers for note in layer.notes]
     return Start(resolved, directory, warnings=(*notes, *warnings), weights=weights)
+
+
+def _taken_from(model: VariantConfig, own: VariantConfig) -> dict[str, object]:
+    """Return the options that a run takes from the model that it starts from, unless they are given: those that differ."""
+    values = {name: getattr(model, name) for name in TAKEN_FROM_START if hasattr(model, name)}
+    return {name: value for name, value in values.items() if value != getattr(own, name)}
 
 
 def _resolve_new(variant: str, layers: Sequence[Layer], path: Path | None, again: bool) -> Resolved:

@@ -1,4 +1,5 @@
-"""The training step of the LAPGAN. Its options, and a description, are in `lapgan_config`; its networks in `nn/levels`."""
+"""The training step of the LAPGAN. Its options, and a description, are in `lapgan_config`; its networks in
+`nn/pyramid_networks`."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -46,8 +47,8 @@ class Lapgan(Variant):
         self.sizes = level_sizes(images.size, config.coarsest)
         if config.coarse_layers == "convolutional" and self.sizes[-1] < 2 * min(SMALLEST):
             raise UsageError(
-                f"--coarse-layers convolutional: must have 8 pixels or more in the coarsest level, which has "
-                f"{self.sizes[-1]}; raise --image-size or --coarsest, or use dense"
+                "--coarse-layers convolutional (also in --preset colour): must have 8 pixels or more in the coarsest level, "
+                f"which has {self.sizes[-1]}; raise --image-size or --coarsest, or use dense"
             )
         self.num_clusters = 0 if config.conditional else config.self_conditioned
         *finer, coarsest = self.sizes
@@ -219,10 +220,11 @@ class Lapgan(Variant):
 
 def level_sizes(size: int, coarsest: int) -> tuple[int, ...]:
     """Return the sizes of the pyramid's levels, finest first: at least two, down to at most `coarsest` pixels. Raises
-    `UsageError` for other sizes than 8 pixels and more of 4 or 7 times a power of two."""
+    `UsageError` unless the size is at least 8, and 4 or 7 times a power of two."""
     if size < 2 * min(SMALLEST) or not any(size == smallest << times for smallest in SMALLEST for times in range(16)):
         raise UsageError(
-            f"--image-size {size}: must be 4 or 7 times a power of two for lapgan: 8, 14, 16, 28, 32, 56, 64, 112, 128"
+            f"--image-size {size}: must be at least 8, and 4 or 7 times a power of two for lapgan: "
+            "8, 14, 16, 28, 32, 56, 64, 112, 128, …"
         )
     sizes = [size, size // 2]
     while sizes[-1] > coarsest:

@@ -31,7 +31,7 @@ class Config(VariantConfig):
     # Differs from the paper, which goes down to 8 pixels: see docs/variants/lapgan.md.
     coarsest: int = option(
         8,
-        "size of the coarsest level at most, in pixels",
+        "largest size of the coarsest level, in pixels; images are halved until it is reached, at least once",
         ge=8,
         le=256,
         default_text="16; 8 for files of earlier versions",
@@ -52,7 +52,8 @@ class Config(VariantConfig):
         512, "units of a hidden layer of the coarsest D", ge=1, le=16384, only_with="coarse_layers=dense"
     )
     coarse_layers: Literal["dense", "convolutional"] = option(
-        "dense", "networks of the coarsest level: fully connected as in the paper, or dcgan's, of --width"
+        "dense",
+        "networks of the coarsest level: fully connected as in the paper, or dcgan's, with --width feature maps",
     )
     # Differs from the paper: the coarsest level decides the content and costs least, so it is updated more often.
     coarse_updates: int = option(
@@ -61,6 +62,7 @@ class Config(VariantConfig):
         "those in between in proportion",
         ge=1,
         le=100,
+        default_text="12; 6 for files of earlier versions",
     )
     width: int = option(32, "feature maps of the finer levels", ge=1, le=1024)
     layers: Literal["strided", "flat"] = option(
@@ -75,9 +77,12 @@ class Config(VariantConfig):
     # Differs from the paper, whose D sees the sum alone: on colour images the residual has a hundredth of its power, and
     # a small D ignored it. In the coarsest level the highest frequencies are as weak.
     d_sees: Literal["sum", "enhanced"] = option(
-        "enhanced", "D's input: the image, or also its amplified residual (coarsest level: amplified high frequencies)"
+        "enhanced",
+        "D's input: the image, or also its amplified residual (a dense coarsest level: amplified high frequencies)",
     )
-    norm: Literal["batch", "none"] = option("batch", "normalisation of G's hidden layers")
+    norm: Literal["batch", "none"] = option(
+        "batch", "normalisation of G's hidden layers; a convolutional coarsest level always has batch norm"
+    )
     d_norm: Literal["spectral", "none"] = option("none", "normalisation of D", source="spectral: Miyato et al. 2018")
     loss: shared_options.Loss = shared_options.adversarial_loss()
     r1: float = shared_options.r1_weight(0.1)

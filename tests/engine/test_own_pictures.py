@@ -75,7 +75,7 @@ def test_the_quick_preset_makes_images_small_but_none_larger(gan: Gan, pictures:
     ("args", "line"),
     [
         (("-v", "dcgan"), "--image-size 100: must be 4 or 7 times a power of two"),
-        (("-v", "lapgan", "--image-size", 48), "--image-size 48: must be 4 or 7 times a power of two"),
+        (("-v", "lapgan", "--image-size", 48), "--image-size 48: must be at least 8, and 4 or 7 times"),
         (("-v", "dcgan", "--image-size", 64, "--conditional"), "--conditional: the images of --dataset have no labels"),
         (("-v", "srgan", "--image-size", 256), "--image-size 256: crops of this size fit into no image"),
         (("-v", "srgan", "--image-size", 33), "--image-size 33: crops must be a multiple of --scale 4"),

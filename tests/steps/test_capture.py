@@ -67,7 +67,7 @@ def session_of(
 ) -> Session:
     """A session of a tiny run of 120 steps. SRGAN spends all of them in its first phase, unless told."""
     config_class = catalogue.variant_info(variant).config_class
-    size = 16 if variant == "srgan" else 8
+    size = 16 if variant in ("srgan", "lapgan") else 8
     values = {
         "device": device, "steps": 120, "image_size": size, "batch_size": 16, "data_root": str(data_root),
         "precision": precision, "threads": 1, "ema": 0.5, **OWN.get(variant, {}), **more,

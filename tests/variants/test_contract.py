@@ -1,5 +1,7 @@
 """What every variant promises, those there are and those to come."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -112,4 +114,5 @@ def test_every_preset_builds(name: str) -> None:
     known = {field.name for field in fields_of(card.config_class)}
     for values in card.presets.values():
         with torch.device("meta"):
-            catalogue.load(name)(card.config_class(**{k: v for k, v in values.items() if k in known}), IMAGES)
+            own = card.config_class(**{k: v for k, v in values.items() if k in known})
+            catalogue.load(name)(own, dataclasses.replace(IMAGES, size=16))

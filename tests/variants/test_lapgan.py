@@ -1,5 +1,6 @@
 """LAPGAN: levels that learn alone and draw together."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def test_sizes_halve_down_to_the_coarsest_at_least_once() -> None:
     assert level_sizes(64, 256) == (64, 32)
     assert level_sizes(8, 8) == (8, 4)
     for size in (4, 7, 12, 33, 48, 100):
-        with pytest.raises(UsageError, match=f"--image-size {size}: must be 4 or 7 times a power of two"):
+        with pytest.raises(
+            UsageError, match=f"--image-size {size}: must be at least 8, and 4 or 7 times a power of two"
+        ):
             level_sizes(size, 8)
 
 
@@ -100,6 +103,17 @@ def test_a_coarsest_level_that_is_too_small_for_convolutions_is_refused(gan: Gan
         refused = gan("train", "-v", "lapgan", *args)
         assert refused.code == 2
         assert f"must have 8 pixels or more in the coarsest level, which has {found};" in refused.err
+
+
+def test_a_run_from_another_model_has_its_levels_unless_told(gan: Gan) -> None:
+    small = ("train", "-v", "lapgan", *SMALL, "--image-size", 28, "--coarse-width", 16, "--steps", 2)
+    assert gan(*small, "--coarsest", 8, "--self-conditioned", 7, "--out", "three").code == 0
+    tuned = gan(*small, "--init-from", "three", "--out", "tuned")
+    assert (tuned.code, "not copied" in tuned.err) == (0, False), tuned.err
+    own = tomllib.loads(Path("tuned", "config.toml").read_text("utf-8"))["lapgan"]
+    assert (own["coarsest"], own["self_conditioned"]) == (8, 7)
+    other = gan(*small, "--init-from", "three", "--coarsest", 16, "--out", "two")
+    assert "more would match with the options of that model: --coarsest 8" in other.err
 
 
 def test_the_papers_networks_have_the_papers_layers() -> None:
