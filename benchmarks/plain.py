@@ -24,7 +24,7 @@ Ready = Callable[[nn.Module], object]
 # What both contenders' networks are built with: without the penalties that tutorials leave out.
 CGAN = {"preset": "default", "r1": 0.0}
 LAPGAN = {
-    "preset": "default", "coarsest": 8, "self_conditioned": 0, "r1": 0.0, "coarse_r1": 0.0, "coarse_updates": 1,
+    "preset": "default", "self_conditioned": 0, "r1": 0.0, "coarse_r1": 0.0, "coarse_updates": 1,
     "perturb": 0.0,
 }  # fmt: skip
 SRGAN = {"preset": "paper", "content": "mse", "pretrain_steps": 0}

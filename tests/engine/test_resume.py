@@ -22,7 +22,7 @@ SIZES = {
     "vanilla": SMALL,
     "cgan": SMALL,
     "dcgan": SMALL,
-    # 192: twelve parts, the penalised eighth of each of which can be shared out to two processes
+    # 192: six parts, the penalised eighth of each of which can be shared out to two processes
     "lapgan": (*SMALL, "--coarse-width", "16", "--batch-size", "192"),
     "srgan": (*TINY, "--width", "4", "--blocks", "1", "--d-width", "4", "--pretrain-steps", "10"),
     "wgan_gp": (*SMALL, "--width", "4", "--batch-size", "20"),  # five parts, which two processes can share out
