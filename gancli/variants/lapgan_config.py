@@ -106,7 +106,8 @@ class Config(VariantConfig):
         "quick": {"image_size": 32, "within": "10m"},
         "colour": {
             "image_size": 32, "coarsest": 16, "coarse_layers": "convolutional", "upsampling": "resize",
-            "self_conditioned": 0, "coarse_updates": 4, "coarse_lr": 1e-3, "coarse_r1": 0.1, "r1": 0.3, "batch_size": 256, "epochs": 20,
+            "self_conditioned": 0, "coarse_updates": 4, "coarse_lr": 1e-3, "coarse_r1": 0.1, "r1": 0.3,
+            "batch_size": 256, "epochs": 20,
         },
         # Differs from the paper: PyTorch's initial weights, a fixed number of epochs, images of 32 pixels where it crops
         # CIFAR-10 to 28, and no labels unless --conditional is set (the paper has both forms).
