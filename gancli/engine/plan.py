@@ -241,8 +241,8 @@ def _check_accumulate(run: RunConfig, own: VariantConfig, variant: Variant, rank
     if normalised:
         raise UsageError(
             f"{asked}: the {' and '.join(normalised)} of this {run.variant} has batch norm, which needs the whole batch at "
-            "once; use --batch-size alone, or networks without it (--norm none in vanilla, cgan and lapgan, in lapgan also "
-            "--coarse-layers dense)"
+            "once; use --batch-size alone, or networks without it (--norm none in vanilla, cgan and lapgan; lapgan also "
+            "needs --coarse-layers dense)"
         )
     reject_unused_options(
         ("--graph", run.graph), ("--compile", run.compile in ("yes", "max") and run.compile),

@@ -44,7 +44,8 @@ class CoarseGenerator(nn.Module):
 
 
 class ConvolutionalGenerator(nn.Module):
-    """The same by the G of the DCGAN; always within [-1, 1]."""
+    """As `CoarseGenerator`, with the G of the DCGAN: float z `[B, latent_dim]` → the coarsest residual, always within
+    [-1, 1]."""
 
     def __init__(self, images: ImageSpec, num_classes: int, *, latent_dim: int, width: int) -> None:
         super().__init__()
