@@ -87,7 +87,7 @@ def _help(field: Field) -> str:
     declared = field.option
     value = ("yes" if field.default else "no") if field.kind is bool else str(field.default)
     default = declared.default_text or ("" if field.default is None or declared.switch else value)
-    needed = f"with --{declared.only_with.replace('_', '-').replace('=', ' ')}" if declared.only_with else ""
+    needed = f"with {declared.condition()}" if declared.only_with else ""
     facts = [declared.bounds(), needed, declared.source or "", f"default: {default}" if default else ""]
     return escape(declared.help) + "".join(f" [dim]({escape(fact)})[/]" for fact in facts if fact)
 

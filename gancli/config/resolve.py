@@ -109,8 +109,11 @@ def _check_effects(fields: Mapping[str, Field], values: Mapping[str, Any], layer
     """Raises `UsageError` for a flag that has no effect with the other values."""
     for name in (name for layer in layers if layer.origin == FLAG for name in layer.values):
         other, _, needed = (fields[name].option.only_with or "").partition("=")
-        if other and (values[other] is None or (needed and values[other] != needed)):
-            condition = f"{fields[other].flag} {needed}".strip()
+        if not other:
+            continue
+        met = not values[other] if needed == "no" else values[other] is not None and needed in ("", values[other])
+        if not met:
+            condition = fields[name].option.condition()
             raise UsageError(f"{fields[name].flag} {values[name]}: only applies with {condition}")
 
 

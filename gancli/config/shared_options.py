@@ -74,7 +74,7 @@ def decay_shape(only_with: str | None = None) -> Any:
     return option("linear", "shape of the decay of --lr-decay", only_with=only_with)
 
 
-def num_clusters(default_text: str, images: str = "the images") -> Any:
+def num_clusters(default_text: str, images: str = "the images", only_with: str | None = None) -> Any:
     return option(
         0,
         f"clusters of {images} that take the place of classes, at most one per 100 images used; 0: none",
@@ -82,6 +82,7 @@ def num_clusters(default_text: str, images: str = "the images") -> Any:
         le=1_000,
         source="Liu et al. 2020",
         default_text=f"{default_text}; 0 for files of earlier versions",
+        only_with=only_with,
     )
 
 

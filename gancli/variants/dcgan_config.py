@@ -26,7 +26,9 @@ class Config(VariantConfig):
     latent_dim: int = option(64, "length of z, not counting the numbers that choose a cluster", ge=1, le=8192)
     width: int = option(32, "feature maps next to the image; doubled at each halving, up to 8 times", ge=1, le=1024)
     conditional: bool = option(False, "use the label in G and D, for `gan sample --label`")
-    self_conditioned: int = shared_options.num_clusters("100 for named datasets of grey images, else 0")
+    self_conditioned: int = shared_options.num_clusters(
+        "100 for named datasets of grey images, else 0", only_with="conditional=no"
+    )
     # Differs from the paper: R1 instead of batch norm in D, and a higher learning rate: see docs/variants/dcgan.md.
     norm: Literal["batch", "spectral", "none"] = option(
         "none", "D's normalisation; batch is the paper's", source="spectral: Miyato et al. 2018"

@@ -46,6 +46,13 @@ def test_a_run_finds_clusters_and_keeps_their_shares_with_the_model(gan: Gan, na
     assert sampled.code == 0, sampled.err
 
 
+@pytest.mark.parametrize("name", ["dcgan", "lapgan"])
+def test_clusters_and_classes_exclude_each_other(gan: Gan, name: str) -> None:
+    outcome = gan("train", "-v", name, *SMALL, "--conditional", "--self-conditioned", 5, "--steps", 2, "--out", "run")
+    assert (outcome.code, outcome.err) == (2, "gan: --self-conditioned 5: only applies with --no-conditional\n")
+    assert not Path("run").exists()
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_clusters_are_of_the_size_that_they_condition(name: str) -> None:
     config_class: Any = catalogue.variant_info(name).config_class
