@@ -8,7 +8,7 @@
     ├── PartlyFailedError  3   some inputs failed, the others are done
     ├── StdoutError        1   stdout cannot be written to
     │   └── ReaderGoneError  141   stdout was closed by the reader; no message (as for a process that SIGPIPE ends)
-    ├── DivergedError      4   a loss or weight is not finite
+    ├── DivergedError      4   a loss or weight is NaN, infinite or beyond all bounds
     └── StoppedError      75   stopped by a signal or --max-time; resume with --resume auto (EX_TEMPFAIL)
 
 Every message is one line that names the option or file and its value, and says how to fix it.
@@ -66,7 +66,8 @@ class ReaderGoneError(StdoutError):
 
 
 class DivergedError(GancliError):
-    """A loss or a weight became NaN or infinite; the last finite state is kept. `step`: when it was detected."""
+    """A loss or a weight became NaN or infinite, or a loss exceeded ±1e9; the last finite state is kept. `step`: when it was
+    detected."""
 
     exit_code = 4
 

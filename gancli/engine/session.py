@@ -142,7 +142,7 @@ class Session:
     def _check_accumulate(self, step: TrainingStep) -> None:
         """Raises `UsageError` if a step in parts would not be the step of the whole batch."""
         batch = self.batches.parts(self.step, self.run.accumulate)[0]
-        exact = is_exact(step, batch, self.variant.num_parts(self.plan.own, self.plan.batch_size))
+        exact = is_exact(step, batch, self.variant.num_parts(self.plan.own))
         if max(self.ranks.maximum(not exact)):
             raise UsageError(
                 f"--accumulate {self.run.accumulate}: a loss of this {self.run.variant} depends on the batch as a whole, so "
@@ -301,10 +301,10 @@ class Session:
         return catalogue.flag_of(self.run.variant)
 
     def check_losses(self) -> None:
-        """Raises `DivergedError` with the first loss since the last row that is not finite, and its step."""
+        """Raises `DivergedError` with the first loss since the last row that is NaN or beyond ±1e9, and its step."""
         self.losses.average(self.ranks.average)
-        if (bad := self.losses.first_non_finite()) is not None:
-            value = "NaN" if math.isnan(bad.value) else "infinite"
+        if (bad := self.losses.first_diverged()) is not None:
+            value = f"{bad.value:.3g}".replace("nan", "NaN").replace("inf", "infinite")
             step = self.step - bad.steps_ago
             raise DivergedError(f"{bad.term} became {value} at step {step}; {self.divergence_hint()}", step)
 

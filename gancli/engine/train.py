@@ -51,8 +51,8 @@ def train(
     those of a given `--init-from`, in the first process. Of several processes (`ranks`), only the first writes files; the
     others yield the same losses.
 
-    Raises `DivergedError` for a loss or weight that is not finite (the last finite state is kept), `StoppedError` if a
-    stop is requested before the first step, and other `GancliError`s for data, options and disk.
+    Raises `DivergedError` for a loss or weight that diverged (the last finite state is kept), `StoppedError` if a stop is
+    requested before the first step, and other `GancliError`s for data, options and disk.
     """
     with ranks.main_process_first(), contention.yield_cpus():
         stop.raise_if_requested()

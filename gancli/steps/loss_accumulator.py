@@ -1,16 +1,17 @@
 """The losses of an interval: collected on the device and read back once."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+LARGEST = 1e9  # of a loss that is worth training on: images are in [-1, 1], and few losses are sums over pixels
+
 
 @dataclass(frozen=True)
-class NonFiniteLoss:
-    """A term that is NaN or infinite, `steps_ago` steps before the newest."""
+class DivergedLoss:
+    """A term that is NaN, infinite or absurdly large, `steps_ago` steps before the newest."""
 
     term: str
     value: float
@@ -44,13 +45,14 @@ class LossAccumulator:
             self._rows = [*self._rows[: self._num_averaged], table]
             self._num_averaged = len(self._rows)
 
-    def first_non_finite(self) -> NonFiniteLoss | None:
-        """Return the earliest term of the interval that is not finite; of several in one step, the first reported."""
+    def first_diverged(self) -> DivergedLoss | None:
+        """Return the earliest term of the interval that is NaN or beyond ±1e9; of several in one step, the first
+        reported."""
         rows = self._table().tolist()
         for index, row in enumerate(rows):
             for name, value in zip(self._names, row, strict=True):
-                if not math.isfinite(value):
-                    return NonFiniteLoss(name, value, len(rows) - 1 - index)
+                if not abs(value) <= LARGEST:  # which NaN is not
+                    return DivergedLoss(name, value, len(rows) - 1 - index)
         return None
 
     def pop_means(self) -> dict[str, float]:

@@ -95,7 +95,7 @@ class Dcgan(Variant):
         return images
 
     @classmethod
-    def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
+    def num_parts(cls, config: Config) -> int:
         return config.d_steps
 
     def augmented_logits(self, images: Tensor, labels: Tensor) -> Tensor:

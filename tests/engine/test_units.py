@@ -73,11 +73,12 @@ def test_losses_are_averaged_over_processes_once_however_often_a_state_is_saved(
     assert len(averaged) == 2, "a saved ledger holds averages"
 
 
-def test_the_ledger_names_the_first_loss_that_is_not_finite() -> None:
+@pytest.mark.parametrize("diverged", [float("inf"), float("-inf"), float("nan"), 2.4e24, -2e9])
+def test_the_ledger_names_the_first_loss_that_diverged(diverged: float) -> None:
     ledger = LossAccumulator()
-    for values in ((1.0, 1.0), (1.0, float("inf")), (float("nan"), float("nan"))):
+    for values in ((1.0, 5e8), (1.0, diverged), (float("nan"), float("nan"))):
         ledger.add({"d_loss": torch.tensor(values[0]), "g_loss": torch.tensor(values[1])})
-    bad = ledger.first_non_finite()
+    bad = ledger.first_diverged()
     assert bad is not None
     assert (bad.term, bad.steps_ago) == ("g_loss", 1)
 
