@@ -39,6 +39,7 @@ class Dcgan(Variant):
             images, num_classes, latent_dim=config.latent_dim, width=config.width, upsampling=config.upsampling
         )
         self.D = Discriminator(images, num_classes, width=config.width, norm=config.norm)
+        self.D.freeze(config.freeze_d)
         self.clusters = None
         if clusters:
             num_pixels = images.channels * images.size**2
