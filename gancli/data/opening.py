@@ -13,8 +13,9 @@ from gancli.data.names import GENERATED, STACKED, dataset_names, is_array_file
 from gancli.data.options import DatasetOptions
 from gancli.data.patterns import expand_pattern, is_pattern
 from gancli.errors import DataError, UsageError, did_you_mean, os_problem
-from gancli.events import Emit
+from gancli.events import Emit, Warned
 from gancli.files.hub import is_reference
+from gancli.text import Note
 
 HUB_ADDRESS = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/datasets/([^/?#]+/[^/?#]+).*")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -58,6 +59,9 @@ def _open_other(dataset: str, options: DatasetOptions, emit: Emit) -> Dataset:
         from gancli.data import arrays
 
         return arrays.open_arrays(path, size, split, options.fit, emit)
+    if split == "train" and _is_folder_of_images(Path(dataset)):
+        line = f"--dataset {dataset}: the dataset of that name, not the folder of this directory (-d ./{dataset})"
+        emit(Warned(Note(line)))
     if dataset in GENERATED:
         from gancli.data import generated
 
@@ -69,6 +73,14 @@ def _open_other(dataset: str, options: DatasetOptions, emit: Emit) -> Dataset:
     from gancli.data import named_sets
 
     return named_sets.open_named(dataset, root, size, options.download, split, emit)
+
+
+def _is_folder_of_images(path: Path) -> bool:
+    """Whether a path of the working directory, spelt in this case, is a folder that is not a run's."""
+    try:
+        return path.is_dir() and not (path / "config.toml").exists() and path in Path().iterdir()
+    except OSError:
+        return False
 
 
 def is_named(dataset: str) -> bool:

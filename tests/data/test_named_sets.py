@@ -29,6 +29,7 @@ from gancli.data.stacked import COUNTS, choose_digits, digits_to_number, unstack
 from gancli.engine.choice import choose
 from gancli.errors import DataError
 from gancli.events import ignore
+from tests.conftest import SMALL, Gan
 from tests.pictures import tiny_digits, write_idx, write_tiny_mnist
 
 
@@ -56,6 +57,20 @@ def test_generated_digits_are_reproducible_white_on_black_and_of_any_size(tmp_pa
     assert 15 < images.mean() < 60
     assert images.amax((1, 2, 3)).min() > 200
     assert opened("digits", tmp_path, "test", 8).images.shape == (4000, 1, 8, 8)
+
+
+def test_a_note_says_that_a_folder_of_the_same_name_is_not_meant(gan: Gan) -> None:
+    train = ("train", *SMALL, "-d", "digits", "--steps", 2)
+    Path("digits").mkdir()
+    named = gan(*train, "--out", "run")
+    note = "note: --dataset digits: the dataset of that name, not the folder of this directory (-d ./digits)"
+    assert (named.code, named.err.count(note)) == (0, 1)
+    assert note in gan("evaluate", "run", "-n", 64, "--metrics", "swd").err
+    Path("digits").rmdir()
+    assert gan(*train, "--out", "digits").code == 0
+    assert "not the folder" not in gan("train", *SMALL, "-d", "digits", "--steps", 2, "--out", "run2").err, (
+        "a run's folder"
+    )
 
 
 def test_mnist_is_read_from_a_read_only_root_without_torchvision(mnist_root: Path) -> None:
