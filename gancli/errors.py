@@ -8,7 +8,7 @@
     ├── PartlyFailedError  3   some inputs failed, the others are done
     ├── StdoutError        1   stdout cannot be written to
     │   └── ReaderGoneError  141   stdout was closed by the reader; no message (as for a process that SIGPIPE ends)
-    ├── DivergedError      4   a loss or weight is NaN, infinite or beyond all bounds
+    ├── DivergedError      4   a loss or weight is NaN or infinite, or a loss beyond ±1e9
     └── StoppedError      75   stopped by a signal or --max-time; resume with --resume auto (EX_TEMPFAIL)
 
 Every message is one line that names the option or file and its value, and says how to fix it.

@@ -242,9 +242,9 @@ class Variant(ABC):
         return ()
 
     @classmethod
-    def num_parts(cls, config: Any) -> int:  # noqa: ARG003
-        """Return how many equal parts `step` splits a batch into, each for updates of its own. A batch, and each process's
-        share of it, has at least one image per part. Default: 1."""
+    def num_parts(cls, config: Any, batch_size: int) -> int:  # noqa: ARG003
+        """Return how many equal parts `step` splits a batch into, each for updates of its own. Processes that share a
+        batch must be able to split their shares into as many. Default: 1."""
         return 1
 
     @property

@@ -92,7 +92,7 @@ NOT_COMPILED = """\
 train --steps 1 --out one --progress none --threads 1
 train --steps 230 --out many --batch-size 4 --width 8 --inner-width 8 --progress none --threads 1 --log-every 230
 train -v dcgan --steps 2 --out dcgan --width 4 --batch-size 4 --progress none --threads 1
-train -v lapgan --steps 2 --out lapgan --width 4 --batch-size 12 --progress none --threads 1
+train -v lapgan --steps 2 --out lapgan --width 4 --batch-size 4 --progress none --threads 1
 train -v dcgan --steps 3 --out dcgan --resume auto --width 4 --batch-size 4 --progress none --threads 1
 sample digits -n 1 -o digits.png
 sample dcgan -n 1 -o dcgan.png

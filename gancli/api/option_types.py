@@ -81,7 +81,6 @@ class TrainOptions(TypedDict, total=False):
     self_conditioned: Int | None
     upsampling: Literal["resize", "transposed"] | None
     augment: str | None
-    freeze_d: Int | None
     resize: Literal["bilinear", "binomial"] | None
     coarsest: Int | None
     coarse_width: Int | None

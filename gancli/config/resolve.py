@@ -111,7 +111,10 @@ def _check_effects(fields: Mapping[str, Field], values: Mapping[str, Any], layer
         other, _, needed = (fields[name].option.only_with or "").partition("=")
         if not other:
             continue
-        met = not values[other] if needed == "no" else values[other] is not None and needed in ("", values[other])
+        if needed == "no" and fields[other].kind is bool:
+            met = not (values[other] and values[name])
+        else:
+            met = values[other] is not None and needed in ("", values[other])
         if not met:
             condition = fields[name].option.condition()
             raise UsageError(f"{fields[name].flag} {values[name]}: only applies with {condition}")

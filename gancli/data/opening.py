@@ -1,6 +1,7 @@
 """Open a dataset by its name or path."""
 
 import errno
+import itertools
 import re
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gancli.files.hub import is_reference
 from gancli.text import Note
 
 HUB_ADDRESS = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/datasets/([^/?#]+/[^/?#]+).*")
+COMMON_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif")
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -60,7 +62,7 @@ def _open_other(dataset: str, options: DatasetOptions, emit: Emit) -> Dataset:
 
         return arrays.open_arrays(path, size, split, options.fit, emit)
     if split == "train" and _is_folder_of_images(Path(dataset)):
-        line = f"--dataset {dataset}: the dataset of that name, not the folder of this directory (-d ./{dataset})"
+        line = f"--dataset {dataset}: the dataset of that name; for the folder of this directory give -d ./{dataset}"
         emit(Warned(Note(line)))
     if dataset in GENERATED:
         from gancli.data import generated
@@ -76,9 +78,10 @@ def _open_other(dataset: str, options: DatasetOptions, emit: Emit) -> Dataset:
 
 
 def _is_folder_of_images(path: Path) -> bool:
-    """Whether a path of the working directory, spelt in this case, is a folder that is not a run's."""
+    """Whether a path of the working directory, spelt in this case, is a folder with images or with folders of images."""
     try:
-        return path.is_dir() and not (path / "config.toml").exists() and path in Path().iterdir()
+        files = itertools.chain(path.glob("*.*"), path.glob("*/*.*"))
+        return path in Path().iterdir() and any(file.suffix.lower() in COMMON_SUFFIXES for file in files)
     except OSError:
         return False
 

@@ -108,7 +108,7 @@ def resolve_plan(
     with on_meta_device():
         variant = variant_class(resolved_own, source.spec)
     contract.check_built(variant)
-    _check_batch(run.batch_size, variant, variant_class.num_parts(resolved_own))
+    _check_batch(run.batch_size, variant, variant_class.num_parts(resolved_own, run.batch_size))
     _check_accumulate(run, resolved_own, variant, ranks)
     flop = step_flop(variant, run.batch_size // ranks.world)
     threads = choose_threads(run.threads, flop, ranks.local_world)
@@ -250,10 +250,12 @@ def _check_accumulate(run: RunConfig, own: VariantConfig, variant: Variant, rank
     )  # fmt: skip
     modules = [module for network in variant.networks.values() for module in network.modules()]
     drops = any(isinstance(module, nn.Dropout) and module.p for module in modules)
-    parts = variant.num_parts(own)
+    parts, share = (
+        type(variant).num_parts(own, size) for size in (run.batch_size * run.accumulate, run.batch_size // ranks.world)
+    )
     # Of an eighth of the batch, on which D is penalised, all parts must have as many images if D draws numbers for them.
     multiple = parts * ranks.world * (penalties.ONE_IN if drops else 1)
-    if run.batch_size % multiple:
+    if parts != share or run.batch_size % multiple:
         why = "dropout and penalties" if drops else f"the {parts} updates in a step of {run.variant}"
         raise UsageError(f"--batch-size {run.batch_size}: must be a multiple of {multiple} with {asked}, for {why}")
 

@@ -79,7 +79,7 @@ def prepare(variant: str, start: Callable[[], Start], stop: Stop, ranks: "Ranks 
         directory = started.make_directory()
         if ranks is not None:
             try:
-                ranks.check_batch(run.batch_size, catalogue.load(variant).num_parts(own))
+                ranks.check_batch(run.batch_size, functools.partial(catalogue.load(variant).num_parts, own))
             except (UsageError, VariantError):
                 directory.discard_if_empty()
                 raise

@@ -24,7 +24,7 @@ from gancli.machine.contention import ContentionMonitor
 from gancli.report.history import LossHistory
 from gancli.steps.accumulation import is_exact
 from gancli.steps.ema import AveragedModel
-from gancli.steps.loss_accumulator import LossAccumulator
+from gancli.steps.loss_accumulator import DIVERGED_LOSS, LossAccumulator
 from gancli.steps.runner import StepRunner
 from gancli.steps.training_step import TrainingStep
 from gancli.store.checkpoint import another_version
@@ -142,7 +142,7 @@ class Session:
     def _check_accumulate(self, step: TrainingStep) -> None:
         """Raises `UsageError` if a step in parts would not be the step of the whole batch."""
         batch = self.batches.parts(self.step, self.run.accumulate)[0]
-        exact = is_exact(step, batch, self.variant.num_parts(self.plan.own))
+        exact = is_exact(step, batch, self.variant.num_parts(self.plan.own, self.plan.batch_size))
         if max(self.ranks.maximum(not exact)):
             raise UsageError(
                 f"--accumulate {self.run.accumulate}: a loss of this {self.run.variant} depends on the batch as a whole, so "
@@ -212,8 +212,8 @@ class Session:
         )
 
     def loss_row(self, phase: Phase) -> Iterator[events.LossRow | events.Warned]:
-        """Yield the means of the log interval, and a warning if D is always right. Raises `DivergedError` for a loss that is
-        not finite."""
+        """Yield the means of the log interval, and a warning if D is always right. Raises `DivergedError` for a loss that
+        diverged."""
         self.check_losses()
         means = self.losses.pop_means()
         self.history.add(self.step, means)
@@ -304,9 +304,10 @@ class Session:
         """Raises `DivergedError` with the first loss since the last row that is NaN or beyond ±1e9, and its step."""
         self.losses.average(self.ranks.average)
         if (bad := self.losses.first_diverged()) is not None:
-            value = f"{bad.value:.3g}".replace("nan", "NaN").replace("inf", "infinite")
+            value = "NaN" if math.isnan(bad.value) else "infinite" if math.isinf(bad.value) else f"{bad.value:.3g}"
+            limit = f" (beyond ±{DIVERGED_LOSS:.0e})" if math.isfinite(bad.value) else ""
             step = self.step - bad.steps_ago
-            raise DivergedError(f"{bad.term} became {value} at step {step}; {self.divergence_hint()}", step)
+            raise DivergedError(f"{bad.term} became {value} at step {step}{limit}; {self.divergence_hint()}", step)
 
     def divergence_hint(self) -> str:
         """Return the newest saved state of a run that diverged, and what to try, for an error message."""

@@ -8,7 +8,7 @@ processes have equal weights, moments and random states, and a run can resume wi
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,14 +49,19 @@ class Ranks:
         """Whether this process is the one that writes files and reports."""
         return self.rank == 0
 
-    def check_batch(self, batch_size: int, num_parts: int) -> None:
-        """Check that the processes can divide a batch evenly, and the variant each share into `num_parts`. Raises
-        `UsageError`."""
-        multiple = self.world * num_parts
-        if self.alone or batch_size % multiple == 0:
+    def check_batch(self, batch_size: int, parts: Callable[[int], int] = lambda _: 1) -> None:
+        """Check that the processes can divide a batch evenly. A variant that splits a batch into `parts(size)` parts must
+        split each share as it splits the whole. Raises `UsageError`."""
+
+        def fits(size: int) -> bool:
+            return size % (self.world * parts(size)) == 0 and parts(size // self.world) == parts(size)
+
+        if self.alone or fits(batch_size):
             return
-        near = max(1, round(batch_size / multiple)) * multiple
-        each = f" in {num_parts} parts each" if num_parts > 1 else ""
+        near = min(
+            filter(fits, range(self.world, 2 * batch_size + 100 * self.world)), key=lambda size: abs(size - batch_size)
+        )
+        each = f" in {parts(batch_size)} parts each" if parts(batch_size) > 1 else ""
         raise UsageError(
             f"--batch-size {batch_size}: cannot be divided evenly among {self.world} processes{each}; try {near}"
         )

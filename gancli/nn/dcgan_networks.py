@@ -57,15 +57,6 @@ class Discriminator(nn.Module):
         if norm == "spectral":
             spectral_norms(self.layers)
 
-    def freeze(self, count: int) -> None:
-        """Do not train the first `count` convolutions (Mo, Cho & Shin 2020, "Freeze the Discriminator"). Raises `UsageError`
-        if that leaves none but the last."""
-        convolutions = [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
-        if count >= (most := len(convolutions)):
-            raise UsageError(f"--freeze-d {count}: D has {most} convolutions; give at most {most - 1}")
-        for convolution in convolutions[:count]:
-            convolution.requires_grad_(False)
-
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.embed is not None:
             x = torch.cat([x, self.embed(labels).view(-1, 1, self.size, self.size)], 1)

@@ -37,7 +37,7 @@ def is_evaluation(row: Mapping[str, Any]) -> bool:
 
 
 def divergence(row: Mapping[str, Any]) -> str:
-    """Return what became NaN or infinite, for the row of a run that ended by it; else `""`."""
+    """Return what diverged, for the row of a run that ended by it; else `""`."""
     message = row.get("diverged")
     return message if isinstance(message, str) else ""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-LARGEST = 1e9  # of a loss that is worth training on: images are in [-1, 1], and few losses are sums over pixels
+DIVERGED_LOSS = 1e9  # absolute value: images are in [-1, 1], and few losses are sums over pixels
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class LossAccumulator:
         rows = self._table().tolist()
         for index, row in enumerate(rows):
             for name, value in zip(self._names, row, strict=True):
-                if not abs(value) <= LARGEST:  # which NaN is not
+                if not abs(value) <= DIVERGED_LOSS:  # which NaN is not
                     return DivergedLoss(name, value, len(rows) - 1 - index)
         return None
 

@@ -127,7 +127,7 @@ class Cgan(Variant):
         yield Update("G", g_loss, {"g_loss": g_loss})
 
     @classmethod
-    def num_parts(cls, config: Config) -> int:
+    def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
         return config.d_steps
 
     def d_logits(self, images: Tensor, labels: Tensor) -> Tensor:

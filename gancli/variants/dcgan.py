@@ -39,7 +39,6 @@ class Dcgan(Variant):
             images, num_classes, latent_dim=config.latent_dim, width=config.width, upsampling=config.upsampling
         )
         self.D = Discriminator(images, num_classes, width=config.width, norm=config.norm)
-        self.D.freeze(config.freeze_d)
         self.clusters = None
         if clusters:
             num_pixels = images.channels * images.size**2
@@ -96,7 +95,7 @@ class Dcgan(Variant):
         return images
 
     @classmethod
-    def num_parts(cls, config: Config) -> int:
+    def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
         return config.d_steps
 
     def augmented_logits(self, images: Tensor, labels: Tensor) -> Tensor:

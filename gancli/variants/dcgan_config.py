@@ -8,7 +8,7 @@ G doubles the size of the image, from 4×4 on (the paper: by transposed convolut
 The default adds later findings: G repeats pixels and convolves them, a gradient penalty on real images (R1) replaces batch
 norm in D, the learning rate is five times as high, and G's weights are averaged; for named datasets of grey images,
 clusters take the place of classes (`--self-conditioned`). Options: spectral norm in D, DiffAugment for small datasets,
-layers of D that are not trained, labels in G and D. The preset `paper` has the paper's values.
+labels in G and D. The preset `paper` has the paper's values.
 """
 
 from collections.abc import Mapping
@@ -48,12 +48,6 @@ class Config(VariantConfig):
         "DiffAugment policies: colour, translation, cutout, separated by commas; or none",
         source="Zhao et al. 2020",
         default_text="all three for fewer than 5,000 images",
-    )
-    freeze_d: int = option(
-        0,
-        "first convolutions of D that keep the weights that the run starts from",
-        ge=0,
-        source="Mo, Cho & Shin 2020",
     )
     lr: float = shared_options.learning_rate()
     d_lr: float | None = shared_options.d_learning_rate()

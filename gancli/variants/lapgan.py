@@ -133,7 +133,7 @@ class Lapgan(Variant):
         """Yield the updates of Algorithm 1 of the paper for every level. Levels share no gradients and no images."""
         labels = batch.condition if self.conditional else None
         latents = self.sample_latents(len(batch.images), batch.images.device)
-        num_parts = self.config.coarse_updates
+        num_parts = self.num_parts(self.config, len(batch.images))
         label_parts = [None] * num_parts if labels is None else labels.tensor_split(num_parts)
         for k, level in enumerate(laplacian(batch.images, self.num_levels, self.config.resize, self.config.perturb)):
             parts = zip(*(whole.tensor_split(num_parts) for whole in (latents[k], *level)), label_parts, strict=True)
@@ -141,8 +141,8 @@ class Lapgan(Variant):
                 yield from self.level_step(k, *part)
 
     @classmethod
-    def num_parts(cls, config: Config) -> int:
-        return config.coarse_updates
+    def num_parts(cls, config: Config, batch_size: int) -> int:
+        return max(1, min(config.coarse_updates, batch_size // 2))  # batch norm needs two images
 
     def num_updates(self, k: int) -> int:
         """Return the number of updates of level k in a step."""

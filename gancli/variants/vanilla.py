@@ -87,7 +87,7 @@ class Vanilla(Variant):
         return {} if self.clusters is None else {"labels": self.clusters.labels(images)}
 
     @classmethod
-    def num_parts(cls, config: Config) -> int:
+    def num_parts(cls, config: Config, batch_size: int) -> int:  # noqa: ARG003
         return config.d_steps
 
     def d_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

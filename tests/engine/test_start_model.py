@@ -123,17 +123,6 @@ def test_a_model_of_ones_own_wins(gan: Gan) -> None:
     assert tomllib.loads(Path("on", "config.toml").read_text("utf-8"))["init_from"] == str(Path("own").absolute())
 
 
-def test_the_first_convolutions_of_d_can_be_kept(gan: Gan) -> None:
-    assert gan(*TRAIN, "--steps", 2, "--freeze-d", 2, "--out", "kept").code == 0
-    _, _, networks = checkpoint.load_networks(pretrained.pretrained_file("dcgan-32"))
-    trained = load_file(saved("kept", 2))
-    same = {name: torch.equal(tensor, trained[f"network.D/{name}"]) for name, tensor in networks["D"].items()}
-    assert same == {name: name.startswith(("layers.0.", "layers.2.")) for name in same}
-    assert gan("train", "--resume", "kept", "--steps", 4).code == 0
-    refused = gan(*TRAIN, "--freeze-d", 4, "--steps", 2, "--out", "all")
-    assert_one_line(refused, 2, "--freeze-d 4: D has 4 convolutions; give at most 3")
-
-
 def test_it_is_recorded_and_a_resumed_or_repeated_run_is_the_same(gan: Gan) -> None:
     assert gan(*TRAIN, "--steps", 4, "--out", "whole").code == 0
     assert gan(*TRAIN, "--steps", 2, "--out", "parts").code == 0

@@ -89,7 +89,7 @@ def test_the_parts_of_a_batch_update_as_the_batch_does(name: str, options: dict[
     variant = built(name, **small, **options)
     parts = in_parts(batch_for(variant, 0), 2)
     for phase in variant.phases(20):
-        assert is_exact(stepper(variant, phase), parts[0], variant.num_parts(variant.config))
+        assert is_exact(stepper(variant, phase), parts[0], variant.num_parts(variant.config, NUM_IMAGES))
     one, three = trained(built(name, **small, **options), 1), trained(built(name, **small, **options), 3)
     assert one.keys() == three.keys()
     assert {key for key in one if not torch.allclose(one[key], three[key], rtol=1e-9, atol=1e-9)} == set()

@@ -108,7 +108,7 @@ def test_a_conditional_model_needs_labels(name: str, own: dict[str, Any], why: s
         ("dcgan", "--norm spectral --augment colour,translation,cutout --precision bf16"),
         ("wgan_gp", "--width 4 --preset paper"),
         ("wgan_gp", "--width 4 --precision bf16 --critic-updates 2"),
-        ("wgan_gp", "--width 4 --penalty 1 --lr 0.001 --beta1 0.5 --beta2 0.99 --batch-size 5"),
+        ("wgan_gp", "--width 4 --penalty 1 --lr 0.001 --beta1 0.5 --beta2 0.99 --batch-size 3"),
     ],
 )
 def test_every_option_trains_from_the_command_line(gan: Gan, name: str, options: str) -> None:

@@ -25,7 +25,7 @@ def built(name: str, images: ImageSpec = IMAGES) -> Variant:
     return catalogue.load(name)(catalogue.variant_info(name).config_class(), images)
 
 
-def batch_for(variant: Variant, count: int = 12) -> Batch:
+def batch_for(variant: Variant, count: int = 4) -> Batch:
     """A random batch of what the variant reads."""
     channels, size = variant.images.channels, variant.images.size
     images = torch.rand(count, channels, size, size) * 2 - 1

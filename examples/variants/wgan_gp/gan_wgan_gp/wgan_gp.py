@@ -62,12 +62,12 @@ class WganGp(Variant):
         self.networks = {"G": self.generator, "D": self.D}
 
     @classmethod
-    def num_parts(cls, config: Config) -> int:
-        return config.critic_updates
+    def num_parts(cls, config: Config, batch_size: int) -> int:
+        return min(config.critic_updates, batch_size)
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of Algorithm 1: `critic_updates` of D, each with new images and noise, then one of G."""
-        parts = batch.images.tensor_split(self.config.critic_updates)
+        parts = batch.images.tensor_split(self.num_parts(self.config, len(batch.images)))
         for real in parts:
             with torch.no_grad():
                 fake = self.generator(*self.sample_latents(len(real), real.device))
