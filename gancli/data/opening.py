@@ -78,8 +78,11 @@ def _open_other(dataset: str, options: DatasetOptions, emit: Emit) -> Dataset:
 
 
 def _is_folder_of_images(path: Path) -> bool:
-    """Whether a path of the working directory, spelt in this case, is a folder with images or with folders of images."""
+    """Whether a path of the working directory, spelt in this case, is a folder with images or with folders of images, but not
+    a run's."""
     try:
+        if (path / "config.toml").exists():
+            return False
         files = itertools.chain(path.glob("*.*"), path.glob("*/*.*"))
         return path in Path().iterdir() and any(file.suffix.lower() in COMMON_SUFFIXES for file in files)
     except OSError:
