@@ -79,6 +79,7 @@ class TrainOptions(TypedDict, total=False):
     label_width: Int | None
     conditional: bool | None
     self_conditioned: Int | None
+    label_scale: Float | None
     upsampling: Literal["resize", "transposed"] | None
     augment: str | None
     resize: Literal["bilinear", "binomial"] | None

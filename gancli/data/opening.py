@@ -78,8 +78,8 @@ def _open_other(dataset: str, options: DatasetOptions, emit: Emit) -> Dataset:
 
 
 def _is_folder_of_images(path: Path) -> bool:
-    """Whether a path of the working directory, spelt in this case, is a folder with images or with folders of images, but not
-    a run's."""
+    """Whether a path of the working directory, spelt in this case, is a folder with images or with folders of images, and
+    not a run's."""
     try:
         if (path / "config.toml").exists():
             return False

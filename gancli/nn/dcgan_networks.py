@@ -15,10 +15,15 @@ HALVING, HALVING_ODD = (4, 2, 1), (3, 2, 1)  # kernel, stride, padding: of even 
 
 class Generator(nn.Module):
     """float z `[B, latent_dim]` (and int64 labels `[B]`) → images, float `[B, C, size, size]` in [-1, 1]. `width`: feature
-    maps next to the image. `upsampling`: "resize" or "transposed"."""
+    maps next to the image. `upsampling`: "resize" or "transposed". `label_scale`: factor of the labels' embeddings: labels
+    that have as much effect as z make G learn one image per class."""
 
-    def __init__(self, images: ImageSpec, num_classes: int, *, latent_dim: int, width: int, upsampling: str) -> None:
+    def __init__(
+        self, images: ImageSpec, num_classes: int, *, latent_dim: int, width: int, upsampling: str,
+        label_scale: float = 1.0,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.label_scale = label_scale
         num_inputs, widths = latent_dim, feature_maps(images.size, width)
         self.embed = None
         if num_classes:
@@ -34,7 +39,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.embed is not None:
-            z = torch.cat([z, self.embed(labels)], 1)
+            z = torch.cat([z, self.label_scale * self.embed(labels)], 1)
         images: Tensor = self.layers(z[:, :, None, None])
         return images
 

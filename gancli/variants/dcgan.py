@@ -36,8 +36,9 @@ class Dcgan(Variant):
         num_classes = images.num_classes if config.conditional else clusters
         self.latent_shapes = ((config.latent_dim + clusters,),)
         self.generator: nn.Module = Generator(
-            images, num_classes, latent_dim=config.latent_dim, width=config.width, upsampling=config.upsampling
-        )
+            images, num_classes, latent_dim=config.latent_dim, width=config.width, upsampling=config.upsampling,
+            label_scale=config.label_scale if config.conditional else 1.0,
+        )  # fmt: skip
         self.D = Discriminator(images, num_classes, width=config.width, norm=config.norm)
         self.clusters = None
         if clusters:

@@ -98,7 +98,8 @@ def test_the_command_of_an_older_run_has_no_clusters() -> None:
     """Older files lack the option, and have what the defaults of that day were."""
     older = {"variant": "dcgan", "dataset": "digits", "steps": 4, "ema": 0.999, "dcgan": {"lr_decay": 0.0, "width": 4}}
     words = command_from_config(older).split()
-    for flag, value in (("--self-conditioned", "0"), ("--lr-decay", "0.0"), ("--ema", "0.999")):
+    olden = (("--self-conditioned", "0"), ("--lr-decay", "0.0"), ("--ema", "0.999"), ("--label-scale", "1.0"))
+    for flag, value in olden:
         assert words[words.index(flag) + 1] == value
 
 
@@ -110,8 +111,8 @@ def test_dcgan_has_clusters_for_grey_images_by_default(gan: Gan) -> None:
     assert found == ["100", "0", "0"]
 
 
-@pytest.mark.parametrize("name", ["dcgan", "lapgan"])
-def test_noise_counts_for_more_than_a_label_at_first(name: str) -> None:
+@pytest.mark.parametrize(("name", "most"), [("dcgan", 0.001), ("lapgan", 0.25)])
+def test_noise_counts_for_more_than_a_label_at_first(name: str, most: float) -> None:
     """Where the label counted for as much, G learned one image per class."""
     variant = built(name, ImageSpec(1, 16, DIGITS), conditional=True)
     variant.generator.eval()
@@ -120,7 +121,7 @@ def test_noise_counts_for_more_than_a_label_at_first(name: str) -> None:
         inputs = variant.sample_inputs(labels)
         images = variant.generator(*inputs).flatten(1)
         same_noise = variant.generator(*(z[:1].expand(200, *z.shape[1:]) for z in inputs[:-1]), labels).flatten(1)
-    assert same_noise.var(0).mean() < images.var(0).mean() / 4
+    assert same_noise.var(0).mean() < most * images.var(0).mean()
 
 
 def test_a_run_of_two_processes_has_the_clusters_of_one() -> None:
