@@ -21,7 +21,7 @@ from gancli.engine.train import open_data
 from gancli.errors import GancliError, UsageError, VariantError
 from gancli.events import LossRow, ignore
 from gancli.spec import ImageSpec
-from gancli.steps.loss_accumulator import DIVERGED_LOSS
+from gancli.steps.loss_accumulator import DIVERGED_LOSS, has_diverged
 from gancli.steps.runner import StepExecution, StepRunner
 from gancli.store import run_directory
 from gancli.text import few
@@ -167,7 +167,7 @@ class _Checker:
                 now = (tuple(trained), tuple(reported))
                 contract.check_pattern(pattern, now, phase)
                 pattern = now
-                if bad := [name for name, term in reported.items() if not abs(term.item()) <= DIVERGED_LOSS]:
+                if bad := [name for name, term in reported.items() if has_diverged(term.item())]:
                     raise VariantError(
                         f"{few(bad)} is NaN, infinite or beyond ±{DIVERGED_LOSS:.0e} at step {index + 1}"
                     )

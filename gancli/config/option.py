@@ -36,9 +36,7 @@ class Option:
     panel: str = "Options"
     source: str | None = None  # paper and section of the default
     default_text: str | None = None  # the default in the help, if it is computed at run time
-    only_with: str | None = (
-        None  # the other option, `option=value` or `option=no`, without which this one has no effect
-    )
+    only_with: str | None = None  # the other option, or `option=value`, without which this one has no effect
     path: bool = False  # the value is a path; of `dataset` it may be a name
     raw: bool = False  # undecodable bytes are accepted, as the value is not stored
     switch: bool = False  # a bool without `--no-NAME`
@@ -52,7 +50,7 @@ class Option:
     def condition(self) -> str:
         """The flag without which this option has no effect: `"--optimizer adam"`, `"--no-conditional"`, `""` without one."""
         name, _, value = (self.only_with or "").replace("_", "-").partition("=")
-        return f"--no-{name}" if value == "no" else f"--{name} {value}".strip() if name else ""
+        return f"--no-{name}" if value == "False" else f"--{name} {value}".strip() if name else ""
 
     def allows(self, number: float) -> bool:
         return not (

@@ -109,13 +109,9 @@ def _check_effects(fields: Mapping[str, Field], values: Mapping[str, Any], layer
     """Raises `UsageError` for a flag that has no effect with the other values."""
     for name in (name for layer in layers if layer.origin == FLAG for name in layer.values):
         other, _, needed = (fields[name].option.only_with or "").partition("=")
-        if not other:
+        if not other or (needed == "False" and not values[name]):
             continue
-        if needed == "no" and fields[other].kind is bool:
-            met = not (values[other] and values[name])
-        else:
-            met = values[other] is not None and needed in ("", values[other])
-        if not met:
+        if values[other] is None or needed not in ("", str(values[other])):
             condition = fields[name].option.condition()
             raise UsageError(f"{fields[name].flag} {values[name]}: only applies with {condition}")
 

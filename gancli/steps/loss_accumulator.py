@@ -11,11 +11,16 @@ DIVERGED_LOSS = 1e9  # absolute value: images are in [-1, 1], and few losses are
 
 @dataclass(frozen=True)
 class DivergedLoss:
-    """A term that is NaN, infinite or absurdly large, `steps_ago` steps before the newest."""
+    """A term that diverged, `steps_ago` steps before the newest."""
 
     term: str
     value: float
     steps_ago: int
+
+
+def has_diverged(value: float) -> bool:
+    """Whether a loss is NaN or beyond ±1e9."""
+    return not abs(value) <= DIVERGED_LOSS  # which NaN is not
 
 
 class LossAccumulator:
@@ -51,7 +56,7 @@ class LossAccumulator:
         rows = self._table().tolist()
         for index, row in enumerate(rows):
             for name, value in zip(self._names, row, strict=True):
-                if not abs(value) <= DIVERGED_LOSS:  # which NaN is not
+                if has_diverged(value):
                     return DivergedLoss(name, value, len(rows) - 1 - index)
         return None
 

@@ -27,7 +27,7 @@ class Config(VariantConfig):
     width: int = option(32, "feature maps next to the image; doubled at each halving, up to 8 times", ge=1, le=1024)
     conditional: bool = option(False, "use the label in G and D, for `gan sample --label`")
     self_conditioned: int = shared_options.num_clusters(
-        "100 for named datasets of grey images, else 0", only_with="conditional=no"
+        "100 for named datasets of grey images, else 0", only_with="conditional=False"
     )
     label_scale: float = option(
         1.0,

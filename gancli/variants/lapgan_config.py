@@ -35,7 +35,9 @@ class Config(VariantConfig):
         le=256,
     )
     conditional: bool = option(False, "use the label in every G and D, for `gan sample --label`")
-    self_conditioned: int = shared_options.num_clusters("50", "the coarsest level's images", only_with="conditional=no")
+    self_conditioned: int = shared_options.num_clusters(
+        "50", "the coarsest level's images", only_with="conditional=False"
+    )
     latent_dim: int = option(
         32,
         "length of the coarsest level's z, not counting the numbers that choose a cluster; finer levels have one plane",

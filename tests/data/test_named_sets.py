@@ -63,7 +63,7 @@ def test_generated_digits_are_reproducible_white_on_black_and_of_any_size(tmp_pa
 def test_a_note_says_that_a_folder_of_the_same_name_is_not_meant(gan: Gan) -> None:
     train = ("train", *SMALL, "-d", "digits", "--steps", 2)
     note = "note: --dataset digits: the dataset of that name; for the folder of this directory give -d ./digits"
-    for out in ("digits", "digits", "sweep"):  # its own folder, when it resumes too, and one without images
+    for out in ("digits", "digits", "other"):  # the run's own folder, new and resumed, and that of another run
         mine = gan(*train, "--out", out, "--resume", "auto")
         assert (mine.code, "the dataset of that name" in mine.err) == (0, False), mine.err
     shutil.rmtree("digits")
