@@ -38,7 +38,7 @@ def show(start: Start) -> None:
     if start.weights is not None:
         with on_meta_device():
             variant = variant_class(planned.own, source.spec)
-        for line in initial.describe_unused(start.weights, variant, initial.matching_tensors(start.weights, variant)):
+        for line in initial.describe_unused(start.weights, variant, initial.matching_pairs(start.weights, variant)):
             console.print_message(f"{text.message_kind(line)}: {line}")
     counts, memory = estimate_bytes(planned, source, variant_class)
     most = "at most " if run.within is not None and saved is None else ""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gancli.config import fields_of
 from gancli.config.run import RANDOM_WEIGHTS
+from gancli.engine.matching import matching_tensors
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.spec import ImageSpec
@@ -28,7 +29,7 @@ def initialise(session: Session, weights: Weights | None) -> list[str]:
     weights, the others None. Returns warnings and notes. Raises `UsageError` if no tensor matches."""
     messages, nothing_matches = list[str](), False
     if weights is not None:
-        pairs = matching_tensors(weights, session.variant)
+        pairs = matching_pairs(weights, session.variant)
         nothing_matches = not _has_weights(pairs)
         with torch.no_grad():
             for live, saved in pairs.values():
@@ -43,15 +44,17 @@ def initialise(session: Session, weights: Weights | None) -> list[str]:
     return messages
 
 
-def matching_tensors(weights: Weights, variant: Variant) -> Pairs:
-    """Return the tensors of `weights` that match a variant's networks in name, shape and dtype."""
+def matching_pairs(weights: Weights, variant: Variant) -> Pairs:
+    """Return the tensors of `weights` that match a variant's networks in name, shape and dtype; of a first convolution that
+    has more inputs, only the first ones, if both are for images of as many channels."""
     pairs: Pairs = {}
+    same_channels = weights.facts.images.channels == variant.images.channels
     for name, module in _modules(weights, variant).items():
         saved = weights.networks.get(name, weights.generator)
-        for key, live in module.state_dict().items():
-            other = saved.get(key)
-            if other is not None and other.shape == live.shape and other.dtype == live.dtype:
-                pairs[f"{name}.{key}"] = (live, other)
+        shapes = {key: tuple(tensor.shape) for key, tensor in saved.items()}
+        for key, live in matching_tensors(module, shapes, same_channels).items():
+            if saved[key].dtype == live.dtype:
+                pairs[f"{name}.{key}"] = (live, saved[key])
     return pairs
 
 
@@ -108,10 +111,10 @@ def describe_unused(weights: Weights, variant: Variant, pairs: Pairs) -> Iterato
 
 def _helpful_options(weights: Weights, variant: Variant) -> Iterator[str]:
     """Yield the options, as flags, with which more tensors would match."""
-    now = len(matching_tensors(weights, variant))
+    now = len(matching_pairs(weights, variant))
     for flag, config, images in _others(weights.facts, variant):
         with contextlib.suppress(UsageError), on_meta_device():  # images that the options do not allow
-            if len(matching_tensors(weights, type(variant)(config, images))) > now:
+            if len(matching_pairs(weights, type(variant)(config, images))) > now:
                 yield flag
 
 

@@ -2,6 +2,7 @@
 
 from gancli.config import RunConfig
 from gancli.config.run import RANDOM_WEIGHTS
+from gancli.engine.matching import matching_tensors
 from gancli.store import pretrained
 from gancli.store.checkpoint import GENERATOR, network_prefix
 from gancli.store.facts import Facts
@@ -21,11 +22,11 @@ def choose_start(run: RunConfig, variant: Variant, saved: Facts | None) -> str:
 
 
 def _has_network(name: str, variant: Variant) -> bool:
-    """Return whether the file of a pretrained model has all tensors, in the same shapes, of G or of another network of the
-    variant."""
-    stored = {key: info.shape for key, info in read_header(pretrained.pretrained_file(name)).tensors.items()}
+    """Return whether all tensors of G, or of another network, in the file of a pretrained model match the variant's."""
+    tensors = read_header(pretrained.pretrained_file(name)).tensors
     networks = {GENERATOR: variant.generator} | {network_prefix(name): net for name, net in variant.networks.items()}
-    return any(
-        all(stored.get(prefix + key) == tuple(tensor.shape) for key, tensor in network.state_dict().items())
-        for prefix, network in networks.items()
-    )
+    for prefix, network in networks.items():
+        stored = {key.removeprefix(prefix): each.shape for key, each in tensors.items() if key.startswith(prefix)}
+        if stored and len(matching_tensors(network, stored, more_inputs=True)) == len(stored):
+            return True
+    return False

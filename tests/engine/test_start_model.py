@@ -108,12 +108,22 @@ def test_where_one_network_fits_it_is_taken(gan: Gan) -> None:
     assert "starts from the pretrained dcgan-32, but for generator.layers.0.weight (--init-from none" in done.err
 
 
-def test_labels_in_both_networks_too(gan: Gan) -> None:
+def test_labels_are_inputs_beside_those_of_the_model(gan: Gan) -> None:
     for index in range(8):
         (folder := Path("classes", "ab"[index % 2])).mkdir(parents=True, exist_ok=True)
         shutil.copy(f"pics/{index}.png", folder)
-    assert start_of(gan, "-d", "classes", "--conditional") == "none auto"
     assert start_of(gan, "-d", "classes") == "dcgan-32 auto"
+    assert start_of(gan, "-d", "classes", "--conditional") == "dcgan-32 auto"
+    done = gan(*TRAIN, "-d", "classes", "--conditional", "--steps", 1, "--lr", 1e-30, "--beta1", 0, "--out", "run")
+    assert "pretrained dcgan-32, but for generator.embed.weight, D.embed.weight (--init-from none" in done.err
+    _, generator, networks = checkpoint.load_networks(pretrained.pretrained_file("dcgan-32"))
+    run, expected = load_file(saved("run", 1)), state.flatten({"network.D": networks["D"], "average": generator})
+    first = {"average/layers.0.weight": (0, 0, 64), "network.D/layers.0.weight": (1, 0, 3)}
+    for name, tensor in expected.items():
+        if name.endswith(("weight", "bias")):
+            taken = run[name].narrow(*first[name]) if name in first else run[name]
+            assert taken.allclose(tensor, rtol=0, atol=1e-7), name
+    assert {name: run[name].shape[dim] for name, (dim, *_) in first.items()} == dict(zip(first, (128, 4), strict=True))
 
 
 def test_a_model_of_ones_own_wins(gan: Gan) -> None:
