@@ -1,5 +1,5 @@
-"""Initialise a run from another model, that of `--init-from` or a pretrained one: tensors of the same name and shape are
-copied, others are reported."""
+"""Initialise a run from another model, that of `--init-from` or a pretrained one: tensors that match are copied,
+others are reported."""
 
 import contextlib
 import dataclasses
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gancli.config import fields_of
 from gancli.config.run import RANDOM_WEIGHTS
-from gancli.engine.matching import matching_tensors
+from gancli.engine.matching import Pairs, matching_tensors
 from gancli.engine.session import Session
 from gancli.errors import UsageError
 from gancli.spec import ImageSpec
@@ -20,8 +20,6 @@ from gancli.store.pretrained import known_name
 from gancli.store.state import Weights
 from gancli.text import Note, few
 from gancli.variant import Variant, on_meta_device
-
-Pairs = dict[str, tuple[Tensor, Tensor]]  # name → the tensor of the run, and the one to copy
 
 
 def initialise(session: Session, weights: Weights | None) -> list[str]:
@@ -45,16 +43,12 @@ def initialise(session: Session, weights: Weights | None) -> list[str]:
 
 
 def matching_pairs(weights: Weights, variant: Variant) -> Pairs:
-    """Return the tensors of `weights` that match a variant's networks in name, shape and dtype; of a first convolution that
-    has more inputs, only the first ones, if both are for images of as many channels."""
+    """Return the tensors of `weights` that match a variant's networks."""
     pairs: Pairs = {}
-    same_channels = weights.facts.images.channels == variant.images.channels
+    channels = weights.facts.images.channels, variant.images.channels
     for name, module in _modules(weights, variant).items():
-        saved = weights.networks.get(name, weights.generator)
-        shapes = {key: tuple(tensor.shape) for key, tensor in saved.items()}
-        for key, live in matching_tensors(module, shapes, same_channels).items():
-            if saved[key].dtype == live.dtype:
-                pairs[f"{name}.{key}"] = (live, saved[key])
+        found = matching_tensors(module, weights.networks.get(name, weights.generator), *channels)
+        pairs |= {f"{name}.{key}": pair for key, pair in found.items()}
     return pairs
 
 

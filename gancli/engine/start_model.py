@@ -1,11 +1,13 @@
 """Choose the model whose weights a run starts from."""
 
+import torch
+
 from gancli.config import RunConfig
 from gancli.config.run import RANDOM_WEIGHTS
 from gancli.engine.matching import matching_tensors
 from gancli.store import pretrained
 from gancli.store.checkpoint import GENERATOR, network_prefix
-from gancli.store.facts import Facts
+from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 from gancli.variant import Variant
 
@@ -23,10 +25,16 @@ def choose_start(run: RunConfig, variant: Variant, saved: Facts | None) -> str:
 
 def _has_network(name: str, variant: Variant) -> bool:
     """Return whether all tensors of G, or of another network, in the file of a pretrained model match the variant's."""
-    tensors = read_header(pretrained.pretrained_file(name)).tensors
+    path = pretrained.pretrained_file(name)
+    header = read_header(path)
+    channels = from_header(path, header).images.channels, variant.images.channels
     networks = {GENERATOR: variant.generator} | {network_prefix(name): net for name, net in variant.networks.items()}
     for prefix, network in networks.items():
-        stored = {key.removeprefix(prefix): each.shape for key, each in tensors.items() if key.startswith(prefix)}
-        if stored and len(matching_tensors(network, stored, more_inputs=True)) == len(stored):
+        stored = {
+            key.removeprefix(prefix): torch.empty(info.shape, device="meta")
+            for key, info in header.tensors.items()
+            if key.startswith(prefix)
+        }
+        if stored and len(matching_tensors(network, stored, *channels)) == len(stored):
             return True
     return False

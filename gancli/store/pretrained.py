@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gancli.config import toml
 from gancli.config.paths import expanded
-from gancli.data.names import GENERATED, STACKED
+from gancli.data.names import GENERATED, STACKED, dataset_names
 from gancli.errors import CheckpointError, UsageError, did_you_mean
 from gancli.events import ignore
 from gancli.files import hub
@@ -39,10 +39,11 @@ def pretrained_names() -> tuple[str, ...]:
 
 
 def start_for(variant: str, preset: str, dataset: str, images: ImageSpec) -> str | None:
-    """Return the name of the pretrained model that a run on such images starts from by default, if its weights match: for
-    pictures in colour that are not generated, the one of the nearest size; else None."""
+    """Return the name of the pretrained model that a run on such images starts from by default, if its weights match: the
+    one of the nearest size. None for generated images, and for named datasets of grey ones."""
     models = STARTS.get((variant, preset), {})
-    if not models or images.channels != 3 or dataset in (*GENERATED, STACKED):
+    is_other = dataset in (*GENERATED, STACKED) or (images.channels == 1 and dataset in dataset_names())
+    if not models or is_other:
         return None
     return models[min(models, key=lambda size: abs(size - images.size))]
 
