@@ -111,11 +111,11 @@ def config_layer(config: str, table: Mapping[str, object], variant: str) -> Laye
     if toml.CHOSEN not in table or variant not in table:
         return layer
     newer = {field.name: field.default for field in fields_of(config_class) if field.name not in layer.values}
-    if pretrained.is_older(table, variant, str(layer.values.get("preset", "default"))):
+    if pretrained.keeps_random_weights(table, variant, str(layer.values.get("preset", "default"))):
         newer["init_from"] = RANDOM_WEIGHTS
     values, fields = {**newer, **layer.values}, known_fields(config_class)
     if flags := ", ".join(f"{fields[name].flag} {value}" for name, value in newer.items() if value is not None):
-        note = Note(f"--config {config}: written by an older gan; options that it lacks keep its behaviour: {flags}")
+        note = Note(f"--config {config}: options that it lacks keep its behaviour: {flags}")
         layer = dataclasses.replace(layer, notes=(*layer.notes, note))
     return dataclasses.replace(layer, values=values)
 

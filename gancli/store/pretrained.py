@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from gancli.config import toml
 from gancli.config.paths import expanded
+from gancli.config.run import RANDOM_WEIGHTS
 from gancli.data.names import GENERATED, STACKED, dataset_names
 from gancli.errors import CheckpointError, UsageError, did_you_mean
 from gancli.events import ignore
@@ -48,10 +49,14 @@ def start_for(variant: str, preset: str, dataset: str, images: ImageSpec) -> str
     return models[min(models, key=lambda size: abs(size - images.size))]
 
 
-def is_older(config: Mapping[str, object], variant: str, preset: str) -> bool:
-    """Return whether the `config.toml` of a run is of an earlier version, in which such runs started from random weights."""
+def keeps_random_weights(config: Mapping[str, object], variant: str, preset: str) -> bool:
+    """Return whether the run of a `config.toml` started from random weights by default, and one like it might not today: of
+    an earlier version, or on a user's own images, for which the pretrained models may have been extended."""
     chosen = config.get(toml.CHOSEN)
-    return (variant, preset) in STARTS and isinstance(chosen, dict) and "init_from" not in {**chosen, **config}
+    if (variant, preset) not in STARTS or not isinstance(chosen, dict):
+        return False
+    start = {**chosen, **config}.get("init_from")
+    return start is None or (start == RANDOM_WEIGHTS and config.get("dataset") not in dataset_names())
 
 
 def pretrained_file(name: str) -> Path:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch.nn.functional import conv2d
 
 import gancli
 from gancli import events
@@ -94,10 +95,9 @@ def test_the_size_decides_which(gan: Gan) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [("--preset", "paper"), ("--width", 8), ("-d", "grey"), ("-d", "shapes"), ("-v", "lapgan")],
+    [("--preset", "paper"), ("--width", 8), ("-d", "shapes"), ("-d", "digits"), ("-v", "lapgan")],
 )
 def test_other_networks_and_other_pictures_start_from_random_weights(gan: Gan, options: tuple[str, ...]) -> None:
-    draw("grey", "L")
     assert start_of(gan, *options) == "none auto"
 
 
@@ -126,6 +126,21 @@ def test_labels_are_inputs_beside_those_of_the_model(gan: Gan) -> None:
     assert {name: run[name].shape[dim] for name, (dim, *_) in first.items()} == dict(zip(first, (128, 4), strict=True))
 
 
+def test_grey_images_are_judged_as_in_colour_and_generated_as_the_mean_of_the_channels(gan: Gan) -> None:
+    draw("grey", "L")
+    done = gan(*TRAIN, "-d", "grey", "--steps", 1, "--lr", 1e-30, "--beta1", 0, "--out", "run")
+    assert NOTE in done.err
+    run = load_file(saved("run", 1))
+    _, generator, networks = checkpoint.load_networks(pretrained.pretrained_file("dcgan-32"))
+    for name in ("layers.9.weight", "layers.9.bias"):
+        assert run[f"average/{name}"].allclose(generator[name].mean(0, keepdim=True), rtol=0, atol=1e-7)
+    image = torch.rand(4, 1, 32, 32)
+    in_grey = conv2d(image, run["network.D/layers.0.weight"])
+    assert in_grey.allclose(conv2d(image.expand(-1, 3, -1, -1), networks["D"]["layers.0.weight"]), atol=1e-5)
+    for name in ("layers.4.weight", "layers.4.bias"):
+        assert run[f"network.D/{name}"].allclose(networks["D"][name], rtol=0, atol=1e-7)
+
+
 def test_a_model_of_ones_own_wins(gan: Gan) -> None:
     assert gan(*TRAIN, "--steps", 1, "--out", "own").code == 0
     done = gan(*TRAIN, "--steps", 1, "--init-from", "own", "--out", "on")
@@ -148,11 +163,16 @@ def test_it_is_recorded_and_a_resumed_or_repeated_run_is_the_same(gan: Gan) -> N
     assert_one_line(refused, 2, "--init-from none (flag): the run to resume has dcgan-32")
 
 
-def test_runs_of_earlier_versions_stay_on_random_weights(gan: Gan) -> None:
+@pytest.mark.parametrize("recorded", [False, True])
+def test_runs_of_earlier_versions_stay_on_random_weights(gan: Gan, recorded: bool) -> None:
     assert gan(*TRAIN, "--steps", 2, "--init-from", "none", "--out", "run").code == 0
     text = Path("run", "config.toml").read_text("utf-8")
     assert text.count('init_from = "none"\n') == 1
-    Path("run", "config.toml").write_text(text.replace('init_from = "none"\n', ""))
+    text = text.replace('init_from = "none"\n', "")
+    if recorded:
+        assert text.count("[came_to]\n") == 1
+        text = text.replace("[came_to]\n", '[came_to]\ninit_from = "none"\n')
+    Path("run", "config.toml").write_text(text)
     shutil.copytree("run", "older")
     repeated = gan("train", "--config", "older/config.toml", "--out", "again")
     assert (repeated.code, "pretrained" in repeated.err) == (0, False), repeated.err
