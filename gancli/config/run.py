@@ -42,7 +42,7 @@ class RunConfig:
     init_from: str | None = option(
         None, "initialise from another model (matching weights only): a run directory (D's too), a checkpoint, a "
         "pretrained model or hf:OWNER/NAME; none: random weights", metavar="RUN|CKPT", panel=MODEL, path=True,
-        default_text="random weights; of dcgan for images in colour: dcgan-32 or dcgan-64",
+        default_text="random weights; of dcgan for your own images and for colour: dcgan-32 or dcgan-64",
     )  # fmt: skip
 
     dataset: str = option(
