@@ -81,7 +81,7 @@ class RunConfig:
         None,
         "flip half of the images horizontally",
         panel=DATA,
-        default_text="your own colour images, if fewer than 10,000",
+        default_text="your own colour images",
     )
     held_out: int | None = option(
         None, "images held out of training to detect overfitting of D; 0: none", ge=0, le=10**6, panel=DATA,

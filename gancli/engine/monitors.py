@@ -210,10 +210,10 @@ def overfitting(train: Tensor, held_out: Tensor, generated: Tensor) -> float:
 def overfitting_warning(run: RunConfig, own: VariantConfig, step: int, share: float) -> str:
     """Return the warning of overfitting, with what may help."""
     remedies = ["more images", "fewer --steps (earlier states and samples are kept)"]
-    if getattr(own, "augment", "") in (None, "none"):
-        remedies.append("--augment colour,translation,cutout")
     if not run.mirror:
         remedies.append("--mirror, unless they contain text")
+    if getattr(own, "augment", "") in (None, "none"):
+        remedies.append("--augment colour,translation,cutout")
     return (
         f"D is overfitting: at step {step} its outputs for training and for {run.held_out} held-out images are "
         f"{share:.1f} times as far apart as those for training and generated images, so G will copy training images; try "

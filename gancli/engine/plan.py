@@ -49,7 +49,6 @@ from gancli.variant import ConditionType, Phase, Variant, on_meta_device
 # Defaults.
 SAVE_EVERY_S = 600.0
 SAVES_PER_RUN = 10  # of samples and states
-MIRRORED_BELOW = 10_000  # images
 HELD_OUT_FROM, HELD_OUT_TO = 100, 20_000  # images: fewer cannot spare any; of more, none is seen often
 HELD_OUT_SHARE, MIN_HELD_OUT, MAX_HELD_OUT = 1 / 16, 8, 256
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -148,15 +147,14 @@ def choose_fit(run: RunConfig, condition: ConditionType) -> CropMode | None:
 
 
 def _mirror(run: RunConfig, source: Dataset | PhotoDataset, variant_class: type[Variant]) -> bool | None:
-    """Whether images are mirrored: `--mirror`, by default where the user's own images are few and in colour, as grey
-    ones are often text. Raises `UsageError` for a variant that always rotates and mirrors."""
+    """Whether images are mirrored: `--mirror`, by default those of the user's own that are in colour, as grey ones are
+    often text. Raises `UsageError` for a variant that always rotates and mirrors."""
     if variant_class.condition_type == "low_res":
         if run.mirror is not None:
             raise UsageError(f"--mirror: {run.variant} always rotates and mirrors its crops; omit it")
         return None
     own = run.dataset not in dataset_names()
-    few = own and source.spec.channels == 3 and source.num_images < MIRRORED_BELOW
-    return few if run.mirror is None else run.mirror
+    return own and source.spec.channels == 3 if run.mirror is None else run.mirror
 
 
 def _held_out(
