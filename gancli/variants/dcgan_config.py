@@ -33,7 +33,7 @@ class Config(VariantConfig):
         1.0,
         "factor of the label beside z in G with --conditional; with 1, images of a class can be all alike",
         gt=0,
-        default_text="0.03; 1 for files of earlier versions",
+        default_text="0.1; 1 for files of earlier versions",
     )
     # Differs from the paper: R1 instead of batch norm in D, and a higher learning rate: see docs/variants/dcgan.md.
     norm: Literal["batch", "spectral", "none"] = option(
@@ -64,7 +64,7 @@ class Config(VariantConfig):
     beta1: float = shared_options.adam_beta1(source="section 4")
 
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "default": {"label_scale": 0.03, "upsampling": "resize", "batch_size": 64, "epochs": 20, "ema": 0.999},
+        "default": {"label_scale": 0.1, "upsampling": "resize", "batch_size": 64, "epochs": 20, "ema": 0.999},
         "quick": {"image_size": 32, "within": "10m"},
         # Differs from the paper: the usual width of 64, half of that in figure 1; 25 epochs, its number for faces.
         "paper": {

@@ -136,6 +136,14 @@ def test_mirrored_pictures_are_half_of_every_epoch_others_in_each_and_resume(gan
     assert not all(torch.equal(whole[name], straight[name]) for name in whole)
 
 
+def test_pictures_in_colour_are_mirrored_however_many_and_grey_ones_not(gan: Gan, tmp_path: Path) -> None:
+    for name, count, channels in (("few", 20, 3), ("many", 20_001, 3), ("grey", 20, 1)):
+        np.save(tmp_path / f"{name}.npy", np.zeros((count, 16, 16, channels), np.uint8))
+    asked = [("-d", f"{name}.npy", "-v", "vanilla") for name in ("few", "many", "grey")]
+    asked += [("-d", "shapes", "-v", "vanilla"), (*asked[0], "--no-mirror")]
+    assert [settings(gan, *words)["--mirror"] for words in asked] == ["True", "True", "False", "False", "False"]
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_mirrored_row_is_its_picture_mirrored(channels_last: bool) -> None:
     pixels = torch.arange(6 * 3 * 4 * 4, dtype=torch.uint8).view(6, 3, 4, 4)
