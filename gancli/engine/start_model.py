@@ -1,12 +1,10 @@
 """Choose the model whose weights a run starts from."""
 
-import torch
-
 from gancli.config import RunConfig
 from gancli.config.run import RANDOM_WEIGHTS
 from gancli.engine.matching import matching_tensors
 from gancli.store import pretrained
-from gancli.store.checkpoint import GENERATOR, network_prefix
+from gancli.store.checkpoint import GENERATOR, build_on_meta, network_prefix
 from gancli.store.facts import Facts, from_header
 from gancli.store.header import read_header
 from gancli.variant import Variant
@@ -27,14 +25,13 @@ def _has_network(name: str, variant: Variant) -> bool:
     """Return whether all tensors of G, or of another network, in the file of a pretrained model match the variant's."""
     path = pretrained.pretrained_file(name)
     header = read_header(path)
-    channels = from_header(path, header).images.channels, variant.images.channels
-    networks = {GENERATOR: variant.generator} | {network_prefix(name): net for name, net in variant.networks.items()}
-    for prefix, network in networks.items():
-        stored = {
-            key.removeprefix(prefix): torch.empty(info.shape, device="meta")
-            for key, info in header.tensors.items()
-            if key.startswith(prefix)
-        }
-        if stored and len(matching_tensors(network, stored, *channels)) == len(stored):
+    model = build_on_meta(from_header(path, header))
+    channels = model.images.channels, variant.images.channels
+    prefixes = {GENERATOR: (variant.generator, model.generator)}
+    prefixes |= {network_prefix(name): (variant.networks[name], net) for name, net in model.networks.items()}
+    for prefix, (network, other) in prefixes.items():
+        stored = other.state_dict()
+        in_file = any(key.startswith(prefix) for key in header.tensors)
+        if in_file and len(matching_tensors(network, stored, *channels)) == len(stored):
             return True
     return False

@@ -111,9 +111,11 @@ def config_layer(config: str, table: Mapping[str, object], variant: str) -> Laye
     if toml.CHOSEN not in table or variant not in table:
         return layer
     newer = {field.name: field.default for field in fields_of(config_class) if field.name not in layer.values}
-    if pretrained.keeps_random_weights(table, variant, str(layer.values.get("preset", "default"))):
-        newer["init_from"] = RANDOM_WEIGHTS
-    values, fields = {**newer, **layer.values}, known_fields(config_class)
+    former = pretrained.former_defaults(table, variant, str(layer.values.get("preset", "default")))
+    newer |= {
+        name: value for name, value in former.items() if name != "mirror"
+    }  # which is usually the default of today
+    values, fields = {**former, **newer, **layer.values}, known_fields(config_class)
     if flags := ", ".join(f"{fields[name].flag} {value}" for name, value in newer.items() if value is not None):
         note = Note(f"--config {config}: options that it lacks keep its behaviour: {flags}")
         layer = dataclasses.replace(layer, notes=(*layer.notes, note))
@@ -300,9 +302,11 @@ def _with_commits(layers: Sequence[Layer], recorded: Layer | None = None) -> lis
 
 def _recorded_layer(variant: str, directory: RunDirectory) -> Layer:
     config_class = catalogue.variant_info(variant).config_class
-    layer = file_layer("resumed run", toml.read(directory.config), variant, config_class, ())
+    table = toml.read(directory.config)
+    layer = file_layer("resumed run", table, variant, config_class, ())
+    former = pretrained.former_defaults(table, variant, str(layer.values.get("preset", "default")))
     values = {name: value for name, value in layer.values.items() if name not in NOT_STORED}
-    return dataclasses.replace(layer, values=values)
+    return dataclasses.replace(layer, values={**former, **values})
 
 
 def _with_absolute_paths(resolved: Resolved) -> Resolved:

@@ -238,8 +238,7 @@ def command_from_config(config: Mapping[str, object]) -> str:
         if is_python(str(config.get("dataset", ""))):
             return ""
         fields = known_fields(config_class)
-        if pretrained.keeps_random_weights(config, variant, preset):
-            config = {**config, "init_from": RANDOM_WEIGHTS}
+        config = {**pretrained.former_defaults(config, variant, preset), **config}
         given = with_current_names({**config, **(own if isinstance(own, dict) else {})}, fields.values())
         words = [
             "gan",

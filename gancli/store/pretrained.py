@@ -49,14 +49,21 @@ def start_for(variant: str, preset: str, dataset: str, images: ImageSpec) -> str
     return models[min(models, key=lambda size: abs(size - images.size))]
 
 
-def keeps_random_weights(config: Mapping[str, object], variant: str, preset: str) -> bool:
-    """Return whether the run of a `config.toml` started from random weights by default, and one like it might not today: of
-    an earlier version, or on a user's own images, for which the pretrained models may have been extended."""
+def former_defaults(config: Mapping[str, object], variant: str, preset: str) -> dict[str, object]:
+    """Return the values that the run of a `config.toml` had by default, where the default for such a run may be another one
+    today: random weights, of a run of an earlier version or on a user's own images; and own images that are not mirrored."""
     chosen = config.get(toml.CHOSEN)
-    if (variant, preset) not in STARTS or not isinstance(chosen, dict):
-        return False
-    start = {**chosen, **config}.get("init_from")
-    return start is None or (start == RANDOM_WEIGHTS and config.get("dataset") not in dataset_names())
+    if not isinstance(chosen, dict):
+        return {}
+    own = config.get("dataset") not in dataset_names()
+    values: dict[str, object] = {}
+    if (variant, preset) in STARTS:
+        start = chosen.get("init_from")
+        if start is None or (start == RANDOM_WEIGHTS and own):
+            values["init_from"] = RANDOM_WEIGHTS
+    if own and chosen.get("mirror") is False:
+        values["mirror"] = False
+    return {name: value for name, value in values.items() if name not in config}
 
 
 def pretrained_file(name: str) -> Path:

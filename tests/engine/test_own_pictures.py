@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+import gancli
 from gancli.batches.labelled import LabelledBatches
 from gancli.config import VariantConfig
 from gancli.data.dataset import Dataset
@@ -139,9 +140,40 @@ def test_mirrored_pictures_are_half_of_every_epoch_others_in_each_and_resume(gan
 def test_pictures_in_colour_are_mirrored_however_many_and_grey_ones_not(gan: Gan, tmp_path: Path) -> None:
     for name, count, channels in (("few", 20, 3), ("many", 20_001, 3), ("grey", 20, 1)):
         np.save(tmp_path / f"{name}.npy", np.zeros((count, 16, 16, channels), np.uint8))
-    asked = [("-d", f"{name}.npy", "-v", "vanilla") for name in ("few", "many", "grey")]
-    asked += [("-d", "shapes", "-v", "vanilla"), (*asked[0], "--no-mirror")]
-    assert [settings(gan, *words)["--mirror"] for words in asked] == ["True", "True", "False", "False", "False"]
+    found = [
+        settings(gan, "-v", "vanilla", "-d", name)["--mirror"] for name in ("few.npy", "many.npy", "grey.npy", "shapes")
+    ]
+    assert found == ["True", "True", "False", "False"]
+    assert settings(gan, "-v", "vanilla", "-d", "few.npy", "--no-mirror")["--mirror"] == "False"
+
+
+def test_a_run_of_before_that_mirrored_few_pictures_only_stays_as_it_was(gan: Gan, pictures: Pictures) -> None:
+    folder = str(pictures("photos", 24, (16, 16)))
+    train = (
+        "train",
+        "-v",
+        "dcgan",
+        "-d",
+        folder,
+        "--batch-size",
+        8,
+        "--width",
+        4,
+        "--save-every",
+        5,
+        "--device",
+        "cpu",
+    )
+    assert gan(*train, "--no-mirror", "--steps", 10, "--out", "whole").code == 0
+    assert gan(*train, "--no-mirror", "--steps", 5, "--out", "before").code == 0
+    config = Path("before", "config.toml")
+    text = config.read_text("utf-8").replace("mirror = false\n", "")
+    config.write_text(text.replace("[came_to]\n", "[came_to]\nmirror = false\n"), "utf-8")
+    assert " --no-mirror" in gancli.runs("before")[0].command
+    assert gan("train", "--config", config, "--steps", 10, "--out", "again").code == 0
+    assert gan("train", "--resume", "before", "--steps", 10).code == 0
+    whole, *others = (load_file(f"{name}/ckpt.safetensors") for name in ("whole", "again", "before"))
+    assert all(torch.equal(whole[name], other[name]) for name in whole for other in others)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
