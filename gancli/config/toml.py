@@ -19,9 +19,7 @@ HEADING = "# gan "  # the first line of a run's own file
 def dump(run: Scalars, variant: str, own: Scalars, heading: str, came_to: Scalars) -> str:
     """A TOML text: `heading` as a comment, the run's requested values, the variant's in a table named after it, and the
     values chosen for the rest in a table of which `--config` reads only former defaults. None is left out."""
-    comment = (
-        "# Values chosen for options that were not set, on this machine; of these, only former defaults are read again."
-    )
+    comment = "# Values chosen for options that were not set, on this machine; only former defaults are read again."
     chosen = ["", comment, f"[{CHOSEN}]"]
     lines = [HEADING + heading, *_rows(run), "", f"[{variant}]", *_rows(own), *chosen, *_rows(came_to)]
     return "\n".join(lines) + "\n"

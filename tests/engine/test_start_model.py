@@ -1,4 +1,5 @@
-"""Own pictures, and named ones in colour, start from a pretrained dcgan by default: which, when it is told, and what it leaves as it was."""
+"""Own pictures, and named ones in colour, start from a pretrained dcgan by default: which, when it is told, and what it
+leaves as it was."""
 
 import dataclasses
 import json
