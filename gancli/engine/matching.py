@@ -27,7 +27,8 @@ def matching_tensors(network: nn.Module, stored: Mapping[str, Tensor], stored_ch
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
     }
     to_grey = (stored_channels, channels) == (3, 1)
-    more_inputs = None in others.values() and (to_grey or stored_channels == channels)
+    has_new = any(other is None for other in others.values())
+    more_inputs = has_new and (to_grey or stored_channels == channels)
     first = next((f"{name}.weight" for name in convolutions), "") if more_inputs else ""
     pairs: Pairs = {}
     for name, other in others.items():

@@ -111,7 +111,7 @@ def config_layer(config: str, table: Mapping[str, object], variant: str) -> Laye
     if toml.CHOSEN not in table or variant not in table:
         return layer
     newer = {field.name: field.default for field in fields_of(config_class) if field.name not in layer.values}
-    former = pretrained.former_defaults(table, variant, str(layer.values.get("preset", "default")))
+    former = pretrained.former_defaults(table, variant)
     newer |= {
         name: value for name, value in former.items() if name != "mirror"
     }  # which is usually the default of today
@@ -304,7 +304,7 @@ def _recorded_layer(variant: str, directory: RunDirectory) -> Layer:
     config_class = catalogue.variant_info(variant).config_class
     table = toml.read(directory.config)
     layer = file_layer("resumed run", table, variant, config_class, ())
-    former = pretrained.former_defaults(table, variant, str(layer.values.get("preset", "default")))
+    former = pretrained.former_defaults(table, variant)
     values = {name: value for name, value in layer.values.items() if name not in NOT_STORED}
     return dataclasses.replace(layer, values={**former, **values})
 

@@ -238,7 +238,7 @@ def command_from_config(config: Mapping[str, object]) -> str:
         if is_python(str(config.get("dataset", ""))):
             return ""
         fields = known_fields(config_class)
-        config = {**pretrained.former_defaults(config, variant, preset), **config}
+        config = {**pretrained.former_defaults(config, variant), **config}
         given = with_current_names({**config, **(own if isinstance(own, dict) else {})}, fields.values())
         words = [
             "gan",

@@ -49,7 +49,7 @@ def start_for(variant: str, preset: str, dataset: str, images: ImageSpec) -> str
     return models[min(models, key=lambda size: abs(size - images.size))]
 
 
-def former_defaults(config: Mapping[str, object], variant: str, preset: str) -> dict[str, object]:
+def former_defaults(config: Mapping[str, object], variant: str) -> dict[str, object]:
     """Return the values that the run of a `config.toml` had by default, where the default for such a run may be another one
     today: random weights, of a run of an earlier version or on a user's own images; and own images that are not mirrored."""
     chosen = config.get(toml.CHOSEN)
@@ -57,7 +57,7 @@ def former_defaults(config: Mapping[str, object], variant: str, preset: str) -> 
         return {}
     own = config.get("dataset") not in dataset_names()
     values: dict[str, object] = {}
-    if (variant, preset) in STARTS:
+    if (variant, str(config.get("preset", "default"))) in STARTS:
         start = chosen.get("init_from")
         if start is None or (start == RANDOM_WEIGHTS and own):
             values["init_from"] = RANDOM_WEIGHTS

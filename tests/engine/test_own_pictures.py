@@ -149,21 +149,8 @@ def test_pictures_in_colour_are_mirrored_however_many_and_grey_ones_not(gan: Gan
 
 def test_a_run_of_before_that_mirrored_few_pictures_only_stays_as_it_was(gan: Gan, pictures: Pictures) -> None:
     folder = str(pictures("photos", 24, (16, 16)))
-    train = (
-        "train",
-        "-v",
-        "dcgan",
-        "-d",
-        folder,
-        "--batch-size",
-        8,
-        "--width",
-        4,
-        "--save-every",
-        5,
-        "--device",
-        "cpu",
-    )
+    small = ("--batch-size", 8, "--width", 4, "--save-every", 5, "--device", "cpu")
+    train = ("train", "-v", "dcgan", "-d", folder, *small)
     assert gan(*train, "--no-mirror", "--steps", 10, "--out", "whole").code == 0
     assert gan(*train, "--no-mirror", "--steps", 5, "--out", "before").code == 0
     config = Path("before", "config.toml")
